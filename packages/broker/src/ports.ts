@@ -1,0 +1,35 @@
+/**
+ * What the broker needs from its node. The composition root plugs mesh and coordinator in here; the broker knows
+ * neither. A broker on its own runs with `loneNodePorts` (lone-node.ts).
+ */
+
+import type { ApplicationMessage, Completion } from "@skein/kernel";
+
+/** Takes messages of local publishers to the other nodes. */
+export interface Forwarder {
+  /**
+   * Sends `message` once to every other node with a matching subscriber and picks exactly one member, mesh-wide, of
+   * each matching shared subscription; where that member is local it calls `Broker.deliverShared` before it returns.
+   *
+   * Returns how many parts `done` will be settled for: one for each node that must accept a QoS >= 1 message.
+   * QoS 0: pass undefined; returns 0. Never settles before it has returned.
+   */
+  forward(message: ApplicationMessage, done: Completion | undefined): number;
+}
+
+/** Tells the other nodes what this node's subscribers want. Counted: each `add` is matched by one `remove`. */
+export interface Interest {
+  /** `filter` as in SUBSCRIBE, `$share/...` included. Returns the parts `done` waits for: the SUBACK barrier (P4). */
+  add(filter: string, done: Completion): number;
+  remove(filter: string): void;
+}
+
+/** The retained store of the mesh, as seen from this node. Reads are local. */
+export interface RetainedStore {
+  /** Sets, or with an empty payload deletes, the retained message of a topic. Returns the parts `done` waits for. */
+  put(message: ApplicationMessage, done: Completion | undefined): number;
+  /** Calls `visit` for every retained message that `filter` (no `$share`) matches, in no particular order. */
+  match(filter: string, visit: (message: ApplicationMessage) => void): void;
+  /** Retained messages held. */
+  readonly count: number;
+}

@@ -1,0 +1,90 @@
+/** Settings, ports and status of the coordinator layer. */
+
+import type {
+  ApplicationMessage,
+  Clock,
+  ClusterId,
+  Disk,
+  Incarnation,
+  Log,
+  NodeId,
+  Prng,
+  ProcessPort,
+  RandomSource,
+} from "@skein/kernel";
+
+/** What a node remembers about itself for ever (file `identity.json`). */
+export interface Identity {
+  readonly node: NodeId;
+  readonly incarnation: Incarnation;
+  /** The cluster it belongs to; undefined until it has founded or joined one. */
+  readonly cluster: ClusterId | undefined;
+}
+
+/** Timing profile (architecture.md section 5). */
+export type TimingProfile = "lan" | "wired";
+
+export interface CoordinatorOptions {
+  readonly identity: Identity;
+  readonly mesh: string;
+  readonly timing: TimingProfile;
+}
+
+/** The part of a mesh member that the coordinator needs. */
+export interface PeerView {
+  readonly id: NodeId;
+  readonly state: "alive" | "suspect" | "dead" | "left";
+  readonly cluster: ClusterId | undefined;
+  readonly isLinked: boolean;
+}
+
+export interface CoordinatorPorts {
+  readonly clock: Clock;
+  readonly prng: Prng;
+  readonly random: RandomSource;
+  readonly disk: Disk;
+  readonly log: Log;
+  /** Sends a control frame over the link to `to`; lost if there is none. */
+  readonly send: (to: NodeId, bytes: Uint8Array) => void;
+  /** Status changed (role, term, leader, cluster, quorum, voters). At most once per turn. */
+  readonly statusChanged: (status: CoordinatorStatus) => void;
+  /** The disk failed in a way that this process must not survive (failed sync): stop, so that the supervisor restarts. */
+  readonly fatal: (error: Error) => void;
+}
+
+export interface CoordinatorStatus {
+  readonly cluster: ClusterId | undefined;
+  /** The leader of the cluster, undefined while there is none. */
+  readonly coordinator: NodeId | undefined;
+  readonly term: number;
+  /** This node's part. */
+  readonly role: "leader" | "voter" | "learner";
+  /** A leader is known and was heard within an election timeout. */
+  readonly hasQuorum: boolean;
+  readonly voters: readonly NodeId[];
+  readonly learners: readonly NodeId[];
+  /** Proposals of this node that are not committed yet. */
+  readonly pendingProposals: number;
+  /** Leader with a committed entry of its term: send time of the newest heartbeat a quorum answered (Clock.monotonicMs). */
+  readonly quorumContactAt: number | undefined;
+  /** Another formed cluster of the same mesh is in sight (merging is not built yet). */
+  readonly foreignCluster: ClusterId | undefined;
+}
+
+/** A message in the retained store. */
+export type RetainedMessage = ApplicationMessage;
+
+export interface FloatingAddressOptions {
+  /** IPv4 address without prefix length. */
+  readonly address: string;
+  /** Network interface, such as `eth0`. */
+  readonly networkInterface: string;
+}
+
+export interface FloatingAddressPorts {
+  readonly clock: Clock;
+  readonly process: ProcessPort;
+  readonly log: Log;
+  /** Resets every client connected to `address` (v5 clients get DISCONNECT 0x8B first). Called before release. */
+  readonly resetClients: (address: string) => void;
+}

@@ -1,0 +1,26 @@
+export { AssertionError, assert, unreachable } from "./assert.ts";
+export { ByteReader, ByteWriter } from "./bytes.ts";
+export type { Core } from "./core.ts";
+export { type ErrorCode, SkeinError } from "./errors.ts";
+export { FilterIndex } from "./filter-index.ts";
+export { type ClusterId, type Incarnation, isNodeId, type MonotonicMs, type NodeId } from "./ids.ts";
+export type { ApplicationMessage, Completion, MessageProperties, QoS } from "./message.ts";
+export { decodeMessage, encodeMessage } from "./message-codec.ts";
+export type { Clock, Timer } from "./ports/clock.ts";
+export type { DnsHandler, DnsQuestion, DnsRecord, MulticastDns } from "./ports/datagram.ts";
+export type { Disk, DiskDone, DiskFile } from "./ports/disk.ts";
+export type { Log, LogFields } from "./ports/log.ts";
+export type { LongProcess, ProcessPort, ProcessResult } from "./ports/process.ts";
+export type { RandomSource } from "./ports/random.ts";
+export type { LinkTransport, Stream, StreamHandler, StreamListener } from "./ports/stream.ts";
+export { type Prng, seededPrng } from "./random.ts";
+export {
+  filterCovers,
+  filterMatches,
+  isValidTopicFilter,
+  isValidTopicName,
+  parseSharedFilter,
+  type SharedFilter,
+  TOPIC_LEVELS_MAX,
+} from "./topic-filter.ts";
+export { decodeUtf8, encodeUtf8Into, utf8Length } from "./utf8.ts";

@@ -1,0 +1,45 @@
+/**
+ * An Application Message as it travels between broker, mesh and coordinator, independent of any wire form,
+ * and the way its publisher learns that it is safe.
+ *
+ * Source: MQTT 5 section 3.3 (PUBLISH).
+ */
+
+/** MQTT quality of service. */
+export type QoS = 0 | 1 | 2;
+
+/** The PUBLISH properties that belong to the message, not to one connection (MQTT 5 section 3.3.2.3). */
+export interface MessageProperties {
+  /** True: the payload is UTF-8 text. */
+  readonly payloadIsUtf8?: boolean;
+  /** Lifetime that was left when this node got the message, in seconds. */
+  readonly messageExpirySeconds?: number;
+  readonly contentType?: string;
+  readonly responseTopic?: string;
+  readonly correlationData?: Uint8Array;
+  /** Name and value pairs in the publisher's order; names may repeat. */
+  readonly userProperties?: readonly (readonly [name: string, value: string])[];
+}
+
+/** One published message. Immutable; `payload` is never modified after creation and may be shared. */
+export interface ApplicationMessage {
+  /** Topic Name: valid UTF-8, no wildcards, not empty. */
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  /** QoS it was published with. */
+  readonly qos: QoS;
+  /** RETAIN flag of the publisher. */
+  readonly retain: boolean;
+  readonly properties: MessageProperties | undefined;
+}
+
+/**
+ * Collects the parts an acknowledgement waits for.
+ *
+ * A call that takes a Completion returns how many times it will later call `settle`. It never settles before
+ * it has returned, so the caller can add up the parts of several calls first.
+ */
+export interface Completion {
+  /** One awaited part ended. `reasonCode` is 0x00, or the MQTT 5 reason code (0x80-0xFF) its publisher should hear. */
+  settle(reasonCode: number): void;
+}

@@ -1,0 +1,58 @@
+/**
+ * A reliable two-way byte stream (TCP, TLS, WebSocket binary frames, or a simulated one) without its socket.
+ *
+ * Ownership: bytes given to `write` must not be modified afterwards; bytes given to `received` are valid only during
+ * that call. One `write` becomes at most one system call, so callers gather their output first.
+ */
+
+/** What the owner of a stream hears. Nothing is called after `closed`. */
+export interface StreamHandler {
+  received(bytes: Uint8Array): void;
+  /** The bytes buffered by `write` have gone out (after `write` returned false). */
+  drained(): void;
+  /** The stream has ended, whoever ended it. Called exactly once. */
+  closed(error: Error | undefined): void;
+}
+
+export interface Stream {
+  /** `address:port` of the other end (`[v6]:port`). */
+  readonly remoteAddress: string;
+  /** Address (without port) this end is bound to: tells whether it came in on the floating address. */
+  readonly localAddress: string;
+  /** Bytes given to `write` that the operating system has not taken yet. */
+  readonly bufferedBytes: number;
+  /** Starts reading. Called once, before any other method. */
+  start(handler: StreamHandler): void;
+  /** Queues bytes. False: the buffer is above its mark, wait for `drained`. Ignored after the stream has ended. */
+  write(bytes: Uint8Array): boolean;
+  pause(): void;
+  resume(): void;
+  /** Ends after everything written has gone out. */
+  end(): void;
+  /** Ends at once with a TCP reset; what is buffered is lost. */
+  reset(): void;
+}
+
+/** A listening socket. */
+export interface StreamListener {
+  /** The port it really got (useful after asking for port 0). */
+  readonly port: number;
+  /** Stops accepting; streams already accepted live on. */
+  close(): void;
+}
+
+/** Opens and accepts streams between nodes. On the platform: TLS 1.2 with the mesh key as pre-shared key. */
+export interface LinkTransport {
+  /**
+   * Dials `address` (`host:port`). `done` gets the stream, or the error, exactly once. Gives up after `timeoutMs`.
+   * Returns a function that cancels the attempt.
+   */
+  dial(address: string, timeoutMs: number, done: (result: Stream | Error) => void): () => void;
+  /** Accepts streams whose other end proved the mesh key. `refused` is told of each that did not. */
+  listen(
+    address: string,
+    accepted: (stream: Stream) => void,
+    refused: (remoteAddress: string, reason: string) => void,
+    ready: (result: StreamListener | Error) => void,
+  ): void;
+}

@@ -1,0 +1,90 @@
+/**
+ * UTF-8 without TextEncoder, which the cores do not have (they compile without Node and DOM types).
+ *
+ * ASCII, nearly every topic, takes the short loop. Unpaired surrogates become U+FFFD on writing; malformed input
+ * is refused on reading. Source: RFC 3629.
+ */
+
+import { SkeinError } from "./errors.ts";
+
+/** Bytes that `text` needs in UTF-8. */
+export function utf8Length(text: string): number {
+  let length = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x80) continue;
+    if (unit < 0x800) {
+      length += 1;
+    } else {
+      length += 2;
+      if (isSurrogatePair(text, i, unit)) i++;
+    }
+  }
+  return length;
+}
+
+/** Writes `text` at `at`; the caller has made room for {@link utf8Length} bytes. */
+export function encodeUtf8Into(text: string, target: Uint8Array, at: number): void {
+  let to = at;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x80) {
+      target[to++] = unit;
+      continue;
+    }
+    let point = unit;
+    if (isSurrogatePair(text, i, unit)) {
+      point = text.codePointAt(i) ?? unit;
+      i++;
+    } else if (unit >= 0xd800 && unit <= 0xdfff) {
+      point = 0xfffd;
+    }
+    if (point < 0x800) {
+      target[to++] = 0xc0 | (point >> 6);
+    } else {
+      if (point < 0x10000) {
+        target[to++] = 0xe0 | (point >> 12);
+      } else {
+        target[to++] = 0xf0 | (point >> 18);
+        target[to++] = 0x80 | ((point >> 12) & 0x3f);
+      }
+      target[to++] = 0x80 | ((point >> 6) & 0x3f);
+    }
+    target[to++] = 0x80 | (point & 0x3f);
+  }
+}
+
+/** The text in `source[from, to)`. @throws {SkeinError} ERR_SKEIN_MALFORMED if it is not well-formed UTF-8. */
+export function decodeUtf8(source: Uint8Array, from: number, to: number): string {
+  let text = "";
+  let at = from;
+  while (at < to) {
+    const byte = source[at++] as number;
+    if (byte < 0x80) {
+      text += String.fromCharCode(byte);
+      continue;
+    }
+    const extra = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : 1;
+    let point = byte & (0x3f >> extra);
+    if (byte < 0xc2 || byte > 0xf4 || at + extra > to) throw malformed(at - 1);
+    for (let i = 0; i < extra; i++) {
+      const next = source[at++] as number;
+      if ((next & 0xc0) !== 0x80) throw malformed(at - 1);
+      point = (point << 6) | (next & 0x3f);
+    }
+    const smallest = extra === 1 ? 0x80 : extra === 2 ? 0x800 : 0x10000;
+    if (point < smallest || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff)) throw malformed(at - 1);
+    text += String.fromCodePoint(point);
+  }
+  return text;
+}
+
+function isSurrogatePair(text: string, at: number, unit: number): boolean {
+  if (unit < 0xd800 || unit > 0xdbff || at + 1 >= text.length) return false;
+  const next = text.charCodeAt(at + 1);
+  return next >= 0xdc00 && next <= 0xdfff;
+}
+
+function malformed(at: number): SkeinError {
+  return new SkeinError("ERR_SKEIN_MALFORMED", `Cannot decode text: malformed UTF-8 at byte ${at}`);
+}

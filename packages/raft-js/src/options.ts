@@ -1,0 +1,58 @@
+/** Timing and limits of one server, and the state it starts from. */
+
+import type { Configuration, Entry, HardState, ServerId, SnapshotPoint } from "./types.ts";
+
+/** Returns a whole number in [0, bound). Seeded by the caller; the core has no randomness of its own. */
+export type RandomBelow = (bound: number) => number;
+
+export interface RaftOptions {
+  readonly id: ServerId;
+  readonly randomBelow: RandomBelow;
+  /** How often a leader shows that it is alive, in ms. */
+  readonly heartbeatMs: number;
+  /** Shortest silence after which a follower campaigns, in ms; also the time for which votes are withheld after a leader was heard (thesis 4.2.3). */
+  readonly electionMinMs: number;
+  /** Longest such silence, in ms. > `electionMinMs`. */
+  readonly electionMaxMs: number;
+  /** Most bytes of entries in one AppendEntries. At least one entry is always sent. */
+  readonly appendBytesMax: number;
+  /** Most AppendEntries under way to one follower. */
+  readonly inflightMax: number;
+  /** A leader refuses commands while more bytes than this are not committed. */
+  readonly uncommittedBytesMax: number;
+  /** Entries kept behind a snapshot for followers that lag a little. */
+  readonly entriesKept: number;
+}
+
+/** What was read from disk; `EMPTY_STATE` for a fresh server. */
+export interface InitialState {
+  readonly hardState: HardState;
+  /** Where the saved snapshot stands; index 0, term 0 and an empty configuration if there is none. */
+  readonly snapshot: SnapshotPoint;
+  /** Entries after the snapshot (or a little before it), without gaps. */
+  readonly entries: readonly Entry[];
+  /** True: acknowledged entries may be missing from this disk (damage). The server neither votes nor campaigns until it has caught up with a leader. */
+  readonly isSuspect: boolean;
+}
+
+/** A read-only view for status pages and drivers. */
+export interface RaftStatus {
+  readonly role: "follower" | "preCandidate" | "candidate" | "leader";
+  readonly term: number;
+  readonly leader: ServerId | undefined;
+  readonly commitIndex: number;
+  readonly lastApplied: number;
+  readonly lastIndex: number;
+  readonly configuration: Configuration;
+  /**
+   * Leader only: send time (its own clock, ms) of the newest heartbeat that a quorum has answered; undefined before
+   * the first or when not leader. The basis of leases (thesis 6.4.1), taken at sending, never at receipt. A sole
+   * voter reports `now` of the last step.
+   */
+  readonly quorumContactAt: number | undefined;
+  /** Leader only: per follower the last index known to match and when it was last heard, in ms. */
+  readonly followers: ReadonlyMap<
+    ServerId,
+    { readonly matchIndex: number; readonly lastHeardAt: number | undefined }
+  >;
+}

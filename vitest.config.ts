@@ -1,0 +1,34 @@
+import { defineConfig } from "vitest/config";
+
+// Unit and conformance tests run from the TypeScript sources; system and container tests run the built program.
+const conditions = ["@skein/source"];
+const fromSource = { resolve: { conditions }, ssr: { resolve: { conditions } } };
+
+export default defineConfig({
+  test: {
+    projects: [
+      { ...fromSource, test: { name: "unit", include: ["packages/*/test/**/*.test.ts"] } },
+      { ...fromSource, test: { name: "conformance", include: ["test/conformance/**/*.test.ts"] } },
+      {
+        ...fromSource,
+        test: {
+          name: "system",
+          include: ["test/system/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        ...fromSource,
+        test: {
+          name: "containers",
+          include: ["test/containers/**/*.test.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
