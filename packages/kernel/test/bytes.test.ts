@@ -1,0 +1,55 @@
+import { ByteReader, ByteWriter, SkeinError } from "@skein/kernel";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+
+const field = fc.oneof(
+  fc.record({ kind: fc.constant("u8" as const), value: fc.integer({ min: 0, max: 0xff }) }),
+  fc.record({ kind: fc.constant("u16" as const), value: fc.integer({ min: 0, max: 0xffff }) }),
+  fc.record({ kind: fc.constant("u32" as const), value: fc.integer({ min: 0, max: 0xffff_ffff }) }),
+  fc.record({ kind: fc.constant("varint" as const), value: fc.maxSafeNat() }),
+  fc.record({ kind: fc.constant("bytes" as const), value: fc.uint8Array({ maxLength: 600 }) }),
+  fc.record({ kind: fc.constant("text" as const), value: fc.string({ unit: "grapheme", maxLength: 200 }) }),
+);
+
+test("ByteReader reads back whatever ByteWriter wrote, in order", () => {
+  fc.assert(
+    fc.property(fc.array(field, { maxLength: 20 }), (fields) => {
+      const out = new ByteWriter(1);
+      for (const each of fields) out[each.kind](each.value as never);
+      const input = new ByteReader(out.finish());
+      for (const each of fields) expect(input[each.kind]()).toEqual(each.value);
+      input.end();
+    }),
+  );
+});
+
+test("ByteReader never reads past its end and throws only ERR_SKEIN_MALFORMED on arbitrary bytes", () => {
+  const read = fc.constantFrom("u8", "u16", "u32", "varint", "bytes", "text", "end");
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 40 }), fc.array(read, { maxLength: 12 }), (bytes, reads) => {
+      const padded = new Uint8Array(bytes.length + 16).fill(0x41);
+      padded.set(bytes, 8);
+      const input = new ByteReader(padded.subarray(8, 8 + bytes.length));
+      try {
+        for (const each of reads) input[each as "u8"]();
+      } catch (error) {
+        expect(error).toBeInstanceOf(SkeinError);
+        expect((error as SkeinError).code).toBe("ERR_SKEIN_MALFORMED");
+      }
+      expect(input.remaining).toBeGreaterThanOrEqual(0);
+    }),
+  );
+});
+
+test("ByteWriter.finish() is a copy: later writes do not change it", () => {
+  const out = new ByteWriter();
+  const first = out.u8(1).finish();
+  out.reset();
+  out.u8(2);
+  expect([...first]).toEqual([1]);
+});
+
+test("ByteWriter.varint() refuses what it could not read back", () => {
+  expect(() => new ByteWriter().varint(-1)).toThrow("varint out of range");
+  expect(() => new ByteWriter().varint(2 ** 53)).toThrow("varint out of range");
+});
