@@ -1,0 +1,159 @@
+/**
+ * One Skein node in a container: start, kill, freeze, and ask it what it believes and what its kernel holds.
+ *
+ * Killing goes through the engine's API instead of testcontainers' `restart`, because a power cut is not a restart:
+ * SIGKILL, nothing flushed, no goodbye. After a start the engine may give the container another address, so the
+ * address is read again each time.
+ */
+
+import { type ContainerRuntimeClient, GenericContainer, PullPolicy, Wait } from "testcontainers";
+import { type Bridge, OWNED } from "./bridge.ts";
+
+/** GET /api/status, as far as the tests look at it. */
+export interface NodeStatus {
+  readonly cluster: string | null;
+  readonly node: string;
+  readonly coordinator: string | null;
+  readonly term: number;
+  readonly quorum: boolean;
+  readonly health: "healthy" | "degraded" | "down";
+  readonly reasons: readonly string[];
+  readonly vip: { readonly address: string | null; readonly holder: string | null };
+  readonly members: readonly {
+    readonly id: string;
+    readonly state: "alive" | "suspect" | "dead" | "left";
+    readonly role: "leader" | "voter" | "learner";
+  }[];
+  readonly retained: number;
+}
+
+/** A container with a node in it. */
+export class NodeContainer {
+  readonly name: string;
+  readonly #engine: ContainerRuntimeClient;
+  readonly #id: string;
+  readonly #network: string;
+  #address: string;
+
+  private constructor(
+    engine: ContainerRuntimeClient,
+    name: string,
+    id: string,
+    network: string,
+    address: string,
+  ) {
+    this.#engine = engine;
+    this.name = name;
+    this.#id = id;
+    this.#network = network;
+    this.#address = address;
+  }
+
+  /** Starts a node that is told the mesh key and the floating address, and nothing about the others. */
+  static async start(
+    engine: ContainerRuntimeClient,
+    options: {
+      readonly name: string;
+      readonly image: string;
+      readonly bridge: Bridge;
+      readonly meshKey: string;
+    },
+  ): Promise<NodeContainer> {
+    const started = await new GenericContainer(options.image)
+      .withPullPolicy(PullPolicy.neverPull())
+      .withAutoCleanup(false)
+      .withLabels({ ...OWNED })
+      .withNetworkMode(options.bridge.name)
+      .withHostname(options.name)
+      .withDroppedCapabilities("ALL")
+      .withAddedCapabilities("NET_ADMIN", "NET_RAW")
+      .withEnvironment({
+        SKEIN_MESH_KEY: options.meshKey,
+        SKEIN_VIP: `${options.bridge.vip}%eth0`,
+        SKEIN_ALLOW_ANONYMOUS: "true",
+      })
+      // The tests measure how long a node takes; the container alone is enough here.
+      .withWaitStrategy(Wait.forSuccessfulCommand("true"))
+      .start();
+    const address = started.getIpAddress(options.bridge.name);
+    return new NodeContainer(engine, options.name, started.getId(), options.bridge.name, address);
+  }
+
+  /** IPv4 address on the bridge, reachable from the Docker host. */
+  get address(): string {
+    return this.#address;
+  }
+
+  /** @throws {Error} if the node does not answer within a second. */
+  async status(): Promise<NodeStatus> {
+    return (await this.#get("/api/status")) as NodeStatus;
+  }
+
+  /** Count and digest of the retained store; equal digests mean byte-identical sets. */
+  async retained(): Promise<{ readonly count: number; readonly digest: string }> {
+    return (await this.#get("/api/retained")) as { count: number; digest: string };
+  }
+
+  /** Whether the kernel of this container holds `address` now, whatever the node believes. */
+  async holds(address: string): Promise<boolean> {
+    const result = await this.#engine.container.exec(this.#container(), [
+      "ip",
+      "-4",
+      "-o",
+      "addr",
+      "show",
+      "dev",
+      "eth0",
+    ]);
+    return result.output.includes(`${address}/32`);
+  }
+
+  /** Docker's verdict from the image's HEALTHCHECK. */
+  async dockerHealth(): Promise<string> {
+    return (await this.#container().inspect()).State.Health?.Status ?? "none";
+  }
+
+  /** Power cut. */
+  async kill(): Promise<void> {
+    await this.#container().kill({ signal: "SIGKILL" });
+  }
+
+  /** Power back, on the same disk. */
+  async startAgain(): Promise<void> {
+    await this.#container().start();
+    const { Networks } = (await this.#container().inspect()).NetworkSettings;
+    this.#address = Networks[this.#network]?.IPAddress ?? "";
+  }
+
+  /** Freezes every process in the container; its kernel goes on. */
+  async pause(): Promise<void> {
+    await this.#container().pause();
+  }
+
+  async unpause(): Promise<void> {
+    await this.#container().unpause();
+  }
+
+  /** The node's last log lines, for failed tests. */
+  async logTail(lines = 40): Promise<string> {
+    const log = await this.#container().logs({ stdout: true, stderr: true, tail: lines });
+    // The engine multiplexes both streams with an 8-byte header per chunk, which starts with control characters.
+    return log.toString("utf8").replaceAll(/[^\n\x20-\x7e]+/g, "");
+  }
+
+  async remove(): Promise<void> {
+    await this.#container().remove({ force: true, v: true });
+  }
+
+  #container(): ReturnType<ContainerRuntimeClient["container"]["getById"]> {
+    return this.#engine.container.getById(this.#id);
+  }
+
+  async #get(path: string): Promise<unknown> {
+    const response = await fetch(`http://${this.#address}:7880${path}`, {
+      signal: AbortSignal.timeout(1000),
+    });
+    if (!response.ok) throw new Error(`${this.name} answers ${response.status} to ${path}`);
+    return response.json();
+  }
+}
