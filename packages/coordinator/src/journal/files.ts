@@ -1,0 +1,74 @@
+/** Names of the files in a journal's folder, and the rule for those that are set aside. */
+
+import { type Disk, type Log, SkeinError } from "@skein/kernel";
+
+/** Damaged files kept for whoever wants to look; older ones are removed, so that a dying card cannot fill itself. */
+const SET_ASIDE_MAX = 16;
+
+const SEGMENT_NAME = /^(\d{10})\.log$/;
+const SET_ASIDE_NAME = /\.bad-\d+$/;
+
+export function segmentPath(folder: string, number: number): string {
+  return `${folder}/${String(number).padStart(10, "0")}.log`;
+}
+
+export function snapshotPath(folder: string): string {
+  return `${folder}/snapshot`;
+}
+
+/** Exists while entries that were acknowledged may be missing here; holds term and vote as far as they were found. */
+export function suspectPath(folder: string): string {
+  return `${folder}/suspect`;
+}
+
+/** Numbers of the segments in `folder`, ascending. @throws {SkeinError} ERR_SKEIN_DISK */
+export function listSegments(disk: Disk, folder: string): readonly number[] {
+  const numbers: number[] = [];
+  for (const name of disk.list(folder)) {
+    const match = SEGMENT_NAME.exec(name);
+    if (match?.[1] !== undefined) numbers.push(Number(match[1]));
+  }
+  return numbers.sort((a, b) => a - b);
+}
+
+/** The content of `path`, or undefined where the medium cannot give it back (which is damage, not an error). */
+export function readOrDamaged(disk: Disk, path: string): Uint8Array | "missing" | "unreadable" {
+  try {
+    return disk.read(path) ?? "missing";
+  } catch (error) {
+    if (error instanceof SkeinError) return "unreadable";
+    throw error;
+  }
+}
+
+/** Renames `path` to its damaged name and returns that. @throws {SkeinError} ERR_SKEIN_DISK */
+export function setAside(disk: Disk, path: string, wallMs: number): string {
+  const kept = asidePath(path, wallMs);
+  disk.rename(path, kept);
+  return kept;
+}
+
+/** Keeps a copy of a damaged file whose good part lives on under the old name. @throws {SkeinError} ERR_SKEIN_DISK */
+export function keepCopy(disk: Disk, path: string, bytes: Uint8Array, wallMs: number): string {
+  const kept = asidePath(path, wallMs);
+  disk.replaceNow(kept, bytes);
+  return kept;
+}
+
+/** Removes the files that were set aside first, until few enough are left. */
+export function pruneSetAside(disk: Disk, folder: string, log: Log): void {
+  const kept = disk.list(folder).filter((name) => SET_ASIDE_NAME.test(name));
+  kept.sort((a, b) => asideTime(a) - asideTime(b));
+  for (const name of kept.slice(0, Math.max(0, kept.length - SET_ASIDE_MAX))) {
+    disk.remove(`${folder}/${name}`);
+    log.info({ file: `${folder}/${name}` }, "removed an old damaged file");
+  }
+}
+
+function asidePath(path: string, wallMs: number): string {
+  return `${path}.bad-${Math.max(0, Math.floor(wallMs))}`;
+}
+
+function asideTime(name: string): number {
+  return Number(name.slice(name.lastIndexOf("-") + 1));
+}

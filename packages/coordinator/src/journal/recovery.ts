@@ -1,0 +1,262 @@
+/**
+ * Opens a journal's folder in whatever condition it is, repairs it and says what can be trusted.
+ *
+ * A node always starts (promise P12). A torn end is cut off. Around rot, the good records before it are kept, the
+ * damaged file and everything after it are set aside under another name, term and vote are honoured wherever they are
+ * found, and the result is marked suspect: acknowledged entries may be missing, so this server must not vote until it
+ * has caught up. The mark is a file, written before anything is moved, so it outlives a crash at any step; each step
+ * leaves a folder that the next start reads with the same result.
+ *
+ * Source: Alagappan et al., FAST 2018 (reference design 1.10).
+ */
+
+import type { Disk, Log } from "@skein/kernel";
+import type { HardState, Snapshot } from "raft-js";
+import {
+  keepCopy,
+  listSegments,
+  pruneSetAside,
+  readOrDamaged,
+  segmentPath,
+  setAside,
+  snapshotPath,
+  suspectPath,
+} from "./files.ts";
+import { decodeRecord, encodeAlone, type JournalRecord } from "./record.ts";
+import { Replay, stronger } from "./replay.ts";
+import { type SegmentScan, scanSegment } from "./segment-scan.ts";
+
+/** A segment that is in use. */
+export interface Segment {
+  readonly number: number;
+  bytes: number;
+  /** Highest index of any entry written to it, superseded ones included; 0 if none. */
+  maxIndex: number;
+}
+
+/** What was found, after repair. */
+export interface Recovered {
+  readonly replay: Replay;
+  readonly snapshot: Snapshot | undefined;
+  readonly isSuspect: boolean;
+  /** Ascending numbers without gaps. The last one is written on. */
+  readonly segments: Segment[];
+}
+
+/** @throws {SkeinError} ERR_SKEIN_DISK where the folder cannot be repaired (full, read-only); never for its content */
+export function recover(disk: Disk, folder: string, log: Log, wallMs: number): Recovered {
+  return new Recovery(disk, folder, log, wallMs).run();
+}
+
+class Recovery {
+  readonly #disk: Disk;
+  readonly #folder: string;
+  readonly #log: Log;
+  readonly #wallMs: number;
+  readonly #replay = new Replay();
+  readonly #segments: Segment[] = [];
+  #isSuspect = false;
+  /** Term and vote are known that the segments in use do not hold: a new one must begin with them. */
+  #mustBegin = false;
+
+  constructor(disk: Disk, folder: string, log: Log, wallMs: number) {
+    this.#disk = disk;
+    this.#folder = folder;
+    this.#log = log;
+    this.#wallMs = wallMs;
+  }
+
+  run(): Recovered {
+    const mark = this.#readMark();
+    const { snapshot, isDamaged } = this.#readSnapshot();
+    this.#readSegments(snapshot);
+    const written = this.#replay.hardState;
+    if (mark?.kind === "hardState") this.#replay.hardState = stronger(written, mark.hardState);
+    this.#raiseTerm(snapshot);
+    this.#join(snapshot, isDamaged, written);
+    pruneSetAside(this.#disk, this.#folder, this.#log);
+    return { replay: this.#replay, snapshot, isSuspect: this.#isSuspect, segments: this.#segments };
+  }
+
+  /** Reads the mark an earlier start left; what it holds, if it is readable. */
+  #readMark(): JournalRecord | undefined {
+    const bytes = readOrDamaged(this.#disk, suspectPath(this.#folder));
+    if (bytes === "missing") return undefined;
+    this.#isSuspect = true;
+    return bytes === "unreadable" ? undefined : decodeRecord(bytes, 0)?.record;
+  }
+
+  #readSnapshot(): { readonly snapshot: Snapshot | undefined; readonly isDamaged: boolean } {
+    const path = snapshotPath(this.#folder);
+    const bytes = readOrDamaged(this.#disk, path);
+    if (bytes === "missing") return { snapshot: undefined, isDamaged: false };
+    const decoded = bytes === "unreadable" ? undefined : decodeRecord(bytes, 0);
+    if (decoded?.record.kind === "snapshot" && decoded.end === bytes.length) {
+      return { snapshot: decoded.record.snapshot, isDamaged: false };
+    }
+    const movedTo = setAside(this.#disk, path, this.#wallMs);
+    this.#log.warn({ file: path, movedTo }, "snapshot damaged, set aside");
+    return { snapshot: undefined, isDamaged: true };
+  }
+
+  #readSegments(snapshot: Snapshot | undefined): void {
+    const numbers = listSegments(this.#disk, this.#folder);
+    for (const [at, number] of numbers.entries()) {
+      const bytes = readOrDamaged(this.#disk, segmentPath(this.#folder, number));
+      const scan = bytes === "missing" || bytes === "unreadable" ? undefined : scanSegment(bytes);
+      const later = numbers.slice(at + 1);
+      const previous = this.#segments.at(-1);
+      if (previous !== undefined && previous.number + 1 !== number && !this.#restartsAt(scan, snapshot)) {
+        this.#cutOut(number, undefined, 0, later);
+        return;
+      }
+      if (scan === undefined) {
+        this.#cutOut(number, undefined, 0, later);
+        return;
+      }
+      const kept = this.#applyAll(scan, number);
+      const isTorn = kept === scan.records.length && scan.damage === "torn" && later.length === 0;
+      if (isTorn) this.#cutTornEnd(number, scan.goodBytes);
+      else if (kept < scan.records.length || scan.damage !== "none") {
+        this.#cutOut(number, { bytes: bytes as Uint8Array, scan }, kept, later);
+        return;
+      }
+    }
+  }
+
+  /**
+   * Segments are removed oldest first, but a power cut may bring some of them back. A log that goes on right behind the
+   * snapshot then needs nothing from before the hole.
+   */
+  #restartsAt(scan: SegmentScan | undefined, snapshot: Snapshot | undefined): boolean {
+    const first = scan?.records.find(
+      ({ record }) => record.kind === "entry" || record.kind === "reset",
+    )?.record;
+    const base =
+      first?.kind === "entry" ? first.entry.index - 1 : first?.kind === "reset" ? first.index : undefined;
+    if (base === undefined || snapshot === undefined || base > snapshot.index) return false;
+    this.#replay.forgetLog();
+    for (const { number } of this.#segments) this.#disk.remove(segmentPath(this.#folder, number));
+    this.#segments.length = 0;
+    return true;
+  }
+
+  /** Applies the good records of a segment as far as they fit; returns how many did. */
+  #applyAll(scan: SegmentScan, number: number): number {
+    const segment: Segment = { number, bytes: scan.goodBytes, maxIndex: 0 };
+    this.#segments.push(segment);
+    for (const [at, { record }] of scan.records.entries()) {
+      if (!this.#replay.apply(record, number, at === 0)) return at;
+      if (record.kind === "entry") segment.maxIndex = Math.max(segment.maxIndex, record.entry.index);
+    }
+    return scan.records.length;
+  }
+
+  #cutTornEnd(number: number, goodBytes: number): void {
+    const file = segmentPath(this.#folder, number);
+    this.#disk.truncate(file, goodBytes);
+    this.#log.info({ file, bytes: goodBytes }, "cut off an unfinished write at the end of the journal");
+  }
+
+  /** Keeps the first `kept` records of segment `number`, sets the rest of it and all `later` segments aside. */
+  #cutOut(
+    number: number,
+    content: { readonly bytes: Uint8Array; readonly scan: SegmentScan } | undefined,
+    kept: number,
+    later: readonly number[],
+  ): void {
+    const file = segmentPath(this.#folder, number);
+    for (const { record } of content?.scan.records.slice(kept) ?? []) this.#replay.honour(record);
+    for (const record of content?.scan.after ?? []) this.#replay.honour(record);
+    for (const other of content === undefined ? [number, ...later] : later) this.#honourSegment(other);
+    this.#replay.assumeLostVote();
+    this.#mark();
+    this.#mustBegin = true;
+
+    // The damaged copy first, the newest segment next, the good part last: any step may be the last one before a crash.
+    const good = content?.bytes.slice(0, content.scan.records[kept - 1]?.end ?? 0);
+    const hasGood = content !== undefined && good !== undefined && good.length > 0;
+    let movedTo = hasGood ? keepCopy(this.#disk, file, content.bytes, this.#wallMs) : "";
+    for (const other of later.toReversed()) {
+      setAside(this.#disk, segmentPath(this.#folder, other), this.#wallMs);
+    }
+    if (hasGood) this.#disk.replaceNow(file, good);
+    else movedTo = setAside(this.#disk, file, this.#wallMs);
+
+    const segment = this.#segments.at(-1);
+    if (segment?.number === number) {
+      if (hasGood) segment.bytes = good.length;
+      else this.#segments.pop();
+    }
+    this.#reportDamage(file, movedTo, later.length);
+  }
+
+  #honourSegment(number: number): void {
+    const bytes = readOrDamaged(this.#disk, segmentPath(this.#folder, number));
+    if (bytes === "missing" || bytes === "unreadable") return;
+    const scan = scanSegment(bytes);
+    for (const { record } of scan.records) this.#replay.honour(record);
+    for (const record of scan.after) this.#replay.honour(record);
+  }
+
+  #reportDamage(file: string, movedTo: string, laterSegments: number): void {
+    const kept = this.#replay.count;
+    const explanation =
+      `Data file damaged at record ${kept + 1} (power loss?). Kept ${kept} records, ` +
+      `moved the rest to ${movedTo}, taking current state from peers`;
+    this.#log.warn(
+      { file, record: kept + 1, kept, movedTo, laterSegments, explanation },
+      "data file damaged",
+    );
+  }
+
+  /** Marks the journal suspect on the medium, with term and vote as far as they are known. */
+  #mark(): void {
+    this.#isSuspect = true;
+    const bytes = encodeAlone({ kind: "hardState", hardState: this.#replay.hardState });
+    this.#disk.replaceNow(suspectPath(this.#folder), bytes);
+  }
+
+  /** No log or snapshot can be of a later term than the server has seen; where it is, a record is missing. */
+  #raiseTerm(snapshot: Snapshot | undefined): void {
+    const replay = this.#replay;
+    const term = Math.max(replay.entries.at(-1)?.term ?? 0, snapshot?.term ?? 0);
+    if (term <= replay.hardState.term) return;
+    replay.hardState = { term, votedFor: undefined };
+    replay.assumeLostVote();
+  }
+
+  /** Makes log and snapshot follow on each other, and begins a segment where what is on disk would not say so. */
+  #join(snapshot: Snapshot | undefined, isSnapshotDamaged: boolean, written: HardState): void {
+    const replay = this.#replay;
+    const point = snapshot?.index ?? 0;
+    const hasGap = replay.base !== undefined && replay.base > point;
+    const isLost = hasGap || (isSnapshotDamaged && replay.base === undefined);
+    if (isLost && !this.#isSuspect) {
+      this.#mark();
+      const explanation =
+        "Log entries before the journal's first are gone with a snapshot, taking current state from peers";
+      this.#log.warn({ snapshot: point, explanation }, "journal incomplete");
+    }
+    const mustReset = hasGap || (snapshot !== undefined && !replay.joins(snapshot));
+    const { hardState } = replay;
+    const isWritten = hardState.term === written.term && hardState.votedFor === written.votedFor;
+    if (!mustReset && isWritten && !this.#mustBegin) return;
+    if (mustReset) {
+      replay.forgetLog();
+      replay.base = point;
+    }
+    this.#beginSegment(mustReset ? { kind: "reset", index: point, term: snapshot?.term ?? 0 } : undefined);
+  }
+
+  #beginSegment(reset: JournalRecord | undefined): void {
+    const number = (this.#segments.at(-1)?.number ?? 0) + 1;
+    const header = encodeAlone({ kind: "segment", number, hardState: this.#replay.hardState });
+    const rest = reset === undefined ? new Uint8Array(0) : encodeAlone(reset);
+    const bytes = new Uint8Array(header.length + rest.length);
+    bytes.set(header);
+    bytes.set(rest, header.length);
+    this.#disk.replaceNow(segmentPath(this.#folder, number), bytes);
+    this.#segments.push({ number, bytes: bytes.length, maxIndex: 0 });
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * What the records of a journal mean: the log, term and vote that they add up to.
+ *
+ * Records are applied in the order they were written. An entry with an index that is already there replaces that entry
+ * and everything after it; `reset` starts the log anew behind a snapshot. A record that cannot follow from what was
+ * read before it (an entry behind a gap) is refused: something in between is missing.
+ *
+ * Source: Raft figure 2 (persistent state, rule 3 of AppendEntries).
+ */
+
+import type { Entry, HardState, Snapshot } from "raft-js";
+import type { JournalRecord } from "./record.ts";
+
+/** Stands for a vote that was lost with a damaged record: nobody's name, so this server votes for nobody in that term. */
+export const LOST_VOTE = "(vote lost with a damaged journal record)";
+
+/** Largest step of term believed from records found behind damage, where a payload could pose as a record. */
+const TERM_STEP_MAX = 1_000_000;
+
+/** A log under reconstruction. */
+export class Replay {
+  /** Entries after `base`, without gaps. */
+  entries: Entry[] = [];
+  /** Index before the first entry; undefined until the first entry or reset tells. */
+  base: number | undefined;
+  hardState: HardState = { term: 0, votedFor: undefined };
+  /** Records applied. */
+  count = 0;
+
+  /** Last index of the log; undefined while nothing is known. */
+  get lastIndex(): number | undefined {
+    return this.base === undefined ? undefined : this.base + this.entries.length;
+  }
+
+  /** Applies `record`, read from segment `segment`. False: it cannot stand here, so something before it is missing. */
+  apply(record: JournalRecord, segment: number, isFirst: boolean): boolean {
+    if ((record.kind === "segment") !== isFirst) return false;
+    switch (record.kind) {
+      case "segment":
+        if (record.number !== segment) return false;
+        this.hardState = stronger(this.hardState, record.hardState);
+        break;
+      case "hardState":
+        this.hardState = stronger(this.hardState, record.hardState);
+        break;
+      case "reset":
+        this.entries = [];
+        this.base = record.index;
+        break;
+      case "entry":
+        if (!this.#put(record.entry)) return false;
+        break;
+      case "snapshot":
+        return false;
+    }
+    this.count++;
+    return true;
+  }
+
+  /** Takes term and vote, and nothing else, from a record found behind damage. */
+  honour(record: JournalRecord): void {
+    const found = hardStateOf(record);
+    if (found === undefined || found.term > this.hardState.term + TERM_STEP_MAX) return;
+    this.hardState = stronger(this.hardState, found);
+  }
+
+  /** After damage: the newest vote may have been in it, so none is given in this term. */
+  assumeLostVote(): void {
+    const { term, votedFor } = this.hardState;
+    if (term > 0 && votedFor === undefined) this.hardState = { term, votedFor: LOST_VOTE };
+  }
+
+  /** Forgets the log (not term and vote): it is about to continue from somewhere else. */
+  forgetLog(): void {
+    this.entries = [];
+    this.base = undefined;
+  }
+
+  /** Whether the log holds entry `index` with `term`, or ends or begins exactly there. */
+  joins(snapshot: Snapshot): boolean {
+    if (this.base === undefined || this.base === snapshot.index) return true;
+    return this.entries[snapshot.index - this.base - 1]?.term === snapshot.term;
+  }
+
+  #put(entry: Entry): boolean {
+    this.base ??= entry.index - 1;
+    const at = entry.index - this.base - 1;
+    if (at < 0 || at > this.entries.length) return false;
+    this.entries.length = at;
+    this.entries.push(entry);
+    return true;
+  }
+}
+
+/** Of two states of one server the one that promises more: the higher term, then the one with a vote, then the later. */
+export function stronger(earlier: HardState, later: HardState): HardState {
+  if (earlier.term !== later.term) return earlier.term > later.term ? earlier : later;
+  return later.votedFor === undefined && earlier.votedFor !== undefined ? earlier : later;
+}
+
+function hardStateOf(record: JournalRecord): HardState | undefined {
+  switch (record.kind) {
+    case "segment":
+    case "hardState":
+      return record.hardState;
+    case "entry":
+      // The entry proves that its term was reached; who got the vote in it may have been in the damaged part.
+      return { term: record.entry.term, votedFor: undefined };
+    default:
+      return undefined;
+  }
+}
