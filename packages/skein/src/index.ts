@@ -1,1 +1,9 @@
-export {};
+export { type RunningNode, startNode } from "./compose.ts";
+export {
+  type ConfigSources,
+  type ListenerConfig,
+  loadConfig,
+  type NodeConfig,
+} from "./config/load-config.ts";
+export type { Health, MemberStatus, NodeStatus } from "./node-status.ts";
+export { type NodeLog, openLog } from "./pino-log.ts";

@@ -1,0 +1,106 @@
+/**
+ * The small languages of addresses: `mqtt://HOST:PORT`, `HOST:PORT`, `ADDRESS%INTERFACE`.
+ *
+ * Written by hand instead of with URL, because an empty host (`mqtt://:1884`: this machine's default) is useful here
+ * and no URL. Each parser returns what it read, or one clause that says what is wrong.
+ */
+
+import { isIP, isIPv4 } from "node:net";
+
+/** What is wrong with a value, as the end of the sentence `Cannot use --listen "...": ...`. */
+export class Problem {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+export interface ListenUrl {
+  readonly protocol: "mqtt" | "ws";
+  /** Without brackets; undefined: the default of this node. */
+  readonly host: string | undefined;
+  readonly port: number;
+}
+
+export interface HostPort {
+  /** Without brackets. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface FloatingAddressSetting {
+  readonly address: string;
+  readonly networkInterface: string;
+}
+
+const DEFAULT_PORTS = { mqtt: 1883, ws: 9001 } as const;
+/** Linux IFNAMSIZ, without its closing zero. */
+const INTERFACE_NAME_MAX = 15;
+
+/** Reads a `--listen` URL. Default ports: mqtt 1883, ws 9001. */
+export function parseListenUrl(text: string): ListenUrl | Problem {
+  const match = /^([a-z0-9+]+):\/\/(\[[^\]]*\]|[^:/[\]]*)(?::([^/]*))?(?:\/.*)?$/i.exec(text);
+  if (match === null)
+    return new Problem("it is not a URL such as mqtt://127.0.0.1:1883 or ws://0.0.0.0:9001");
+  const protocol = (match[1] ?? "").toLowerCase();
+  if (protocol === "mqtts" || protocol === "wss")
+    return new Problem(`${protocol}:// (TLS for clients) is not built yet, use mqtt:// or ws://`);
+  if (protocol !== "mqtt" && protocol !== "ws")
+    return new Problem(`${protocol}:// is unknown, use mqtt:// or ws://`);
+  const port = match[3] === undefined ? DEFAULT_PORTS[protocol] : parsePort(match[3]);
+  if (port instanceof Problem) return port;
+  const host = parseHost(match[2] ?? "");
+  if (host instanceof Problem) return host;
+  return { protocol, host: host === "" ? undefined : host, port };
+}
+
+/** Reads `HOST:PORT`, `[v6]:PORT`; an empty host means all addresses. */
+export function parseHostPort(text: string): HostPort | Problem {
+  const match = /^(\[[^\]]*\]|[^:[\]/]*):([^:]*)$/.exec(text);
+  if (match === null) return new Problem("it is not HOST:PORT, such as 192.168.1.20:7883 or [fe80::1]:7883");
+  const port = parsePort(match[2] ?? "");
+  if (port instanceof Problem) return port;
+  const host = parseHost(match[1] ?? "");
+  if (host instanceof Problem) return host;
+  return { host: host === "" ? "0.0.0.0" : host, port };
+}
+
+/** Reads `ADDRESS%INTERFACE`: an IPv4 address and the network interface that carries it. */
+export function parseFloatingAddress(text: string): FloatingAddressSetting | Problem {
+  const at = text.indexOf("%");
+  if (at === -1)
+    return new Problem("the network interface is missing, write it like 192.168.1.250%eth0 (see: ip addr)");
+  const address = text.slice(0, at);
+  const networkInterface = text.slice(at + 1);
+  if (!isIPv4(address)) return new Problem(`"${address}" is not an IPv4 address`);
+  if (!/^[\w.@-]+$/.test(networkInterface) || networkInterface.length > INTERFACE_NAME_MAX)
+    return new Problem(`"${networkInterface}" is not a name of a network interface`);
+  return { address, networkInterface };
+}
+
+/** `host:port`, with brackets around an IPv6 address. */
+export function formatHostPort({ host, port }: HostPort): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Whether only programs on this machine can reach `host`. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
+}
+
+function parsePort(text: string): number | Problem {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
+    return new Problem(`"${text}" is not a port between 0 and 65535`);
+  return Number(text);
+}
+
+function parseHost(text: string): string | Problem {
+  if (text.startsWith("[")) {
+    const address = text.slice(1, -1);
+    return isIP(address.split("%")[0] ?? "") === 6
+      ? address
+      : new Problem(`"${address}" is not an IPv6 address`);
+  }
+  if (text === "" || /^[\w.-]+$/.test(text)) return text;
+  return new Problem(`"${text}" is neither a host name nor an address`);
+}

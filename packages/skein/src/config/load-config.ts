@@ -1,0 +1,206 @@
+/**
+ * Gathers a node's settings: defaults < skein.yaml < SKEIN_* < flags.
+ *
+ * A misspelled setting is an error everywhere, with the name that was probably meant: a `lisen:` that is silently ignored
+ * costs an evening. Every error is one sentence that says where the value came from, what is wrong and what to write.
+ */
+
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { SkeinError } from "@skein/kernel";
+import { parse as parseYaml } from "yaml";
+import { isLoopback } from "./addresses.ts";
+import { nearestName } from "./nearest-name.ts";
+import { configSchema, type ParsedSettings } from "./schema.ts";
+import { environmentName, SETTING_NAMES, type SettingName } from "./settings.ts";
+
+/** Where settings come from. */
+export interface ConfigSources {
+  /** Flags that were given, by setting name. */
+  readonly flags: Readonly<Partial<Record<SettingName, unknown>>>;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Name of this machine. */
+  readonly hostName: string;
+}
+
+export interface ListenerConfig {
+  readonly protocol: "mqtt" | "ws";
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Everything one node needs to know, checked and complete, except for the mesh key (mesh-key.ts). */
+export interface NodeConfig {
+  readonly name: string;
+  readonly dataDirectory: string;
+  readonly listeners: readonly ListenerConfig[];
+  readonly mesh: string;
+  /** 64 hexadecimal digits, `@FILE`, or undefined: the one in the data directory. */
+  readonly meshKey: string | undefined;
+  readonly link: { readonly host: string; readonly port: number };
+  /** `host:port`. */
+  readonly peers: readonly string[];
+  readonly isMdnsEnabled: boolean;
+  readonly floatingAddress: { readonly address: string; readonly networkInterface: string } | undefined;
+  readonly http: { readonly host: string; readonly port: number };
+  readonly logLevel: "error" | "warn" | "info" | "debug";
+  readonly timing: "lan" | "wired";
+  /** The file the settings were read from, for the log. */
+  readonly configFile: string | undefined;
+}
+
+/** Data directory of an installed node. Its existence says that this machine has one. */
+const SYSTEM_DATA_DIRECTORY = "/var/lib/skein";
+
+/** One value and how the operator would call the place it came from. */
+interface Sourced {
+  readonly value: unknown;
+  readonly origin: string;
+}
+type Layer = ReadonlyMap<SettingName, Sourced>;
+
+/** Reads and checks all settings. @throws {SkeinError} ERR_SKEIN_CONFIG */
+export function loadConfig(sources: ConfigSources): NodeConfig {
+  const flags = flagLayer(sources.flags);
+  const environment = environmentLayer(sources.environment);
+  const early = new Map([...environment, ...flags]);
+  const name = textOf(early.get("name")) ?? sources.hostName;
+  const dataDirectory = textOf(early.get("data-dir")) ?? defaultDataDirectory(name);
+  const configFile = findConfigFile(textOf(early.get("config")), dataDirectory);
+  const file = configFile === undefined ? new Map<SettingName, Sourced>() : fileLayer(configFile);
+  const merged: Layer = new Map([...file, ...early]);
+  const settings = check(merged, sources.hostName);
+  return Object.freeze({
+    name: settings.name,
+    dataDirectory: settings["data-dir"] ?? defaultDataDirectory(settings.name),
+    listeners: resolveListeners(settings, merged.get("listen")?.origin ?? "--listen"),
+    mesh: settings.mesh,
+    meshKey: settings["mesh-key"],
+    link: settings.link,
+    peers: settings.peer,
+    isMdnsEnabled: !settings["no-mdns"],
+    floatingAddress: settings.vip,
+    http: settings.http,
+    logLevel: settings["log-level"],
+    timing: settings.timing,
+    configFile,
+  });
+}
+
+function defaultDataDirectory(name: string): string {
+  return existsSync(SYSTEM_DATA_DIRECTORY) ? SYSTEM_DATA_DIRECTORY : join(".skein", name);
+}
+
+function flagLayer(flags: ConfigSources["flags"]): Layer {
+  const layer = new Map<SettingName, Sourced>();
+  for (const setting of SETTING_NAMES) {
+    const value = flags[setting];
+    if (value !== undefined) layer.set(setting, { value, origin: `--${setting}` });
+  }
+  return layer;
+}
+
+function environmentLayer(environment: ConfigSources["environment"]): Layer {
+  const known = new Map(SETTING_NAMES.map((setting) => [environmentName(setting), setting]));
+  const layer = new Map<SettingName, Sourced>();
+  for (const [variable, value] of Object.entries(environment)) {
+    if (!variable.startsWith("SKEIN_") || value === undefined) continue;
+    const setting = known.get(variable);
+    if (setting === undefined)
+      throw unknownName("environment variable", variable, [...known.keys()], "skein up --help");
+    // An empty variable is how compose files and unit files say "not set".
+    if (value !== "") layer.set(setting, { value, origin: variable });
+  }
+  return layer;
+}
+
+function findConfigFile(given: string | undefined, dataDirectory: string): string | undefined {
+  if (given !== undefined) return given;
+  return ["skein.yaml", join(dataDirectory, "skein.yaml")].find((path) => existsSync(path));
+}
+
+function fileLayer(path: string): Layer {
+  let content: unknown;
+  try {
+    content = parseYaml(readFileSync(path, "utf8"), { prettyErrors: true, logLevel: "error" });
+  } catch (error) {
+    const reason = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
+    throw configError(`Cannot read settings from ${path}: ${reason.replace(/[:.]$/, "")}.`, error);
+  }
+  const layer = new Map<SettingName, Sourced>();
+  if (content === null || content === undefined) return layer;
+  if (typeof content !== "object" || Array.isArray(content))
+    throw configError(`Cannot read settings from ${path}: write one "name: value" on each line.`);
+  const allowed = SETTING_NAMES.filter((setting) => setting !== "config");
+  for (const [key, value] of Object.entries(content)) {
+    const setting = allowed.find((candidate) => candidate === key);
+    if (setting === undefined) throw unknownName("setting", key, allowed, "skein up --help", ` in ${path}`);
+    layer.set(setting, {
+      value: typeof value === "number" ? String(value) : value,
+      origin: `${key} in ${path}`,
+    });
+  }
+  return layer;
+}
+
+/** Passes the merged values through the schema. */
+function check(merged: Layer, hostName: string): ParsedSettings {
+  const input: Record<string, unknown> = { name: hostName };
+  for (const [setting, { value }] of merged) if (setting !== "config") input[setting] = value;
+  const result = configSchema.safeParse(input);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const setting = issue?.path[0] as SettingName | undefined;
+  const sourced = setting === undefined ? undefined : merged.get(setting);
+  const reason = issue?.message ?? "it is not valid";
+  const origin = sourced?.origin ?? setting ?? "the settings";
+  // A mesh key must not end up in a log or a screenshot.
+  const shown = setting === "mesh-key" ? "" : ` ${JSON.stringify(badItem(sourced?.value, issue?.path[1]))}`;
+  throw configError(`Cannot use ${origin}${shown}: ${reason}.`);
+}
+
+function badItem(value: unknown, at: PropertyKey | undefined): unknown {
+  if (typeof at !== "number") return value;
+  const items: unknown = typeof value === "string" ? value.split(",") : value;
+  return Array.isArray(items) ? items[at] : value;
+}
+
+/**
+ * Fills in hosts. There are no users yet, so whoever reaches a listener gets in: without `allow-anonymous` only this
+ * machine may (architecture.md section 7).
+ */
+function resolveListeners(settings: ParsedSettings, origin: string): readonly ListenerConfig[] {
+  const isOpen = settings["allow-anonymous"];
+  const defaultHost = isOpen ? "0.0.0.0" : "127.0.0.1";
+  const urls = settings.listen ?? [{ protocol: "mqtt" as const, host: undefined, port: 1883 }];
+  return urls.map(({ protocol, host = defaultHost, port }) => {
+    if (!isOpen && !isLoopback(host)) {
+      throw configError(
+        `Cannot use ${origin} "${protocol}://${host}:${port}": it would let anybody on the network in without a ` +
+          "password; add --allow-anonymous if you want that, or listen on 127.0.0.1.",
+      );
+    }
+    return { protocol, host, port };
+  });
+}
+
+function textOf(sourced: Sourced | undefined): string | undefined {
+  return typeof sourced?.value === "string" ? sourced.value : undefined;
+}
+
+/** The sentence for a name that does not exist. */
+export function unknownName(
+  kind: string,
+  name: string,
+  known: readonly string[],
+  help: string,
+  place = "",
+): SkeinError {
+  const nearest = nearestName(name, known);
+  const hint = nearest === undefined ? `see ${help}` : `did you mean ${nearest}?`;
+  return configError(`Unknown ${kind} ${name}${place}: ${hint}`);
+}
+
+function configError(message: string, cause?: unknown): SkeinError {
+  return new SkeinError("ERR_SKEIN_CONFIG", message, cause === undefined ? undefined : { cause });
+}

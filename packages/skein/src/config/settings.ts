@@ -1,0 +1,73 @@
+/**
+ * Every setting of a node, once: its name, what it takes and what it means.
+ *
+ * One name in three spellings: `--data-dir` on the command line, `SKEIN_DATA_DIR` in the environment, `data-dir` in
+ * skein.yaml. This table feeds the command line and its help, the list of known environment variables and the hints
+ * for misspelled names; schema.ts says which values are valid. It imports nothing, so that `skein --help` is quick.
+ */
+
+/** How one setting appears on the command line. */
+export interface Setting {
+  /** Placeholder of its value; undefined: a switch. */
+  readonly placeholder: string | undefined;
+  /** May be given more than once; in the environment separated by commas. */
+  readonly isList: boolean;
+  readonly description: string;
+}
+
+const value = (placeholder: string, description: string): Setting => ({
+  placeholder,
+  isList: false,
+  description,
+});
+const list = (placeholder: string, description: string): Setting => ({
+  placeholder,
+  isList: true,
+  description,
+});
+const flag = (description: string): Setting => ({ placeholder: undefined, isList: false, description });
+
+/** All settings of `skein up`, in the order of its help. */
+export const SETTINGS = {
+  name: value("NAME", "name of this node (default: the host name)"),
+  "data-dir": value(
+    "PATH",
+    "where the node keeps its data (default: /var/lib/skein if it exists, else ./.skein/NAME)",
+  ),
+  listen: list(
+    "URL",
+    "accept MQTT clients: mqtt://HOST:PORT or ws://HOST:PORT (default: mqtt://127.0.0.1:1883)",
+  ),
+  "allow-anonymous": flag("let clients in without a password, also from other machines"),
+  mesh: value("NAME", 'name of the mesh; nodes of other meshes are ignored (default: "home")'),
+  "mesh-key": value(
+    "HEX|@FILE",
+    "the secret all nodes of the mesh share, 64 hexadecimal digits (default: DATA-DIR/mesh.key)",
+  ),
+  link: value("HOST:PORT", "accept other nodes (default: 0.0.0.0:7883)"),
+  peer: list("HOST:PORT", "another node to connect to, besides those found on the network"),
+  "no-mdns": flag("do not look for other nodes on the network"),
+  vip: value(
+    "ADDRESS%INTERFACE",
+    "address that the coordinator holds for the clients, such as 192.168.1.250%eth0",
+  ),
+  http: value("HOST:PORT", "status and health over HTTP (default: 127.0.0.1:7880)"),
+  "log-level": value("LEVEL", "error, warn, info or debug (default: info)"),
+  timing: value(
+    "PROFILE",
+    "lan or wired; wired fails over sooner and wants a network without Wi-Fi (default: lan)",
+  ),
+  config: value(
+    "FILE",
+    "read settings from this file (default: ./skein.yaml or DATA-DIR/skein.yaml, if there is one)",
+  ),
+} as const satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof SETTINGS;
+
+export const SETTING_NAMES = Object.keys(SETTINGS) as readonly SettingName[];
+
+/** `data-dir` -> `SKEIN_DATA_DIR`. */
+export function environmentName(setting: string): string {
+  return `SKEIN_${setting.toUpperCase().replaceAll("-", "_")}`;
+}

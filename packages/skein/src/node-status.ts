@@ -1,0 +1,145 @@
+/**
+ * What a node says about itself and its mesh: one document for `skein status`, /api/status and every dashboard.
+ *
+ * A pure function of what mesh, coordinator and broker report, so that each judgement (what counts as degraded, who holds
+ * the address) stands in one place and can be tested without a node. Reasons are sentences for the operator.
+ */
+
+import type { CoordinatorStatus } from "@skein/coordinator";
+import type { Member } from "@skein/mesh";
+
+export type Health = "healthy" | "degraded" | "down";
+
+export interface MemberStatus {
+  /** 16 hexadecimal digits. */
+  readonly id: string;
+  readonly name: string;
+  readonly state: "alive" | "suspect" | "dead" | "left";
+  readonly role: "leader" | "voter" | "learner";
+  /** MQTT clients connected to it. */
+  readonly clients: number;
+  /** `host:port` of its link listener; empty for the node itself. */
+  readonly address: string;
+}
+
+export interface NodeStatus {
+  readonly mesh: string;
+  /** UUID of the cluster; null until this node has founded or joined one. */
+  readonly cluster: string | null;
+  readonly node: string;
+  readonly name: string;
+  /** Node id of the coordinator, null while none is known. */
+  readonly coordinator: string | null;
+  readonly term: number;
+  readonly quorum: boolean;
+  readonly health: Health;
+  /** Why the node is not healthy. Empty when it is. */
+  readonly reasons: readonly string[];
+  /** `address` is null without a floating address, `holder` (a node id) while nobody is known to hold it. */
+  readonly vip: { readonly address: string | null; readonly holder: string | null };
+  /** All nodes, this one included, by name. */
+  readonly members: readonly MemberStatus[];
+  /** MQTT clients connected to this node. */
+  readonly clients: number;
+  /** Retained messages in this node's replica. */
+  readonly retained: number;
+}
+
+/** What {@link nodeStatus} is made from. */
+export interface StatusInputs {
+  readonly mesh: string;
+  readonly node: string;
+  readonly name: string;
+  readonly isServing: boolean;
+  readonly isStopping: boolean;
+  readonly coordinator: CoordinatorStatus;
+  readonly members: readonly Member[];
+  readonly floatingAddress:
+    | { readonly address: string; readonly isHeld: boolean; readonly problem: string | undefined }
+    | undefined;
+  readonly clients: number;
+  readonly retained: number;
+}
+
+/** Builds the status document. */
+export function nodeStatus(inputs: StatusInputs): NodeStatus {
+  const { coordinator } = inputs;
+  const reasons = reasonsOf(inputs);
+  return {
+    mesh: inputs.mesh,
+    cluster: coordinator.cluster ?? null,
+    node: inputs.node,
+    name: inputs.name,
+    coordinator: coordinator.coordinator ?? null,
+    term: coordinator.term,
+    quorum: coordinator.hasQuorum,
+    health: !inputs.isServing || inputs.isStopping ? "down" : reasons.length > 0 ? "degraded" : "healthy",
+    reasons,
+    vip: { address: inputs.floatingAddress?.address ?? null, holder: holderOf(inputs) },
+    members: membersOf(inputs),
+    clients: inputs.clients,
+    retained: inputs.retained,
+  };
+}
+
+function reasonsOf(inputs: StatusInputs): readonly string[] {
+  const { coordinator, floatingAddress } = inputs;
+  const reasons: string[] = [];
+  if (inputs.isStopping) reasons.push("The node is stopping.");
+  else if (!inputs.isServing) reasons.push("The node is starting; clients are let in when it is ready.");
+  // Before it belongs to a cluster a node has no quorum to miss.
+  if (coordinator.cluster !== undefined && !coordinator.hasQuorum)
+    reasons.push(
+      "No coordinator is known: retained messages are read-only until a majority of voters is back.",
+    );
+  for (const member of [...inputs.members].sort(byName)) {
+    if (member.id === inputs.node) continue;
+    if (member.state === "dead") reasons.push(`${member.name} is dead.`);
+    if (member.state === "suspect") reasons.push(`${member.name} does not answer.`);
+  }
+  if (coordinator.foreignCluster !== undefined) {
+    reasons.push(
+      `Another cluster (${coordinator.foreignCluster}) uses the same mesh name and key. Nodes of two clusters do not share retained messages: remove the data directory of the nodes that should join this one.`,
+    );
+  }
+  if (floatingAddress?.problem !== undefined) reasons.push(floatingAddress.problem);
+  return reasons;
+}
+
+/**
+ * A node knows for sure whether it holds the address itself. Of another it knows that a coordinator with quorum takes
+ * the address, if it has the same one configured.
+ */
+function holderOf({ floatingAddress, coordinator, node }: StatusInputs): string | null {
+  if (floatingAddress === undefined) return null;
+  if (floatingAddress.isHeld) return node;
+  if (coordinator.coordinator === undefined || coordinator.coordinator === node) return null;
+  return coordinator.hasQuorum ? coordinator.coordinator : null;
+}
+
+function membersOf(inputs: StatusInputs): readonly MemberStatus[] {
+  return [...inputs.members].sort(byName).map((member) => {
+    const isSelf = member.id === inputs.node;
+    return {
+      id: member.id,
+      name: member.name,
+      state: member.state,
+      role: isSelf ? inputs.coordinator.role : roleOf(member, inputs.coordinator),
+      clients: isSelf ? inputs.clients : member.clients,
+      address: member.address,
+    };
+  });
+}
+
+/** The log knows who votes and who leads; gossip only repeats it, and a dead node's last word may be out of date. */
+function roleOf(member: Member, coordinator: CoordinatorStatus): MemberStatus["role"] {
+  if (member.id === coordinator.coordinator) return "leader";
+  if (coordinator.voters.includes(member.id)) return "voter";
+  if (coordinator.learners.includes(member.id)) return "learner";
+  return member.role === "leader" ? "voter" : member.role;
+}
+
+function byName(a: Member, b: Member): number {
+  if (a.name !== b.name) return a.name < b.name ? -1 : 1;
+  return a.id < b.id ? -1 : 1;
+}

@@ -1,0 +1,202 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { SkeinError } from "@skein/kernel";
+import { expect, test } from "vitest";
+import { type ConfigSources, loadConfig, type NodeConfig } from "../src/config/load-config.ts";
+import { scratchDirectory } from "./support/scratch-directory.ts";
+
+const KEY = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+function load(flags: ConfigSources["flags"] = {}, environment: Record<string, string> = {}): NodeConfig {
+  return loadConfig({ flags, environment, hostName: "pi1" });
+}
+
+function failure(flags: ConfigSources["flags"], environment: Record<string, string> = {}): string {
+  try {
+    load(flags, environment);
+  } catch (error) {
+    expect(error).toBeInstanceOf(SkeinError);
+    expect((error as SkeinError).code).toBe("ERR_SKEIN_CONFIG");
+    return (error as SkeinError).message;
+  }
+  throw new Error("the settings were accepted");
+}
+
+function fileWith(content: string): string {
+  const path = join(scratchDirectory(), "settings.yaml");
+  writeFileSync(path, content);
+  return path;
+}
+
+test("without any setting a node serves this machine only, under the host's name", () => {
+  const config = load();
+  expect(config.name).toBe("pi1");
+  expect(config.mesh).toBe("home");
+  expect(config.listeners).toEqual([{ protocol: "mqtt", host: "127.0.0.1", port: 1883 }]);
+  expect(config.link).toEqual({ host: "0.0.0.0", port: 7883 });
+  expect(config.http).toEqual({ host: "127.0.0.1", port: 7880 });
+  expect(config.isMdnsEnabled).toBe(true);
+  expect(config.peers).toEqual([]);
+  expect(config.timing).toBe("lan");
+  expect(config.floatingAddress).toBeUndefined();
+});
+
+test("--allow-anonymous opens the default listener to the network", () => {
+  expect(load({ "allow-anonymous": true }).listeners).toEqual([
+    { protocol: "mqtt", host: "0.0.0.0", port: 1883 },
+  ]);
+});
+
+test("flags win over the environment, the environment over the file, the file over defaults", () => {
+  const config = fileWith("name: from-file\nmesh: from-file\ntiming: wired\nlog-level: warn\n");
+  const loaded = load(
+    { config, name: "from-flag" },
+    { SKEIN_NAME: "from-environment", SKEIN_MESH: "from-environment", SKEIN_LOG_LEVEL: "debug" },
+  );
+  expect(loaded.name).toBe("from-flag");
+  expect(loaded.mesh).toBe("from-environment");
+  expect(loaded.logLevel).toBe("debug");
+  expect(loaded.timing).toBe("wired");
+  expect(loaded.http.port).toBe(7880);
+  expect(loaded.configFile).toBe(config);
+});
+
+test("every setting can be written in the file", () => {
+  const config = fileWith(`
+name: pi2
+data-dir: /tmp/pi2
+listen: [mqtt://:1884, "ws://127.0.0.1"]
+allow-anonymous: true
+mesh: plant
+mesh-key: "${KEY}"
+link: 192.168.1.22:7000
+peer: 192.168.1.21:7883
+no-mdns: true
+vip: 192.168.1.250%eth0
+http: "[::1]:7000"
+log-level: error
+timing: wired
+`);
+  expect(load({ config })).toEqual({
+    name: "pi2",
+    dataDirectory: "/tmp/pi2",
+    listeners: [
+      { protocol: "mqtt", host: "0.0.0.0", port: 1884 },
+      { protocol: "ws", host: "127.0.0.1", port: 9001 },
+    ],
+    mesh: "plant",
+    meshKey: KEY,
+    link: { host: "192.168.1.22", port: 7000 },
+    peers: ["192.168.1.21:7883"],
+    isMdnsEnabled: false,
+    floatingAddress: { address: "192.168.1.250", networkInterface: "eth0" },
+    http: { host: "::1", port: 7000 },
+    logLevel: "error",
+    timing: "wired",
+    configFile: config,
+  });
+});
+
+test("every setting can be given in the environment, lists separated by commas", () => {
+  const config = load(
+    {},
+    {
+      SKEIN_LISTEN: "mqtt://:1884, ws://[::1]:9002",
+      SKEIN_ALLOW_ANONYMOUS: "true",
+      SKEIN_PEER: "pi1:7883,[fd00::2]:7883",
+      SKEIN_NO_MDNS: "1",
+      SKEIN_MESH_KEY: `@${"/run/secrets/mesh"}`,
+      SKEIN_VIP: "",
+      PATH: "/bin",
+    },
+  );
+  expect(config.listeners).toEqual([
+    { protocol: "mqtt", host: "0.0.0.0", port: 1884 },
+    { protocol: "ws", host: "::1", port: 9002 },
+  ]);
+  expect(config.peers).toEqual(["pi1:7883", "[fd00::2]:7883"]);
+  expect(config.isMdnsEnabled).toBe(false);
+  expect(config.meshKey).toBe("@/run/secrets/mesh");
+  expect(config.floatingAddress).toBeUndefined();
+});
+
+test("a misspelled setting in the file is refused with the nearest name", () => {
+  const config = fileWith("lisen: mqtt://:1884\n");
+  expect(failure({ config })).toBe(`Unknown setting lisen in ${config}: did you mean listen?`);
+});
+
+test("a misspelled environment variable is refused with the nearest name", () => {
+  expect(failure({}, { SKEIN_MESHKEY: KEY })).toBe(
+    "Unknown environment variable SKEIN_MESHKEY: did you mean SKEIN_MESH_KEY?",
+  );
+  expect(failure({}, { SKEIN_COMPLETELY_DIFFERENT: "1" })).toBe(
+    "Unknown environment variable SKEIN_COMPLETELY_DIFFERENT: see skein up --help",
+  );
+});
+
+test("a setting called like a built-in property is unknown, not a crash", () => {
+  expect(failure({ config: fileWith("constructor: 1\n") })).toMatch(/^Unknown setting constructor in /);
+});
+
+test.each([
+  [{ listen: ["tcp://x"] }, 'Cannot use --listen "tcp://x": tcp:// is unknown, use mqtt:// or ws://.'],
+  [
+    { listen: ["mqtt://:1884", "1883"] },
+    'Cannot use --listen "1883": it is not a URL such as mqtt://127.0.0.1:1883 or ws://0.0.0.0:9001.',
+  ],
+  [
+    { listen: ["mqtts://:8883"] },
+    'Cannot use --listen "mqtts://:8883": mqtts:// (TLS for clients) is not built yet, use mqtt:// or ws://.',
+  ],
+  [
+    { listen: ["mqtt://:70000"] },
+    'Cannot use --listen "mqtt://:70000": "70000" is not a port between 0 and 65535.',
+  ],
+  [
+    { peer: ["pi1"] },
+    'Cannot use --peer "pi1": it is not HOST:PORT, such as 192.168.1.20:7883 or [fe80::1]:7883.',
+  ],
+  [
+    { vip: "192.168.1.250" },
+    'Cannot use --vip "192.168.1.250": the network interface is missing, write it like 192.168.1.250%eth0 (see: ip addr).',
+  ],
+  [
+    { vip: "192.168.1.300%eth0" },
+    'Cannot use --vip "192.168.1.300%eth0": "192.168.1.300" is not an IPv4 address.',
+  ],
+  [{ timing: "slow" }, 'Cannot use --timing "slow": it must be lan or wired.'],
+  [{ "log-level": "loud" }, 'Cannot use --log-level "loud": it must be error, warn, info or debug.'],
+  [{ name: "" }, 'Cannot use --name "": it must have 1 to 63 printable characters.'],
+])("a wrong value is refused in one sentence that names it: %j", (flags, message) => {
+  expect(failure(flags)).toBe(message);
+});
+
+test("a wrong mesh key is refused without being repeated", () => {
+  const message = failure({ "mesh-key": "secret-but-short" });
+  expect(message).toBe(
+    "Cannot use --mesh-key: it must be 64 hexadecimal digits, or @FILE with a file that holds them.",
+  );
+});
+
+test("a listener that other machines can reach is refused without --allow-anonymous", () => {
+  expect(failure({ listen: ["mqtt://0.0.0.0:1883"] })).toBe(
+    'Cannot use --listen "mqtt://0.0.0.0:1883": it would let anybody on the network in without a password; ' +
+      "add --allow-anonymous if you want that, or listen on 127.0.0.1.",
+  );
+  expect(load({ listen: ["mqtt://localhost:1883", "mqtt://[::1]:1884"] }).listeners).toHaveLength(2);
+});
+
+test("a settings file that is missing, no YAML or no mapping is refused with its name", () => {
+  expect(failure({ config: "/nonexistent/skein.yaml" })).toMatch(
+    /^Cannot read settings from \/nonexistent\/skein\.yaml: ENOENT/,
+  );
+  expect(failure({ config: fileWith("name: [") })).toMatch(/^Cannot read settings from \S+: .+ at line 1/);
+  expect(failure({ config: fileWith("- name\n") })).toMatch(/: write one "name: value" on each line\.$/);
+  expect(load({ config: fileWith("# nothing\n") }).name).toBe("pi1");
+});
+
+test("skein.yaml in the data directory is read without being named", () => {
+  const directory = scratchDirectory();
+  writeFileSync(join(directory, "skein.yaml"), "mesh: plant\n");
+  expect(load({ "data-dir": directory }).mesh).toBe("plant");
+});

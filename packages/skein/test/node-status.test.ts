@@ -1,0 +1,141 @@
+import type { CoordinatorStatus } from "@skein/coordinator";
+import type { ClusterId, Incarnation, NodeId } from "@skein/kernel";
+import type { Member } from "@skein/mesh";
+import { expect, test } from "vitest";
+import { formatStatus } from "../src/cli/status.ts";
+import { nodeStatus, type StatusInputs } from "../src/node-status.ts";
+
+const A = "aaaaaaaaaaaaaaaa" as NodeId;
+const B = "bbbbbbbbbbbbbbbb" as NodeId;
+const C = "cccccccccccccccc" as NodeId;
+const CLUSTER = "11111111-2222-4333-8444-555555555555" as ClusterId;
+
+function member(id: NodeId, name: string, changes: Partial<Member> = {}): Member {
+  const facts = { cluster: CLUSTER, role: "voter", clients: 2, incarnation: 1 as Incarnation } as const;
+  return { id, name, state: "alive", address: `${name}:7883`, isLinked: true, ...facts, ...changes };
+}
+
+function inputs(
+  changes: Partial<StatusInputs> = {},
+  coordinator: Partial<CoordinatorStatus> = {},
+): StatusInputs {
+  return {
+    mesh: "home",
+    node: A,
+    name: "pi1",
+    isServing: true,
+    isStopping: false,
+    coordinator: {
+      cluster: CLUSTER,
+      coordinator: B,
+      term: 7,
+      role: "voter",
+      hasQuorum: true,
+      voters: [A, B, C],
+      learners: [],
+      pendingProposals: 0,
+      quorumContactAt: undefined,
+      foreignCluster: undefined,
+      ...coordinator,
+    },
+    members: [member(C, "pi3"), member(A, "pi1", { address: "", isLinked: false }), member(B, "pi2")],
+    floatingAddress: undefined,
+    clients: 5,
+    retained: 214,
+    ...changes,
+  };
+}
+
+test("a complete mesh is healthy and lists every node, itself included, by name", () => {
+  expect(nodeStatus(inputs())).toEqual({
+    mesh: "home",
+    cluster: CLUSTER,
+    node: A,
+    name: "pi1",
+    coordinator: B,
+    term: 7,
+    quorum: true,
+    health: "healthy",
+    reasons: [],
+    vip: { address: null, holder: null },
+    members: [
+      { id: A, name: "pi1", state: "alive", role: "voter", clients: 5, address: "" },
+      { id: B, name: "pi2", state: "alive", role: "leader", clients: 2, address: "pi2:7883" },
+      { id: C, name: "pi3", state: "alive", role: "voter", clients: 2, address: "pi3:7883" },
+    ],
+    clients: 5,
+    retained: 214,
+  });
+});
+
+test("a node that is alone is healthy", () => {
+  const alone = inputs({ members: [member(A, "pi1")] }, { coordinator: A, role: "leader", voters: [A] });
+  expect(nodeStatus(alone)).toMatchObject({ health: "healthy", reasons: [], coordinator: A });
+});
+
+test.each(["dead", "suspect"] as const)("a %s member degrades the mesh and is named", (state) => {
+  const status = nodeStatus(inputs({ members: [member(A, "pi1"), member(C, "pi3", { state })] }));
+  expect(status.health).toBe("degraded");
+  expect(status.reasons).toEqual([expect.stringContaining("pi3")]);
+});
+
+test("a member that left in order does not degrade the mesh", () => {
+  const status = nodeStatus(inputs({ members: [member(A, "pi1"), member(C, "pi3", { state: "left" })] }));
+  expect(status).toMatchObject({ health: "healthy", reasons: [] });
+});
+
+test("without a quorum the mesh is degraded, and the address has no known holder", () => {
+  const floatingAddress = { address: "192.168.1.250", isHeld: false, problem: undefined };
+  const status = nodeStatus(inputs({ floatingAddress }, { hasQuorum: false, coordinator: undefined }));
+  expect(status).toMatchObject({ health: "degraded", quorum: false, coordinator: null });
+  expect(status.reasons).toHaveLength(1);
+  expect(status.vip).toEqual({ address: "192.168.1.250", holder: null });
+});
+
+test("two clusters of one mesh, or an address that cannot be set, are said", () => {
+  const problem = "No permission to set addresses (CAP_NET_ADMIN).";
+  const floatingAddress = { address: "192.168.1.250", isHeld: false, problem };
+  const status = nodeStatus(inputs({ floatingAddress }, { foreignCluster: "other" as ClusterId }));
+  expect(status.health).toBe("degraded");
+  expect(status.reasons).toEqual([expect.stringContaining("Another cluster (other)"), problem]);
+});
+
+test("the holder is this node when it holds the address, otherwise the coordinator", () => {
+  const floatingAddress = { address: "192.168.1.250", isHeld: true, problem: undefined };
+  expect(nodeStatus(inputs({ floatingAddress }, { coordinator: A })).vip.holder).toBe(A);
+  const free = { ...floatingAddress, isHeld: false };
+  expect(nodeStatus(inputs({ floatingAddress: free })).vip.holder).toBe(B);
+  // This node coordinates but has not taken the address (yet): nobody has.
+  expect(nodeStatus(inputs({ floatingAddress: free }, { coordinator: A })).vip.holder).toBeNull();
+});
+
+test("a dead former leader is shown as the voter it is now", () => {
+  const dead = member(C, "pi3", { state: "dead", role: "leader" });
+  const status = nodeStatus(inputs({ members: [member(A, "pi1"), member(B, "pi2"), dead] }));
+  expect(status.members.find(({ id }) => id === C)?.role).toBe("voter");
+  expect(status.members.filter(({ role }) => role === "leader").map(({ id }) => id)).toEqual([B]);
+});
+
+test("a node that starts or stops is down and says why", () => {
+  expect(nodeStatus(inputs({ isServing: false }))).toMatchObject({
+    health: "down",
+    reasons: [expect.stringContaining("starting")],
+  });
+  expect(nodeStatus(inputs({ isServing: false, isStopping: true }))).toMatchObject({
+    health: "down",
+    reasons: ["The node is stopping."],
+  });
+});
+
+test("the status page shows mesh, health, address, every reason and every member", () => {
+  const floatingAddress = { address: "192.168.1.250", isHeld: false, problem: undefined };
+  const members = [member(A, "pi1", { address: "" }), member(B, "pi2"), member(C, "pi3", { state: "dead" })];
+  const page = formatStatus(nodeStatus(inputs({ floatingAddress, members })));
+  expect(page.split("\n")).toEqual([
+    "MESH home   degraded   2/3 nodes   address 192.168.1.250 on pi2   clients 9   retained 214",
+    "  ! pi3 is dead.",
+    `  pi1  voter        alive  5 clients  this node  ${A}`,
+    `  pi2  coordinator  alive  2 clients  pi2:7883   ${B}`,
+    `  pi3  voter        dead   2 clients  pi3:7883   ${C}`,
+  ]);
+});
