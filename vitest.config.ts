@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
-// Unit and conformance tests run from the TypeScript sources; system and container tests run the built program.
+// Unit and conformance tests run from the TypeScript sources; system and container tests run the built program, and
+// each of these in a group of its own, because they measure times that other tests on the same cores would spoil.
 const conditions = ["@skein/source"];
 const fromSource = { resolve: { conditions }, ssr: { resolve: { conditions } } };
 
@@ -17,6 +18,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 60_000,
           fileParallelism: false,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -27,6 +29,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 300_000,
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

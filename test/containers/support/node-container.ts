@@ -27,6 +27,9 @@ export interface NodeStatus {
   readonly retained: number;
 }
 
+/** What a node says before it dies at once is kept for the error, up to this many characters. */
+const START_LOG_MAX = 4096;
+
 /** A container with a node in it. */
 export class NodeContainer {
   readonly name: string;
@@ -59,7 +62,8 @@ export class NodeContainer {
       readonly meshKey: string;
     },
   ): Promise<NodeContainer> {
-    const started = await new GenericContainer(options.image)
+    let log = "";
+    const container = new GenericContainer(options.image)
       .withPullPolicy(PullPolicy.neverPull())
       .withAutoCleanup(false)
       .withLabels({ ...OWNED })
@@ -74,7 +78,14 @@ export class NodeContainer {
       })
       // The tests measure how long a node takes; the container alone is enough here.
       .withWaitStrategy(Wait.forSuccessfulCommand("true"))
-      .start();
+      .withLogConsumer((stream) => {
+        stream.on("data", (chunk: Buffer) => {
+          if (log.length < START_LOG_MAX) log += chunk.toString("utf8");
+        });
+      });
+    const started = await container.start().catch((error: unknown) => {
+      throw new Error(`${String(error)}\n${options.name} said:\n${log}`, { cause: error });
+    });
     const address = started.getIpAddress(options.bridge.name);
     return new NodeContainer(engine, options.name, started.getId(), options.bridge.name, address);
   }
@@ -150,8 +161,11 @@ export class NodeContainer {
   }
 
   async #get(path: string): Promise<unknown> {
-    const response = await fetch(`http://${this.#address}:7880${path}`, {
-      signal: AbortSignal.timeout(1000),
+    const url = `http://${this.#address}:7880${path}`;
+    const response = await fetch(url, { signal: AbortSignal.timeout(1000) }).catch((error: unknown) => {
+      // fetch hides what happened, such as ECONNREFUSED, in the cause.
+      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+      throw new Error(`${this.name} does not answer ${path}: ${String(cause)}`, { cause: error });
     });
     if (!response.ok) throw new Error(`${this.name} answers ${response.status} to ${path}`);
     return response.json();
