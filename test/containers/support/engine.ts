@@ -33,9 +33,11 @@ export async function findEngine(): Promise<ContainerRuntimeClient | undefined> 
   let obstacle = missing();
   if (obstacle === undefined) {
     try {
+      // The command line builds the image and the library runs it: they have to reach the same engine.
+      await run("docker", ["info"]);
       return await getContainerRuntimeClient();
     } catch (error) {
-      obstacle = `No Docker engine answers (${String(error)}). Install and start one: apt-get install docker.io`;
+      obstacle = `No Docker engine answers (${lastLine(error)}). Install and start one: apt-get install docker.io`;
     }
   }
   const { SKEIN_TEST_REQUIRE_DOCKER } = process.env;
@@ -61,6 +63,11 @@ function missing(): string | undefined {
   if (absent.length === 0) return undefined;
   const packages = absent.map((program) => PROGRAMS.get(program)).join(" ");
   return `Missing: ${absent.join(", ")}. Install with: apt-get install ${packages}`;
+}
+
+/** An engine that does not answer says so in the last of several lines. */
+function lastLine(error: unknown): string {
+  return String(error).trim().split("\n").at(-1) ?? "";
 }
 
 function isInstalled(program: string): boolean {
