@@ -1,1 +1,16 @@
-export {};
+export { FloatingAddress } from "./address-driver.ts";
+export { Coordinator } from "./coordinator.ts";
+export { loadIdentity } from "./identity.ts";
+export type {
+  CoordinatorCounters,
+  CoordinatorOptions,
+  CoordinatorPorts,
+  CoordinatorStatus,
+  FloatingAddressOptions,
+  FloatingAddressPorts,
+  Identity,
+  PeerView,
+  RetainedMessage,
+  TimingProfile,
+} from "./options.ts";
+export type { Retained } from "./retained.ts";

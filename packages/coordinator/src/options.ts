@@ -71,6 +71,20 @@ export interface CoordinatorStatus {
   readonly foreignCluster: ClusterId | undefined;
 }
 
+/** What this node counted since it started. */
+export interface CoordinatorCounters {
+  /** Control frames that could not be decoded. */
+  readonly malformedFrames: number;
+  /** Control frames that named another cluster. */
+  readonly foreignFrames: number;
+  /** Commands in the log that could not be decoded and changed nothing. */
+  readonly malformedCommands: number;
+  /** Retained writes with QoS 0 that were dropped because too many were pending. */
+  readonly droppedWrites: number;
+  /** Retained writes that were refused with a reason code. */
+  readonly refusedWrites: number;
+}
+
 /** A message in the retained store. */
 export type RetainedMessage = ApplicationMessage;
 

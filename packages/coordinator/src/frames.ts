@@ -1,0 +1,97 @@
+/**
+ * Control frames: what coordinators say to each other over a link, besides the traffic of clients.
+ *
+ * `type u8 | cluster text | body`. Every frame names the cluster (Raft group) it is about, and the receiver looks at
+ * that before anything else: two clusters that meet must never act on each other's terms (architecture.md section 5).
+ * The sender is known from the link; the length from the link's framing.
+ */
+
+import { ByteReader, ByteWriter, type ClusterId, type NodeId, SkeinError } from "@skein/kernel";
+import { COMMAND_BYTES_MAX } from "./state-machine/commands.ts";
+import { readNodeId, writeNodeId } from "./wire-ids.ts";
+
+export type ControlFrame =
+  /** `message` in raft-js's own encoding; decoded only once the cluster is found to be ours. */
+  | { readonly kind: "raft"; readonly cluster: ClusterId; readonly message: Uint8Array }
+  /** Commands of the sender for the leader to append, in the sender's sequence. */
+  | { readonly kind: "proposal"; readonly cluster: ClusterId; readonly commands: readonly Uint8Array[] }
+  /** `joiner`, a fresh node, asks to become a learner. Members pass it on to the leader once. */
+  | { readonly kind: "join"; readonly cluster: ClusterId; readonly joiner: NodeId }
+  /** The leader has the receiver in its committed configuration. */
+  | { readonly kind: "joined"; readonly cluster: ClusterId };
+
+/** Most commands in one proposal frame. */
+export const PROPOSAL_COMMANDS_MAX = 1024;
+/** A proposal frame is closed when it holds this many bytes of commands, so that it stays small on a link. */
+export const PROPOSAL_BYTES_MAX = 256 * 1024;
+
+const RAFT = 1;
+const PROPOSAL = 2;
+const JOIN = 3;
+const JOINED = 4;
+const CLUSTER_TEXT_MAX = 64;
+
+export function encodeFrame(frame: ControlFrame): Uint8Array {
+  switch (frame.kind) {
+    case "raft":
+      return begin(RAFT, frame.cluster, frame.message.length).raw(frame.message).finish();
+    case "proposal": {
+      const out = begin(PROPOSAL, frame.cluster, 1024).varint(frame.commands.length);
+      for (const command of frame.commands) out.bytes(command);
+      return out.finish();
+    }
+    case "join": {
+      const out = begin(JOIN, frame.cluster, 8);
+      writeNodeId(frame.joiner, out);
+      return out.finish();
+    }
+    case "joined":
+      return begin(JOINED, frame.cluster, 0).finish();
+  }
+}
+
+/** Parts are views of `bytes` (no copy). @throws {SkeinError} ERR_SKEIN_MALFORMED */
+export function decodeFrame(bytes: Uint8Array): ControlFrame {
+  const input = new ByteReader(bytes);
+  const type = input.u8();
+  const cluster = input.text() as ClusterId;
+  if (cluster.length === 0 || cluster.length > CLUSTER_TEXT_MAX) throw malformed("cluster id");
+  const frame = readBody(type, cluster, input);
+  input.end();
+  return frame;
+}
+
+function readBody(type: number, cluster: ClusterId, input: ByteReader): ControlFrame {
+  switch (type) {
+    case RAFT:
+      return { kind: "raft", cluster, message: input.raw(input.remaining) };
+    case PROPOSAL:
+      return { kind: "proposal", cluster, commands: readCommands(input) };
+    case JOIN:
+      return { kind: "join", cluster, joiner: readNodeId(input) };
+    case JOINED:
+      return { kind: "joined", cluster };
+    default:
+      throw malformed(`type ${type}`);
+  }
+}
+
+function readCommands(input: ByteReader): Uint8Array[] {
+  const count = input.varint();
+  if (count > PROPOSAL_COMMANDS_MAX) throw malformed(`${count} commands`);
+  const commands: Uint8Array[] = [];
+  for (let left = count; left > 0; left--) {
+    const command = input.bytes();
+    if (command.length > COMMAND_BYTES_MAX) throw malformed(`command of ${command.length} bytes`);
+    commands.push(command);
+  }
+  return commands;
+}
+
+function begin(type: number, cluster: ClusterId, bodyBytes: number): ByteWriter {
+  return new ByteWriter(bodyBytes + 64).u8(type).text(cluster);
+}
+
+function malformed(what: string): SkeinError {
+  return new SkeinError("ERR_SKEIN_MALFORMED", `Cannot decode control frame: ${what}`);
+}

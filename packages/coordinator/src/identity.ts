@@ -1,0 +1,98 @@
+/**
+ * What a node remembers about itself for ever: file `identity.json` in its data directory.
+ *
+ * The id is bound to the data directory: a wiped or unreadable directory makes a NEW node, because a voter that lost
+ * its memory and came back under its old name could un-commit what it had acknowledged (reference design, traps 5 and
+ * 6). The incarnation grows with every start and is on disk before it is used. A damaged file never stops a node
+ * (P12): it is kept under another name and the node starts fresh; its replica comes from its peers.
+ */
+
+import {
+  type ClusterId,
+  type Disk,
+  type DiskDone,
+  decodeUtf8,
+  encodeUtf8Into,
+  type Incarnation,
+  isNodeId,
+  type Log,
+  type NodeId,
+  type RandomSource,
+  utf8Length,
+} from "@skein/kernel";
+import type { Identity } from "./options.ts";
+
+const FILE = "identity.json";
+
+/**
+ * Reads the identity, or makes one, and counts this start. Call once, at start-up.
+ *
+ * A file that cannot be understood is kept as `identity.json.bad-<8 hexadecimal digits>`.
+ *
+ * @throws {SkeinError} ERR_SKEIN_DISK if the directory cannot be read or written.
+ */
+export function loadIdentity(disk: Disk, random: RandomSource, log: Log): Identity {
+  const bytes = disk.read(FILE);
+  const before = bytes === undefined ? undefined : parse(bytes);
+  if (bytes !== undefined && before === undefined) {
+    const keptAs = `${FILE}.bad-${hexText(random.bytes(4))}`;
+    disk.rename(FILE, keptAs);
+    log.warn({ file: FILE, keptAs }, "identity file is damaged; starting as a new node");
+  }
+  const identity: Identity =
+    before === undefined
+      ? { node: hexText(random.bytes(8)) as NodeId, incarnation: 1 as Incarnation, cluster: undefined }
+      : { ...before, incarnation: (before.incarnation + 1) as Incarnation };
+  disk.replaceNow(FILE, serialize(identity));
+  return identity;
+}
+
+/** Writes `identity` durably, then calls `done`. */
+export function saveIdentity(disk: Disk, identity: Identity, done: DiskDone): void {
+  disk.replace(FILE, serialize(identity), done);
+}
+
+/** A random UUID (RFC 9562 version 4) for a new cluster. */
+export function newClusterId(random: RandomSource): ClusterId {
+  const bytes = new Uint8Array(random.bytes(16));
+  bytes[6] = ((bytes[6] as number) & 0x0f) | 0x40;
+  bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
+  const hex = hexText(bytes);
+  const parts = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)];
+  return parts.join("-") as ClusterId;
+}
+
+function serialize(identity: Identity): Uint8Array {
+  const { node, incarnation, cluster } = identity;
+  const text = `${JSON.stringify({ node, incarnation, cluster: cluster ?? null }, undefined, 2)}\n`;
+  const bytes = new Uint8Array(utf8Length(text));
+  encodeUtf8Into(text, bytes, 0);
+  return bytes;
+}
+
+function parse(bytes: Uint8Array): Identity | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(decodeUtf8(bytes, 0, bytes.length));
+  } catch {
+    // Not UTF-8 or not JSON: damaged, whatever the reason; the caller sets the file aside.
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  const { node, incarnation, cluster } = value as Record<string, unknown>;
+  if (typeof node !== "string" || !isNodeId(node)) return undefined;
+  if (typeof incarnation !== "number" || !Number.isSafeInteger(incarnation) || incarnation < 1)
+    return undefined;
+  if (cluster !== null && (typeof cluster !== "string" || !/^[0-9a-f-]{36}$/.test(cluster))) return undefined;
+  return {
+    node,
+    incarnation: incarnation as Incarnation,
+    cluster: cluster === null ? undefined : (cluster as ClusterId),
+  };
+}
+
+function hexText(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
+  return text;
+}

@@ -1,0 +1,214 @@
+/**
+ * This node's own commands between the client's PUBLISH and the committed log: numbered, kept until they come back
+ * through the log, and sent again until they do.
+ *
+ * All commands of one turn of the event loop leave together. They go to the leader in order; after a change of leader,
+ * when its link comes up, and when nothing has come back for a while (0.5 s, doubling to 4 s) they go again from the
+ * oldest. Repeats are harmless: the sequencer takes each number once. While there is no leader they are held, and are
+ * acknowledged when one is back.
+ *
+ * Bounded: beyond 1024 commands or 16 MiB a write is refused with 0x97 (Quota exceeded), and one that nobody waits for
+ * (QoS 0) is dropped and counted.
+ *
+ * Reads see these writes before they are committed, so a client of this node always reads its own write; another
+ * node's client sees it when it is committed. A refused write is seen by nobody.
+ *
+ * Source: reference design, section 4.3 rule 1.
+ */
+
+import {
+  type ApplicationMessage,
+  type Clock,
+  type Completion,
+  filterMatches,
+  type Incarnation,
+  isValidTopicName,
+  type MonotonicMs,
+  type NodeId,
+} from "@skein/kernel";
+import { PROPOSAL_BYTES_MAX, PROPOSAL_COMMANDS_MAX } from "./frames.ts";
+import {
+  COMMAND_BYTES_MAX,
+  decodeCommand,
+  encodeCommand,
+  type Operation,
+  retainedOperation,
+} from "./state-machine/commands.ts";
+
+/** Most commands that are not committed yet. */
+export const PENDING_COMMANDS_MAX = 1024;
+/** Most bytes of them. */
+export const PENDING_BYTES_MAX = 16 * 1024 * 1024;
+
+const RESEND_AFTER_MIN_MS = 500;
+const RESEND_AFTER_MAX_MS = 4000;
+const SUCCESS = 0x00;
+const TOPIC_NAME_INVALID = 0x90;
+const QUOTA_EXCEEDED = 0x97;
+
+export interface ProposalsPorts {
+  readonly clock: Clock;
+  /** Takes commands towards the leader, in order. False: there is no leader now. */
+  readonly propose: (commands: readonly Uint8Array[]) => boolean;
+}
+
+interface Pending {
+  readonly seq: number;
+  readonly bytes: Uint8Array;
+  readonly operation: Operation;
+  readonly done: Completion | undefined;
+}
+
+export class Proposals {
+  readonly #node: NodeId;
+  readonly #incarnation: Incarnation;
+  readonly #ports: ProposalsPorts;
+  /** In order of seq, without gaps. */
+  readonly #pending: Pending[] = [];
+  /** Newest pending command of each topic: what reads show instead of the replica. */
+  readonly #newest = new Map<string, Pending>();
+  #pendingBytes = 0;
+  #lastSeq = 0;
+  /** First command that has not been sent since the last reason to send again. */
+  #nextSeq = 1;
+  #progressAt = 0;
+  #resendAfterMs = RESEND_AFTER_MIN_MS;
+  #isFlushScheduled = false;
+  #dropped = 0;
+  #refused = 0;
+
+  constructor(node: NodeId, incarnation: Incarnation, ports: ProposalsPorts) {
+    this.#node = node;
+    this.#incarnation = incarnation;
+    this.#ports = ports;
+  }
+
+  get count(): number {
+    return this.#pending.length;
+  }
+
+  /** Writes that nobody waited for, dropped because too many were pending. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Writes refused with a reason code. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** Proposes to set, or with an empty payload to delete, a retained message. Returns the parts `done` waits for. */
+  put(message: ApplicationMessage, done: Completion | undefined): number {
+    const bytes = isValidTopicName(message.topic) ? this.#encode(message) : undefined;
+    if (bytes === undefined) return this.#refuse(done, TOPIC_NAME_INVALID);
+    const isFull =
+      this.#pending.length >= PENDING_COMMANDS_MAX || this.#pendingBytes + bytes.length > PENDING_BYTES_MAX;
+    if (isFull || bytes.length > COMMAND_BYTES_MAX) return this.#refuse(done, QUOTA_EXCEEDED);
+    // Decoded from our own bytes: the caller's payload may be a view of a socket's read buffer.
+    const pending = { seq: ++this.#lastSeq, bytes, operation: decodeCommand(bytes).operation, done };
+    this.#pending.push(pending);
+    this.#pendingBytes += bytes.length;
+    this.#newest.set(message.topic, pending);
+    this.#scheduleFlush();
+    return done === undefined ? 0 : 1;
+  }
+
+  /** A new leader, or a new link to it: what was sent may be lost. */
+  sendAgain(): void {
+    this.#nextSeq = this.#pending[0]?.seq ?? this.#lastSeq + 1;
+    this.#resendAfterMs = RESEND_AFTER_MIN_MS;
+    if (this.#pending.length > 0) this.#scheduleFlush();
+  }
+
+  /** Command `seq` and all before it are committed and applied here. `isFull`: `seq` found no room in the store. */
+  settleThrough(seq: number, isFull = false): void {
+    let oldest = this.#pending[0];
+    if (oldest === undefined || oldest.seq > seq) return;
+    this.#progressAt = this.#ports.clock.monotonicMs();
+    this.#resendAfterMs = RESEND_AFTER_MIN_MS;
+    this.#nextSeq = Math.max(this.#nextSeq, seq + 1);
+    while (oldest !== undefined && oldest.seq <= seq) {
+      this.#pending.shift();
+      this.#pendingBytes -= oldest.bytes.length;
+      const topic = topicOf(oldest.operation);
+      if (this.#newest.get(topic) === oldest) this.#newest.delete(topic);
+      oldest.done?.settle(isFull && oldest.seq === seq ? QUOTA_EXCEEDED : SUCCESS);
+      oldest = this.#pending[0];
+    }
+  }
+
+  /** Call a few times a second: sends again from the oldest when nothing has come back for too long. */
+  tick(now: MonotonicMs): void {
+    if (this.#pending.length === 0) return;
+    if (now - this.#progressAt < this.#resendAfterMs) return;
+    const backoff = Math.min(RESEND_AFTER_MAX_MS, this.#resendAfterMs * 2);
+    this.sendAgain();
+    this.#resendAfterMs = backoff;
+  }
+
+  /** Whether a read must show the pending write of `topic` instead of the replica's message. */
+  hides(topic: string): boolean {
+    return this.#newest.has(topic);
+  }
+
+  /** Calls `visit` for the pending retained messages that `filter` matches; pending deletions only hide. */
+  match(filter: string, visit: (message: ApplicationMessage) => void): void {
+    for (const { operation } of this.#newest.values()) {
+      if (operation.kind !== "retainedSet") continue;
+      if (filterMatches(filter, operation.message.topic)) visit(operation.message);
+    }
+  }
+
+  #encode(message: ApplicationMessage): Uint8Array {
+    const envelope = { node: this.#node, incarnation: this.#incarnation, seq: this.#lastSeq + 1 };
+    return encodeCommand({ envelope, operation: retainedOperation(message) });
+  }
+
+  #refuse(done: Completion | undefined, reasonCode: number): number {
+    if (done === undefined) {
+      this.#dropped++;
+      return 0;
+    }
+    this.#refused++;
+    this.#ports.clock.atTurnEnd(() => done.settle(reasonCode));
+    return 1;
+  }
+
+  #scheduleFlush(): void {
+    if (this.#isFlushScheduled) return;
+    this.#isFlushScheduled = true;
+    this.#ports.clock.atTurnEnd(() => {
+      this.#isFlushScheduled = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    const oldest = this.#pending[0];
+    if (oldest === undefined) return;
+    // The clock of "nothing has come back" starts when something is sent, not when it was queued.
+    this.#progressAt = this.#ports.clock.monotonicMs();
+    let at = Math.max(0, this.#nextSeq - oldest.seq);
+    while (at < this.#pending.length) {
+      const batch: Uint8Array[] = [];
+      let bytes = 0;
+      while (
+        at < this.#pending.length &&
+        batch.length < PROPOSAL_COMMANDS_MAX &&
+        bytes < PROPOSAL_BYTES_MAX
+      ) {
+        const pending = this.#pending[at++] as Pending;
+        batch.push(pending.bytes);
+        bytes += pending.bytes.length;
+      }
+      if (!this.#ports.propose(batch)) return;
+      // A sole voter with a fast disk may have committed and settled the batch already.
+      this.#nextSeq = Math.max(this.#nextSeq, oldest.seq + at);
+      at = this.#nextSeq - (this.#pending[0]?.seq ?? this.#nextSeq);
+    }
+  }
+}
+
+function topicOf(operation: Operation): string {
+  return operation.kind === "retainedSet" ? operation.message.topic : operation.topic;
+}

@@ -1,0 +1,68 @@
+/**
+ * The journal of this node as bootstrap and restart need it: opened, set aside, or begun for a new cluster.
+ *
+ * Order on disk: a founder writes its journal before its identity, so that a crash in between leaves a fresh node; a
+ * joiner writes its identity before its first answer to the cluster.
+ */
+
+import type { Clock, ClusterId, Disk, DiskDone, Log, RandomSource } from "@skein/kernel";
+import { foundingState } from "raft-js";
+import { newClusterId } from "./identity.ts";
+import { Journal, type OpenedJournal } from "./journal/journal.ts";
+import type { Identity } from "./options.ts";
+
+const FOLDER = "journal";
+
+export interface ReplicaFilesPorts {
+  readonly clock: Clock;
+  readonly disk: Disk;
+  readonly random: RandomSource;
+  readonly log: Log;
+}
+
+/** Opens the journal of a node that has just adopted a cluster: empty. @throws {SkeinError} ERR_SKEIN_DISK */
+export function openReplica(ports: ReplicaFilesPorts): OpenedJournal {
+  return Journal.open(ports.disk, FOLDER, ports.log, ports.clock.wallMs());
+}
+
+/**
+ * Opens the journal of a member that starts again. One without any log may have had one: it is suspect, and must not
+ * vote before it has caught up (reference design, trap 6). @throws {SkeinError} ERR_SKEIN_DISK
+ */
+export function reopenReplica(ports: ReplicaFilesPorts): OpenedJournal {
+  const opened = openReplica(ports);
+  const { state } = opened;
+  if (state.snapshot.index > 0 || state.entries.length > 0) return opened;
+  return { ...opened, state: { ...state, isSuspect: true } };
+}
+
+/**
+ * A journal of an earlier identity, or of a founding that did not complete, must not become a fresh node's log.
+ * @throws {SkeinError} ERR_SKEIN_DISK
+ */
+export function setOldReplicaAside(ports: ReplicaFilesPorts): void {
+  const { disk, clock, log } = ports;
+  const names = disk.list(FOLDER).filter((name) => !name.includes(".bad-"));
+  const suffix = `.bad-${Math.max(0, Math.floor(clock.wallMs()))}`;
+  for (const name of names) disk.rename(`${FOLDER}/${name}`, `${FOLDER}/${name}${suffix}`);
+  if (names.length > 0) log.warn({ files: names.length }, "set aside the journal of an earlier identity");
+}
+
+/**
+ * Writes the founding state of a one-voter cluster, with `snapshotData` as the state machine's beginning.
+ * @throws {SkeinError} ERR_SKEIN_DISK
+ */
+export function foundReplica(
+  ports: ReplicaFilesPorts,
+  identity: Identity,
+  snapshotData: Uint8Array,
+  done: (cluster: ClusterId, opened: OpenedJournal, error: Parameters<DiskDone>[0]) => void,
+): void {
+  const cluster = newClusterId(ports.random);
+  const state = foundingState(identity.node);
+  const { journal } = openReplica(ports);
+  ports.log.info({ cluster }, "no mesh in sight; founded a cluster");
+  journal.restore({ ...state.snapshot, data: snapshotData }, state.hardState, (error) => {
+    done(cluster, { journal, state, snapshotData }, error);
+  });
+}

@@ -1,0 +1,183 @@
+/**
+ * The replicated set of retained messages: one per topic, found by exact topic or by any Topic Filter.
+ *
+ * Exact topics are one map look-up. Wildcard filters walk a tree of topic levels, so that `home/+/state` costs the
+ * rooms, not all topics. The tree is a mirror of the map and is pruned with it. Iteration for digests and snapshots is
+ * sorted by UTF-16 code units, never by arrival, so that equal sets are equal bytes on every node.
+ *
+ * Source: MQTT 5 section 3.3.1.3 (RETAIN), 4.7 (filters).
+ */
+
+import { type ApplicationMessage, ByteWriter, encodeMessage } from "@skein/kernel";
+import { ReplicaHash } from "./replica-hash.ts";
+
+/** Most topics with a retained message. A set of a further topic is refused (0x97 for its publisher). */
+export const RETAINED_TOPICS_MAX = 200_000;
+/** Most bytes of all encoded retained messages; the same answer. A snapshot must fit into one link frame. */
+export const RETAINED_BYTES_MAX = 32 * 1024 * 1024;
+
+/** A level of the topic tree. Leaves have no children map. */
+interface Level {
+  message: ApplicationMessage | undefined;
+  children: Map<string, Level> | undefined;
+}
+
+interface Stored {
+  readonly message: ApplicationMessage;
+  readonly bytes: number;
+}
+
+export class RetainedState {
+  readonly #topics = new Map<string, Stored>();
+  #root: Level = { message: undefined, children: undefined };
+  #bytes = 0;
+  #digest: string | undefined;
+
+  get count(): number {
+    return this.#topics.size;
+  }
+
+  /** Bytes of all messages in encoded form. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get(topic: string): ApplicationMessage | undefined {
+    return this.#topics.get(topic)?.message;
+  }
+
+  /**
+   * Stores `message` (payload not empty), which must own its bytes: `bytes` is its encoded length. Returns false, and
+   * changes nothing, if the store is full.
+   */
+  set(message: ApplicationMessage, bytes: number): boolean {
+    const { topic } = message;
+    const before = this.#topics.get(topic);
+    const total = this.#bytes + bytes - (before?.bytes ?? 0);
+    if (before === undefined && this.#topics.size >= RETAINED_TOPICS_MAX) return false;
+    // An update that makes the store smaller is always taken, so a full store can be worked off.
+    if (total > RETAINED_BYTES_MAX && total > this.#bytes) return false;
+    this.#topics.set(topic, { message, bytes });
+    this.#bytes = total;
+    this.#digest = undefined;
+    this.#level(topic).message = message;
+    return true;
+  }
+
+  /** Removes the message of `topic`; harmless if there is none. */
+  delete(topic: string): void {
+    const before = this.#topics.get(topic);
+    if (before === undefined) return;
+    this.#topics.delete(topic);
+    this.#bytes -= before.bytes;
+    this.#digest = undefined;
+    prune(this.#root, topic.split("/"), 0);
+  }
+
+  clear(): void {
+    this.#topics.clear();
+    this.#root = { message: undefined, children: undefined };
+    this.#bytes = 0;
+    this.#digest = undefined;
+  }
+
+  /** Calls `visit` for every message whose topic the valid `filter` matches [MQTT-4.7.2-1]. */
+  match(filter: string, visit: (message: ApplicationMessage) => void): void {
+    if (!filter.includes("+") && !filter.includes("#")) {
+      const message = this.get(filter);
+      if (message !== undefined) visit(message);
+      return;
+    }
+    walk(this.#root, filter.split("/"), 0, visit);
+  }
+
+  /** All messages, sorted by topic. */
+  sorted(): ApplicationMessage[] {
+    const topics = [...this.#topics.keys()].sort();
+    return topics.map((topic) => (this.#topics.get(topic) as Stored).message);
+  }
+
+  /** 32 hexadecimal digits; equal sets have equal digests. Computed when asked for after a change. */
+  digest(): string {
+    this.#digest ??= digestOf(this.sorted());
+    return this.#digest;
+  }
+
+  #level(topic: string): Level {
+    let level = this.#root;
+    for (const name of topic.split("/")) {
+      level.children ??= new Map();
+      let child = level.children.get(name);
+      if (child === undefined) {
+        child = { message: undefined, children: undefined };
+        level.children.set(name, child);
+      }
+      level = child;
+    }
+    return level;
+  }
+}
+
+function digestOf(messages: readonly ApplicationMessage[]): string {
+  const hash = new ReplicaHash();
+  const out = new ByteWriter(1024);
+  for (const message of messages) {
+    out.reset();
+    encodeMessage(message, out);
+    hash.update(out.finish());
+  }
+  return hash.digest();
+}
+
+function prune(level: Level, names: readonly string[], depth: number): void {
+  const name = names[depth];
+  if (name === undefined) {
+    level.message = undefined;
+    return;
+  }
+  const child = level.children?.get(name);
+  if (child === undefined) return;
+  prune(child, names, depth + 1);
+  if (child.message !== undefined || child.children !== undefined) return;
+  level.children?.delete(name);
+  if (level.children?.size === 0) level.children = undefined;
+}
+
+/** Recursion is bounded by the levels of a topic (TOPIC_LEVELS_MAX). */
+function walk(
+  level: Level,
+  names: readonly string[],
+  depth: number,
+  visit: (message: ApplicationMessage) => void,
+): void {
+  const name = names[depth];
+  if (name === undefined) {
+    if (level.message !== undefined) visit(level.message);
+    return;
+  }
+  if (name === "#") {
+    // `a/#` includes `a` itself [MQTT 5 section 4.7.1.2]; at depth 0 the root has no message.
+    visitAll(level, depth === 0, visit);
+    return;
+  }
+  const { children } = level;
+  if (children === undefined) return;
+  if (name !== "+") {
+    const child = children.get(name);
+    if (child !== undefined) walk(child, names, depth + 1, visit);
+    return;
+  }
+  for (const [childName, child] of children) {
+    if (depth === 0 && childName.startsWith("$")) continue;
+    walk(child, names, depth + 1, visit);
+  }
+}
+
+function visitAll(level: Level, isRoot: boolean, visit: (message: ApplicationMessage) => void): void {
+  if (level.message !== undefined) visit(level.message);
+  if (level.children === undefined) return;
+  for (const [name, child] of level.children) {
+    if (isRoot && name.startsWith("$")) continue;
+    visitAll(child, false, visit);
+  }
+}

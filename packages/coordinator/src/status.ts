@@ -1,0 +1,91 @@
+/** What the rest of the node and the status pages see of the control plane, computed from Raft and the member list. */
+
+import type { ClusterId, MonotonicMs, NodeId } from "@skein/kernel";
+import type { RaftStatus } from "raft-js";
+import type { CoordinatorStatus, Identity, PeerView } from "./options.ts";
+
+export interface StatusInput {
+  readonly identity: Identity;
+  readonly raft: RaftStatus;
+  /** Term of the last applied entry. */
+  readonly appliedTerm: number;
+  readonly peers: readonly PeerView[];
+  readonly heardFrom: NodeId | undefined;
+  readonly heardAt: number;
+  /** Silence after which a leader no longer counts as heard, in ms. */
+  readonly silenceMs: number;
+  readonly pendingProposals: number;
+  readonly now: MonotonicMs;
+}
+
+/** The status of a node that belongs to no cluster yet. */
+export function freshStatus(): CoordinatorStatus {
+  return {
+    cluster: undefined,
+    coordinator: undefined,
+    term: 0,
+    role: "learner",
+    hasQuorum: false,
+    voters: [],
+    learners: [],
+    pendingProposals: 0,
+    quorumContactAt: undefined,
+    foreignCluster: undefined,
+  };
+}
+
+export function memberStatus(input: StatusInput): CoordinatorStatus {
+  const { identity, raft, peers } = input;
+  const { voters, votersOutgoing, learners } = raft.configuration;
+  const allVoters = [...new Set([...voters, ...votersOutgoing])].sort() as NodeId[];
+  const isVoter = allVoters.includes(identity.node);
+  // Before an entry of its own term is committed a leader may not know all that is committed (Raft paper, section 8).
+  const isEstablished = raft.role === "leader" && input.appliedTerm === raft.term;
+  return {
+    cluster: identity.cluster,
+    coordinator: raft.leader as NodeId | undefined,
+    term: raft.term,
+    role: raft.role === "leader" ? "leader" : isVoter ? "voter" : "learner",
+    hasQuorum: hasQuorum(input),
+    voters: allVoters,
+    learners: [...learners].sort() as NodeId[],
+    pendingProposals: input.pendingProposals,
+    quorumContactAt: isEstablished ? raft.quorumContactAt : undefined,
+    foreignCluster: foreignClusterIn(peers, identity.cluster),
+  };
+}
+
+/** A formed cluster other than `cluster` among living members; undefined while this node is fresh. */
+export function foreignClusterIn(
+  peers: readonly PeerView[],
+  cluster: ClusterId | undefined,
+): ClusterId | undefined {
+  if (cluster === undefined) return undefined;
+  return peers.find(
+    (peer) => peer.state === "alive" && peer.cluster !== undefined && peer.cluster !== cluster,
+  )?.cluster;
+}
+
+export function isSameStatus(a: CoordinatorStatus, b: CoordinatorStatus): boolean {
+  return (
+    a.cluster === b.cluster &&
+    a.coordinator === b.coordinator &&
+    a.term === b.term &&
+    a.role === b.role &&
+    a.hasQuorum === b.hasQuorum &&
+    a.pendingProposals === b.pendingProposals &&
+    a.quorumContactAt === b.quorumContactAt &&
+    a.foreignCluster === b.foreignCluster &&
+    a.voters.join() === b.voters.join() &&
+    a.learners.join() === b.learners.join()
+  );
+}
+
+/** A leader is known and was heard, or was answered by a quorum, within an election timeout. */
+function hasQuorum(input: StatusInput): boolean {
+  const { raft, now, silenceMs } = input;
+  if (raft.leader === undefined) return false;
+  const contactAt = raft.role === "leader" ? raft.quorumContactAt : input.heardAt;
+  if (raft.role !== "leader" && input.heardFrom !== raft.leader) return false;
+  return contactAt !== undefined && now - contactAt < silenceMs;
+}
