@@ -1,5 +1,6 @@
 /** Timing and limits of one server, and the state it starts from. */
 
+import { EMPTY_CONFIGURATION, encodeConfiguration } from "./configuration.ts";
 import type { Configuration, Entry, HardState, ServerId, SnapshotPoint } from "./types.ts";
 
 /** Returns a whole number in [0, bound). Seeded by the caller; the core has no randomness of its own. */
@@ -18,7 +19,10 @@ export interface RaftOptions {
   readonly appendBytesMax: number;
   /** Most AppendEntries under way to one follower. */
   readonly inflightMax: number;
-  /** A leader refuses commands while more bytes than this are not committed. */
+  /**
+   * A leader refuses commands that would make more bytes than this uncommitted (32 bytes are added per entry). A
+   * batch that is larger by itself is taken when nothing else waits.
+   */
   readonly uncommittedBytesMax: number;
   /** Entries kept behind a snapshot for followers that lag a little. */
   readonly entriesKept: number;
@@ -31,8 +35,34 @@ export interface InitialState {
   readonly snapshot: SnapshotPoint;
   /** Entries after the snapshot (or a little before it), without gaps. */
   readonly entries: readonly Entry[];
-  /** True: acknowledged entries may be missing from this disk (damage). The server neither votes nor campaigns until it has caught up with a leader. */
+  /**
+   * True: acknowledged entries may be missing from this disk (damage). The server neither votes nor campaigns until
+   * it has caught up with a leader. Ignored for a sole voter, whom nobody else can lead: what it has is the log.
+   */
   readonly isSuspect: boolean;
+}
+
+/** Nothing on disk: a server that waits until a leader adds it. */
+export const EMPTY_STATE: InitialState = {
+  hardState: { term: 0, votedFor: undefined },
+  snapshot: { index: 0, term: 0, configuration: EMPTY_CONFIGURATION },
+  entries: [],
+  isSuspect: false,
+};
+
+/**
+ * The state of a server that founds a cluster with itself as the only voter: as if it had led term 1 and appended
+ * the first configuration as entry 1 (thesis 4.4: the first log starts with a configuration entry), so that every
+ * server that joins later learns it from the log. The driver writes `hardState` and `entries` to disk before it
+ * constructs the {@link RaftNode}. Never for a server that has been part of a cluster.
+ */
+export function foundingState(id: ServerId): InitialState {
+  const configuration = { voters: [id], votersOutgoing: [], learners: [] };
+  return {
+    ...EMPTY_STATE,
+    hardState: { term: 1, votedFor: id },
+    entries: [{ index: 1, term: 1, kind: "configuration", data: encodeConfiguration(configuration) }],
+  };
 }
 
 /** A read-only view for status pages and drivers. */
@@ -43,7 +73,10 @@ export interface RaftStatus {
   readonly commitIndex: number;
   readonly lastApplied: number;
   readonly lastIndex: number;
+  /** The newest in the log, committed or not (see configuration.ts); joint while a change is under way. */
   readonly configuration: Configuration;
+  /** True until a server that started as suspect has caught up with a leader: it neither votes nor campaigns. */
+  readonly isSuspect: boolean;
   /**
    * Leader only: send time (its own clock, ms) of the newest heartbeat that a quorum has answered; undefined before
    * the first or when not leader. The basis of leases (thesis 6.4.1), taken at sending, never at receipt. A sole

@@ -1,0 +1,93 @@
+/**
+ * Campaigning: first asking whether one could win (PreVote, thesis 9.6), then asking for votes (Raft §5.2).
+ *
+ * A pre-candidate changes nothing, so it may ask again: voters that did not grant are asked once more after a
+ * heartbeat interval, then after twice that, and so on. A voter that heard the dead leader a little later than this
+ * server refuses at first and grants then, and a lost message costs one interval instead of an election timeout.
+ */
+
+import { isVoter, votersOf } from "./configuration.ts";
+import { becomeFollower, electionTimeoutMs } from "./follower.ts";
+import { becomeLeader } from "./leader.ts";
+import type { RaftMessage } from "./messages.ts";
+import { voteResult } from "./quorum.ts";
+import type { Server } from "./server.ts";
+import type { ServerId } from "./types.ts";
+
+/** May this server campaign? */
+export function mayCampaign(server: Server): boolean {
+  // Thesis 4.2.2: a server that its newest configuration removed may still be needed until that one is committed.
+  const { log, id, isSuspect } = server;
+  return (
+    !isSuspect && log.configuration.voters.length > 0 && log.configurations.votesSince(log.commitIndex, id)
+  );
+}
+
+/** The election timeout has passed: asks for pre-votes in the next term. */
+export function startPreVote(server: Server): void {
+  server.role = "preCandidate";
+  server.leader = undefined;
+  beginRound(server);
+  server.votes.set(server.id, true);
+  if (voteResult(server.log.configuration, server.votes) === "won") startElection(server);
+  else ask(server);
+}
+
+/** A quorum would vote for this server: a new term, and its own vote first. */
+function startElection(server: Server): void {
+  server.role = "candidate";
+  server.setHardState(server.term + 1, server.id);
+  beginRound(server);
+  // Its own vote counts once it is safe (ownVotePersisted); the requests leave then, too (paper figure 2).
+  ask(server);
+}
+
+/** This candidate's own vote is safe. */
+export function ownVotePersisted(server: Server): void {
+  server.votes.set(server.id, true);
+  if (voteResult(server.log.configuration, server.votes) === "won") becomeLeader(server);
+}
+
+/** `askAt` has come: asks again those who have not answered, or not granted a pre-vote. */
+export function askAgain(server: Server): void {
+  server.askIntervalMs = Math.min(server.askIntervalMs * 2, server.options.electionMinMs);
+  server.askAt = server.now + server.askIntervalMs;
+  ask(server);
+}
+
+export function onPreVoteReply(server: Server, from: ServerId, term: number, granted: boolean): void {
+  // A refusal is not counted: it may be a grant a moment later. One of a higher term has made this a follower before.
+  if (server.role !== "preCandidate" || !granted || term !== server.term + 1) return;
+  if (!isVoter(server.log.configuration, from)) return;
+  server.votes.set(from, true);
+  if (voteResult(server.log.configuration, server.votes) === "won") startElection(server);
+}
+
+export function onRequestVoteReply(server: Server, from: ServerId, granted: boolean): void {
+  if (server.role !== "candidate" || !isVoter(server.log.configuration, from)) return;
+  // Messages are reordered: a grant is never taken back.
+  if (server.votes.get(from) !== true) server.votes.set(from, granted);
+  const result = voteResult(server.log.configuration, server.votes);
+  if (result === "won") becomeLeader(server);
+  if (result === "lost") becomeFollower(server, server.term, undefined);
+}
+
+function beginRound(server: Server): void {
+  server.votes.clear();
+  server.electionDeadline = server.now + electionTimeoutMs(server);
+  server.askIntervalMs = server.options.heartbeatMs;
+  server.askAt = server.now + server.askIntervalMs;
+}
+
+function ask(server: Server): void {
+  const { lastIndex: lastLogIndex, lastTerm: lastLogTerm } = server.log;
+  const isPreVote = server.role === "preCandidate";
+  const message: RaftMessage = isPreVote
+    ? { kind: "preVote", term: server.term + 1, lastLogIndex, lastLogTerm }
+    : { kind: "requestVote", term: server.term, lastLogIndex, lastLogTerm };
+  for (const voter of votersOf(server.log.configuration)) {
+    if (voter === server.id || server.votes.has(voter)) continue;
+    if (isPreVote) server.send(voter, message);
+    else server.sendWhenSafe(voter, message);
+  }
+}

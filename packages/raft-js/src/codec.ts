@@ -1,0 +1,151 @@
+/**
+ * The bytes of messages and entries, for wire and disk. Shapes only; plausible.ts judges the content.
+ *
+ * One byte says what it is, then the fields in the order of messages.ts: whole numbers as varints, times as float64.
+ * Decoded byte fields are views of the input, not copies. Compatible changes add kinds; nothing is renumbered.
+ */
+
+import { unreachable } from "./assert.ts";
+import { ByteReader, ByteWriter, RaftFormatError } from "./bytes.ts";
+import { decodeConfiguration, encodeConfiguration } from "./configuration.ts";
+import type { RaftMessage } from "./messages.ts";
+import type { Entry, EntryKind } from "./types.ts";
+
+const MESSAGE_KINDS: readonly RaftMessage["kind"][] = [
+  "preVote",
+  "requestVote",
+  "preVoteReply",
+  "requestVoteReply",
+  "appendEntries",
+  "appendEntriesReply",
+  "heartbeat",
+  "heartbeatReply",
+  "installSnapshot",
+  "installSnapshotReply",
+];
+const ENTRY_KINDS: readonly EntryKind[] = ["command", "configuration", "empty"];
+
+export function encodeEntry(entry: Entry): Uint8Array {
+  const writer = new ByteWriter();
+  writeEntry(writer, entry);
+  return writer.finish();
+}
+
+/** @throws {RaftFormatError} if `bytes` are not what {@link encodeEntry} writes. */
+export function decodeEntry(bytes: Uint8Array): Entry {
+  const reader = new ByteReader(bytes);
+  const entry = readEntry(reader);
+  reader.end();
+  return entry;
+}
+
+export function encodeRaftMessage(message: RaftMessage): Uint8Array {
+  const writer = new ByteWriter().u8(MESSAGE_KINDS.indexOf(message.kind) + 1).varint(message.term);
+  switch (message.kind) {
+    case "preVote":
+    case "requestVote":
+      writer.varint(message.lastLogIndex).varint(message.lastLogTerm);
+      break;
+    case "preVoteReply":
+    case "requestVoteReply":
+      writer.u8(message.granted ? 1 : 0);
+      break;
+    case "appendEntries":
+      writer.varint(message.prevLogIndex).varint(message.prevLogTerm).varint(message.leaderCommit);
+      writer.varint(message.entries.length);
+      for (const entry of message.entries) writeEntry(writer, entry);
+      break;
+    case "appendEntriesReply":
+      writer.u8(message.success ? 1 : 0).varint(message.matchIndex);
+      writer.varint(message.hintIndex).varint(message.hintTerm);
+      break;
+    case "heartbeat":
+      writer.varint(message.commit).f64(message.sentAt);
+      break;
+    case "heartbeatReply":
+      writer.f64(message.sentAt);
+      break;
+    case "installSnapshot":
+      writer.varint(message.snapshot.index).varint(message.snapshot.term);
+      writer.bytes(encodeConfiguration(message.snapshot.configuration)).bytes(message.snapshot.data);
+      break;
+    case "installSnapshotReply":
+      writer.varint(message.matchIndex);
+      break;
+    default:
+      unreachable(message);
+  }
+  return writer.finish();
+}
+
+/** @throws {RaftFormatError} if `bytes` are not what {@link encodeRaftMessage} writes. */
+export function decodeRaftMessage(bytes: Uint8Array): RaftMessage {
+  const reader = new ByteReader(bytes);
+  const message = readMessage(reader);
+  reader.end();
+  return message;
+}
+
+function readMessage(reader: ByteReader): RaftMessage {
+  const code = reader.u8();
+  const kind = MESSAGE_KINDS[code - 1];
+  if (kind === undefined) throw new RaftFormatError(`Cannot decode message: unknown kind ${code}`);
+  const term = reader.varint();
+  switch (kind) {
+    case "preVote":
+    case "requestVote":
+      return { kind, term, lastLogIndex: reader.varint(), lastLogTerm: reader.varint() };
+    case "preVoteReply":
+    case "requestVoteReply":
+      return { kind, term, granted: readFlag(reader) };
+    case "appendEntries":
+      return readAppendEntries(reader, term);
+    case "appendEntriesReply": {
+      const success = readFlag(reader);
+      const matchIndex = reader.varint();
+      return { kind, term, success, matchIndex, hintIndex: reader.varint(), hintTerm: reader.varint() };
+    }
+    case "heartbeat":
+      return { kind, term, commit: reader.varint(), sentAt: reader.f64() };
+    case "heartbeatReply":
+      return { kind, term, sentAt: reader.f64() };
+    case "installSnapshot": {
+      const index = reader.varint();
+      const snapshotTerm = reader.varint();
+      const configuration = decodeConfiguration(reader.bytes());
+      return { kind, term, snapshot: { index, term: snapshotTerm, configuration, data: reader.bytes() } };
+    }
+    case "installSnapshotReply":
+      return { kind, term, matchIndex: reader.varint() };
+    default:
+      return unreachable(kind);
+  }
+}
+
+function readAppendEntries(reader: ByteReader, term: number): RaftMessage {
+  const prevLogIndex = reader.varint();
+  const prevLogTerm = reader.varint();
+  const leaderCommit = reader.varint();
+  const count = reader.varint();
+  const entries: Entry[] = [];
+  // A false count ends at the end of the input: every entry takes some of it.
+  for (let i = 0; i < count; i++) entries.push(readEntry(reader));
+  return { kind: "appendEntries", term, prevLogIndex, prevLogTerm, entries, leaderCommit };
+}
+
+function writeEntry(writer: ByteWriter, entry: Entry): void {
+  writer.u8(ENTRY_KINDS.indexOf(entry.kind)).varint(entry.index).varint(entry.term).bytes(entry.data);
+}
+
+function readEntry(reader: ByteReader): Entry {
+  const code = reader.u8();
+  const kind = ENTRY_KINDS[code];
+  if (kind === undefined) throw new RaftFormatError(`Cannot decode entry: unknown kind ${code}`);
+  return { kind, index: reader.varint(), term: reader.varint(), data: reader.bytes() };
+}
+
+function readFlag(reader: ByteReader): boolean {
+  const flag = reader.u8();
+  if (flag > 1) throw new RaftFormatError(`Cannot decode flag: ${flag}`);
+  return flag === 1;
+}

@@ -1,0 +1,184 @@
+/**
+ * Following: obeying a leader, answering votes, noticing that the leader is gone.
+ *
+ * Raft §5.2 (elections), §5.3 (AppendEntries), §7 (InstallSnapshot); thesis 4.2.3 and 9.6 (PreVote with stickiness:
+ * a server that hears a leader does not help to depose it). Candidates and leaders answer votes with the same code.
+ */
+
+import { votersOf } from "./configuration.ts";
+import type { RaftMessage } from "./messages.ts";
+import type { Server } from "./server.ts";
+import type { ServerId } from "./types.ts";
+
+type Message<Kind extends RaftMessage["kind"]> = RaftMessage & { readonly kind: Kind };
+type VoteRequest = Extract<RaftMessage, { readonly kind: "preVote" | "requestVote" }>;
+
+/** Becomes a follower in `term`, of `leader` if it is known. */
+export function becomeFollower(server: Server, term: number, leader: ServerId | undefined): void {
+  if (term > server.term) server.setHardState(term, undefined);
+  // A mere higher term does not restart a follower's clock: it would let a stale candidate hold up the others.
+  if (server.role !== "follower") server.electionDeadline = server.now + electionTimeoutMs(server);
+  server.role = "follower";
+  server.leader = leader;
+  server.votes.clear();
+  server.followers.clear();
+}
+
+/**
+ * How long to wait for a leader, in ms, in [electionMinMs, electionMaxMs).
+ *
+ * Raft §5.2 spreads timeouts at random. Here each voter gets a slot of its own by its rank among the voters that are
+ * not the leader, rotated by term, and only a quarter of the slot's width is random: followers of the same leader do
+ * not collide, and the first slot starts at `electionMinMs`.
+ */
+export function electionTimeoutMs(server: Server): number {
+  const { electionMinMs, electionMaxMs, randomBelow } = server.options;
+  let rivals = 0;
+  let rank = 0;
+  for (const voter of votersOf(server.log.configuration)) {
+    if (voter === server.leader) continue;
+    rivals++;
+    if (voter < server.id) rank++;
+  }
+  const slots = Math.max(1, rivals);
+  const width = (electionMaxMs - electionMinMs) / slots;
+  const slot = (rank + server.term) % slots;
+  return electionMinMs + Math.floor(slot * width) + randomBelow(Math.max(1, Math.floor(width / 4)));
+}
+
+/** Notes a valid message of the leader of the present term. Returns false if it cannot be one. */
+export function hearLeader(server: Server, from: ServerId): boolean {
+  // Two leaders of one term cannot be (Raft §5.2): a stranger under a known id, or a forged message.
+  if (server.isLeader || (server.leader !== undefined && server.leader !== from)) return false;
+  if (server.role !== "follower" || server.leader === undefined) becomeFollower(server, server.term, from);
+  server.heardLeaderAt = server.now;
+  server.electionDeadline = server.now + electionTimeoutMs(server);
+  return true;
+}
+
+/**
+ * True while this server must not help to depose a leader: it is one, it heard one less than an election timeout ago
+ * (thesis 4.2.3), or it restarted less than that ago and may have heard one just before.
+ */
+export function withholdsVotes(server: Server): boolean {
+  const heardUntil = server.heardLeaderAt + server.options.electionMinMs;
+  return server.isLeader || server.now < heardUntil || server.now < server.votesFrom;
+}
+
+function mayVote(server: Server): boolean {
+  return !server.isSuspect && !withholdsVotes(server);
+}
+
+/**
+ * Answers RequestVote (Raft §5.2, §5.4.1). The asker's configuration decides whether this server's vote counts: a
+ * learner that has not yet seen its promotion votes like everyone else (thesis 4.2.1).
+ */
+export function onRequestVote(server: Server, from: ServerId, message: VoteRequest): void {
+  const isFree = server.votedFor === undefined || server.votedFor === from;
+  const isUpToDate = server.log.isUpToDate(message.lastLogIndex, message.lastLogTerm);
+  const granted = isFree && isUpToDate && server.leader === undefined && mayVote(server);
+  const reply: RaftMessage = { kind: "requestVoteReply", term: server.term, granted };
+  if (!granted) {
+    server.send(from, reply);
+    return;
+  }
+  if (server.role === "preCandidate") becomeFollower(server, server.term, undefined);
+  server.setHardState(server.term, from);
+  server.electionDeadline = server.now + electionTimeoutMs(server);
+  server.sendWhenSafe(from, reply);
+}
+
+/** Answers PreVote (thesis 9.6): promises nothing, changes nothing. */
+export function onPreVote(server: Server, from: ServerId, message: VoteRequest): void {
+  const couldVote =
+    message.term > server.term ||
+    (message.term === server.term && (server.votedFor === undefined || server.votedFor === from));
+  const isUpToDate = server.log.isUpToDate(message.lastLogIndex, message.lastLogTerm);
+  const granted = couldVote && isUpToDate && mayVote(server);
+  const term = granted ? message.term : server.term;
+  server.send(from, { kind: "preVoteReply", term, granted });
+}
+
+/** Raft §5.3: AppendEntries of the present term's leader. */
+export function onAppendEntries(server: Server, from: ServerId, message: Message<"appendEntries">): void {
+  const { log, term } = server;
+  const { prevLogIndex, prevLogTerm, entries } = message;
+  if (prevLogIndex < log.commitIndex) {
+    // An old message, or a leader that has just begun to look: what is committed agrees (Raft §5.4.3).
+    server.sendWhenSafe(from, appendReply(term, true, log.commitIndex, 0, 0));
+    return;
+  }
+  if (log.termAt(prevLogIndex) !== prevLogTerm) {
+    // No entry above the hint can agree; everything committed does. The leader skips the rest in one step (§5.3).
+    const agreed = Math.max(log.lastIndexNotAbove(prevLogIndex, prevLogTerm), log.commitIndex);
+    server.send(from, appendReply(term, false, prevLogIndex, agreed, log.termAt(agreed) ?? 0));
+    return;
+  }
+  const overwrittenFrom = log.merge(entries);
+  if (overwrittenFrom !== undefined) server.writes.overwritten(overwrittenFrom);
+  const matchIndex = prevLogIndex + entries.length;
+  log.commitTo(Math.max(log.commitIndex, Math.min(message.leaderCommit, matchIndex)));
+  noteCommitOfLeader(server, message.leaderCommit);
+  server.sendWhenSafe(from, appendReply(term, true, matchIndex, 0, 0));
+}
+
+/** A heartbeat: proves that the leader lives, and carries the commit index as far as this server is known to match. */
+export function onHeartbeat(server: Server, from: ServerId, message: Message<"heartbeat">): void {
+  const { log } = server;
+  server.send(from, { kind: "heartbeatReply", term: server.term, sentAt: message.sentAt });
+  if (message.commit > log.lastIndex) {
+    // This server once acknowledged more than it has: its disk lost a part. The leader must know, or it never resends.
+    server.send(from, appendReply(server.term, false, message.commit, log.lastIndex, log.lastTerm));
+    return;
+  }
+  log.commitTo(Math.max(log.commitIndex, message.commit));
+  noteCommitOfLeader(server, message.commit);
+}
+
+/** Raft §7: a snapshot in place of entries that the leader no longer has. */
+export function onInstallSnapshot(server: Server, from: ServerId, message: Message<"installSnapshot">): void {
+  const { log } = server;
+  const { snapshot } = message;
+  const isCovered = snapshot.index <= log.commitIndex || log.termAt(snapshot.index) === snapshot.term;
+  if (isCovered) {
+    // Step 6: the log already holds what the snapshot says; it is kept, with what follows.
+    log.commitTo(Math.max(log.commitIndex, snapshot.index));
+  } else {
+    server.restore(snapshot);
+  }
+  const reply: RaftMessage = { kind: "installSnapshotReply", term: server.term, matchIndex: log.commitIndex };
+  server.sendWhenSafe(from, reply);
+}
+
+/**
+ * A suspect server has lost entries it may have acknowledged. It has them back when its log holds, on disk, what the
+ * leader has committed in its own term: every entry committed before lies below (Raft §5.4.3). The first election
+ * timeout after the restart does not count, so that acknowledgements still under way from before it are over.
+ */
+export function noteCommitOfLeader(server: Server, leaderCommit: number): void {
+  if (!server.isSuspect || server.now < server.votesFrom) return;
+  server.suspectTarget ??= leaderCommit;
+  clearSuspicion(server);
+}
+
+/** Ends the suspicion if this server has caught up. */
+export function clearSuspicion(server: Server): void {
+  const target = server.suspectTarget;
+  if (!server.isSuspect || target === undefined || server.writes.persistedIndex < target) return;
+  if (server.log.termAt(target) === server.term) {
+    server.isSuspect = false;
+    server.electionDeadline = server.now + electionTimeoutMs(server);
+  } else {
+    server.suspectTarget = undefined;
+  }
+}
+
+function appendReply(
+  term: number,
+  success: boolean,
+  matchIndex: number,
+  hintIndex: number,
+  hintTerm: number,
+): RaftMessage {
+  return { kind: "appendEntriesReply", term, success, matchIndex, hintIndex, hintTerm };
+}

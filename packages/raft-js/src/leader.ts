@@ -1,0 +1,250 @@
+/**
+ * Leading: appending, replicating, committing, and giving up when the quorum is gone.
+ *
+ * Raft §5.3 and §5.4.2 (only entries of the own term are committed by counting), §6 (joint consensus), §8 (a no-op at
+ * the start of a term); thesis 6.2 and etcd's CheckQuorum (a leader without a quorum steps down), 10.2.1 (pipelining,
+ * and writing its own disk while the followers write theirs).
+ */
+
+import { assert } from "./assert.ts";
+import { encodeConfiguration, firstStep, isJoint, leaveJoint, serversOf } from "./configuration.ts";
+import { becomeFollower } from "./follower.ts";
+import { entryBytes } from "./log.ts";
+import type { RaftMessage } from "./messages.ts";
+import { Progress } from "./progress.ts";
+import { quorumValue } from "./quorum.ts";
+import type { Server } from "./server.ts";
+import type { Configuration, Entry, EntryKind, ServerId } from "./types.ts";
+
+type Message<Kind extends RaftMessage["kind"]> = RaftMessage & { readonly kind: Kind };
+
+/** A quorum has voted for this server. */
+export function becomeLeader(server: Server): void {
+  assert(server.role === "candidate", `${server.role} cannot become leader`);
+  server.role = "leader";
+  server.leader = server.id;
+  server.votes.clear();
+  followConfiguration(server, server.log.lastIndex + 1);
+  // Raft §8, thesis 6.4: only an entry of its own term lets a leader commit those of earlier ones.
+  append(server, "empty", [new Uint8Array(0)]);
+  sendHeartbeats(server);
+}
+
+/** Appends the application's commands, or refuses them all. */
+export function propose(server: Server, commands: readonly Uint8Array[]): void {
+  const { log, options } = server;
+  if (commands.length === 0) return;
+  if (!server.isLeader) {
+    server.refuse("commands", "notLeader");
+    return;
+  }
+  const bytes = commands.reduce((sum, data) => sum + entryBytes({ data }), 0);
+  if (log.uncommittedBytes > 0 && log.uncommittedBytes + bytes > options.uncommittedBytesMax) {
+    server.refuse("commands", "tooMuchUncommitted");
+    return;
+  }
+  append(server, "command", commands);
+}
+
+/** Begins a change to `target` (paper section 6), or refuses it. */
+export function changeConfiguration(
+  server: Server,
+  target: { readonly voters: readonly ServerId[]; readonly learners: readonly ServerId[] },
+): void {
+  const { log } = server;
+  if (!server.isLeader) {
+    server.refuse("configuration", "notLeader");
+    return;
+  }
+  // Ongaro, raft-dev 2015: none before an entry of the own term is committed, and one at a time.
+  const isSettled = log.termAt(log.commitIndex) === server.term && log.configurationIndex <= log.commitIndex;
+  if (!isSettled || isJoint(log.configuration)) {
+    server.refuse("configuration", "changePending");
+    return;
+  }
+  const next = firstStep(log.configuration, target);
+  if (next !== undefined) appendConfiguration(server, next);
+}
+
+/** The leader's own writes reached the disk: its own vote for them counts now (thesis 10.2.1). */
+export function onOwnPersisted(server: Server): void {
+  advanceCommit(server);
+}
+
+export function onAppendReply(server: Server, from: ServerId, reply: Message<"appendEntriesReply">): void {
+  const { log } = server;
+  const progress = server.followers.get(from);
+  if (progress === undefined) return;
+  progress.lastHeardAt = server.now;
+  if (!reply.success) {
+    const agreed = log.lastIndexNotAbove(reply.hintIndex, reply.hintTerm);
+    if (progress.refused(reply.matchIndex, agreed)) replicateTo(server, from, progress, true);
+    return;
+  }
+  // More than was ever sent: not a follower of this log.
+  if (reply.matchIndex > log.lastIndex) return;
+  if (progress.state === "snapshot" && log.holdsFrom(reply.matchIndex + 1))
+    progress.probe(reply.matchIndex + 1);
+  if (progress.acknowledged(reply.matchIndex)) advanceCommit(server);
+  // It may have stepped down: nobody is followed then.
+  if (server.followers.has(from)) replicateTo(server, from, progress, false);
+}
+
+export function onHeartbeatReply(server: Server, from: ServerId, sentAt: number): void {
+  const progress = server.followers.get(from);
+  // A heartbeat from the future or from before this server led was not answered, it was made up.
+  if (progress === undefined || sentAt > server.now || sentAt < progress.since) return;
+  progress.lastHeardAt = server.now;
+  progress.ackedSentAt = Math.max(progress.ackedSentAt, sentAt);
+  progress.freeOne();
+  // What is not acknowledged by now may be lost: an AppendEntries at the end of what was sent will tell.
+  const isBehind = progress.matchIndex < server.log.lastIndex;
+  if (isBehind) replicateTo(server, from, progress, true);
+}
+
+export function onInstallSnapshotReply(server: Server, from: ServerId, matchIndex: number): void {
+  const progress = server.followers.get(from);
+  if (progress === undefined || matchIndex > server.log.lastIndex) return;
+  progress.lastHeardAt = server.now;
+  if (progress.state === "snapshot") progress.probe(matchIndex + 1);
+  if (progress.acknowledged(matchIndex)) advanceCommit(server);
+  if (server.followers.has(from)) replicateTo(server, from, progress, false);
+}
+
+/** The driver has sent a snapshot, or could not. */
+export function onSnapshotSent(server: Server, to: ServerId, ok: boolean): void {
+  const progress = server.followers.get(to);
+  if (progress?.state !== "snapshot") return;
+  if (ok) progress.snapshotSentAt = server.now;
+  // Asked for again when it next answers a heartbeat, not at once: it may be unreachable.
+  else progress.pauseProbe(progress.matchIndex + 1);
+}
+
+/** `wakeAt` has come. */
+export function onLeaderWake(server: Server): void {
+  const { electionMaxMs } = server.options;
+  if (server.now >= quorumHeardAt(server) + electionMaxMs) {
+    // CheckQuorum: others may have elected someone else already.
+    becomeFollower(server, server.term, undefined);
+    return;
+  }
+  if (server.now < server.nextHeartbeatAt) return;
+  for (const progress of server.followers.values()) {
+    // The snapshot or its answer was lost. The next answered heartbeat starts over.
+    const sentAt = progress.snapshotSentAt;
+    if (sentAt !== undefined && server.now >= sentAt + electionMaxMs)
+      progress.pauseProbe(progress.matchIndex + 1);
+  }
+  sendHeartbeats(server);
+}
+
+/** When the leader wants to wake, in ms. */
+export function leaderWakeAt(server: Server): number {
+  return Math.min(server.nextHeartbeatAt, quorumHeardAt(server) + server.options.electionMaxMs);
+}
+
+/** Send time of the newest heartbeat that a quorum has answered (thesis 6.4.1); undefined before the first. */
+export function quorumContactAt(server: Server, now: number): number | undefined {
+  const sentAt = quorumValue(server.log.configuration, (voter) =>
+    voter === server.id ? now : (server.followers.get(voter)?.ackedSentAt ?? Number.NEGATIVE_INFINITY),
+  );
+  return sentAt === Number.NEGATIVE_INFINITY ? undefined : sentAt;
+}
+
+function quorumHeardAt(server: Server): number {
+  return quorumValue(server.log.configuration, (voter) =>
+    voter === server.id ? server.now : (server.followers.get(voter)?.aliveAt ?? Number.NEGATIVE_INFINITY),
+  );
+}
+
+function append(server: Server, kind: EntryKind, batch: readonly Uint8Array[]): void {
+  const { log, term } = server;
+  const first = log.lastIndex + 1;
+  const entries: Entry[] = batch.map((data, i) => ({ index: first + i, term, kind, data }));
+  log.append(entries);
+  if (kind === "configuration") followConfiguration(server, first);
+  for (const [to, progress] of server.followers) replicateTo(server, to, progress, false);
+}
+
+function appendConfiguration(server: Server, configuration: Configuration): void {
+  append(server, "configuration", [encodeConfiguration(configuration)]);
+}
+
+/**
+ * Follows exactly the others of the newest configuration. Newcomers begin at `nextIndex`, an entry that is about to be
+ * sent anyway: their refusal tells what they have.
+ */
+function followConfiguration(server: Server, nextIndex: number): void {
+  const { followers, log, options } = server;
+  const servers = serversOf(log.configuration);
+  for (const id of followers.keys()) {
+    if (!servers.has(id)) followers.delete(id);
+  }
+  for (const id of servers) {
+    if (id === server.id || followers.has(id)) continue;
+    followers.set(id, new Progress(nextIndex, server.now, options.inflightMax));
+  }
+}
+
+function sendHeartbeats(server: Server): void {
+  const { commitIndex } = server.log;
+  server.nextHeartbeatAt = server.now + server.options.heartbeatMs;
+  for (const [to, { matchIndex }] of server.followers) {
+    const commit = Math.min(matchIndex, commitIndex);
+    server.send(to, { kind: "heartbeat", term: server.term, commit, sentAt: server.now });
+  }
+}
+
+/** Sends `to` what it lacks, as much as its window allows; `evenEmpty`: at least one AppendEntries if it allows one. */
+function replicateTo(server: Server, to: ServerId, progress: Progress, evenEmpty: boolean): void {
+  const { log } = server;
+  let sent = 0;
+  while (progress.mayAppend && (progress.nextIndex <= log.lastIndex || (evenEmpty && sent === 0))) {
+    if (!log.holdsFrom(progress.nextIndex)) {
+      // Only for a follower that answers: a dead one needs no snapshot, and asking again costs nothing.
+      if (server.now - (progress.lastHeardAt ?? Number.NEGATIVE_INFINITY) > server.options.electionMaxMs)
+        return;
+      progress.awaitSnapshot();
+      server.askForSnapshot(to);
+      return;
+    }
+    sendAppend(server, to, progress);
+    sent++;
+  }
+}
+
+function sendAppend(server: Server, to: ServerId, progress: Progress): void {
+  const { log, term } = server;
+  const prevLogIndex = progress.nextIndex - 1;
+  const prevLogTerm = log.termAt(prevLogIndex);
+  assert(prevLogTerm !== undefined, `no term for ${prevLogIndex}`);
+  const entries = log.entriesFrom(progress.nextIndex, server.options.appendBytesMax);
+  const leaderCommit = log.commitIndex;
+  server.send(to, { kind: "appendEntries", term, prevLogIndex, prevLogTerm, entries, leaderCommit });
+  progress.sentCommit = leaderCommit;
+  progress.sent(prevLogIndex + entries.length, entries.length);
+}
+
+/** Raft §5.3, §5.4.2: commits what a quorum has on disk, if it is of this term, and tells the followers. */
+function advanceCommit(server: Server): void {
+  const { log, followers } = server;
+  const index = quorumValue(log.configuration, (voter) =>
+    voter === server.id ? server.writes.persistedIndex : (followers.get(voter)?.matchIndex ?? 0),
+  );
+  // Figure 8: an entry of an earlier term may still be overwritten although a majority has it.
+  if (index <= log.commitIndex || log.termAt(index) !== server.term) return;
+  log.commitTo(index);
+  for (const [to, progress] of followers) {
+    if (progress.state === "replicate" && progress.sentCommit < index)
+      replicateTo(server, to, progress, true);
+  }
+  settleConfiguration(server);
+}
+
+/** Raft §6: leaves a committed joint configuration; steps down when a committed one has no vote for this server. */
+function settleConfiguration(server: Server): void {
+  const { configuration, configurationIndex, commitIndex } = server.log;
+  if (configurationIndex > commitIndex) return;
+  if (isJoint(configuration)) appendConfiguration(server, leaveJoint(configuration));
+  else if (!configuration.voters.includes(server.id)) becomeFollower(server, server.term, undefined);
+}

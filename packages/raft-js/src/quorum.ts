@@ -1,0 +1,48 @@
+/**
+ * Majority arithmetic, simple and joint.
+ *
+ * A joint configuration decides only what both of its voter sets decide (paper section 6): the value that a quorum
+ * has reached is the smaller of the two sets' values, and a vote is won only when both sets have won it.
+ * Prior art: etcd-io/raft `quorum/`.
+ */
+
+import { assert } from "./assert.ts";
+import type { Configuration, ServerId } from "./types.ts";
+
+/** The largest value that a majority of `configuration` has reached or passed. `-Infinity` if some count as nothing. */
+export function quorumValue(configuration: Configuration, reached: (voter: ServerId) => number): number {
+  assert(configuration.voters.length > 0, "a quorum needs voters");
+  const incoming = majorityValue(configuration.voters, reached);
+  if (configuration.votersOutgoing.length === 0) return incoming;
+  return Math.min(incoming, majorityValue(configuration.votersOutgoing, reached));
+}
+
+export type VoteResult = "won" | "lost" | "pending";
+
+/** Counts `votes` (true = granted); whoever is missing has not answered yet. */
+export function voteResult(configuration: Configuration, votes: ReadonlyMap<ServerId, boolean>): VoteResult {
+  const incoming = majorityVote(configuration.voters, votes);
+  if (configuration.votersOutgoing.length === 0) return incoming;
+  const outgoing = majorityVote(configuration.votersOutgoing, votes);
+  if (incoming === "lost" || outgoing === "lost") return "lost";
+  return incoming === "won" && outgoing === "won" ? "won" : "pending";
+}
+
+function majorityValue(voters: readonly ServerId[], reached: (voter: ServerId) => number): number {
+  const values = voters.map(reached).sort((a, b) => b - a);
+  // In descending order, the value at the majority's last seat is what all of the majority have reached.
+  return values[Math.floor(voters.length / 2)] as number;
+}
+
+function majorityVote(voters: readonly ServerId[], votes: ReadonlyMap<ServerId, boolean>): VoteResult {
+  let granted = 0;
+  let refused = 0;
+  for (const voter of voters) {
+    const vote = votes.get(voter);
+    if (vote === true) granted++;
+    if (vote === false) refused++;
+  }
+  const majority = Math.floor(voters.length / 2) + 1;
+  if (granted >= majority) return "won";
+  return voters.length - refused < majority ? "lost" : "pending";
+}
