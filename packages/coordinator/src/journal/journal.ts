@@ -12,11 +12,11 @@
  * Source: Raft figure 2 and section 7; Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020.
  */
 
-import { assert, ByteWriter, type Disk, type DiskFile, type Log, SkeinError } from "@skein/kernel";
+import { assert, type Disk, type Log, SkeinError } from "@skein/kernel";
 import type { Entry, HardState, InitialState, Snapshot } from "raft-js";
-import { segmentPath, snapshotPath, suspectPath } from "./files.ts";
-import { encodeRecord } from "./record.ts";
-import { type Recovered, recover, type Segment } from "./recovery.ts";
+import { snapshotPath, suspectPath } from "./files.ts";
+import { type Recovered, recover } from "./recovery.ts";
+import { SegmentWriter } from "./segment-writer.ts";
 import { SnapshotWriter } from "./snapshot-writer.ts";
 
 /** Size at which a segment is closed and the next one begun. */
@@ -52,8 +52,14 @@ export interface OpenedJournal {
   readonly snapshotData: Uint8Array | undefined;
 }
 
+interface WriteJob {
+  readonly kind: "write";
+  readonly write: JournalWrite;
+  readonly done: JournalDone;
+}
+
 type Job =
-  | { readonly kind: "write"; readonly write: JournalWrite; readonly done: JournalDone }
+  | WriteJob
   | {
       readonly kind: "restore";
       readonly snapshot: Snapshot;
@@ -65,21 +71,12 @@ type Job =
 export class Journal {
   readonly #disk: Disk;
   readonly #folder: string;
-  readonly #log: Log;
   readonly #mustSyncEntries: boolean;
   readonly #entriesKept: number;
-  readonly #segmentBytes: number;
+  readonly #segments: SegmentWriter;
   readonly #snapshots: SnapshotWriter;
-  /** Ascending, without gaps; the last one is written to. */
-  readonly #segments: Segment[];
-  readonly #out = new ByteWriter(4096);
   readonly #jobs: Job[] = [];
   #isBusy = false;
-  #file: DiskFile | undefined;
-  /** As of the newest write that was handed to the disk. */
-  #hardState: HardState;
-  /** Bytes that the operating system has and the medium may not have. */
-  #isDirty = false;
   #isFlushing = false;
   #isClosed = false;
   #failure: SkeinError | undefined;
@@ -118,21 +115,20 @@ export class Journal {
   private constructor(disk: Disk, folder: string, log: Log, recovered: Recovered, options: JournalOptions) {
     this.#disk = disk;
     this.#folder = folder;
-    this.#log = log;
     this.#mustSyncEntries = options.durability === "disk";
     this.#entriesKept = options.entriesKept ?? ENTRIES_KEPT;
-    this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
-    this.#segments = recovered.segments;
-    this.#hardState = recovered.replay.hardState;
-    this.#snapshots = new SnapshotWriter(disk, snapshotPath(folder), recovered.snapshot?.index ?? 0);
+    const { replay, segments, snapshot } = recovered;
+    const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
+    this.#segments = new SegmentWriter(disk, folder, log, segments, replay.hardState, segmentBytes);
+    this.#snapshots = new SnapshotWriter(disk, snapshotPath(folder), snapshot?.index ?? 0);
   }
 
   /** Whether {@link flushDue} has something to do. */
   get isDirty(): boolean {
-    return this.#isDirty;
+    return this.#segments.isDirty;
   }
 
-  /** Appends term, vote and entries. `done` is called in the order of the calls, never before this returns. */
+  /** Appends term, vote and entries. The `done` of several calls are called in the order of the calls. */
   persist(write: JournalWrite, done: JournalDone): void {
     this.#enqueue({ kind: "write", write, done });
   }
@@ -143,14 +139,27 @@ export class Journal {
    */
   saveSnapshot(snapshot: Snapshot, done: JournalDone): void {
     assert(!this.#isClosed, "journal used after close");
+    if (this.#failure !== undefined) {
+      done(this.#failure);
+      return;
+    }
     this.#snapshots.save(snapshot, (error) => {
-      if (error === undefined) this.#dropCovered(snapshot.index - this.#entriesKept);
-      else this.#failure ??= error;
-      done(error);
+      if (error !== undefined) {
+        this.#failure ??= error;
+        done(error);
+        return;
+      }
+      this.#segments.removeCovered(snapshot.index - this.#entriesKept, (failed) => {
+        if (failed !== undefined) this.#failure ??= failed;
+        done(failed);
+      });
     });
   }
 
-  /** Replaces snapshot and log by a leader's snapshot, durably, after all writes given before. The log is then empty. */
+  /**
+   * Replaces snapshot and log by a leader's snapshot, durably, after all writes given before. The log is then empty.
+   * Writes given afterwards wait for it.
+   */
   restore(snapshot: Snapshot, hardState: HardState, done: JournalDone): void {
     this.#enqueue({ kind: "restore", snapshot, hardState, done });
   }
@@ -159,18 +168,16 @@ export class Journal {
    * Forces what was appended to the medium. The driver calls this at most once a second while {@link isDirty}; writes
    * go on meanwhile. `done` is called with the result, at once if there is nothing to do or a flush is under way.
    */
-  flushDue(done?: JournalDone): void {
-    const file = this.#file;
-    if (file === undefined || !this.#isDirty || this.#isFlushing || this.#failure !== undefined) {
-      done?.(this.#failure);
+  flushDue(done: JournalDone = () => {}): void {
+    if (!this.isDirty || this.#isFlushing || this.#failure !== undefined) {
+      done(this.#failure);
       return;
     }
     this.#isFlushing = true;
-    this.#isDirty = false;
-    file.sync((error) => {
+    this.#segments.sync((error) => {
       this.#isFlushing = false;
       if (error !== undefined) this.#failure ??= error;
-      done?.(error);
+      done(error);
     });
   }
 
@@ -196,16 +203,16 @@ export class Journal {
     const job = this.#jobs[0];
     if (job === undefined) return;
     this.#isBusy = true;
-    if (this.#failure !== undefined && job.kind !== "close") {
-      this.#finish(this.#jobs.splice(0, 1), this.#failure);
-    } else if (job.kind === "write") {
-      this.#appendBatch(this.#takeBatch());
-    } else {
-      this.#jobs.shift();
-      if (job.kind === "restore") this.#restore(job.snapshot, job.hardState, (e) => this.#finish([job], e));
-      else if (job.kind === "close") this.#close((e) => this.#finish([job], e));
-      else this.#clearSuspect((e) => this.#finish([job], e));
+    if (job.kind === "write") {
+      this.#write(this.#takeBatch());
+      return;
     }
+    this.#jobs.shift();
+    const done: JournalDone = (error) => this.#finish([job], error);
+    if (job.kind === "close") this.#close(done);
+    else if (this.#failure !== undefined) done(this.#failure);
+    else if (job.kind === "restore") this.#restore(job.snapshot, job.hardState, done);
+    else this.#clearSuspect(done);
   }
 
   #finish(jobs: readonly Job[], error: SkeinError | undefined): void {
@@ -215,182 +222,59 @@ export class Journal {
     this.#next();
   }
 
-  #takeBatch(): readonly Job[] {
+  #takeBatch(): readonly WriteJob[] {
+    const batch: WriteJob[] = [];
     let bytes = 0;
-    let count = 0;
     for (const job of this.#jobs) {
       if (job.kind !== "write" || bytes >= BATCH_BYTES_MAX) break;
       for (const entry of job.write.entries) bytes += entry.data.length;
-      count++;
+      batch.push(job);
     }
-    return this.#jobs.splice(0, count);
+    this.#jobs.splice(0, batch.length);
+    return batch;
   }
 
-  #appendBatch(batch: readonly Job[]): void {
-    this.#withSegment((file, error) => {
-      if (file === undefined) return this.#finish(batch, error);
-      const segment = this.#current();
-      let mustSync = this.#mustSyncEntries;
-      this.#out.reset();
-      if (segment.bytes === 0) this.#encodeHeader(segment.number);
-      for (const job of batch) {
-        assert(job.kind === "write", "a batch consists of writes");
-        const { hardState, entries } = job.write;
-        if (hardState !== undefined) {
-          this.#hardState = hardState;
-          encodeRecord({ kind: "hardState", hardState }, this.#out);
-          mustSync = true;
-        }
-        for (const entry of entries) {
-          encodeRecord({ kind: "entry", entry }, this.#out);
-          segment.maxIndex = Math.max(segment.maxIndex, entry.index);
-        }
-      }
-      this.#append(file, mustSync, (failed) => this.#finish(batch, failed));
-    });
-  }
-
-  /** Appends what stands in `#out` to the current segment. */
-  #append(file: DiskFile, mustSync: boolean, done: JournalDone): void {
-    const bytes = this.#out.finish();
-    this.#current().bytes += bytes.length;
-    file.append(bytes, (error) => {
-      if (error !== undefined) return done(error);
-      if (!mustSync) {
-        this.#isDirty = true;
-        return done(undefined);
-      }
-      this.#isDirty = false;
-      file.sync(done);
-    });
-  }
-
-  /** Gives the open file of the segment to write to; begins the next segment where the last one is full. */
-  #withSegment(use: (file: DiskFile | undefined, error: SkeinError | undefined) => void): void {
-    const segment = this.#segments.at(-1);
-    if (segment === undefined || segment.bytes >= this.#segmentBytes) {
-      this.#roll(use);
+  #write(batch: readonly WriteJob[]): void {
+    if (this.#failure !== undefined) {
+      this.#finish(batch, this.#failure);
       return;
     }
-    if (this.#file !== undefined) {
-      use(this.#file, undefined);
-      return;
-    }
-    this.#openSegment(segment.number, use);
-  }
-
-  /** Closes the current segment, complete on the medium so that only a last segment can have a torn end, and begins another. */
-  #roll(use: (file: DiskFile | undefined, error: SkeinError | undefined) => void): void {
-    const begin = (error: SkeinError | undefined): void => {
-      if (error !== undefined) {
-        use(undefined, error);
-        return;
-      }
-      this.#file?.close();
-      this.#file = undefined;
-      const number = (this.#segments.at(-1)?.number ?? 0) + 1;
-      this.#segments.push({ number, bytes: 0, maxIndex: 0 });
-      this.#openSegment(number, use);
-    };
-    if (this.#file === undefined) {
-      begin(undefined);
-      return;
-    }
-    this.#isDirty = false;
-    this.#file.sync(begin);
-  }
-
-  #openSegment(
-    number: number,
-    use: (file: DiskFile | undefined, error: SkeinError | undefined) => void,
-  ): void {
-    try {
-      this.#file = this.#disk.open(segmentPath(this.#folder, number));
-    } catch (error) {
-      if (error instanceof SkeinError) {
-        use(undefined, error);
-        return;
-      }
-      throw error;
-    }
-    use(this.#file, undefined);
-  }
-
-  #encodeHeader(number: number): void {
-    encodeRecord({ kind: "segment", number, hardState: this.#hardState }, this.#out);
+    const parts = batch.map((job) => job.write);
+    const mustSync = this.#mustSyncEntries || parts.some((write) => write.hardState !== undefined);
+    this.#segments.append(parts, mustSync, (error) => this.#finish(batch, error));
   }
 
   #restore(snapshot: Snapshot, hardState: HardState, done: JournalDone): void {
-    this.#hardState = hardState;
     // The snapshot first: a crash in between leaves a log that does not join it, which the next start takes for empty.
     this.#snapshots.replace(snapshot, (error) => {
-      if (error !== undefined) return done(error);
-      this.#roll((file, openError) => {
-        if (file === undefined) return done(openError);
-        this.#out.reset();
-        this.#encodeHeader(this.#current().number);
-        encodeRecord({ kind: "reset", index: snapshot.index, term: snapshot.term }, this.#out);
-        this.#append(file, true, (failed) => {
-          if (failed === undefined) this.#dropCovered(Number.POSITIVE_INFINITY);
-          done(failed);
-        });
-      });
+      if (error !== undefined) done(error);
+      else this.#segments.reset(snapshot.index, snapshot.term, hardState, done);
     });
   }
 
   #clearSuspect(done: JournalDone): void {
-    this.#sync((error) => {
-      if (error !== undefined) return done(error);
+    this.#segments.sync((error) => {
+      if (error !== undefined) {
+        done(error);
+        return;
+      }
       try {
         this.#disk.remove(suspectPath(this.#folder));
       } catch (failed) {
-        if (failed instanceof SkeinError) return done(failed);
-        throw failed;
+        if (!(failed instanceof SkeinError)) throw failed;
+        done(failed);
+        return;
       }
       done(undefined);
     });
   }
 
   #close(done: JournalDone): void {
-    this.#sync((error) => {
-      this.#file?.close();
-      this.#file = undefined;
-      this.#snapshots.whenIdle(() => done(error ?? this.#failure));
-    });
-  }
-
-  #sync(done: JournalDone): void {
-    if (this.#file === undefined || this.#failure !== undefined) {
-      done(this.#failure);
-      return;
-    }
-    this.#isDirty = false;
-    this.#file.sync(done);
-  }
-
-  /** Removes the oldest segments, as long as all their entries are at `index` or before; never the one in use. */
-  #dropCovered(index: number): void {
-    while (this.#segments.length > 1) {
-      const oldest = this.#segments[0];
-      if (oldest === undefined || oldest.maxIndex > index) return;
-      try {
-        this.#disk.remove(segmentPath(this.#folder, oldest.number));
-      } catch (error) {
-        if (!(error instanceof SkeinError)) throw error;
-        // Tried again after the next snapshot; until then it only takes space.
-        this.#log.warn(
-          { segment: oldest.number, error: error.message },
-          "cannot remove an old journal segment",
-        );
-        return;
-      }
-      this.#segments.shift();
-    }
-  }
-
-  #current(): Segment {
-    const segment = this.#segments.at(-1);
-    assert(segment !== undefined, "the journal has a segment to write to");
-    return segment;
+    const close: JournalDone = (error) => {
+      this.#segments.close();
+      this.#snapshots.whenIdle(() => done(error));
+    };
+    if (this.#failure === undefined) this.#segments.sync(close);
+    else close(this.#failure);
   }
 }

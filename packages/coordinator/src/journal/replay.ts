@@ -26,6 +26,8 @@ export class Replay {
   hardState: HardState = { term: 0, votedFor: undefined };
   /** Records applied. */
   count = 0;
+  /** Whether `base` is what the first entry implied; a later entry may then imply a lower one. */
+  #isBaseImplied = true;
 
   /** Last index of the log; undefined while nothing is known. */
   get lastIndex(): number | undefined {
@@ -46,6 +48,7 @@ export class Replay {
       case "reset":
         this.entries = [];
         this.base = record.index;
+        this.#isBaseImplied = false;
         break;
       case "entry":
         if (!this.#put(record.entry)) return false;
@@ -74,6 +77,7 @@ export class Replay {
   forgetLog(): void {
     this.entries = [];
     this.base = undefined;
+    this.#isBaseImplied = true;
   }
 
   /** Whether the log holds entry `index` with `term`, or ends or begins exactly there. */
@@ -83,7 +87,10 @@ export class Replay {
   }
 
   #put(entry: Entry): boolean {
-    this.base ??= entry.index - 1;
+    // Where older segments are gone, the first entries left may be superseded by one that begins before them.
+    if (this.base === undefined || (this.#isBaseImplied && entry.index <= this.base)) {
+      this.base = entry.index - 1;
+    }
     const at = entry.index - this.base - 1;
     if (at < 0 || at > this.entries.length) return false;
     this.entries.length = at;

@@ -1,0 +1,301 @@
+import type { Log, LogFields } from "@skein/kernel";
+import type { Entry, Snapshot } from "raft-js";
+import { expect, test } from "vitest";
+import {
+  Journal,
+  type JournalDone,
+  type JournalOptions,
+  type OpenedJournal,
+} from "../src/journal/journal.ts";
+import { MemoryDisk } from "./support/memory-disk.ts";
+
+const FOLDER = "raft";
+const NO_CONFIGURATION = { voters: [], votersOutgoing: [], learners: [] };
+
+class RecordingLog implements Log {
+  readonly lines: { readonly level: string; readonly fields: LogFields; readonly message: string }[] = [];
+  error = (fields: LogFields, message: string): void => this.#add("error", fields, message);
+  warn = (fields: LogFields, message: string): void => this.#add("warn", fields, message);
+  info = (fields: LogFields, message: string): void => this.#add("info", fields, message);
+  debug = (fields: LogFields, message: string): void => this.#add("debug", fields, message);
+
+  #add(level: string, fields: LogFields, message: string): void {
+    this.lines.push({ level, fields, message });
+  }
+}
+
+function open(disk: MemoryDisk, options?: JournalOptions, log: Log = new RecordingLog()): OpenedJournal {
+  return Journal.open(disk, FOLDER, log, 1_700_000_000_000, options);
+}
+
+function entry(index: number, term = 1, size = 4): Entry {
+  return { index, term, kind: "command", data: new Uint8Array(size).fill(index) };
+}
+
+function entries(from: number, to: number, term = 1, size = 4): readonly Entry[] {
+  return Array.from({ length: to - from + 1 }, (_, i) => entry(from + i, term, size));
+}
+
+function snapshotAt(index: number, term = 1): Snapshot {
+  const configuration = { voters: ["a"], votersOutgoing: [], learners: ["b"] };
+  return { index, term, configuration, data: new Uint8Array([9, index]) };
+}
+
+const noError: JournalDone = (error) => {
+  if (error !== undefined) throw error;
+};
+
+test("a fresh folder is an empty state that is not suspect", () => {
+  const { state, snapshotData } = open(new MemoryDisk());
+  expect(state).toEqual({
+    hardState: { term: 0, votedFor: undefined },
+    snapshot: { index: 0, term: 0, configuration: NO_CONFIGURATION },
+    entries: [],
+    isSuspect: false,
+  });
+  expect(snapshotData).toBeUndefined();
+});
+
+test("Raft figure 2: term, vote and entries are there after a restart", () => {
+  const disk = new MemoryDisk();
+  const { journal } = open(disk);
+  journal.persist({ hardState: { term: 3, votedFor: "b" }, entries: entries(1, 3, 3) }, noError);
+  journal.close();
+  disk.settle();
+  const { state } = open(disk);
+  expect(state.hardState).toEqual({ term: 3, votedFor: "b" });
+  expect(state.entries).toEqual(entries(1, 3, 3));
+});
+
+test("Raft AppendEntries rule 3: a write with a lower index replaces that entry and all that follow it", () => {
+  const disk = new MemoryDisk();
+  const { journal } = open(disk);
+  journal.persist({ hardState: { term: 1, votedFor: undefined }, entries: entries(1, 5) }, noError);
+  journal.persist({ hardState: { term: 2, votedFor: undefined }, entries: entries(3, 3, 2) }, noError);
+  disk.settle();
+  disk.crash();
+  expect(open(disk).state.entries).toEqual([...entries(1, 2), ...entries(3, 3, 2)]);
+});
+
+test("writes given while one is under way are written together, and done in order", () => {
+  const disk = new MemoryDisk();
+  const { journal } = open(disk);
+  const done: number[] = [];
+  for (let index = 1; index <= 5; index++) {
+    journal.persist({ hardState: undefined, entries: entries(index, index) }, () => done.push(index));
+  }
+  expect(disk.appends).toHaveLength(1);
+  disk.step();
+  expect(done).toEqual([1]);
+  expect(disk.appends).toHaveLength(2);
+  disk.step();
+  expect(done).toEqual([1, 2, 3, 4, 5]);
+});
+
+test("a write with term or vote is done only once it is on the medium, together with the entries around it", () => {
+  const disk = new MemoryDisk();
+  const { journal } = open(disk);
+  const done: string[] = [];
+  journal.persist({ hardState: { term: 1, votedFor: "a" }, entries: [] }, () => done.push("vote"));
+  disk.step();
+  expect(done).toEqual([]);
+  disk.step();
+  expect(done).toEqual(["vote"]);
+  disk.crash();
+  expect(open(disk).state.hardState).toEqual({ term: 1, votedFor: "a" });
+});
+
+test("durability `replicated`: entries are done when the operating system has them; flushDue forces them out", () => {
+  const disk = new MemoryDisk();
+  const { journal } = open(disk);
+  let isDone = false;
+  journal.persist({ hardState: undefined, entries: entries(1, 2) }, () => {
+    isDone = true;
+  });
+  disk.step();
+  expect(isDone).toBe(true);
+  expect(disk.completed.sync).toBe(0);
+  expect(journal.isDirty).toBe(true);
+
+  const unflushed = disk.clone();
+  unflushed.crash();
+  expect(open(unflushed).state.entries).toEqual([]);
+
+  journal.flushDue(noError);
+  journal.flushDue(noError);
+  disk.settle();
+  expect(disk.completed.sync).toBe(1);
+  expect(journal.isDirty).toBe(false);
+  disk.crash();
+  expect(open(disk).state.entries).toEqual(entries(1, 2));
+});
+
+test("durability `replicated`: a flush under way does not hold up a write", () => {
+  const disk = new MemoryDisk();
+  const { journal } = open(disk);
+  journal.persist({ hardState: undefined, entries: entries(1, 1) }, noError);
+  disk.settle();
+  journal.flushDue();
+  journal.persist({ hardState: undefined, entries: entries(2, 2) }, noError);
+  expect(disk.appends).toHaveLength(2);
+  disk.settle();
+  expect(journal.isDirty).toBe(true);
+});
+
+test("durability `disk`: entries are done only once they are on the medium", () => {
+  const disk = new MemoryDisk();
+  const { journal } = open(disk, { durability: "disk" });
+  let isDone = false;
+  journal.persist({ hardState: undefined, entries: entries(1, 2) }, () => {
+    isDone = true;
+  });
+  disk.step();
+  expect(isDone).toBe(false);
+  disk.step();
+  expect(isDone).toBe(true);
+  disk.crash();
+  expect(open(disk).state.entries).toEqual(entries(1, 2));
+});
+
+test("after a failed sync every later call gets the error and nothing more is written", () => {
+  const disk = new MemoryDisk();
+  const { journal } = open(disk);
+  const errors: (string | undefined)[] = [];
+  const note: JournalDone = (error) => errors.push(error?.message);
+  disk.failNext("sync", "card gone");
+  journal.persist({ hardState: { term: 1, votedFor: "a" }, entries: [] }, note);
+  journal.persist({ hardState: undefined, entries: entries(1, 1) }, note);
+  disk.settle();
+  const appends = disk.appends.length;
+  journal.persist({ hardState: undefined, entries: entries(1, 1) }, note);
+  journal.saveSnapshot(snapshotAt(1), note);
+  journal.restore(snapshotAt(9), { term: 2, votedFor: undefined }, note);
+  journal.clearSuspect(note);
+  journal.flushDue(note);
+  journal.close(note);
+  disk.settle();
+  expect(errors).toEqual(Array.from({ length: 8 }, () => "card gone"));
+  expect(disk.appends).toHaveLength(appends);
+});
+
+test("a failed append or snapshot is reported to its caller", () => {
+  const disk = new MemoryDisk();
+  const errors: (string | undefined)[] = [];
+  disk.failNext("append", "no space");
+  open(disk).journal.persist({ hardState: undefined, entries: entries(1, 1) }, (e) => errors.push(e?.code));
+  disk.settle();
+  disk.failNext("replace", "no space");
+  open(disk).journal.saveSnapshot(snapshotAt(1), (e) => errors.push(e?.code));
+  disk.settle();
+  expect(errors).toEqual(["ERR_SKEIN_DISK", "ERR_SKEIN_DISK"]);
+});
+
+test("Raft §7: a snapshot lets whole segments go, and the log goes on behind it", () => {
+  const disk = new MemoryDisk();
+  const options = { segmentBytes: 80, entriesKept: 2 };
+  const { journal } = open(disk, options);
+  for (let index = 1; index <= 40; index++) {
+    journal.persist({ hardState: undefined, entries: entries(index, index) }, noError);
+    disk.settle();
+  }
+  const before = disk.list(FOLDER).length;
+  journal.saveSnapshot(snapshotAt(30), noError);
+  disk.settle();
+  expect(disk.list(FOLDER).length).toBeLessThan(before - 3);
+  journal.persist({ hardState: { term: 2, votedFor: "a" }, entries: entries(41, 41, 2) }, noError);
+  journal.close();
+  disk.settle();
+
+  const { state, snapshotData } = open(disk, options);
+  expect(snapshotData).toEqual(new Uint8Array([9, 30]));
+  expect(state.snapshot).toEqual({ index: 30, term: 1, configuration: snapshotAt(30).configuration });
+  expect(state.entries[0]?.index).toBe(29);
+  expect(state.entries.slice(2)).toEqual([...entries(31, 40), ...entries(41, 41, 2)]);
+  expect(state.hardState).toEqual({ term: 2, votedFor: "a" });
+  expect(state.isSuspect).toBe(false);
+});
+
+test("term and vote outlive the segment they were written to", () => {
+  const disk = new MemoryDisk();
+  const options = { segmentBytes: 100, entriesKept: 0 };
+  const { journal } = open(disk, options);
+  journal.persist({ hardState: { term: 7, votedFor: "c" }, entries: [] }, noError);
+  for (let index = 1; index <= 20; index++) {
+    journal.persist({ hardState: undefined, entries: entries(index, index, 7) }, noError);
+    disk.settle();
+  }
+  journal.saveSnapshot(snapshotAt(20, 7), noError);
+  disk.settle();
+  expect(disk.list(FOLDER)).not.toContain("0000000001.log");
+  expect(open(disk, options).state.hardState).toEqual({ term: 7, votedFor: "c" });
+});
+
+test("an older snapshot than the saved one changes nothing", () => {
+  const disk = new MemoryDisk();
+  const { journal } = open(disk);
+  journal.persist({ hardState: undefined, entries: entries(1, 9) }, noError);
+  journal.saveSnapshot(snapshotAt(9), noError);
+  journal.saveSnapshot(snapshotAt(5), noError);
+  disk.settle();
+  expect(open(disk).state.snapshot.index).toBe(9);
+});
+
+test("Raft §7: a leader's snapshot replaces snapshot and log, and what is written next follows it", () => {
+  const disk = new MemoryDisk();
+  const { journal } = open(disk);
+  const order: string[] = [];
+  journal.persist({ hardState: { term: 1, votedFor: "a" }, entries: entries(1, 5) }, () => order.push("old"));
+  journal.restore(snapshotAt(100, 4), { term: 4, votedFor: undefined }, () => order.push("restored"));
+  journal.persist({ hardState: undefined, entries: entries(101, 102, 4) }, () => order.push("new"));
+  disk.settle();
+  expect(order).toEqual(["old", "restored", "new"]);
+  const { state, snapshotData } = open(disk);
+  expect(state.snapshot.index).toBe(100);
+  expect(snapshotData).toEqual(new Uint8Array([9, 100]));
+  expect(state.entries).toEqual(entries(101, 102, 4));
+  expect(state.hardState).toEqual({ term: 4, votedFor: undefined });
+  expect(disk.list(FOLDER)).toEqual(["0000000002.log", "snapshot"]);
+});
+
+test("a crash at any step of a restore leaves the old state or the new one, never a mixture", () => {
+  for (let steps = 0; ; steps++) {
+    const disk = new MemoryDisk();
+    const { journal } = open(disk);
+    journal.persist({ hardState: { term: 3, votedFor: "a" }, entries: entries(1, 5) }, noError);
+    disk.settle();
+    let isDone = false;
+    journal.restore(snapshotAt(100, 3), { term: 4, votedFor: undefined }, () => {
+      isDone = true;
+    });
+    for (let i = 0; i < steps; i++) disk.step();
+    disk.crash();
+    const { state } = open(disk);
+    const isNew = state.snapshot.index === 100;
+    expect(state.entries).toEqual(isNew ? [] : entries(1, 5));
+    expect(state.hardState.term).toBeGreaterThanOrEqual(isDone ? 4 : 3);
+    expect(state.isSuspect).toBe(false);
+    // What comes next must stand after yet another restart.
+    const next = isNew ? 101 : 6;
+    const { journal: again } = open(disk);
+    again.persist({ hardState: undefined, entries: entries(next, next, 4) }, noError);
+    again.close();
+    disk.settle();
+    expect(open(disk).state.entries.at(-1)).toEqual(entry(next, 4));
+    if (isDone) break;
+  }
+});
+
+test("close completes what was given, forces it to the medium and reports", () => {
+  const disk = new MemoryDisk();
+  const { journal } = open(disk);
+  const order: string[] = [];
+  journal.persist({ hardState: undefined, entries: entries(1, 3) }, () => order.push("written"));
+  journal.saveSnapshot(snapshotAt(2), () => order.push("saved"));
+  journal.close(() => order.push("closed"));
+  expect(() => journal.persist({ hardState: undefined, entries: [] }, noError)).toThrow("after close");
+  disk.settle();
+  expect(order.at(-1)).toBe("closed");
+  expect(order).toHaveLength(3);
+  disk.crash();
+  expect(open(disk).state.entries).toEqual(entries(1, 3));
+});

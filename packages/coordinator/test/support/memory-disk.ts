@@ -1,0 +1,208 @@
+/**
+ * A disk in memory that keeps apart what the operating system has and what the medium has.
+ *
+ * Appends, syncs and replacements wait in a queue until the test lets them happen (`step`, `settle`), in order per file
+ * and in the order given; so a test can stop the world between any two of them. `crash` is a power cut: what was not
+ * synced is lost, or survives in part as the test decides. `kill` is a crash of the process only.
+ */
+
+import { type Disk, type DiskDone, type DiskFile, SkeinError } from "@skein/kernel";
+
+type Operation = "append" | "sync" | "replace";
+
+interface StoredFile {
+  /** What reading gives now. */
+  cached: Uint8Array;
+  /** What is left after a power cut; undefined: not even the name. */
+  durable: Uint8Array | undefined;
+}
+
+interface Pending {
+  readonly operation: Operation;
+  readonly run: () => void;
+  readonly done: DiskDone;
+}
+
+const EMPTY = new Uint8Array(0);
+
+export class MemoryDisk implements Disk {
+  readonly files = new Map<string, StoredFile>();
+  readonly #pending: Pending[] = [];
+  readonly #failures: { readonly operation: Operation; readonly message: string }[] = [];
+  readonly #unreadable = new Set<string>();
+  /** Immediate changes (rename, remove, replaceNow, truncate) that still happen; after them the process dies. */
+  #changesLeft = Number.POSITIVE_INFINITY;
+  /** Operations that completed, for tests that count them. */
+  readonly completed = { append: 0, sync: 0, replace: 0 };
+  /** Appends under way or done, with their size in bytes. */
+  readonly appends: number[] = [];
+
+  get pending(): number {
+    return this.#pending.length;
+  }
+
+  list(folder: string): readonly string[] {
+    const prefix = `${folder}/`;
+    const names: string[] = [];
+    for (const path of this.files.keys()) {
+      if (path.startsWith(prefix) && !path.slice(prefix.length).includes("/")) {
+        names.push(path.slice(prefix.length));
+      }
+    }
+    return names.sort();
+  }
+
+  read(path: string): Uint8Array | undefined {
+    if (this.#unreadable.has(path)) throw new SkeinError("ERR_SKEIN_DISK", `Cannot read ${path}: I/O error`);
+    return this.files.get(path)?.cached.slice();
+  }
+
+  open(path: string): DiskFile {
+    if (!this.files.has(path)) this.files.set(path, { cached: EMPTY, durable: undefined });
+    const file = this.files.get(path);
+    if (file === undefined) throw new Error("the file was just made");
+    return {
+      append: (bytes, done) => {
+        this.appends.push(bytes.length);
+        const append = (): void => {
+          file.cached = concatenate(file.cached, bytes);
+        };
+        this.#pending.push({ operation: "append", run: append, done });
+      },
+      sync: (done) => {
+        const sync = (): void => {
+          file.durable = file.cached;
+        };
+        this.#pending.push({ operation: "sync", run: sync, done });
+      },
+      close: () => {},
+    };
+  }
+
+  replace(path: string, bytes: Uint8Array, done: DiskDone): void {
+    this.#pending.push({ operation: "replace", run: () => this.replaceNow(path, bytes), done });
+  }
+
+  replaceNow(path: string, bytes: Uint8Array): void {
+    this.#change();
+    this.files.set(path, { cached: bytes.slice(), durable: bytes.slice() });
+  }
+
+  truncate(path: string, length: number): void {
+    this.#change();
+    const file = this.files.get(path);
+    if (file === undefined) throw new SkeinError("ERR_SKEIN_DISK", `Cannot cut ${path}: no such file`);
+    file.cached = file.cached.slice(0, length);
+    file.durable = file.cached;
+  }
+
+  rename(from: string, to: string): void {
+    this.#change();
+    const file = this.files.get(from);
+    if (file === undefined) throw new SkeinError("ERR_SKEIN_DISK", `Cannot rename ${from}: no such file`);
+    this.files.delete(from);
+    this.files.set(to, file);
+    if (this.#unreadable.delete(from)) this.#unreadable.add(to);
+  }
+
+  remove(path: string): void {
+    this.#change();
+    this.files.delete(path);
+  }
+
+  /** Lets the oldest waiting operation happen. False: there was none. */
+  step(): boolean {
+    const next = this.#pending.shift();
+    if (next === undefined) return false;
+    const failure = this.#failures[0];
+    if (failure?.operation === next.operation) {
+      this.#failures.shift();
+      next.done(new SkeinError("ERR_SKEIN_DISK", failure.message));
+      return true;
+    }
+    next.run();
+    this.completed[next.operation]++;
+    next.done(undefined);
+    return true;
+  }
+
+  /** Lets everything happen, also what the completions ask for. */
+  settle(): void {
+    while (this.step());
+  }
+
+  /** The next `operation` to happen fails. */
+  failNext(operation: Operation, message = "injected failure"): void {
+    this.#failures.push({ operation, message });
+  }
+
+  /** The process dies (a ProcessDied is thrown) instead of immediate change number `changes` + 1. */
+  dieAfter(changes: number): void {
+    this.#changesLeft = changes;
+  }
+
+  /** From now on reading `path` is an I/O error, as with a dead sector. */
+  makeUnreadable(path: string): void {
+    this.#unreadable.add(path);
+  }
+
+  /** The process dies: waiting operations never happen, the operating system keeps what it has. */
+  kill(): void {
+    this.#pending.length = 0;
+    this.#failures.length = 0;
+  }
+
+  /** The power fails. Of the bytes appended since the last sync, `kept` of `count` survive (none, unless told). */
+  crash(kept: (path: string, count: number) => number = () => 0): void {
+    this.kill();
+    for (const [path, file] of [...this.files]) {
+      const synced = file.durable?.length ?? 0;
+      const survived = Math.min(kept(path, file.cached.length - synced), file.cached.length - synced);
+      if (file.durable === undefined && survived === 0) this.files.delete(path);
+      else this.files.set(path, copyOf(file.cached.slice(0, synced + survived)));
+    }
+  }
+
+  /** Flips bits of one byte, on the medium and as read. */
+  corrupt(path: string, at: number, mask = 0x01): void {
+    const file = this.files.get(path);
+    const byte = file?.cached[at];
+    if (file === undefined || byte === undefined) throw new Error(`${path} has no byte ${at}`);
+    const bytes = file.cached.slice();
+    bytes[at] = byte ^ mask;
+    this.files.set(path, copyOf(bytes));
+  }
+
+  /** Cuts a file behind its owner's back. */
+  cut(path: string, length: number): void {
+    const file = this.files.get(path);
+    if (file === undefined) throw new Error(`there is no ${path}`);
+    this.files.set(path, copyOf(file.cached.slice(0, length)));
+  }
+
+  /** An independent disk with the same content, as read now; nothing waits on it. */
+  clone(): MemoryDisk {
+    const copy = new MemoryDisk();
+    for (const [path, file] of this.files) copy.files.set(path, { ...file });
+    return copy;
+  }
+
+  #change(): void {
+    if (this.#changesLeft === 0) throw new ProcessDied("the process died before this change");
+    this.#changesLeft--;
+  }
+}
+
+/** Ends the code under test where a crash would. */
+export class ProcessDied extends Error {}
+
+function copyOf(bytes: Uint8Array): StoredFile {
+  return { cached: bytes, durable: bytes };
+}
+
+function concatenate(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
+}
