@@ -1,0 +1,268 @@
+import type { Log, LogFields } from "@skein/kernel";
+import fc from "fast-check";
+import type { InitialState } from "raft-js";
+import { expect, test } from "vitest";
+import { Journal } from "../src/journal/journal.ts";
+import { decodeRecord } from "../src/journal/record.ts";
+import { LOST_VOTE } from "../src/journal/replay.ts";
+import { FOLDER, history, JournalModel, openJournal, type Step } from "./support/journal-model.ts";
+import { MemoryDisk, ProcessDied } from "./support/memory-disk.ts";
+
+/** A closed journal with everything on the medium. */
+function build(steps: readonly Step[]): { readonly disk: MemoryDisk; readonly model: JournalModel } {
+  const disk = new MemoryDisk();
+  const model = new JournalModel();
+  const { journal } = openJournal(disk);
+  for (const step of steps) {
+    model.perform(journal, step);
+    disk.settle();
+  }
+  journal.close();
+  disk.settle();
+  return { disk, model };
+}
+
+const append = (count: number, back = 0): Step => ({ kind: "append", count, back, bytes: 5 });
+const segmentsOf = (disk: MemoryDisk): readonly string[] =>
+  disk.list(FOLDER).filter((name) => name.endsWith(".log"));
+const sizeOf = (disk: MemoryDisk, path: string): number => disk.read(path)?.length ?? 0;
+
+/** Offsets of the records of a good segment, and their kinds. */
+function recordsOf(disk: MemoryDisk, path: string): { readonly at: number; readonly kind: string }[] {
+  const bytes = disk.read(path) ?? new Uint8Array(0);
+  const records: { at: number; kind: string }[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const decoded = decodeRecord(bytes, at);
+    if (decoded === undefined) throw new Error(`no record at ${at}`);
+    records.push({ at, kind: decoded.record.kind });
+    at = decoded.end;
+  }
+  return records;
+}
+
+/** Every entry in `state` stood in the log at one same moment. */
+function wasOnceTrue(state: InitialState, model: JournalModel): boolean {
+  return model.states.some((remembered) => {
+    const last = state.entries.at(-1)?.index ?? state.snapshot.index;
+    return JournalModel.agrees(state, { ...remembered, log: remembered.log.slice(0, last) });
+  });
+}
+
+test("P12: cut at every byte of the last record, the records before it are all there and nothing is suspect", () => {
+  const { disk, model } = build([append(4), append(2, 1), append(1)]);
+  const name = `${FOLDER}/${segmentsOf(disk).at(-1)}`;
+  const last = recordsOf(disk, name).at(-1)?.at ?? 0;
+  const before = model.last.log.slice(0, -1);
+  for (let length = last; length < sizeOf(disk, name); length++) {
+    const torn = disk.clone();
+    torn.cut(name, length);
+    const { state, journal } = openJournal(torn);
+    expect(state.entries).toEqual(before);
+    expect(state.isSuspect).toBe(false);
+    // The next write takes the place of the torn one.
+    const next = model.last.log.at(-1);
+    journal.persist({ hardState: undefined, entries: next === undefined ? [] : [next] }, () => {});
+    torn.settle();
+    expect(openJournal(torn).state.entries).toEqual(model.last.log);
+  }
+});
+
+test("P12: a changed byte anywhere never stops a node, serves a wrong entry or forgets a vote in silence", () => {
+  fc.assert(
+    fc.property(history, fc.nat(), fc.nat(), fc.integer({ min: 1, max: 255 }), (steps, file, at, mask) => {
+      const { disk, model } = build(steps);
+      const names = disk.list(FOLDER);
+      const name = names[file % Math.max(1, names.length)];
+      if (name === undefined) return;
+      const path = `${FOLDER}/${name}`;
+      const offset = at % sizeOf(disk, path);
+      const hit = recordsOf(disk, path).findLast((record) => record.at <= offset);
+      const isLast = name === segmentsOf(disk).at(-1) && recordsOf(disk, path).at(-1)?.at === hit?.at;
+      disk.corrupt(path, offset, mask);
+
+      const { state } = openJournal(disk);
+      expect(wasOnceTrue(state, model)).toBe(true);
+      const isComplete = JournalModel.agrees(state, model.last);
+      if (!isComplete && !isLast) expect(state.isSuspect).toBe(true);
+      const { hardState } = model.last;
+      if (hit?.kind !== "hardState" && hit?.kind !== "segment") {
+        expect(state.hardState.term).toBe(hardState.term);
+        expect([hardState.votedFor, LOST_VOTE]).toContain(state.hardState.votedFor);
+        if (hardState.votedFor !== undefined) expect(state.hardState.votedFor).toBe(hardState.votedFor);
+      } else if (!isLast && state.hardState.term === hardState.term) {
+        expect([hardState.votedFor, LOST_VOTE]).toContain(state.hardState.votedFor);
+      }
+      // What was repaired stays as it is, also for the next start.
+      expect(openJournal(disk, 2000).state).toEqual(state);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test("P12: a crash at any step of the repair leaves a folder that the next start repairs to the same end", () => {
+  fc.assert(
+    fc.property(history, fc.nat(), fc.nat(), (steps, file, at) => {
+      const { disk } = build(steps);
+      const names = disk.list(FOLDER);
+      const name = names[file % Math.max(1, names.length)];
+      if (name === undefined) return;
+      disk.corrupt(`${FOLDER}/${name}`, at % sizeOf(disk, `${FOLDER}/${name}`), 0x10);
+      const { state: expected } = openJournal(disk.clone());
+      for (let changes = 0; changes < 40; changes++) {
+        const dying = disk.clone();
+        dying.dieAfter(changes);
+        const isDead = diesWhileOpening(dying);
+        dying.dieAfter(Number.POSITIVE_INFINITY);
+        expect(openJournal(dying, 2000).state).toEqual(expected);
+        if (!isDead) return;
+      }
+      expect.unreachable("a repair takes fewer steps");
+    }),
+    { numRuns: 300 },
+  );
+});
+
+function diesWhileOpening(disk: MemoryDisk): boolean {
+  try {
+    openJournal(disk);
+    return false;
+  } catch (error) {
+    if (error instanceof ProcessDied) return true;
+    throw error;
+  }
+}
+
+test("a rotten record in the middle: one clear line, the file set aside, the good part kept, the rest asked of peers", () => {
+  const { disk, model } = build([append(3), append(3), append(3)]);
+  const name = segmentsOf(disk)[0] ?? "";
+  const third = recordsOf(disk, `${FOLDER}/${name}`)[3];
+  const original = disk.read(`${FOLDER}/${name}`);
+  disk.corrupt(`${FOLDER}/${name}`, (third?.at ?? 0) + 12);
+  const damaged = disk.read(`${FOLDER}/${name}`);
+  const lines: { readonly fields: LogFields; readonly message: string }[] = [];
+  const note = (fields: LogFields, message: string): unknown => lines.push({ fields, message });
+  const log: Log = { error: note, warn: note, info: note, debug: note };
+
+  const { state } = Journal.open(disk, FOLDER, log, 1_700_000_000_000, { segmentBytes: 120 });
+  expect(state.isSuspect).toBe(true);
+  expect(state.entries).toEqual(model.last.log.slice(0, 1));
+  expect(disk.read(`${FOLDER}/${name}.bad-1700000000000`)).toEqual(damaged);
+  expect(damaged).not.toEqual(original);
+  expect(lines).toEqual([
+    {
+      message: "data file damaged",
+      fields: expect.objectContaining({
+        explanation:
+          `Data file damaged at record 4 (power loss?). Kept 3 records, moved the rest to ` +
+          `${FOLDER}/${name}.bad-1700000000000, taking current state from peers`,
+      }),
+    },
+  ]);
+});
+
+test("suspect outlives restarts until clearSuspect, which first makes what was caught up durable", () => {
+  const { disk, model } = build([append(6), append(6)]);
+  const name = `${FOLDER}/${segmentsOf(disk)[0]}`;
+  disk.corrupt(name, (recordsOf(disk, name)[2]?.at ?? 0) + 9);
+  expect(openJournal(disk).state.isSuspect).toBe(true);
+  disk.crash();
+  const { journal, state } = openJournal(disk);
+  expect(state.isSuspect).toBe(true);
+
+  const missing = model.last.log.slice(state.entries.length).filter((entry) => entry !== undefined);
+  journal.persist({ hardState: undefined, entries: missing }, () => {});
+  journal.clearSuspect(() => {});
+  disk.settle();
+  disk.crash();
+  const { state: healed } = openJournal(disk);
+  expect(healed.isSuspect).toBe(false);
+  expect(healed.entries).toEqual(model.last.log);
+});
+
+test("Raft §5.2: a vote that stands behind the damage is honoured", () => {
+  const { disk } = build([append(6), append(6), { kind: "vote", candidate: "b" }]);
+  const name = `${FOLDER}/${segmentsOf(disk)[0]}`;
+  disk.corrupt(name, (recordsOf(disk, name)[3]?.at ?? 0) + 9);
+  const { state } = openJournal(disk);
+  expect(state.hardState).toEqual({ term: 2, votedFor: "b" });
+  expect(openJournal(disk).state.hardState).toEqual({ term: 2, votedFor: "b" });
+});
+
+test("Raft §5.2: where the vote of the newest term may have been in the damage, nobody gets it again", () => {
+  const { disk } = build([append(2), { kind: "vote", candidate: "b" }, append(6)]);
+  const name = `${FOLDER}/${segmentsOf(disk)[0]}`;
+  const vote = recordsOf(disk, name).filter((record) => record.kind === "hardState")[1];
+  for (const other of segmentsOf(disk).slice(1)) disk.remove(`${FOLDER}/${other}`);
+  disk.corrupt(name, (vote?.at ?? 0) + 9);
+  expect(openJournal(disk).state).toMatchObject({
+    hardState: { term: 2, votedFor: LOST_VOTE },
+    isSuspect: true,
+  });
+});
+
+test("a damaged snapshot is set aside; suspect, unless the log still reaches back to its beginning", () => {
+  const whole = build([append(5), { kind: "snapshot", behind: 2 }]);
+  whole.disk.corrupt(`${FOLDER}/snapshot`, 10);
+  const complete = openJournal(whole.disk);
+  expect(complete.state.entries).toEqual(whole.model.last.log);
+  expect(complete.state).toMatchObject({ isSuspect: false, snapshot: { index: 0 } });
+  expect(complete.snapshotData).toBeUndefined();
+  expect(whole.disk.list(FOLDER)).toContain("snapshot.bad-1000");
+
+  const behind = build([append(3), { kind: "restore", ahead: 4 }, append(3)]);
+  behind.disk.corrupt(`${FOLDER}/snapshot`, 10);
+  expect(openJournal(behind.disk).state).toMatchObject({
+    isSuspect: true,
+    entries: [],
+    snapshot: { index: 0 },
+  });
+  expect(openJournal(behind.disk).state).toMatchObject({ isSuspect: true, entries: [] });
+});
+
+test("a segment or snapshot that cannot be read at all (dead sectors) counts as damaged", () => {
+  const { disk, model } = build([append(4), append(4), append(4)]);
+  const second = segmentsOf(disk)[1] ?? "";
+  disk.makeUnreadable(`${FOLDER}/${second}`);
+  const { state } = openJournal(disk);
+  expect(state.isSuspect).toBe(true);
+  expect(wasOnceTrue(state, model)).toBe(true);
+  expect(disk.list(FOLDER)).toContain(`${second}.bad-1000`);
+
+  const other = build([append(3), { kind: "restore", ahead: 4 }]);
+  other.disk.makeUnreadable(`${FOLDER}/snapshot`);
+  expect(openJournal(other.disk).state.isSuspect).toBe(true);
+});
+
+test("a segment missing in the middle is damage, not an end", () => {
+  const { disk, model } = build([append(8), append(8), append(8)]);
+  expect(segmentsOf(disk).length).toBeGreaterThan(2);
+  disk.remove(`${FOLDER}/${segmentsOf(disk)[1]}`);
+  const { state } = openJournal(disk);
+  expect(state.isSuspect).toBe(true);
+  expect(state.entries.length).toBeGreaterThan(0);
+  expect(wasOnceTrue(state, model)).toBe(true);
+});
+
+test("old segments that come back after a power cut do not get in the way of the log behind the snapshot", () => {
+  const { disk, model } = build([append(8), append(8), append(8), append(8), append(8)]);
+  const oldest = segmentsOf(disk)[0] ?? "";
+  const kept = disk.read(`${FOLDER}/${oldest}`) ?? new Uint8Array(0);
+  const { journal } = openJournal(disk);
+  model.perform(journal, { kind: "snapshot", behind: 0 });
+  journal.close();
+  disk.settle();
+  expect(segmentsOf(disk)[0]).not.toBe("0000000002.log");
+  disk.replaceNow(`${FOLDER}/${oldest}`, kept);
+  const { state } = openJournal(disk);
+  expect(state.isSuspect).toBe(false);
+  expect(JournalModel.agrees(state, model.last)).toBe(true);
+});
+
+test("at most sixteen damaged files are kept; the oldest go first", () => {
+  const disk = new MemoryDisk();
+  for (let i = 1; i <= 20; i++) disk.replaceNow(`${FOLDER}/snapshot.bad-${i}`, new Uint8Array(1));
+  openJournal(disk);
+  expect(disk.list(FOLDER)).toHaveLength(16);
+  expect(disk.list(FOLDER)).not.toContain("snapshot.bad-4");
+  expect(disk.list(FOLDER)).toContain("snapshot.bad-5");
+});
