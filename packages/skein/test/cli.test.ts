@@ -3,10 +3,18 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { SkeinError } from "@skein/kernel";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { exitCodeOf } from "../src/cli/exit-codes.ts";
 import { runProgram } from "../src/cli/program.ts";
 import { SETTING_NAMES } from "../src/config/settings.ts";
+
+// Settings of the machine that runs the tests are none of theirs.
+beforeEach(() => {
+  for (const name of Object.keys(process.env)) if (name.startsWith("SKEIN_")) vi.stubEnv(name, undefined);
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
 
 /** Runs one command line and gathers what it writes. */
 async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
@@ -121,9 +129,6 @@ test("status exits with 0 when healthy, 4 when degraded, and prints the document
 
 test("SKEIN_HTTP names the node to ask", async () => {
   vi.stubEnv("SKEIN_HTTP", await fakeNode(HEALTHY));
-  onTestFinished(() => {
-    vi.unstubAllEnvs();
-  });
   expect(await run("members", "--json")).toMatchObject({ code: 0, out: "[]\n" });
 });
 

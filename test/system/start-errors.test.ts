@@ -1,0 +1,111 @@
+/** What keeps a node from starting is said in one sentence with cause and fix, and in the exit code. */
+
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { freePorts } from "../support/free-ports.ts";
+import { makeNode, runSkein } from "../support/node-process.ts";
+
+function scratch(): string {
+  const path = mkdtempSync(join(tmpdir(), "skein-test-"));
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** Arguments of a node that would start. */
+async function goodArguments(): Promise<string[]> {
+  const [mqtt, link, http] = await freePorts(3);
+  const args = [
+    "up",
+    "--no-mdns",
+    "--data-dir",
+    join(scratch(), "data"),
+    "--listen",
+    `mqtt://127.0.0.1:${mqtt}`,
+  ];
+  return [...args, "--link", `127.0.0.1:${link}`, "--http", `127.0.0.1:${http}`];
+}
+
+async function takenPort(): Promise<number> {
+  const [port = 0] = await freePorts(1);
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    server.close();
+  });
+  return port;
+}
+
+test.each([
+  ["--listen", (port: number) => `mqtt://127.0.0.1:${port}`],
+  ["--listen", (port: number) => `ws://127.0.0.1:${port}`],
+  ["--link", (port: number) => `127.0.0.1:${port}`],
+  ["--http", (port: number) => `127.0.0.1:${port}`],
+])("a port in use (%s) ends with exit code 1, the port and the option to change", async (option, value) => {
+  const port = await takenPort();
+  const args = await goodArguments();
+  args[args.indexOf(option) + 1] = value(port);
+  const { code, err } = await runSkein(args);
+  expect(err).toMatch(new RegExp(`^skein: Port ${port} is already in use\\. .*${option} [^\\n]*\\n$`));
+  expect(code).toBe(1);
+});
+
+test("a data directory that is a file ends with exit code 1 and its name", async () => {
+  const path = join(scratch(), "data");
+  writeFileSync(path, "not a directory");
+  const args = await goodArguments();
+  args[args.indexOf("--data-dir") + 1] = path;
+  const { code, err } = await runSkein(args);
+  expect(err).toMatch(/^skein: [^\n]+\n$/);
+  expect(err).toContain(path);
+  expect(code).toBe(1);
+});
+
+test("two nodes cannot share a data directory: the second names the first", async () => {
+  const node = await makeNode({ name: "a" });
+  onTestFinished(() => node.remove());
+  await node.start();
+  const args = await goodArguments();
+  args[args.indexOf("--data-dir") + 1] = node.dataDirectory;
+  const { code, err } = await runSkein(args);
+  expect(err).toMatch(/^skein: [^\n]+\n$/);
+  expect(err).toContain(String(node.pid));
+  expect(code).toBe(1);
+});
+
+test.each([
+  [["up", "--lisen", "mqtt://:1883"], /^skein: Unknown option '--lisen'\. Did you mean --listen\?\n$/],
+  [["up", "--listen", "http://localhost"], /^skein: Cannot use --listen "http:\/\/localhost": [^\n]+\n$/],
+  [["up", "--mesh-key", "1234"], /^skein: Cannot use --mesh-key: it must be 64 hexadecimal digits[^\n]+\n$/],
+  [
+    ["up", "--mesh-key", "@/nonexistent"],
+    /^skein: Cannot use the mesh key in \/nonexistent: there is no such file\.\n$/,
+  ],
+  [["up", "--listen", "mqtt://0.0.0.0:1883"], /^skein: [^\n]+--allow-anonymous[^\n]+\n$/],
+])("wrong settings %j end with exit code 2 and one sentence", async (args, sentence) => {
+  const { code, err, out } = await runSkein([...args, "--data-dir", join(scratch(), "data")]);
+  expect(err).toMatch(sentence);
+  expect(out).toBe("");
+  expect(code).toBe(2);
+});
+
+test("a node that nobody can reach is exit code 3; --help answers within a second", async () => {
+  const [port] = await freePorts(1);
+  const { code, err } = await runSkein(["status", "--http", `127.0.0.1:${port}`]);
+  expect(err).toMatch(/^skein: No node answers on 127\.0\.0\.1:\d+\. Start one with: skein up[^\n]+\n$/);
+  expect(code).toBe(3);
+  const startedAt = performance.now();
+  expect((await runSkein(["--help"])).code).toBe(0);
+  expect(performance.now() - startedAt).toBeLessThan(1000);
+});
+
+test("SIGTERM in the middle of starting ends the node cleanly", async () => {
+  const node = await makeNode({ name: "a" });
+  onTestFinished(() => node.remove());
+  node.launch();
+  await node.waitForLog("that it started", ({ msg }) => msg === "node started");
+  expect(await node.stop()).toEqual({ code: 0, signal: null });
+  expect(node.errorText).toBe("");
+});
