@@ -3,7 +3,7 @@
  * neither. A broker on its own runs with `loneNodePorts` (lone-node.ts).
  */
 
-import type { ApplicationMessage, Completion } from "@skein/kernel";
+import type { ApplicationMessage, Clock, Completion, Log, Prng } from "@skein/kernel";
 
 /** Takes messages of local publishers to the other nodes. */
 export interface Forwarder {
@@ -32,4 +32,16 @@ export interface RetainedStore {
   match(filter: string, visit: (message: ApplicationMessage) => void): void;
   /** Retained messages held. */
   readonly count: number;
+}
+
+/** Everything a {@link Broker} is plugged into. */
+export interface BrokerPorts {
+  readonly forwarder: Forwarder;
+  readonly interest: Interest;
+  readonly retained: RetainedStore;
+  readonly log: Log;
+  /** For assigned Client Identifiers: seed it differently on every node. */
+  readonly prng: Prng;
+  /** `atTurnEnd` is asked for once per turn in which there is output. */
+  readonly clock: Pick<Clock, "monotonicMs" | "atTurnEnd">;
 }

@@ -1,0 +1,242 @@
+/**
+ * The MQTT core of one node: connections in, messages to whoever subscribed, here and through its ports everywhere.
+ *
+ * A publish goes synchronously to the local subscribers, the forwarder and, if it is to be retained, the store; the
+ * acknowledgement follows when all of them have it. Output is gathered per connection and leaves in `flush`, once per
+ * turn of the event loop, asked for only in turns that have output. There are no timers: `tick` drives every deadline.
+ *
+ * Data flow: docs/architecture.md. Source: MQTT 5 section 4; hot path rules of the architecture.
+ */
+
+import type {
+  ApplicationMessage,
+  Clock,
+  Completion,
+  MonotonicMs,
+  QoS,
+  Stream,
+  StreamHandler,
+} from "@skein/kernel";
+import { AcknowledgementPool } from "./acknowledgements.ts";
+import { Channel } from "./channel.ts";
+import type { ChannelHost } from "./channel-host.ts";
+import type { ConnectPacket } from "./codec/connect-packet.ts";
+import { PublishFrames } from "./codec/publish-encoder.ts";
+import { PublishPacket } from "./codec/publish-packet.ts";
+import { ReasonCode } from "./codec/reason-codes.ts";
+import { TopicNames } from "./codec/topic-names.ts";
+import { admit } from "./connecting.ts";
+import { type Counters, newCounters } from "./counters.ts";
+import { DeadlineWheel } from "./deadline-wheel.ts";
+import type { BrokerOptions, ListenerOptions } from "./options.ts";
+import type { BrokerPorts } from "./ports.ts";
+import type { Session } from "./session.ts";
+import { Sessions } from "./sessions.ts";
+import { Subscriptions } from "./subscriptions.ts";
+import type { WillFate } from "./will.ts";
+
+/** A gap between ticks from which on this process must have stood still, so that silence is not the clients' fault. */
+const STALL_MS = 2_000;
+/** Wills are published for a client that is gone: nobody waits for their acknowledgement. */
+const UNAWAITED: Completion = { settle() {} };
+/** Hears what comes from a connection that is reset at once. */
+const IGNORED: StreamHandler = { received() {}, drained() {}, closed() {} };
+
+export class Broker {
+  readonly #ports: BrokerPorts;
+  readonly #counters = newCounters();
+  readonly #frames = new PublishFrames();
+  readonly #subscriptions: Subscriptions;
+  readonly #sessions: Sessions;
+  readonly #channels = new Set<Channel>();
+  readonly #wheel: DeadlineWheel<Channel>;
+  readonly #host: ChannelHost<Channel>;
+  readonly #flushAtTurnEnd = () => this.flush();
+  #dirty: Channel[] = [];
+  #flushed: Channel[] = [];
+  #isFlushAsked = false;
+  #lastTick: MonotonicMs;
+  #clientCount = 0;
+  #isShuttingDown = false;
+
+  constructor(options: BrokerOptions, ports: BrokerPorts) {
+    const { clock, retained, interest } = ports;
+    this.#ports = ports;
+    this.#subscriptions = new Subscriptions(options, interest);
+    this.#lastTick = clock.monotonicMs();
+    this.#wheel = new DeadlineWheel(this.#lastTick, (channel, now) => channel.deadline(now));
+    this.#sessions = new Sessions({
+      options,
+      counters: this.#counters,
+      retained,
+      clock,
+      frames: this.#frames,
+      publishWill: (session) => this.#publishWill(session),
+      ended: (session) => this.#subscriptions.removeAll(session),
+    });
+    this.#host = this.#makeHost(options, clock);
+  }
+
+  /** What happened since the start. */
+  get counters(): Readonly<Counters> {
+    return this.#counters;
+  }
+
+  /** Connected clients (after CONNACK). */
+  get clientCount(): number {
+    return this.#clientCount;
+  }
+
+  /** Sessions, connected or not. */
+  get sessionCount(): number {
+    return this.#sessions.size;
+  }
+
+  /** Takes a new connection. It is reset at once while the broker shuts down or is full (never a transient refusal, P11). */
+  accept(stream: Stream, listener: ListenerOptions): void {
+    if (this.#isShuttingDown || this.#channels.size >= this.#host.options.connectionsMax) {
+      this.#counters.connectionsRefused++;
+      stream.start(IGNORED);
+      stream.reset();
+      return;
+    }
+    this.#counters.connectionsAccepted++;
+    const channel = new Channel(stream, listener, this.#host);
+    this.#channels.add(channel);
+    stream.start(channel);
+  }
+
+  /** Gives a message that was published on another node to every local subscriber that is not in a shared subscription. */
+  deliver(message: ApplicationMessage): void {
+    this.#deliverLocally(message, undefined);
+  }
+
+  /** Gives it to one local member of `sharedFilter` (`$share/name/filter`). False: there is none (any more). */
+  deliverShared(sharedFilter: string, message: ApplicationMessage): boolean {
+    return this.#subscriptions.deliverShared(sharedFilter, message);
+  }
+
+  /**
+   * Publishes a message of this node itself (a command line, `$SYS`) as a client would.
+   * Returns the parts `done` will be settled for.
+   */
+  publish(message: ApplicationMessage, done: Completion | undefined): number {
+    return this.#publish(message, undefined, done);
+  }
+
+  /** Drives keep-alive, connect timeout, wills and expiry. Call it about every 250 ms. */
+  tick(now: MonotonicMs): void {
+    const hasStalled = now - this.#lastTick > STALL_MS;
+    this.#lastTick = now;
+    // After a standstill the packets of all that time are still unread: read them before judging anyone's silence.
+    if (hasStalled) return;
+    this.#wheel.advance(now);
+    this.#sessions.tick(now);
+  }
+
+  /** Writes the gathered output of every connection. Called through `clock.atTurnEnd`. */
+  flush(): void {
+    this.#isFlushAsked = false;
+    const channels = this.#dirty;
+    this.#dirty = this.#flushed;
+    for (const channel of channels) channel.flush();
+    channels.length = 0;
+    this.#flushed = channels;
+    this.#frames.clear();
+  }
+
+  /**
+   * Resets every client connected to `localAddress`, 5.0 clients with DISCONNECT 0x8B first: before the floating
+   * address moves. Their wills are dropped, not published: the clients are about to come back on another node, and a
+   * will that came after that would declare them dead (P9; wills become mesh-wide with the sessions).
+   */
+  resetClientsOn(localAddress: string): void {
+    for (const channel of [...this.#channels]) {
+      if (channel.stream.localAddress === localAddress)
+        channel.reset(ReasonCode.ServerShuttingDown, "discard");
+    }
+  }
+
+  /**
+   * Ends every connection, 5.0 clients with DISCONNECT 0x8B, and resets those that come later. Wills are not published:
+   * a server that shuts down may defer them (MQTT 5 section 3.1.2.5), and its clients go to another node now.
+   */
+  shutdown(): void {
+    this.#isShuttingDown = true;
+    for (const channel of [...this.#channels]) channel.disconnect(ReasonCode.ServerShuttingDown, "discard");
+  }
+
+  #publish(
+    message: ApplicationMessage,
+    publisher: Session | undefined,
+    done: Completion | undefined,
+  ): number {
+    const { forwarder, retained } = this.#ports;
+    const awaited = message.qos === 0 ? undefined : done;
+    this.#deliverLocally(message, publisher);
+    const parts = forwarder.forward(message, awaited);
+    return message.retain ? parts + retained.put(message, awaited) : parts;
+  }
+
+  #deliverLocally(message: ApplicationMessage, publisher: Session | undefined): void {
+    for (const any of this.#subscriptions.routes(message.topic)) {
+      const route = any.subscriber === publisher ? any.ofOwn : any;
+      if (route === undefined) continue; // [MQTT-3.8.3-3]
+      const qos = Math.min(message.qos, route.qos) as QoS; // [MQTT-3.8.4-8]
+      // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
+      route.subscriber.deliver(message, qos, route.retainAsPublished && message.retain, route.identifiers);
+    }
+  }
+
+  #publishWill(session: Session): void {
+    if (session.will !== undefined) this.#publish(session.will.message, session, UNAWAITED);
+  }
+
+  #markDirty(channel: Channel): void {
+    this.#dirty.push(channel);
+    if (this.#isFlushAsked) return;
+    this.#isFlushAsked = true;
+    this.#ports.clock.atTurnEnd(this.#flushAtTurnEnd);
+  }
+
+  #connect(channel: Channel, packet: ConnectPacket): void {
+    const { prng } = this.#ports;
+    if (admit(channel, packet, this.#host.options, this.#sessions, prng)) {
+      this.#clientCount++;
+      this.#counters.clientsConnected++;
+    }
+  }
+
+  #detach(session: Session, fate: WillFate): void {
+    this.#clientCount--;
+    this.#sessions.detach(session, fate);
+  }
+
+  #makeHost(options: BrokerOptions, clock: Pick<Clock, "monotonicMs">): ChannelHost<Channel> {
+    const { log } = this.#ports;
+    return {
+      options,
+      clock,
+      counters: this.#counters,
+      topics: new TopicNames(),
+      acknowledgementPool: new AcknowledgementPool(),
+      subscriptions: this.#subscriptions,
+      publishPacket: new PublishPacket(),
+      publish: (message, publisher, done) => this.#publish(message, publisher, done),
+      connect: (channel, packet) => this.#connect(channel, packet),
+      markDirty: (channel) => this.#markDirty(channel),
+      detach: (session, fate) => this.#detach(session, fate),
+      wakeAt: (channel, at) => this.#wheel.set(channel, at),
+      gone: (channel) => {
+        this.#channels.delete(channel);
+        this.#wheel.delete(channel);
+      },
+      faulted: (channel, reasonCode, cause) => {
+        this.#counters.clientFaults++;
+        const { clientId, listener, stream } = channel;
+        const { remoteAddress } = stream;
+        log.debug({ clientId, remoteAddress, listener: listener.name, reasonCode, cause }, "client refused");
+      },
+    };
+  }
+}

@@ -1,0 +1,37 @@
+/** What a channel needs from its broker; kept apart so that neither file has to know the other. */
+
+import type { Clock } from "@skein/kernel";
+import type { AcknowledgementPool } from "./acknowledgements.ts";
+import type { ConnectPacket } from "./codec/connect-packet.ts";
+import type { PublishPacket } from "./codec/publish-packet.ts";
+import type { TopicNames } from "./codec/topic-names.ts";
+import type { Counters } from "./counters.ts";
+import type { PublishPort } from "./inbound-publishes.ts";
+import type { BrokerOptions } from "./options.ts";
+import type { Session } from "./session.ts";
+import type { Subscriptions } from "./subscriptions.ts";
+import type { WillFate } from "./will.ts";
+
+/** The broker, as `Connection` (a channel) sees it. */
+export interface ChannelHost<Connection> extends PublishPort {
+  readonly options: BrokerOptions;
+  readonly counters: Counters;
+  readonly clock: Pick<Clock, "monotonicMs">;
+  readonly topics: TopicNames;
+  readonly acknowledgementPool: AcknowledgementPool;
+  readonly subscriptions: Subscriptions;
+  /** Reused by all channels: a PUBLISH is handled before the next one is read. */
+  readonly publishPacket: PublishPacket;
+  /** A well-formed CONNECT has come: the broker answers with `connected` or `rejectConnect`. */
+  connect(channel: Connection, packet: ConnectPacket): void;
+  /** The channel has output for the end of this turn. */
+  markDirty(channel: Connection): void;
+  /** The session has lost this connection. */
+  detach(session: Session, fate: WillFate): void;
+  /** Ask `deadline` again at `at`, ms. */
+  wakeAt(channel: Connection, at: number): void;
+  /** The stream has ended. */
+  gone(channel: Connection): void;
+  /** A client broke the protocol or a limit. */
+  faulted(channel: Connection, reasonCode: number, cause: string): void;
+}

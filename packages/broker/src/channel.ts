@@ -1,0 +1,397 @@
+/**
+ * One connection's protocol machine, without its socket.
+ *
+ * It begins `connecting`: nothing but one small CONNECT is accepted, and not for long. When the broker has given it a
+ * session it is `connected` and hands each packet to the part that knows about it. What a client does wrong ends here:
+ * a reason code in CONNACK or DISCONNECT where the version has one, then the end of the stream (`closing`); a client that
+ * does not go is reset. Output is gathered and leaves in one write at the end of the turn.
+ *
+ * Source: MQTT 5 sections 3.1.4, 3.14, 4.8, 4.13.
+ */
+
+import type { MonotonicMs, Stream, StreamHandler } from "@skein/kernel";
+import type { ChannelHost } from "./channel-host.ts";
+import {
+  type ConnectPacket,
+  type ProtocolVersion,
+  readConnect,
+  readProtocolVersion,
+} from "./codec/connect-packet.ts";
+import {
+  checkHeaderFlags,
+  PacketType,
+  readAcknowledgement,
+  readDisconnect,
+  readSubscribe,
+  readUnsubscribe,
+} from "./codec/control-packets.ts";
+import { FieldReader } from "./codec/field-reader.ts";
+import { PacketError, protocolError } from "./codec/packet-error.ts";
+import { type PacketHandler, PacketReader } from "./codec/packet-reader.ts";
+import {
+  acknowledgementFrame,
+  type ConnackProperties,
+  connackFrame,
+  disconnectFrame,
+  type Frame,
+  PINGRESP,
+  subackFrame,
+  unsubackFrame,
+} from "./codec/packet-writer.ts";
+import { ConnectReturnCode, ReasonCode } from "./codec/reason-codes.ts";
+import { InboundPublishes, type PublishAnswers } from "./inbound-publishes.ts";
+import { InboundSubscribes, type SubscribeAnswers } from "./inbound-subscribes.ts";
+import type { ListenerOptions } from "./options.ts";
+import { OutboundQueue } from "./outbound-queue.ts";
+import type { Outlet, Session } from "./session.ts";
+import type { WillFate } from "./will.ts";
+
+type ChannelState = "connecting" | "connected" | "closing" | "closed";
+
+const CONNECT_HEADER = PacketType.Connect << 4;
+
+export class Channel implements StreamHandler, PacketHandler, PublishAnswers, SubscribeAnswers, Outlet {
+  readonly stream: Stream;
+  readonly listener: ListenerOptions;
+  version: ProtocolVersion = 4;
+  receiveMaximum = 0xffff;
+  clientPacketBytesMax = Number.MAX_SAFE_INTEGER;
+  readonly #host: ChannelHost<Channel>;
+  readonly #reader: PacketReader;
+  readonly #fields = new FieldReader();
+  readonly #outbound = new OutboundQueue();
+  #state: ChannelState = "connecting";
+  #session: Session | undefined;
+  #publishes: InboundPublishes | undefined;
+  #subscribes: InboundSubscribes | undefined;
+  #isDirty = false;
+  #isPaused = false;
+  #isVersionKnown = false;
+  #hasBegun = false;
+  /** Session Expiry Interval of CONNECT was 0, so DISCONNECT must not set another one. */
+  #endsWithConnection = true;
+  #keepAliveMs = 0;
+  #lastReceived: MonotonicMs;
+  /** In `connecting` and `closing`: when patience ends, ms. */
+  #stateEndsAt: number;
+
+  constructor(stream: Stream, listener: ListenerOptions, host: ChannelHost<Channel>) {
+    this.stream = stream;
+    this.listener = listener;
+    this.#host = host;
+    this.#reader = new PacketReader(this, host.options.connectBytesMax);
+    this.#lastReceived = host.clock.monotonicMs();
+    this.#stateEndsAt = this.#lastReceived + host.options.connectTimeoutMs;
+    host.wakeAt(this, this.#stateEndsAt);
+  }
+
+  get clientId(): string | undefined {
+    return this.#session?.clientId;
+  }
+
+  received(bytes: Uint8Array): void {
+    if (this.#state === "closing" || this.#state === "closed") return;
+    this.#lastReceived = this.#host.clock.monotonicMs();
+    if (!this.#hasBegun && bytes.length > 0) {
+      this.#hasBegun = true;
+      if (bytes[0] !== CONNECT_HEADER) {
+        this.#fault(ReasonCode.ProtocolError, "first byte is not that of a CONNECT");
+        return;
+      }
+    }
+    this.#reader.feed(bytes);
+  }
+
+  drained(): void {
+    this.#session?.pump();
+  }
+
+  closed(_error: Error | undefined): void {
+    this.#leave("publish");
+    this.#state = "closed";
+    this.#reader.stop();
+    this.#outbound.clear();
+    this.#host.gone(this);
+  }
+
+  // ---- packets
+
+  packet(header: number, bytes: Uint8Array, at: number, end: number): void {
+    this.#fields.reset(bytes, at, end);
+    try {
+      if (this.#state === "connecting") this.#readFirst(header);
+      else if (this.#state === "connected") this.#readNext(header);
+    } catch (error) {
+      if (!(error instanceof PacketError)) throw error;
+      this.#fault(error.reasonCode, error.message);
+    }
+  }
+
+  unreadable(reasonCode: number): void {
+    const isTooLarge = reasonCode === ReasonCode.PacketTooLarge;
+    this.#fault(reasonCode, isTooLarge ? "packet too large" : "remaining length is malformed");
+  }
+
+  /** The first packet must be CONNECT [MQTT-3.1.0-1]. */
+  #readFirst(header: number): void {
+    if (header !== CONNECT_HEADER) throw protocolError("first packet is not CONNECT");
+    const version = readProtocolVersion(this.#fields);
+    if (typeof version !== "number") {
+      this.#rejectVersion(version.unsupported);
+      return;
+    }
+    this.version = version;
+    this.#isVersionKnown = true;
+    this.#host.connect(this, readConnect(this.#fields, version));
+  }
+
+  #readNext(header: number): void {
+    const session = this.#session as Session;
+    const fields = this.#fields;
+    checkHeaderFlags(header);
+    switch (header >> 4) {
+      case PacketType.Publish: {
+        const packet = this.#host.publishPacket;
+        packet.read(header, fields, this.version, this.#host.topics);
+        this.#host.counters.publishesReceived++;
+        this.#publishes?.accept(packet);
+        this.#updatePause();
+        return;
+      }
+      case PacketType.Puback:
+        session.puback(readAcknowledgement(fields, this.version).packetId);
+        return;
+      case PacketType.Pubrec: {
+        const { packetId, reasonCode } = readAcknowledgement(fields, this.version);
+        session.pubrec(packetId, reasonCode, this);
+        return;
+      }
+      case PacketType.Pubrel:
+        this.#publishes?.release(readAcknowledgement(fields, this.version).packetId);
+        return;
+      case PacketType.Pubcomp:
+        session.pubcomp(readAcknowledgement(fields, this.version).packetId);
+        return;
+      case PacketType.Subscribe:
+        this.#subscribes?.subscribe(readSubscribe(fields, this.version));
+        this.#updatePause();
+        return;
+      case PacketType.Unsubscribe:
+        this.#subscribes?.unsubscribe(readUnsubscribe(fields, this.version));
+        return;
+      case PacketType.Pingreq:
+        fields.finish();
+        this.send(PINGRESP, 0);
+        return;
+      case PacketType.Disconnect:
+        this.#disconnect(session);
+        return;
+      default:
+        // A second CONNECT [MQTT-3.1.0-2], a packet only servers send, or AUTH without a method [MQTT-4.12.0-6].
+        throw protocolError(`packet of type ${header >> 4} is not allowed now`);
+    }
+  }
+
+  // ---- connecting
+
+  /** The broker accepts: sends CONNACK, then what the session has waiting. */
+  connected(
+    session: Session,
+    packet: ConnectPacket,
+    isPresent: boolean,
+    keepAliveSeconds: number,
+    properties: ConnackProperties,
+  ): void {
+    const { options, acknowledgementPool } = this.#host;
+    this.#state = "connected";
+    this.#session = session;
+    this.#keepAliveMs = keepAliveSeconds * 1500; // [MQTT-3.1.2-22]
+    this.#endsWithConnection = session.expirySeconds === 0;
+    this.#reader.packetBytesMax = options.packetBytesMax;
+    if (packet.properties.receiveMaximum !== undefined)
+      this.receiveMaximum = packet.properties.receiveMaximum;
+    if (packet.properties.maximumPacketSize !== undefined) {
+      this.clientPacketBytesMax = packet.properties.maximumPacketSize;
+    }
+    this.#publishes = new InboundPublishes(
+      this.version,
+      session,
+      options,
+      this.#host,
+      acknowledgementPool,
+      this,
+    );
+    this.#subscribes = new InboundSubscribes(session, options, this.#host.subscriptions, this);
+    if (this.#keepAliveMs > 0) this.#host.wakeAt(this, this.#lastReceived + this.#keepAliveMs);
+    this.send(connackFrame(this.version, ReasonCode.Success, isPresent, properties), 0);
+    session.resume(this);
+  }
+
+  /** The broker refuses for good: CONNACK with `reasonCode` (5.0) or `returnCode` (3.x), then the end. */
+  rejectConnect(reasonCode: number, returnCode: number, cause: string): void {
+    this.#host.faulted(this, reasonCode, cause);
+    this.send(connackFrame(this.version, this.version === 5 ? reasonCode : returnCode, false, {}), 0);
+    this.#close();
+  }
+
+  #rejectVersion(unsupported: number): void {
+    // Newer than 5 may understand a 5.0 CONNACK; all others know return code 1 (bridges then try a plain 3.1.1).
+    this.version = unsupported > 5 && unsupported < 0x80 ? 5 : 4;
+    const { UnsupportedProtocolVersion } = ReasonCode;
+    const { UnacceptableProtocolVersion } = ConnectReturnCode;
+    const cause = `protocol version ${unsupported}`;
+    this.rejectConnect(UnsupportedProtocolVersion, UnacceptableProtocolVersion, cause);
+  }
+
+  // ---- connected
+
+  #disconnect(session: Session): void {
+    const { reasonCode, sessionExpirySeconds } = readDisconnect(this.#fields, this.version);
+    if (sessionExpirySeconds !== undefined) {
+      if (this.#endsWithConnection && sessionExpirySeconds > 0) {
+        throw protocolError("DISCONNECT sets a session expiry that CONNECT had as 0");
+      }
+      session.expirySeconds = Math.min(sessionExpirySeconds, this.#host.options.sessionExpiryMaxSeconds);
+    }
+    // [MQTT-3.14.4-3]: only a normal disconnection takes the will back.
+    this.#leave(reasonCode === ReasonCode.Success ? "discard" : "publish");
+    this.#close();
+  }
+
+  sendSuback(packetId: number, codes: readonly number[]): void {
+    this.send(subackFrame(this.version, packetId, codes), 0);
+    this.#updatePause();
+  }
+
+  sendUnsuback(packetId: number, codes: readonly number[]): void {
+    this.send(unsubackFrame(this.version, packetId, codes), 0);
+  }
+
+  sendAcknowledgement(type: 4 | 5 | 7, packetId: number, reasonCode: number): void {
+    this.send(acknowledgementFrame(type, reasonCode, this.version), packetId);
+    this.#updatePause();
+  }
+
+  /** A 3.x client cannot be told why; without an acknowledgement it would wait for ever, so its connection ends. */
+  refuse(reasonCode: number): void {
+    this.#fault(reasonCode, "publish refused");
+  }
+
+  /** Reading stops while too much of this client waits for the mesh. */
+  #updatePause(): void {
+    if (this.#state !== "connected") return;
+    const shouldPause = this.#subscribes?.isFull === true || this.#publishes?.isFull === true;
+    if (shouldPause === this.#isPaused) return;
+    this.#isPaused = shouldPause;
+    if (shouldPause) this.stream.pause();
+    else this.stream.resume();
+    // The silence was ours.
+    this.#lastReceived = this.#host.clock.monotonicMs();
+  }
+
+  // ---- output
+
+  get hasRoom(): boolean {
+    return (
+      this.#state === "connected" &&
+      this.stream.bufferedBytes + this.#outbound.bytes < this.#host.options.outboundBytesMax
+    );
+  }
+
+  send(frame: Frame, packetId: number): void {
+    // [MQTT-3.1.2-24] holds for every packet. Only a SUBACK of very many codes can get here; PUBLISH is checked before.
+    if (frame.bytes.length > this.clientPacketBytesMax) return;
+    this.#outbound.push(frame, packetId);
+    if (this.#isDirty) return;
+    this.#isDirty = true;
+    this.#host.markDirty(this);
+  }
+
+  /** Writes what this turn has gathered; goes on with what waits, unless the stream asks to wait for `drained`. */
+  flush(): void {
+    this.#isDirty = false;
+    if (this.#state === "closed") return;
+    if (this.#outbound.flush(this.stream) && this.#session?.hasBacklog === true) this.#session.pump();
+  }
+
+  // ---- ending
+
+  takenOver(): void {
+    this.disconnect(ReasonCode.SessionTakenOver, "publish");
+  }
+
+  /** Ends the connection from our side; a 5.0 client hears why. */
+  disconnect(reasonCode: number, fate: WillFate): void {
+    this.#announce(reasonCode);
+    this.#leave(fate);
+    this.#close();
+  }
+
+  /** As `disconnect`, but at once with a TCP reset, so that the client notices even if the address is about to go. */
+  reset(reasonCode: number, fate: WillFate): void {
+    this.#announce(reasonCode);
+    this.#outbound.flush(this.stream);
+    this.#leave(fate);
+    this.#state = "closing";
+    this.#reader.stop();
+    this.stream.reset();
+  }
+
+  /** Its time may have come. Returns when to ask again, ms; undefined: never. */
+  deadline(now: MonotonicMs): number | undefined {
+    if (this.#state === "closed") return undefined;
+    if (this.#state !== "connected") {
+      if (now < this.#stateEndsAt) return this.#stateEndsAt;
+      if (this.#state === "connecting")
+        this.#host.faulted(this, ReasonCode.KeepAliveTimeout, "no CONNECT in time");
+      this.reset(ReasonCode.KeepAliveTimeout, "publish");
+      return undefined;
+    }
+    if (this.#keepAliveMs === 0) return undefined;
+    const silentUntil = (this.#isPaused ? now : this.#lastReceived) + this.#keepAliveMs;
+    if (now < silentUntil) return silentUntil;
+    this.#host.counters.keepAliveTimeouts++;
+    this.disconnect(ReasonCode.KeepAliveTimeout, "publish");
+    return this.#stateEndsAt;
+  }
+
+  /** The client broke the protocol or a limit [MQTT-4.13.1-1]. */
+  #fault(reasonCode: number, cause: string): void {
+    if (this.#state === "closing" || this.#state === "closed") return;
+    this.#host.faulted(this, reasonCode, cause);
+    if (this.#state === "connecting" && this.#isVersionKnown && this.version === 5) {
+      this.send(connackFrame(5, reasonCode, false, {}), 0);
+    } else {
+      this.#announce(reasonCode);
+    }
+    this.#leave("publish");
+    this.#close();
+  }
+
+  /** DISCONNECT, which exists in 5.0 and only after CONNACK [MQTT-3.14.0-1]. */
+  #announce(reasonCode: number): void {
+    if (this.#state === "connected" && this.version === 5) this.send(disconnectFrame(reasonCode), 0);
+  }
+
+  /** Gives the session back. Harmless when it has none (any more). */
+  #leave(fate: WillFate): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    this.#session = undefined;
+    this.#publishes?.abandon();
+    this.#publishes = undefined;
+    this.#subscribes?.abandon();
+    this.#subscribes = undefined;
+    this.#host.detach(session, fate);
+  }
+
+  /** Everything gathered goes out, then the stream ends; a client that keeps it open is reset. */
+  #close(): void {
+    this.#state = "closing";
+    this.#reader.stop();
+    this.#outbound.flush(this.stream);
+    this.#stateEndsAt = this.#host.clock.monotonicMs() + this.#host.options.closeTimeoutMs;
+    this.#host.wakeAt(this, this.#stateEndsAt);
+    this.stream.end();
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * Writes the packets that a broker sends, PUBLISH aside.
+ *
+ * Acknowledgements are templates shared by everyone: the outbound queue patches the packet identifier while it copies
+ * them into the write, so that an acknowledgement allocates nothing. Source: MQTT 5 sections 3.2 to 3.14.
+ */
+
+import { ByteWriter, encodeUtf8Into, utf8Length } from "@skein/kernel";
+import type { ProtocolVersion } from "./connect-packet.ts";
+import { PacketType } from "./control-packets.ts";
+import { Property } from "./properties.ts";
+import { isFailure } from "./reason-codes.ts";
+
+/** Bytes of a packet, and where its packet identifier stands; -1 if it has none. Never modified once made. */
+export interface Frame {
+  readonly bytes: Uint8Array;
+  readonly packetIdAt: number;
+}
+
+const PUBACK: Frame = { bytes: Uint8Array.of(PacketType.Puback << 4, 2, 0, 0), packetIdAt: 2 };
+const PUBREC: Frame = { bytes: Uint8Array.of(PacketType.Pubrec << 4, 2, 0, 0), packetIdAt: 2 };
+const PUBREL: Frame = { bytes: Uint8Array.of((PacketType.Pubrel << 4) | 2, 2, 0, 0), packetIdAt: 2 };
+const PUBCOMP: Frame = { bytes: Uint8Array.of(PacketType.Pubcomp << 4, 2, 0, 0), packetIdAt: 2 };
+export const PINGRESP: Frame = { bytes: Uint8Array.of(PacketType.Pingresp << 4, 0), packetIdAt: -1 };
+
+/** PUBACK, PUBREC, PUBREL or PUBCOMP; the reason code is left out where it is Success or the version has none. */
+export function acknowledgementFrame(
+  type: 4 | 5 | 6 | 7,
+  reasonCode: number,
+  version: ProtocolVersion,
+): Frame {
+  if (reasonCode === 0 || version !== 5) {
+    if (type === PacketType.Puback) return PUBACK;
+    if (type === PacketType.Pubrec) return PUBREC;
+    return type === PacketType.Pubrel ? PUBREL : PUBCOMP;
+  }
+  const header = (type << 4) | (type === PacketType.Pubrel ? 2 : 0);
+  return { bytes: Uint8Array.of(header, 3, 0, 0, reasonCode), packetIdAt: 2 };
+}
+
+/** What CONNACK tells a 5.0 client; only what differs from the client's wish or the protocol's default is given. */
+export interface ConnackProperties {
+  readonly sessionExpirySeconds?: number;
+  readonly receiveMaximum?: number;
+  readonly maximumPacketSize?: number;
+  readonly assignedClientIdentifier?: string;
+  readonly topicAliasMaximum?: number;
+  readonly serverKeepAliveSeconds?: number;
+}
+
+/** CONNACK. `code` is a Reason Code for 5.0, a return code for 3.x. */
+export function connackFrame(
+  version: ProtocolVersion,
+  code: number,
+  sessionPresent: boolean,
+  properties: ConnackProperties,
+): Frame {
+  const body = new ByteWriter(64);
+  body.u8(sessionPresent ? 1 : 0).u8(code);
+  if (version === 5) body.bytes(connackProperties(properties));
+  return packet(PacketType.Connack << 4, body.finish());
+}
+
+function connackProperties(properties: ConnackProperties): Uint8Array {
+  const out = new ByteWriter(64);
+  const {
+    sessionExpirySeconds,
+    receiveMaximum,
+    maximumPacketSize,
+    assignedClientIdentifier,
+    topicAliasMaximum,
+    serverKeepAliveSeconds,
+  } = properties;
+  if (sessionExpirySeconds !== undefined) out.u8(Property.SessionExpiryInterval).u32(sessionExpirySeconds);
+  if (receiveMaximum !== undefined) out.u8(Property.ReceiveMaximum).u16(receiveMaximum);
+  if (maximumPacketSize !== undefined) out.u8(Property.MaximumPacketSize).u32(maximumPacketSize);
+  if (assignedClientIdentifier !== undefined) {
+    writeText(out.u8(Property.AssignedClientIdentifier), assignedClientIdentifier);
+  }
+  if (topicAliasMaximum !== undefined) out.u8(Property.TopicAliasMaximum).u16(topicAliasMaximum);
+  if (serverKeepAliveSeconds !== undefined) out.u8(Property.ServerKeepAlive).u16(serverKeepAliveSeconds);
+  return out.finish();
+}
+
+/** SUBACK with one code per filter, in the order of the SUBSCRIBE. For 3.x every failure is 0x80. */
+export function subackFrame(version: ProtocolVersion, packetId: number, codes: readonly number[]): Frame {
+  const body = new ByteWriter(codes.length + 3);
+  body.u16(packetId);
+  if (version === 5) body.u8(0);
+  for (const code of codes) body.u8(version !== 5 && isFailure(code) ? 0x80 : code);
+  return packet(PacketType.Suback << 4, body.finish());
+}
+
+/** UNSUBACK; 3.x has no codes in it. */
+export function unsubackFrame(version: ProtocolVersion, packetId: number, codes: readonly number[]): Frame {
+  const body = new ByteWriter(codes.length + 3);
+  body.u16(packetId);
+  if (version === 5) {
+    body.u8(0);
+    for (const code of codes) body.u8(code);
+  }
+  return packet(PacketType.Unsuback << 4, body.finish());
+}
+
+/** DISCONNECT of the server; exists in 5.0 only. */
+export function disconnectFrame(reasonCode: number): Frame {
+  return packet(PacketType.Disconnect << 4, Uint8Array.of(reasonCode, 0));
+}
+
+/** UTF-8 Encoded String: two bytes of length, then the text. */
+export function writeText(out: ByteWriter, text: string): void {
+  const bytes = new Uint8Array(utf8Length(text));
+  encodeUtf8Into(text, bytes, 0);
+  out.u16(bytes.length).raw(bytes);
+}
+
+function packet(header: number, body: Uint8Array): Frame {
+  const out = new ByteWriter(body.length + 5);
+  // LEB128 of the kernel is the Variable Byte Integer of MQTT (section 1.5.5) for all lengths that occur here.
+  out.u8(header).varint(body.length).raw(body);
+  return { bytes: out.finish(), packetIdAt: -1 };
+}

@@ -1,0 +1,144 @@
+/**
+ * Writes PUBLISH, and shares what it wrote among all receivers of a message.
+ *
+ * A frame depends on the message, the protocol family, QoS and RETAIN: at most twelve forms. Each is encoded once and
+ * then belongs to everyone; the packet identifier of QoS 1 and 2 is patched while the outbound queue copies the frame.
+ * What only one receiver has (Subscription Identifiers, DUP, a shortened expiry) is encoded for it alone.
+ *
+ * Source: MQTT 5 section 3.3; hot path rules in docs/architecture.md.
+ */
+
+import {
+  type ApplicationMessage,
+  assert,
+  ByteWriter,
+  encodeUtf8Into,
+  type MessageProperties,
+  type QoS,
+  utf8Length,
+} from "@skein/kernel";
+import type { ProtocolVersion } from "./connect-packet.ts";
+import { PacketType } from "./control-packets.ts";
+import type { Frame } from "./packet-writer.ts";
+import { writeText } from "./packet-writer.ts";
+import { Property } from "./properties.ts";
+
+/** How one receiver gets a message. */
+export interface PublishForm {
+  readonly qos: QoS;
+  readonly retain: boolean;
+  readonly dup: boolean;
+  /** Subscription Identifiers of the matching subscriptions (5.0). */
+  readonly identifiers: readonly number[] | undefined;
+  /** Message Expiry Interval to send instead of the message's own, in seconds. */
+  readonly expirySeconds: number | undefined;
+}
+
+/** Encodes one PUBLISH. Its packet identifier is 0 until someone patches it. */
+export function encodePublish(
+  message: ApplicationMessage,
+  version: ProtocolVersion,
+  form: PublishForm,
+): Frame {
+  const properties = version === 5 ? propertyBytes(message.properties, form) : undefined;
+  const topicBytes = utf8Length(message.topic);
+  const idBytes = form.qos === 0 ? 0 : 2;
+  const propertyPart = properties === undefined ? 0 : varintBytes(properties.length) + properties.length;
+  const remaining = 2 + topicBytes + idBytes + propertyPart + message.payload.length;
+  assert(topicBytes <= 0xffff, "a topic name has at most 65535 bytes");
+
+  const bytes = new Uint8Array(1 + varintBytes(remaining) + remaining);
+  bytes[0] = (PacketType.Publish << 4) | (form.dup ? 8 : 0) | (form.qos << 1) | (form.retain ? 1 : 0);
+  let at = writeVarint(bytes, 1, remaining);
+  bytes[at] = topicBytes >> 8;
+  bytes[at + 1] = topicBytes & 0xff;
+  encodeUtf8Into(message.topic, bytes, at + 2);
+  at += 2 + topicBytes;
+  const packetIdAt = form.qos === 0 ? -1 : at;
+  at += idBytes;
+  if (properties !== undefined) {
+    at = writeVarint(bytes, at, properties.length);
+    bytes.set(properties, at);
+    at += properties.length;
+  }
+  bytes.set(message.payload, at);
+  return { bytes, packetIdAt };
+}
+
+/** The shared frames of the message that is being delivered. One per broker; starts anew with every other message. */
+export class PublishFrames {
+  #message: ApplicationMessage | undefined;
+  readonly #frames: (Frame | undefined)[] = new Array(12).fill(undefined);
+
+  /** The frame of `message` without anything particular to one receiver. */
+  shared(message: ApplicationMessage, version: ProtocolVersion, qos: QoS, retain: boolean): Frame {
+    if (message !== this.#message) {
+      this.#message = message;
+      this.#frames.fill(undefined);
+    }
+    const index = (version === 5 ? 6 : 0) + qos * 2 + (retain ? 1 : 0);
+    let frame = this.#frames[index];
+    if (frame === undefined) {
+      frame = encodePublish(message, version, { qos, retain, dup: false, ...NOTHING_PARTICULAR });
+      this.#frames[index] = frame;
+    }
+    return frame;
+  }
+
+  /** Lets the last message go. */
+  clear(): void {
+    this.#message = undefined;
+    this.#frames.fill(undefined);
+  }
+}
+
+const NOTHING_PARTICULAR = { identifiers: undefined, expirySeconds: undefined } as const;
+const NO_PROPERTIES = new Uint8Array(0);
+
+function propertyBytes(properties: MessageProperties | undefined, form: PublishForm): Uint8Array {
+  if (properties === undefined && form.identifiers === undefined) return NO_PROPERTIES;
+  const out = new ByteWriter(64);
+  if (properties !== undefined) writeMessageProperties(out, properties, form.expirySeconds);
+  if (form.identifiers !== undefined) {
+    for (const identifier of form.identifiers) out.u8(Property.SubscriptionIdentifier).varint(identifier);
+  }
+  return out.finish();
+}
+
+function writeMessageProperties(
+  out: ByteWriter,
+  properties: MessageProperties,
+  expirySeconds: number | undefined,
+): void {
+  const { payloadIsUtf8, contentType, responseTopic, correlationData, userProperties } = properties;
+  const expiry = expirySeconds ?? properties.messageExpirySeconds;
+  if (payloadIsUtf8 !== undefined) out.u8(Property.PayloadFormatIndicator).u8(payloadIsUtf8 ? 1 : 0);
+  if (expiry !== undefined) out.u8(Property.MessageExpiryInterval).u32(expiry);
+  if (contentType !== undefined) writeText(out.u8(Property.ContentType), contentType);
+  if (responseTopic !== undefined) writeText(out.u8(Property.ResponseTopic), responseTopic);
+  if (correlationData !== undefined) {
+    out.u8(Property.CorrelationData).u16(correlationData.length).raw(correlationData);
+  }
+  if (userProperties !== undefined) {
+    for (const [name, value] of userProperties) {
+      out.u8(Property.UserProperty);
+      writeText(out, name);
+      writeText(out, value);
+    }
+  }
+}
+
+function varintBytes(value: number): number {
+  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : 4;
+}
+
+function writeVarint(bytes: Uint8Array, at: number, value: number): number {
+  let to = at;
+  let rest = value;
+  while (rest >= 0x80) {
+    bytes[to++] = (rest & 0x7f) | 0x80;
+    rest >>>= 7;
+  }
+  bytes[to++] = rest;
+  return to;
+}

@@ -1,0 +1,36 @@
+/** Reason Codes of MQTT 5 (section 2.4) and CONNACK return codes of MQTT 3.1.1 (section 3.2.2.3) that this broker sends or tells apart. */
+
+export const ReasonCode = {
+  Success: 0x00,
+  DisconnectWithWill: 0x04,
+  NoSubscriptionExisted: 0x11,
+  UnspecifiedError: 0x80,
+  MalformedPacket: 0x81,
+  ProtocolError: 0x82,
+  UnsupportedProtocolVersion: 0x84,
+  ClientIdentifierNotValid: 0x85,
+  NotAuthorized: 0x87,
+  ServerShuttingDown: 0x8b,
+  BadAuthenticationMethod: 0x8c,
+  KeepAliveTimeout: 0x8d,
+  SessionTakenOver: 0x8e,
+  TopicFilterInvalid: 0x8f,
+  TopicNameInvalid: 0x90,
+  PacketIdentifierNotFound: 0x92,
+  ReceiveMaximumExceeded: 0x93,
+  TopicAliasInvalid: 0x94,
+  PacketTooLarge: 0x95,
+  QuotaExceeded: 0x97,
+} as const;
+
+/** CONNACK return codes of MQTT 3.1 and 3.1.1. */
+export const ConnectReturnCode = {
+  UnacceptableProtocolVersion: 1,
+  IdentifierRejected: 2,
+  NotAuthorized: 5,
+} as const;
+
+/** Whether a PUBACK, PUBREC or Completion says that the message was refused. */
+export function isFailure(reasonCode: number): boolean {
+  return reasonCode >= 0x80;
+}

@@ -1,0 +1,147 @@
+/**
+ * The messages one client publishes: Topic Aliases, flow control, and the acknowledgements they wait for.
+ *
+ * QoS 2 is exactly once by its packet identifier: while the client has not released it, a PUBLISH with the same
+ * identifier is answered but not published again, also on a later connection [MQTT-4.3.3-10].
+ * A 5.0 client that exceeds the Receive Maximum breaks the protocol; a 3.x client knows no such limit, so reading from
+ * it pauses instead (`isFull`).
+ *
+ * Source: MQTT 5 sections 3.3.4, 4.3, 4.9.
+ */
+
+import type { ApplicationMessage, Completion } from "@skein/kernel";
+import { type AcknowledgementPool, Acknowledgements, type Publisher } from "./acknowledgements.ts";
+import type { ProtocolVersion } from "./codec/connect-packet.ts";
+import { PacketType } from "./codec/control-packets.ts";
+import { PacketError, protocolError } from "./codec/packet-error.ts";
+import type { PublishPacket } from "./codec/publish-packet.ts";
+import { isFailure, ReasonCode } from "./codec/reason-codes.ts";
+import type { BrokerOptions } from "./options.ts";
+import type { Session } from "./session.ts";
+import { TopicAliases } from "./topic-alias.ts";
+
+/** Where messages go. */
+export interface PublishPort {
+  /** Delivers, forwards and retains. Returns the parts `done` will be settled for. */
+  publish(message: ApplicationMessage, publisher: Session, done: Completion | undefined): number;
+}
+
+/** A client's answers to its publishes. */
+export interface PublishAnswers {
+  /** PUBACK, PUBREC or PUBCOMP. */
+  sendAcknowledgement(type: 4 | 5 | 7, packetId: number, reasonCode: number): void;
+  /** The message was refused and the client's protocol version cannot say so. */
+  refuse(reasonCode: number): void;
+}
+
+export class InboundPublishes implements Publisher {
+  readonly #version: ProtocolVersion;
+  readonly #session: Session;
+  readonly #receiveMaximum: number;
+  readonly #port: PublishPort;
+  readonly #pool: AcknowledgementPool;
+  readonly #answers: PublishAnswers;
+  readonly #aliases: TopicAliases;
+  readonly #acknowledgements: Acknowledgements;
+  /** QoS 1 and 2 messages of this connection that count against the Receive Maximum. */
+  #unsettled = 0;
+
+  constructor(
+    version: ProtocolVersion,
+    session: Session,
+    options: BrokerOptions,
+    port: PublishPort,
+    pool: AcknowledgementPool,
+    answers: PublishAnswers,
+  ) {
+    this.#version = version;
+    this.#session = session;
+    this.#receiveMaximum = options.receiveMaximum;
+    this.#port = port;
+    this.#pool = pool;
+    this.#answers = answers;
+    this.#aliases = new TopicAliases(options.topicAliasMaximum);
+    this.#acknowledgements = new Acknowledgements(this);
+  }
+
+  /** More messages wait for their acknowledgement than a well-behaved client would send: stop reading. */
+  get isFull(): boolean {
+    return this.#acknowledgements.length > this.#receiveMaximum;
+  }
+
+  /** @throws {PacketError} */
+  accept(packet: PublishPacket): void {
+    const topic = this.#topicOf(packet);
+    const { qos, retain, packetId, properties } = packet;
+    if (qos === 2 && this.#session.received.has(packetId)) {
+      this.#answerDuplicate(packetId);
+      return;
+    }
+    // The copy: mesh, queues and the retained store keep the message, the read buffer is gone after this call.
+    const message = { topic, payload: packet.payload.slice(), qos, retain, properties };
+    if (qos === 0) {
+      this.#port.publish(message, this.#session, undefined);
+      return;
+    }
+    if (this.#version === 5 && this.#unsettled >= this.#receiveMaximum) {
+      throw new PacketError(ReasonCode.ReceiveMaximumExceeded, "receive maximum exceeded"); // [MQTT-3.3.4-7]
+    }
+    this.#unsettled++;
+    const slot = this.#pool.take();
+    slot.begin(packetId, qos, this.#session.received);
+    if (qos === 2) this.#session.received.set(packetId, slot);
+    this.#acknowledgements.push(slot);
+    slot.expect(this.#port.publish(message, this.#session, slot));
+    slot.settle(ReasonCode.Success);
+  }
+
+  /** PUBREL: the client will not send this message again [MQTT-4.3.3-11]. */
+  release(packetId: number): void {
+    this.#settled();
+    const isKnown = this.#session.received.delete(packetId);
+    const reasonCode = isKnown ? ReasonCode.Success : ReasonCode.PacketIdentifierNotFound;
+    this.#answers.sendAcknowledgement(PacketType.Pubcomp, packetId, reasonCode);
+  }
+
+  acknowledge(packetId: number, qos: 1 | 2, reasonCode: number): void {
+    if (isFailure(reasonCode) && this.#version !== 5) {
+      this.#answers.refuse(reasonCode);
+      return;
+    }
+    if (qos === 1 || isFailure(reasonCode)) this.#settled();
+    const type = qos === 1 ? PacketType.Puback : PacketType.Pubrec;
+    this.#answers.sendAcknowledgement(type, packetId, reasonCode);
+  }
+
+  /** The connection has ended. */
+  abandon(): void {
+    this.#acknowledgements.abandon();
+  }
+
+  #settled(): void {
+    if (this.#unsettled > 0) this.#unsettled--;
+  }
+
+  #topicOf(packet: PublishPacket): string {
+    const { topic, topicAlias } = packet;
+    if (topicAlias === undefined) return topic;
+    if (!this.#aliases.isAllowed(topicAlias)) {
+      throw new PacketError(ReasonCode.TopicAliasInvalid, "topic alias above the maximum"); // [MQTT-3.3.2-9]
+    }
+    if (topic !== "") {
+      this.#aliases.set(topicAlias, topic);
+      return topic;
+    }
+    const known = this.#aliases.get(topicAlias);
+    if (known === undefined) throw protocolError("topic alias was never set");
+    return known;
+  }
+
+  /** A message that is already published: answers PUBREC now, or when it is settled. */
+  #answerDuplicate(packetId: number): void {
+    const slot = this.#session.received.get(packetId);
+    if (slot === undefined)
+      this.#answers.sendAcknowledgement(PacketType.Pubrec, packetId, ReasonCode.Success);
+    else if (slot.queue === undefined) this.#acknowledgements.push(slot);
+  }
+}

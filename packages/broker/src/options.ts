@@ -1,0 +1,76 @@
+/**
+ * Settings of the broker. Every bound that a client can run into stands here, with what happens there.
+ *
+ * Units are in the names. MQTT 5 clients are told those that the protocol has a property for.
+ */
+
+export interface BrokerOptions {
+  /** Largest packet accepted after CONNECT, in bytes. A larger one ends the connection (0x95). */
+  readonly packetBytesMax: number;
+  /** Largest CONNECT, in bytes: all that a stranger may make us buffer. A larger one closes the connection. */
+  readonly connectBytesMax: number;
+  /** A connection that has not sent its whole CONNECT by then is reset. */
+  readonly connectTimeoutMs: number;
+  /** A connection that was ended by us and has not gone by then is reset. */
+  readonly closeTimeoutMs: number;
+  /** Connections of all listeners together; the next one is reset. */
+  readonly connectionsMax: number;
+  /**
+   * Bytes that may wait for one client's socket. Above it QoS 0 is dropped and counted, QoS 1 and 2 wait in the
+   * session's queue, retained replay pauses.
+   */
+  readonly outboundBytesMax: number;
+  /** QoS 1 and 2 messages that may wait in one session. The newest is dropped and counted when it is full. */
+  readonly queuedMessagesMax: number;
+  /** As `queuedMessagesMax`, in bytes of payload and topic. */
+  readonly queuedBytesMax: number;
+  /** QoS 1 and 2 messages under way to one client at a time; a 5.0 client may ask for fewer. At most 4096. */
+  readonly inflightMax: number;
+  /** Receive Maximum: QoS 1 and 2 messages of one client that are not settled. 5.0: more is 0x93; 3.x: reading pauses. */
+  readonly receiveMaximum: number;
+  /** Topic Aliases that a client may use, for each connection. */
+  readonly topicAliasMaximum: number;
+  /** Longest life of a session without a connection, in seconds. Longer wishes are cut to it. */
+  readonly sessionExpiryMaxSeconds: number;
+  /** Sessions without a connection that are kept; the one longest without is ended when there are more. */
+  readonly offlineSessionsMax: number;
+  /** Topic Filters served in one SUBSCRIBE; those beyond are answered 0x97 (3.x: 0x80). */
+  readonly filtersPerSubscribeMax: number;
+  /** Subscriptions of one session; those beyond are answered 0x97 (3.x: 0x80). */
+  readonly subscriptionsPerClientMax: number;
+  /** SUBSCRIBE packets of one client whose SUBACK still waits for the mesh; reading pauses when there are more. */
+  readonly pendingSubscribesMax: number;
+  /** IPv4 address that moves between nodes, if this mesh has one. */
+  readonly floatingAddress: string | undefined;
+  /** Server Keep Alive for 5.0 clients on the floating address, so that they notice soon when it moves. */
+  readonly floatingKeepAliveSeconds: number;
+}
+
+export const DEFAULT_BROKER_OPTIONS: BrokerOptions = {
+  packetBytesMax: 1_048_576,
+  connectBytesMax: 65_536,
+  connectTimeoutMs: 10_000,
+  closeTimeoutMs: 5_000,
+  connectionsMax: 20_000,
+  outboundBytesMax: 1_048_576,
+  queuedMessagesMax: 1_000,
+  queuedBytesMax: 4_194_304,
+  inflightMax: 64,
+  receiveMaximum: 64,
+  topicAliasMaximum: 32,
+  sessionExpiryMaxSeconds: 14 * 24 * 3600,
+  offlineSessionsMax: 20_000,
+  filtersPerSubscribeMax: 1_000,
+  subscriptionsPerClientMax: 10_000,
+  pendingSubscribesMax: 32,
+  floatingAddress: undefined,
+  floatingKeepAliveSeconds: 15,
+};
+
+/** What differs between the listeners of one broker. */
+export interface ListenerOptions {
+  /** For logs: the listener's URL. */
+  readonly name: string;
+  /** False: every CONNECT is answered "not authorized" (there is no user store yet). */
+  readonly allowAnonymous: boolean;
+}

@@ -1,0 +1,44 @@
+/**
+ * One SUBSCRIBE whose SUBACK waits until every reachable node routes to us: the barrier of promise P4.
+ *
+ * If the mesh refuses, the whole SUBSCRIBE fails with its reason code and what it had added is taken back.
+ */
+
+import { assert, type Completion } from "@skein/kernel";
+import { isFailure } from "./codec/reason-codes.ts";
+import type { Granted } from "./subscriptions.ts";
+
+export class PendingSubscribe implements Completion {
+  readonly packetId: number;
+  readonly granted: Granted[] = [];
+  readonly #done: (pending: PendingSubscribe) => void;
+  #waiting = 1;
+  #refusal = 0;
+
+  /** @param done called once, when all parts are settled; never from the constructor */
+  constructor(packetId: number, done: (pending: PendingSubscribe) => void) {
+    this.packetId = packetId;
+    this.#done = done;
+  }
+
+  /** Adds the outcome for the next Topic Filter, and the parts it waits for. */
+  add(granted: Granted): void {
+    this.granted.push(granted);
+    this.#waiting += granted.parts;
+  }
+
+  settle(reasonCode: number): void {
+    assert(this.#waiting > 0, "a SUBSCRIBE was settled more often than announced");
+    if (isFailure(reasonCode)) this.#refusal = reasonCode;
+    if (--this.#waiting === 0) this.#done(this);
+  }
+
+  get isRefused(): boolean {
+    return this.#refusal !== 0;
+  }
+
+  /** For SUBACK: one code for each Topic Filter, in their order [MQTT-3.9.3-1]. */
+  get codes(): number[] {
+    return this.granted.map(({ code }) => (this.isRefused && !isFailure(code) ? this.#refusal : code));
+  }
+}

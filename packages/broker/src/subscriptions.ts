@@ -1,0 +1,116 @@
+/**
+ * Subscribing and unsubscribing: the session's own list, the local index and the mesh's interest, always together.
+ *
+ * Each subscription that is in the index has exactly one `interest.add` that is not yet matched by a `remove`. A
+ * subscription that replaces another adds first and removes after, so that no message falls between
+ * [MQTT-3.8.4-4]. Source: MQTT 5 sections 3.8 to 3.11, 4.7, 4.8.2.
+ */
+
+import {
+  type ApplicationMessage,
+  type Completion,
+  isValidTopicFilter,
+  parseSharedFilter,
+} from "@skein/kernel";
+import type { SubscriptionRequest } from "./codec/control-packets.ts";
+import { protocolError } from "./codec/packet-error.ts";
+import { ReasonCode } from "./codec/reason-codes.ts";
+import type { BrokerOptions } from "./options.ts";
+import type { Interest } from "./ports.ts";
+import type { Session } from "./session.ts";
+import { SharedSubscriptions } from "./shared-subscriptions.ts";
+import { type Route, type Subscription, SubscriptionIndex } from "./subscription-index.ts";
+
+/** What became of one Topic Filter of a SUBSCRIBE. */
+export interface Granted {
+  /** For SUBACK: the granted QoS, or a failure. */
+  readonly code: number;
+  /** Undefined if it failed. */
+  readonly subscription: Subscription | undefined;
+  /** Retained messages are to be sent for it. */
+  readonly isReplayed: boolean;
+  /** Parts of the completion to wait for. */
+  readonly parts: number;
+}
+
+export class Subscriptions {
+  readonly #options: BrokerOptions;
+  readonly #interest: Interest;
+  readonly #index = new SubscriptionIndex();
+  readonly #shared = new SharedSubscriptions();
+
+  constructor(options: BrokerOptions, interest: Interest) {
+    this.#options = options;
+    this.#interest = interest;
+  }
+
+  routes(topic: string): readonly Route[] {
+    return this.#index.routes(topic);
+  }
+
+  /** Gives `message` to one local member of a shared subscription. False: there is none. */
+  deliverShared(sharedFilter: string, message: ApplicationMessage): boolean {
+    return this.#shared.deliver(sharedFilter, message);
+  }
+
+  /** @throws {PacketError} No Local on a shared subscription [MQTT-3.8.3-4] */
+  subscribe(
+    session: Session,
+    request: SubscriptionRequest,
+    identifier: number | undefined,
+    done: Completion,
+  ): Granted {
+    const { filter, qos, noLocal, retainAsPublished, retainHandling } = request;
+    const shared = parseSharedFilter(filter);
+    if (shared === "invalid" || (shared === undefined && !isValidTopicFilter(filter))) {
+      return refused(ReasonCode.TopicFilterInvalid);
+    }
+    if (shared !== undefined && noLocal) throw protocolError("no local on a shared subscription");
+    const replaced = session.subscriptions.get(filter);
+    if (replaced === undefined && session.subscriptions.size >= this.#options.subscriptionsPerClientMax) {
+      return refused(ReasonCode.QuotaExceeded);
+    }
+    const subscription = { subscriber: session, filter, qos, noLocal, retainAsPublished, identifier };
+    this.#file(subscription, shared !== undefined);
+    session.subscriptions.set(filter, subscription);
+    const parts = this.#interest.add(filter, done);
+    if (replaced !== undefined) {
+      session.replay.remove(replaced);
+      this.#unfile(replaced);
+    }
+    const isReplayed =
+      shared === undefined && (retainHandling === 0 || (retainHandling === 1 && replaced === undefined));
+    return { code: qos, subscription, isReplayed, parts };
+  }
+
+  /** Ends the subscription with exactly this filter [MQTT-3.10.4-1]. False: there is none. */
+  unsubscribe(session: Session, filter: string): boolean {
+    const subscription = session.subscriptions.get(filter);
+    if (subscription === undefined) return false;
+    session.subscriptions.delete(filter);
+    session.replay.remove(subscription);
+    this.#unfile(subscription);
+    return true;
+  }
+
+  /** The session has ended. */
+  removeAll(session: Session): void {
+    for (const subscription of session.subscriptions.values()) this.#unfile(subscription);
+    session.subscriptions.clear();
+  }
+
+  #file(subscription: Subscription, isShared: boolean): void {
+    if (isShared) this.#shared.add(subscription);
+    else this.#index.add(subscription);
+  }
+
+  #unfile(subscription: Subscription): void {
+    if (parseSharedFilter(subscription.filter) === undefined) this.#index.remove(subscription);
+    else this.#shared.remove(subscription);
+    this.#interest.remove(subscription.filter);
+  }
+}
+
+function refused(code: number): Granted {
+  return { code, subscription: undefined, isReplayed: false, parts: 0 };
+}
