@@ -52,6 +52,13 @@ export class ByteWriter {
     return this;
   }
 
+  /** Overwrites four bytes written earlier at `at`: a length that was not known before. */
+  setU32(at: number, value: number): this {
+    assert(at >= 0 && at + 4 <= this.#length, `setU32 outside of what was written: ${at}`);
+    this.#view.setUint32(at, value);
+    return this;
+  }
+
   /** A whole number in [0, 2^53). */
   varint(value: number): this {
     assert(Number.isSafeInteger(value) && value >= 0, `varint out of range: ${value}`);

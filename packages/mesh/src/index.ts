@@ -1,1 +1,3 @@
-export {};
+export type { Member, MemberState, NodeFacts } from "./members.ts";
+export { Mesh } from "./mesh.ts";
+export type { Delivery, MeshCounters, MeshOptions, MeshPorts } from "./options.ts";

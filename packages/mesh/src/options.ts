@@ -57,9 +57,16 @@ export interface MeshPorts {
 
 /** Counters since start. */
 export interface MeshCounters {
+  /** Frames with a message put on the stream to a peer (one per peer, not per message). */
   readonly forwarded: number;
+  /** Messages taken from peers. */
   readonly received: number;
+  /** Numbered frames that came a second time, after a cut. */
   readonly duplicatesDropped: number;
+  /** QoS 0 messages not sent to a peer because it was not live or its link was full. */
   readonly qos0Dropped: number;
+  /** SUBACKs sent before a suspect peer had the row (P4). */
   readonly lateBarriers: number;
+  /** Control frames dropped because there was no link or it was full. */
+  readonly controlDropped: number;
 }

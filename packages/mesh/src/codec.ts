@@ -1,0 +1,234 @@
+/**
+ * Bytes of the frame bodies in messages.ts.
+ *
+ * Every decoder reads exactly one body and throws SkeinError ERR_SKEIN_MALFORMED, and nothing else, on bytes that are
+ * not one; the owner of the link answers by dropping it.
+ */
+
+import {
+  ByteReader,
+  type ByteWriter,
+  type ClusterId,
+  type Incarnation,
+  isNodeId,
+  isValidTopicFilter,
+  type NodeId,
+  parseSharedFilter,
+  SkeinError,
+} from "@skein/kernel";
+import { MEMBERS_MAX } from "./limits.ts";
+import type {
+  DataHead,
+  Hello,
+  InterestAck,
+  InterestDelta,
+  InterestRows,
+  MemberRow,
+  MembersFrame,
+  Resume,
+  ReturnHead,
+} from "./messages.ts";
+
+const ROLES = ["learner", "voter", "leader"] as const;
+
+export function encodeHello(hello: Hello, out: ByteWriter): void {
+  out.varint(hello.protocolVersion).text(hello.mesh).text(hello.node).varint(hello.incarnation);
+  out.u32(hello.nonce).text(hello.name).u16(hello.linkPort);
+}
+
+export function decodeHello(body: Uint8Array): Hello {
+  const input = new ByteReader(body);
+  const hello: Hello = {
+    protocolVersion: input.varint(),
+    mesh: input.text(),
+    node: nodeId(input),
+    incarnation: incarnation(input),
+    nonce: input.u32(),
+    name: input.text(),
+    linkPort: input.u16(),
+  };
+  // A newer version may say more in its greeting; the version check comes after and gives the better message.
+  return hello;
+}
+
+export function encodeResume(resume: Resume, out: ByteWriter): void {
+  out.varint(resume.incarnation).varint(resume.lastSequence).varint(resume.interestVersion);
+}
+
+export function decodeResume(body: Uint8Array): Resume {
+  const input = new ByteReader(body);
+  const resume: Resume = {
+    incarnation: incarnation(input),
+    lastSequence: input.varint(),
+    interestVersion: input.varint(),
+  };
+  input.end();
+  return resume;
+}
+
+export function encodeMembers(frame: MembersFrame, out: ByteWriter): void {
+  out.u8(frame.wantsReply ? 1 : 0).varint(frame.rows.length);
+  for (const row of frame.rows) {
+    out.text(row.node).varint(row.incarnation);
+    out.u8((row.hasLeft ? 1 : 0) | (row.cluster === undefined ? 0 : 2) | (ROLES.indexOf(row.role) << 2));
+    out.varint(row.heardAgoMs).text(row.address).varint(row.factsVersion).text(row.name);
+    if (row.cluster !== undefined) out.text(row.cluster);
+    out.varint(row.clients).varint(row.interestVersion);
+  }
+}
+
+export function decodeMembers(body: Uint8Array): MembersFrame {
+  const input = new ByteReader(body);
+  const flags = input.u8();
+  const count = input.varint();
+  if (flags > 1 || count > MEMBERS_MAX) throw malformed(`members: flags ${flags}, ${count} rows`);
+  const rows: MemberRow[] = [];
+  for (let at = 0; at < count; at++) rows.push(decodeMemberRow(input));
+  input.end();
+  return { wantsReply: flags === 1, rows };
+}
+
+function decodeMemberRow(input: ByteReader): MemberRow {
+  const node = nodeId(input);
+  const nodeIncarnation = incarnation(input);
+  const flags = input.u8();
+  const role = ROLES[flags >> 2];
+  if (role === undefined) throw malformed(`member row: flags ${flags}`);
+  return {
+    node,
+    incarnation: nodeIncarnation,
+    hasLeft: (flags & 1) !== 0,
+    heardAgoMs: input.varint(),
+    address: input.text(),
+    factsVersion: input.varint(),
+    name: input.text(),
+    cluster: (flags & 2) === 0 ? undefined : (input.text() as ClusterId),
+    role,
+    clients: input.varint(),
+    interestVersion: input.varint(),
+  };
+}
+
+export function encodeInterestDelta(delta: InterestDelta, out: ByteWriter): void {
+  out.varint(delta.incarnation).varint(delta.from).varint(delta.to);
+  encodeFilters(delta.added, out);
+  encodeFilters(delta.removed, out);
+}
+
+export function decodeInterestDelta(body: Uint8Array): InterestDelta {
+  const input = new ByteReader(body);
+  const delta: InterestDelta = {
+    incarnation: incarnation(input),
+    from: input.varint(),
+    to: input.varint(),
+    added: decodeFilters(input),
+    removed: decodeFilters(input),
+  };
+  input.end();
+  if (delta.to <= delta.from) throw malformed(`interest delta from ${delta.from} to ${delta.to}`);
+  return delta;
+}
+
+export function encodeInterestRows(rows: InterestRows, out: ByteWriter): void {
+  out.text(rows.node).varint(rows.incarnation).varint(rows.version);
+  out.u8((rows.isFirst ? 1 : 0) | (rows.isLast ? 2 : 0));
+  encodeFilters(rows.filters, out);
+}
+
+export function decodeInterestRows(body: Uint8Array): InterestRows {
+  const input = new ByteReader(body);
+  const node = nodeId(input);
+  const nodeIncarnation = incarnation(input);
+  const version = input.varint();
+  const flags = input.u8();
+  if (flags > 3) throw malformed(`interest rows: flags ${flags}`);
+  const filters = decodeFilters(input);
+  input.end();
+  return {
+    node,
+    incarnation: nodeIncarnation,
+    version,
+    isFirst: (flags & 1) !== 0,
+    isLast: (flags & 2) !== 0,
+    filters,
+  };
+}
+
+export function decodeInterestPull(body: Uint8Array): NodeId {
+  const input = new ByteReader(body);
+  const node = nodeId(input);
+  input.end();
+  return node;
+}
+
+export function encodeInterestAck(ack: InterestAck, out: ByteWriter): void {
+  out.varint(ack.incarnation).varint(ack.version);
+}
+
+export function decodeInterestAck(body: Uint8Array): InterestAck {
+  const input = new ByteReader(body);
+  const ack: InterestAck = { incarnation: incarnation(input), version: input.varint() };
+  input.end();
+  return ack;
+}
+
+export function decodeDataAck(body: Uint8Array): number {
+  const input = new ByteReader(body);
+  const sequence = input.varint();
+  input.end();
+  return sequence;
+}
+
+export function encodeDataHead(head: DataHead, out: ByteWriter): void {
+  out.u8(head.isOrdinary ? 1 : 0).u8(head.tries);
+  encodeFilters(head.sharedFilters, out);
+}
+
+/** Reads the head only; the message follows in `input`. */
+export function decodeDataHead(input: ByteReader): DataHead {
+  const flags = input.u8();
+  if (flags > 1) throw malformed(`data: flags ${flags}`);
+  return { isOrdinary: flags === 1, tries: input.u8(), sharedFilters: decodeFilters(input) };
+}
+
+export function encodeReturnHead(head: ReturnHead, out: ByteWriter): void {
+  out.varint(head.sequence).u8(head.tries).text(head.sharedFilter);
+}
+
+/** Reads the head only; the message follows in `input`. */
+export function decodeReturnHead(input: ByteReader): ReturnHead {
+  return { sequence: input.varint(), tries: input.u8(), sharedFilter: input.text() };
+}
+
+function encodeFilters(filters: readonly string[], out: ByteWriter): void {
+  out.varint(filters.length);
+  for (const filter of filters) out.text(filter);
+}
+
+/** An invalid filter must never reach the index, which relies on their form. */
+function decodeFilters(input: ByteReader): string[] {
+  const filters: string[] = [];
+  for (let left = input.varint(); left > 0; left--) {
+    const filter = input.text();
+    const shared = parseSharedFilter(filter);
+    if (shared === "invalid" || (shared === undefined && !isValidTopicFilter(filter))) {
+      throw malformed("topic filter is not valid");
+    }
+    filters.push(filter);
+  }
+  return filters;
+}
+
+function nodeId(input: ByteReader): NodeId {
+  const text = input.text();
+  if (!isNodeId(text)) throw malformed("node id has the wrong form");
+  return text;
+}
+
+function incarnation(input: ByteReader): Incarnation {
+  return input.varint() as Incarnation;
+}
+
+function malformed(what: string): SkeinError {
+  return new SkeinError("ERR_SKEIN_MALFORMED", `Cannot decode frame: ${what}`);
+}

@@ -1,0 +1,365 @@
+/**
+ * The conversations with all other nodes: what news of one part of the mesh mean to the others.
+ *
+ * Each part keeps to its own matter (links, membership, interest, forwarding); here and nowhere else stands what
+ * follows when a link comes up or is lost, when a member becomes suspect, dies, leaves or restarts, and which part
+ * a frame is for. Where peers are found is not known here (mesh.ts).
+ *
+ * Source: architecture.md section 4; reference/design.md 3.4, 3.5.
+ */
+
+import { type NodeId, SkeinError, type Stream } from "@skein/kernel";
+import { Forwarder } from "./forwarding/forwarder.ts";
+import { InterestExchange } from "./interest/interest-exchange.ts";
+import { RemoteRows } from "./interest/rows.ts";
+import { FRAME_BYTES_MAX, HEARTBEAT_MS, PROTOCOL_VERSION } from "./limits.ts";
+import { joinAddress, splitAddress } from "./link/address.ts";
+import type { Refusal } from "./link/handshake.ts";
+import type { Link } from "./link/link.ts";
+import { LinkSet } from "./link/link-set.ts";
+import { LogThrottle } from "./log-throttle.ts";
+import type { MemberState, NodeFacts } from "./members.ts";
+import { Gossip } from "./membership/gossip.ts";
+import { Membership } from "./membership/membership.ts";
+import { FrameType, type Hello, type Resume } from "./messages.ts";
+import type { MeshOptions, MeshPorts } from "./options.ts";
+import { Peer } from "./peer.ts";
+
+/** Bytes a link may owe before control frames are dropped; Raft sends them again when it matters. */
+export const CONTROL_UNSENT_BYTES_MAX = 32 * 1024 * 1024;
+
+/** What the search for peers is told. */
+export interface ConversationsOwner {
+  /** Port this node accepts links on; 0 while it does not. */
+  linkPort(): number;
+  /** Others say that `node` is reached at `address`. */
+  addressLearnt(node: NodeId, address: string): void;
+  /** The link to `node` is up. `address` is where it may be dialled, empty if unknown; `dialled` where it answered. */
+  linkUp(node: NodeId, address: string, dialled: string | undefined): void;
+  linkLost(node: NodeId): void;
+  /** Nobody needs to look for it any more. */
+  memberGone(node: NodeId): void;
+  /** The address leads back to this node. */
+  selfDialled(address: string): void;
+}
+
+export class Conversations {
+  readonly counters = {
+    forwarded: 0,
+    received: 0,
+    duplicatesDropped: 0,
+    qos0Dropped: 0,
+    lateBarriers: 0,
+    controlDropped: 0,
+  };
+  readonly membership: Membership;
+  readonly interest: InterestExchange;
+  readonly forwarder: Forwarder;
+  readonly gossip: Gossip;
+  readonly throttle: LogThrottle;
+  readonly #options: MeshOptions;
+  readonly #ports: MeshPorts;
+  readonly #owner: ConversationsOwner;
+  readonly #nonce: number;
+  readonly #peers = new Map<NodeId, Peer>();
+  readonly #remoteRows: RemoteRows;
+  readonly #links: LinkSet;
+  #isStopped = false;
+  #areMembersDue = false;
+
+  constructor(options: MeshOptions, ports: MeshPorts, owner: ConversationsOwner) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#owner = owner;
+    const { clock, prng } = ports;
+    this.#nonce = prng.below(2 ** 32);
+    this.throttle = new LogThrottle(clock, ports.log);
+    this.membership = this.#newMembership();
+    this.#remoteRows = new RemoteRows((node, filter, isWanted) => {
+      if (isWanted) this.forwarder.routes.add(filter, this.#peerOf(node));
+      else this.forwarder.routes.remove(filter, this.#peerOf(node));
+    });
+    this.interest = this.#newInterest();
+    this.forwarder = new Forwarder(ports.delivery, clock, this.counters);
+    const gossipOwner = {
+      linkedPeers: () => [...this.#peers.values()].filter((peer) => peer.link !== undefined),
+      addressLearnt: (node: NodeId, address: string) => owner.addressLearnt(node, address),
+    };
+    this.gossip = new Gossip(gossipOwner, this.membership, this.interest, clock, prng);
+    this.#links = this.#newLinks();
+  }
+
+  isLinked(node: NodeId): boolean {
+    return this.#links.active.has(node);
+  }
+
+  get linkCount(): number {
+    return this.#links.active.size;
+  }
+
+  /** Begins a conversation on a stream that was dialled or accepted. */
+  addStream(stream: Stream, isDialled: boolean, address: string): void {
+    this.#links.add(stream, isDialled, address);
+  }
+
+  /** Looks for silence and breaks its own. Call it every TICK_MS. */
+  tick(): void {
+    const now = this.#ports.clock.monotonicMs();
+    for (const [node, link] of this.#links.active) this.membership.heard(node, link.receivedMs, now);
+    this.membership.tick(now);
+    this.#links.tick(HEARTBEAT_MS);
+  }
+
+  /** Says LEFT to all, then closes all links; calls `done` when that has gone out, or a second later. */
+  stop(done: () => void): void {
+    this.#isStopped = true;
+    this.gossip.stop();
+    for (const link of this.#links.active.values()) {
+      link.beginFrame(FrameType.left);
+      link.endFrame();
+    }
+    this.#links.end(done);
+  }
+
+  sendControl(to: NodeId, bytes: Uint8Array): void {
+    const link = this.#peers.get(to)?.link;
+    if (
+      link === undefined ||
+      link.unsentBytes > CONTROL_UNSENT_BYTES_MAX ||
+      bytes.length >= FRAME_BYTES_MAX
+    ) {
+      this.counters.controlDropped++;
+      return;
+    }
+    link.beginFrame(FrameType.control).raw(bytes);
+    link.endFrame();
+  }
+
+  #newMembership(): Membership {
+    const { node, incarnation, name } = this.#options;
+    const facts: NodeFacts = { name, cluster: undefined, role: "learner", clients: 0 };
+    return new Membership(node, incarnation, facts, {
+      stateChanged: (member, from, to) => this.#stateChanged(member, from, to),
+      restarted: (member) => this.#restarted(member),
+      rowsExpired: (member) => this.#remoteRows.drop(member),
+      forgotten: (member) => this.#forgotten(member),
+      changed: () => this.#membersChanged(),
+    });
+  }
+
+  #newInterest(): InterestExchange {
+    const { node, incarnation } = this.#options;
+    const owner = {
+      node,
+      incarnation,
+      reachablePeers: () => [...this.#peers.values()].filter((peer) => peer.isReachable),
+      localShareChanged: (sharedFilter: string, isHeld: boolean) => {
+        if (isHeld) this.forwarder.routes.add(sharedFilter, "local");
+        else this.forwarder.routes.remove(sharedFilter, "local");
+      },
+      barrierLate: () => {
+        this.counters.lateBarriers++;
+      },
+    };
+    return new InterestExchange(owner, this.#remoteRows, this.#ports.clock);
+  }
+
+  #newLinks(): LinkSet {
+    return new LinkSet(() => this.#ownHello(), this.#ports.clock, {
+      greeted: (link, hello) => this.#greeted(link, hello),
+      established: (link, resume) => this.#established(link, resume),
+      received: (link, type, body) => this.#received(link, type, body),
+      aboutToWrite: (link) => this.#aboutToWrite(link),
+      lost: (link, reason) => this.#lost(link, reason),
+      refused: (link, refusal) => this.#refused(link, refusal),
+      failed: (link, reason) =>
+        this.#ports.log.debug({ address: link.address, reason }, "link handshake failed"),
+    });
+  }
+
+  #ownHello(): Hello {
+    return {
+      protocolVersion: PROTOCOL_VERSION,
+      mesh: this.#options.mesh,
+      node: this.#options.node,
+      incarnation: this.#options.incarnation,
+      nonce: this.#nonce,
+      name: this.membership.ownFacts.name,
+      linkPort: this.#owner.linkPort(),
+    };
+  }
+
+  #refused(link: Link, refusal: Refusal): void {
+    if (refusal.kind === "self") {
+      if (link.isDialled) this.#owner.selfDialled(link.address);
+      return;
+    }
+    const host = splitAddress(link.address)?.host ?? link.address;
+    this.throttle.warn(
+      `${refusal.kind} ${host}`,
+      { peer: link.address, reason: refusal.text },
+      "link refused",
+    );
+  }
+
+  #greeted(link: Link, hello: Hello): Resume | undefined {
+    if (this.#isStopped) return undefined;
+    if (!this.membership.greeted(hello, this.#ports.clock.monotonicMs())) {
+      const reason = `Node ${hello.node} runs in an older incarnation than known: copied or restored data directory?`;
+      this.throttle.warn(`old ${hello.node}`, { peer: link.address, reason }, "link refused");
+      return undefined;
+    }
+    const peer = this.#peerOf(hello.node);
+    peer.incarnation = hello.incarnation;
+    return {
+      incarnation: hello.incarnation,
+      lastSequence: peer.inbound.last,
+      interestVersion: this.#remoteRows.versionOf(hello.node, hello.incarnation),
+    };
+  }
+
+  #established(link: Link, resume: Resume): void {
+    const { hello } = link;
+    if (hello === undefined || this.#isStopped) return;
+    const peer = this.#peerOf(hello.node);
+    const isOurs = resume.incarnation === this.#options.incarnation;
+    const address = this.#addressOf(link, hello);
+    peer.link = link;
+    peer.isReachable = true;
+    peer.isLive = true;
+    this.membership.linked(hello.node, address, this.#ports.clock.monotonicMs());
+    this.#owner.linkUp(hello.node, address, link.isDialled ? link.address : undefined);
+    // In this order: rows before messages (P4), messages resent before any new one (P7).
+    this.interest.linked(peer, link, isOurs ? resume.interestVersion : 0);
+    this.forwarder.resume(peer, link, isOurs ? resume.lastSequence : 0);
+    this.gossip.linked(link);
+    this.#ports.log.info({ peer: hello.node, name: hello.name, address }, "link up");
+  }
+
+  /** Where others may dial the peer: as this node did, or where it called from with the port it listens on. */
+  #addressOf(link: Link, hello: Hello): string {
+    if (link.isDialled) return link.address;
+    const host = splitAddress(link.address)?.host;
+    if (host === undefined || hello.linkPort === 0 || this.#options.excludedAddresses.includes(host))
+      return "";
+    return joinAddress(host, hello.linkPort);
+  }
+
+  #lost(link: Link, reason: string): void {
+    const node = link.hello?.node;
+    const peer = node === undefined ? undefined : this.#peers.get(node);
+    if (peer === undefined || this.#isStopped) return;
+    peer.link = undefined;
+    peer.isLive = false;
+    peer.isPulling = false;
+    this.#ports.log.info({ peer: peer.id, reason }, "link lost");
+    this.membership.unlinked(peer.id, this.#ports.clock.monotonicMs());
+    this.#owner.linkLost(peer.id);
+  }
+
+  #received(link: Link, type: number, body: Uint8Array): void {
+    const peer = link.hello === undefined ? undefined : this.#peers.get(link.hello.node);
+    if (peer === undefined || this.#isStopped) return;
+    switch (type) {
+      case FrameType.heartbeat:
+        break;
+      case FrameType.data:
+        this.forwarder.receiveData(peer, link, body);
+        break;
+      case FrameType.dataAck:
+        this.forwarder.receiveAck(peer, body);
+        break;
+      case FrameType.return:
+        this.forwarder.receiveReturn(peer, link, body);
+        break;
+      case FrameType.control:
+        this.#ports.receiveControl(peer.id, body.slice());
+        break;
+      case FrameType.members:
+        this.gossip.receive(peer, link, body);
+        break;
+      case FrameType.interestDelta:
+        this.interest.receiveDelta(peer, link, body);
+        break;
+      case FrameType.interestRows:
+        this.interest.receiveRows(peer, link, body);
+        break;
+      case FrameType.interestPull:
+        this.interest.receivePull(link, body);
+        break;
+      case FrameType.interestAck:
+        this.interest.receiveAck(peer, body);
+        break;
+      case FrameType.left:
+        this.membership.left(peer.id, this.#ports.clock.monotonicMs());
+        break;
+      default:
+        throw new SkeinError("ERR_SKEIN_MALFORMED", `Cannot take frame: unknown type ${type}`);
+    }
+  }
+
+  #aboutToWrite(link: Link): void {
+    const peer = link.hello === undefined ? undefined : this.#peers.get(link.hello.node);
+    if (peer === undefined || peer.link !== link) return;
+    this.forwarder.writeAck(peer, link);
+    this.interest.writeAck(peer, link);
+  }
+
+  #stateChanged(node: NodeId, from: MemberState | undefined, to: MemberState): void {
+    const peer = this.#peers.get(node);
+    this.#ports.log.info({ member: node, from, to }, "member state changed");
+    if (peer === undefined) return;
+    if (to === "alive") {
+      peer.isLive = peer.link !== undefined;
+      this.interest.recovered(peer);
+    } else if (to === "suspect") {
+      peer.isLive = false;
+      this.interest.suspected(peer);
+    } else {
+      this.#gone(peer, to);
+      if (to === "left") this.#owner.memberGone(node);
+    }
+  }
+
+  #restarted(node: NodeId): void {
+    const peer = this.#peers.get(node);
+    this.#remoteRows.drop(node);
+    if (peer === undefined) return;
+    this.#gone(peer, "restarted");
+    peer.inbound.reset();
+    peer.incarnation = this.membership.incarnationOf(node) ?? peer.incarnation;
+  }
+
+  /** Its live sessions are gone: nobody waits for it any more. */
+  #gone(peer: Peer, reason: string): void {
+    peer.isReachable = false;
+    peer.isLive = false;
+    this.#links.drop(peer.id, `peer is ${reason}`);
+    this.forwarder.abandon(peer);
+    this.interest.gone(peer);
+  }
+
+  #forgotten(node: NodeId): void {
+    this.#remoteRows.drop(node);
+    this.#peers.delete(node);
+    this.#owner.memberGone(node);
+  }
+
+  #peerOf(node: NodeId): Peer {
+    let peer = this.#peers.get(node);
+    if (peer === undefined) {
+      peer = new Peer(node, this.membership.incarnationOf(node) ?? this.#options.incarnation);
+      this.#peers.set(node, peer);
+    }
+    return peer;
+  }
+
+  #membersChanged(): void {
+    if (this.#areMembersDue) return;
+    this.#areMembersDue = true;
+    this.#ports.clock.atTurnEnd(() => {
+      this.#areMembersDue = false;
+      if (!this.#isStopped) this.#ports.membersChanged(this.membership.members);
+    });
+  }
+}

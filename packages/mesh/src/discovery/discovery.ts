@@ -1,0 +1,158 @@
+/**
+ * Where other nodes may be: mDNS, and the peers remembered from last time, behind one door.
+ *
+ * Also knows this node's own addresses, which decides what is advertised and what must never be dialled. The floating
+ * address is neither: it belongs to whoever coordinates (reference/design.md, trap 13).
+ */
+
+import type { Clock, ClusterId, Disk, Log, MulticastDns, NodeId, Prng } from "@skein/kernel";
+import { PROTOCOL_VERSION } from "../limits.ts";
+import { isLoopback, isWildcardHost, splitAddress } from "../link/address.ts";
+import type { MeshOptions } from "../options.ts";
+import { Advertiser } from "./advertiser.ts";
+import { Browser } from "./browser.ts";
+import { RememberedPeers } from "./remembered-peers.ts";
+import type { SeenInstance, ServiceInstance } from "./service-instance.ts";
+
+export interface DiscoveryPorts {
+  readonly clock: Clock;
+  readonly prng: Prng;
+  readonly disk: Disk;
+  readonly log: Log;
+  readonly mdns: MulticastDns | undefined;
+}
+
+export interface DiscoveryOwner {
+  /** `node` may be reached at `address`. `isFresh`: it says so itself, now. */
+  found(node: NodeId, address: string, isFresh: boolean): void;
+  /** `node` said goodbye on mDNS. */
+  leaving(node: NodeId): void;
+  /** Another machine announces this node's id. */
+  cloneSeen(addresses: readonly string[]): void;
+}
+
+export class Discovery {
+  readonly remembered: RememberedPeers;
+  readonly #options: MeshOptions;
+  readonly #ports: DiscoveryPorts;
+  readonly #owner: DiscoveryOwner;
+  readonly #advertiser: Advertiser | undefined;
+  readonly #browser: Browser | undefined;
+  #port = 0;
+  #cluster: ClusterId | undefined;
+  #hasWarned = false;
+
+  constructor(options: MeshOptions, ports: DiscoveryPorts, owner: DiscoveryOwner) {
+    const { mdns, clock, prng, disk, log } = ports;
+    this.#options = options;
+    this.#ports = ports;
+    this.#owner = owner;
+    this.remembered = new RememberedPeers(disk, clock, log);
+    if (mdns !== undefined) {
+      this.#advertiser = new Advertiser(mdns, () => this.#ownInstance(), clock, prng);
+      this.#browser = new Browser(mdns, options.mesh, (instance) => this.#seen(instance), clock);
+    }
+  }
+
+  /** `port`: where this node accepts links. */
+  start(port: number): void {
+    this.#port = port;
+    for (const [node, address] of this.remembered.load()) this.#owner.found(node, address, false);
+    this.#ports.mdns?.start({
+      queried: (questions) => this.#advertiser?.queried(questions),
+      answered: (records, fromAddress) => {
+        this.#fromAddress = fromAddress;
+        this.#browser?.answered(records, fromAddress);
+      },
+      failed: (error) => this.#failed(error),
+    });
+    this.#advertiser?.start();
+    this.#browser?.query();
+  }
+
+  /** All links are lost: looks for others as eagerly as at the start. */
+  searchAgain(): void {
+    if (this.#port !== 0) this.#browser?.query();
+  }
+
+  setCluster(cluster: ClusterId | undefined): void {
+    if (cluster === this.#cluster) return;
+    this.#cluster = cluster;
+    this.#advertiser?.announce();
+  }
+
+  /** Goodbye. */
+  stop(): void {
+    this.remembered.stop();
+    this.#browser?.stop();
+    this.#advertiser?.stop();
+    this.#ports.mdns?.stop();
+  }
+
+  /** Whether `address` (`host:port`) is this node's own listener. */
+  isOwnAddress(address: string): boolean {
+    const parts = splitAddress(address);
+    if (parts === undefined || parts.port !== this.#port) return false;
+    const listenHost = this.#listenHost;
+    if (!isWildcardHost(listenHost)) return parts.host === listenHost;
+    return isLoopback(parts.host) || this.#isLocal(parts.host);
+  }
+
+  #fromAddress = "";
+
+  get #listenHost(): string {
+    return splitAddress(this.#options.linkListen)?.host ?? "";
+  }
+
+  #isLocal(host: string): boolean {
+    return this.#ports.mdns?.localAddresses().includes(host) ?? false;
+  }
+
+  #ownInstance(): ServiceInstance {
+    const { node, mesh, incarnation, excludedAddresses } = this.#options;
+    const listenHost = this.#listenHost;
+    const local = isWildcardHost(listenHost)
+      ? (this.#ports.mdns?.localAddresses() ?? []).filter(
+          (one) => listenHost !== "0.0.0.0" || !one.includes(":"),
+        )
+      : [listenHost];
+    const addresses = local.filter((one) => !excludedAddresses.includes(one));
+    return {
+      mesh,
+      node,
+      incarnation,
+      cluster: this.#cluster,
+      port: this.#port,
+      protocolVersion: PROTOCOL_VERSION,
+      addresses,
+    };
+  }
+
+  #seen(instance: SeenInstance): void {
+    if (instance.node === this.#options.node) {
+      // One's own announcements come back by multicast; the same id from elsewhere is a copied data directory.
+      const isForeign = instance.incarnation !== this.#options.incarnation && !instance.isLeaving;
+      if (isForeign && !this.#isLocal(this.#fromAddress)) this.#owner.cloneSeen(instance.addresses);
+      return;
+    }
+    if (instance.isLeaving) {
+      this.#owner.leaving(instance.node);
+      return;
+    }
+    for (const address of instance.addresses) {
+      const host = splitAddress(address)?.host;
+      // A loopback address names the sender's machine: good only if that is this one.
+      if (host !== undefined && isLoopback(host) && !this.#isLocal(this.#fromAddress)) continue;
+      this.#owner.found(instance.node, address, true);
+    }
+  }
+
+  #failed(error: Error): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    this.#ports.log.warn(
+      { reason: error.message },
+      "mdns is not usable: peers are found by --peer, from last time and through each other only",
+    );
+  }
+}

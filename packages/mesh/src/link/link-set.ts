@@ -1,0 +1,185 @@
+/**
+ * At most one link per pair of nodes, however many streams are dialled.
+ *
+ * Both sides greet with HELLO, then tell with RESUME where their streams go on; after both RESUMEs the link is
+ * established. Both nodes may dial. When two streams of one pair come up at about the same time, both ends keep the one
+ * dialled by the lower node id, so they agree without talking about it. A stream that comes up long after the present
+ * link means that the peer has lost that link without this side noticing: then the newcomer wins.
+ * The loser is read for one more second, because the other end may not have changed over yet; numbered and versioned
+ * frames make that harmless.
+ *
+ * Source: reference/design.md 3.5 (lower node id dials, double dial).
+ */
+
+import { type Clock, type NodeId, SkeinError, type Stream } from "@skein/kernel";
+import { decodeHello, decodeResume, encodeHello, encodeResume } from "../codec.ts";
+import { FRAME_BYTES_MAX, LINK_SILENCE_MAX_MS } from "../limits.ts";
+import { FrameType, type Hello, type Resume } from "../messages.ts";
+import { type Refusal, refusalOf } from "./handshake.ts";
+import { Link } from "./link.ts";
+
+/** HELLO and RESUME must be through by then. */
+const HANDSHAKE_TIMEOUT_MS = 5000;
+/** Streams of one pair that come up within this time are a double dial. Longer than a dial may take. */
+const DOUBLE_DIAL_MS = 5000;
+const LINGER_MS = 1000;
+/** Streams in handshake. More are reset at once: whoever dials has a mesh key, but may be broken. */
+const HANDSHAKES_MAX = 256;
+
+export interface LinkSetOwner {
+  /** A peer has said who it is. Returns what to say about its streams, or undefined if it must not have a link. */
+  greeted(link: Link, hello: Hello): Resume | undefined;
+  /** `link` is now the link to its peer; `replaced` was until now. */
+  established(link: Link, resume: Resume, replaced: Link | undefined): void;
+  /** A frame of an established link. `body` is valid during the call only. */
+  received(link: Link, type: number, body: Uint8Array): void;
+  aboutToWrite(link: Link): void;
+  /** The peer has no link any more. */
+  lost(link: Link, reason: string): void;
+  refused(link: Link, refusal: Refusal): void;
+  /** A link that never became established has ended, for whatever reason. */
+  failed(link: Link, reason: string): void;
+}
+
+export class LinkSet {
+  readonly #own: () => Hello;
+  readonly #clock: Clock;
+  readonly #owner: LinkSetOwner;
+  readonly #handshakes = new Set<Link>();
+  readonly #lingering = new Set<Link>();
+  readonly #active = new Map<NodeId, Link>();
+  /** Links whose stream has not ended. */
+  readonly #open = new Set<Link>();
+  #allEnded: (() => void) | undefined;
+
+  constructor(own: () => Hello, clock: Clock, owner: LinkSetOwner) {
+    this.#own = own;
+    this.#clock = clock;
+    this.#owner = owner;
+  }
+
+  get active(): ReadonlyMap<NodeId, Link> {
+    return this.#active;
+  }
+
+  /** Takes over a stream that was dialled or accepted, and greets. */
+  add(stream: Stream, isDialled: boolean, address: string): void {
+    const link = new Link(stream, isDialled, address, this.#clock, {
+      received: (from, type, body) => this.#received(from, type, body),
+      aboutToWrite: (from) => this.#owner.aboutToWrite(from),
+      closed: (from, reason) => this.#closed(from, reason),
+      streamEnded: (from) => this.#streamEnded(from),
+    });
+    this.#open.add(link);
+    this.#handshakes.add(link);
+    link.start();
+    if (this.#handshakes.size > HANDSHAKES_MAX) {
+      link.reset("too many handshakes");
+      return;
+    }
+    encodeHello(this.#own(), link.beginFrame(FrameType.hello));
+    link.endFrame();
+    link.setDeadline(HANDSHAKE_TIMEOUT_MS, () => link.reset("handshake timed out"));
+  }
+
+  /** Writes heartbeats where nothing else was written and resets links that have been silent for too long. */
+  tick(heartbeatMs: number): void {
+    const now = this.#clock.monotonicMs();
+    for (const link of [...this.#active.values()]) {
+      if (now - link.receivedMs >= LINK_SILENCE_MAX_MS) link.reset("peer is silent");
+      else if (now - link.writtenMs >= heartbeatMs && link.unsentBytes === 0) {
+        link.beginFrame(FrameType.heartbeat);
+        link.endFrame();
+      }
+    }
+  }
+
+  /** Ends every link to `node`, handshakes included. */
+  drop(node: NodeId, reason: string): void {
+    for (const link of this.#all()) if (link.hello?.node === node) link.reset(reason);
+  }
+
+  /** Ends all links after what was said has gone out; calls `done` when that is so, or a second later. */
+  end(done: () => void): void {
+    for (const link of this.#all()) link.end("node stops");
+    if (this.#open.size === 0) done();
+    else this.#allEnded = done;
+  }
+
+  #all(): Link[] {
+    return [...this.#active.values(), ...this.#lingering, ...this.#handshakes];
+  }
+
+  #received(link: Link, type: number, body: Uint8Array): void {
+    if (link.isEstablished) {
+      this.#owner.received(link, type, body);
+    } else if (type === FrameType.hello && link.hello === undefined) {
+      this.#greeted(link, decodeHello(body));
+    } else if (type === FrameType.resume && link.hello !== undefined) {
+      this.#established(link, link.hello.node, decodeResume(body));
+    } else {
+      throw new SkeinError("ERR_SKEIN_MALFORMED", `Cannot greet: frame type ${type} out of order`);
+    }
+  }
+
+  #greeted(link: Link, hello: Hello): void {
+    const refusal = refusalOf(this.#own(), hello);
+    if (refusal !== undefined) {
+      this.#owner.refused(link, refusal);
+      link.end(refusal.text);
+      return;
+    }
+    const resume = this.#owner.greeted(link, hello);
+    if (resume === undefined) {
+      link.end("refused");
+      return;
+    }
+    link.hello = hello;
+    encodeResume(resume, link.beginFrame(FrameType.resume));
+    link.endFrame();
+  }
+
+  #established(link: Link, node: NodeId, resume: Resume): void {
+    this.#handshakes.delete(link);
+    link.clearDeadline();
+    link.isEstablished = true;
+    link.establishedMs = this.#clock.monotonicMs();
+    link.allowFrames(FRAME_BYTES_MAX);
+    const present = this.#active.get(node);
+    if (present !== undefined && !this.#replaces(link, present, node)) {
+      this.#linger(link);
+      return;
+    }
+    this.#active.set(node, link);
+    if (present !== undefined) this.#linger(present);
+    this.#owner.established(link, resume, present);
+  }
+
+  #replaces(candidate: Link, present: Link, node: NodeId): boolean {
+    if (candidate.isDialled === present.isDialled) return true;
+    if (candidate.establishedMs - present.establishedMs > DOUBLE_DIAL_MS) return true;
+    return candidate.isDialled === this.#own().node < node;
+  }
+
+  #linger(link: Link): void {
+    this.#lingering.add(link);
+    link.setDeadline(LINGER_MS, () => link.end("replaced by another link"));
+  }
+
+  #streamEnded(link: Link): void {
+    this.#open.delete(link);
+    if (this.#open.size === 0) this.#allEnded?.();
+  }
+
+  #closed(link: Link, reason: string): void {
+    if (this.#lingering.delete(link)) return;
+    if (this.#handshakes.delete(link)) {
+      this.#owner.failed(link, reason);
+      return;
+    }
+    const node = link.hello?.node;
+    if (node === undefined || this.#active.get(node) !== link) return;
+    this.#active.delete(node);
+    this.#owner.lost(link, reason);
+  }
+}

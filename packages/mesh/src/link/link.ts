@@ -1,0 +1,187 @@
+/**
+ * One stream to one peer: frames in, frames out, one write per turn of the event loop.
+ *
+ * Output is gathered in a batch until the turn ends. When the stream is full the batch waits for `drained`; a stream
+ * that stays full for five seconds is reset, because a peer that reads nothing is no better than a dead one. What
+ * the frames mean is the owner's business, who also bounds the batch through `unsentBytes`.
+ */
+
+import { ByteWriter, type Clock, type MonotonicMs, SkeinError, type Stream, type Timer } from "@skein/kernel";
+import type { Hello } from "../messages.ts";
+import { FrameSplitter } from "./frame.ts";
+
+/** A stream that took nothing for this long is reset. */
+const WRITE_DEADLINE_MS = 5000;
+/** A stream that was ended and whose last bytes are not taken within this time is reset. */
+const END_DEADLINE_MS = 1000;
+/** HELLO and RESUME are small; nobody who has not said who it is can make this node gather more. */
+const HANDSHAKE_FRAME_BYTES_MAX = 4096;
+/** A batch buffer above this size is given back once it is written. */
+const KEPT_BATCH_BYTES_MAX = 1024 * 1024;
+
+/** What the owner of links hears. */
+export interface LinkOwner {
+  /** A frame came. `body` is valid during the call only. May throw ERR_SKEIN_MALFORMED: the link is reset. */
+  received(link: Link, type: number, body: Uint8Array): void;
+  /** The batch will be written now: the moment to add acknowledgements that were gathered during the turn. */
+  aboutToWrite(link: Link): void;
+  /** The link has ended, whoever ended it. Called exactly once. */
+  closed(link: Link, reason: string): void;
+  /** The stream below has ended too: everything said has gone out or is lost. Called exactly once. */
+  streamEnded(link: Link): void;
+}
+
+export class Link {
+  readonly stream: Stream;
+  /** This node dialled; otherwise it accepted. */
+  readonly isDialled: boolean;
+  /** `host:port` that was dialled, or the address the caller came from. */
+  readonly address: string;
+  /** What the other end said about itself; undefined until its HELLO was accepted. */
+  hello: Hello | undefined = undefined;
+  /** Both sides have said where their streams go on. */
+  isEstablished = false;
+  establishedMs = 0;
+  receivedMs: MonotonicMs;
+  readonly #clock: Clock;
+  readonly #owner: LinkOwner;
+  readonly #splitter = new FrameSplitter(HANDSHAKE_FRAME_BYTES_MAX);
+  #batch = new ByteWriter(1024);
+  #frameStart = 0;
+  #writtenMs: MonotonicMs;
+  #isWriteDue = false;
+  #isFull = false;
+  #isClosed = false;
+  #writeDeadline: Timer | undefined;
+  #deadline: Timer | undefined;
+  #endDeadline: Timer | undefined;
+
+  constructor(stream: Stream, isDialled: boolean, address: string, clock: Clock, owner: LinkOwner) {
+    this.stream = stream;
+    this.isDialled = isDialled;
+    this.address = address;
+    this.#clock = clock;
+    this.#owner = owner;
+    this.receivedMs = clock.monotonicMs();
+    this.#writtenMs = this.receivedMs;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** When something was last written. */
+  get writtenMs(): MonotonicMs {
+    return this.#writtenMs;
+  }
+
+  /** Bytes that the operating system has not taken yet. */
+  get unsentBytes(): number {
+    return this.#batch.length + this.stream.bufferedBytes;
+  }
+
+  start(): void {
+    this.stream.start({
+      received: (bytes) => this.#received(bytes),
+      drained: () => this.#drained(),
+      closed: (error) => {
+        this.#close(error === undefined ? "closed by peer" : error.message);
+        this.#endDeadline?.cancel();
+        this.#owner.streamEnded(this);
+      },
+    });
+  }
+
+  /** The other end has proved who it is: frames up to `frameBytesMax` are taken from now on. */
+  allowFrames(frameBytesMax: number): void {
+    this.#splitter.frameBytesMax = frameBytesMax;
+  }
+
+  /** Calls `action` after `delayMs`, unless the link has ended or the deadline was set anew or cleared by then. */
+  setDeadline(delayMs: number, action: () => void): void {
+    this.clearDeadline();
+    this.#deadline = this.#clock.after(delayMs, action);
+  }
+
+  clearDeadline(): void {
+    this.#deadline?.cancel();
+    this.#deadline = undefined;
+  }
+
+  /** Begins a frame; the caller writes the body into what is returned, then calls {@link endFrame}. */
+  beginFrame(type: number): ByteWriter {
+    this.#frameStart = this.#batch.length;
+    return this.#batch.u32(0).u8(type);
+  }
+
+  endFrame(): void {
+    this.#batch.setU32(this.#frameStart, this.#batch.length - this.#frameStart - 4);
+    this.writeAtTurnEnd();
+  }
+
+  /** Sees to it that the owner is asked for gathered acknowledgements, and the batch written, when the turn ends. */
+  writeAtTurnEnd(): void {
+    if (this.#isWriteDue || this.#isClosed) return;
+    this.#isWriteDue = true;
+    this.#clock.atTurnEnd(() => this.#write());
+  }
+
+  /** Ends after what was said so far has gone out. */
+  end(reason: string): void {
+    if (this.#isClosed) return;
+    if (this.#batch.length > 0) this.stream.write(this.#batch.finish());
+    this.#batch.reset();
+    this.#endDeadline = this.#clock.after(END_DEADLINE_MS, () => this.stream.reset());
+    this.stream.end();
+    this.#close(reason);
+  }
+
+  reset(reason: string): void {
+    if (this.#isClosed) return;
+    this.stream.reset();
+    this.#close(reason);
+  }
+
+  #received(bytes: Uint8Array): void {
+    if (this.#isClosed) return;
+    this.receivedMs = this.#clock.monotonicMs();
+    try {
+      this.#splitter.push(bytes, (type, body) => this.#owner.received(this, type, body));
+    } catch (error) {
+      if (!(error instanceof SkeinError && error.code === "ERR_SKEIN_MALFORMED")) throw error;
+      this.reset(`malformed frame: ${error.message}`);
+    }
+  }
+
+  #write(): void {
+    if (this.#isClosed || this.#isFull) {
+      this.#isWriteDue = false;
+      return;
+    }
+    this.#owner.aboutToWrite(this);
+    this.#isWriteDue = false;
+    if (this.#batch.length === 0 || this.#isClosed) return;
+    const bytes = this.#batch.finish();
+    if (bytes.length > KEPT_BATCH_BYTES_MAX) this.#batch = new ByteWriter(1024);
+    else this.#batch.reset();
+    this.#writtenMs = this.#clock.monotonicMs();
+    if (this.stream.write(bytes) || this.#isClosed) return;
+    this.#isFull = true;
+    this.#writeDeadline = this.#clock.after(WRITE_DEADLINE_MS, () => this.reset("write deadline passed"));
+  }
+
+  #drained(): void {
+    this.#isFull = false;
+    this.#writeDeadline?.cancel();
+    this.writeAtTurnEnd();
+  }
+
+  #close(reason: string): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#splitter.stop();
+    this.#writeDeadline?.cancel();
+    this.clearDeadline();
+    this.#owner.closed(this, reason);
+  }
+}

@@ -1,0 +1,220 @@
+/**
+ * The mesh layer of one node: finds the other nodes, and offers the broker and the coordinator one mesh.
+ *
+ * The broker sees `forward`, `add` and `remove`; the coordinator sees `sendControl`, `setFacts` and the member list. Here
+ * stands the search for peers: who listens, who is dialled, what discovery and the running conversations tell the
+ * dialer. What is said over the links is in conversations.ts.
+ *
+ * Not built yet: a member that cannot be linked to directly (client isolation on Wi-Fi) is known and listed, but no
+ * message is relayed to it.
+ *
+ * Source: architecture.md section 4; reference/design.md 3.3-3.6.
+ */
+
+import {
+  type ApplicationMessage,
+  type Completion,
+  type NodeId,
+  SkeinError,
+  type Stream,
+  type StreamListener,
+  type Timer,
+} from "@skein/kernel";
+import { Conversations } from "./conversations.ts";
+import { Discovery } from "./discovery/discovery.ts";
+import { TICK_MS } from "./limits.ts";
+import { splitAddress } from "./link/address.ts";
+import { Dialer } from "./link/dialer.ts";
+import type { Member, NodeFacts } from "./members.ts";
+import type { MeshCounters, MeshOptions, MeshPorts } from "./options.ts";
+
+/** What a failed dial says when the other end has another mesh key. */
+const LOOKS_LIKE_WRONG_KEY = /mesh key|psk|decrypt|bad record|handshake/i;
+
+export class Mesh {
+  readonly #options: MeshOptions;
+  readonly #ports: MeshPorts;
+  readonly #conversations: Conversations;
+  readonly #dialer: Dialer;
+  readonly #discovery: Discovery;
+  #listener: StreamListener | undefined;
+  #tickTimer: Timer | undefined;
+  #isStopped = false;
+
+  constructor(options: MeshOptions, ports: MeshPorts) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#conversations = this.#newConversations();
+    this.#discovery = this.#newDiscovery();
+    this.#dialer = this.#newDialer();
+  }
+
+  /** This node first, then every other node known. The same array until something changes. */
+  get members(): readonly Member[] {
+    return this.#conversations.membership.members;
+  }
+
+  get counters(): MeshCounters {
+    return this.#conversations.counters;
+  }
+
+  /** Port links are accepted on; 0 before `ready`. */
+  get linkPort(): number {
+    return this.#listener?.port ?? 0;
+  }
+
+  /** Opens the link listener (`ports.ready` tells how that went), then begins to look for peers. */
+  start(): void {
+    this.#ports.transport.listen(
+      this.#options.linkListen,
+      (stream) => this.#accepted(stream),
+      (remoteAddress, reason) => this.#strangerRefused(remoteAddress, reason),
+      (result) => this.#listening(result),
+    );
+  }
+
+  /**
+   * Says goodbye (LEFT to all peers, TTL 0 on mDNS), lets it go out, closes all links. Calls `done` within a second.
+   * Completions still open are not settled: nobody knows whether those messages arrived.
+   */
+  stop(done: () => void): void {
+    if (this.#isStopped) {
+      done();
+      return;
+    }
+    this.#isStopped = true;
+    this.#tickTimer?.cancel();
+    this.#dialer.stop();
+    this.#discovery.stop();
+    this.#listener?.close();
+    this.#conversations.stop(done);
+  }
+
+  /**
+   * Sends `message` once to every node that wants it and serves each matching shared subscription exactly once,
+   * mesh-wide. Returns how many times `done` will be settled, never before this returns: 0x00 accepted by the node
+   * (or the node is gone), 0x97 too much is already on the way to it, 0x95 larger than a frame.
+   */
+  forward(message: ApplicationMessage, done: Completion | undefined): number {
+    return this.#conversations.forwarder.forward(message, done);
+  }
+
+  /** A local subscription begins. Returns how many peers must acknowledge it before SUBACK (P4). */
+  add(filter: string, done: Completion): number {
+    return this.#conversations.interest.add(filter, done);
+  }
+
+  /** A local subscription ends. Matches an earlier `add`. */
+  remove(filter: string): void {
+    this.#conversations.interest.remove(filter);
+  }
+
+  /** Sends a control frame; lost (and counted) without a link to `to`, or when its link owes too much. */
+  sendControl(to: NodeId, bytes: Uint8Array): void {
+    this.#conversations.sendControl(to, bytes);
+  }
+
+  /** What others shall know about this node. Told to all at once, four times a second at most. */
+  setFacts(facts: NodeFacts): void {
+    if (!this.#conversations.membership.setFacts(facts)) return;
+    this.#discovery.setCluster(facts.cluster);
+    this.#conversations.gossip.factsChanged();
+  }
+
+  #newConversations(): Conversations {
+    return new Conversations(this.#options, this.#ports, {
+      linkPort: () => this.linkPort,
+      addressLearnt: (node, address) => this.#dialer.learn(node, address, false),
+      linkUp: (node, address, dialled) => this.#linkUp(node, address, dialled),
+      linkLost: (node) => {
+        this.#dialer.lost(node);
+        if (this.#conversations.linkCount === 0) this.#discovery.searchAgain();
+      },
+      memberGone: (node) => this.#dialer.forget(node),
+      selfDialled: (address) => this.#dialer.isSelf(address),
+    });
+  }
+
+  #newDialer(): Dialer {
+    const { node, peers, excludedAddresses } = this.#options;
+    const { transport, clock, prng } = this.#ports;
+    const options = {
+      own: node,
+      peers,
+      excludedAddresses,
+      isLinked: (other: NodeId) => this.#conversations.isLinked(other),
+      isOwnAddress: (address: string) => this.#discovery.isOwnAddress(address),
+      dialled: (stream: Stream, address: string) => this.#conversations.addStream(stream, true, address),
+      failed: (address: string, error: Error, isStatic: boolean) =>
+        this.#dialFailed(address, error, isStatic),
+    };
+    return new Dialer(options, transport, clock, prng);
+  }
+
+  #newDiscovery(): Discovery {
+    return new Discovery(this.#options, this.#ports, {
+      found: (node, address, isFresh) => this.#dialer.learn(node, address, isFresh),
+      leaving: (node) => {
+        if (!this.#conversations.isLinked(node)) this.#dialer.forget(node);
+      },
+      cloneSeen: (addresses) => {
+        const message = "another machine announces this node's id (copied data directory?)";
+        this.#conversations.throttle.warn("clone", { addresses }, message);
+      },
+    });
+  }
+
+  #listening(result: StreamListener | Error): void {
+    if (result instanceof Error) {
+      const text = `Cannot listen for links on ${this.#options.linkListen}: ${result.message}`;
+      const isOurs = result instanceof SkeinError;
+      this.#ports.ready(isOurs ? result : new SkeinError("ERR_SKEIN_LISTEN", text, { cause: result }));
+      return;
+    }
+    if (this.#isStopped) {
+      result.close();
+      return;
+    }
+    this.#listener = result;
+    this.#discovery.start(result.port);
+    this.#dialer.start();
+    this.#conversations.gossip.start();
+    this.#tick();
+    this.#ports.ready(undefined);
+  }
+
+  #tick(): void {
+    this.#conversations.tick();
+    this.#tickTimer = this.#ports.clock.after(TICK_MS, () => this.#tick());
+  }
+
+  #accepted(stream: Stream): void {
+    // A link over the floating address would end at another node after the next hand-over (design.md, trap 13).
+    if (this.#isStopped || this.#options.excludedAddresses.includes(stream.localAddress)) stream.reset();
+    else this.#conversations.addStream(stream, false, stream.remoteAddress);
+  }
+
+  #linkUp(node: NodeId, address: string, dialled: string | undefined): void {
+    if (dialled !== undefined) this.#dialer.answered(node, dialled);
+    if (address !== "") this.#dialer.learn(node, address, false);
+    this.#discovery.remembered.remember(this.#dialer.remembered());
+  }
+
+  #strangerRefused(remoteAddress: string, reason: string): void {
+    const subject = `stranger ${splitAddress(remoteAddress)?.host ?? remoteAddress}`;
+    const fields = { peer: remoteAddress, reason };
+    this.#conversations.throttle.warn(subject, fields, "link refused: wrong mesh key, or no Skein node");
+  }
+
+  #dialFailed(address: string, error: Error, isStatic: boolean): void {
+    const fields = { peer: address, reason: error.message };
+    const { throttle } = this.#conversations;
+    if (LOOKS_LIKE_WRONG_KEY.test(error.message)) {
+      throttle.warn(`key ${address}`, fields, "link refused by peer: another mesh key?");
+    } else if (isStatic) {
+      throttle.warn(`dial ${address}`, fields, "configured peer does not answer");
+    } else {
+      this.#ports.log.debug(fields, "peer does not answer");
+    }
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * What nodes say to each other over a link, by frame type. The bytes are in codec.ts.
+ *
+ * A link opens with HELLO and RESUME from both sides. DATA and RETURN carry sequence numbers and survive a cut; all
+ * other frames are either versioned (interest, members) or may get lost (heartbeat, control).
+ */
+
+import type { ClusterId, Incarnation, NodeId } from "@skein/kernel";
+
+/** First body byte of a frame. Numbers are never reused. */
+export const FrameType = {
+  hello: 1,
+  resume: 2,
+  heartbeat: 3,
+  members: 4,
+  interestDelta: 5,
+  interestRows: 6,
+  interestPull: 7,
+  interestAck: 8,
+  data: 9,
+  dataAck: 10,
+  return: 11,
+  control: 12,
+  left: 13,
+} as const;
+
+/** Who is calling. */
+export interface Hello {
+  readonly protocolVersion: number;
+  readonly mesh: string;
+  readonly node: NodeId;
+  readonly incarnation: Incarnation;
+  /** Random number of this process: tells a dial to oneself from a second machine with the same identity. */
+  readonly nonce: number;
+  readonly name: string;
+  /** Port of the caller's link listener; 0 if it has none. */
+  readonly linkPort: number;
+}
+
+/** What the sender already has of the receiver's streams, so that each goes on where the last link ended. */
+export interface Resume {
+  /** The incarnation of the receiver that the two numbers below belong to. */
+  readonly incarnation: Incarnation;
+  /** Last sequence number received; 0: none. */
+  readonly lastSequence: number;
+  /** Version of the receiver's interest rows that the sender holds; 0: none. */
+  readonly interestVersion: number;
+}
+
+/** One member as the sender of a digest sees it. */
+export interface MemberRow {
+  readonly node: NodeId;
+  readonly incarnation: Incarnation;
+  readonly hasLeft: boolean;
+  /** Milliseconds since the sender heard it, by itself or through others; 0 in the sender's own row. */
+  readonly heardAgoMs: number;
+  /** `host:port` where the sender reaches it; empty in the sender's own row. */
+  readonly address: string;
+  readonly factsVersion: number;
+  readonly name: string;
+  readonly cluster: ClusterId | undefined;
+  readonly role: "leader" | "voter" | "learner";
+  readonly clients: number;
+  /** Version of its interest rows that the sender holds; 0: none. */
+  readonly interestVersion: number;
+}
+
+/** A digest: one row per member, or only the sender's own. */
+export interface MembersFrame {
+  /** The receiver should answer with its own digest. */
+  readonly wantsReply: boolean;
+  readonly rows: readonly MemberRow[];
+}
+
+/** A change of the sender's own interest rows, from one version to the next. Applied as a whole. */
+export interface InterestDelta {
+  readonly incarnation: Incarnation;
+  readonly from: number;
+  readonly to: number;
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+}
+
+/** A part of all interest rows of `node`. Parts of one transfer follow each other on one link. */
+export interface InterestRows {
+  readonly node: NodeId;
+  readonly incarnation: Incarnation;
+  readonly version: number;
+  readonly isFirst: boolean;
+  readonly isLast: boolean;
+  readonly filters: readonly string[];
+}
+
+/** The receiver's interest rows have arrived up to `version`. */
+export interface InterestAck {
+  readonly incarnation: Incarnation;
+  readonly version: number;
+}
+
+/** How a forwarded message is to be served by the node that gets it. */
+export interface DataHead {
+  /** It goes to ordinary subscribers. */
+  readonly isOrdinary: boolean;
+  /** Nodes that were asked before to serve the shared subscription and had no member any more. */
+  readonly tries: number;
+  /** `$share/...` filters of which this node must serve one member each. */
+  readonly sharedFilters: readonly string[];
+}
+
+/** A message sent back by a node that has no member of the shared subscription any more. */
+export interface ReturnHead {
+  /** Sequence number of the DATA frame it came in. */
+  readonly sequence: number;
+  readonly tries: number;
+  readonly sharedFilter: string;
+}
