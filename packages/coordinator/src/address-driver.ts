@@ -16,7 +16,7 @@ import type { FloatingAddressOptions, FloatingAddressPorts } from "./options.ts"
 const LIFETIME_SECONDS = 2;
 const RESTART_MIN_MS = 500;
 const RESTART_MAX_MS = 30_000;
-/** `ip` that stays up this long is taken for healthy; a problem without a new error for this long is over. */
+/** `ip` that stays up this long is taken for healthy; a problem is over after renewals without an error for this long. */
 const HEALTHY_MS = 2000;
 const ARPING_TIMEOUT_MS = 3000;
 const DELETE_TIMEOUT_MS = 1000;
@@ -38,7 +38,8 @@ export class FloatingAddress {
   #timer: Timer | undefined;
   #restartTimer: Timer | undefined;
   #problem: string | undefined;
-  #problemAt = 0;
+  /** First renewal since the last error; undefined before one. */
+  #cleanSince: number | undefined;
   #warned = new Set<string>();
   #isStopped = false;
 
@@ -120,7 +121,12 @@ export class FloatingAddress {
   #renew(): void {
     const { address, networkInterface } = this.#options;
     const now = this.#ports.clock.monotonicMs();
-    if (this.#ip !== undefined && this.#problem !== undefined && now - this.#problemAt >= HEALTHY_MS) {
+    if (this.#ip !== undefined) this.#cleanSince ??= now;
+    if (
+      this.#problem !== undefined &&
+      this.#cleanSince !== undefined &&
+      now - this.#cleanSince >= HEALTHY_MS
+    ) {
       this.#problem = undefined;
       this.#warned.clear();
       this.#ports.log.info({ address, networkInterface }, "floating address works again");
@@ -198,7 +204,7 @@ export class FloatingAddress {
 
   #setProblem(problem: string, fields: Readonly<Record<string, unknown>>): void {
     this.#problem = problem;
-    this.#problemAt = this.#ports.clock.monotonicMs();
+    this.#cleanSince = undefined;
     this.#warnOnce(problem, fields);
   }
 

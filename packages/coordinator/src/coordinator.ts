@@ -183,7 +183,7 @@ export class Coordinator {
   }
 
   #found(): void {
-    foundReplica(this.#ports, this.#identity, this.#machine.snapshot(), (cluster, opened, error) => {
+    foundReplica(this.#ports, this.#identity, (cluster, opened, error) => {
       if (error !== undefined) this.#fail(error);
       else this.#becomeMember(cluster, () => this.#begin(opened));
     });

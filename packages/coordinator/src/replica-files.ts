@@ -49,20 +49,19 @@ export function setOldReplicaAside(ports: ReplicaFilesPorts): void {
 }
 
 /**
- * Writes the founding state of a one-voter cluster, with `snapshotData` as the state machine's beginning.
+ * Writes the founding state of a one-voter cluster durably, then calls `done` with the new cluster and its journal.
  * @throws {SkeinError} ERR_SKEIN_DISK
  */
 export function foundReplica(
   ports: ReplicaFilesPorts,
   identity: Identity,
-  snapshotData: Uint8Array,
   done: (cluster: ClusterId, opened: OpenedJournal, error: Parameters<DiskDone>[0]) => void,
 ): void {
   const cluster = newClusterId(ports.random);
   const state = foundingState(identity.node);
   const { journal } = openReplica(ports);
   ports.log.info({ cluster }, "no mesh in sight; founded a cluster");
-  journal.restore({ ...state.snapshot, data: snapshotData }, state.hardState, (error) => {
-    done(cluster, { journal, state, snapshotData }, error);
+  journal.persist({ hardState: state.hardState, entries: state.entries }, (error) => {
+    done(cluster, { journal, state, snapshotData: undefined }, error);
   });
 }

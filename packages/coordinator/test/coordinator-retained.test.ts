@@ -1,0 +1,218 @@
+import { seededPrng } from "@skein/kernel";
+import { expect, test } from "vitest";
+import { completion, retained, type SimNode, textOf, World } from "./support/world.ts";
+
+function formed(count: number, seed: number): World {
+  const world = new World(seed);
+  world.add(count);
+  world.startAll();
+  world.until(() => world.isFormed(count >= 3 ? 3 : 1), 12_000, "formation");
+  return world;
+}
+
+function read(node: SimNode, topic: string): string | undefined {
+  let found: string | undefined;
+  node.running.retained.match(topic, (message) => {
+    found = textOf(message);
+  });
+  return found;
+}
+
+test("a retained write on any node is acknowledged quickly and readable on every node", () => {
+  const world = formed(3, 1);
+  for (const [i, node] of world.nodes.entries()) {
+    const done = completion();
+    const startedAt = world.clock.monotonicMs();
+    expect(node.running.retained.put(retained(`a/${i}`, "on"), done)).toBe(1);
+    world.until(() => done.codes.length > 0, 200, "acknowledgement without waiting for a heartbeat");
+    expect(done.codes).toEqual([0]);
+    expect(world.clock.monotonicMs() - startedAt).toBeLessThan(100);
+  }
+  world.until(() => world.isConverged(), 1000, "convergence");
+  for (const node of world.nodes) for (const i of [0, 1, 2]) expect(read(node, `a/${i}`)).toBe("on");
+});
+
+test("a client reads its own node's write before it is committed; other nodes see it when it is", () => {
+  const world = formed(3, 2);
+  const [a, b] = world.nodes as [SimNode, SimNode];
+  a.running.retained.put(retained("t/x", "1"), completion());
+  expect(read(a, "t/x")).toBe("1");
+  expect(read(a, "t/+")).toBe("1");
+  expect(read(b, "t/x")).toBeUndefined();
+  world.until(() => read(b, "t/x") === "1", 1000);
+  a.running.retained.put(retained("t/x", ""), completion());
+  expect(read(a, "t/x")).toBeUndefined();
+  expect(a.running.retained.count).toBe(1);
+  world.until(() => a.running.retained.count === 0 && b.running.retained.count === 0, 1000);
+});
+
+test("1,000 topics written on one node and half of them deleted on another are the same set everywhere", () => {
+  const world = formed(3, 3);
+  const [a, b] = world.nodes as [SimNode, SimNode];
+  const done = completion();
+  for (let i = 0; i < 1000; i++) a.running.retained.put(retained(`home/${i}/state`, `value ${i}`), done);
+  world.until(() => done.codes.length === 1000 && world.isConverged(), 5000, "writes");
+  expect(b.running.retained.count).toBe(1000);
+  for (let i = 0; i < 1000; i += 2) b.running.retained.put(retained(`home/${i}/state`, ""), done);
+  world.until(() => done.codes.length === 1500 && world.isConverged(), 5000, "deletions");
+  for (const node of world.nodes) {
+    expect(node.running.retained.count).toBe(500);
+    const topics = [...node.running.retained.entries()].map((message) => message.topic);
+    expect(topics).toEqual(topics.toSorted());
+    expect(topics).not.toContain("home/0/state");
+  }
+});
+
+test("beyond 1,024 pending writes the next one hears 0x97, and one of QoS 0 is dropped and counted", () => {
+  const world = new World(4);
+  const [node] = world.add(1) as [SimNode];
+  world.start(node);
+  const done = completion();
+  for (let i = 0; i < 1024; i++) expect(node.running.retained.put(retained(`t/${i}`, "x"), done)).toBe(1);
+  const late = completion();
+  expect(node.running.retained.put(retained("late", "x"), late)).toBe(1);
+  expect(node.running.retained.put(retained("late", "x", 0), undefined)).toBe(0);
+  expect(late.codes).toEqual([]);
+  world.run(1);
+  expect(late.codes).toEqual([0x97]);
+  expect(node.running.counters).toMatchObject({ refusedWrites: 1, droppedWrites: 1 });
+  expect(read(node, "late")).toBeUndefined();
+  world.until(() => done.codes.length === 1024, 8000, "held until the cluster is founded");
+  expect(new Set(done.codes)).toEqual(new Set([0]));
+  expect(node.running.retained.count).toBe(1024);
+});
+
+test("without a quorum writes are held, and acknowledged when a leader is back", () => {
+  const world = formed(3, 5);
+  const leader = world.leader as SimNode;
+  const others = world.nodes.filter((node) => node !== leader) as [SimNode, SimNode];
+  world.kill(leader);
+  world.kill(others[0]);
+  world.until(() => !others[1].status.hasQuorum, 6000, "loss of the quorum is said");
+  const done = completion();
+  others[1].running.retained.put(retained("held", "yes"), done);
+  world.run(20_000);
+  expect(done.codes).toEqual([]);
+  expect(read(others[1], "held")).toBe("yes");
+  world.start(leader);
+  world.until(() => done.codes.length > 0, 12_000, "acknowledgement after the heal");
+  expect(done.codes).toEqual([0]);
+  world.until(() => read(leader, "held") === "yes", 1000);
+});
+
+test("two nodes: the learner's death loses nothing, and the voter restarts with its data", () => {
+  const world = formed(2, 6);
+  const voter = world.leader as SimNode;
+  const learner = world.nodes.find((node) => node !== voter) as SimNode;
+  const done = completion();
+  learner.running.retained.put(retained("a", "1"), done);
+  world.until(() => done.codes.length === 1, 1000);
+  world.kill(learner);
+  voter.running.retained.put(retained("b", "2"), done);
+  world.until(() => done.codes.length === 2, 1000);
+  world.restart(voter);
+  world.start(learner);
+  world.until(() => world.isFormed(1) && world.isConverged(), 6000);
+  expect(read(learner, "a")).toBe("1");
+  expect(read(learner, "b")).toBe("2");
+});
+
+test.each([11, 12, 13, 14, 15, 16, 17, 18])(
+  "no acknowledged retained write is lost while nodes are killed and restarted (seed %i)",
+  (seed) => {
+    const world = formed(3, seed);
+    const prng = seededPrng(seed);
+    const acknowledged = new Map<string, number>();
+    let writes = 0;
+    const write = (): void => {
+      const running = world.running;
+      const node = running[prng.below(running.length)];
+      const topic = `t/${prng.below(20)}`;
+      const value = ++writes;
+      // Each topic has one writer, whose values only grow: it must end at or above its newest acknowledged value.
+      node?.running.retained.put(retained(`${topic}/${node.id}`, String(value)), {
+        settle: (code) => {
+          if (code === 0) acknowledged.set(`${topic}/${node.id}`, value);
+        },
+      });
+    };
+    for (let round = 0; round < 6; round++) {
+      for (let i = 0; i < 30; i++) {
+        write();
+        world.run(prng.below(40));
+      }
+      const victim = prng.below(2) === 0 ? world.leader : world.nodes[prng.below(3)];
+      if (victim?.coordinator !== undefined) {
+        world.kill(victim);
+        for (let i = 0; i < 10; i++) {
+          write();
+          world.run(prng.below(600));
+        }
+        world.start(victim);
+      }
+      world.run(prng.below(3000));
+    }
+    world.until(() => world.isFormed(3) && world.isConverged(), 20_000, "heal");
+    expect(acknowledged.size).toBeGreaterThan(20);
+    for (const node of world.nodes) {
+      for (const [topic, value] of acknowledged)
+        expect(Number(read(node, topic))).toBeGreaterThanOrEqual(value);
+    }
+    expect(world.clusters().size).toBe(1);
+  },
+);
+
+test("a cut-off leader acknowledges nothing, steps down, and its writes are committed after the heal", () => {
+  const world = formed(3, 21);
+  const old = world.leader as SimNode;
+  const done = completion();
+  world.isolate([old], true);
+  old.running.retained.put(retained("t", "from the minority"), done);
+  world.until(() => world.leader !== undefined && world.leader !== old, 10_000, "a new leader");
+  expect(done.codes).toEqual([]);
+  world.until(
+    () => old.status.role !== "leader" && !old.status.hasQuorum,
+    10_000,
+    "the old leader steps down",
+  );
+  world.isolate([old], false);
+  world.until(() => done.codes.length === 1, 10_000, "commit after the heal");
+  world.until(() => world.isConverged(), 2000);
+  for (const node of world.nodes) expect(read(node, "t")).toBe("from the minority");
+});
+
+test("a node that was away for more than the log keeps gets a snapshot and has the same set", () => {
+  const world = formed(3, 22);
+  const leader = world.leader as SimNode;
+  const away = world.nodes.find((node) => node !== leader) as SimNode;
+  world.kill(away);
+  const done = completion();
+  for (let written = 0; written < 21_000; written += 1000) {
+    for (let i = 0; i < 1000; i++) leader.running.retained.put(retained(`t/${i}`, `${written + i}`), done);
+    world.until(() => done.codes.length === written + 1000, 5000, `writes up to ${written}`);
+  }
+  world.start(away);
+  world.until(() => world.isFormed(3) && world.isConverged(), 10_000, "catching up");
+  expect(read(away, "t/999")).toBe("20999");
+  // The replica came as a snapshot: this node's journal has no entry from the time it was away.
+  expect(away.disk.files.has("journal/snapshot")).toBe(true);
+  world.restart(away);
+  world.until(() => world.isFormed(3) && world.isConverged(), 10_000, "restart from the snapshot");
+  expect(read(away, "t/999")).toBe("20999");
+});
+
+test("a node whose identity is damaged comes back as a new node and gets the retained set (P12)", () => {
+  const world = formed(3, 23);
+  const [a] = world.nodes as [SimNode];
+  const done = completion();
+  a.running.retained.put(retained("keep", "me"), done);
+  world.until(() => done.codes.length === 1, 1000);
+  const before = a.id;
+  world.kill(a);
+  a.disk.cut("identity.json", 9);
+  world.start(a);
+  expect(a.id).not.toBe(before);
+  world.until(() => a.status.cluster !== undefined && read(a, "keep") === "me", 12_000, "rejoining");
+  expect(world.clusters().size).toBe(1);
+  expect([...a.disk.files.keys()].some((name) => name.startsWith("identity.json.bad-"))).toBe(true);
+});

@@ -1,0 +1,50 @@
+import { type ClusterId, type NodeId, SkeinError } from "@skein/kernel";
+import * as fc from "fast-check";
+import { expect, test } from "vitest";
+import { type ControlFrame, decodeFrame, encodeFrame } from "../src/frames.ts";
+
+const clusters = fc.uuid() as unknown as fc.Arbitrary<ClusterId>;
+const bytes = fc.uint8Array({ maxLength: 50 });
+const hex = fc.nat({ max: 2 ** 32 - 1 }).map((n) => n.toString(16).padStart(8, "0"));
+const nodes = fc.tuple(hex, hex).map(([high, low]) => (high + low) as NodeId);
+const frames: fc.Arbitrary<ControlFrame> = clusters.chain((cluster) =>
+  fc.oneof(
+    bytes.map((message) => ({ kind: "raft", cluster, message }) as const),
+    fc.array(bytes, { maxLength: 5 }).map((commands) => ({ kind: "proposal", cluster, commands }) as const),
+    nodes.map((joiner) => ({ kind: "join", cluster, joiner }) as const),
+    fc.constant({ kind: "joined", cluster } as const),
+  ),
+);
+
+test("a frame comes back from its bytes as it was", () => {
+  fc.assert(
+    fc.property(frames, (frame) => {
+      expect(decodeFrame(encodeFrame(frame))).toEqual(frame);
+    }),
+  );
+});
+
+test("arbitrary and cut bytes throw nothing but ERR_SKEIN_MALFORMED", () => {
+  const inputs = fc.oneof(
+    fc.uint8Array({ maxLength: 80 }),
+    fc.tuple(frames, fc.nat({ max: 80 })).map(([frame, at]) => encodeFrame(frame).slice(0, at)),
+  );
+  fc.assert(
+    fc.property(inputs, (input) => {
+      try {
+        decodeFrame(input);
+      } catch (error) {
+        expect(error).toBeInstanceOf(SkeinError);
+        expect((error as SkeinError).code).toBe("ERR_SKEIN_MALFORMED");
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("a proposal that promises more commands than allowed is malformed before anything is allocated for it", () => {
+  const frame = encodeFrame({ kind: "proposal", cluster: "c" as ClusterId, commands: [] });
+  frame[frame.length - 1] = 0x7f;
+  expect(() => decodeFrame(frame)).toThrow("wanted");
+  expect(() => decodeFrame(Uint8Array.from([...frame.slice(0, -1), 0xff, 0xff, 0x7f]))).toThrow("commands");
+});

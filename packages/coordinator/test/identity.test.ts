@@ -1,0 +1,63 @@
+import { type ClusterId, isNodeId, type Log, type NodeId } from "@skein/kernel";
+import { expect, test } from "vitest";
+import { newClusterId, saveIdentity } from "../src/identity.ts";
+import { loadIdentity } from "../src/index.ts";
+import { MemoryDisk } from "./support/memory-disk.ts";
+
+function setUp() {
+  const disk = new MemoryDisk();
+  const warnings: string[] = [];
+  const ignore = (): void => {};
+  const log: Log = {
+    error: ignore,
+    info: ignore,
+    debug: ignore,
+    warn: (_fields, text) => void warnings.push(text),
+  };
+  let next = 0;
+  const random = { bytes: (count: number) => Uint8Array.from({ length: count }, () => next++) };
+  return { disk, log, random, warnings };
+}
+
+test("the first start makes a node id; every start counts, durably before it is used", () => {
+  const { disk, log, random, warnings } = setUp();
+  const first = loadIdentity(disk, random, log);
+  expect(isNodeId(first.node)).toBe(true);
+  expect(first).toMatchObject({ incarnation: 1, cluster: undefined });
+  disk.crash();
+  const second = loadIdentity(disk, random, log);
+  expect(second).toEqual({ ...first, incarnation: 2 });
+  disk.crash();
+  expect(loadIdentity(disk, random, log).incarnation).toBe(3);
+  expect(warnings).toEqual([]);
+});
+
+test("the cluster is kept", () => {
+  const { disk, log, random } = setUp();
+  const identity = loadIdentity(disk, random, log);
+  const cluster = newClusterId(random);
+  expect(cluster).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  let isDone = false;
+  saveIdentity(disk, { ...identity, cluster }, (error) => {
+    isDone = error === undefined;
+  });
+  disk.settle();
+  expect(isDone).toBe(true);
+  expect(loadIdentity(disk, random, log)).toEqual({ node: identity.node, incarnation: 2, cluster });
+});
+
+test("P12: whatever stands in the file, the node starts; a damaged one is kept aside and makes a new node", () => {
+  const good = { node: "00000000000000aa" as NodeId, incarnation: 4, cluster: "no uuid" as ClusterId };
+  const contents = ["", "{", "null", "[]", "42", '{"node":"xyz"}', JSON.stringify(good), "\u0000\u0000"];
+  for (const content of contents) {
+    const { disk, log, random, warnings } = setUp();
+    disk.replaceNow("identity.json", Buffer.from(content));
+    const identity = loadIdentity(disk, random, log);
+    expect(identity).toMatchObject({ incarnation: 1, cluster: undefined });
+    expect(identity.node).not.toBe(good.node);
+    expect(warnings).toHaveLength(1);
+    const kept = [...disk.files.keys()].find((name) => name.startsWith("identity.json.bad-"));
+    expect(Buffer.from(disk.read(kept as string) as Uint8Array).toString()).toBe(content);
+    expect(loadIdentity(disk, random, log)).toEqual({ ...identity, incarnation: 2 });
+  }
+});

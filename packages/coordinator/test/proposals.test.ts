@@ -1,0 +1,185 @@
+import type { Incarnation, NodeId } from "@skein/kernel";
+import * as fc from "fast-check";
+import { expect, test } from "vitest";
+import { Admission } from "../src/admission.ts";
+import { PENDING_BYTES_MAX, Proposals } from "../src/proposals.ts";
+import { COMMAND_BYTES_MAX, decodeEnvelope } from "../src/state-machine/commands.ts";
+import { Sequencer } from "../src/state-machine/sequencer.ts";
+import { VirtualClock } from "./support/virtual-clock.ts";
+import { completion, retained, textOf } from "./support/world.ts";
+
+const NODE = "000000000000000a" as NodeId;
+const FIRST = 1 as Incarnation;
+
+function setUp() {
+  const clock = new VirtualClock();
+  const frames: number[][] = [];
+  const leader = { isKnown: true };
+  const proposals = new Proposals(NODE, FIRST, {
+    clock,
+    propose: (commands) => {
+      if (leader.isKnown) frames.push(commands.map((bytes) => decodeEnvelope(bytes).seq));
+      return leader.isKnown;
+    },
+  });
+  const run = (ms: number): void => {
+    for (let passed = 0; passed < ms; passed += 250) {
+      proposals.tick(clock.monotonicMs());
+      clock.advance(250);
+    }
+  };
+  return { clock, frames, leader, proposals, run };
+}
+
+test("all proposals of one turn go in one frame, in order; only when applied are they acknowledged", () => {
+  const { clock, frames, proposals } = setUp();
+  const done = completion();
+  for (const topic of ["a", "b", "c"]) expect(proposals.put(retained(topic, "1"), done)).toBe(1);
+  expect(proposals.put(retained("d", "1", 0), undefined)).toBe(0);
+  expect(frames).toEqual([]);
+  clock.endTurn();
+  expect(frames).toEqual([[1, 2, 3, 4]]);
+  expect(done.codes).toEqual([]);
+  proposals.settleThrough(2);
+  expect(done.codes).toEqual([0, 0]);
+  expect(proposals.count).toBe(2);
+});
+
+test("what is sent is not sent twice while things move; new proposals follow on", () => {
+  const { clock, frames, proposals } = setUp();
+  proposals.put(retained("a", "1"), undefined);
+  clock.endTurn();
+  proposals.put(retained("b", "1"), undefined);
+  clock.endTurn();
+  proposals.settleThrough(1);
+  proposals.put(retained("c", "1"), undefined);
+  clock.endTurn();
+  expect(frames).toEqual([[1], [2], [3]]);
+});
+
+test("without progress everything goes again from the oldest after 0.5 s, then ever more rarely", () => {
+  const { clock, frames, proposals, run } = setUp();
+  proposals.put(retained("a", "1"), undefined);
+  proposals.put(retained("b", "1"), undefined);
+  clock.endTurn();
+  run(20_000);
+  expect(frames.length).toBeGreaterThanOrEqual(6);
+  expect(frames.length).toBeLessThanOrEqual(9);
+  expect(frames.every((seqs) => seqs.join() === "1,2")).toBe(true);
+  proposals.settleThrough(2);
+  run(20_000);
+  expect(frames.length).toBeLessThanOrEqual(9);
+});
+
+test("without a leader nothing is sent; when one is known everything goes, oldest first", () => {
+  const { clock, frames, leader, proposals } = setUp();
+  leader.isKnown = false;
+  proposals.put(retained("a", "1"), undefined);
+  clock.endTurn();
+  proposals.put(retained("b", "1"), undefined);
+  clock.endTurn();
+  expect(frames).toEqual([]);
+  leader.isKnown = true;
+  proposals.sendAgain();
+  clock.endTurn();
+  expect(frames).toEqual([[1, 2]]);
+});
+
+test("a message too large for the log and a topic with a wildcard are refused, each with its reason code", () => {
+  const { clock, proposals } = setUp();
+  const done = completion();
+  const huge = { ...retained("t", "x"), payload: new Uint8Array(COMMAND_BYTES_MAX) };
+  expect(proposals.put(huge, done)).toBe(1);
+  expect(proposals.put(retained("a/#", "x"), done)).toBe(1);
+  expect(done.codes).toEqual([]);
+  clock.endTurn();
+  expect(done.codes).toEqual([0x97, 0x90]);
+  expect(proposals.count).toBe(0);
+});
+
+test("pending bytes are bounded too", () => {
+  const { proposals } = setUp();
+  const big = { ...retained("t", "x"), payload: new Uint8Array(3 * 1024 * 1024) };
+  let taken = 0;
+  while (proposals.refused === 0 && taken < 100) {
+    proposals.put(big, completion());
+    if (proposals.refused === 0) taken++;
+  }
+  expect(taken).toBe(Math.floor(PENDING_BYTES_MAX / (3 * 1024 * 1024 + 40)));
+});
+
+test("a full store is told to the proposer of that write only", () => {
+  const { proposals } = setUp();
+  const [first, second] = [completion(), completion()];
+  proposals.put(retained("a", "1"), first);
+  proposals.put(retained("b", "1"), second);
+  proposals.settleThrough(2, true);
+  expect([first.codes, second.codes]).toEqual([[0], [0x97]]);
+});
+
+test("reads show the newest pending write of a topic until it is applied", () => {
+  const { proposals } = setUp();
+  proposals.put(retained("a/b", "1"), undefined);
+  proposals.put(retained("a/b", "2"), undefined);
+  proposals.put(retained("a/c", ""), undefined);
+  const seen: (string | undefined)[] = [];
+  proposals.match("a/+", (message) => seen.push(textOf(message)));
+  expect(seen).toEqual(["2"]);
+  expect([proposals.hides("a/b"), proposals.hides("a/c"), proposals.hides("a")]).toEqual([true, true, false]);
+  proposals.settleThrough(1);
+  expect(proposals.hides("a/b")).toBe(true);
+  proposals.settleThrough(3);
+  expect([proposals.hides("a/b"), proposals.hides("a/c")]).toEqual([false, false]);
+});
+
+test("a payload that is a view of a reused buffer is copied", () => {
+  const { proposals } = setUp();
+  const buffer = Buffer.from("first");
+  proposals.put({ ...retained("t", "x"), payload: buffer.subarray(0, 5) }, undefined);
+  buffer.fill(0);
+  const seen: (string | undefined)[] = [];
+  proposals.match("t", (message) => seen.push(textOf(message)));
+  expect(seen).toEqual(["first"]);
+});
+
+test("the leader appends no certain repeat and never withholds what the sequencer would still take", () => {
+  const steps = fc.array(
+    fc.tuple(fc.integer({ min: 1, max: 8 }), fc.constantFrom("offer", "apply", "reset")),
+    {
+      maxLength: 80,
+    },
+  );
+  fc.assert(
+    fc.property(steps, (events) => {
+      const sequencer = new Sequencer();
+      const admission = new Admission(sequencer);
+      const log: number[] = [];
+      let applied = 0;
+      const apply = (): void => {
+        const seq = log[applied++] as number;
+        sequencer.take({ node: NODE, incarnation: FIRST, seq }, applied);
+      };
+      for (const [seq, what] of events) {
+        if (what === "offer") {
+          if (admission.admit({ node: NODE, incarnation: FIRST, seq })) log.push(seq);
+        } else if (what === "reset") {
+          // Another leader's term: what was appended and not applied may be gone.
+          log.length = applied;
+          admission.reset();
+        } else if (applied < log.length) apply();
+      }
+      // The proposer's rule, send again from the oldest, always gets everything through.
+      for (let seq = sequencer.last(NODE, FIRST) + 1; seq <= 8; seq++) {
+        if (admission.admit({ node: NODE, incarnation: FIRST, seq })) log.push(seq);
+      }
+      while (applied < log.length) apply();
+      expect(sequencer.last(NODE, FIRST)).toBe(8);
+      const before = log.length;
+      for (let seq = 1; seq <= 8; seq++) {
+        if (admission.admit({ node: NODE, incarnation: FIRST, seq })) log.push(seq);
+      }
+      expect(log.length).toBe(before);
+    }),
+    { numRuns: 300 },
+  );
+});

@@ -1,0 +1,196 @@
+import { type Incarnation, type NodeId, SkeinError, seededPrng } from "@skein/kernel";
+import * as fc from "fast-check";
+import { expect, test } from "vitest";
+import {
+  type Command,
+  decodeCommand,
+  encodeCommand,
+  retainedOperation,
+} from "../src/state-machine/commands.ts";
+import { PROPOSERS_MAX, Sequencer } from "../src/state-machine/sequencer.ts";
+import { decodeSnapshot } from "../src/state-machine/snapshot.ts";
+import { StateMachine } from "../src/state-machine/state-machine.ts";
+import { retained, textOf } from "./support/world.ts";
+
+const A = "00000000000000aa" as NodeId;
+const B = "ffffffffffffff0b" as NodeId;
+
+function command(node: NodeId, incarnation: number, seq: number, topic: string, text: string): Uint8Array {
+  const envelope = { node, incarnation: incarnation as Incarnation, seq };
+  return encodeCommand({ envelope, operation: retainedOperation(retained(topic, text)) });
+}
+
+const topics = fc.constantFrom("a", "a/b", "a/b/c", "$SYS/x", "é/ü", "/", "b//c");
+const messages = fc.record({
+  topic: topics,
+  payload: fc.uint8Array({ minLength: 1, maxLength: 40 }),
+  qos: fc.constantFrom(0, 1, 2) as fc.Arbitrary<0 | 1 | 2>,
+  retain: fc.boolean(),
+  properties: fc.option(
+    fc.record({ contentType: fc.string(), correlationData: fc.uint8Array({ maxLength: 9 }) }),
+    { nil: undefined },
+  ),
+});
+const commands: fc.Arbitrary<Command> = fc.record({
+  envelope: fc.record({
+    node: fc.constantFrom(A, B),
+    incarnation: fc.integer({ min: 1, max: 2 ** 40 }) as unknown as fc.Arbitrary<Incarnation>,
+    seq: fc.integer({ min: 1, max: 2 ** 52 }),
+  }),
+  operation: fc.oneof(
+    messages.map((message) => ({ kind: "retainedSet", message }) as const),
+    topics.map((topic) => ({ kind: "retainedDelete", topic }) as const),
+  ),
+});
+
+test("a command comes back from its bytes as it was", () => {
+  fc.assert(
+    fc.property(commands, (original) => {
+      expect(decodeCommand(encodeCommand(original))).toEqual(original);
+    }),
+  );
+});
+
+test("arbitrary and mutilated bytes throw ERR_SKEIN_MALFORMED or decode; they never change a state machine by half", () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.uint8Array({ maxLength: 60 }), commands.map(encodeCommand)),
+      fc.nat(),
+      (bytes, at) => {
+        const mutilated = bytes.slice(0, at % (bytes.length + 1));
+        for (const input of [bytes, mutilated]) {
+          let isDecodable = true;
+          try {
+            decodeCommand(input);
+          } catch (error) {
+            expect(error).toBeInstanceOf(SkeinError);
+            isDecodable = false;
+          }
+          const machine = new StateMachine();
+          const before = machine.snapshot();
+          const { outcome } = machine.apply(input, 1);
+          if (!isDecodable) expect(outcome).toBe("malformed");
+          if (outcome !== "applied") expect(machine.snapshot()).toEqual(before);
+        }
+      },
+    ),
+  );
+});
+
+test("[MQTT-3.3.1-6] an empty payload deletes; [MQTT-3.3.1-8] a newer message replaces", () => {
+  const machine = new StateMachine();
+  machine.apply(command(A, 1, 1, "t", "one"), 1);
+  machine.apply(command(A, 1, 2, "t", "two"), 2);
+  expect(textOf(machine.retained.get("t"))).toBe("two");
+  machine.apply(command(A, 1, 3, "t", ""), 3);
+  expect(machine.retained.count).toBe(0);
+  expect(machine.outcomes).toMatchObject({ applied: 3 });
+});
+
+test("reference design 4.3 rule 1: repeats, gaps and fenced incarnations change nothing", () => {
+  const machine = new StateMachine();
+  expect(machine.apply(command(A, 1, 2, "t", "gap"), 1).outcome).toBe("gap");
+  expect(machine.apply(command(A, 1, 1, "t", "1"), 2).outcome).toBe("applied");
+  expect(machine.apply(command(A, 1, 1, "t", "again"), 3).outcome).toBe("repeated");
+  expect(machine.apply(command(A, 2, 2, "t", "gap"), 4).outcome).toBe("gap");
+  expect(machine.apply(command(A, 1, 2, "t", "2"), 5).outcome).toBe("applied");
+  expect(machine.apply(command(A, 2, 1, "t", "new start"), 6).outcome).toBe("applied");
+  expect(machine.apply(command(A, 1, 3, "t", "old start"), 7).outcome).toBe("fenced");
+  expect(machine.apply(command(B, 1, 1, "u", "other node"), 8).outcome).toBe("applied");
+  expect(textOf(machine.retained.get("t"))).toBe("new start");
+});
+
+test("proposals that are lost, repeated and reordered are applied exactly once and in order", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 2 ** 31 }), fc.integer({ min: 1, max: 30 }), (seed, count) => {
+      const prng = seededPrng(seed);
+      const machine = new StateMachine();
+      const order: number[] = [];
+      let index = 0;
+      // The proposer keeps sending a random piece of what is open; the network loses and shuffles it.
+      for (let round = 0; machine.sequencer.last(A, 1 as Incarnation) < count; round++) {
+        expect(round).toBeLessThan(5000);
+        const oldest = machine.sequencer.last(A, 1 as Incarnation) + 1;
+        const from = Math.max(1, oldest - prng.below(4));
+        const sent: number[] = [];
+        for (let seq = from; seq <= Math.min(count, oldest + 5); seq++) if (prng.below(4) > 0) sent.push(seq);
+        sent.sort(() => prng.below(3) - 1);
+        for (const seq of sent) {
+          if (machine.apply(command(A, 1, seq, "t", String(seq)), ++index).outcome === "applied")
+            order.push(seq);
+        }
+      }
+      expect(order).toEqual(Array.from({ length: count }, (_, i) => i + 1));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("equal logs give byte-equal snapshots, and a restored machine goes on as the original", () => {
+  fc.assert(
+    fc.property(fc.array(commands, { maxLength: 40 }), fc.nat(), (log, cut) => {
+      const original = new StateMachine();
+      const other = new StateMachine();
+      const sequenced = sequence(log);
+      const at = cut % (sequenced.length + 1);
+      for (const [i, bytes] of sequenced.slice(0, at).entries()) original.apply(bytes, i + 1);
+      other.restore(original.snapshot());
+      expect(other.snapshot()).toEqual(original.snapshot());
+      expect(other.retained.bytes).toBe(original.retained.bytes);
+      for (const [i, bytes] of sequenced.slice(at).entries()) {
+        expect(other.apply(bytes, at + i + 1).outcome).toBe(original.apply(bytes, at + i + 1).outcome);
+      }
+      expect(other.snapshot()).toEqual(original.snapshot());
+      expect(other.retained.digest()).toBe(original.retained.digest());
+    }),
+  );
+});
+
+test("a damaged snapshot throws and changes nothing", () => {
+  const machine = new StateMachine();
+  machine.apply(command(A, 1, 1, "t", "one"), 1);
+  const snapshot = machine.snapshot();
+  for (let length = 0; length < snapshot.length; length++) {
+    expect(() => machine.restore(snapshot.slice(0, length))).toThrow(SkeinError);
+  }
+  expect(() => decodeSnapshot(new Uint8Array([9]))).toThrow(SkeinError);
+  expect(machine.snapshot()).toEqual(snapshot);
+});
+
+test("a kept message does not hold on to the buffer it came in, nor changes with it", () => {
+  const machine = new StateMachine();
+  const bytes = command(A, 1, 1, "t", "stays");
+  const buffer = Buffer.alloc(64 * 1024);
+  buffer.set(bytes, 100);
+  machine.apply(buffer.subarray(100, 100 + bytes.length), 1);
+  buffer.fill(0);
+  const message = machine.retained.get("t");
+  expect(textOf(message)).toBe("stays");
+  expect(message?.payload.buffer.byteLength).toBe(5);
+});
+
+test("the table of proposers is bounded: the quietest row makes room", () => {
+  const sequencer = new Sequencer();
+  const nodeOf = (n: number): NodeId => n.toString(16).padStart(16, "0") as NodeId;
+  const first = 1 as Incarnation;
+  for (let n = 0; n < PROPOSERS_MAX; n++) {
+    sequencer.take({ node: nodeOf(n), incarnation: first, seq: 1 }, n + 1);
+  }
+  sequencer.take({ node: nodeOf(0), incarnation: first, seq: 2 }, PROPOSERS_MAX + 1);
+  sequencer.take({ node: nodeOf(PROPOSERS_MAX), incarnation: first, seq: 1 }, PROPOSERS_MAX + 2);
+  expect(sequencer.rows()).toHaveLength(PROPOSERS_MAX);
+  expect(sequencer.last(nodeOf(0), first)).toBe(2);
+  expect(sequencer.last(nodeOf(1), first)).toBe(0);
+});
+
+/** Gives each command of an arbitrary log a plausible place in its proposer's sequence, with some repeats and gaps. */
+function sequence(log: readonly Command[]): Uint8Array[] {
+  const last = new Map<NodeId, number>();
+  return log.map(({ envelope, operation }, i) => {
+    const seq = (last.get(envelope.node) ?? 0) + 1;
+    if (i % 5 !== 4) last.set(envelope.node, seq);
+    const incarnation = (1 + Math.floor(i / 15)) as Incarnation;
+    if (i % 15 === 0) last.clear();
+    return encodeCommand({ envelope: { node: envelope.node, incarnation, seq }, operation });
+  });
+}
