@@ -35,7 +35,7 @@ test("packages import only what the architecture's table allows", () => {
   const allowed: Record<string, readonly string[]> = {
     kernel: [],
     "raft-js": [],
-    broker: ["@skein/kernel", "mqtt-packet"],
+    broker: ["@skein/kernel"],
     mesh: ["@skein/kernel"],
     coordinator: ["@skein/kernel", "raft-js"],
     platform: ["@skein/kernel", "ws", "multicast-dns"],
