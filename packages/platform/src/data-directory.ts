@@ -1,0 +1,244 @@
+/**
+ * The disk port on one directory of this machine, held by one node at a time.
+ *
+ * Files and folders are readable by their owner only: the mesh key is among them.
+ */
+
+import {
+  close,
+  closeSync,
+  existsSync,
+  fsync,
+  fsyncSync,
+  ftruncateSync,
+  mkdir,
+  mkdirSync,
+  open,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rename,
+  renameSync,
+  rmSync,
+  writeFile,
+  writeFileSync,
+} from "node:fs";
+import { dirname, resolve, sep } from "node:path";
+import { AssertionError, assert, type Disk, type DiskDone, type DiskFile, SkeinError } from "@skein/kernel";
+import { lockDirectory } from "./directory-lock.ts";
+import { AppendFile, syncFolder } from "./disk-file.ts";
+import { causeOf, codeOf, diskError } from "./system-error.ts";
+
+/** Ending of a file that is being replaced; such files are never listed. */
+const TEMPORARY = ".tmp";
+
+/** A disk that is held until it is closed. */
+export interface DataDirectory extends Disk {
+  /** Gives the directory free for another process. Files that are still open stay usable. */
+  close(): void;
+}
+
+/**
+ * Creates the directory if needed, checks that it can be used, and locks it.
+ *
+ * @throws {SkeinError} ERR_SKEIN_DATA_DIR, one sentence with cause and fix: not creatable, readable or writable, or in
+ *   use by another process (named by its id)
+ */
+export function openDataDirectory(path: string): DataDirectory {
+  const root = resolve(path);
+  try {
+    mkdirSync(root, { recursive: true, mode: 0o700 });
+    readdirSync(root);
+    const lock = lockDirectory(root);
+    if ("release" in lock) return new LockedDirectory(root, () => lock.release());
+    throw new SkeinError(
+      "ERR_SKEIN_DATA_DIR",
+      `Data directory ${root} is in use by another node (process ${lock.heldBy}). Stop that one, or choose another directory with --data-dir`,
+    );
+  } catch (error) {
+    if (error instanceof SkeinError) throw error;
+    throw new SkeinError(
+      "ERR_SKEIN_DATA_DIR",
+      `Cannot use data directory ${root}: ${causeOf(error)}. Make it a directory that this user may read and write, or choose another with --data-dir`,
+      { cause: error },
+    );
+  }
+}
+
+interface Replacement {
+  readonly bytes: Uint8Array;
+  readonly done: DiskDone;
+}
+
+class LockedDirectory implements DataDirectory {
+  readonly #root: string;
+  readonly #release: () => void;
+  /** Replacements of one file wait for each other; the first of each list is under way. */
+  readonly #replacing = new Map<string, Replacement[]>();
+
+  constructor(root: string, release: () => void) {
+    this.#root = root;
+    this.#release = release;
+  }
+
+  list(folder: string): readonly string[] {
+    return attempt(`list "${folder}"`, () => {
+      const entries = missingAsUndefined(() => readdirSync(this.#absolute(folder), { withFileTypes: true }));
+      const files = (entries ?? []).filter((entry) => entry.isFile() && !entry.name.endsWith(TEMPORARY));
+      return files.map((entry) => entry.name).sort();
+    });
+  }
+
+  read(path: string): Uint8Array | undefined {
+    return attempt(`read "${path}"`, () => missingAsUndefined(() => readFileSync(this.#absolute(path))));
+  }
+
+  open(path: string): DiskFile {
+    return attempt(`open "${path}"`, () => {
+      const absolute = this.#absolute(path);
+      const folder = dirname(absolute);
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      const isNew = !existsSync(absolute);
+      return new AppendFile(openSync(absolute, "a", 0o600), path, isNew ? folder : undefined);
+    });
+  }
+
+  replace(path: string, bytes: Uint8Array, done: DiskDone): void {
+    const absolute = this.#absolute(path);
+    const waiting = this.#replacing.get(absolute);
+    if (waiting !== undefined) {
+      waiting.push({ bytes, done });
+      return;
+    }
+    const queue: Replacement[] = [{ bytes, done }];
+    this.#replacing.set(absolute, queue);
+    const next = (): void => {
+      const job = queue[0];
+      if (job === undefined) {
+        this.#replacing.delete(absolute);
+        return;
+      }
+      replaceFile(absolute, job.bytes, (error) => {
+        job.done(error === null ? undefined : diskError(`replace "${path}"`, error));
+        queue.shift();
+        next();
+      });
+    };
+    next();
+  }
+
+  replaceNow(path: string, bytes: Uint8Array): void {
+    attempt(`replace "${path}"`, () => {
+      const absolute = this.#absolute(path);
+      mkdirSync(dirname(absolute), { recursive: true, mode: 0o700 });
+      writeFileSync(`${absolute}${TEMPORARY}`, bytes, { mode: 0o600, flush: true });
+      renameSync(`${absolute}${TEMPORARY}`, absolute);
+      syncFolderNow(dirname(absolute));
+    });
+  }
+
+  truncate(path: string, length: number): void {
+    attempt(`cut "${path}"`, () => {
+      withDescriptor(this.#absolute(path), "r+", (descriptor) => {
+        ftruncateSync(descriptor, length);
+        fsyncSync(descriptor);
+      });
+    });
+  }
+
+  rename(from: string, to: string): void {
+    attempt(`rename "${from}"`, () => {
+      const target = this.#absolute(to);
+      mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
+      renameSync(this.#absolute(from), target);
+      syncFolderNow(dirname(target));
+    });
+  }
+
+  remove(path: string): void {
+    attempt(`remove "${path}"`, () => rmSync(this.#absolute(path), { force: true }));
+  }
+
+  close(): void {
+    this.#release();
+  }
+
+  #absolute(path: string): string {
+    const absolute = resolve(this.#root, path);
+    assert(absolute.startsWith(`${this.#root}${sep}`), `path outside the data directory: ${path}`);
+    return absolute;
+  }
+}
+
+/** Temporary file, sync, rename, sync of the folder: after a power cut there is the old content or the new one. */
+function replaceFile(path: string, bytes: Uint8Array, done: (error: Error | null) => void): void {
+  const folder = dirname(path);
+  const temporary = `${path}${TEMPORARY}`;
+  const orStop =
+    (next: () => void) =>
+    (error: Error | null): void => {
+      if (error === null) next();
+      else done(error);
+    };
+  const renameAndSync = (): void => {
+    rename(
+      temporary,
+      path,
+      orStop(() => syncFolder(folder, done)),
+    );
+  };
+  mkdir(
+    folder,
+    { recursive: true, mode: 0o700 },
+    orStop(() => {
+      writeAndSync(temporary, bytes, orStop(renameAndSync));
+    }),
+  );
+}
+
+function writeAndSync(path: string, bytes: Uint8Array, done: (error: Error | null) => void): void {
+  open(path, "w", 0o600, (openError, descriptor) => {
+    if (openError !== null) {
+      done(openError);
+      return;
+    }
+    const finish = (error: Error | null): void => {
+      close(descriptor, (closeError) => done(error ?? closeError ?? null));
+    };
+    writeFile(descriptor, bytes, (error) => {
+      if (error === null) fsync(descriptor, finish);
+      else finish(error);
+    });
+  });
+}
+
+function syncFolderNow(path: string): void {
+  withDescriptor(path, "r", fsyncSync);
+}
+
+function withDescriptor(path: string, flags: string, use: (descriptor: number) => void): void {
+  const descriptor = openSync(path, flags);
+  try {
+    use(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function missingAsUndefined<Result>(read: () => Result): Result | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function attempt<Result>(what: string, action: () => Result): Result {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof AssertionError) throw error;
+    throw diskError(what, error);
+  }
+}

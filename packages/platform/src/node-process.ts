@@ -1,0 +1,104 @@
+/**
+ * Programs of the operating system, started without a shell, so that no argument is ever interpreted.
+ *
+ * Output is gathered up to a limit; a program that writes more is still read, so that it does not block.
+ */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import type { LongProcess, ProcessPort, ProcessResult } from "@skein/kernel";
+
+/** Kept of what a program writes, per stream. The rest is read and dropped. */
+const OUTPUT_CHARS_MAX = 1024 * 1024;
+/** Longest line handed on; a longer one comes in pieces. */
+const LINE_CHARS_MAX = 64 * 1024;
+/** Input a program may be behind with. Beyond that it hangs, and is killed. */
+const INPUT_BYTES_MAX = 1024 * 1024;
+
+/** The process port on this machine. Programs run with `LC_ALL=C`, so that their messages can be read by us. */
+export function systemProcesses(): ProcessPort {
+  return { run, start };
+}
+
+function run(
+  command: string,
+  args: readonly string[],
+  timeoutMs: number,
+  done: (result: ProcessResult) => void,
+): void {
+  const child = spawn(command, [...args], { stdio: ["ignore", "pipe", "pipe"], env: environment() });
+  const timer = setTimeout(() => {
+    child.kill("SIGKILL");
+    // A grandchild may hold the pipes open; the result must not wait for it.
+    child.stdout.destroy();
+    child.stderr.destroy();
+  }, timeoutMs);
+  follow(child, undefined, (result) => {
+    clearTimeout(timer);
+    done(result);
+  });
+}
+
+function start(
+  command: string,
+  args: readonly string[],
+  errorLine: (line: string) => void,
+  exited: (result: ProcessResult) => void,
+): LongProcess {
+  const child = spawn(command, [...args], { stdio: ["pipe", "pipe", "pipe"], env: environment() });
+  // Writing to a program that has ended fails; `exited` tells of that.
+  child.stdin.on("error", () => {});
+  follow(child, errorLine, exited);
+  return {
+    writeLine: (line) => {
+      if (!child.stdin.writable) return;
+      child.stdin.write(`${line}\n`);
+      if (child.stdin.writableLength > INPUT_BYTES_MAX) child.kill("SIGKILL");
+    },
+    kill: () => {
+      child.kill("SIGKILL");
+    },
+  };
+}
+
+/** Gathers output until the program has ended, and calls `done` once. */
+function follow(
+  child: ChildProcess,
+  errorLine: ((line: string) => void) | undefined,
+  done: (result: ProcessResult) => void,
+): void {
+  let stdout = "";
+  let stderr = "";
+  let line = "";
+  let isDone = false;
+  const finish = (exitCode: number | null): void => {
+    if (isDone) return;
+    isDone = true;
+    if (line !== "") errorLine?.(line);
+    done({ exitCode, stdout, stderr });
+  };
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    stdout = (stdout + text).slice(0, OUTPUT_CHARS_MAX);
+  });
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    stderr = (stderr + text).slice(0, OUTPUT_CHARS_MAX);
+    if (errorLine === undefined) return;
+    const lines = (line + text).split("\n");
+    line = lines.pop() ?? "";
+    for (const whole of lines) errorLine(whole);
+    if (line.length > LINE_CHARS_MAX) {
+      errorLine(line);
+      line = "";
+    }
+  });
+  child.on("error", (error) => {
+    // Also comes when a signal could not be sent to a program that runs on; only without a pid was it never started.
+    if (child.pid !== undefined) return;
+    stderr = error.message;
+    finish(null);
+  });
+  child.on("close", (exitCode) => finish(exitCode));
+}
+
+function environment(): NodeJS.ProcessEnv {
+  return { ...process.env, LC_ALL: "C" };
+}

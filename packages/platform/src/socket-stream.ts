@@ -1,0 +1,121 @@
+/**
+ * The stream port on a socket of Node, plain or encrypted.
+ *
+ * Nothing is handed on before `start` or after `end`. Errors before `start` are kept for it. An `end` that the other side does not answer
+ * becomes a reset after a while, so that a stream never lingers. Only the public interface of `net` is used.
+ */
+
+import type { Socket } from "node:net";
+import type { Stream, StreamHandler } from "@skein/kernel";
+
+/** Time the other side has, after `end`, to take what is left and to close. */
+const END_TIMEOUT_MS = 5000;
+
+export class SocketStream implements Stream {
+  readonly remoteAddress: string;
+  readonly localAddress: string;
+  readonly #socket: Socket;
+  /** The TCP socket that carries an encrypted one; the same socket otherwise. Only it can be reset. */
+  readonly #carrier: Socket;
+  #handler: StreamHandler | undefined;
+  #error: Error | undefined;
+  #isClosed = false;
+  #endTimer: NodeJS.Timeout | undefined;
+
+  constructor(socket: Socket, carrier: Socket = socket) {
+    this.#socket = socket;
+    this.#carrier = carrier;
+    this.remoteAddress = joinHostPort(plainAddress(carrier.remoteAddress), carrier.remotePort ?? 0);
+    this.localAddress = plainAddress(carrier.localAddress);
+    socket.on("error", (error) => {
+      this.#error ??= error;
+    });
+    if (carrier !== socket)
+      carrier.on("error", (error) => {
+        this.#error ??= error;
+      });
+    socket.on("close", () => this.#close());
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  start(handler: StreamHandler): void {
+    this.#handler = handler;
+    if (this.#isClosed) {
+      // The socket ended before anyone listened; tell so after this call has returned.
+      setImmediate(() => this.#report());
+      return;
+    }
+    this.#socket.on("data", (bytes) => {
+      if (this.#handler !== undefined && this.#endTimer === undefined) handler.received(bytes as Uint8Array);
+    });
+    this.#socket.on("drain", () => {
+      if (this.#handler !== undefined) handler.drained();
+    });
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (!this.#socket.writable) return true;
+    return this.#socket.write(bytes);
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  end(): void {
+    if (this.#isClosed || this.#endTimer !== undefined) return;
+    this.#endTimer = setTimeout(() => this.reset(), END_TIMEOUT_MS);
+    this.#socket.end();
+    // Without reading on, the end of the other side would never be noticed.
+    this.#socket.resume();
+  }
+
+  reset(): void {
+    if (this.#isClosed) return;
+    this.#carrier.resetAndDestroy();
+    if (this.#carrier !== this.#socket) this.#socket.destroy();
+  }
+
+  #close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#endTimer);
+    this.#report();
+  }
+
+  /** Says that the stream has ended, once. */
+  #report(): void {
+    const handler = this.#handler;
+    if (handler === undefined) return;
+    this.#handler = undefined;
+    handler.closed(this.#error);
+  }
+}
+
+/** IPv4 in its own form where a socket for both families gives `::ffff:192.0.2.1`. Empty if unknown. */
+export function plainAddress(address: string | undefined): string {
+  if (address === undefined) return "";
+  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+}
+
+/** `host:port`, or `[host]:port` for IPv6. */
+export function joinHostPort(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** The parts of `host:port` or `[host]:port`; undefined if it is neither. */
+export function splitHostPort(address: string): { readonly host: string; readonly port: number } | undefined {
+  const at = address.lastIndexOf(":");
+  const port = Number(address.slice(at + 1));
+  const host = address.slice(0, Math.max(0, at));
+  if (at === -1 || address.length === at + 1 || !Number.isInteger(port) || port < 0 || port > 65_535)
+    return undefined;
+  if (host.startsWith("[") && host.endsWith("]")) return { host: host.slice(1, -1), port };
+  return host === "" || host.includes(":") ? undefined : { host, port };
+}

@@ -1,0 +1,234 @@
+/**
+ * Links between nodes: TLS 1.2 with the mesh key as pre-shared key.
+ *
+ * Both ends prove that they have the key and agree on fresh keys for this connection (ECDHE), so a key that leaks later
+ * does not open what was recorded. No certificates, hence no wall clock. Node's PSK callbacks exist up to TLS 1.2 only.
+ * Handshakes are bounded in number and time: until one is done the other end is a stranger.
+ *
+ * Source: RFC 7905 (ChaCha20-Poly1305 for ECDHE-PSK), RFC 5489; architecture, section 7.
+ */
+
+import { connect as connectTcp, createServer, type Socket } from "node:net";
+import {
+  connect,
+  createServer as createTlsServer,
+  type PSKCallbackNegotation,
+  type TLSSocket,
+} from "node:tls";
+import { assert, type LinkTransport, SkeinError, type Stream, type StreamListener } from "@skein/kernel";
+import { joinHostPort, plainAddress, SocketStream, splitHostPort } from "./socket-stream.ts";
+import { causeOf, codeOf } from "./system-error.ts";
+import { openListener } from "./tcp.ts";
+
+/** Time a caller has to prove the key. */
+const HANDSHAKE_TIMEOUT_MS = 5000;
+/** Callers that are proving it at the same time. More are reset at once. */
+const HANDSHAKES_MAX = 64;
+
+const VERSION_AND_CIPHER = {
+  minVersion: "TLSv1.2",
+  maxVersion: "TLSv1.2",
+  ciphers: "ECDHE-PSK-CHACHA20-POLY1305",
+} as const;
+
+const WRONG_KEY = "it has another mesh key";
+
+/** What OpenSSL calls a peer that computed other keys: the accepting end, then the dialling one. */
+const KEY_MISMATCH_CODES = new Set([
+  "ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
+  "ERR_SSL_DIGEST_CHECK_FAILED",
+  "ERR_SSL_SSL/TLS_ALERT_BAD_RECORD_MAC",
+  "ERR_SSL_SSLV3_ALERT_BAD_RECORD_MAC",
+  "ERR_SSL_SSL/TLS_ALERT_DECRYPT_ERROR",
+  "ERR_SSL_TLSV1_ALERT_DECRYPT_ERROR",
+]);
+
+export interface TlsPskOptions {
+  /** The mesh key, 32 bytes. */
+  readonly key: Uint8Array;
+  /** Shown to the other end before it has proved anything; not secret, and not believed. */
+  readonly identity: string;
+}
+
+/** Opens and accepts links with nodes that have the same mesh key. */
+export function tlsPskTransport(options: TlsPskOptions): LinkTransport {
+  assert(options.key.length === 32, "the mesh key has 32 bytes");
+  return {
+    dial: (address, timeoutMs, done) => dial(options, address, timeoutMs, done),
+    listen: (address, accepted, refused, ready) => listen(options, address, accepted, refused, ready),
+  };
+}
+
+/** Whether a dial failed because the other end has another mesh key. */
+export function isKeyMismatch(error: Error): boolean {
+  return KEY_MISMATCH_CODES.has(codeOf(error) ?? "") || KEY_MISMATCH_CODES.has(codeOf(error.cause) ?? "");
+}
+
+function dial(
+  options: TlsPskOptions,
+  address: string,
+  timeoutMs: number,
+  done: (result: Stream | Error) => void,
+): () => void {
+  const target = splitHostPort(address);
+  let carrier: Socket | undefined;
+  let isDone = false;
+  const finish = (result: Stream | Error): void => {
+    if (isDone) return;
+    isDone = true;
+    clearTimeout(timer);
+    if (result instanceof Error) carrier?.destroy();
+    done(result);
+  };
+  const fail = (error: Error): void => finish(dialError(address, error));
+  const timer = setTimeout(() => fail(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  if (target === undefined) {
+    setImmediate(() => fail(new Error("not of the form HOST:PORT")));
+  } else {
+    carrier = connectTcp({ host: target.host, port: target.port, noDelay: true });
+    secure(options, carrier, finish, fail);
+  }
+  return () => {
+    isDone = true;
+    clearTimeout(timer);
+    carrier?.destroy();
+  };
+}
+
+/** Runs the dialling end's handshake on `carrier`. */
+function secure(
+  options: TlsPskOptions,
+  carrier: Socket,
+  finish: (stream: Stream) => void,
+  fail: (error: Error) => void,
+): void {
+  const pskCallback = (): PSKCallbackNegotation => ({ psk: options.key, identity: options.identity });
+  const socket = connect({
+    ...VERSION_AND_CIPHER,
+    socket: carrier,
+    pskCallback,
+    // There are no certificates: the key is the identity.
+    checkServerIdentity: () => undefined,
+  });
+  carrier.on("error", fail);
+  socket.on("error", fail);
+  socket.on("close", () => fail(new Error("closed during the handshake")));
+  socket.once("secureConnect", () => finish(new SocketStream(socket, carrier)));
+}
+
+function dialError(address: string, error: Error): SkeinError {
+  const reason = isKeyMismatch(error) ? WRONG_KEY : causeOf(error);
+  return new SkeinError("ERR_SKEIN_CONNECT", `Cannot link to ${address}: ${reason}`, { cause: error });
+}
+
+function listen(
+  options: TlsPskOptions,
+  address: string,
+  accepted: (stream: Stream) => void,
+  refused: (remoteAddress: string, reason: string) => void,
+  ready: (result: StreamListener | Error) => void,
+): void {
+  const target = splitHostPort(address);
+  if (target === undefined) {
+    const message = `Cannot listen on "${address}": not of the form HOST:PORT. Use for example --link 0.0.0.0:7883`;
+    setImmediate(() => ready(new SkeinError("ERR_SKEIN_LISTEN", message)));
+    return;
+  }
+  const handshakes = new Handshakes(accepted, refused);
+  const tls = createTlsServer({
+    ...VERSION_AND_CIPHER,
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    pskCallback: () => options.key,
+  });
+  tls.on("secureConnection", (socket) => handshakes.succeeded(socket));
+  tls.on("tlsClientError", (error, socket) => handshakes.failed(error, socket));
+  // Connections come in on a plain server, which can turn them away before any cryptography.
+  const server = createServer({ noDelay: true }, (carrier) => {
+    if (handshakes.begin(carrier)) tls.emit("connection", carrier);
+  });
+  openListener(
+    server,
+    target.host,
+    target.port,
+    (port) => `--link ${joinHostPort(target.host, port)}`,
+    ready,
+  );
+}
+
+/** The connections that have not proved the key yet. */
+class Handshakes {
+  /** By both addresses and ports, which the TCP socket and the TLS socket on it share. */
+  readonly #carriers = new Map<string, Socket>();
+  readonly #accepted: (stream: Stream) => void;
+  readonly #refused: (remoteAddress: string, reason: string) => void;
+
+  constructor(accepted: (stream: Stream) => void, refused: (remoteAddress: string, reason: string) => void) {
+    this.#accepted = accepted;
+    this.#refused = refused;
+  }
+
+  /** False: turned away. */
+  begin(carrier: Socket): boolean {
+    const key = keyOf(carrier);
+    if (key === undefined) {
+      carrier.destroy();
+      return false;
+    }
+    if (this.#carriers.size >= HANDSHAKES_MAX) {
+      const remote = remoteOf(carrier);
+      carrier.resetAndDestroy();
+      this.#refused(remote, "too many callers at once");
+      return false;
+    }
+    this.#carriers.set(key, carrier);
+    const remote = remoteOf(carrier);
+    carrier.once("close", () => this.#refuse(key, remote, "closed during the handshake"));
+    carrier.on("error", (error) => this.#refuse(key, remote, reasonFor(error)));
+    return true;
+  }
+
+  succeeded(socket: TLSSocket): void {
+    const key = keyOf(socket);
+    const carrier = key === undefined ? undefined : this.#carriers.get(key);
+    if (key === undefined || carrier === undefined) {
+      socket.destroy();
+      return;
+    }
+    this.#carriers.delete(key);
+    this.#accepted(new SocketStream(socket, carrier));
+  }
+
+  failed(error: Error, socket: TLSSocket): void {
+    const key = keyOf(socket);
+    // Without a key the TCP socket has ended already, and its own event reports it.
+    if (key !== undefined) this.#refuse(key, remoteOf(socket), reasonFor(error));
+    socket.destroy();
+  }
+
+  /** Ends a handshake and reports it, once. */
+  #refuse(key: string, remote: string, reason: string): void {
+    const carrier = this.#carriers.get(key);
+    if (carrier === undefined) return;
+    this.#carriers.delete(key);
+    // Ends orderly where it can, so that the alert that explains the refusal still arrives.
+    carrier.destroySoon();
+    this.#refused(remote, reason);
+  }
+}
+
+function keyOf(socket: Socket): string | undefined {
+  const { remoteAddress, localAddress, localPort } = socket;
+  return remoteAddress === undefined ? undefined : `${remoteOf(socket)} ${localAddress} ${localPort}`;
+}
+
+function remoteOf(socket: Socket): string {
+  return joinHostPort(plainAddress(socket.remoteAddress), socket.remotePort ?? 0);
+}
+
+function reasonFor(error: Error): string {
+  const code = codeOf(error) ?? "";
+  if (isKeyMismatch(error)) return WRONG_KEY;
+  if (code === "ERR_TLS_HANDSHAKE_TIMEOUT") return `no handshake within ${HANDSHAKE_TIMEOUT_MS} ms`;
+  if (code === "ECONNRESET" || code === "EPIPE") return "closed during the handshake";
+  return "it does not speak the language of Skein links";
+}

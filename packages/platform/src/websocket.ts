@@ -1,0 +1,165 @@
+/**
+ * MQTT over WebSocket: an HTTP listener whose upgrades become byte streams.
+ *
+ * Any path; sub-protocols `mqtt` and `mqttv3.1`. Binary frames carry the bytes, in whatever portions; a text frame ends
+ * the connection with 1003. No compression: MQTT messages are small, and its memory per connection is not.
+ *
+ * Source: MQTT 5 section 6 [MQTT-6.0.0-1] to [MQTT-6.0.0-4]; RFC 6455.
+ */
+
+import { createServer } from "node:http";
+import type { Socket } from "node:net";
+import type { Stream, StreamHandler } from "@skein/kernel";
+import { type WebSocket, WebSocketServer } from "ws";
+import { joinHostPort, plainAddress } from "./socket-stream.ts";
+import { type ListenOptions, openListener } from "./tcp.ts";
+
+/** Largest message (all its frames) that is gathered, by default; a larger one ends the connection with 1009. */
+const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
+/** Time for an HTTP request, from connecting to its last header. */
+const REQUEST_TIMEOUT_MS = 10_000;
+/** How often that is looked at. */
+const REQUEST_CHECK_MS = 1000;
+/** Time the other side has, after `end`, to close as well. */
+const END_TIMEOUT_MS = 5000;
+/** The first that a client offers is chosen. */
+const PROTOCOLS = new Set(["mqtt", "mqttv3.1"]);
+/** Close code "unsupported data" (RFC 6455 section 7.4.1). */
+const UNSUPPORTED_DATA = 1003;
+
+export interface WebSocketListenOptions extends ListenOptions {
+  /** Largest WebSocket message in bytes. Should not be less than the largest MQTT packet. */
+  readonly messageBytesMax?: number;
+}
+
+/** Accepts WebSocket connections. */
+export function listenWebSocket(options: WebSocketListenOptions): void {
+  const upgrader = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: options.messageBytesMax ?? MESSAGE_BYTES_MAX,
+    handleProtocols: (offered) => [...offered].find((name) => PROTOCOLS.has(name)) ?? false,
+  });
+  const server = createServer(
+    {
+      noDelay: true,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: REQUEST_CHECK_MS,
+    },
+    (_request, response) => {
+      response.writeHead(426, { Upgrade: "websocket", Connection: "close" });
+      response.end("This port speaks MQTT over WebSocket.\n");
+    },
+  );
+  server.on("upgrade", (request, duplex, head) => {
+    // On a server of node:http without TLS the stream behind an upgrade is a net.Socket.
+    const socket = duplex as Socket;
+    // Without a listener an error between here and the end of the upgrade would end the process.
+    socket.on("error", () => socket.destroy());
+    const offered = request.headers["sec-websocket-protocol"];
+    if (offered !== undefined && !offered.split(",").some((name) => PROTOCOLS.has(name.trim()))) {
+      socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+      return;
+    }
+    upgrader.handleUpgrade(request, socket, head, (webSocket) => {
+      options.accepted(new WebSocketStream(webSocket, socket));
+    });
+  });
+  openListener(server, options.host, options.port, (port) => `--listen ws://:${port}`, options.ready);
+}
+
+class WebSocketStream implements Stream {
+  readonly remoteAddress: string;
+  readonly localAddress: string;
+  readonly #webSocket: WebSocket;
+  readonly #socket: Socket;
+  #handler: StreamHandler | undefined;
+  #error: Error | undefined;
+  #isClosed = false;
+  #endTimer: NodeJS.Timeout | undefined;
+
+  constructor(webSocket: WebSocket, socket: Socket) {
+    this.#webSocket = webSocket;
+    this.#socket = socket;
+    this.remoteAddress = joinHostPort(plainAddress(socket.remoteAddress), socket.remotePort ?? 0);
+    this.localAddress = plainAddress(socket.localAddress);
+    webSocket.on("error", (error) => {
+      this.#error ??= error;
+    });
+    webSocket.on("close", () => this.#close());
+    webSocket.pause();
+  }
+
+  get bufferedBytes(): number {
+    return this.#webSocket.bufferedAmount;
+  }
+
+  start(handler: StreamHandler): void {
+    this.#handler = handler;
+    if (this.#isClosed) {
+      // The connection ended before anyone listened; tell so after this call has returned.
+      setImmediate(() => this.#report());
+      return;
+    }
+    this.#webSocket.on("message", (message, isBinary) => {
+      if (this.#handler === undefined || this.#endTimer !== undefined) return;
+      // [MQTT-6.0.0-1]: MQTT Control Packets are sent in binary data frames.
+      if (isBinary) handler.received(message as Buffer);
+      else this.#close1003();
+    });
+    this.#socket.on("drain", () => {
+      if (this.#handler !== undefined) handler.drained();
+    });
+    this.#webSocket.resume();
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return true;
+    this.#webSocket.send(bytes, { binary: true });
+    return !this.#socket.writableNeedDrain;
+  }
+
+  pause(): void {
+    this.#webSocket.pause();
+  }
+
+  resume(): void {
+    this.#webSocket.resume();
+  }
+
+  end(): void {
+    this.#end(1000);
+  }
+
+  reset(): void {
+    if (!this.#isClosed) this.#socket.resetAndDestroy();
+  }
+
+  #close1003(): void {
+    this.#error ??= new Error("text frame on an MQTT connection");
+    this.#end(UNSUPPORTED_DATA);
+  }
+
+  #end(code: number): void {
+    if (this.#isClosed || this.#endTimer !== undefined) return;
+    this.#endTimer = setTimeout(() => this.reset(), END_TIMEOUT_MS);
+    // Without reading on, the answer of the other side would never be noticed.
+    this.#webSocket.resume();
+    this.#webSocket.close(code);
+  }
+
+  #close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#endTimer);
+    this.#report();
+  }
+
+  #report(): void {
+    const handler = this.#handler;
+    if (handler === undefined) return;
+    this.#handler = undefined;
+    handler.closed(this.#error);
+  }
+}
