@@ -128,11 +128,14 @@ export class RaftNode {
     };
   }
 
-  /** The point at which an application that has applied everything up to `index` saves its snapshot. */
-  snapshotPoint(index: number): SnapshotPoint {
+  /**
+   * The point for the snapshot of an application that has applied everything up to `index`; for `compacted`, too.
+   * Undefined if none can stand there: not applied yet, or replaced by a leader's snapshot meanwhile.
+   */
+  snapshotPoint(index: number): SnapshotPoint | undefined {
     const { log } = this.#server;
     const term = log.termAt(index);
-    assert(index <= log.lastApplied && term !== undefined, `no snapshot can stand at ${index}`);
+    if (index < log.snapshot.index || index > log.lastApplied || term === undefined) return undefined;
     return { index, term, configuration: log.configurations.at(index) };
   }
 

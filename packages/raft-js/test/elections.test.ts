@@ -1,0 +1,253 @@
+/** PreVote, stickiness, CheckQuorum, timeouts, restarts and leases: thesis 4.2.3, 6.2, 6.4.1, 9.6. */
+
+import { expect, test } from "vitest";
+import { EMPTY_STATE, foundingState, RaftNode } from "../src/index.ts";
+import {
+  appendEntries,
+  heartbeat,
+  logOf,
+  OneServer,
+  OPTIONS,
+  preVote,
+  requestVote,
+  voters,
+} from "./support/one-server.ts";
+
+test("thesis 9.6: a pre-vote changes neither term nor vote of anyone", () => {
+  const a = new OneServer({ term: 1 });
+  a.sleepUntil(a.node.wakeAt);
+  expect(a.status).toMatchObject({ role: "preCandidate", term: 1 });
+  a.receive("b", preVote(9));
+  expect(a.take("preVoteReply")).toEqual([{ kind: "preVoteReply", term: 9, granted: true }]);
+  expect(a.status.term).toBe(1);
+  expect(a.writes).toEqual([]);
+});
+
+test("thesis 9.6: without a majority of pre-votes the term never rises, however long it lasts", () => {
+  const a = new OneServer({ term: 1 }).sleepUntil(60_000);
+  expect(a.status).toMatchObject({ role: "preCandidate", term: 1 });
+});
+
+test("a pre-candidate asks those who did not grant again, with growing pauses", () => {
+  const a = new OneServer({ term: 1, configuration: voters("a", "b", "c", "d", "e") });
+  a.sleepUntil(a.node.wakeAt);
+  const { now } = a;
+  a.receive("b", { kind: "preVoteReply", term: 2, granted: true });
+  a.receive("c", { kind: "preVoteReply", term: 1, granted: false });
+  a.takeSent();
+  a.sleepUntil(now + 99);
+  expect(a.takeSent()).toEqual([]);
+  a.sleepUntil(now + 100);
+  expect(a.takeSent().map(({ to }) => to)).toEqual(["c", "d", "e"]);
+  a.sleepUntil(now + 299);
+  expect(a.takeSent()).toEqual([]);
+  a.sleepUntil(now + 300);
+  expect(a.takeSent()).toHaveLength(3);
+  a.receive("c", { kind: "preVoteReply", term: 2, granted: true });
+  expect(a.status.role).toBe("candidate");
+});
+
+test("thesis 4.2.3: who heard a leader grants neither vote nor pre-vote for one minimum election timeout", () => {
+  const a = new OneServer({ term: 1 });
+  a.sleepUntil(900);
+  a.receive("b", heartbeat(1));
+  a.takeSent();
+  a.sleepUntil(1899);
+  a.receive("c", preVote(2));
+  a.receive("c", requestVote(2));
+  expect(a.takeSent().map(({ message }) => message)).toEqual([
+    { kind: "preVoteReply", term: 1, granted: false },
+  ]);
+  expect(a.status).toMatchObject({ term: 1, leader: "b" });
+  a.now = 1900;
+  a.receive("c", preVote(2));
+  expect(a.take("preVoteReply")).toMatchObject([{ granted: true }]);
+});
+
+test("thesis 4.2.3: a removed server with any term does not depose a leader", () => {
+  const a = new OneServer({ term: 1 }).lead("b");
+  a.takeSent();
+  a.receive("z", preVote(99, 99, 98));
+  a.receive("z", requestVote(99, 99, 98));
+  a.receive("z", { kind: "requestVoteReply", term: 99, granted: false });
+  expect(a.status).toMatchObject({ role: "leader", term: 2 });
+  expect(a.take("preVoteReply")).toMatchObject([{ granted: false, term: 2 }]);
+});
+
+test("thesis 6.2: a leader that no quorum answers for the longest election timeout steps down", () => {
+  const a = new OneServer({ configuration: voters("a", "b", "c", "d", "e") }).lead("b", "c");
+  const elected = a.now;
+  a.sleepUntil(elected + 1500);
+  a.receive("b", { kind: "heartbeatReply", term: 1, sentAt: elected });
+  a.sleepUntil(elected + 1999);
+  expect(a.status.role, "b was heard, c since the election counts").toBe("leader");
+  a.sleepUntil(elected + 2000);
+  expect(a.status).toMatchObject({ role: "follower", term: 1, leader: undefined });
+});
+
+test("thesis 6.2: a leader that a quorum answers stays", () => {
+  const a = new OneServer().lead("b");
+  for (let i = 0; i < 50; i++) {
+    a.sleepUntil(a.now + 500);
+    a.receive("c", { kind: "heartbeatReply", term: 1, sentAt: a.now });
+  }
+  expect(a.status.role).toBe("leader");
+});
+
+test("thesis 6.4.1: quorum contact is the send time of the newest heartbeat that a quorum answered", () => {
+  const a = new OneServer({ configuration: voters("a", "b", "c", "d", "e") }).lead("b", "c");
+  expect(a.status.quorumContactAt).toBeUndefined();
+  const t0 = a.now;
+  a.sleepUntil(t0 + 450);
+  const answer = (from: string, sentAt: number) =>
+    a.receive(from, { kind: "heartbeatReply", term: 1, sentAt });
+  answer("b", t0 + 300);
+  expect(a.status.quorumContactAt, "two of five").toBeUndefined();
+  answer("c", t0 + 100);
+  expect(a.status.quorumContactAt, "never the time of receipt").toBe(t0 + 100);
+  answer("d", t0 + 200);
+  expect(a.status.quorumContactAt).toBe(t0 + 200);
+  answer("d", t0 + 100);
+  expect(a.status.quorumContactAt, "late answers do not lower it").toBe(t0 + 200);
+  answer("c", t0 + 10_000);
+  answer("e", t0 - 1);
+  expect(a.status.quorumContactAt, "answers to what was never sent do not count").toBe(t0 + 200);
+});
+
+test("thesis 6.4.1: in a joint configuration both majorities must have answered", () => {
+  const joint = { voters: ["a", "b", "c"], votersOutgoing: ["a", "d", "e"], learners: [] };
+  const a = new OneServer({ configuration: joint }).lead("b", "d");
+  const sentAt = a.now;
+  a.receive("b", { kind: "heartbeatReply", term: 1, sentAt });
+  expect(a.status.quorumContactAt).toBeUndefined();
+  a.receive("e", { kind: "heartbeatReply", term: 1, sentAt });
+  expect(a.status.quorumContactAt).toBe(sentAt);
+});
+
+test("thesis 6.4.1: a sole voter is its own quorum, now", () => {
+  const a = new OneServer({ configuration: voters("a") }).sleepUntil(0).completeWrites();
+  expect(a.node.status(1234).quorumContactAt).toBe(1234);
+});
+
+test("a restarted voter grants nothing for one minimum election timeout: it may have just answered a leader", () => {
+  const a = new OneServer({ term: 1, entries: logOf([1]) });
+  a.now = 999;
+  a.receive("b", preVote(2, 1, 1));
+  a.receive("b", requestVote(2, 1, 1));
+  expect(a.takeSent().map(({ message }) => message)).toEqual([
+    { kind: "preVoteReply", term: 1, granted: false },
+  ]);
+  a.now = 1000;
+  a.receive("b", requestVote(2, 1, 1));
+  expect(a.completeWrites().take("requestVoteReply")).toMatchObject([{ granted: true }]);
+});
+
+test("a fresh server has made no promise and votes at once", () => {
+  const a = new OneServer({ term: 0, configuration: EMPTY_STATE.snapshot.configuration });
+  a.receive("b", requestVote(1));
+  expect(a.completeWrites().take("requestVoteReply")).toMatchObject([{ granted: true }]);
+});
+
+test("a sole voter leads at once, when its vote and its no-op are safe", () => {
+  const node = new RaftNode({ ...OPTIONS, id: "a" }, foundingState("a"), 50);
+  expect(node.wakeAt).toBe(50);
+  const [vote] = node.step({ kind: "wake" }, 50);
+  expect(vote).toMatchObject({ kind: "persist", hardState: { term: 2, votedFor: "a" }, index: 1, term: 1 });
+  expect(node.status().role).toBe("candidate");
+  const [noOp] = node.step({ kind: "persisted", index: 1, term: 1 }, 51);
+  expect(noOp).toMatchObject({ kind: "persist", entries: [{ index: 2, kind: "empty" }] });
+  const effects = node.step({ kind: "persisted", index: 2, term: 2 }, 52);
+  expect(effects).toMatchObject([{ kind: "apply", entries: [{ kind: "configuration" }, { kind: "empty" }] }]);
+  expect(node.status()).toMatchObject({ role: "leader", commitIndex: 2, quorumContactAt: 52 });
+});
+
+test("a server that belongs to nothing waits, without a timer", () => {
+  const node = new RaftNode({ ...OPTIONS, id: "a" }, EMPTY_STATE, 0);
+  expect(node.wakeAt).toBe(Number.POSITIVE_INFINITY);
+  node.step({ kind: "receive", from: "b", message: heartbeat(1) }, 10);
+  expect(node.status().leader).toBe("b");
+  node.step({ kind: "wake" }, node.wakeAt);
+  expect(node.status(), "it gives up the silent leader and does not campaign").toMatchObject({
+    role: "follower",
+    leader: undefined,
+  });
+  expect(node.wakeAt).toBe(Number.POSITIVE_INFINITY);
+});
+
+/** The timeout of `id` after hearing `leader` in `term`, in ms. */
+function timeoutOf(id: string, all: readonly string[], leader: string, term: number, jitter: number): number {
+  const server = new OneServer({
+    id,
+    term,
+    configuration: voters(...all),
+    options: { randomBelow: (bound) => Math.min(jitter, bound - 1) },
+  });
+  server.receive(leader, heartbeat(term));
+  return server.node.wakeAt;
+}
+
+test("followers of one leader draw different slots within [electionMinMs, electionMaxMs), the first at the minimum", () => {
+  for (const all of [
+    ["a", "b", "c"],
+    ["a", "b", "c", "d", "e"],
+  ]) {
+    for (let term = 1; term <= 6; term++) {
+      const followers = all.filter((id) => id !== "b");
+      const slowest = followers.map((id) => timeoutOf(id, all, "b", term, 1e9)).sort((x, y) => x - y);
+      const fastest = followers.map((id) => timeoutOf(id, all, "b", term, 0)).sort((x, y) => x - y);
+      expect(fastest[0]).toBe(1000);
+      expect(slowest.at(-1)).toBeLessThan(2000);
+      // Even the latest of a slot is well before the earliest of the next one.
+      slowest.slice(0, -1).forEach((late, i) => {
+        expect(fastest[i + 1]! - late).toBeGreaterThan(500 / followers.length);
+      });
+    }
+  }
+});
+
+test("slots rotate by term: no server is always the last", () => {
+  const all = ["a", "b", "c"];
+  expect(timeoutOf("a", all, "b", 1, 0)).not.toBe(timeoutOf("a", all, "b", 2, 0));
+});
+
+test("a suspect server neither votes nor campaigns, however long it waits", () => {
+  const a = new OneServer({ term: 1, entries: logOf([1]), isSuspect: true }).sleepUntil(60_000);
+  a.receive("b", preVote(2, 9, 1));
+  a.receive("b", requestVote(2, 9, 1));
+  const granted = a.takeSent().map(({ message }) => "granted" in message && message.granted);
+  expect(granted).toEqual([false, false]);
+  expect(a.status).toMatchObject({ role: "follower", isSuspect: true });
+});
+
+test("a suspect server is trusted again when its disk holds what the leader committed in its own term", () => {
+  const a = new OneServer({ term: 1, entries: logOf([1]), isSuspect: true });
+  a.receive("b", appendEntries(2, 1, 1, [], 1));
+  a.completeWrites();
+  a.now = 1500;
+  a.receive("b", appendEntries(2, 1, 1, [], 1));
+  a.completeWrites();
+  expect(
+    a.status.isSuspect,
+    "an old entry proves nothing: the leader may not know yet what is committed",
+  ).toBe(true);
+  a.receive("b", appendEntries(2, 1, 1, logOf([1, 2], 2), 3));
+  expect(a.status.isSuspect, "not safe yet").toBe(true);
+  a.completeWrites();
+  expect(a.status.isSuspect).toBe(false);
+});
+
+test("a suspect server that lost nothing is trusted again by heartbeats alone, after one election timeout", () => {
+  const a = new OneServer({ term: 2, entries: logOf([1, 2]), isSuspect: true });
+  a.now = 500;
+  a.receive("b", heartbeat(2, 2));
+  expect(a.status.isSuspect, "its own acknowledgements may still be under way").toBe(true);
+  a.now = 1000;
+  a.receive("b", heartbeat(2, 2));
+  expect(a.status.isSuspect).toBe(false);
+});
+
+test("a suspect sole voter leads: nobody else can, and what it has is the log", () => {
+  const a = new OneServer({ configuration: voters("a"), term: 1, entries: logOf([1]), isSuspect: true });
+  a.sleepUntil(0).completeWrites();
+  expect(a.status).toMatchObject({ role: "leader", isSuspect: false });
+});

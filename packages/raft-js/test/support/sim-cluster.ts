@@ -1,0 +1,279 @@
+/**
+ * Raft servers in one process under a seed: virtual time, a network that loses, delays, duplicates, reorders and
+ * partitions, disks that are slow and forget what was not yet safe, crashes between any two events. It is also a driver
+ * written down: each effect is carried out as events.ts demands.
+ */
+
+import {
+  decodeRaftMessage,
+  encodeRaftMessage,
+  type HardState,
+  type Outgoing,
+  type RaftEffect,
+  type RaftEvent,
+  type RaftMessage,
+  RaftNode,
+  type RaftOptions,
+  type ServerId,
+  type Snapshot,
+} from "../../src/index.ts";
+import { Checkers, LogMirror } from "./checkers.ts";
+import { EventQueue } from "./event-queue.ts";
+import { type Prng, prng } from "./prng.ts";
+import { SimDisk } from "./sim-disk.ts";
+
+export const TIMING = { heartbeatMs: 50, electionMinMs: 250, electionMaxMs: 500 };
+const ENTRIES_KEPT = 3;
+
+export interface Faults {
+  lossPercent: number;
+  duplicatePercent: number;
+  delayMaxMs: number;
+  diskMaxMs: number;
+  /** Directed pairs "from>to" that are cut. */
+  cut: Set<string>;
+}
+
+export interface SimServer {
+  readonly id: ServerId;
+  readonly disk: SimDisk;
+  readonly log: LogMirror;
+  node: RaftNode | undefined;
+  /** Applied commands in order, as numbers; what the state machine is. */
+  state: number[];
+  appliedIndex: number;
+  /** Counts restarts: what an earlier life started must not reach this one. */
+  life: number;
+  wakeAt: number;
+}
+
+export class SimCluster {
+  readonly random: Prng;
+  readonly checkers = new Checkers();
+  readonly servers = new Map<ServerId, SimServer>();
+  readonly faults: Faults = {
+    lossPercent: 0,
+    duplicatePercent: 0,
+    delayMaxMs: 5,
+    diskMaxMs: 3,
+    cut: new Set(),
+  };
+  /** Applied entries after which a server saves a snapshot. */
+  compactAfter = 40;
+  now = 0;
+  readonly #queue = new EventQueue();
+
+  constructor(seed: number, ids: readonly ServerId[]) {
+    this.random = prng(seed);
+    for (const id of ids) {
+      const server = { id, disk: new SimDisk(), log: new LogMirror(), node: undefined };
+      this.servers.set(id, {
+        ...server,
+        state: [],
+        appliedIndex: 0,
+        life: 0,
+        wakeAt: Number.POSITIVE_INFINITY,
+      });
+    }
+  }
+
+  get(id: ServerId): SimServer {
+    return this.servers.get(id)!;
+  }
+
+  get leaders(): SimServer[] {
+    return [...this.servers.values()].filter((server) => server.node?.status().role === "leader");
+  }
+
+  start(id: ServerId, isSuspect = false): void {
+    const server = this.get(id);
+    server.life++;
+    server.disk.busyUntil = this.now;
+    server.state = [...server.disk.snapshot.data];
+    server.appliedIndex = server.disk.snapshot.index;
+    const initial = server.disk.load(isSuspect);
+    const kept = initial.entries.filter((entry) => entry.index > initial.snapshot.index);
+    server.log.reset(initial.snapshot.index, kept);
+    server.node = new RaftNode(this.#options(id), initial, this.now);
+    this.#schedule(server);
+  }
+
+  /** Power loss: everything but what is safe on disk is gone. */
+  crash(id: ServerId): void {
+    const server = this.get(id);
+    server.life++;
+    server.node = undefined;
+  }
+
+  step(id: ServerId, event: RaftEvent): void {
+    const server = this.get(id);
+    if (server.node === undefined) return;
+    const effects = server.node.step(event, this.now);
+    for (const effect of effects) this.#carryOut(server, effect);
+    this.#compactIfDue(server);
+    this.#checkLeases();
+    this.#schedule(server);
+  }
+
+  /** Runs until `until`; calls `each` every `everyMs`. */
+  run(until: number, everyMs: number, each: () => void): void {
+    let nextCall = this.now + everyMs;
+    while (this.now < until) {
+      const at = Math.min(this.#queue.nextAt, nextCall, until);
+      this.now = at;
+      if (at === nextCall) {
+        nextCall += everyMs;
+        each();
+      } else if (at === this.#queue.nextAt) {
+        this.#queue.takeNext()();
+      }
+    }
+  }
+
+  /** Runs until `isDone`, at most until `deadline`. Returns whether it was done. */
+  runUntil(deadline: number, isDone: () => boolean): boolean {
+    while (!isDone()) {
+      if (this.#queue.nextAt > deadline) return false;
+      this.now = this.#queue.nextAt;
+      this.#queue.takeNext()();
+    }
+    return true;
+  }
+
+  checkLogs(): void {
+    this.checkers.logsMatch(new Map([...this.servers].map(([id, server]) => [id, server.log])));
+  }
+
+  #options(id: ServerId): RaftOptions {
+    return {
+      ...TIMING,
+      id,
+      randomBelow: (bound) => this.random.below(bound),
+      appendBytesMax: 200,
+      inflightMax: 4,
+      uncommittedBytesMax: 4000,
+      entriesKept: ENTRIES_KEPT,
+    };
+  }
+
+  #carryOut(server: SimServer, effect: RaftEffect): void {
+    switch (effect.kind) {
+      case "persist": {
+        if (server.node?.status().role === "leader")
+          this.checkers.leaderWrites(server.id, effect.entries, server.log);
+        server.log.write(effect.entries);
+        const { index, term, sendAfter } = effect;
+        const safe = () => server.disk.write(effect.hardState, effect.entries);
+        this.#write(server, safe, sendAfter, { kind: "persisted", index, term });
+        break;
+      }
+      case "restore":
+        this.#restore(server, effect.snapshot, effect.hardState, effect.sendAfter);
+        break;
+      case "send":
+        this.#send(server.id, effect.to, effect.message);
+        break;
+      case "sendSnapshot":
+        this.#sendSnapshot(server, effect.to, effect.term);
+        break;
+      case "apply":
+        for (const entry of effect.entries) {
+          if (entry.index !== server.appliedIndex + 1)
+            throw new Error(`${server.id} applies ${entry.index} out of order`);
+          server.appliedIndex = entry.index;
+          this.checkers.applies(server.id, entry);
+          if (entry.kind === "command") server.state.push(entry.data[0]!);
+        }
+        break;
+      case "roleChanged":
+        if (effect.role === "leader") this.checkers.becameLeader(server.id, effect.term, server.log);
+        break;
+      default:
+        break;
+    }
+  }
+
+  #restore(
+    server: SimServer,
+    snapshot: Snapshot,
+    hardState: HardState,
+    sendAfter: readonly Outgoing[],
+  ): void {
+    server.log.reset(snapshot.index, []);
+    const { index, term } = snapshot;
+    const safe = () => {
+      server.disk.restore(snapshot, hardState);
+      server.state = [...snapshot.data];
+      server.appliedIndex = index;
+    };
+    this.#write(server, safe, sendAfter, { kind: "restored", index, term });
+  }
+
+  #write(server: SimServer, safe: () => void, sendAfter: readonly Outgoing[], done: RaftEvent): void {
+    const { life, disk } = server;
+    const stall = this.random.chance(2) ? this.random.below(this.faults.diskMaxMs * 20 + 1) : 0;
+    disk.busyUntil =
+      Math.max(this.now, disk.busyUntil) + this.random.below(this.faults.diskMaxMs + 1) + stall;
+    this.#queue.at(disk.busyUntil, () => {
+      if (server.life !== life) return;
+      safe();
+      for (const { to, message } of sendAfter) this.#send(server.id, to, message);
+      this.step(server.id, done);
+    });
+  }
+
+  #send(from: ServerId, to: ServerId, message: RaftMessage): void {
+    const { random, faults } = this;
+    const bytes = encodeRaftMessage(message);
+    const copies = random.chance(faults.duplicatePercent) ? 2 : 1;
+    for (let i = 0; i < copies; i++) {
+      if (random.chance(faults.lossPercent)) continue;
+      const late = random.chance(1) ? faults.delayMaxMs * 20 : 0;
+      this.#queue.at(this.now + 1 + random.below(faults.delayMaxMs) + late, () => {
+        if (faults.cut.has(`${from}>${to}`) || !this.servers.has(to)) return;
+        this.step(to, { kind: "receive", from, message: decodeRaftMessage(bytes) });
+      });
+    }
+  }
+
+  #sendSnapshot(server: SimServer, to: ServerId, term: number): void {
+    const { life } = server;
+    const ok = !this.random.chance(20);
+    if (ok) this.#send(server.id, to, { kind: "installSnapshot", term, snapshot: server.disk.snapshot });
+    this.#queue.at(this.now + 5, () => {
+      if (server.life === life) this.step(server.id, { kind: "snapshotSent", to, ok });
+    });
+  }
+
+  #compactIfDue(server: SimServer): void {
+    const { node, disk, appliedIndex } = server;
+    // Only what is already written: a snapshot goes to the same disk, behind it.
+    const safeIndex = disk.entries.at(-1)?.index ?? 0;
+    if (node === undefined || disk.busyUntil > this.now || appliedIndex > safeIndex) return;
+    if (appliedIndex < disk.snapshot.index + this.compactAfter) return;
+    const point = node.snapshotPoint(appliedIndex);
+    if (point === undefined) return;
+    disk.compact({ ...point, data: Uint8Array.from(server.state) }, ENTRIES_KEPT);
+    for (const effect of node.step({ kind: "compacted", point }, this.now)) this.#carryOut(server, effect);
+  }
+
+  #schedule(server: SimServer): void {
+    const { node, life } = server;
+    if (node === undefined) return;
+    const at = Math.max(node.wakeAt, this.now);
+    server.wakeAt = at;
+    if (at === Number.POSITIVE_INFINITY) return;
+    this.#queue.at(at, () => {
+      if (server.life === life && server.wakeAt === at && this.now === at)
+        this.step(server.id, { kind: "wake" });
+    });
+  }
+
+  #checkLeases(): void {
+    const holders = this.leaders.filter((server) => {
+      const contact = server.node!.status(this.now).quorumContactAt;
+      return contact !== undefined && this.now < contact + TIMING.electionMinMs;
+    });
+    this.checkers.leases(holders.map((server) => server.id));
+  }
+}

@@ -1,0 +1,53 @@
+/** One server's disk: what is safe, and writes under way that a power loss takes away. They complete in order. */
+
+import {
+  EMPTY_STATE,
+  type Entry,
+  type HardState,
+  type InitialState,
+  type Snapshot,
+} from "../../src/index.ts";
+
+export class SimDisk {
+  hardState: HardState = EMPTY_STATE.hardState;
+  snapshot: Snapshot = { ...EMPTY_STATE.snapshot, data: new Uint8Array(0) };
+  entries: Entry[] = [];
+  /** When the last write under way completes. */
+  busyUntil = 0;
+
+  found(state: InitialState): void {
+    this.hardState = state.hardState;
+    this.entries = [...state.entries];
+  }
+
+  write(hardState: HardState | undefined, entries: readonly Entry[]): void {
+    if (hardState !== undefined) this.hardState = hardState;
+    const first = entries[0];
+    if (first === undefined) return;
+    this.entries = this.entries.filter((entry) => entry.index < first.index);
+    this.entries.push(...entries);
+  }
+
+  restore(snapshot: Snapshot, hardState: HardState): void {
+    this.snapshot = snapshot;
+    this.hardState = hardState;
+    this.entries = [];
+  }
+
+  /** The application saved a snapshot of its own; a few entries before it stay. */
+  compact(snapshot: Snapshot, entriesKept: number): void {
+    this.snapshot = snapshot;
+    this.entries = this.entries.filter((entry) => entry.index > snapshot.index - entriesKept);
+  }
+
+  /** Damage: the last `count` entries behind the snapshot are gone although they were safe. */
+  lose(count: number): void {
+    const keep = Math.max(0, this.entries.length - count);
+    this.entries = this.entries.filter((entry, i) => i < keep || entry.index <= this.snapshot.index);
+  }
+
+  load(isSuspect: boolean): InitialState {
+    const { hardState, snapshot, entries } = this;
+    return { hardState, snapshot, entries: [...entries], isSuspect };
+  }
+}
