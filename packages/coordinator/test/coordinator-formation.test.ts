@@ -20,3 +20,93 @@ test.each([
     expect(world.isFormed(voters)).toBe(true);
   }
 });
+
+test("nodes switched on one after another join the first one, and voters grow 1, 1, 3, 3 without ever being 2", () => {
+  const world = new World(31);
+  const nodes = world.add(4);
+  for (const [i, node] of nodes.entries()) {
+    world.start(node);
+    world.until(() => world.isFormed(i < 2 ? 1 : 3), 12_000, `${i + 1} nodes`);
+  }
+  expect(world.clusters().size).toBe(1);
+  for (const node of nodes) for (const status of node.statuses) expect(status.voters.length).not.toBe(2);
+});
+
+test.each(SEEDS)("fresh nodes started within 6 s of each other still form one cluster (seed %i)", (seed) => {
+  const world = new World(100 + seed);
+  for (const node of world.add(5)) {
+    world.run(world.prng.below(1500));
+    world.start(node);
+  }
+  world.until(() => world.isFormed(3), 20_000);
+  expect(world.clusters().size).toBe(1);
+});
+
+test("a founder that dies while founding leaves a fresh node: the others form a mesh and it joins them", () => {
+  for (let cutAt = 3000; cutAt <= 5400; cutAt += 150) {
+    const world = new World(7);
+    const nodes = world.add(3);
+    world.startAll();
+    world.run(cutAt);
+    const lowest = nodes.toSorted((a, b) => (a.id < b.id ? -1 : 1))[0];
+    if (lowest === undefined) throw new Error("there are three nodes");
+    world.kill(lowest);
+    world.run(400);
+    world.start(lowest);
+    world.until(() => world.isFormed(3), 40_000, `death at ${cutAt} ms`);
+    expect(world.clusters().size).toBe(1);
+  }
+});
+
+test("first boot inside a partition: two safe clusters that refuse each other, said in the status and in one warning a minute", () => {
+  const world = new World(41);
+  const nodes = world.add(4);
+  const [left, right] = [nodes.slice(0, 2), nodes.slice(2)];
+  world.startAll();
+  world.isolate(left, true);
+  world.until(() => nodes.every((node) => node.status.hasQuorum), 20_000);
+  expect(world.clusters().size).toBe(2);
+  const before = nodes.map((node) => node.status.cluster);
+  world.isolate(left, false);
+  world.run(65_000);
+  expect(nodes.map((node) => node.status.cluster)).toEqual(before);
+  for (const node of nodes) {
+    const other = left.includes(node) ? right[0] : left[0];
+    expect(node.status.foreignCluster).toBe(other?.status.cluster);
+    expect(node.status.hasQuorum).toBe(true);
+    const warnings = node.logs.filter((line) => line.message === "two clusters of one mesh are in sight");
+    expect(warnings).toHaveLength(2);
+  }
+});
+
+test("a node with data never founds: alone after a restart it waits for its voters", () => {
+  const world = new World(51);
+  const [, , third] = world.add(3);
+  world.startAll();
+  world.until(() => world.isFormed(3), 12_000);
+  const before = world.clusters();
+  for (const node of world.nodes) world.kill(node);
+  if (third === undefined) throw new Error("there are three nodes");
+  world.start(third);
+  world.run(60_000);
+  expect(third.status.hasQuorum).toBe(false);
+  expect(world.clusters()).toEqual(before);
+  world.startAll(world.nodes.filter((node) => node !== third));
+  world.until(() => world.isFormed(3), 12_000, "the others come back");
+  expect(world.clusters()).toEqual(before);
+});
+
+test("fail-over: another node leads within 6 s of the leader's death, in a higher term", () => {
+  for (const seed of SEEDS) {
+    const world = new World(200 + seed);
+    world.add(3);
+    world.startAll();
+    world.until(() => world.isFormed(3), 12_000);
+    const old = world.leader;
+    if (old === undefined) throw new Error("a formed mesh has a leader");
+    const { term } = old.status;
+    world.kill(old);
+    world.until(() => world.leader !== undefined && world.leader.status.quorumContactAt !== undefined, 6000);
+    expect(world.leader?.status.term).toBeGreaterThan(term);
+  }
+});

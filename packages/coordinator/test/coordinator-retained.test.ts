@@ -1,5 +1,7 @@
 import { seededPrng } from "@skein/kernel";
+import { decodeRaftMessage } from "raft-js";
 import { expect, test } from "vitest";
+import { decodeFrame } from "../src/frames.ts";
 import { completion, retained, type SimNode, textOf, World } from "./support/world.ts";
 
 function formed(count: number, seed: number): World {
@@ -191,10 +193,15 @@ test("a node that was away for more than the log keeps gets a snapshot and has t
     for (let i = 0; i < 1000; i++) leader.running.retained.put(retained(`t/${i}`, `${written + i}`), done);
     world.until(() => done.codes.length === written + 1000, 5000, `writes up to ${written}`);
   }
+  let snapshotsSent = 0;
+  world.watch = (bytes) => {
+    const frame = decodeFrame(bytes);
+    if (frame.kind === "raft" && decodeRaftMessage(frame.message).kind === "installSnapshot") snapshotsSent++;
+  };
   world.start(away);
   world.until(() => world.isFormed(3) && world.isConverged(), 10_000, "catching up");
+  expect(snapshotsSent).toBe(1);
   expect(read(away, "t/999")).toBe("20999");
-  // The replica came as a snapshot: this node's journal has no entry from the time it was away.
   expect(away.disk.files.has("journal/snapshot")).toBe(true);
   world.restart(away);
   world.until(() => world.isFormed(3) && world.isConverged(), 10_000, "restart from the snapshot");

@@ -65,6 +65,8 @@ export class World {
   readonly #lastDelivery = new Map<string, number>();
   readonly #linkedSince = new Map<string, number>();
   #isRefreshScheduled = false;
+  /** Sees every control frame that gets onto a link. */
+  watch: (bytes: Uint8Array) => void = () => {};
 
   constructor(seed: number) {
     this.prng = seededPrng(seed);
@@ -195,6 +197,7 @@ export class World {
   #send(from: SimNode, to: NodeId, bytes: Uint8Array): void {
     const target = this.nodes.find((node) => node.id === to);
     if (target === undefined || !this.isConnected(from, target)) return;
+    this.watch(bytes);
     const route = `${from.id}>${to}`;
     const now = this.clock.monotonicMs();
     const at = Math.max(now + 1 + this.prng.below(4), this.#lastDelivery.get(route) ?? 0);
