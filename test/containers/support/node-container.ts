@@ -148,8 +148,7 @@ export class NodeContainer {
   /** The node's last log lines, for failed tests. */
   async logTail(lines = 40): Promise<string> {
     const log = await this.#container().logs({ stdout: true, stderr: true, tail: lines });
-    // The engine multiplexes both streams with an 8-byte header per chunk, which starts with control characters.
-    return log.toString("utf8").replaceAll(/[^\n\x20-\x7e]+/g, "");
+    return demultiplexed(log);
   }
 
   async remove(): Promise<void> {
@@ -170,4 +169,15 @@ export class NodeContainer {
     if (!response.ok) throw new Error(`${this.name} answers ${response.status} to ${path}`);
     return response.json();
   }
+}
+
+/** The engine sends standard output and error as chunks with an 8-byte header: stream, 3 zeros, length. */
+function demultiplexed(chunks: Buffer): string {
+  let text = "";
+  for (let at = 0; at + 8 <= chunks.length; ) {
+    const end = at + 8 + chunks.readUInt32BE(at + 4);
+    text += chunks.toString("utf8", at + 8, end);
+    at = end;
+  }
+  return text;
 }
