@@ -9,7 +9,6 @@
 
 import { type ClusterId, type MonotonicMs, type NodeId, SkeinError, type Timer } from "@skein/kernel";
 import { decodeRaftMessage, encodeRaftMessage, RaftFormatError, type RaftMessage } from "raft-js";
-import { Admission } from "./admission.ts";
 import { Bootstrap, type BootstrapEvent } from "./bootstrap.ts";
 import { Driver } from "./driver.ts";
 import { type ControlFrame, decodeFrame, encodeFrame } from "./frames.ts";
@@ -24,12 +23,12 @@ import type {
   Identity,
   PeerView,
 } from "./options.ts";
+import { ProposalRoute } from "./proposal-route.ts";
 import { Proposals } from "./proposals.ts";
 import { foundReplica, openReplica, reopenReplica, setOldReplicaAside } from "./replica-files.ts";
 import { Retained } from "./retained.ts";
-import { decodeCommand } from "./state-machine/commands.ts";
 import { decodeSnapshot } from "./state-machine/snapshot.ts";
-import { type Applied, StateMachine } from "./state-machine/state-machine.ts";
+import { StateMachine } from "./state-machine/state-machine.ts";
 import { foreignClusterIn, freshStatus, isSameStatus, memberStatus } from "./status.ts";
 import { raftOptions } from "./timing.ts";
 
@@ -43,7 +42,7 @@ export class Coordinator {
   readonly #ports: CoordinatorPorts;
   readonly #machine = new StateMachine();
   readonly #proposals: Proposals;
-  readonly #admission: Admission;
+  readonly #route: ProposalRoute;
   readonly #governor: Governor;
   readonly #timing: ReturnType<typeof raftOptions>;
   #identity: Identity;
@@ -60,7 +59,6 @@ export class Coordinator {
   #tickTimer: Timer | undefined;
   #flushAt = 0;
   #foreignWarnAt = 0;
-  #fencedWarnAt = 0;
   #malformedFrames = 0;
   #foreignFrames = 0;
   #isStopped = false;
@@ -71,7 +69,6 @@ export class Coordinator {
     this.#ports = ports;
     this.#identity = options.identity;
     this.#timing = raftOptions(node, options.timing, ports.prng);
-    this.#admission = new Admission(this.#machine.sequencer);
     this.#governor = new Governor(node, this.#timing.electionMinMs, {
       clock: ports.clock,
       log: ports.log,
@@ -79,7 +76,14 @@ export class Coordinator {
     });
     this.#proposals = new Proposals(node, incarnation, {
       clock: ports.clock,
-      propose: (commands) => this.#propose(commands),
+      propose: (commands) => this.#route.propose(this.#driver, commands),
+    });
+    this.#route = new ProposalRoute(options.identity, this.#machine.sequencer, this.#proposals, {
+      clock: ports.clock,
+      log: ports.log,
+      sendToLeader: (leader, commands) => {
+        this.#sendFrame(leader, (cluster) => ({ kind: "proposal", cluster, commands }));
+      },
     });
     this.retained = new Retained(this.#machine.retained, this.#proposals);
     this.#status = freshStatus();
@@ -184,6 +188,7 @@ export class Coordinator {
 
   #found(): void {
     foundReplica(this.#ports, this.#identity, (cluster, opened, error) => {
+      if (this.#isStopped) return;
       if (error !== undefined) this.#fail(error);
       else this.#becomeMember(cluster, () => this.#begin(opened));
     });
@@ -205,8 +210,8 @@ export class Coordinator {
     const driver = new Driver(this.#timing, opened, this.#machine, {
       clock: this.#ports.clock,
       send: (to, message) => this.#sendRaft(to as NodeId, message),
-      applied: (applied) => this.#applied(applied),
-      restored: () => this.#settleFromSequencer(),
+      applied: (applied) => this.#route.applied(applied),
+      restored: () => this.#route.settle(),
       leadershipChanged: () => this.#leadershipChanged(),
       stepped: () => this.#scheduleStatus(),
       failed: (error) => this.#fail(error),
@@ -231,7 +236,7 @@ export class Coordinator {
     const driver = this.#driver;
     if (driver === undefined) return;
     if (frame.kind === "raft") this.#receiveRaft(driver, from, decodeRaftMessage(frame.message));
-    else if (frame.kind === "proposal") this.#admit(driver, from, frame.commands);
+    else if (frame.kind === "proposal") this.#route.admit(driver, from, frame.commands);
     else if (frame.kind === "join") this.#receiveJoin(driver, from, frame.joiner, bytes);
   }
 
@@ -266,55 +271,13 @@ export class Coordinator {
     if (cluster !== undefined) this.#ports.send(to, encodeFrame(frame(cluster)));
   }
 
-  // Proposals
-
-  /** This node's commands towards the leader. */
-  #propose(commands: readonly Uint8Array[]): boolean {
-    const driver = this.#driver;
-    if (driver === undefined || this.#isStopped) return false;
-    const { role, leader } = driver.leadership;
-    if (role === "leader") return this.#admit(driver, this.#identity.node, commands);
-    if (leader === undefined) return false;
-    this.#sendFrame(leader as NodeId, (cluster) => ({ kind: "proposal", cluster, commands }));
-    return true;
-  }
-
-  /** Appends what is new among `commands` of `from`. Not the leader: dropped; the proposer hears of the leader too. */
-  #admit(driver: Driver, from: NodeId, commands: readonly Uint8Array[]): boolean {
-    if (driver.leadership.role !== "leader") return false;
-    const fresh = commands.filter((bytes) => {
-      const { envelope } = decodeCommand(bytes);
-      return envelope.node === from && this.#admission.admit(envelope);
-    });
-    if (fresh.length === 0 || driver.propose(fresh)) return true;
-    this.#admission.reset();
-    return false;
-  }
-
-  #applied({ outcome, command }: Applied): void {
-    if (command === undefined || command.envelope.node !== this.#identity.node) return;
-    if (command.envelope.incarnation !== this.#identity.incarnation) return;
-    if (outcome === "full") this.#proposals.settleThrough(command.envelope.seq, true);
-    else this.#settleFromSequencer();
-  }
-
-  #settleFromSequencer(): void {
-    const { node, incarnation } = this.#identity;
-    const { sequencer } = this.#machine;
-    this.#proposals.settleThrough(sequencer.last(node, incarnation));
-    const now = this.#ports.clock.monotonicMs();
-    if (!sequencer.isFenced(node, incarnation) || now < this.#fencedWarnAt) return;
-    this.#fencedWarnAt = now + WARN_EVERY_MS;
-    this.#ports.log.error({ node }, "another process uses this node's identity (copied data directory?)");
-  }
-
   // Leadership and status
 
   #leadershipChanged(): void {
     const leadership = this.#driver?.leadership;
     if (leadership === undefined) return;
     this.#ports.log.info({ ...leadership }, "leadership changed");
-    this.#admission.reset();
+    this.#route.reset();
     this.#governor.reset();
     if (leadership.leader !== undefined) this.#proposals.sendAgain();
   }

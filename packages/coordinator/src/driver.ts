@@ -36,9 +36,9 @@ import type { Journal, OpenedJournal } from "./journal/journal.ts";
 import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 
 /** Entries applied since the last snapshot after which the next one is taken. */
-export const SNAPSHOT_ENTRIES = 10_000;
+const SNAPSHOT_ENTRIES = 10_000;
 /** Bytes of applied commands, likewise. */
-export const SNAPSHOT_BYTES = 16 * 1024 * 1024;
+const SNAPSHOT_BYTES = 16 * 1024 * 1024;
 
 export interface DriverPorts {
   readonly clock: Clock;

@@ -36,7 +36,7 @@ import {
 } from "./state-machine/commands.ts";
 
 /** Most commands that are not committed yet. */
-export const PENDING_COMMANDS_MAX = 1024;
+const PENDING_COMMANDS_MAX = 1024;
 /** Most bytes of them. */
 export const PENDING_BYTES_MAX = 16 * 1024 * 1024;
 

@@ -12,7 +12,7 @@ import { type ApplicationMessage, ByteWriter, encodeMessage } from "@skein/kerne
 import { ReplicaHash } from "./replica-hash.ts";
 
 /** Most topics with a retained message. A set of a further topic is refused (0x97 for its publisher). */
-export const RETAINED_TOPICS_MAX = 200_000;
+const RETAINED_TOPICS_MAX = 200_000;
 /** Most bytes of all encoded retained messages; the same answer. A snapshot must fit into one link frame. */
 export const RETAINED_BYTES_MAX = 32 * 1024 * 1024;
 

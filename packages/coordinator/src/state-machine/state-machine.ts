@@ -14,7 +14,7 @@ import { Sequencer } from "./sequencer.ts";
 import { decodeSnapshot, encodeSnapshot, type ReplicatedState } from "./snapshot.ts";
 
 /** What became of one command. `full`: its proposer's turn is over, but the store had no room for it. */
-export type Outcome = "applied" | "full" | "repeated" | "gap" | "fenced" | "malformed";
+type Outcome = "applied" | "full" | "repeated" | "gap" | "fenced" | "malformed";
 
 export interface Applied {
   readonly outcome: Outcome;

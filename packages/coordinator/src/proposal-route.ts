@@ -1,0 +1,90 @@
+/**
+ * The way of proposals: from this node to whoever leads, into the log if that is this node, and back when applied.
+ *
+ * A node may propose only in its own name. What the leader already has it does not append again (admission.ts); what it
+ * cannot take is dropped, because the proposer keeps it and sends it again (proposals.ts).
+ */
+
+import type { Clock, Log, NodeId } from "@skein/kernel";
+import { Admission } from "./admission.ts";
+import type { Driver } from "./driver.ts";
+import type { Identity } from "./options.ts";
+import type { Proposals } from "./proposals.ts";
+import { decodeCommand } from "./state-machine/commands.ts";
+import type { Sequencer } from "./state-machine/sequencer.ts";
+import type { Applied } from "./state-machine/state-machine.ts";
+
+const WARN_EVERY_MS = 60_000;
+
+export interface ProposalRoutePorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly sendToLeader: (leader: NodeId, commands: readonly Uint8Array[]) => void;
+}
+
+export class ProposalRoute {
+  readonly #self: Identity;
+  readonly #sequencer: Sequencer;
+  readonly #proposals: Proposals;
+  readonly #admission: Admission;
+  readonly #ports: ProposalRoutePorts;
+  #warnAgainAt = 0;
+
+  constructor(self: Identity, sequencer: Sequencer, proposals: Proposals, ports: ProposalRoutePorts) {
+    this.#self = self;
+    this.#sequencer = sequencer;
+    this.#proposals = proposals;
+    this.#admission = new Admission(sequencer);
+    this.#ports = ports;
+  }
+
+  /** Role, term or leader changed: what was appended may be gone. */
+  reset(): void {
+    this.#admission.reset();
+  }
+
+  /** Takes commands of this node towards the leader. False: there is none now, or it cannot take them. */
+  propose(driver: Driver | undefined, commands: readonly Uint8Array[]): boolean {
+    if (driver === undefined) return false;
+    const { role, leader } = driver.leadership;
+    if (role === "leader") return this.admit(driver, this.#self.node, commands);
+    if (leader === undefined) return false;
+    this.#ports.sendToLeader(leader as NodeId, commands);
+    return true;
+  }
+
+  /**
+   * Appends what is new among `commands` of `from`. False, and nothing is appended, if this node does not lead or too
+   * much is uncommitted. @throws {SkeinError} ERR_SKEIN_MALFORMED; then nothing is appended either
+   */
+  admit(driver: Driver, from: NodeId, commands: readonly Uint8Array[]): boolean {
+    if (driver.leadership.role !== "leader") return false;
+    const envelopes = commands.map((bytes) => decodeCommand(bytes).envelope);
+    const fresh = commands.filter((_bytes, at) => {
+      const envelope = envelopes[at];
+      return envelope?.node === from && this.#admission.admit(envelope);
+    });
+    if (fresh.length === 0 || driver.propose(fresh)) return true;
+    this.#admission.reset();
+    return false;
+  }
+
+  /** A committed command went through the state machine. */
+  applied({ outcome, command }: Applied): void {
+    if (command === undefined) return;
+    const { node, incarnation, seq } = command.envelope;
+    if (node !== this.#self.node || incarnation !== this.#self.incarnation) return;
+    if (outcome === "full") this.#proposals.settleThrough(seq, true);
+    else this.settle();
+  }
+
+  /** Settles what the replicated state says is applied; also after a snapshot. */
+  settle(): void {
+    const { node, incarnation } = this.#self;
+    this.#proposals.settleThrough(this.#sequencer.last(node, incarnation));
+    const now = this.#ports.clock.monotonicMs();
+    if (!this.#sequencer.isFenced(node, incarnation) || now < this.#warnAgainAt) return;
+    this.#warnAgainAt = now + WARN_EVERY_MS;
+    this.#ports.log.error({ node }, "another process uses this node's identity (copied data directory?)");
+  }
+}
