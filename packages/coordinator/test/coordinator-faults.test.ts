@@ -66,6 +66,18 @@ test("a node can propose only in its own name", () => {
   expect([...node.running.retained.entries()].map((message) => message.topic)).toEqual([`by/${PEER}`]);
 });
 
+test("a batch with a malformed command is dropped as a whole, and its good part can be sent again", () => {
+  const { world, node } = alone(13);
+  const cluster = node.status.cluster as ClusterId;
+  const envelope = { node: PEER, incarnation: 1 as never, seq: 1 };
+  const good = encodeCommand({ envelope, operation: retainedOperation(retained("t", "x")) });
+  node.running.receive(PEER, encodeFrame({ kind: "proposal", cluster, commands: [good, new Uint8Array(9)] }));
+  world.run(1000);
+  expect(node.running.retained.count).toBe(0);
+  node.running.receive(PEER, encodeFrame({ kind: "proposal", cluster, commands: [good] }));
+  world.until(() => node.running.retained.count === 1, 1000);
+});
+
 test.each(["append", "sync"] as const)(
   "a failed %s of the journal is fatal: nothing is acknowledged after it",
   (operation) => {
