@@ -4,13 +4,16 @@ import { expect, test } from "vitest";
 import { connectPacket } from "./support/client.ts";
 import { World } from "./support/world.ts";
 
-test.each([3, 4, 5] as const)("[MQTT-3.1.4-5] protocol level %i is answered with a successful CONNACK", (version) => {
-  const world = new World();
-  const client = world.attempt("a", { version });
-  const connack = client.take("connack");
-  expect(connack.reasonCode ?? connack.returnCode).toBe(0);
-  expect(world.broker.clientCount).toBe(1);
-});
+test.each([3, 4, 5] as const)(
+  "[MQTT-3.1.4-5] protocol level %i is answered with a successful CONNACK",
+  (version) => {
+    const world = new World();
+    const client = world.attempt("a", { version });
+    const connack = client.take("connack");
+    expect(connack.reasonCode ?? connack.returnCode).toBe(0);
+    expect(world.broker.clientCount).toBe(1);
+  },
+);
 
 test("[MQTT-3.1.0-1] a first packet that is not CONNECT ends the connection without an answer", () => {
   const world = new World();
@@ -146,7 +149,8 @@ test("[MQTT-3.2.2-22] without Server Keep Alive the client's own one counts", ()
 test("[MQTT-3.1.3-5] identifiers of 1 to 23 letters and digits are accepted", () => {
   const world = new World();
   for (const clientId of ["a", "0123456789abcdefghijklm", "ABCDEFGHIJKLMNOPQRSTUVW"]) {
-    for (const version of [3, 4, 5] as const) expect(() => world.connect(clientId, { version })).not.toThrow();
+    for (const version of [3, 4, 5] as const)
+      expect(() => world.connect(clientId, { version })).not.toThrow();
   }
 });
 

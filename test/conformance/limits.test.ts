@@ -69,7 +69,8 @@ test("a queue is bounded in bytes as well", () => {
 test.each([0, 1] as const)("retained replay at QoS %i is paced by a slow reader and loses nothing", (qos) => {
   const world = new World({ outboundBytesMax: 3_000 });
   const publisher = world.connect("p");
-  for (let i = 0; i < 500; i++) publisher.publish(`r/${i}`, "x".repeat(50), { retain: true, qos, messageId: 1 });
+  for (let i = 0; i < 500; i++)
+    publisher.publish(`r/${i}`, "x".repeat(50), { retain: true, qos, messageId: 1 });
   const slow = world.connect("slow");
   slow.stream.stick();
   slow.send({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: "r/#", qos }] });
@@ -126,7 +127,9 @@ test("[MQTT-3.1.2-24] [MQTT-3.1.2-25] a message above the client's Maximum Packe
   const small = world.connect("a", { properties: { maximumPacketSize: 100, receiveMaximum: 1 } });
   small.subscribe("t", 1);
   const publisher = world.connect("p");
-  publisher.publish("t", "x".repeat(200), { qos: 1, messageId: 1 }).publish("t", "fits", { qos: 1, messageId: 2 });
+  publisher
+    .publish("t", "x".repeat(200), { qos: 1, messageId: 1 })
+    .publish("t", "fits", { qos: 1, messageId: 2 });
   expect(small.takePayloads()).toEqual(["fits"]);
   expect(world.broker.counters.tooLargeDropped).toBe(1);
 });

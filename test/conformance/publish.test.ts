@@ -36,13 +36,16 @@ test.each([
   [2, 0, 0],
   [2, 1, 1],
   [2, 2, 2],
-] as const)("[MQTT-3.8.4-8] published with QoS %i, granted %i: delivered with %i", (published, granted, qos) => {
-  const world = new World();
-  const subscriber = world.connect("s", { version: 4 });
-  subscriber.subscribe("t", granted);
-  world.connect("p").publish("t", "x", { qos: published, messageId: 1 });
-  expect(subscriber.take("publish").qos).toBe(qos);
-});
+] as const)(
+  "[MQTT-3.8.4-8] published with QoS %i, granted %i: delivered with %i",
+  (published, granted, qos) => {
+    const world = new World();
+    const subscriber = world.connect("s", { version: 4 });
+    subscriber.subscribe("t", granted);
+    world.connect("p").publish("t", "x", { qos: published, messageId: 1 });
+    expect(subscriber.take("publish").qos).toBe(qos);
+  },
+);
 
 test("[MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-20] message properties arrive unaltered", () => {
   const { subscriber, publisher } = pair();
@@ -59,7 +62,15 @@ test("[MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-20] message pro
 
 test("[MQTT-3.3.2-17] [MQTT-3.3.2-18] user properties arrive in their order, repeated names included", () => {
   const { subscriber, publisher } = pair();
-  const pair5 = (name: string, value: string) => [0x26, 0, 1, ...Buffer.from(name), 0, 1, ...Buffer.from(value)];
+  const pair5 = (name: string, value: string) => [
+    0x26,
+    0,
+    1,
+    ...Buffer.from(name),
+    0,
+    1,
+    ...Buffer.from(value),
+  ];
   const properties = [...pair5("b", "1"), ...pair5("a", "2"), ...pair5("b", "3")];
   const bytes = [0x30, 4 + properties.length, 0, 1, 97, properties.length, ...properties];
   subscriber.chunks.length = 0;
@@ -135,7 +146,11 @@ test("[MQTT-3.3.1-12] [MQTT-3.3.1-13] Retain As Published decides about the flag
   const four = world.connect("c", { version: 4 });
   four.subscribe("t");
   world.connect("p").publish("t", "x", { retain: true });
-  expect([without, withIt, four].map((client) => client.take("publish").retain)).toEqual([false, true, false]);
+  expect([without, withIt, four].map((client) => client.take("publish").retain)).toEqual([
+    false,
+    true,
+    false,
+  ]);
 });
 
 test("a retained message keeps its properties, its expiry shortened by the time it was stored", () => {
@@ -187,7 +202,13 @@ test("[MQTT-4.6.0-5] [MQTT-4.6.0-6] messages of one publisher and QoS arrive in 
   for (const qos of [0, 1, 2] as const) {
     const { subscriber, publisher } = pair();
     const sent = Array.from({ length: 40 }, (_, i) => `m${i}`);
-    const packets = sent.map((payload, i) => ({ cmd: "publish", topic: "t", payload, qos, messageId: i + 1 }));
+    const packets = sent.map((payload, i) => ({
+      cmd: "publish",
+      topic: "t",
+      payload,
+      qos,
+      messageId: i + 1,
+    }));
     publisher.sendTogether(...packets);
     expect(subscriber.takePayloads()).toEqual(sent);
   }
@@ -196,7 +217,12 @@ test("[MQTT-4.6.0-5] [MQTT-4.6.0-6] messages of one publisher and QoS arrive in 
 test("all that a client gets in one turn leaves in one write", () => {
   const { subscriber, publisher } = pair();
   const before = subscriber.stream.writes;
-  const packets = Array.from({ length: 30 }, (_, i) => ({ cmd: "publish", topic: "t", payload: `${i}`, qos: 0 }));
+  const packets = Array.from({ length: 30 }, (_, i) => ({
+    cmd: "publish",
+    topic: "t",
+    payload: `${i}`,
+    qos: 0,
+  }));
   publisher.sendTogether(...packets, { cmd: "publish", topic: "t", payload: "z", qos: 1, messageId: 1 });
   expect(subscriber.stream.writes - before).toBe(1);
   expect(subscriber.takePayloads()).toHaveLength(31);
@@ -204,7 +230,9 @@ test("all that a client gets in one turn leaves in one write", () => {
 
 test("a frame shared by many receivers is encoded once: they get the very same bytes", () => {
   const world = new World();
-  const subscribers = Array.from({ length: 5 }, (_, i) => world.connect(`s${i}`, { version: i % 2 === 0 ? 3 : 4 }));
+  const subscribers = Array.from({ length: 5 }, (_, i) =>
+    world.connect(`s${i}`, { version: i % 2 === 0 ? 3 : 4 }),
+  );
   for (const subscriber of subscribers) {
     subscriber.subscribe("t");
     subscriber.chunks.length = 0;

@@ -138,11 +138,14 @@ test("[MQTT-3.1.2-8] the will is published when the connection breaks", () => {
   expect(watcher.take("publish")).toMatchObject({ topic: "will", qos: 1, retain: false });
 });
 
-test.each([4, 5] as const)("[MQTT-3.14.4-3] [MQTT-3.1.2-10] level %i: DISCONNECT takes the will back", (version) => {
-  const { world, watcher } = watched();
-  world.connect("a", { ...will("gone"), version }).disconnect();
-  expect(watcher.packets).toEqual([]);
-});
+test.each([4, 5] as const)(
+  "[MQTT-3.14.4-3] [MQTT-3.1.2-10] level %i: DISCONNECT takes the will back",
+  (version) => {
+    const { world, watcher } = watched();
+    world.connect("a", { ...will("gone"), version }).disconnect();
+    expect(watcher.packets).toEqual([]);
+  },
+);
 
 test("DISCONNECT 0x04 asks for the will, and so does any failure code", () => {
   const { world, watcher } = watched();

@@ -36,7 +36,9 @@ test.each(["sport/tennis#", "sport/tennis/#/ranking", "sport+", "a/b+/c", "##"])
 test("SUBACK comes only when the mesh routes to us (P4), messages may come before", () => {
   const world = new World();
   world.mesh.isHolding = true;
-  const client = world.connect("a").send({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: "t", qos: 0 }] });
+  const client = world
+    .connect("a")
+    .send({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: "t", qos: 0 }] });
   expect(client.packets).toEqual([]);
   world.connect("p").publish("t", "early");
   expect(client.takePayloads()).toEqual(["early"]);
@@ -61,7 +63,9 @@ test("SUBACK waits for all filters of its packet", () => {
 test("a subscription that the mesh refuses fails as a whole and leaves nothing behind", () => {
   const world = new World();
   world.mesh.isHolding = true;
-  const client = world.connect("a").send({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: "t", qos: 1 }] });
+  const client = world
+    .connect("a")
+    .send({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: "t", qos: 1 }] });
   world.answer(0x83);
   expect(client.take("suback").granted).toEqual([0x83]);
   expect([...world.mesh.wanted]).toEqual([]);
@@ -70,7 +74,9 @@ test("a subscription that the mesh refuses fails as a whole and leaves nothing b
 test("a client that has gone before the barrier opens is no problem", () => {
   const world = new World();
   world.mesh.isHolding = true;
-  const client = world.connect("a").send({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: "t", qos: 1 }] });
+  const client = world
+    .connect("a")
+    .send({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: "t", qos: 1 }] });
   client.sever();
   expect(() => world.answer()).not.toThrow();
   expect([...world.mesh.wanted]).toEqual([]);
@@ -99,15 +105,18 @@ test("[MQTT-3.8.4-3] subscribing again replaces: one message, with the new QoS",
   expect(world.mesh.wanted.get("t")).toBe(1);
 });
 
-test.each([4, 5] as const)("[MQTT-3.3.4-2] level %i: overlapping subscriptions give one message, at the highest QoS", (version) => {
-  const world = new World();
-  const client = world.connect("a", { version });
-  client.subscribe("t/#", 0);
-  client.subscribe("t/+", 2);
-  client.subscribe("t/x", 1);
-  world.connect("p").publish("t/x", "x", { qos: 2, messageId: 1 });
-  expect(client.takeAll("publish").map(({ qos }) => qos)).toEqual([2]);
-});
+test.each([4, 5] as const)(
+  "[MQTT-3.3.4-2] level %i: overlapping subscriptions give one message, at the highest QoS",
+  (version) => {
+    const world = new World();
+    const client = world.connect("a", { version });
+    client.subscribe("t/#", 0);
+    client.subscribe("t/+", 2);
+    client.subscribe("t/x", 1);
+    world.connect("p").publish("t/x", "x", { qos: 2, messageId: 1 });
+    expect(client.takeAll("publish").map(({ qos }) => qos)).toEqual([2]);
+  },
+);
 
 test("[MQTT-3.3.4-3] [MQTT-3.3.4-4] a message has the identifiers of all matching subscriptions", () => {
   const world = new World();
@@ -199,7 +208,11 @@ test("retained messages come after SUBACK, with the lower QoS and the subscripti
     properties: { subscriptionIdentifier: 9 },
   });
   client.take("suback");
-  expect(client.take("publish")).toMatchObject({ qos: 1, retain: true, properties: { subscriptionIdentifier: 9 } });
+  expect(client.take("publish")).toMatchObject({
+    qos: 1,
+    retain: true,
+    properties: { subscriptionIdentifier: 9 },
+  });
 });
 
 test("[MQTT-3.10.4-1] [MQTT-3.10.4-2] [MQTT-3.10.4-4] UNSUBSCRIBE ends exactly the named subscription", () => {
@@ -304,7 +317,13 @@ test("deliverShared says whether there is a member here", () => {
   const world = new World();
   const client = world.connect("a");
   client.subscribe("$share/g/t");
-  const message = { topic: "t", payload: Buffer.from("x"), qos: 0 as const, retain: false, properties: undefined };
+  const message = {
+    topic: "t",
+    payload: Buffer.from("x"),
+    qos: 0 as const,
+    retain: false,
+    properties: undefined,
+  };
   expect(world.broker.deliverShared("$share/g/t", message)).toBe(true);
   expect(world.broker.deliverShared("$share/h/t", message)).toBe(false);
   client.disconnect();

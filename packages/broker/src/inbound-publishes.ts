@@ -13,6 +13,7 @@ import type { ApplicationMessage, Completion } from "@skein/kernel";
 import { type AcknowledgementPool, Acknowledgements, type Publisher } from "./acknowledgements.ts";
 import type { ProtocolVersion } from "./codec/connect-packet.ts";
 import { PacketType } from "./codec/control-packets.ts";
+import { copyOf } from "./codec/field-reader.ts";
 import { PacketError, protocolError } from "./codec/packet-error.ts";
 import type { PublishPacket } from "./codec/publish-packet.ts";
 import { isFailure, ReasonCode } from "./codec/reason-codes.ts";
@@ -78,7 +79,7 @@ export class InboundPublishes implements Publisher {
       return;
     }
     // The copy: mesh, queues and the retained store keep the message, the read buffer is gone after this call.
-    const message = { topic, payload: packet.payload.slice(), qos, retain, properties };
+    const message = { topic, payload: copyOf(packet.payload), qos, retain, properties };
     if (qos === 0) {
       this.#port.publish(message, this.#session, undefined);
       return;

@@ -1,9 +1,19 @@
 /** A tiny MQTT client over mqtt-packet: it sends what the test says and keeps what came. */
 
-import { generate, type IConnectPacket, type IPublishPacket, type Packet, parser } from "mqtt-packet";
+import {
+  generate,
+  type IConnackPacket,
+  type IConnectPacket,
+  type IPublishPacket,
+  type Packet,
+  parser,
+} from "mqtt-packet";
 import { MemoryStream } from "./memory-stream.ts";
 
 export type Command = Packet["cmd"];
+type Properties = Partial<
+  NonNullable<IConnackPacket["properties"]> & NonNullable<IPublishPacket["properties"]>
+>;
 /** Packets as mqtt-packet reads them, all fields of all types optional. */
 export type Received = Partial<
   Omit<IPublishPacket, "cmd"> & {
@@ -12,7 +22,7 @@ export type Received = Partial<
     reasonCode: number;
     granted: number[];
   }
-> & { cmd: Command; properties?: Record<string, unknown> };
+> & { cmd: Command; properties?: Properties };
 
 export class Client {
   readonly stream: MemoryStream;

@@ -7,7 +7,7 @@
 
 import type { ApplicationMessage, QoS } from "@skein/kernel";
 import { isValidTopicName } from "@skein/kernel";
-import type { FieldReader } from "./field-reader.ts";
+import { copyOf, type FieldReader } from "./field-reader.ts";
 import { malformed, PacketError } from "./packet-error.ts";
 import {
   CONNECT_PROPERTIES,
@@ -64,7 +64,7 @@ export function readConnect(fields: FieldReader, protocolVersion: ProtocolVersio
   const clientId = fields.text();
   const will = (flags & 0x04) === 0 ? undefined : readWill(fields, flags, protocolVersion);
   const username = (flags & 0x80) === 0 ? undefined : fields.text();
-  const password = (flags & 0x40) === 0 ? undefined : fields.binary().slice();
+  const password = (flags & 0x40) === 0 ? undefined : copyOf(fields.binary());
   fields.finish();
   const cleanStart = (flags & 0x02) !== 0;
   return { protocolVersion, clientId, cleanStart, keepAliveSeconds, will, username, password, properties };
@@ -86,7 +86,7 @@ function checkFlags(flags: number, version: ProtocolVersion): void {
 function readWill(fields: FieldReader, flags: number, version: ProtocolVersion): WillPacket {
   const properties = version === 5 ? readProperties(fields, WILL_PROPERTIES) : NO_PROPERTIES;
   const topic = fields.text();
-  const payload = fields.binary().slice();
+  const payload = copyOf(fields.binary());
   if (!isValidTopicName(topic)) throw new PacketError(ReasonCode.TopicNameInvalid, "will topic is invalid");
   const message: ApplicationMessage = {
     topic,

@@ -96,6 +96,14 @@ export class FieldReader {
   }
 }
 
+/**
+ * A copy of `view` for whoever keeps it. Not `view.slice()`: where the input is a Node Buffer, that is another view of
+ * the read buffer.
+ */
+export function copyOf(view: Uint8Array): Uint8Array {
+  return new Uint8Array(view);
+}
+
 /** The string in `bytes[at, end)`, checked as the specification demands. */
 export function textAt(bytes: Uint8Array, at: number, end: number): string {
   let text: string;

@@ -6,7 +6,7 @@
  */
 
 import type { MessageProperties } from "@skein/kernel";
-import type { FieldReader } from "./field-reader.ts";
+import { copyOf, type FieldReader } from "./field-reader.ts";
 import { malformed, PacketError, protocolError } from "./packet-error.ts";
 import { ReasonCode } from "./reason-codes.ts";
 
@@ -134,7 +134,7 @@ function readProperty(fields: FieldReader, id: number, into: Properties): void {
       into.responseTopic = responseTopic(fields);
       return;
     case Property.CorrelationData:
-      into.correlationData = fields.binary().slice();
+      into.correlationData = copyOf(fields.binary());
       return;
     case Property.SubscriptionIdentifier:
       into.subscriptionIdentifier = notZero(fields.varint(), "subscription identifier");

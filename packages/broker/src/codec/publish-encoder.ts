@@ -30,7 +30,7 @@ export interface PublishForm {
   readonly dup: boolean;
   /** Subscription Identifiers of the matching subscriptions (5.0). */
   readonly identifiers: readonly number[] | undefined;
-  /** Message Expiry Interval to send instead of the message's own, in seconds. */
+  /** Message Expiry Interval to send instead of the message's own (if it has one), in seconds. */
   readonly expirySeconds: number | undefined;
 }
 
@@ -111,7 +111,10 @@ function writeMessageProperties(
   expirySeconds: number | undefined,
 ): void {
   const { payloadIsUtf8, contentType, responseTopic, correlationData, userProperties } = properties;
-  const expiry = expirySeconds ?? properties.messageExpirySeconds;
+  const expiry =
+    properties.messageExpirySeconds === undefined
+      ? undefined
+      : (expirySeconds ?? properties.messageExpirySeconds);
   if (payloadIsUtf8 !== undefined) out.u8(Property.PayloadFormatIndicator).u8(payloadIsUtf8 ? 1 : 0);
   if (expiry !== undefined) out.u8(Property.MessageExpiryInterval).u32(expiry);
   if (contentType !== undefined) writeText(out.u8(Property.ContentType), contentType);

@@ -7,7 +7,7 @@
  */
 
 import { isValidTopicName } from "@skein/kernel";
-import { textAt } from "./field-reader.ts";
+import { copyOf, textAt } from "./field-reader.ts";
 import { PacketError } from "./packet-error.ts";
 import { ReasonCode } from "./reason-codes.ts";
 
@@ -36,7 +36,7 @@ export class TopicNames {
     if (!isValidTopicName(topic)) {
       throw new PacketError(ReasonCode.TopicNameInvalid, "topic name has a wildcard or too many levels");
     }
-    if (end - at <= CACHED_BYTES_MAX) this.#slots[index] = { bytes: bytes.slice(at, end), topic };
+    if (end - at <= CACHED_BYTES_MAX) this.#slots[index] = { bytes: copyOf(bytes.subarray(at, end)), topic };
     return topic;
   }
 }
