@@ -3,12 +3,12 @@
  *
  * Real nodes, real multicast, real ARP, real clients on the Docker host, which sits on the same layer 2 as the
  * containers: when the floating address moves, the host's own ARP entry has to follow, as a device's would. Timing
- * is the default profile `lan`. Each test starts from the healthy mesh that the one before left.
+ * is the default profile `lan`. Each test starts from the mesh that the one before left, all three nodes running.
  */
 
 import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFailed, test } from "vitest";
 import { answersConnect, connect, readRetained } from "./support/clients.ts";
 import { findEngine } from "./support/engine.ts";
 import { distribution, eventually } from "./support/eventually.ts";
@@ -33,6 +33,10 @@ describe.skipIf(engine === undefined)("three containers on one bridge network", 
 
   beforeAll(async () => {
     if (engine !== undefined) mesh = await ContainerMesh.start(engine);
+  });
+
+  beforeEach(async () => {
+    await Promise.all(mesh.nodes.map((node) => node.repair()));
   });
 
   afterAll(async () => {

@@ -145,6 +145,13 @@ export class NodeContainer {
     await this.#container().unpause();
   }
 
+  /** Starts or thaws the container if a failed test left it otherwise. */
+  async repair(): Promise<void> {
+    const { State } = await this.#container().inspect();
+    if (State.Paused) await this.unpause();
+    if (!State.Running) await this.startAgain();
+  }
+
   /** The node's last log lines, for failed tests. */
   async logTail(lines = 40): Promise<string> {
     const log = await this.#container().logs({ stdout: true, stderr: true, tail: lines });
