@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, SkeinError } from "@skein/kernel";
+import { AssertionError, ByteReader, ByteWriter, SkeinError } from "@skein/kernel";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
@@ -52,4 +52,15 @@ test("ByteWriter.finish() is a copy: later writes do not change it", () => {
 test("ByteWriter.varint() refuses what it could not read back", () => {
   expect(() => new ByteWriter().varint(-1)).toThrow("varint out of range");
   expect(() => new ByteWriter().varint(2 ** 53)).toThrow("varint out of range");
+});
+
+test("ByteWriter.setU32() fills in a length afterwards, and only within what was written", () => {
+  const out = new ByteWriter(4);
+  out
+    .u8(7)
+    .u32(0)
+    .raw(Uint8Array.of(1, 2, 3));
+  out.setU32(1, 0x01020304);
+  expect(out.finish()).toEqual(Uint8Array.of(7, 1, 2, 3, 4, 1, 2, 3));
+  expect(() => out.setU32(5, 1)).toThrow(AssertionError);
 });

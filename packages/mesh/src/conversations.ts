@@ -34,8 +34,10 @@ export interface ConversationsOwner {
   linkPort(): number;
   /** Others say that `node` is reached at `address`. */
   addressLearnt(node: NodeId, address: string): void;
-  /** The link to `node` is up. `address` is where it may be dialled, empty if unknown; `dialled` where it answered. */
-  linkUp(node: NodeId, address: string, dialled: string | undefined): void;
+  /** `node` answered at `address`, whether or not that stream becomes its link. */
+  answered(node: NodeId, address: string): void;
+  /** The link to `node` is up. `address` is where it may be dialled, empty if unknown. */
+  linkUp(node: NodeId, address: string): void;
   linkLost(node: NodeId): void;
   /** Nobody needs to look for it any more. */
   memberGone(node: NodeId): void;
@@ -211,6 +213,7 @@ export class Conversations {
     }
     const peer = this.#peerOf(hello.node);
     peer.incarnation = hello.incarnation;
+    if (link.isDialled) this.#owner.answered(hello.node, link.address);
     return {
       incarnation: hello.incarnation,
       lastSequence: peer.inbound.last,
@@ -228,7 +231,7 @@ export class Conversations {
     peer.isReachable = true;
     peer.isLive = true;
     this.membership.linked(hello.node, address, this.#ports.clock.monotonicMs());
-    this.#owner.linkUp(hello.node, address, link.isDialled ? link.address : undefined);
+    this.#owner.linkUp(hello.node, address);
     // In this order: rows before messages (P4), messages resent before any new one (P7).
     this.interest.linked(peer, link, isOurs ? resume.interestVersion : 0);
     this.forwarder.resume(peer, link, isOurs ? resume.lastSequence : 0);

@@ -125,7 +125,8 @@ export class Mesh {
     return new Conversations(this.#options, this.#ports, {
       linkPort: () => this.linkPort,
       addressLearnt: (node, address) => this.#dialer.learn(node, address, false),
-      linkUp: (node, address, dialled) => this.#linkUp(node, address, dialled),
+      answered: (node, address) => this.#dialer.answered(node, address),
+      linkUp: (node, address) => this.#linkUp(node, address),
       linkLost: (node) => {
         this.#dialer.lost(node);
         if (this.#conversations.linkCount === 0) this.#discovery.searchAgain();
@@ -194,9 +195,8 @@ export class Mesh {
     else this.#conversations.addStream(stream, false, stream.remoteAddress);
   }
 
-  #linkUp(node: NodeId, address: string, dialled: string | undefined): void {
-    if (dialled !== undefined) this.#dialer.answered(node, dialled);
-    if (address !== "") this.#dialer.learn(node, address, false);
+  #linkUp(node: NodeId, address: string): void {
+    if (address !== "") this.#dialer.linked(node, address);
     this.#discovery.remembered.remember(this.#dialer.remembered());
   }
 

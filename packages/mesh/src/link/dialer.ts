@@ -37,6 +37,8 @@ interface Target {
   /** Who answers there; for a configured address known after its first link. */
   node: NodeId | undefined;
   readonly addresses: string[];
+  /** It has had a link since this node started: worth remembering, and never given up for another. */
+  hasLinked: boolean;
   nextAddress: number;
   failures: number;
   timer: Timer | undefined;
@@ -78,7 +80,7 @@ export class Dialer {
     if (node === this.#options.own || !this.#isDialable(address)) return;
     let target = this.#heard.get(node);
     if (target === undefined) {
-      if (this.#heard.size >= TARGETS_MAX) return;
+      if (this.#heard.size >= TARGETS_MAX && !this.#makeRoom()) return;
       target = newTarget(false, node, address);
       this.#heard.set(node, target);
       this.#schedule(target, this.#firstDelay(node));
@@ -98,6 +100,18 @@ export class Dialer {
       if (target.isStatic && target.addresses[0] === address) target.node = node;
       if (target.node === node) target.failures = 0;
     }
+  }
+
+  /** The link to `node` is up, and others reach it at `address`: the one to begin with next time. */
+  linked(node: NodeId, address: string): void {
+    this.learn(node, address, false);
+    const target = this.#heard.get(node);
+    if (target === undefined) return;
+    target.hasLinked = true;
+    const at = target.addresses.indexOf(address);
+    if (at === -1) return;
+    target.addresses.push(...target.addresses.splice(at, 1));
+    target.nextAddress = target.addresses.length - 1;
   }
 
   /** The link to `node` is gone: dial again, at once. */
@@ -126,18 +140,28 @@ export class Dialer {
     }
   }
 
-  /** Nodes heard of with one address each, for the next start. */
+  /** Nodes that had a link, each with the address that was best, for the next start. */
   remembered(): ReadonlyMap<NodeId, string> {
     const found = new Map<NodeId, string>();
     for (const [node, target] of this.#heard) {
       const address = target.addresses.at(-1);
-      if (address !== undefined) found.set(node, address);
+      if (address !== undefined && target.hasLinked) found.set(node, address);
     }
     return found;
   }
 
   #targets(): Target[] {
     return [...this.#static, ...this.#heard.values()];
+  }
+
+  /** Multicast is not authenticated: nodes that only somebody spoke of give way when the table is full. */
+  #makeRoom(): boolean {
+    for (const [node, target] of this.#heard) {
+      if (target.hasLinked) continue;
+      this.forget(node);
+      return true;
+    }
+    return false;
   }
 
   #isDialable(address: string): boolean {
@@ -205,6 +229,7 @@ function newTarget(isStatic: boolean, node: NodeId | undefined, address: string)
     isStatic,
     node,
     addresses: [address],
+    hasLinked: false,
     nextAddress: 0,
     failures: 0,
     timer: undefined,

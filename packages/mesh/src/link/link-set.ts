@@ -72,14 +72,11 @@ export class LinkSet {
     });
     this.#open.add(link);
     this.#handshakes.add(link);
-    link.start();
-    if (this.#handshakes.size > HANDSHAKES_MAX) {
-      link.reset("too many handshakes");
-      return;
-    }
     encodeHello(this.#own(), link.beginFrame(FrameType.hello));
     link.endFrame();
     link.setDeadline(HANDSHAKE_TIMEOUT_MS, () => link.reset("handshake timed out"));
+    link.start();
+    if (this.#handshakes.size > HANDSHAKES_MAX) link.reset("too many handshakes");
   }
 
   /** Writes heartbeats where nothing else was written and resets links that have been silent for too long. */

@@ -14,6 +14,11 @@ import { FrameSplitter } from "./frame.ts";
 const WRITE_DEADLINE_MS = 5000;
 /** A stream that was ended and whose last bytes are not taken within this time is reset. */
 const END_DEADLINE_MS = 1000;
+/**
+ * Bytes given to the stream at once. It tells of progress only when all of them are out, so this bounds what a slow
+ * link must manage within the deadline: 256 KiB in 5 s is 0.4 Mbit/s.
+ */
+const WRITE_BYTES_MAX = 256 * 1024;
 /** HELLO and RESUME are small; nobody who has not said who it is can make this node gather more. */
 const HANDSHAKE_FRAME_BYTES_MAX = 4096;
 /** A batch buffer above this size is given back once it is written. */
@@ -31,6 +36,8 @@ export interface LinkOwner {
   streamEnded(link: Link): void;
 }
 
+const NO_BYTES: Uint8Array = new Uint8Array(0);
+
 export class Link {
   readonly stream: Stream;
   /** This node dialled; otherwise it accepted. */
@@ -47,6 +54,8 @@ export class Link {
   readonly #owner: LinkOwner;
   readonly #splitter = new FrameSplitter(HANDSHAKE_FRAME_BYTES_MAX);
   #batch = new ByteWriter(1024);
+  /** What is left of an earlier batch. */
+  #rest = NO_BYTES;
   #frameStart = 0;
   #writtenMs: MonotonicMs;
   #isWriteDue = false;
@@ -77,7 +86,7 @@ export class Link {
 
   /** Bytes that the operating system has not taken yet. */
   get unsentBytes(): number {
-    return this.#batch.length + this.stream.bufferedBytes;
+    return this.#batch.length + this.#rest.length + this.stream.bufferedBytes;
   }
 
   start(): void {
@@ -129,17 +138,20 @@ export class Link {
   /** Ends after what was said so far has gone out. */
   end(reason: string): void {
     if (this.#isClosed) return;
+    if (this.#rest.length > 0) this.stream.write(this.#rest);
     if (this.#batch.length > 0) this.stream.write(this.#batch.finish());
+    this.#rest = NO_BYTES;
     this.#batch.reset();
     this.#endDeadline = this.#clock.after(END_DEADLINE_MS, () => this.stream.reset());
-    this.stream.end();
+    // Closed first: a stream may tell of its end within the call, and the reason said here is the better one.
     this.#close(reason);
+    this.stream.end();
   }
 
   reset(reason: string): void {
     if (this.#isClosed) return;
-    this.stream.reset();
     this.#close(reason);
+    this.stream.reset();
   }
 
   #received(bytes: Uint8Array): void {
@@ -160,12 +172,26 @@ export class Link {
     }
     this.#owner.aboutToWrite(this);
     this.#isWriteDue = false;
-    if (this.#batch.length === 0 || this.#isClosed) return;
+    if (this.#rest.length === 0) this.#rest = this.#takeBatch();
+    while (this.#rest.length > 0 && !this.#isClosed && !this.#isFull) {
+      const piece = this.#rest.subarray(0, WRITE_BYTES_MAX);
+      this.#rest = this.#rest.subarray(piece.length);
+      this.#writtenMs = this.#clock.monotonicMs();
+      if (!this.stream.write(piece)) this.#waitForDrain();
+      else if (this.#rest.length === 0) this.#rest = this.#takeBatch();
+    }
+  }
+
+  #takeBatch(): Uint8Array {
+    if (this.#batch.length === 0) return NO_BYTES;
     const bytes = this.#batch.finish();
     if (bytes.length > KEPT_BATCH_BYTES_MAX) this.#batch = new ByteWriter(1024);
     else this.#batch.reset();
-    this.#writtenMs = this.#clock.monotonicMs();
-    if (this.stream.write(bytes) || this.#isClosed) return;
+    return bytes;
+  }
+
+  #waitForDrain(): void {
+    if (this.#isClosed) return;
     this.#isFull = true;
     this.#writeDeadline = this.#clock.after(WRITE_DEADLINE_MS, () => this.reset("write deadline passed"));
   }

@@ -1,0 +1,206 @@
+/** Messages across nodes: once, in order, acknowledged, whatever happens to the links. */
+
+import { type Incarnation, type QoS, seededPrng } from "@skein/kernel";
+import { expect, test } from "vitest";
+import { type Awaited, type SimNode, World } from "./support/world.ts";
+
+function settle(world: World, awaited: readonly Awaited[], limitMs = 30_000): void {
+  world.clock.runUntil(() => awaited.every((one) => one.isComplete), limitMs, "all completions settled");
+}
+
+function subscribed(world: World, node: SimNode, filter: string): void {
+  settle(world, [node.subscribe(filter)]);
+}
+
+test("a message goes once to each node that wants it, is acknowledged, and never goes two hops", () => {
+  const world = new World();
+  const [a, b, c, d] = world.formed(4);
+  for (const filter of ["t/#", "t/+", "t/1"]) subscribed(world, b!, filter);
+  subscribed(world, c!, "t/1");
+  subscribed(world, d!, "other");
+  const awaited = a!.publish("t/1", "x");
+  expect(awaited.expected).toBe(2);
+  settle(world, [awaited]);
+  expect(awaited.codes).toEqual([0, 0]);
+  expect(b!.payloads("t/1")).toEqual(["x"]);
+  expect(c!.payloads("t/1")).toEqual(["x"]);
+  expect(d!.got).toEqual([]);
+  expect(a!.mesh.counters.forwarded).toBe(2);
+  expect(b!.mesh.counters.forwarded + c!.mesh.counters.forwarded).toBe(0);
+  world.close();
+});
+
+test("nobody waits for QoS 0, nor for a topic that nobody wants", () => {
+  const world = new World();
+  const [a, b] = world.formed(2);
+  subscribed(world, b!, "t");
+  expect(a!.publish("t", 1, 0).expected).toBe(0);
+  expect(a!.publish("u", 1, 1).expected).toBe(0);
+  world.clock.run(100);
+  expect(b!.payloads("t")).toEqual(["1"]);
+  world.close();
+});
+
+test("all frames of a turn leave in one write per link", () => {
+  const world = new World();
+  const [a, b] = world.formed(2);
+  subscribed(world, b!, "t");
+  world.clock.run(5000);
+  const before = world.network.writes;
+  for (let count = 0; count < 1000; count++) a!.publish("t", count, (count % 2) as QoS);
+  world.clock.endTurn();
+  expect(world.network.writes - before).toBe(1);
+  world.clock.run(500);
+  expect(b!.payloads("t")).toHaveLength(1000);
+  world.close();
+});
+
+test.each(Array.from({ length: 30 }, (_, at) => at + 1))(
+  "P5, P7: QoS 1 and 2 arrive exactly once and in order through random link cuts; QoS 0 never twice (seed %i)",
+  (seed) => {
+    const world = new World(seed);
+    const random = seededPrng(seed);
+    const [a, b, c] = world.formed(3);
+    for (const node of [b!, c!]) subscribed(world, node, "q/+");
+    subscribed(world, a!, "q/+");
+    const awaited: Awaited[] = [];
+    const nodes = [a!, b!, c!];
+    for (let count = 0; count < 300; count++) {
+      const node = nodes[random.below(3)]!;
+      for (const qos of [0, 1, 2] as const) awaited.push(node.publish(`q/${node.id}-${qos}`, count, qos));
+      if (random.below(25) === 0) {
+        const other = nodes[random.below(3)]!;
+        if (other !== node) world.network.cut(node.host, other.host);
+      }
+      world.clock.run(random.below(8));
+    }
+    settle(world, awaited);
+    expect(awaited.flatMap((one) => one.codes).filter((code) => code !== 0)).toEqual([]);
+    for (const from of nodes) {
+      for (const to of nodes) {
+        if (from === to) continue;
+        const [zero, one, two] = [0, 1, 2].map((qos) => to.payloads(`q/${from.id}-${qos}`).map(Number));
+        expect(one).toEqual(two);
+        expect(one).toEqual([...new Set(one)].sort((x, y) => x - y));
+        expect(one).toHaveLength(awaitedCount(awaited, from, nodes));
+        expect(zero).toEqual([...new Set(zero)].sort((x, y) => x - y));
+      }
+    }
+    expect(nodes.every((node) => node.mesh.counters.forwarded > 0)).toBe(true);
+    world.close();
+  },
+);
+
+/** How many rounds `from` published: each of its QoS 1 messages waits for the two others. */
+function awaitedCount(awaited: readonly Awaited[], from: SimNode, nodes: readonly SimNode[]): number {
+  const other = nodes.find((node) => node !== from)!;
+  const topics = new Set(other.payloads(`q/${from.id}-1`));
+  expect(awaited.filter((one) => one.expected === 2).length).toBeGreaterThanOrEqual(topics.size);
+  return topics.size;
+}
+
+test("what was published while the link was down arrives, in order, when it is back", () => {
+  const world = new World();
+  const [a, b] = world.formed(2);
+  subscribed(world, b!, "t");
+  world.clock.run(5000);
+  world.network.cut(a!.host, b!.host);
+  world.network.block(a!.host, b!.host);
+  world.clock.run(50);
+  const awaited = Array.from({ length: 100 }, (_, at) => a!.publish("t", at));
+  a!.publish("t", "lost", 0);
+  world.clock.run(2000);
+  expect(awaited.every((one) => one.codes.length === 0)).toBe(true);
+  expect(a!.mesh.counters.qos0Dropped).toBe(1);
+  world.network.unblock(a!.host, b!.host);
+  settle(world, awaited);
+  expect(b!.payloads("t")).toEqual(Array.from({ length: 100 }, (_, at) => String(at)));
+  world.close();
+});
+
+test("completions settle with 0 when the peer dies, leaves or restarts: its live sessions are gone", () => {
+  for (const end of ["dies", "leaves", "restarts"]) {
+    const world = new World();
+    const [a, b] = world.formed(2);
+    subscribed(world, b!, "t");
+    world.clock.run(5000);
+    world.network.block(a!.host, b!.host);
+    const awaited = a!.publish("t", 1);
+    expect(awaited.expected).toBe(1);
+    if (end === "leaves") {
+      world.network.unblock(a!.host, b!.host);
+      b!.stop();
+    }
+    if (end === "restarts") {
+      world.network.listening.delete(`${b!.host}:7883`);
+      for (const stream of [...world.network.open])
+        if (stream.localAddress === b!.host) stream.close(undefined);
+      world.network.unblock(a!.host, b!.host);
+      world.start(2, { incarnation: 2 as Incarnation });
+    }
+    settle(world, [awaited], end === "dies" ? 7000 : 3000);
+    expect(awaited.codes).toEqual([0]);
+    b!.stop();
+    world.clock.run(3000);
+    world.close();
+  }
+});
+
+test("a restarted publisher's numbers begin anew and are not taken for duplicates", () => {
+  const world = new World();
+  const [a, b] = world.formed(2);
+  subscribed(world, b!, "t");
+  world.clock.run(5000);
+  settle(world, [a!.publish("t", 1), a!.publish("t", 2)]);
+  a!.stop();
+  world.clock.run(2000);
+  const again = world.start(1, { incarnation: 2 as Incarnation });
+  world.untilFormed();
+  world.clock.run(5000);
+  settle(world, [again.publish("t", 3)]);
+  expect(b!.payloads("t")).toEqual(["1", "2", "3"]);
+  expect(b!.mesh.counters.duplicatesDropped).toBe(0);
+  world.close();
+});
+
+test("a peer that takes nothing: QoS 0 is dropped and counted, QoS 1 refused with 0x97, memory stays bounded", () => {
+  const world = new World();
+  const [a, b] = world.formed(2);
+  subscribed(world, b!, "t");
+  world.clock.run(5000);
+  world.network.block(a!.host, b!.host);
+  const large = new Uint8Array(1024 * 1024);
+  const awaited = Array.from({ length: 20 }, () => a!.publish("t", large, 1));
+  for (let count = 0; count < 5; count++) a!.publish("t", large, 0);
+  world.clock.run(1);
+  const refused = awaited.filter((one) => one.codes[0] === 0x97);
+  expect(refused.length).toBeGreaterThan(3);
+  expect(awaited.length - refused.length).toBeGreaterThan(14);
+  expect(a!.mesh.counters.qos0Dropped).toBe(5);
+  world.network.unblock(a!.host, b!.host);
+  settle(world, awaited);
+  expect(b!.got).toHaveLength(20 - refused.length);
+  world.close();
+});
+
+test("malformed frames drop the link and nothing else; the link comes back", () => {
+  const world = new World();
+  const [a, b] = world.formed(2);
+  subscribed(world, b!, "t");
+  world.clock.run(5000);
+  for (const garbage of [
+    [0, 0, 0, 2, 99, 1],
+    [0, 0, 0, 3, 4, 9, 255],
+    [255, 255, 255, 255, 255],
+  ]) {
+    const [stream] = world.network.streamsBetween(a!.host, b!.host);
+    stream!.write(Uint8Array.from(garbage));
+    world.clock.run(100);
+    world.untilFormed();
+  }
+  const lost = [...a!.logged, ...b!.logged].filter((line) => line.includes("malformed frame"));
+  expect(lost).toHaveLength(3);
+  settle(world, [a!.publish("t", "still here")]);
+  expect(b!.payloads("t")).toEqual(["still here"]);
+  world.close();
+});

@@ -1,0 +1,170 @@
+/** Alive, suspect, dead, left, and restarts. */
+
+import type { ClusterId, Incarnation } from "@skein/kernel";
+import { expect, test } from "vitest";
+import { World } from "./support/world.ts";
+
+test("a silent member is suspect after 3 s and dead after 6 s, and alive again when it is heard", () => {
+  const world = new World();
+  const [a, b] = world.formed(2);
+  world.clock.run(5000);
+  world.network.block(a!.host, b!.host);
+  const suspectMs = world.clock.runUntil(() => a!.stateOf(b!) === "suspect", 5000, "suspect");
+  expect(suspectMs).toBeGreaterThan(1900);
+  expect(suspectMs).toBeLessThan(3600);
+  const deadMs = world.clock.runUntil(() => a!.stateOf(b!) === "dead", 5000, "dead");
+  expect(suspectMs + deadMs).toBeGreaterThan(4900);
+  expect(suspectMs + deadMs).toBeLessThan(6600);
+  world.network.unblock(a!.host, b!.host);
+  world.clock.runUntil(() => world.isFormed() && a!.stateOf(b!) === "alive", 40_000, "alive");
+  expect(b!.stateOf(a!)).toBe("alive");
+  world.close();
+});
+
+test("silence shorter than 3 s changes nothing", () => {
+  const world = new World();
+  const [a, b] = world.formed(2);
+  world.clock.run(5000);
+  const before = a!.logged.length;
+  world.network.block(a!.host, b!.host);
+  world.clock.run(1800);
+  world.network.unblock(a!.host, b!.host);
+  world.clock.run(5000);
+  expect(a!.logged.slice(before)).toEqual([]);
+  world.close();
+});
+
+test("a reset link makes a member suspect at once; the link is back within a second", () => {
+  const world = new World();
+  const [a, b] = world.formed(2);
+  world.clock.run(5000);
+  world.network.cut(a!.host, b!.host);
+  world.clock.runUntil(() => a!.stateOf(b!) === "suspect", 100, "suspect");
+  expect(world.clock.runUntil(() => world.isFormed(), 2000, "linked again")).toBeLessThan(1000);
+  expect(a!.stateOf(b!)).toBe("alive");
+  world.close();
+});
+
+test("a restart in a higher incarnation is alive at once, also while the past one is believed alive", () => {
+  const world = new World();
+  const [a, b] = world.formed(2);
+  world.clock.run(5000);
+  b!.crash();
+  const awaited = a!.publish("t", 1);
+  expect(awaited.expected).toBe(0);
+  world.network.unblock(a!.host, b!.host);
+  world.network.listening.delete(`${b!.host}:7883`);
+  const again = world.start(2, { incarnation: 2 as Incarnation });
+  world.clock.runUntil(
+    () => a!.mesh.members[1]?.incarnation === 2 && a!.linked.length === 1,
+    10_000,
+    "restarted",
+  );
+  expect(a!.stateOf(again)).toBe("alive");
+  world.clock.run(10_000);
+  expect(a!.stateOf(again)).toBe("alive");
+  b!.stop();
+  world.close();
+});
+
+test("a past incarnation is refused with a warning", () => {
+  const world = new World();
+  const [a, b] = world.formed(2, { incarnation: 5 as Incarnation });
+  b!.stop();
+  world.clock.run(2000);
+  world.start(2, { incarnation: 4 as Incarnation });
+  world.clock.run(10_000);
+  expect(a!.linked).toHaveLength(0);
+  expect(a!.logged.filter((line) => line.includes("older incarnation"))).toHaveLength(1);
+  world.close();
+});
+
+test("a dead member stays listed for a day, then it is forgotten", () => {
+  const world = new World();
+  const [a, b] = world.formed(2);
+  b!.crash();
+  b!.stop();
+  world.clock.run(23 * 60 * 60 * 1000);
+  expect(a!.stateOf(b!)).toBe("dead");
+  world.clock.run(60 * 60 * 1000 + 10_000);
+  expect(a!.mesh.members).toHaveLength(1);
+  world.nodes.pop();
+  a!.stop();
+  world.clock.run(3000);
+});
+
+test("facts reach every member at once, at most four times a second, and third nodes by digest", () => {
+  const world = new World();
+  const [a, b, c] = world.formed(3);
+  world.clock.run(2000);
+  const cluster = "c1" as ClusterId;
+  for (let clients = 1; clients <= 100; clients++) {
+    a!.mesh.setFacts({ name: "front door", cluster, role: "leader", clients });
+    world.clock.run(10);
+  }
+  world.clock.run(300);
+  const seen = b!.mesh.members.find((member) => member.id === a!.id);
+  expect(seen).toMatchObject({ name: "front door", cluster, role: "leader", clients: 100 });
+  expect(b!.memberCalls).toBeLessThan(20);
+
+  // Now c cannot talk to a any more, but still hears of it through b.
+  world.network.block(a!.host, c!.host);
+  world.clock.run(30_000);
+  a!.mesh.setFacts({ name: "back door", cluster, role: "voter", clients: 7 });
+  world.clock.run(40_000);
+  const third = c!.mesh.members.find((member) => member.id === a!.id);
+  expect(third).toMatchObject({ name: "back door", clients: 7, isLinked: false, state: "alive" });
+  world.network.unblock(a!.host, c!.host);
+  world.close();
+});
+
+test("a member known through others only is dead a minute after nobody hears it any more", () => {
+  const world = new World();
+  const [a, b, c] = world.formed(3);
+  world.network.block(a!.host, c!.host);
+  world.clock.run(40_000);
+  expect(c!.stateOf(a!)).toBe("alive");
+  world.network.block(a!.host, b!.host);
+  world.clock.run(75_000);
+  expect(c!.stateOf(a!)).toBe("dead");
+  world.network.unblock(a!.host, b!.host);
+  world.network.unblock(a!.host, c!.host);
+  world.close();
+});
+
+test("control frames arrive whole and may be kept; without a link they are counted as dropped", () => {
+  const world = new World();
+  const [a, b] = world.formed(2);
+  const bytes = Uint8Array.from({ length: 200_000 }, (_, at) => at % 251);
+  a!.mesh.sendControl(b!.id, bytes);
+  a!.mesh.sendControl(b!.id, Uint8Array.of(1, 2, 3));
+  world.clock.run(2000);
+  expect(b!.control).toEqual([
+    [a!.id, bytes],
+    [a!.id, Uint8Array.of(1, 2, 3)],
+  ]);
+  b!.stop();
+  world.clock.run(100);
+  a!.mesh.sendControl(b!.id, bytes);
+  expect(a!.mesh.counters.controlDropped).toBe(1);
+  world.close();
+});
+
+test("a peer that reads nothing is cut off after 5 s, and its debt stays bounded", () => {
+  const world = new World();
+  const [a, b] = world.formed(2);
+  world.clock.run(5000);
+  for (const stream of world.network.streamsBetween(a!.host, b!.host)) {
+    if (stream.localAddress === b!.host) stream.isStalled = true;
+  }
+  const chunk = new Uint8Array(1024 * 1024);
+  for (let times = 0; times < 100; times++) {
+    a!.mesh.sendControl(b!.id, chunk);
+    world.clock.run(1);
+  }
+  expect(a!.mesh.counters.controlDropped).toBeGreaterThan(60);
+  world.clock.run(5100);
+  expect(a!.logged.some((line) => line.includes("link lost"))).toBe(true);
+  world.clock.runUntil(() => world.isFormed() && a!.stateOf(b!) === "alive", 10_000, "linked anew");
+  world.close();
+});
