@@ -53,7 +53,8 @@ export const DEFAULT_BROKER_OPTIONS: BrokerOptions = {
   closeTimeoutMs: 5_000,
   connectionsMax: 20_000,
   outboundBytesMax: 1_048_576,
-  queuedMessagesMax: 1_000,
+  // Small messages come in bursts larger than any fixed count foresees; memory is bounded by the bytes.
+  queuedMessagesMax: 20_000,
   queuedBytesMax: 4_194_304,
   inflightMax: 64,
   receiveMaximum: 64,
