@@ -29,7 +29,9 @@ function collect(client: MqttClient, publishers: number): Promise<Map<string, nu
     client.on("message", (_, payload) => {
       const [publisher = "", sequence = ""] = payload.toString().split(":");
       if (sequence !== "end") {
-        received.set(publisher, [...(received.get(publisher) ?? []), Number(sequence)]);
+        const own = received.get(publisher) ?? [];
+        received.set(publisher, own);
+        own.push(Number(sequence));
       } else if (++ended === publishers) {
         resolve(received);
       }

@@ -76,16 +76,16 @@ test("two nodes cannot share a data directory: the second names the first", asyn
 });
 
 test.each([
-  [["up", "--lisen", "mqtt://:1883"], /^skein: Unknown option '--lisen'\. Did you mean --listen\?\n$/],
-  [["up", "--listen", "http://localhost"], /^skein: Cannot use --listen "http:\/\/localhost": [^\n]+\n$/],
-  [["up", "--mesh-key", "1234"], /^skein: Cannot use --mesh-key: it must be 64 hexadecimal digits[^\n]+\n$/],
+  [["--lisen", "mqtt://:1883"], /^skein: Unknown option '--lisen'\. Did you mean --listen\?\n$/],
+  [["--listen", "http://localhost"], /^skein: Cannot use --listen "http:\/\/localhost": [^\n]+\n$/],
+  [["--mesh-key", "1234"], /^skein: Cannot use --mesh-key: it must be 64 hexadecimal digits[^\n]+\n$/],
   [
-    ["up", "--mesh-key", "@/nonexistent"],
+    ["--mesh-key", "@/nonexistent"],
     /^skein: Cannot use the mesh key in \/nonexistent: there is no such file\.\n$/,
   ],
-  [["up", "--listen", "mqtt://0.0.0.0:1883"], /^skein: [^\n]+--allow-anonymous[^\n]+\n$/],
+  [["--listen", "mqtt://0.0.0.0:1883"], /^skein: [^\n]+--allow-anonymous[^\n]+\n$/],
 ])("wrong settings %j end with exit code 2 and one sentence", async (args, sentence) => {
-  const { code, err, out } = await runSkein([...args, "--data-dir", join(scratch(), "data")]);
+  const { code, err, out } = await runSkein([...(await goodArguments()), ...args]);
   expect(err).toMatch(sentence);
   expect(out).toBe("");
   expect(code).toBe(2);
