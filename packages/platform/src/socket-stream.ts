@@ -6,6 +6,7 @@
  */
 
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import type { Stream, StreamHandler } from "@skein/kernel";
 
 /** Time the other side has, after `end`, to take what is left and to close. */
@@ -15,25 +16,20 @@ export class SocketStream implements Stream {
   readonly remoteAddress: string;
   readonly localAddress: string;
   readonly #socket: Socket;
-  /** The TCP socket that carries an encrypted one; the same socket otherwise. Only it can be reset. */
-  readonly #carrier: Socket;
   #handler: StreamHandler | undefined;
   #error: Error | undefined;
+  /** Set by `end` and `reset`: what still arrives is not handed on. */
+  #isEnding = false;
   #isClosed = false;
   #endTimer: NodeJS.Timeout | undefined;
 
-  constructor(socket: Socket, carrier: Socket = socket) {
+  constructor(socket: Socket) {
     this.#socket = socket;
-    this.#carrier = carrier;
-    this.remoteAddress = joinHostPort(plainAddress(carrier.remoteAddress), carrier.remotePort ?? 0);
-    this.localAddress = plainAddress(carrier.localAddress);
+    this.remoteAddress = joinHostPort(plainAddress(socket.remoteAddress), socket.remotePort ?? 0);
+    this.localAddress = plainAddress(socket.localAddress);
     socket.on("error", (error) => {
       this.#error ??= error;
     });
-    if (carrier !== socket)
-      carrier.on("error", (error) => {
-        this.#error ??= error;
-      });
     socket.on("close", () => this.#close());
   }
 
@@ -49,10 +45,10 @@ export class SocketStream implements Stream {
       return;
     }
     this.#socket.on("data", (bytes) => {
-      if (this.#handler !== undefined && this.#endTimer === undefined) handler.received(bytes as Uint8Array);
+      if (!this.#isEnding) handler.received(bytes as Uint8Array);
     });
     this.#socket.on("drain", () => {
-      if (this.#handler !== undefined) handler.drained();
+      if (!this.#isEnding) handler.drained();
     });
   }
 
@@ -70,7 +66,8 @@ export class SocketStream implements Stream {
   }
 
   end(): void {
-    if (this.#isClosed || this.#endTimer !== undefined) return;
+    if (this.#isClosed || this.#isEnding) return;
+    this.#isEnding = true;
     this.#endTimer = setTimeout(() => this.reset(), END_TIMEOUT_MS);
     this.#socket.end();
     // Without reading on, the end of the other side would never be noticed.
@@ -79,8 +76,11 @@ export class SocketStream implements Stream {
 
   reset(): void {
     if (this.#isClosed) return;
-    this.#carrier.resetAndDestroy();
-    if (this.#carrier !== this.#socket) this.#socket.destroy();
+    this.#isEnding = true;
+    // Node has no reset for TLS, and resetting the TCP socket under it can crash the process (seen with Node 20 and 24):
+    // an encrypted stream is closed at once, what Node has buffered is lost, but the other end may see an ordinary end.
+    if (this.#socket instanceof TLSSocket) this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
   }
 
   #close(): void {

@@ -8,7 +8,7 @@
  * Source: RFC 7905 (ChaCha20-Poly1305 for ECDHE-PSK), RFC 5489; architecture, section 7.
  */
 
-import { connect as connectTcp, createServer, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import {
   connect,
   createServer as createTlsServer,
@@ -48,6 +48,8 @@ export interface TlsPskOptions {
   readonly key: Uint8Array;
   /** Shown to the other end before it has proved anything; not secret, and not believed. */
   readonly identity: string;
+  /** Time a caller has to prove the key, in ms; 5000 unless told otherwise. */
+  readonly handshakeTimeoutMs?: number;
 }
 
 /** Opens and accepts links with nodes that have the same mesh key. */
@@ -70,50 +72,48 @@ function dial(
   timeoutMs: number,
   done: (result: Stream | Error) => void,
 ): () => void {
-  const target = splitHostPort(address);
-  let carrier: Socket | undefined;
+  let socket: TLSSocket | undefined;
   let isDone = false;
   const finish = (result: Stream | Error): void => {
     if (isDone) return;
     isDone = true;
     clearTimeout(timer);
-    if (result instanceof Error) carrier?.destroy();
+    if (result instanceof Error) socket?.destroy();
     done(result);
   };
   const fail = (error: Error): void => finish(dialError(address, error));
   const timer = setTimeout(() => fail(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-  if (target === undefined) {
-    setImmediate(() => fail(new Error("not of the form HOST:PORT")));
-  } else {
-    carrier = connectTcp({ host: target.host, port: target.port, noDelay: true });
-    secure(options, carrier, finish, fail);
-  }
+  const target = splitHostPort(address);
+  if (target === undefined) setImmediate(() => fail(new Error("not of the form HOST:PORT")));
+  else socket = connectTo(options, target, finish, fail);
   return () => {
     isDone = true;
     clearTimeout(timer);
-    carrier?.destroy();
+    socket?.destroy();
   };
 }
 
-/** Runs the dialling end's handshake on `carrier`. */
-function secure(
+/** Connects and runs the dialling end's handshake. */
+function connectTo(
   options: TlsPskOptions,
-  carrier: Socket,
-  finish: (stream: Stream) => void,
-  fail: (error: Error) => void,
-): void {
+  target: { readonly host: string; readonly port: number },
+  connected: (stream: Stream) => void,
+  failed: (error: Error) => void,
+): TLSSocket {
   const pskCallback = (): PSKCallbackNegotation => ({ psk: options.key, identity: options.identity });
   const socket = connect({
     ...VERSION_AND_CIPHER,
-    socket: carrier,
+    host: target.host,
+    port: target.port,
     pskCallback,
     // There are no certificates: the key is the identity.
     checkServerIdentity: () => undefined,
   });
-  carrier.on("error", fail);
-  socket.on("error", fail);
-  socket.on("close", () => fail(new Error("closed during the handshake")));
-  socket.once("secureConnect", () => finish(new SocketStream(socket, carrier)));
+  socket.setNoDelay(true);
+  socket.on("error", failed);
+  socket.on("close", () => failed(new Error("closed during the handshake")));
+  socket.once("secureConnect", () => connected(new SocketStream(socket)));
+  return socket;
 }
 
 function dialError(address: string, error: Error): SkeinError {
@@ -134,10 +134,11 @@ function listen(
     setImmediate(() => ready(new SkeinError("ERR_SKEIN_LISTEN", message)));
     return;
   }
+  const handshakeTimeout = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
   const handshakes = new Handshakes(accepted, refused);
   const tls = createTlsServer({
     ...VERSION_AND_CIPHER,
-    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    handshakeTimeout,
     pskCallback: () => options.key,
   });
   tls.on("secureConnection", (socket) => handshakes.succeeded(socket));
@@ -155,10 +156,13 @@ function listen(
   );
 }
 
-/** The connections that have not proved the key yet. */
+/**
+ * The connections that have not proved the key yet. Once TLS has taken a TCP socket over, only the TLS socket is ever
+ * closed: closing both can crash Node.
+ */
 class Handshakes {
-  /** By both addresses and ports, which the TCP socket and the TLS socket on it share. */
-  readonly #carriers = new Map<string, Socket>();
+  /** Remote addresses of those under way, by both addresses and ports, which a TCP socket and TLS on it share. */
+  readonly #underWay = new Map<string, string>();
   readonly #accepted: (stream: Stream) => void;
   readonly #refused: (remoteAddress: string, reason: string) => void;
 
@@ -174,44 +178,36 @@ class Handshakes {
       carrier.destroy();
       return false;
     }
-    if (this.#carriers.size >= HANDSHAKES_MAX) {
-      const remote = remoteOf(carrier);
+    const remote = remoteOf(carrier);
+    if (this.#underWay.size >= HANDSHAKES_MAX) {
       carrier.resetAndDestroy();
       this.#refused(remote, "too many callers at once");
       return false;
     }
-    this.#carriers.set(key, carrier);
-    const remote = remoteOf(carrier);
-    carrier.once("close", () => this.#refuse(key, remote, "closed during the handshake"));
-    carrier.on("error", (error) => this.#refuse(key, remote, reasonFor(error)));
+    this.#underWay.set(key, remote);
+    carrier.once("close", () => this.#refuse(key, "closed during the handshake"));
+    carrier.on("error", (error) => this.#refuse(key, reasonFor(error)));
     return true;
   }
 
   succeeded(socket: TLSSocket): void {
     const key = keyOf(socket);
-    const carrier = key === undefined ? undefined : this.#carriers.get(key);
-    if (key === undefined || carrier === undefined) {
-      socket.destroy();
-      return;
-    }
-    this.#carriers.delete(key);
-    this.#accepted(new SocketStream(socket, carrier));
+    if (key === undefined || !this.#underWay.delete(key)) socket.destroy();
+    else this.#accepted(new SocketStream(socket));
   }
 
   failed(error: Error, socket: TLSSocket): void {
     const key = keyOf(socket);
     // Without a key the TCP socket has ended already, and its own event reports it.
-    if (key !== undefined) this.#refuse(key, remoteOf(socket), reasonFor(error));
+    if (key !== undefined) this.#refuse(key, reasonFor(error));
     socket.destroy();
   }
 
-  /** Ends a handshake and reports it, once. */
-  #refuse(key: string, remote: string, reason: string): void {
-    const carrier = this.#carriers.get(key);
-    if (carrier === undefined) return;
-    this.#carriers.delete(key);
-    // Ends orderly where it can, so that the alert that explains the refusal still arrives.
-    carrier.destroySoon();
+  /** Reports a handshake that came to nothing, once. */
+  #refuse(key: string, reason: string): void {
+    const remote = this.#underWay.get(key);
+    if (remote === undefined) return;
+    this.#underWay.delete(key);
     this.#refused(remote, reason);
   }
 }
@@ -228,7 +224,7 @@ function remoteOf(socket: Socket): string {
 function reasonFor(error: Error): string {
   const code = codeOf(error) ?? "";
   if (isKeyMismatch(error)) return WRONG_KEY;
-  if (code === "ERR_TLS_HANDSHAKE_TIMEOUT") return `no handshake within ${HANDSHAKE_TIMEOUT_MS} ms`;
+  if (code === "ERR_TLS_HANDSHAKE_TIMEOUT") return "it did not prove the mesh key in time";
   if (code === "ECONNRESET" || code === "EPIPE") return "closed during the handshake";
   return "it does not speak the language of Skein links";
 }

@@ -77,6 +77,8 @@ class WebSocketStream implements Stream {
   readonly #socket: Socket;
   #handler: StreamHandler | undefined;
   #error: Error | undefined;
+  /** Set by `end` and `reset`: what still arrives is not handed on. */
+  #isEnding = false;
   #isClosed = false;
   #endTimer: NodeJS.Timeout | undefined;
 
@@ -85,9 +87,12 @@ class WebSocketStream implements Stream {
     this.#socket = socket;
     this.remoteAddress = joinHostPort(plainAddress(socket.remoteAddress), socket.remotePort ?? 0);
     this.localAddress = plainAddress(socket.localAddress);
-    webSocket.on("error", (error) => {
+    const note = (error: Error): void => {
       this.#error ??= error;
-    });
+    };
+    webSocket.on("error", note);
+    // The library reports what the other end did wrong, but not that the connection broke.
+    socket.on("error", note);
     webSocket.on("close", () => this.#close());
     webSocket.pause();
   }
@@ -104,13 +109,13 @@ class WebSocketStream implements Stream {
       return;
     }
     this.#webSocket.on("message", (message, isBinary) => {
-      if (this.#handler === undefined || this.#endTimer !== undefined) return;
+      if (this.#isEnding) return;
       // [MQTT-6.0.0-1]: MQTT Control Packets are sent in binary data frames.
       if (isBinary) handler.received(message as Buffer);
       else this.#close1003();
     });
     this.#socket.on("drain", () => {
-      if (this.#handler !== undefined) handler.drained();
+      if (!this.#isEnding) handler.drained();
     });
     this.#webSocket.resume();
   }
@@ -134,7 +139,9 @@ class WebSocketStream implements Stream {
   }
 
   reset(): void {
-    if (!this.#isClosed) this.#socket.resetAndDestroy();
+    if (this.#isClosed) return;
+    this.#isEnding = true;
+    this.#socket.resetAndDestroy();
   }
 
   #close1003(): void {
@@ -143,7 +150,8 @@ class WebSocketStream implements Stream {
   }
 
   #end(code: number): void {
-    if (this.#isClosed || this.#endTimer !== undefined) return;
+    if (this.#isClosed || this.#isEnding) return;
+    this.#isEnding = true;
     this.#endTimer = setTimeout(() => this.reset(), END_TIMEOUT_MS);
     // Without reading on, the answer of the other side would never be noticed.
     this.#webSocket.resume();

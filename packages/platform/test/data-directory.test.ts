@@ -1,0 +1,186 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { DiskDone, SkeinError } from "@skein/kernel";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type DataDirectory, openDataDirectory } from "../src/data-directory.ts";
+
+let root = "";
+let disk: DataDirectory;
+
+beforeEach(() => {
+  root = join(mkdtempSync(join(tmpdir(), "skein-platform-")), "data");
+  disk = openDataDirectory(root);
+});
+
+afterEach(() => {
+  disk.close();
+  rmSync(join(root, ".."), { recursive: true, force: true });
+});
+
+/** Waits for a call that reports through DiskDone. */
+function completed(start: (done: DiskDone) => void): Promise<SkeinError | undefined> {
+  return new Promise((resolve) => start(resolve));
+}
+
+function errorOf(action: () => unknown): SkeinError {
+  try {
+    action();
+  } catch (error) {
+    return error as SkeinError;
+  }
+  throw new Error("no error was thrown");
+}
+
+test("appends are written in order, can be read at once, and are done in the order of the calls", async () => {
+  const file = disk.open("raft/0000000001.log");
+  const order: number[] = [];
+  await new Promise<void>((resolve) => {
+    for (let i = 0; i < 50; i++) {
+      file.append(new Uint8Array(1000).fill(i), (error) => {
+        expect(error).toBeUndefined();
+        order.push(i);
+        if (i === 49) resolve();
+      });
+    }
+  });
+  expect(order).toEqual(Array.from({ length: 50 }, (_, i) => i));
+  const bytes = disk.read("raft/0000000001.log");
+  expect(bytes).toHaveLength(50_000);
+  expect(bytes?.every((byte, at) => byte === Math.floor(at / 1000))).toBe(true);
+  expect(await completed((done) => file.sync(done))).toBeUndefined();
+  file.close();
+});
+
+test("a file that is opened again goes on at its end", async () => {
+  for (const byte of [1, 2]) {
+    const file = disk.open("a");
+    await completed((done) => file.append(new Uint8Array([byte]), done));
+    file.close();
+  }
+  expect(disk.read("a")).toEqual(Buffer.from([1, 2]));
+});
+
+test("close waits for what is under way", async () => {
+  const file = disk.open("a");
+  const appended = completed((done) => file.append(new Uint8Array(100_000), done));
+  const synced = completed((done) => file.sync(done));
+  file.close();
+  expect(await appended).toBeUndefined();
+  expect(await synced).toBeUndefined();
+  expect(disk.read("a")).toHaveLength(100_000);
+  expect(() => file.append(new Uint8Array(1), () => {})).toThrow("after close");
+});
+
+test("replace puts a whole file in place; of several at once the last one stays; all are done in order", async () => {
+  const order: number[] = [];
+  await Promise.all(
+    [1, 2, 3].map((byte) =>
+      completed((done) =>
+        disk.replace("folder/file", new Uint8Array(10).fill(byte), (error) => {
+          order.push(byte);
+          done(error);
+        }),
+      ),
+    ),
+  );
+  expect(order).toEqual([1, 2, 3]);
+  expect(disk.read("folder/file")).toEqual(Buffer.alloc(10, 3));
+  expect(disk.list("folder")).toEqual(["file"]);
+  disk.replaceNow("folder/file", new Uint8Array([9]));
+  expect(disk.read("folder/file")).toEqual(Buffer.from([9]));
+});
+
+test("a replacement that fails reports and leaves the old file", async () => {
+  disk.replaceNow("file", new Uint8Array([1]));
+  mkdirSync(join(root, "file.tmp"));
+  const error = await completed((done) => disk.replace("file", new Uint8Array([2]), done));
+  expect(error).toMatchObject({
+    code: "ERR_SKEIN_DISK",
+    message: 'Cannot replace "file": it is a directory (EISDIR)',
+  });
+  expect(disk.read("file")).toEqual(Buffer.from([1]));
+});
+
+test("list, read, rename, truncate and remove; what is not there is empty, undefined or ignored", () => {
+  expect(disk.list("none")).toEqual([]);
+  expect(disk.read("none")).toBeUndefined();
+  disk.remove("none");
+  disk.replaceNow("d/b", new Uint8Array([1, 2, 3]));
+  disk.replaceNow("d/a", new Uint8Array([4]));
+  mkdirSync(join(root, "d/folder"));
+  writeFileSync(join(root, "d/half.tmp"), "left by a crash");
+  expect(disk.list("d")).toEqual(["a", "b"]);
+  disk.truncate("d/b", 2);
+  disk.rename("d/b", "e/c");
+  expect(disk.read("e/c")).toEqual(Buffer.from([1, 2]));
+  disk.remove("e/c");
+  expect(disk.list("e")).toEqual([]);
+  expect(() => disk.truncate("none", 0)).toThrow(/Cannot cut "none": no such file or directory \(ENOENT\)/);
+  expect(() => disk.rename("none", "x")).toThrow(/Cannot rename "none"/);
+  expect(() => disk.read("d/folder")).toThrow(/Cannot read "d\/folder"/);
+  expect(() => disk.list("d/a")).toThrow(/Cannot list "d\/a"/);
+  expect(() => disk.read("../secret")).toThrow("outside the data directory");
+});
+
+test("the directory and its files are the owner's only: the mesh key is among them", () => {
+  disk.replaceNow("mesh/key", new Uint8Array(1));
+  expect(statSync(root).mode & 0o77).toBe(0);
+  expect(statSync(join(root, "mesh")).mode & 0o77).toBe(0);
+  expect(statSync(join(root, "mesh/key")).mode & 0o77).toBe(0);
+});
+
+test("a directory that cannot be used: one sentence with the cause and the fix", () => {
+  const file = join(root, "file");
+  writeFileSync(file, "");
+  for (const path of [file, join(file, "below")]) {
+    const error = errorOf(() => openDataDirectory(path));
+    expect(error.code).toBe("ERR_SKEIN_DATA_DIR");
+    expect(error.message).toMatch(/^Cannot use data directory .*: .* \(E[A-Z]+\)\. Make it .* --data-dir$/);
+  }
+});
+
+test("a directory in use is refused, naming the process; after close it is free", () => {
+  const error = errorOf(() => openDataDirectory(root));
+  expect(error).toMatchObject({
+    code: "ERR_SKEIN_DATA_DIR",
+    message: `Data directory ${root} is in use by another node (process ${process.pid}). Stop that one, or choose another directory with --data-dir`,
+  });
+  disk.close();
+  expect(existsSync(join(root, "lock"))).toBe(false);
+  disk = openDataDirectory(root);
+});
+
+test("P12: the lock of a process that was killed is stale and is taken over", async () => {
+  disk.close();
+  const child = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" });
+  await new Promise((resolve) => child.once("spawn", resolve));
+  writeFileSync(join(root, "lock"), `${child.pid} unknown\n`);
+  expect(errorOf(() => openDataDirectory(root)).message).toContain(`process ${child.pid}`);
+  const exited = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGKILL");
+  await exited;
+  disk = openDataDirectory(root);
+  expect(readFileSync(join(root, "lock"), "latin1")).toMatch(new RegExp(`^${process.pid} `));
+});
+
+test.runIf(process.platform === "linux")(
+  "P12: a lock whose process id now belongs to another process (container restarts: always 1) is stale",
+  () => {
+    disk.close();
+    writeFileSync(join(root, "lock"), `${process.pid} 1\n`);
+    disk = openDataDirectory(root);
+    expect(readFileSync(join(root, "lock"), "latin1")).not.toBe(`${process.pid} 1\n`);
+  },
+);
+
+test.each(["", "garbage\n", "-1 5\n", "99999999999999999999 1\n"])(
+  "P12: a torn lock file (%j) is stale",
+  (content) => {
+    disk.close();
+    writeFileSync(join(root, "lock"), content);
+    disk = openDataDirectory(root);
+    expect(errorOf(() => openDataDirectory(root)).code).toBe("ERR_SKEIN_DATA_DIR");
+  },
+);
