@@ -175,8 +175,13 @@ class ManagedSocket {
 /** A packet that could not be sent is like one that was lost: discovery repeats itself. */
 function ignoreSendError(): void {}
 
+/** The first address of each interface; further ones (the floating address, for example) would only send twice. */
 function sendingAddresses(): readonly string[] {
-  const addresses = interfaceAddresses("IPv4");
+  const addresses: string[] = [];
+  for (const entries of Object.values(networkInterfaces())) {
+    const first = entries?.find((entry) => entry.family === "IPv4" && !entry.internal);
+    if (first !== undefined) addresses.push(first.address);
+  }
   return addresses.length === 0 ? ["127.0.0.1"] : addresses;
 }
 
