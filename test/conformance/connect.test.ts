@@ -309,3 +309,12 @@ test("a connection above the maximum is reset without a CONNACK (P11)", () => {
   second.disconnect();
   expect(() => world.connect("c")).not.toThrow();
 });
+
+test("a 3.1.1 client on the floating address keeps its own keep-alive: it could not be told another", () => {
+  const world = new World({ floatingAddress: "192.0.2.99" });
+  const client = world.connect("a", { version: 4, keepalive: 60, localAddress: "192.0.2.99" });
+  world.pass(80_000);
+  expect(client.stream.ended).toBeUndefined();
+  world.pass(11_000);
+  expect(client.stream.ended).toBe("end");
+});

@@ -148,3 +148,21 @@ test("thousands of clients come and go without a trace", () => {
   expect(world.mesh.wanted.size).toBe(0);
   expect(world.broker.counters.clientsConnected).toBe(2_000);
 });
+
+test("[MQTT-3.1.2-24] other packets above the client's Maximum Packet Size are not sent either", () => {
+  const client = new World().connect("a", { properties: { maximumPacketSize: 40 } });
+  const subscriptions = Array.from({ length: 50 }, (_, i) => ({ topic: `${i}`, qos: 0 }));
+  client.send({ cmd: "subscribe", messageId: 1, subscriptions });
+  expect(client.packets).toEqual([]);
+  client.send({ cmd: "pingreq" }).take("pingresp");
+});
+
+test("retained replay larger than the outbound bound goes on turn by turn while the client reads", () => {
+  const world = new World({ outboundBytesMax: 3_000 });
+  const publisher = world.connect("p");
+  for (let i = 0; i < 500; i++) publisher.publish(`r/${i}`, "x".repeat(50), { retain: true });
+  const client = world.connect("a");
+  client.subscribe("r/#");
+  expect(client.takeAll("publish")).toHaveLength(500);
+  for (const chunk of client.chunks) expect(chunk.length).toBeLessThanOrEqual(3_100);
+});

@@ -234,3 +234,14 @@ test("shutdown and a move of the floating address publish no wills", () => {
   expect(watcher.takePayloads()).toEqual([]);
   expect(world.broker.counters.willsPublished).toBe(0);
 });
+
+test("a session that came back does not count as one without a connection", () => {
+  const world = new World({ offlineSessionsMax: 2 });
+  world.connect("a", durable(1000)).sever();
+  const back = world.connect("a", durable(1000));
+  back.subscribe("t");
+  for (const id of ["b", "c"]) world.connect(id, durable(1000)).sever();
+  world.connect("p").publish("t", "x");
+  expect(back.takePayloads()).toEqual(["x"]);
+  expect(world.broker.sessionCount).toBe(4);
+});

@@ -356,3 +356,15 @@ test("every interest is taken back when the session ends", () => {
   client.sever();
   expect([...world.mesh.wanted]).toEqual([]);
 });
+
+test("members that can take messages take turns among themselves while another is away", () => {
+  const world = new World();
+  const away = world.connect("a", { clean: false, properties: { sessionExpiryInterval: 100 } });
+  away.subscribe("$share/g/t", 1);
+  away.sever();
+  const members = ["b", "c"].map((id) => world.connect(id));
+  for (const member of members) member.subscribe("$share/g/t");
+  const publisher = world.connect("p");
+  for (let i = 0; i < 6; i++) publisher.publish("t", "x");
+  expect(members.map((member) => member.takePayloads().length)).toEqual([3, 3]);
+});
