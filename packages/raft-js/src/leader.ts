@@ -7,7 +7,7 @@
  */
 
 import { assert } from "./assert.ts";
-import { encodeConfiguration, firstStep, isJoint, leaveJoint, serversOf } from "./configuration.ts";
+import { encodeConfiguration, firstStep, isJoint, isVoter, leaveJoint, serversOf } from "./configuration.ts";
 import { becomeFollower } from "./follower.ts";
 import { entryBytes } from "./log.ts";
 import type { RaftMessage } from "./messages.ts";
@@ -143,8 +143,14 @@ export function leaderWakeAt(server: Server): number {
   return Math.min(server.nextHeartbeatAt, quorumHeardAt(server) + server.options.electionMaxMs);
 }
 
-/** Send time of the newest heartbeat that a quorum has answered (thesis 6.4.1); undefined before the first. */
+/**
+ * Send time of the newest heartbeat that a quorum has answered (thesis 6.4.1); undefined before the first.
+ *
+ * A leader that its newest configuration removes has none any more: where that configuration has a single voter, this
+ * voter would lead at once after a restart of its own.
+ */
 export function quorumContactAt(server: Server, now: number): number | undefined {
+  if (!isVoter(server.log.configuration, server.id)) return undefined;
   const sentAt = quorumValue(server.log.configuration, (voter) =>
     voter === server.id ? now : (server.followers.get(voter)?.ackedSentAt ?? Number.NEGATIVE_INFINITY),
   );

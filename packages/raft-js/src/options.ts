@@ -79,8 +79,8 @@ export interface RaftStatus {
   readonly isSuspect: boolean;
   /**
    * Leader only: send time (its own clock, ms) of the newest heartbeat that a quorum has answered; undefined before
-   * the first or when not leader. The basis of leases (thesis 6.4.1), taken at sending, never at receipt. A sole
-   * voter reports `now` of the last step.
+   * the first, when not leader, or when the newest configuration gives this leader no vote. The basis of leases
+   * (thesis 6.4.1), taken at sending, never at receipt. A sole voter reports `now` of the last step.
    */
   readonly quorumContactAt: number | undefined;
   /** Leader only: per follower the last index known to match and when it was last heard, in ms. */

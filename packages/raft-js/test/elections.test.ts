@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { EMPTY_STATE, foundingState, RaftNode } from "../src/index.ts";
 import {
   appendEntries,
+  change,
   heartbeat,
   logOf,
   OneServer,
@@ -122,6 +123,17 @@ test("thesis 6.4.1: in a joint configuration both majorities must have answered"
   expect(a.status.quorumContactAt).toBeUndefined();
   a.receive("e", { kind: "heartbeatReply", term: 1, sentAt });
   expect(a.status.quorumContactAt).toBe(sentAt);
+});
+
+test("thesis 6.4.1: a leader that its newest configuration removes holds no lease", () => {
+  const joint = { voters: ["b"], votersOutgoing: ["a", "b"], learners: ["a"] };
+  const a = new OneServer({ entries: [change(1, 1, joint)] }).lead("b");
+  a.receive("b", { kind: "heartbeatReply", term: 2, sentAt: a.now });
+  expect(a.status.quorumContactAt).toBe(a.now);
+  a.acknowledge("b");
+  expect(a.status).toMatchObject({ role: "leader", configuration: { voters: ["b"], votersOutgoing: [] } });
+  // b would lead at once if it restarted now, with this configuration in its log.
+  expect(a.status.quorumContactAt).toBeUndefined();
 });
 
 test("thesis 6.4.1: a sole voter is its own quorum, now", () => {

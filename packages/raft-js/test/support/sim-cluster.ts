@@ -211,9 +211,12 @@ export class SimCluster {
 
   #write(server: SimServer, safe: () => void, sendAfter: readonly Outgoing[], done: RaftEvent): void {
     const { life, disk } = server;
-    const stall = this.random.chance(2) ? this.random.below(this.faults.diskMaxMs * 20 + 1) : 0;
-    disk.busyUntil =
-      Math.max(this.now, disk.busyUntil) + this.random.below(this.faults.diskMaxMs + 1) + stall;
+    const { diskMaxMs } = this.faults;
+    // Group commit: what comes while a later flush is waiting already joins it. Else a slow disk never catches up.
+    if (disk.busyUntil <= this.now + diskMaxMs) {
+      const stall = this.random.chance(2) ? this.random.below(diskMaxMs * 20 + 1) : 0;
+      disk.busyUntil = Math.max(this.now, disk.busyUntil) + this.random.below(diskMaxMs + 1) + stall;
+    }
     this.#queue.at(disk.busyUntil, () => {
       if (server.life !== life) return;
       safe();
