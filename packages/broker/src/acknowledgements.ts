@@ -93,7 +93,7 @@ export class AcknowledgementPool {
   }
 }
 
-/** The queue of one connection. Its length is bounded by the Receive Maximum (5.0) or by pausing the reader (3.x). */
+/** The queue of one connection. Its length is bounded by pausing the reader. */
 export class Acknowledgements {
   readonly #publisher: Publisher;
   #slots: (AcknowledgementSlot | undefined)[] = [];

@@ -91,7 +91,7 @@ function connackProperties(
 ): ConnackProperties {
   if (packet.protocolVersion !== 5) return {};
   return {
-    receiveMaximum: options.receiveMaximum,
+    ...(options.receiveMaximum < 0xffff && { receiveMaximum: options.receiveMaximum }),
     maximumPacketSize: options.packetBytesMax,
     topicAliasMaximum: options.topicAliasMaximum,
     ...(packet.clientId === "" && { assignedClientIdentifier: clientId }),

@@ -3,8 +3,8 @@
  *
  * QoS 2 is exactly once by its packet identifier: while the client has not released it, a PUBLISH with the same
  * identifier is answered but not published again, also on a later connection [MQTT-4.3.3-10].
- * A 5.0 client that exceeds the Receive Maximum breaks the protocol; a 3.x client knows no such limit, so reading from
- * it pauses instead (`isFull`).
+ * A 5.0 client that exceeds the Receive Maximum breaks the protocol. Below that, and always for 3.x, a client that runs
+ * ahead of the mesh is not read from for a while (`isFull`).
  *
  * Source: MQTT 5 sections 3.3.4, 4.3, 4.9.
  */
@@ -39,6 +39,7 @@ export class InboundPublishes implements Publisher {
   readonly #version: ProtocolVersion;
   readonly #session: Session;
   readonly #receiveMaximum: number;
+  readonly #unsettledMax: number;
   readonly #port: PublishPort;
   readonly #pool: AcknowledgementPool;
   readonly #answers: PublishAnswers;
@@ -58,6 +59,7 @@ export class InboundPublishes implements Publisher {
     this.#version = version;
     this.#session = session;
     this.#receiveMaximum = options.receiveMaximum;
+    this.#unsettledMax = options.unsettledPublishesMax;
     this.#port = port;
     this.#pool = pool;
     this.#answers = answers;
@@ -67,7 +69,7 @@ export class InboundPublishes implements Publisher {
 
   /** More messages wait for their acknowledgement than a well-behaved client would send: stop reading. */
   get isFull(): boolean {
-    return this.#acknowledgements.length > this.#receiveMaximum;
+    return this.#acknowledgements.length > this.#unsettledMax;
   }
 
   /** @throws {PacketError} */

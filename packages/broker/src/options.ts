@@ -26,7 +26,12 @@ export interface BrokerOptions {
   readonly queuedBytesMax: number;
   /** QoS 1 and 2 messages under way to one client at a time; a 5.0 client may ask for fewer. At most 4096. */
   readonly inflightMax: number;
-  /** Receive Maximum: QoS 1 and 2 messages of one client that are not settled. 5.0: more is 0x93; 3.x: reading pauses. */
+  /** QoS 1 and 2 messages of one client that wait for the mesh; reading from it pauses when there are more. */
+  readonly unsettledPublishesMax: number;
+  /**
+   * Receive Maximum told to 5.0 clients, 1 to 65535; a client that exceeds it is disconnected with 0x93. 65535 is no
+   * limit: MQTT.js 5.16 ignores a lower one and would be disconnected in every burst, and pausing bounds it anyway.
+   */
   readonly receiveMaximum: number;
   /** Topic Aliases that a client may use, for each connection. */
   readonly topicAliasMaximum: number;
@@ -57,7 +62,8 @@ export const DEFAULT_BROKER_OPTIONS: BrokerOptions = {
   queuedMessagesMax: 20_000,
   queuedBytesMax: 4_194_304,
   inflightMax: 64,
-  receiveMaximum: 64,
+  unsettledPublishesMax: 256,
+  receiveMaximum: 65_535,
   topicAliasMaximum: 32,
   sessionExpiryMaxSeconds: 14 * 24 * 3600,
   offlineSessionsMax: 20_000,

@@ -7,6 +7,7 @@
 
 import type { ApplicationMessage, QoS } from "@skein/kernel";
 import { isValidTopicName } from "@skein/kernel";
+import type { Will } from "../will.ts";
 import { copyOf, type FieldReader } from "./field-reader.ts";
 import { malformed, PacketError } from "./packet-error.ts";
 import {
@@ -21,12 +22,6 @@ import { ReasonCode } from "./reason-codes.ts";
 /** 3 is MQTT 3.1, 4 is MQTT 3.1.1, 5 is MQTT 5.0. */
 export type ProtocolVersion = 3 | 4 | 5;
 
-export interface WillPacket {
-  readonly message: ApplicationMessage;
-  /** Will Delay Interval in seconds. */
-  readonly delaySeconds: number;
-}
-
 export interface ConnectPacket {
   readonly protocolVersion: ProtocolVersion;
   readonly clientId: string;
@@ -34,7 +29,7 @@ export interface ConnectPacket {
   readonly cleanStart: boolean;
   /** 0: the client has no keep-alive. */
   readonly keepAliveSeconds: number;
-  readonly will: WillPacket | undefined;
+  readonly will: Will | undefined;
   readonly username: string | undefined;
   readonly password: Uint8Array | undefined;
   readonly properties: Readonly<Properties>;
@@ -83,7 +78,7 @@ function checkFlags(flags: number, version: ProtocolVersion): void {
   if (version === 4 && (flags & 0xc0) === 0x40) throw malformed("password without user name");
 }
 
-function readWill(fields: FieldReader, flags: number, version: ProtocolVersion): WillPacket {
+function readWill(fields: FieldReader, flags: number, version: ProtocolVersion): Will {
   const properties = version === 5 ? readProperties(fields, WILL_PROPERTIES) : NO_PROPERTIES;
   const topic = fields.text();
   const payload = copyOf(fields.binary());
