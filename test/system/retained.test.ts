@@ -1,5 +1,6 @@
 /** P8: every node serves the same retained set, deletions included, also after a restart of any one of them. */
 
+import { rmSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../containers/support/eventually.ts";
 import { connect, gather, publishMany } from "../support/mqtt-clients.ts";
@@ -94,4 +95,27 @@ test.each([0, 1, 2])("after a restart of node %i the three sets are byte-identic
   expect(after).toEqual(before);
   await writer.publishAsync("set/while-down", "", { qos: 1, retain: true });
   await expectSameSets(TOPICS - 300);
+});
+
+test("P8: a node that missed writes while it was down serves them to its very first client", async () => {
+  await node(2).kill();
+  const writer = await connect(node(0));
+  await publishMany(writer, 500, (at) => ({ topic: `late/${at}`, payload: "x", qos: 1, retain: true }));
+  await node(2).start();
+  const client = await connect(node(2));
+  const received = gather(client, 500, 3000);
+  await client.subscribeAsync("late/#", { qos: 1 });
+  expect((await received).length).toBe(500);
+});
+
+test("P8, P12: a node whose disk was wiped comes back as a new one, and serves everything to its very first client", async () => {
+  const before = await node(1).retained();
+  await node(1).kill();
+  rmSync(node(1).dataDirectory, { recursive: true });
+  await node(1).start();
+  const client = await connect(node(1));
+  const received = gather(client, before.count, 3000);
+  await client.subscribeAsync("#", { qos: 1 });
+  expect((await received).length).toBe(before.count);
+  expect(await node(1).retained()).toEqual(before);
 });

@@ -112,7 +112,8 @@ class Node implements RunningNode {
     this.#mesh = this.#makeMesh(key);
     this.#broker = this.#makeBroker();
     this.#floatingAddress = this.#makeFloatingAddress();
-    this.#readiness = new Readiness(this.#clock);
+    const { retained } = this.#coordinator;
+    this.#readiness = new Readiness(this.#clock, retained, () => this.#coordinator.status);
   }
 
   async start(): Promise<void> {
@@ -184,8 +185,10 @@ class Node implements RunningNode {
   }
 
   async #serveWhenReady(): Promise<void> {
-    await this.#readiness.reached;
+    const reason = await this.#readiness.reached;
     if (this.#isStopping) return;
+    if (reason !== "current")
+      this.#log.warn({ reason }, "not up to date, but serving clients with what this node has");
     try {
       const listeners = await openListeners(this.#config.listeners, this.#broker);
       if (this.#isStopping) {
@@ -215,8 +218,7 @@ class Node implements RunningNode {
         disk: this.#data,
         log: this.#log.component("coordinator"),
         send: (to, bytes) => this.#mesh.sendControl(to, bytes),
-        statusChanged: (status) => {
-          this.#readiness.update(status);
+        statusChanged: () => {
           this.#sendFacts();
           this.#updateLease();
         },

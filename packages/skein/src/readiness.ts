@@ -1,39 +1,58 @@
 /**
  * When a node may let clients in.
  *
- * A node that has just started serves what it knows, and that may be yesterday's retained messages or none at all. So it
- * keeps its ports closed (P11: closed, never a refusal) until a coordinator of its cluster is known. But publishing
- * never needs a quorum (P3): when none shows up in time the node serves alone and says that it is degraded.
+ * A node that has just started has yesterday's retained messages, or none at all. So it keeps its ports closed (P11: closed,
+ * never a refusal) until its replica is current (P8): it proposes a command that changes nothing, and when that comes back
+ * through the log, everything committed before it is here too. But publishing never needs a quorum (P3): where no
+ * coordinator is found in time the node serves what it has, and says that it is degraded.
  */
 
-import type { CoordinatorStatus } from "@skein/coordinator";
+import type { CoordinatorStatus, Retained } from "@skein/coordinator";
 import type { Clock, Timer } from "@skein/kernel";
 
 /** Longest founding (browse 5 s, then its own election) and longest lan election (4.8 s) both fit in. */
-export const READY_WAIT_MAX_MS = 10_000;
+export const COORDINATOR_WAIT_MAX_MS = 10_000;
+/** A coordinator is there and the replica is being filled: a full snapshot over slow Wi-Fi takes its time. */
+export const REPLICA_WAIT_MAX_MS = 60_000;
 
-/** Resolves once. `update` is called with every new status. */
+/** Deleting what nobody sets changes nothing, but takes its place in the log. */
+const NOTHING = { topic: "$skein/ready", payload: new Uint8Array(0), qos: 1, retain: true } as const;
+
+/** Why clients were let in. */
+export type ReadyReason = "current" | "no coordinator" | "slow replica";
+
 export class Readiness {
-  /** Settles when clients may be let in. */
-  readonly reached: Promise<void>;
-  #reach: () => void = () => undefined;
-  readonly #timer: Timer;
+  /** Settles when clients may be let in; stays pending after `stop`. */
+  readonly reached: Promise<ReadyReason>;
+  #reach: (reason: ReadyReason) => void = () => undefined;
+  #timer: Timer | undefined;
 
-  constructor(clock: Clock) {
+  /** `retained` and `status` are the coordinator's, before it has started. */
+  constructor(
+    clock: Pick<Clock, "after">,
+    retained: Pick<Retained, "put">,
+    status: () => Pick<CoordinatorStatus, "hasQuorum">,
+  ) {
     this.reached = new Promise((resolve) => {
-      this.#reach = resolve;
+      this.#reach = (reason) => {
+        this.stop();
+        resolve(reason);
+      };
     });
-    this.#timer = clock.after(READY_WAIT_MAX_MS, () => this.#reach());
+    this.#timer = clock.after(COORDINATOR_WAIT_MAX_MS, () => {
+      if (!status().hasQuorum) {
+        this.#reach("no coordinator");
+        return;
+      }
+      const rest = REPLICA_WAIT_MAX_MS - COORDINATOR_WAIT_MAX_MS;
+      this.#timer = clock.after(rest, () => this.#reach("slow replica"));
+    });
+    retained.put({ ...NOTHING, properties: undefined }, { settle: () => this.#reach("current") });
   }
 
-  update(status: CoordinatorStatus): void {
-    if (status.cluster === undefined || status.coordinator === undefined || !status.hasQuorum) return;
-    this.stop();
-    this.#reach();
-  }
-
-  /** Gives up waiting; `reached` may stay pending. */
+  /** Gives up waiting. */
   stop(): void {
-    this.#timer.cancel();
+    this.#timer?.cancel();
+    this.#timer = undefined;
   }
 }

@@ -1,0 +1,86 @@
+import type { Completion } from "@skein/kernel";
+import { expect, test } from "vitest";
+import {
+  COORDINATOR_WAIT_MAX_MS,
+  REPLICA_WAIT_MAX_MS,
+  Readiness,
+  type ReadyReason,
+} from "../src/readiness.ts";
+
+/** A readiness with a clock and a log that the test drives. */
+function waiting() {
+  let now = 0;
+  let timers: { at: number; callback: () => void }[] = [];
+  const clock = {
+    after: (delayMs: number, callback: () => void) => {
+      const timer = { at: now + delayMs, callback };
+      timers.push(timer);
+      return { cancel: () => (timers = timers.filter((other) => other !== timer)) };
+    },
+  };
+  const world = {
+    hasQuorum: false,
+    committed: undefined as Completion | undefined,
+    reason: undefined as ReadyReason | undefined,
+    readiness: undefined as Readiness | undefined,
+    timers: () => timers.length,
+    async pass(ms: number) {
+      now += ms;
+      const due = timers.filter(({ at }) => at <= now);
+      timers = timers.filter(({ at }) => at > now);
+      for (const { callback } of due) callback();
+      await Promise.resolve();
+    },
+  };
+  const retained = {
+    put: (message: { readonly payload: Uint8Array; readonly topic: string }, done?: Completion) => {
+      // It must change nothing: deletes a topic that nobody uses.
+      expect(message.payload).toHaveLength(0);
+      expect(message.topic).toMatch(/^\$/);
+      world.committed = done;
+      return 1;
+    },
+  };
+  world.readiness = new Readiness(clock, retained, () => world);
+  void world.readiness.reached.then((reason) => {
+    world.reason = reason;
+  });
+  return world;
+}
+
+test("P8: clients are let in once a command of this node has come back through the log", async () => {
+  const world = waiting();
+  world.hasQuorum = true;
+  await world.pass(COORDINATOR_WAIT_MAX_MS / 2);
+  expect(world.reason).toBeUndefined();
+  world.committed?.settle(0);
+  await world.pass(0);
+  expect(world.reason).toBe("current");
+  expect(world.timers()).toBe(0);
+});
+
+test("P3: without a coordinator clients are let in after a while", async () => {
+  const world = waiting();
+  await world.pass(COORDINATOR_WAIT_MAX_MS - 1);
+  expect(world.reason).toBeUndefined();
+  await world.pass(1);
+  expect(world.reason).toBe("no coordinator");
+});
+
+test("with a coordinator a replica that is being filled gets more time, but not for ever", async () => {
+  const world = waiting();
+  world.hasQuorum = true;
+  await world.pass(COORDINATOR_WAIT_MAX_MS);
+  await world.pass(REPLICA_WAIT_MAX_MS - COORDINATOR_WAIT_MAX_MS - 1);
+  expect(world.reason).toBeUndefined();
+  await world.pass(1);
+  expect(world.reason).toBe("slow replica");
+});
+
+test("stopped while waiting it lets nobody in", async () => {
+  const world = waiting();
+  world.readiness?.stop();
+  await world.pass(REPLICA_WAIT_MAX_MS);
+  expect(world.reason).toBeUndefined();
+  expect(world.timers()).toBe(0);
+});
