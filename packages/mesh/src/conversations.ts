@@ -26,7 +26,7 @@ import type { MeshOptions, MeshPorts } from "./options.ts";
 import { Peer } from "./peer.ts";
 
 /** Bytes a link may owe before control frames are dropped; Raft sends them again when it matters. */
-export const CONTROL_UNSENT_BYTES_MAX = 32 * 1024 * 1024;
+const CONTROL_UNSENT_BYTES_MAX = 32 * 1024 * 1024;
 
 /** What the search for peers is told. */
 export interface ConversationsOwner {
@@ -169,7 +169,7 @@ export class Conversations {
   #newLinks(): LinkSet {
     return new LinkSet(() => this.#ownHello(), this.#ports.clock, {
       greeted: (link, hello) => this.#greeted(link, hello),
-      established: (link, resume) => this.#established(link, resume),
+      established: (link, resume, replaced) => this.#established(link, resume, replaced),
       received: (link, type, body) => this.#received(link, type, body),
       aboutToWrite: (link) => this.#aboutToWrite(link),
       lost: (link, reason) => this.#lost(link, reason),
@@ -221,7 +221,7 @@ export class Conversations {
     };
   }
 
-  #established(link: Link, resume: Resume): void {
+  #established(link: Link, resume: Resume, replaced: Link | undefined): void {
     const { hello } = link;
     if (hello === undefined || this.#isStopped) return;
     const peer = this.#peerOf(hello.node);
@@ -236,7 +236,9 @@ export class Conversations {
     this.interest.linked(peer, link, isOurs ? resume.interestVersion : 0);
     this.forwarder.resume(peer, link, isOurs ? resume.lastSequence : 0);
     this.gossip.linked(link);
-    this.#ports.log.info({ peer: hello.node, name: hello.name, address }, "link up");
+    const fields = { peer: hello.node, name: hello.name, address };
+    if (replaced === undefined) this.#ports.log.info(fields, "link up");
+    else this.#ports.log.debug(fields, "link replaced");
   }
 
   /** Where others may dial the peer: as this node did, or where it called from with the port it listens on. */

@@ -63,15 +63,19 @@ test.each(Array.from({ length: 30 }, (_, at) => at + 1))(
     const [a, b, c] = world.formed(3);
     for (const node of [b!, c!]) subscribed(world, node, "q/+");
     subscribed(world, a!, "q/+");
-    const awaited: Awaited[] = [];
+    // Slow enough that much is on the way when a link goes.
+    world.network.latencyMaxMs = 60;
     const nodes = [a!, b!, c!];
+    const awaited: Awaited[] = [];
+    const rounds = new Map<SimNode, string[]>(nodes.map((node) => [node, []]));
     for (let count = 0; count < 300; count++) {
       const node = nodes[random.below(3)]!;
       for (const qos of [0, 1, 2] as const) awaited.push(node.publish(`q/${node.id}-${qos}`, count, qos));
-      if (random.below(25) === 0) {
-        const other = nodes[random.below(3)]!;
-        if (other !== node) world.network.cut(node.host, other.host);
-      }
+      rounds.get(node)?.push(String(count));
+      const other = nodes[random.below(3)]!;
+      const luck = random.below(40);
+      if (luck === 0 && other !== node) world.network.cut(node.host, other.host);
+      if (luck === 1 && other !== node) world.network.orphan(node.host, other.host);
       world.clock.run(random.below(8));
     }
     settle(world, awaited);
@@ -79,25 +83,15 @@ test.each(Array.from({ length: 30 }, (_, at) => at + 1))(
     for (const from of nodes) {
       for (const to of nodes) {
         if (from === to) continue;
-        const [zero, one, two] = [0, 1, 2].map((qos) => to.payloads(`q/${from.id}-${qos}`).map(Number));
-        expect(one).toEqual(two);
-        expect(one).toEqual([...new Set(one)].sort((x, y) => x - y));
-        expect(one).toHaveLength(awaitedCount(awaited, from, nodes));
-        expect(zero).toEqual([...new Set(zero)].sort((x, y) => x - y));
+        const [zero, one, two] = [0, 1, 2].map((qos) => to.payloads(`q/${from.id}-${qos}`));
+        expect(one).toEqual(rounds.get(from));
+        expect(two).toEqual(rounds.get(from));
+        expect(zero).toEqual(rounds.get(from)?.filter((round) => zero?.includes(round)));
       }
     }
-    expect(nodes.every((node) => node.mesh.counters.forwarded > 0)).toBe(true);
     world.close();
   },
 );
-
-/** How many rounds `from` published: each of its QoS 1 messages waits for the two others. */
-function awaitedCount(awaited: readonly Awaited[], from: SimNode, nodes: readonly SimNode[]): number {
-  const other = nodes.find((node) => node !== from)!;
-  const topics = new Set(other.payloads(`q/${from.id}-1`));
-  expect(awaited.filter((one) => one.expected === 2).length).toBeGreaterThanOrEqual(topics.size);
-  return topics.size;
-}
 
 test("what was published while the link was down arrives, in order, when it is back", () => {
   const world = new World();

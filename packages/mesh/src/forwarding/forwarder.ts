@@ -43,9 +43,9 @@ import { JoinedCompletion } from "./joined-completion.ts";
 import { Routes, type ShareGroup, type ShareHolder } from "./routes.ts";
 
 /** Bytes kept for one peer until it acknowledges them. Above: QoS >= 1 is refused with 0x97. */
-export const KEPT_BYTES_MAX = 16 * 1024 * 1024;
+const KEPT_BYTES_MAX = 16 * 1024 * 1024;
 /** Bytes the link to one peer may owe the operating system. Above: QoS 0 is dropped and counted. */
-export const QOS0_UNSENT_BYTES_MAX = 8 * 1024 * 1024;
+const QOS0_UNSENT_BYTES_MAX = 8 * 1024 * 1024;
 /** Nodes asked in turn to serve one shared subscription before the message counts as having no subscriber. */
 const SHARED_TRIES_MAX = 8;
 /** An encoder that a large message has grown above this size is given back. */

@@ -11,7 +11,7 @@ import type { Incarnation, NodeId } from "@skein/kernel";
 import type { InterestDelta, InterestRows } from "../messages.ts";
 
 /** Filters one node may advertise; a peer that sends more is broken, and its link is dropped. */
-export const FILTERS_PER_NODE_MAX = 1_000_000;
+const FILTERS_PER_NODE_MAX = 1_000_000;
 
 /** Hears of each filter that a node begins or ceases to want. */
 export type InterestChanged = (node: NodeId, filter: string, isWanted: boolean) => void;

@@ -39,6 +39,8 @@ class SimStream implements Stream {
   isStalled = false;
   /** Nothing gets through any more, though neither end knows yet. */
   isCut = false;
+  /** This end has given up; what it wrote before still trickles to the other end, which hears of the end last. */
+  isOrphaned = false;
   #early: Uint8Array[] = [];
   /** Bytes on the way from here, in order. */
   readonly wire: Uint8Array[] = [];
@@ -98,17 +100,19 @@ class SimStream implements Stream {
 
   /** Carries one piece over, then the next. Pieces are cut at random places, as TCP does. */
   move(): void {
-    if (this.#isMoving || this.isClosed) return;
+    if (this.#isMoving || (this.isClosed && !this.isOrphaned)) return;
     if (!this.#isPassable()) return;
     const piece = this.wire[0];
     if (piece === undefined) {
-      if (this.#isEnding) this.#finish();
+      if (this.isOrphaned) this.other.close(new Error("connection reset by peer"));
+      else if (this.#isEnding) this.#finish();
       return;
     }
     this.#isMoving = true;
-    this.network.clock.after(this.network.latencyMs(), () => {
+    const delayMs = this.network.latencyMs() + (this.isOrphaned ? this.network.prng.below(200) : 0);
+    this.network.clock.after(delayMs, () => {
       this.#isMoving = false;
-      if (this.isClosed) return;
+      if (this.isClosed && !this.isOrphaned) return;
       if (this.#isPassable()) this.#deliver();
       this.move();
     });
@@ -206,6 +210,16 @@ export class SimNetwork {
     for (const stream of this.streamsBetween(a, b)) {
       this.clock.after(this.prng.below(20), () => stream.close(new Error("connection reset by peer")));
       stream.isCut = true;
+    }
+  }
+
+  /** `a` gives up its streams to `b`; what it wrote before arrives late, while `a` may be dialling anew already. */
+  orphan(a: string, b: string): void {
+    for (const stream of this.streamsBetween(a, b)) {
+      if (stream.localAddress !== a) continue;
+      stream.isOrphaned = true;
+      stream.close(new Error("connection timed out"));
+      stream.move();
     }
   }
 
