@@ -157,7 +157,7 @@ const wrong: [string, number, readonly number[]][] = [
   ["[MQTT-4.12.0-6] AUTH without a method in CONNECT", 0x82, [0xf0, 0]],
 ];
 
-test.each(wrong)("%s ends the connection with 0x%s", (_name, reasonCode, bytes) => {
+test.each(wrong)("%s is answered with reason code %i and ends the connection", (_name, reasonCode, bytes) => {
   const { world, unharmed } = withBystanders();
   const client = world.connect("a").sendBytes(bytes);
   expect(client.take("disconnect").reasonCode).toBe(reasonCode);
