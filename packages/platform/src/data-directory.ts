@@ -27,6 +27,7 @@ import { dirname, resolve, sep } from "node:path";
 import { AssertionError, assert, type Disk, type DiskDone, type DiskFile, SkeinError } from "@skein/kernel";
 import { lockDirectory } from "./directory-lock.ts";
 import { AppendFile, syncFolder } from "./disk-file.ts";
+import { plainBytes } from "./plain-bytes.ts";
 import { causeOf, codeOf, diskError } from "./system-error.ts";
 
 /** Ending of a file that is being replaced; such files are never listed. */
@@ -90,7 +91,9 @@ class LockedDirectory implements DataDirectory {
   }
 
   read(path: string): Uint8Array | undefined {
-    return attempt(`read "${path}"`, () => missingAsUndefined(() => readFileSync(this.#absolute(path))));
+    return attempt(`read "${path}"`, () =>
+      missingAsUndefined(() => plainBytes(readFileSync(this.#absolute(path)))),
+    );
   }
 
   open(path: string): DiskFile {

@@ -8,6 +8,7 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { Stream, StreamHandler } from "@skein/kernel";
+import { plainBytes } from "./plain-bytes.ts";
 
 /** Time the other side has, after `end`, to take what is left and to close. */
 const END_TIMEOUT_MS = 5000;
@@ -45,7 +46,7 @@ export class SocketStream implements Stream {
       return;
     }
     this.#socket.on("data", (bytes) => {
-      if (!this.#isEnding) handler.received(bytes as Uint8Array);
+      if (!this.#isEnding) handler.received(plainBytes(bytes as Uint8Array));
     });
     this.#socket.on("drain", () => {
       if (!this.#isEnding) handler.drained();

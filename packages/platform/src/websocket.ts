@@ -11,6 +11,7 @@ import { createServer } from "node:http";
 import type { Socket } from "node:net";
 import type { Stream, StreamHandler } from "@skein/kernel";
 import { type WebSocket, WebSocketServer } from "ws";
+import { plainBytes } from "./plain-bytes.ts";
 import { joinHostPort, plainAddress } from "./socket-stream.ts";
 import { type ListenOptions, openListener } from "./tcp.ts";
 
@@ -111,7 +112,7 @@ class WebSocketStream implements Stream {
     this.#webSocket.on("message", (message, isBinary) => {
       if (this.#isEnding) return;
       // [MQTT-6.0.0-1]: MQTT Control Packets are sent in binary data frames.
-      if (isBinary) handler.received(message as Buffer);
+      if (isBinary) handler.received(plainBytes(message as Buffer));
       else this.#close1003();
     });
     this.#socket.on("drain", () => {

@@ -33,6 +33,11 @@ function errorOf(action: () => unknown): SkeinError {
   throw new Error("no error was thrown");
 }
 
+test("read() gives a plain byte array, whose slice is a copy", () => {
+  disk.replaceNow("small", Uint8Array.of(1, 2, 3));
+  expect(Object.getPrototypeOf(disk.read("small"))).toBe(Uint8Array.prototype);
+});
+
 test("appends are written in order, can be read at once, and are done in the order of the calls", async () => {
   const file = disk.open("raft/0000000001.log");
   const order: number[] = [];
@@ -59,7 +64,7 @@ test("a file that is opened again goes on at its end", async () => {
     await completed((done) => file.append(new Uint8Array([byte]), done));
     file.close();
   }
-  expect(disk.read("a")).toEqual(Buffer.from([1, 2]));
+  expect(disk.read("a")).toEqual(Uint8Array.from([1, 2]));
 });
 
 test("close waits for what is under way", async () => {
@@ -86,10 +91,10 @@ test("replace puts a whole file in place; of several at once the last one stays;
     ),
   );
   expect(order).toEqual([1, 2, 3]);
-  expect(disk.read("folder/file")).toEqual(Buffer.alloc(10, 3));
+  expect(disk.read("folder/file")).toEqual(new Uint8Array(10).fill(3));
   expect(disk.list("folder")).toEqual(["file"]);
   disk.replaceNow("folder/file", new Uint8Array([9]));
-  expect(disk.read("folder/file")).toEqual(Buffer.from([9]));
+  expect(disk.read("folder/file")).toEqual(Uint8Array.from([9]));
 });
 
 test("a replacement that fails reports and leaves the old file", async () => {
@@ -100,7 +105,7 @@ test("a replacement that fails reports and leaves the old file", async () => {
     code: "ERR_SKEIN_DISK",
     message: 'Cannot replace "file": it is a directory (EISDIR)',
   });
-  expect(disk.read("file")).toEqual(Buffer.from([1]));
+  expect(disk.read("file")).toEqual(Uint8Array.from([1]));
 });
 
 test("list, read, rename, truncate and remove; what is not there is empty, undefined or ignored", () => {
@@ -114,7 +119,7 @@ test("list, read, rename, truncate and remove; what is not there is empty, undef
   expect(disk.list("d")).toEqual(["a", "b"]);
   disk.truncate("d/b", 2);
   disk.rename("d/b", "e/c");
-  expect(disk.read("e/c")).toEqual(Buffer.from([1, 2]));
+  expect(disk.read("e/c")).toEqual(Uint8Array.from([1, 2]));
   disk.remove("e/c");
   expect(disk.list("e")).toEqual([]);
   expect(() => disk.truncate("none", 0)).toThrow(/Cannot cut "none": no such file or directory \(ENOENT\)/);

@@ -155,7 +155,7 @@ export function onInstallSnapshot(server: Server, from: ServerId, message: Messa
  * leader has committed in its own term: every entry committed before lies below (Raft §5.4.3). The first election
  * timeout after the restart does not count, so that acknowledgements still under way from before it are over.
  */
-export function noteCommitOfLeader(server: Server, leaderCommit: number): void {
+function noteCommitOfLeader(server: Server, leaderCommit: number): void {
   if (!server.isSuspect || server.now < server.votesFrom) return;
   server.suspectTarget ??= leaderCommit;
   clearSuspicion(server);

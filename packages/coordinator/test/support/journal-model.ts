@@ -13,7 +13,7 @@ import type { MemoryDisk } from "./memory-disk.ts";
 
 export const FOLDER = "raft";
 /** Small, so that short histories have many segments. */
-export const SMALL_SEGMENTS: JournalOptions = { segmentBytes: 120, entriesKept: 2 };
+const SMALL_SEGMENTS: JournalOptions = { segmentBytes: 120, entriesKept: 2 };
 
 export type Step =
   /** Appends `count` entries after cutting `back` uncommitted ones off; in a new term if any were cut. */
@@ -158,7 +158,7 @@ export class JournalModel {
   }
 }
 
-export function snapshotAt(index: number, term: number): Snapshot {
+function snapshotAt(index: number, term: number): Snapshot {
   const configuration = { voters: ["a", "b"], votersOutgoing: [], learners: [] };
   return { index, term, configuration, data: new Uint8Array([index >> 8, index]) };
 }

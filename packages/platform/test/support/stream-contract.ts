@@ -38,6 +38,7 @@ export class RecordingHandler {
   readonly closed: Promise<Error | undefined>;
   #close: (error: Error | undefined) => void = () => {};
   drains = 0;
+  lastWasPlain = false;
   #drained: (() => void)[] = [];
   receivedHook: (() => void) | undefined;
 
@@ -54,6 +55,7 @@ export class RecordingHandler {
   received(bytes: Uint8Array): void {
     // A copy: the chunk is ours during the call only.
     this.#chunks.push(bytes.slice());
+    this.lastWasPlain = Object.getPrototypeOf(bytes) === Uint8Array.prototype;
     this.#length += bytes.length;
     this.receivedHook?.();
     for (const waiter of this.#waiting) if (this.#length >= waiter.count) waiter.resolve();
@@ -120,6 +122,13 @@ export function streamContract(kind: string, open: () => Promise<Pair>, canReset
     await Promise.all([peer.whenReceived(bytes.length), handler.whenReceived(bytes.length)]);
     expect(Buffer.compare(peer.received, bytes)).toBe(0);
     expect(Buffer.compare(handler.bytes, bytes)).toBe(0);
+  });
+
+  contract("received bytes are a plain byte array, whose slice is a copy", async ({ stream, peer }) => {
+    const handler = start(stream);
+    peer.send(pattern(10));
+    await handler.whenReceived(10);
+    expect(handler.lastWasPlain).toBe(true);
   });
 
   contract("addresses are those of the connection, without the form for IPv4 in IPv6", async ({ stream }) => {
