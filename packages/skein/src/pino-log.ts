@@ -8,7 +8,7 @@
 import type { Log } from "@skein/kernel";
 import pino from "pino";
 
-export type LogLevel = "error" | "warn" | "info" | "debug";
+type LogLevel = "error" | "warn" | "info" | "debug";
 
 /** A log that can also say the last words of a process. */
 export interface NodeLog extends Log {
