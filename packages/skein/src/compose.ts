@@ -93,6 +93,7 @@ class Node implements RunningNode {
   #isStopping = false;
   #factsSentAt = Number.NEGATIVE_INFINITY;
   #factsSent = "";
+  #heldAddress = false;
   #setServing: () => void = () => undefined;
   #fail: (error: Error) => void = () => undefined;
   #meshReady: (error: SkeinError | undefined) => void = () => undefined;
@@ -294,12 +295,17 @@ class Node implements RunningNode {
   #updateLease(): void {
     const { role, quorumContactAt } = this.#coordinator.status;
     this.#floatingAddress?.update({ isLeader: role === "leader", quorumContactAt });
+    const isHeld = this.#floatingAddress?.isHeld ?? false;
+    if (isHeld === this.#heldAddress) return;
+    this.#heldAddress = isHeld;
+    this.#sendFacts();
   }
 
   /** Tells the other nodes about this one, if there is anything new. */
   #sendFacts(): void {
     const { cluster, role } = this.#coordinator.status;
-    const facts = { name: this.#config.name, cluster, role, clients: this.#broker.clientCount };
+    const holdsAddress = this.#floatingAddress?.isHeld ?? false;
+    const facts = { name: this.#config.name, cluster, role, clients: this.#broker.clientCount, holdsAddress };
     const text = JSON.stringify(facts);
     this.#factsSentAt = this.#clock.monotonicMs();
     if (text === this.#factsSent) return;
