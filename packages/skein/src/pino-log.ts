@@ -51,6 +51,7 @@ async function destination(settings: LogSettings): Promise<pino.DestinationStrea
   const { default: pretty } = await import("pino-pretty");
   return pretty({
     sync: true,
+    singleLine: true,
     colorize: settings.isColored,
     translateTime: "SYS:HH:MM:ss.l",
     destination: 1,
