@@ -291,6 +291,8 @@ export function runSkein(
       stdio: ["ignore", "pipe", "pipe"],
       env: cleanEnvironment(),
       timeout: 60_000,
+      // One that spins never gets to hear of a gentler signal.
+      killSignal: "SIGKILL",
     });
     let out = "";
     let err = "";

@@ -63,6 +63,19 @@ test("a data directory that is a file ends with exit code 1 and its name", async
   expect(code).toBe(1);
 });
 
+test.runIf(process.platform === "linux")(
+  "a data directory where the kernel makes no folders ends with exit code 1 and its name",
+  async () => {
+    const path = "/proc/skein/data";
+    const args = await goodArguments();
+    args[args.indexOf("--data-dir") + 1] = path;
+    const { code, err } = await runSkein(args);
+    expect(err).toMatch(/^skein: [^\n]+\n$/);
+    expect(err).toContain(path);
+    expect(code).toBe(1);
+  },
+);
+
 test("two nodes cannot share a data directory: the second names the first", async () => {
   const node = await makeNode({ name: "a" });
   onTestFinished(() => node.remove());

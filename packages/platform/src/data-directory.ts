@@ -48,7 +48,7 @@ export interface DataDirectory extends Disk {
 export function openDataDirectory(path: string): DataDirectory {
   const root = resolve(path);
   try {
-    mkdirSync(root, { recursive: true, mode: 0o700 });
+    makeFolders(root);
     readdirSync(root);
     const lock = lockDirectory(root);
     if ("release" in lock) return new LockedDirectory(root, () => lock.release());
@@ -63,6 +63,21 @@ export function openDataDirectory(path: string): DataDirectory {
       `Cannot use data directory ${root}: ${causeOf(error)}. Make it a directory that this user may read and write, or choose another with --data-dir`,
       { cause: error },
     );
+  }
+}
+
+/**
+ * As `mkdir -p`, level by level: the recursive mkdir of Node spins forever where the kernel answers ENOENT below a folder
+ * that is there, as it does in /proc.
+ */
+function makeFolders(path: string): void {
+  if (existsSync(path)) return;
+  makeFolders(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Another node may have made it at this moment.
+    if (codeOf(error) !== "EEXIST" || !existsSync(path)) throw error;
   }
 }
 

@@ -127,7 +127,7 @@ function membersOf(inputs: StatusInputs): readonly MemberStatus[] {
       name: member.name,
       state: member.state,
       role: isSelf ? inputs.coordinator.role : roleOf(member, inputs.coordinator),
-      clients: isSelf ? inputs.clients : member.clients,
+      clients: isSelf ? inputs.clients : clientsOf(member),
       address: member.address,
     };
   });
@@ -139,6 +139,11 @@ function roleOf(member: Member, coordinator: CoordinatorStatus): MemberStatus["r
   if (coordinator.voters.includes(member.id)) return "voter";
   if (coordinator.learners.includes(member.id)) return "learner";
   return member.role === "leader" ? "voter" : member.role;
+}
+
+/** The last word of a node that is gone still counts its clients, but they went with it. */
+function clientsOf({ state, clients }: Member): number {
+  return state === "dead" || state === "left" ? 0 : clients;
 }
 
 function byName(a: Member, b: Member): number {

@@ -130,6 +130,16 @@ test("a dead former leader is shown as the voter it is now", () => {
   expect(status.members.filter(({ role }) => role === "leader").map(({ id }) => id)).toEqual([B]);
 });
 
+test.each([
+  ["alive", 2],
+  ["suspect", 2],
+  ["dead", 0],
+  ["left", 0],
+] as const)("a member that had 2 clients and is %s has %i", (state, clients) => {
+  const status = nodeStatus(inputs({ members: [member(A, "pi1"), member(C, "pi3", { state })] }));
+  expect(status.members.find(({ id }) => id === C)?.clients).toBe(clients);
+});
+
 test("a node that starts or stops is down and says why", () => {
   expect(nodeStatus(inputs({ isServing: false }))).toMatchObject({
     health: "down",
@@ -150,10 +160,10 @@ test("the status page shows mesh, health, address, every reason and every member
   ];
   const page = formatStatus(nodeStatus(inputs({ floatingAddress, members })));
   expect(page.split("\n")).toEqual([
-    "MESH home   degraded   2/3 nodes   address 192.168.1.250 on pi2   clients 9   retained 214",
+    "MESH home   degraded   2/3 nodes   address 192.168.1.250 on pi2   clients 7   retained 214",
     "  ! pi3 is dead.",
     `  pi1  voter        alive  5 clients  this node  ${A}`,
     `  pi2  coordinator  alive  2 clients  pi2:7883   ${B}`,
-    `  pi3  voter        dead   2 clients  pi3:7883   ${C}`,
+    `  pi3  voter        dead   0 clients  pi3:7883   ${C}`,
   ]);
 });
