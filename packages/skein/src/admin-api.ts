@@ -28,15 +28,20 @@ export interface AdminApi {
   close(): void;
 }
 
-/** Requests that do not finish, and connections in total: a stranger must not use up the process. */
-const REQUEST_TIMEOUT_MS = 10_000;
+/** Connections in total, and how long one may take to say what it wants: a stranger must not use up the process. */
 const CONNECTIONS_MAX = 64;
+const REQUEST_TIMEOUT_MS = 2000;
+/** How often Node looks for such connections; its default of 30 s would let silent ones hold all places for that long. */
+const TIMEOUT_CHECK_MS = 500;
 
 /** Opens the API. @throws {SkeinError} ERR_SKEIN_PORT_IN_USE, ERR_SKEIN_LISTEN */
 export function openAdminApi(address: HostPort, sources: AdminSources): Promise<AdminApi> {
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
-    answer(request, response, sources);
-  });
+  const limits = {
+    headersTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+  };
+  const server = createServer(limits, (request, response) => answer(request, response, sources));
   server.maxConnections = CONNECTIONS_MAX;
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(address, error)));

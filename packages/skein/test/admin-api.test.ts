@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect } from "node:net";
 import type { ApplicationMessage } from "@skein/kernel";
 import { expect, onTestFinished, test } from "vitest";
 import { type AdminSources, openAdminApi } from "../src/admin-api.ts";
@@ -54,6 +56,13 @@ test("nothing else is served, and nothing can be changed", async () => {
   expect((await fetch(`${url}/`)).status).toBe(404);
   expect((await fetch(`${url}/api/status`, { method: "POST", body: "{}" })).status).toBe(405);
   expect((await fetch(`${url}/api/status`, { method: "DELETE" })).status).toBe(405);
+});
+
+test("connections that say nothing are closed, so that they cannot keep the others out", async () => {
+  const url = new URL(await open());
+  const silent = Array.from({ length: 64 }, () => connect(Number(url.port), url.hostname).resume());
+  await Promise.all(silent.map((socket) => once(socket, "close")));
+  expect((await fetch(`${url}healthz`)).status).toBe(200);
 });
 
 test("a port in use is said with the option that chooses another", async () => {

@@ -3,6 +3,7 @@
 import type { NodeStatus } from "../node-status.ts";
 import { adminAddress, askNode } from "./admin-client.ts";
 import { EXIT_DEGRADED, EXIT_OK } from "./exit-codes.ts";
+import { printable } from "./printable.ts";
 import { formatTable } from "./table.ts";
 
 export interface QueryOptions {
@@ -40,8 +41,10 @@ export async function retained(options: RetainedOptions): Promise<number> {
   if (options.json === true) print(JSON.stringify(answer, null, 2));
   else if (answer.entries === undefined) print(`${answer.count} retained messages, digest ${answer.digest}`);
   else
-    for (const { topic, payload } of answer.entries)
-      print(`${topic} ${Buffer.from(payload, "base64").toString("utf8")}`);
+    for (const { topic, payload } of answer.entries) {
+      const line = `${topic} ${Buffer.from(payload, "base64").toString("utf8")}`;
+      print(process.stdout.isTTY ? printable(line) : line);
+    }
   return EXIT_OK;
 }
 

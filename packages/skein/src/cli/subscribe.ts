@@ -5,6 +5,7 @@ import type { IPublishPacket, MqttClient } from "mqtt";
 import { stopSignal } from "../shutdown.ts";
 import { EXIT_FAILURE, EXIT_OK } from "./exit-codes.ts";
 import { type ConnectionOptions, connectClient } from "./mqtt-client.ts";
+import { printable } from "./printable.ts";
 import { wholeNumber } from "./whole-number.ts";
 
 export interface SubscribeOptions extends ConnectionOptions {
@@ -85,6 +86,7 @@ function format(
     return `${JSON.stringify({ topic, qos, retain, payload: payload.toString("utf8") })}\n`;
   }
   const prefix = options.verbose === true ? `${topic} ` : "";
+  if (process.stdout.isTTY) return `${printable(prefix + payload.toString("utf8"))}\n`;
   // Payloads may be binary: written as they are.
   return Buffer.concat([Buffer.from(prefix), payload, Buffer.from("\n")]);
 }
