@@ -10,7 +10,9 @@
 import { type ClusterId, type MonotonicMs, type NodeId, SkeinError, type Timer } from "@skein/kernel";
 import { decodeRaftMessage, encodeRaftMessage, RaftFormatError, type RaftMessage } from "raft-js";
 import { Bootstrap, type BootstrapEvent } from "./bootstrap.ts";
+import { CurrentReads } from "./current-reads.ts";
 import { Driver } from "./driver.ts";
+import { ForeignClusterWarning } from "./foreign-cluster.ts";
 import { type ControlFrame, decodeFrame, encodeFrame } from "./frames.ts";
 import { Governor } from "./governor.ts";
 import { saveIdentity } from "./identity.ts";
@@ -23,22 +25,23 @@ import type {
   Identity,
   PeerView,
 } from "./options.ts";
+import { PeerFaults } from "./peer-faults.ts";
 import { ProposalRoute } from "./proposal-route.ts";
 import { Proposals } from "./proposals.ts";
+import { logReplicaFault } from "./replica-faults.ts";
 import { foundReplica, openReplica, reopenReplica, setOldReplicaAside } from "./replica-files.ts";
 import { Retained } from "./retained.ts";
-import { decodeSnapshot } from "./state-machine/snapshot.ts";
 import { StateMachine } from "./state-machine/state-machine.ts";
-import { foreignClusterIn, freshStatus, isSameStatus, memberStatus } from "./status.ts";
+import { freshStatus, isSameStatus, memberStatus } from "./status.ts";
 import { raftOptions } from "./timing.ts";
 
 const TICK_MS = 250;
 const FLUSH_EVERY_MS = 1000;
-const WARN_EVERY_MS = 60_000;
+/** Stopping waits this long for another node to lead. */
+const HAND_OVER_MAX_MS = 1000;
 
 export class Coordinator {
   readonly retained: Retained;
-  readonly #options: CoordinatorOptions;
   readonly #ports: CoordinatorPorts;
   readonly #machine = new StateMachine();
   readonly #proposals: Proposals;
@@ -58,17 +61,24 @@ export class Coordinator {
   #isStatusScheduled = false;
   #tickTimer: Timer | undefined;
   #flushAt = 0;
-  #foreignWarnAt = 0;
-  #malformedFrames = 0;
-  #foreignFrames = 0;
+  readonly #foreignCluster: ForeignClusterWarning;
+  readonly #faults: PeerFaults;
+  readonly #reads: CurrentReads;
   #isStopped = false;
+  /** Set while leadership is handed over before stopping. */
+  #handedOver: (() => void) | undefined;
 
   constructor(options: CoordinatorOptions, ports: CoordinatorPorts) {
     const { node, incarnation } = options.identity;
-    this.#options = options;
     this.#ports = ports;
     this.#identity = options.identity;
     this.#timing = raftOptions(node, options.timing, ports.prng);
+    this.#foreignCluster = new ForeignClusterWarning(options.mesh, ports.log);
+    this.#faults = new PeerFaults(ports.log);
+    this.#reads = new CurrentReads(this.#timing.electionMinMs, {
+      clock: ports.clock,
+      ask: (request) => this.#driver?.read(request),
+    });
     this.#governor = new Governor(node, this.#timing.electionMinMs, {
       clock: ports.clock,
       log: ports.log,
@@ -85,7 +95,7 @@ export class Coordinator {
         this.#sendFrame(leader, (cluster) => ({ kind: "proposal", cluster, commands }));
       },
     });
-    this.retained = new Retained(this.#machine.retained, this.#proposals);
+    this.retained = new Retained(this.#machine.retained, this.#proposals, this.#reads);
     this.#status = freshStatus();
   }
 
@@ -96,8 +106,9 @@ export class Coordinator {
 
   get counters(): CoordinatorCounters {
     return {
-      malformedFrames: this.#malformedFrames,
-      foreignFrames: this.#foreignFrames,
+      malformedFrames: this.#faults.malformedFrames,
+      foreignFrames: this.#faults.foreignFrames,
+      rejectedMessages: this.#driver?.status(this.#ports.clock.monotonicMs()).rejectedMessages ?? 0,
       malformedCommands: this.#machine.outcomes.malformed,
       droppedWrites: this.#proposals.dropped,
       refusedWrites: this.#proposals.refused,
@@ -120,8 +131,26 @@ export class Coordinator {
     this.#tick();
   }
 
-  /** Stops, completes the writes under way, closes the journal, then calls `done`. Open writes are not settled. */
+  /**
+   * Hands leadership over if this node leads (at most a second; links must still be open), completes the writes under
+   * way, closes the journal, then calls `done`. Open writes are not settled.
+   */
   stop(done: () => void): void {
+    const { clock } = this.#ports;
+    if (this.#isStopped || this.#driver?.transferLeadership() !== true) {
+      this.#stopNow(done);
+      return;
+    }
+    this.#ports.log.info({}, "handing leadership over");
+    const timer = clock.after(HAND_OVER_MAX_MS, () => this.#handedOver?.());
+    this.#handedOver = () => {
+      this.#handedOver = undefined;
+      timer.cancel();
+      clock.atTurnEnd(() => this.#stopNow(done));
+    };
+  }
+
+  #stopNow(done: () => void): void {
     this.#isStopped = true;
     this.#tickTimer?.cancel();
     if (this.#driver === undefined) this.#ports.clock.atTurnEnd(done);
@@ -135,8 +164,7 @@ export class Coordinator {
       this.#receiveFrame(from, decodeFrame(bytes), bytes);
     } catch (error) {
       if (!(error instanceof SkeinError) && !(error instanceof RaftFormatError)) throw error;
-      this.#malformedFrames++;
-      this.#ports.log.debug({ from, error: error.message }, "malformed control frame dropped");
+      this.#faults.malformed(from, error.message);
     }
   }
 
@@ -157,12 +185,14 @@ export class Coordinator {
     const now = clock.monotonicMs();
     this.#stepBootstrap({ kind: "wake" });
     this.#proposals.tick(now);
+    this.#reads.tick(now);
+    this.#faults.tick(now, this.#driver?.status(now).rejectedMessages ?? 0);
     this.#govern(now);
     if (now >= this.#flushAt) {
       this.#flushAt = now + FLUSH_EVERY_MS;
       this.#driver?.flush();
     }
-    this.#warnOfForeignCluster(now);
+    this.#foreignCluster.tick(this.#peers, this.#identity.cluster, now);
     this.#scheduleStatus();
     this.#tickTimer = clock.after(TICK_MS, () => this.#tick());
   }
@@ -211,7 +241,14 @@ export class Coordinator {
       clock: this.#ports.clock,
       send: (to, message) => this.#sendRaft(to as NodeId, message),
       applied: (applied) => this.#route.applied(applied),
-      restored: () => this.#route.settle(),
+      restored: () => this.#restored(),
+      giveUpLease: (released) => {
+        if (this.#ports.giveUpLease === undefined) released();
+        else this.#ports.giveUpLease(released);
+      },
+      // Not within the step: who waited may go on to write.
+      readable: (requests) => this.#ports.clock.atTurnEnd(() => this.#reads.readable(requests)),
+      faulty: (fault) => logReplicaFault(this.#ports.log, this.#identity.node, fault),
       leadershipChanged: () => this.#leadershipChanged(),
       stepped: () => this.#scheduleStatus(),
       failed: (error) => this.#fail(error),
@@ -230,7 +267,7 @@ export class Coordinator {
       return;
     }
     if (frame.cluster !== cluster) {
-      this.#foreignFrames++;
+      this.#faults.foreign(from);
       return;
     }
     const driver = this.#driver;
@@ -242,8 +279,6 @@ export class Coordinator {
 
   #receiveRaft(driver: Driver, from: NodeId, message: RaftMessage): void {
     const { kind } = message;
-    // A snapshot that cannot be taken over must not reach the core, which would wait for it.
-    if (kind === "installSnapshot") decodeSnapshot(message.snapshot.data);
     driver.step({ kind: "receive", from, message });
     if (kind !== "heartbeat" && kind !== "appendEntries" && kind !== "installSnapshot") return;
     this.#heardFrom = from;
@@ -279,7 +314,22 @@ export class Coordinator {
     this.#ports.log.info({ ...leadership }, "leadership changed");
     this.#route.reset();
     this.#governor.reset();
-    if (leadership.leader !== undefined) this.#proposals.sendAgain();
+    if (leadership.leader === undefined) return;
+    this.#proposals.sendAgain();
+    // A node that votes for its successor must live until that vote has arrived.
+    if (leadership.leader !== this.#identity.node) this.#handedOver?.();
+  }
+
+  /** The state machine was replaced by a leader's snapshot. */
+  #restored(): void {
+    this.#route.settle();
+    if (!this.#route.hasLostCommands) return;
+    // Numbers of commands that were lost may still be under way: only a new incarnation can go on (sequencer.ts).
+    const error = new SkeinError(
+      "ERR_SKEIN_DATA_LOST",
+      "Cannot go on: the cluster has lost writes of this node that were acknowledged. It takes over what is left",
+    );
+    this.#ports.clock.atTurnEnd(() => this.#fail(error));
   }
 
   #govern(now: MonotonicMs): void {
@@ -320,17 +370,6 @@ export class Coordinator {
     if (isSameStatus(status, this.#status)) return;
     this.#status = status;
     this.#ports.statusChanged(status);
-  }
-
-  #warnOfForeignCluster(now: MonotonicMs): void {
-    const foreign = foreignClusterIn(this.#peers, this.#identity.cluster);
-    if (foreign === undefined || now < this.#foreignWarnAt) return;
-    this.#foreignWarnAt = now + WARN_EVERY_MS;
-    const { cluster } = this.#identity;
-    this.#ports.log.warn(
-      { cluster, foreign, mesh: this.#options.mesh },
-      "two clusters of one mesh are in sight",
-    );
   }
 
   #fail(error: Error): void {

@@ -4,8 +4,8 @@
  * One event at a time goes into `RaftNode.step`; its effects are carried out in order, and what they complete comes
  * back as the next event. Writes are asynchronous: their messages leave, and `persisted` is stepped, only when the
  * journal has them; heartbeats never wait for the disk. One timer waits for `wakeAt`. The state machine is saved as a
- * snapshot when the log since the last one is long, and the newest saved snapshot stays in memory for followers that
- * are far behind.
+ * snapshot when the log since the last one is long, and saved snapshots stay in memory for followers that are far behind
+ * (snapshot-pieces.ts). Every hundred entries its hash is compared with the other replicas'.
  *
  * Source: etcd-io/raft's driver contract (AsyncStorageWrites); reference design, section 1.9.
  */
@@ -33,12 +33,20 @@ import {
   type SnapshotPoint,
 } from "raft-js";
 import type { Journal, OpenedJournal } from "./journal/journal.ts";
+import { SnapshotPieces } from "./snapshot-pieces.ts";
+import { isSnapshot } from "./state-machine/snapshot.ts";
 import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 
 /** Entries applied since the last snapshot after which the next one is taken. */
 const SNAPSHOT_ENTRIES = 10_000;
 /** Bytes of applied commands, likewise. */
 const SNAPSHOT_BYTES = 16 * 1024 * 1024;
+
+/** All nodes must hash at the same indexes. */
+const STATE_HASH_EVERY = 100;
+
+/** What the replicas of the cluster disagree about. */
+export type ReplicaFault = Extract<RaftEffect, { readonly kind: "diverged" | "contradicted" }>;
 
 export interface DriverPorts {
   readonly clock: Clock;
@@ -52,6 +60,12 @@ export interface DriverPorts {
   readonly leadershipChanged: () => void;
   /** After each event: anything may have changed. */
   readonly stepped: () => void;
+  /** Leadership is being handed over: release what the lease protects, then call `released`. */
+  readonly giveUpLease: (released: () => void) => void;
+  /** These reads (numbers given to {@link Driver.read}) see everything committed before they were asked. */
+  readonly readable: (requests: readonly number[]) => void;
+  /** A replica does not hold what it should. */
+  readonly faulty: (fault: ReplicaFault) => void;
   /** The journal cannot go on. Nothing is stepped any more. */
   readonly failed: (error: SkeinError) => void;
 }
@@ -75,13 +89,15 @@ export class Driver {
   #isStopped = false;
   #isRefused = false;
   #isSuspect: boolean;
-  /** The newest saved snapshot; undefined before the first. */
-  #snapshot: Snapshot | undefined;
+  readonly #snapshots = new SnapshotPieces();
+  #isSnapshotWanted = false;
   /** Last applied entry and the configuration as of it. */
   #applied: SnapshotPoint;
   #entriesSince = 0;
   #bytesSince = 0;
   #isSavingSnapshot = false;
+  /** How often a leader's snapshot has replaced the state. */
+  #restores = 0;
   #writesStarted = 0;
   #writesDone = 0;
   #timer: Timer | undefined;
@@ -98,9 +114,9 @@ export class Driver {
     this.#leadership = { role: "follower", term: state.hardState.term, leader: undefined };
     if (snapshotData !== undefined) {
       machine.restore(snapshotData);
-      this.#snapshot = { ...state.snapshot, data: snapshotData };
+      this.#snapshots.reset({ ...state.snapshot, data: snapshotData });
     }
-    this.#raft = new RaftNode(options, state, ports.clock.monotonicMs());
+    this.#raft = new RaftNode({ ...options, isSnapshotUsable: isSnapshot }, state, ports.clock.monotonicMs());
   }
 
   /** Starts the clock. Call once, when the owner is ready for calls from this driver's ports. */
@@ -133,6 +149,19 @@ export class Driver {
     this.#isRefused = false;
     this.step({ kind: "propose", commands });
     return !this.#isRefused;
+  }
+
+  /** Hands leadership to the voter that is best prepared. False: this node does not lead, or nobody else can. */
+  transferLeadership(): boolean {
+    assert(!this.#isStepping, "transferLeadership is never called from within a step");
+    this.#isRefused = false;
+    this.step({ kind: "transferLeadership" });
+    return !this.#isRefused;
+  }
+
+  /** A linearizable read: `readable` names `request` later, or never if it got lost. */
+  read(request: number): void {
+    this.step({ kind: "readIndex", request });
   }
 
   /** Handles `event` and everything that follows from it at once. */
@@ -186,13 +215,26 @@ export class Driver {
         this.#ports.send(effect.to, effect.message);
         return;
       case "sendSnapshot":
-        this.#sendSnapshot(effect.to, effect.term);
+        this.#sendSnapshot(effect);
         return;
       case "apply":
         for (const entry of effect.entries) this.#apply(entry);
         return;
       case "refused":
-        if (effect.what === "commands") this.#isRefused = true;
+        if (effect.what !== "configuration") this.#isRefused = true;
+        return;
+      case "leaseGivenUp":
+        this.#ports.giveUpLease(() => this.step({ kind: "leaseReleased" }));
+        return;
+      case "readable":
+        this.#ports.readable(effect.requests);
+        return;
+      case "readRefused":
+        // Asked again by who still wants it (current-reads.ts).
+        return;
+      case "diverged":
+      case "contradicted":
+        this.#ports.faulty(effect);
         return;
       case "roleChanged":
         this.#leadership = { role: effect.role, term: effect.term, leader: effect.leader };
@@ -225,45 +267,55 @@ export class Driver {
     this.#entriesSince++;
     this.#bytesSince += data.length;
     if (kind === "command") this.#ports.applied(this.#machine.apply(data, index));
+    if (index % STATE_HASH_EVERY === 0) {
+      this.#events.push({ kind: "stateHash", stateHash: { index, hash: this.#machine.stateHash() } });
+    }
   }
 
   #restore(effect: Extract<RaftEffect, { kind: "restore" }>): void {
     const { snapshot, hardState, sendAfter } = effect;
     const { index, term, configuration } = snapshot;
-    // Found decodable before it was stepped (coordinator.ts), so this cannot throw.
+    // The core has found it usable (isSnapshot), so this cannot throw.
     this.#machine.restore(snapshot.data);
-    this.#snapshot = { index, term, configuration, data: new Uint8Array(snapshot.data) };
+    this.#snapshots.reset(snapshot);
+    this.#restores++;
     this.#applied = { index, term, configuration };
     this.#entriesSince = 0;
     this.#bytesSince = 0;
     this.#ports.restored();
     this.#journal.restore(
-      this.#snapshot,
+      snapshot,
       hardState,
       this.#startWrite(sendAfter, { kind: "restored", index, term }),
     );
   }
 
-  #sendSnapshot(to: ServerId, term: number): void {
-    const snapshot = this.#snapshot;
-    const ok = snapshot !== undefined && this.#ports.send(to, { kind: "installSnapshot", term, snapshot });
+  #sendSnapshot({ to, term, index, offset, bytesMax }: RaftEffect & { readonly kind: "sendSnapshot" }): void {
+    const now = this.#ports.clock.monotonicMs();
+    const message = this.#snapshots.message(term, index, offset, bytesMax, now);
+    // It will be asked for again; until then there is one.
+    if (message === undefined) this.#isSnapshotWanted = true;
+    const ok = message !== undefined && this.#ports.send(to, message);
     this.step({ kind: "snapshotSent", to, ok });
   }
 
   #saveSnapshotWhenDue(): void {
     if (this.#isSavingSnapshot) return;
-    if (this.#entriesSince < SNAPSHOT_ENTRIES && this.#bytesSince < SNAPSHOT_BYTES) return;
+    const isDue = this.#entriesSince >= SNAPSHOT_ENTRIES || this.#bytesSince >= SNAPSHOT_BYTES;
+    if (!isDue && !this.#isSnapshotWanted) return;
     this.#isSavingSnapshot = true;
+    this.#isSnapshotWanted = false;
     this.#entriesSince = 0;
     this.#bytesSince = 0;
     const point = this.#applied;
+    const restores = this.#restores;
     const snapshot: Snapshot = { ...point, data: this.#machine.snapshot() };
     this.#journal.saveSnapshot(snapshot, (error) => {
       this.#isSavingSnapshot = false;
       if (this.#isStopped || this.#failOn(error)) return;
       // A snapshot from a leader may have come in meanwhile; the newer one counts.
-      if (this.#snapshot !== undefined && this.#snapshot.index >= point.index) return;
-      this.#snapshot = snapshot;
+      if ((this.#snapshots.newest?.index ?? -1) >= point.index || restores !== this.#restores) return;
+      this.#snapshots.add(snapshot, this.#ports.clock.monotonicMs());
       this.step({ kind: "compacted", point });
     });
   }

@@ -25,6 +25,9 @@ export const PROPOSAL_COMMANDS_MAX = 1024;
 /** A proposal frame is closed when it holds this many bytes of commands, so that it stays small on a link. */
 export const PROPOSAL_BYTES_MAX = 256 * 1024;
 
+/** Largest Raft message: one that holds the largest command, or as many as fit into one AppendEntries. */
+const RAFT_BYTES_MAX = COMMAND_BYTES_MAX + 1024 * 1024;
+
 const RAFT = 1;
 const PROPOSAL = 2;
 const JOIN = 3;
@@ -64,6 +67,7 @@ export function decodeFrame(bytes: Uint8Array): ControlFrame {
 function readBody(type: number, cluster: ClusterId, input: ByteReader): ControlFrame {
   switch (type) {
     case RAFT:
+      if (input.remaining > RAFT_BYTES_MAX) throw malformed(`Raft message of ${input.remaining} bytes`);
       return { kind: "raft", cluster, message: input.raw(input.remaining) };
     case PROPOSAL:
       return { kind: "proposal", cluster, commands: readCommands(input) };

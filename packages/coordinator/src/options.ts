@@ -48,6 +48,11 @@ export interface CoordinatorPorts {
   readonly send: (to: NodeId, bytes: Uint8Array) => void;
   /** Status changed (role, term, leader, cluster, quorum, voters). At most once per turn. */
   readonly statusChanged: (status: CoordinatorStatus) => void;
+  /**
+   * Leadership is being handed over: stop holding what only the leader may hold (the floating address), then call
+   * `released`. Without this port nothing is held.
+   */
+  readonly giveUpLease?: (released: () => void) => void;
   /** The disk failed in a way that this process must not survive (failed sync): stop, so that the supervisor restarts. */
   readonly fatal: (error: Error) => void;
 }
@@ -67,6 +72,10 @@ export interface CoordinatorStatus {
   readonly pendingProposals: number;
   /** Leader with a committed entry of its term: send time of the newest heartbeat a quorum answered (Clock.monotonicMs). */
   readonly quorumContactAt: number | undefined;
+  /** Likewise: until then no other node can be elected (Clock.monotonicMs). */
+  readonly leaseUntil: number | undefined;
+  /** This replica does not hold what the others agree on: it neither votes nor leads. */
+  readonly isDiverged: boolean;
   /** Another formed cluster of the same mesh is in sight (merging is not built yet). */
   readonly foreignCluster: ClusterId | undefined;
 }
@@ -77,6 +86,8 @@ export interface CoordinatorCounters {
   readonly malformedFrames: number;
   /** Control frames that named another cluster. */
   readonly foreignFrames: number;
+  /** Raft messages that no node which keeps the rules sends: implausible, of an unreachable term, too large. */
+  readonly rejectedMessages: number;
   /** Commands in the log that could not be decoded and changed nothing. */
   readonly malformedCommands: number;
   /** Retained writes with QoS 0 that were dropped because too many were pending. */

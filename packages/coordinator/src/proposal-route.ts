@@ -78,6 +78,12 @@ export class ProposalRoute {
     else this.settle();
   }
 
+  /** The replicated state lacks commands of this node that were settled: they are gone, and so is its place in line. */
+  get hasLostCommands(): boolean {
+    const { node, incarnation } = this.#self;
+    return this.#sequencer.last(node, incarnation) < this.#proposals.settledSeq;
+  }
+
   /** Settles what the replicated state says is applied; also after a snapshot. */
   settle(): void {
     const { node, incarnation } = this.#self;

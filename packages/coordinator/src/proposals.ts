@@ -113,6 +113,11 @@ export class Proposals {
     return done === undefined ? 0 : 1;
   }
 
+  /** All commands up to this number have been settled. */
+  get settledSeq(): number {
+    return (this.#pending[0]?.seq ?? this.#lastSeq + 1) - 1;
+  }
+
   /** A new leader, or a new link to it: what was sent may be lost. */
   sendAgain(): void {
     this.#nextSeq = this.#pending[0]?.seq ?? this.#lastSeq + 1;

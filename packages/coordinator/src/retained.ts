@@ -2,11 +2,12 @@
  * The retained store of the mesh as the broker of this node sees it: writes are proposed, reads are local.
  *
  * `match` shows this node's replica with its own uncommitted writes on top (proposals.ts). A write committed elsewhere a
- * moment ago may not have reached this replica yet; reads that wait for it (ReadIndex) are a later issue. `count`,
+ * moment ago may not have reached this replica yet; a reader that must see it waits with `whenCurrent` first. `count`,
  * `digest` and `entries` describe the replica alone, so that nodes can be compared.
  */
 
 import type { Completion } from "@skein/kernel";
+import type { CurrentReads, WhenCurrent } from "./current-reads.ts";
 import type { RetainedMessage } from "./options.ts";
 import type { Proposals } from "./proposals.ts";
 import type { RetainedState } from "./state-machine/retained-state.ts";
@@ -14,10 +15,20 @@ import type { RetainedState } from "./state-machine/retained-state.ts";
 export class Retained {
   readonly #replica: RetainedState;
   readonly #proposals: Proposals;
+  readonly #reads: CurrentReads;
 
-  constructor(replica: RetainedState, proposals: Proposals) {
+  constructor(replica: RetainedState, proposals: Proposals, reads: CurrentReads) {
     this.#replica = replica;
     this.#proposals = proposals;
+    this.#reads = reads;
+  }
+
+  /**
+   * Calls `done(true)` once this replica holds every write that was acknowledged anywhere before the call, or
+   * `done(false)` if no quorum confirms that within an election timeout: then it is this node's own last state.
+   */
+  whenCurrent(done: WhenCurrent): void {
+    this.#reads.add(done);
   }
 
   /** Retained messages in the replica. */

@@ -1,7 +1,8 @@
 /** What the rest of the node and the status pages see of the control plane, computed from Raft and the member list. */
 
-import type { ClusterId, MonotonicMs, NodeId } from "@skein/kernel";
+import type { MonotonicMs, NodeId } from "@skein/kernel";
 import type { RaftStatus } from "raft-js";
+import { foreignClusterIn } from "./foreign-cluster.ts";
 import type { CoordinatorStatus, Identity, PeerView } from "./options.ts";
 
 export interface StatusInput {
@@ -30,6 +31,8 @@ export function freshStatus(): CoordinatorStatus {
     learners: [],
     pendingProposals: 0,
     quorumContactAt: undefined,
+    leaseUntil: undefined,
+    isDiverged: false,
     foreignCluster: undefined,
   };
 }
@@ -51,19 +54,10 @@ export function memberStatus(input: StatusInput): CoordinatorStatus {
     learners: [...learners].sort() as NodeId[],
     pendingProposals: input.pendingProposals,
     quorumContactAt: isEstablished ? raft.quorumContactAt : undefined,
+    leaseUntil: isEstablished ? raft.leaseUntil : undefined,
+    isDiverged: raft.isDiverged,
     foreignCluster: foreignClusterIn(peers, identity.cluster),
   };
-}
-
-/** A formed cluster other than `cluster` among living members; undefined while this node is fresh. */
-export function foreignClusterIn(
-  peers: readonly PeerView[],
-  cluster: ClusterId | undefined,
-): ClusterId | undefined {
-  if (cluster === undefined) return undefined;
-  return peers.find(
-    (peer) => peer.state === "alive" && peer.cluster !== undefined && peer.cluster !== cluster,
-  )?.cluster;
 }
 
 export function isSameStatus(a: CoordinatorStatus, b: CoordinatorStatus): boolean {
@@ -75,6 +69,7 @@ export function isSameStatus(a: CoordinatorStatus, b: CoordinatorStatus): boolea
     a.hasQuorum === b.hasQuorum &&
     a.pendingProposals === b.pendingProposals &&
     a.quorumContactAt === b.quorumContactAt &&
+    a.isDiverged === b.isDiverged &&
     a.foreignCluster === b.foreignCluster &&
     a.voters.join() === b.voters.join() &&
     a.learners.join() === b.learners.join()

@@ -12,6 +12,11 @@ import type { NodeId, Prng } from "@skein/kernel";
 import type { RaftOptions } from "raft-js";
 import type { TimingProfile } from "./options.ts";
 
+/** Small enough that heartbeats behind a piece are not late on a slow Wi-Fi. */
+const SNAPSHOT_CHUNK_BYTES = 256 * 1024;
+/** The retained store, its index and the proposers, with room to spare. */
+const SNAPSHOT_BYTES_MAX = 128 * 1024 * 1024;
+
 const PROFILES = {
   lan: { heartbeatMs: 250, electionMinMs: 3200, electionMaxMs: 4800 },
   wired: { heartbeatMs: 100, electionMinMs: 1800, electionMaxMs: 2700 },
@@ -24,7 +29,10 @@ export function raftOptions(node: NodeId, profile: TimingProfile, prng: Prng): R
     ...PROFILES[profile],
     appendBytesMax: 256 * 1024,
     inflightMax: 16,
+    inflightBytesMax: 4 * 1024 * 1024,
     uncommittedBytesMax: 32 * 1024 * 1024,
     entriesKept: 10_000,
+    snapshotChunkBytes: SNAPSHOT_CHUNK_BYTES,
+    snapshotBytesMax: SNAPSHOT_BYTES_MAX,
   };
 }

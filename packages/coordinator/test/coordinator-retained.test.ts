@@ -200,6 +200,7 @@ test("a node that was away for more than the log keeps gets a snapshot and has t
   };
   world.start(away);
   world.until(() => world.isFormed(3) && world.isConverged(), 10_000, "catching up");
+  // Some 80 KB in one piece, and one answer.
   expect(snapshotsSent).toBe(1);
   expect(read(away, "t/999")).toBe("20999");
   expect(away.disk.files.has("journal/snapshot")).toBe(true);

@@ -9,7 +9,7 @@ import { unreachable } from "./assert.ts";
 import { ByteReader, ByteWriter, RaftFormatError } from "./bytes.ts";
 import { decodeConfiguration, encodeConfiguration } from "./configuration.ts";
 import type { RaftMessage } from "./messages.ts";
-import type { Entry, EntryKind } from "./types.ts";
+import type { Entry, EntryKind, StateHash } from "./types.ts";
 
 const MESSAGE_KINDS: readonly RaftMessage["kind"][] = [
   "preVote",
@@ -22,7 +22,14 @@ const MESSAGE_KINDS: readonly RaftMessage["kind"][] = [
   "heartbeatReply",
   "installSnapshot",
   "installSnapshotReply",
+  "snapshotChunkReply",
+  "snapshotRequest",
+  "timeoutNow",
+  "readIndex",
+  "readIndexReply",
+  "stateDiverged",
 ];
+const NO_HASH: StateHash = { index: 0, hash: "" };
 const ENTRY_KINDS: readonly EntryKind[] = ["command", "configuration", "empty"];
 
 export function encodeEntry(entry: Entry): Uint8Array {
@@ -44,11 +51,14 @@ export function encodeRaftMessage(message: RaftMessage): Uint8Array {
   switch (message.kind) {
     case "preVote":
     case "requestVote":
-      writer.varint(message.lastLogIndex).varint(message.lastLogTerm);
+      writer
+        .varint(message.lastLogIndex)
+        .varint(message.lastLogTerm)
+        .u8(message.isTransfer ? 1 : 0);
       break;
     case "preVoteReply":
     case "requestVoteReply":
-      writer.u8(message.granted ? 1 : 0);
+      writer.u8(message.granted ? 1 : 0).u8(message.isSuspect ? 1 : 0);
       break;
     case "appendEntries":
       writer.varint(message.prevLogIndex).varint(message.prevLogTerm).varint(message.leaderCommit);
@@ -60,17 +70,35 @@ export function encodeRaftMessage(message: RaftMessage): Uint8Array {
       writer.varint(message.hintIndex).varint(message.hintTerm);
       break;
     case "heartbeat":
-      writer.varint(message.commit).f64(message.sentAt);
+      writer.varint(message.commit).f64(message.sentAt).varint(message.round);
       break;
     case "heartbeatReply":
-      writer.f64(message.sentAt);
+      writer.f64(message.sentAt).varint(message.round);
+      // Without a hash the text is empty.
+      writeStateHash(writer, message.stateHash ?? NO_HASH);
       break;
     case "installSnapshot":
-      writer.varint(message.snapshot.index).varint(message.snapshot.term);
-      writer.bytes(encodeConfiguration(message.snapshot.configuration)).bytes(message.snapshot.data);
+      writer.varint(message.point.index).varint(message.point.term);
+      writer.bytes(encodeConfiguration(message.point.configuration));
+      writer.varint(message.totalBytes).varint(message.offset).bytes(message.data);
+      break;
+    case "snapshotChunkReply":
+      writer.varint(message.index).varint(message.offset);
       break;
     case "installSnapshotReply":
       writer.varint(message.matchIndex);
+      break;
+    case "readIndex":
+      writer.varint(message.request);
+      break;
+    case "readIndexReply":
+      writer.varint(message.request).varint(message.index);
+      break;
+    case "stateDiverged":
+      writeStateHash(writer, message.stateHash);
+      break;
+    case "snapshotRequest":
+    case "timeoutNow":
       break;
     default:
       unreachable(message);
@@ -94,10 +122,12 @@ function readMessage(reader: ByteReader): RaftMessage {
   switch (kind) {
     case "preVote":
     case "requestVote":
-      return { kind, term, lastLogIndex: reader.varint(), lastLogTerm: reader.varint() };
+      return readVoteRequest(reader, kind, term);
     case "preVoteReply":
-    case "requestVoteReply":
-      return { kind, term, granted: readFlag(reader) };
+    case "requestVoteReply": {
+      const granted = readFlag(reader);
+      return { kind, term, granted, isSuspect: readFlag(reader) };
+    }
     case "appendEntries":
       return readAppendEntries(reader, term);
     case "appendEntriesReply": {
@@ -105,18 +135,36 @@ function readMessage(reader: ByteReader): RaftMessage {
       const matchIndex = reader.varint();
       return { kind, term, success, matchIndex, hintIndex: reader.varint(), hintTerm: reader.varint() };
     }
-    case "heartbeat":
-      return { kind, term, commit: reader.varint(), sentAt: reader.f64() };
-    case "heartbeatReply":
-      return { kind, term, sentAt: reader.f64() };
-    case "installSnapshot": {
+    case "heartbeat": {
+      const commit = reader.varint();
+      const sentAt = reader.f64();
+      return { kind, term, commit, sentAt, round: reader.varint() };
+    }
+    case "heartbeatReply": {
+      const sentAt = reader.f64();
+      const round = reader.varint();
+      const stateHash = readStateHash(reader);
+      return { kind, term, sentAt, round, stateHash: stateHash.hash === "" ? undefined : stateHash };
+    }
+    case "installSnapshot":
+      return readInstallSnapshot(reader, term);
+    case "snapshotChunkReply": {
       const index = reader.varint();
-      const snapshotTerm = reader.varint();
-      const configuration = decodeConfiguration(reader.bytes());
-      return { kind, term, snapshot: { index, term: snapshotTerm, configuration, data: reader.bytes() } };
+      return { kind, term, index, offset: reader.varint() };
     }
     case "installSnapshotReply":
       return { kind, term, matchIndex: reader.varint() };
+    case "readIndex":
+      return { kind, term, request: reader.varint() };
+    case "readIndexReply": {
+      const request = reader.varint();
+      return { kind, term, request, index: reader.varint() };
+    }
+    case "stateDiverged":
+      return { kind, term, stateHash: readStateHash(reader) };
+    case "snapshotRequest":
+    case "timeoutNow":
+      return { kind, term };
     default:
       return unreachable(kind);
   }
@@ -131,6 +179,31 @@ function readAppendEntries(reader: ByteReader, term: number): RaftMessage {
   // A false count ends at the end of the input: every entry takes some of it.
   for (let i = 0; i < count; i++) entries.push(readEntry(reader));
   return { kind: "appendEntries", term, prevLogIndex, prevLogTerm, entries, leaderCommit };
+}
+
+function readVoteRequest(reader: ByteReader, kind: "preVote" | "requestVote", term: number): RaftMessage {
+  const lastLogIndex = reader.varint();
+  const lastLogTerm = reader.varint();
+  return { kind, term, lastLogIndex, lastLogTerm, isTransfer: readFlag(reader) };
+}
+
+function readInstallSnapshot(reader: ByteReader, term: number): RaftMessage {
+  const index = reader.varint();
+  const snapshotTerm = reader.varint();
+  const configuration = decodeConfiguration(reader.bytes());
+  const totalBytes = reader.varint();
+  const offset = reader.varint();
+  const point = { index, term: snapshotTerm, configuration };
+  return { kind: "installSnapshot", term, point, totalBytes, offset, data: reader.bytes() };
+}
+
+function writeStateHash(writer: ByteWriter, { index, hash }: StateHash): void {
+  writer.varint(index).text(hash);
+}
+
+function readStateHash(reader: ByteReader): StateHash {
+  const index = reader.varint();
+  return { index, hash: reader.text() };
 }
 
 function writeEntry(writer: ByteWriter, entry: Entry): void {

@@ -8,7 +8,22 @@
  */
 
 import type { Outgoing, RaftMessage } from "./messages.ts";
-import type { Configuration, Entry, HardState, ServerId, Snapshot, SnapshotPoint } from "./types.ts";
+import type {
+  Configuration,
+  Entry,
+  HardState,
+  ServerId,
+  Snapshot,
+  SnapshotPoint,
+  StateHash,
+} from "./types.ts";
+
+export type RefusalReason =
+  | "notLeader"
+  | "changePending"
+  | "tooMuchUncommitted"
+  | "transferring"
+  | "noTarget";
 
 export type Role = "follower" | "preCandidate" | "candidate" | "leader";
 
@@ -30,8 +45,23 @@ export type RaftEvent =
   | { readonly kind: "restored"; readonly index: number; readonly term: number }
   /** The application has saved a snapshot of its own: entries up to `index - entriesKept` may go. */
   | { readonly kind: "compacted"; readonly point: SnapshotPoint }
-  /** The driver has handed a snapshot for `to` to the network, or could not (then it will be asked for again). */
-  | { readonly kind: "snapshotSent"; readonly to: ServerId; readonly ok: boolean };
+  /** The driver has handed a piece of a snapshot for `to` to the network, or could not (then it is asked for again). */
+  | { readonly kind: "snapshotSent"; readonly to: ServerId; readonly ok: boolean }
+  /**
+   * Hands leadership to `to`, or without it to the voter that has most of the log. First comes `leaseGivenUp`; the
+   * target is told to campaign only after `leaseReleased`. Proposals are refused meanwhile. What is not done within
+   * `electionMinMs` ends: before the target was told as if nothing had been, after that by stepping down.
+   */
+  | { readonly kind: "transferLeadership"; readonly to?: ServerId }
+  /** The answer to `leaseGivenUp`: nothing that the lease protected is held any more. */
+  | { readonly kind: "leaseReleased" }
+  /**
+   * A linearizable read, by a number of the application's choice; any number of them share one round of heartbeats.
+   * `readable` or `readRefused` names it later; a question or answer lost on the way does neither: ask again.
+   */
+  | { readonly kind: "readIndex"; readonly request: number }
+  /** The application's state hash as of an index; all servers take it at the same indexes, such as every 100th. */
+  | { readonly kind: "stateHash"; readonly stateHash: StateHash };
 
 export type RaftEffect =
   | {
@@ -55,8 +85,19 @@ export type RaftEffect =
       readonly hardState: HardState;
       readonly sendAfter: readonly Outgoing[];
     }
-  /** A follower needs a snapshot: send it `installSnapshot` with this `term` and the newest saved snapshot. */
-  | { readonly kind: "sendSnapshot"; readonly to: ServerId; readonly term: number }
+  /**
+   * A follower needs a snapshot: send it `installSnapshot` with this `term` and the piece at `offset` (bytes, at most
+   * `bytesMax`) of the snapshot at `index`; if that is not there any more, or `index` is undefined, the first piece of
+   * the newest saved one.
+   */
+  | {
+      readonly kind: "sendSnapshot";
+      readonly to: ServerId;
+      readonly term: number;
+      readonly index: number | undefined;
+      readonly offset: number;
+      readonly bytesMax: number;
+    }
   | {
       readonly kind: "roleChanged";
       readonly role: Role;
@@ -64,9 +105,25 @@ export type RaftEffect =
       readonly leader: ServerId | undefined;
     }
   | { readonly kind: "configurationChanged"; readonly configuration: Configuration }
-  /** A proposal or change could not be taken now. */
+  /** A proposal, change or transfer could not be taken now. `noTarget`: no voter was heard that could lead. */
   | {
       readonly kind: "refused";
-      readonly what: "commands" | "configuration";
-      readonly reason: "notLeader" | "changePending" | "tooMuchUncommitted";
-    };
+      readonly what: "commands" | "configuration" | "transfer";
+      readonly reason: RefusalReason;
+    }
+  /** Leadership is being handed over: release what the lease protects, then step `leaseReleased`. */
+  | { readonly kind: "leaseGivenUp" }
+  /** Comes after the `apply` effects it waits for: these reads see every write completed before they were asked. */
+  | { readonly kind: "readable"; readonly requests: readonly number[]; readonly index: number }
+  /** No leader is known, leadership was lost, or too many reads wait. Ask again later. */
+  | { readonly kind: "readRefused"; readonly requests: readonly number[] }
+  /**
+   * The state of `server` at `index` is not the one a quorum agrees on. If it is this server, it neither votes nor leads
+   * any more until a leader's snapshot replaces its state (`status().isDiverged`). An operator must know.
+   */
+  | { readonly kind: "diverged"; readonly server: ServerId; readonly index: number }
+  /**
+   * The leader's log contradicts entries this server has applied: the cluster has lost what it had committed (a sole
+   * voter whose disk was damaged). The leader's snapshot will replace this server's state.
+   */
+  | { readonly kind: "contradicted"; readonly leader: ServerId; readonly index: number };

@@ -1,8 +1,8 @@
 /**
  * Following: obeying a leader, answering votes, noticing that the leader is gone.
  *
- * Raft §5.2 (elections), §5.3 (AppendEntries), §7 (InstallSnapshot); thesis 4.2.3 and 9.6 (PreVote with stickiness:
- * a server that hears a leader does not help to depose it). Candidates and leaders answer votes with the same code.
+ * Raft §5.2 (elections), §5.3 (AppendEntries); thesis 4.2.3 and 9.6 (PreVote with stickiness: a server that hears a
+ * leader does not help to depose it). Candidates and leaders answer votes with the same code.
  */
 
 import { votersOf } from "./configuration.ts";
@@ -22,6 +22,8 @@ export function becomeFollower(server: Server, term: number, leader: ServerId | 
   server.leader = leader;
   server.votes.clear();
   server.followers.clear();
+  server.transfer = undefined;
+  server.refuseReads(server.reads.drop(server.id));
 }
 
 /**
@@ -58,15 +60,17 @@ export function hearLeader(server: Server, from: ServerId): boolean {
 
 /**
  * True while this server must not help to depose a leader: it is one, it heard one less than an election timeout ago
- * (thesis 4.2.3), or it restarted less than that ago and may have heard one just before.
+ * (thesis 4.2.3), or it restarted less than that ago and may have heard one just before. A leader that hands over has
+ * given its lease up before: it and those who heard it vote for its candidate (thesis 3.10).
  */
-export function withholdsVotes(server: Server): boolean {
-  const heardUntil = server.heardLeaderAt + server.options.electionMinMs;
-  return server.isLeader || server.now < heardUntil || server.now < server.votesFrom;
+export function withholdsVotes(server: Server, { isTransfer }: VoteRequest): boolean {
+  if (server.now < server.votesFrom) return true;
+  if (server.isLeader) return !isTransfer || server.transfer?.isSent !== true;
+  return !isTransfer && server.now < server.heardLeaderAt + server.options.electionMinMs;
 }
 
-function mayVote(server: Server): boolean {
-  return !server.isSuspect && !withholdsVotes(server);
+function mayVote(server: Server, request: VoteRequest): boolean {
+  return !server.isDiverged && !withholdsVotes(server, request);
 }
 
 /**
@@ -76,8 +80,9 @@ function mayVote(server: Server): boolean {
 export function onRequestVote(server: Server, from: ServerId, message: VoteRequest): void {
   const isFree = server.votedFor === undefined || server.votedFor === from;
   const isUpToDate = server.log.isUpToDate(message.lastLogIndex, message.lastLogTerm);
-  const granted = isFree && isUpToDate && server.leader === undefined && mayVote(server);
-  const reply: RaftMessage = { kind: "requestVoteReply", term: server.term, granted };
+  const granted = isFree && isUpToDate && server.leader === undefined && mayVote(server, message);
+  const { term, isSuspect } = server;
+  const reply: RaftMessage = { kind: "requestVoteReply", term, granted, isSuspect };
   if (!granted) {
     server.send(from, reply);
     return;
@@ -94,27 +99,29 @@ export function onPreVote(server: Server, from: ServerId, message: VoteRequest):
     message.term > server.term ||
     (message.term === server.term && (server.votedFor === undefined || server.votedFor === from));
   const isUpToDate = server.log.isUpToDate(message.lastLogIndex, message.lastLogTerm);
-  const granted = couldVote && isUpToDate && mayVote(server);
+  const granted = couldVote && isUpToDate && mayVote(server, message);
   const term = granted ? message.term : server.term;
-  server.send(from, { kind: "preVoteReply", term, granted });
+  server.send(from, { kind: "preVoteReply", term, granted, isSuspect: server.isSuspect });
 }
 
 /** Raft §5.3: AppendEntries of the present term's leader. */
 export function onAppendEntries(server: Server, from: ServerId, message: Message<"appendEntries">): void {
   const { log, term } = server;
   const { prevLogIndex, prevLogTerm, entries } = message;
-  if (prevLogIndex < log.commitIndex) {
-    // An old message, or a leader that has just begun to look: what is committed agrees (Raft §5.4.3).
-    server.sendWhenSafe(from, appendReply(term, true, log.commitIndex, 0, 0));
+  const contradictedAt = log.contradictedAt(prevLogIndex, prevLogTerm, entries);
+  if (contradictedAt !== undefined) {
+    onContradiction(server, from, contradictedAt);
     return;
   }
-  if (log.termAt(prevLogIndex) !== prevLogTerm) {
+  const { commitIndex } = log;
+  // Below the commit index the logs agree (Raft §5.4.3), also where this one has only a snapshot.
+  if (prevLogIndex >= commitIndex && log.termAt(prevLogIndex) !== prevLogTerm) {
     // No entry above the hint can agree; everything committed does. The leader skips the rest in one step (§5.3).
     const agreed = Math.max(log.lastIndexNotAbove(prevLogIndex, prevLogTerm), log.commitIndex);
     server.send(from, appendReply(term, false, prevLogIndex, agreed, log.termAt(agreed) ?? 0));
     return;
   }
-  const overwrittenFrom = log.merge(entries);
+  const overwrittenFrom = log.merge(entries.slice(Math.max(0, commitIndex - prevLogIndex)));
   if (overwrittenFrom !== undefined) server.writes.overwritten(overwrittenFrom);
   const matchIndex = prevLogIndex + entries.length;
   log.commitTo(Math.max(log.commitIndex, Math.min(message.leaderCommit, matchIndex)));
@@ -125,7 +132,9 @@ export function onAppendEntries(server: Server, from: ServerId, message: Message
 /** A heartbeat: proves that the leader lives, and carries the commit index as far as this server is known to match. */
 export function onHeartbeat(server: Server, from: ServerId, message: Message<"heartbeat">): void {
   const { log } = server;
-  server.send(from, { kind: "heartbeatReply", term: server.term, sentAt: message.sentAt });
+  const { sentAt, round } = message;
+  const stateHash = server.stateHashes.latest;
+  server.send(from, { kind: "heartbeatReply", term: server.term, sentAt, round, stateHash });
   if (message.commit > log.lastIndex) {
     // This server once acknowledged more than it has: its disk lost a part. The leader must know, or it never resends.
     server.send(from, appendReply(server.term, false, message.commit, log.lastIndex, log.lastTerm));
@@ -135,19 +144,15 @@ export function onHeartbeat(server: Server, from: ServerId, message: Message<"he
   noteCommitOfLeader(server, message.commit);
 }
 
-/** Raft §7: a snapshot in place of entries that the leader no longer has. */
-export function onInstallSnapshot(server: Server, from: ServerId, message: Message<"installSnapshot">): void {
-  const { log } = server;
-  const { snapshot } = message;
-  const isCovered = snapshot.index <= log.commitIndex || log.termAt(snapshot.index) === snapshot.term;
-  if (isCovered) {
-    // Step 6: the log already holds what the snapshot says; it is kept, with what follows.
-    log.commitTo(Math.max(log.commitIndex, snapshot.index));
-  } else {
-    server.restore(snapshot);
-  }
-  const reply: RaftMessage = { kind: "installSnapshotReply", term: server.term, matchIndex: log.commitIndex };
-  server.sendWhenSafe(from, reply);
+/**
+ * The leader's log is not this server's where this server has committed. Among voters that keep what they acknowledge it
+ * cannot be (Raft §5.4.3), but a cluster that has lost a part of its log (the damaged disk of a sole voter) goes on without
+ * it, and then a server that still has it must follow: the leader's log is the cluster's. It starts over from a snapshot.
+ */
+function onContradiction(server: Server, leader: ServerId, index: number): void {
+  if (!server.isContradicted) server.tell({ kind: "contradicted", leader, index });
+  server.isContradicted = true;
+  server.send(leader, { kind: "snapshotRequest", term: server.term });
 }
 
 /**

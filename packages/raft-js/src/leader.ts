@@ -7,14 +7,21 @@
  */
 
 import { assert } from "./assert.ts";
-import { encodeConfiguration, firstStep, isJoint, isVoter, leaveJoint, serversOf } from "./configuration.ts";
+import { encodeConfiguration, firstStep, isJoint, leaveJoint, serversOf } from "./configuration.ts";
 import { becomeFollower } from "./follower.ts";
+import { hasCommittedInTerm, sendHeartbeats } from "./heartbeats.ts";
 import { entryBytes } from "./log.ts";
 import type { RaftMessage } from "./messages.ts";
 import { Progress } from "./progress.ts";
 import { quorumValue } from "./quorum.ts";
+import { beginReads, confirmReads } from "./read-index.ts";
 import type { Server } from "./server.ts";
+import { noteLostChunks, sendChunk } from "./snapshot-sending.ts";
+import { onReportedHash } from "./state-hash.ts";
+import { continueTransfer, endLateTransfer } from "./transfer.ts";
 import type { Configuration, Entry, EntryKind, ServerId } from "./types.ts";
+
+const INFLIGHT_BYTES_MAX = 4 * 1024 * 1024;
 
 type Message<Kind extends RaftMessage["kind"]> = RaftMessage & { readonly kind: Kind };
 
@@ -24,6 +31,7 @@ export function becomeLeader(server: Server): void {
   server.role = "leader";
   server.leader = server.id;
   server.votes.clear();
+  server.heartbeatRound = 0;
   followConfiguration(server, server.log.lastIndex + 1);
   // Raft §8, thesis 6.4: only an entry of its own term lets a leader commit those of earlier ones.
   append(server, "empty", [new Uint8Array(0)]);
@@ -36,6 +44,10 @@ export function propose(server: Server, commands: readonly Uint8Array[]): void {
   if (commands.length === 0) return;
   if (!server.isLeader) {
     server.refuse("commands", "notLeader");
+    return;
+  }
+  if (server.transfer !== undefined) {
+    server.refuse("commands", "transferring");
     return;
   }
   const bytes = commands.reduce((sum, data) => sum + entryBytes({ data }), 0);
@@ -56,8 +68,12 @@ export function changeConfiguration(
     server.refuse("configuration", "notLeader");
     return;
   }
+  if (server.transfer !== undefined) {
+    server.refuse("configuration", "transferring");
+    return;
+  }
   // Ongaro, raft-dev 2015: none before an entry of the own term is committed, and one at a time.
-  const isSettled = log.termAt(log.commitIndex) === server.term && log.configurationIndex <= log.commitIndex;
+  const isSettled = hasCommittedInTerm(server) && log.configurationIndex <= log.commitIndex;
   if (!isSettled || isJoint(log.configuration)) {
     server.refuse("configuration", "changePending");
     return;
@@ -88,18 +104,24 @@ export function onAppendReply(server: Server, from: ServerId, reply: Message<"ap
   if (progress.acknowledged(reply.matchIndex)) advanceCommit(server);
   // It may have stepped down: nobody is followed then.
   if (server.followers.has(from)) replicateTo(server, from, progress, false);
+  continueTransfer(server);
 }
 
-export function onHeartbeatReply(server: Server, from: ServerId, sentAt: number): void {
+export function onHeartbeatReply(server: Server, from: ServerId, reply: Message<"heartbeatReply">): void {
+  const { sentAt, round, stateHash } = reply;
   const progress = server.followers.get(from);
   // A heartbeat from the future or from before this server led was not answered, it was made up.
   if (progress === undefined || sentAt > server.now || sentAt < progress.since) return;
+  if (round > server.heartbeatRound) return;
   progress.lastHeardAt = server.now;
   progress.ackedSentAt = Math.max(progress.ackedSentAt, sentAt);
+  progress.ackedRound = Math.max(progress.ackedRound, round);
   progress.freeOne();
   // What is not acknowledged by now may be lost: an AppendEntries at the end of what was sent will tell.
   const isBehind = progress.matchIndex < server.log.lastIndex;
   if (isBehind) replicateTo(server, from, progress, true);
+  confirmReads(server);
+  if (stateHash !== undefined) onReportedHash(server, from, stateHash);
 }
 
 export function onInstallSnapshotReply(server: Server, from: ServerId, matchIndex: number): void {
@@ -109,15 +131,16 @@ export function onInstallSnapshotReply(server: Server, from: ServerId, matchInde
   if (progress.state === "snapshot") progress.probe(matchIndex + 1);
   if (progress.acknowledged(matchIndex)) advanceCommit(server);
   if (server.followers.has(from)) replicateTo(server, from, progress, false);
+  continueTransfer(server);
 }
 
-/** The driver has sent a snapshot, or could not. */
-export function onSnapshotSent(server: Server, to: ServerId, ok: boolean): void {
-  const progress = server.followers.get(to);
-  if (progress?.state !== "snapshot") return;
-  if (ok) progress.snapshotSentAt = server.now;
-  // Asked for again when it next answers a heartbeat, not at once: it may be unreachable.
-  else progress.pauseProbe(progress.matchIndex + 1);
+/** The follower has committed something else than this log says: it starts over from a snapshot. */
+export function onSnapshotRequest(server: Server, from: ServerId): void {
+  const progress = server.followers.get(from);
+  if (progress === undefined || progress.state === "snapshot") return;
+  progress.lastHeardAt = server.now;
+  progress.startOver();
+  sendChunk(server, from, progress);
 }
 
 /** `wakeAt` has come. */
@@ -128,33 +151,18 @@ export function onLeaderWake(server: Server): void {
     becomeFollower(server, server.term, undefined);
     return;
   }
-  if (server.now < server.nextHeartbeatAt) return;
-  for (const progress of server.followers.values()) {
-    // The snapshot or its answer was lost. The next answered heartbeat starts over.
-    const sentAt = progress.snapshotSentAt;
-    if (sentAt !== undefined && server.now >= sentAt + electionMaxMs)
-      progress.pauseProbe(progress.matchIndex + 1);
-  }
+  endLateTransfer(server);
+  if (!server.isLeader || server.now < server.nextHeartbeatAt) return;
+  noteLostChunks(server);
   sendHeartbeats(server);
+  confirmReads(server);
 }
 
 /** When the leader wants to wake, in ms. */
 export function leaderWakeAt(server: Server): number {
-  return Math.min(server.nextHeartbeatAt, quorumHeardAt(server) + server.options.electionMaxMs);
-}
-
-/**
- * Send time of the newest heartbeat that a quorum has answered (thesis 6.4.1); undefined before the first.
- *
- * A leader that its newest configuration removes has none any more: where that configuration has a single voter, this
- * voter would lead at once after a restart of its own.
- */
-export function quorumContactAt(server: Server, now: number): number | undefined {
-  if (!isVoter(server.log.configuration, server.id)) return undefined;
-  const sentAt = quorumValue(server.log.configuration, (voter) =>
-    voter === server.id ? now : (server.followers.get(voter)?.ackedSentAt ?? Number.NEGATIVE_INFINITY),
-  );
-  return sentAt === Number.NEGATIVE_INFINITY ? undefined : sentAt;
+  const { nextHeartbeatAt, transfer, options } = server;
+  const giveUpAt = quorumHeardAt(server) + options.electionMaxMs;
+  return Math.min(nextHeartbeatAt, giveUpAt, transfer?.deadline ?? Number.POSITIVE_INFINITY);
 }
 
 function quorumHeardAt(server: Server): number {
@@ -188,16 +196,8 @@ function followConfiguration(server: Server, nextIndex: number): void {
   }
   for (const id of servers) {
     if (id === server.id || followers.has(id)) continue;
-    followers.set(id, new Progress(nextIndex, server.now, options.inflightMax));
-  }
-}
-
-function sendHeartbeats(server: Server): void {
-  const { commitIndex } = server.log;
-  server.nextHeartbeatAt = server.now + server.options.heartbeatMs;
-  for (const [to, { matchIndex }] of server.followers) {
-    const commit = Math.min(matchIndex, commitIndex);
-    server.send(to, { kind: "heartbeat", term: server.term, commit, sentAt: server.now });
+    const { inflightMax, inflightBytesMax = INFLIGHT_BYTES_MAX } = options;
+    followers.set(id, new Progress(nextIndex, server.now, inflightMax, inflightBytesMax));
   }
 }
 
@@ -211,7 +211,7 @@ function replicateTo(server: Server, to: ServerId, progress: Progress, evenEmpty
       if (server.now - (progress.lastHeardAt ?? Number.NEGATIVE_INFINITY) > server.options.electionMaxMs)
         return;
       progress.awaitSnapshot();
-      server.askForSnapshot(to);
+      sendChunk(server, to, progress);
       return;
     }
     sendAppend(server, to, progress);
@@ -228,7 +228,9 @@ function sendAppend(server: Server, to: ServerId, progress: Progress): void {
   const leaderCommit = log.commitIndex;
   server.send(to, { kind: "appendEntries", term, prevLogIndex, prevLogTerm, entries, leaderCommit });
   progress.sentCommit = leaderCommit;
-  progress.sent(prevLogIndex + entries.length, entries.length);
+  let bytes = 0;
+  for (const entry of entries) bytes += entryBytes(entry);
+  progress.sent(prevLogIndex + entries.length, bytes);
 }
 
 /** Raft §5.3, §5.4.2: commits what a quorum has on disk, if it is of this term, and tells the followers. */
@@ -240,11 +242,14 @@ function advanceCommit(server: Server): void {
   // Figure 8: an entry of an earlier term may still be overwritten although a majority has it.
   if (index <= log.commitIndex || log.termAt(index) !== server.term) return;
   log.commitTo(index);
+  // Elected by all: what is committed now is what the cluster has.
+  server.isSuspect = false;
   for (const [to, progress] of followers) {
     if (progress.state === "replicate" && progress.sentCommit < index)
       replicateTo(server, to, progress, true);
   }
   settleConfiguration(server);
+  if (server.isLeader) beginReads(server);
 }
 
 /** Raft §6: leaves a committed joint configuration; steps down when a committed one has no vote for this server. */

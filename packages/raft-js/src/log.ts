@@ -115,6 +115,12 @@ export class RaftLog {
     return index > this.#base.index && this.termAt(index - 1) !== undefined;
   }
 
+  /** The first committed index at which these entries, after (`prevIndex`, `prevTerm`), are not the ones held here. */
+  contradictedAt(prevIndex: number, prevTerm: number, entries: readonly Entry[]): number | undefined {
+    if (this.#isContradiction(prevIndex, prevTerm)) return prevIndex;
+    return entries.find(({ index, term }) => this.#isContradiction(index, term))?.index;
+  }
+
   /** Raft §5.3: the highest index up to `index` whose term is not above `term`; where it is not known, `index`. */
   lastIndexNotAbove(index: number, term: number): number {
     let at = Math.min(index, this.lastIndex);
@@ -172,9 +178,13 @@ export class RaftLog {
     return entries;
   }
 
-  /** Everything is replaced by `point` (paper section 7): what was here is behind it or in conflict with it. */
-  restore(point: SnapshotPoint): void {
-    assert(point.index > this.#commitIndex, `snapshot ${point.index} behind commit ${this.#commitIndex}`);
+  /**
+   * Everything is replaced by `point` (paper section 7): what was here is behind it or in conflict with it. `isForced`:
+   * also where that takes committed entries back.
+   */
+  restore(point: SnapshotPoint, isForced: boolean): void {
+    const isAhead = point.index > this.#commitIndex;
+    assert(isAhead || isForced, `snapshot ${point.index} behind commit ${this.#commitIndex}`);
     this.#snapshot = point;
     this.#entries = [];
     this.#base = { index: point.index, term: point.term };
@@ -211,6 +221,11 @@ export class RaftLog {
     for (const entry of dropped) this.#uncommittedBytes -= entryBytes(entry);
     this.#configurations.truncate(index);
     this.#unwrittenFrom = Math.min(this.#unwrittenFrom, index);
+  }
+
+  #isContradiction(index: number, term: number): boolean {
+    const own = this.termAt(index);
+    return index <= this.#commitIndex && own !== undefined && own !== term;
   }
 
   #entryAt(index: number): Entry {

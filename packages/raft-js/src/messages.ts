@@ -1,11 +1,12 @@
 /**
- * What servers say to each other. Paper figure 2 and section 7, thesis sections 4.2.1 and 9.6 (PreVote).
+ * What servers say to each other. Paper figure 2 and section 7; thesis sections 3.10 (leadership transfer), 4.2.1
+ * (learners), 6.4 (ReadIndex) and 9.6 (PreVote).
  *
  * Messages may be lost, delayed, duplicated and reordered; `term` is the sender's current term except in PreVote,
  * where it is the term the sender would campaign in.
  */
 
-import type { Entry, ServerId, Snapshot } from "./types.ts";
+import type { Entry, ServerId, SnapshotPoint, StateHash } from "./types.ts";
 
 export type RaftMessage =
   | {
@@ -13,8 +14,16 @@ export type RaftMessage =
       readonly term: number;
       readonly lastLogIndex: number;
       readonly lastLogTerm: number;
+      /** RequestVote after TimeoutNow: the leader gave its lease up and asked for it, so who heard it votes all the same. */
+      readonly isTransfer: boolean;
     }
-  | { readonly kind: "preVoteReply" | "requestVoteReply"; readonly term: number; readonly granted: boolean }
+  | {
+      readonly kind: "preVoteReply" | "requestVoteReply";
+      readonly term: number;
+      readonly granted: boolean;
+      /** A grant of a voter that may have lost acknowledged entries: it counts only if every voter grants. */
+      readonly isSuspect: boolean;
+    }
   | {
       readonly kind: "appendEntries";
       readonly term: number;
@@ -42,10 +51,51 @@ export type RaftMessage =
       readonly commit: number;
       /** When the leader sent it, on the leader's clock, in ms; comes back in the reply. */
       readonly sentAt: number;
+      /** Counts the leader's rounds of heartbeats in this term; comes back in the reply (ReadIndex). */
+      readonly round: number;
     }
-  | { readonly kind: "heartbeatReply"; readonly term: number; readonly sentAt: number }
-  | { readonly kind: "installSnapshot"; readonly term: number; readonly snapshot: Snapshot }
-  | { readonly kind: "installSnapshotReply"; readonly term: number; readonly matchIndex: number };
+  | {
+      readonly kind: "heartbeatReply";
+      readonly term: number;
+      readonly sentAt: number;
+      readonly round: number;
+      /** The newest state hash of this server's application. */
+      readonly stateHash: StateHash | undefined;
+    }
+  | {
+      /** One piece of a snapshot; the receiver's answer says which piece it wants next. */
+      readonly kind: "installSnapshot";
+      readonly term: number;
+      readonly point: SnapshotPoint;
+      /** Length of the whole snapshot, in bytes. */
+      readonly totalBytes: number;
+      /** Where `data` belongs, in bytes from the start. */
+      readonly offset: number;
+      readonly data: Uint8Array;
+    }
+  /** The receiver has the first `offset` bytes of the snapshot at `index` in memory and wants what follows. */
+  | {
+      readonly kind: "snapshotChunkReply";
+      readonly term: number;
+      readonly index: number;
+      readonly offset: number;
+    }
+  /** The whole snapshot is safe. */
+  | { readonly kind: "installSnapshotReply"; readonly term: number; readonly matchIndex: number }
+  /** The leader's log contradicts what this server knows to be committed: only a snapshot helps (follower.ts). */
+  | { readonly kind: "snapshotRequest"; readonly term: number }
+  /** Campaign at once (thesis 3.10). Sent only after the leader gave up whatever its lease protects. */
+  | { readonly kind: "timeoutNow"; readonly term: number }
+  /** A follower asks for the index its application must have applied before a read may be answered (thesis 6.4). */
+  | { readonly kind: "readIndex"; readonly term: number; readonly request: number }
+  | {
+      readonly kind: "readIndexReply";
+      readonly term: number;
+      readonly request: number;
+      readonly index: number;
+    }
+  /** A quorum agrees on this state hash, and the receiver reported another one for the same index. */
+  | { readonly kind: "stateDiverged"; readonly term: number; readonly stateHash: StateHash };
 
 /** A message and where it goes. */
 export interface Outgoing {

@@ -26,6 +26,16 @@ export interface RaftOptions {
   readonly uncommittedBytesMax: number;
   /** Entries kept behind a snapshot for followers that lag a little. */
   readonly entriesKept: number;
+  /** Most bytes of entries under way to one follower (32 are added per entry); 4 MiB. One message may go beyond it. */
+  readonly inflightBytesMax?: number;
+  /** What a lease is shortened by besides 1 % for drifting clocks, in ms; 50. Covers delays inside the process. */
+  readonly leaseGuardMs?: number;
+  /** Size of the pieces in which a snapshot is sent, in bytes; 256 KiB. */
+  readonly snapshotChunkBytes?: number;
+  /** Largest snapshot taken from a leader, in bytes; 512 MiB. It is gathered in memory. */
+  readonly snapshotBytesMax?: number;
+  /** Whether the application can take over this snapshot of a leader; all are, without it. Must be pure. */
+  readonly isSnapshotUsable?: (data: Uint8Array) => boolean;
 }
 
 /** What was read from disk; `EMPTY_STATE` for a fresh server. */
@@ -36,8 +46,9 @@ export interface InitialState {
   /** Entries after the snapshot (or a little before it), without gaps. */
   readonly entries: readonly Entry[];
   /**
-   * True: acknowledged entries may be missing from this disk (damage). The server neither votes nor campaigns until
-   * it has caught up with a leader. Ignored for a sole voter, whom nobody else can lead: what it has is the log.
+   * True: acknowledged entries may be missing from this disk (damage, power cut). Until the server has caught up with
+   * a leader its vote, and its own candidacy, count only if every voter grants: then whoever has most of the log wins.
+   * Ignored for a sole voter, whom nobody else can lead: what it has is the log.
    */
   readonly isSuspect: boolean;
 }
@@ -75,14 +86,25 @@ export interface RaftStatus {
   readonly lastIndex: number;
   /** The newest in the log, committed or not (see configuration.ts); joint while a change is under way. */
   readonly configuration: Configuration;
-  /** True until a server that started as suspect has caught up with a leader: it neither votes nor campaigns. */
+  /** True until a server that started as suspect has caught up with a leader, or leads by the votes of all. */
   readonly isSuspect: boolean;
+  /** True once a quorum agreed on another state than this server's: it neither votes nor leads (effect `diverged`). */
+  readonly isDiverged: boolean;
+  /** Messages of peers dropped because no server that keeps the rules sends them, since the start. */
+  readonly rejectedMessages: number;
+  /** Leader only: whom leadership is being handed to. */
+  readonly transferringTo: ServerId | undefined;
   /**
    * Leader only: send time (its own clock, ms) of the newest heartbeat that a quorum has answered; undefined before
-   * the first, when not leader, or when the newest configuration gives this leader no vote. The basis of leases
-   * (thesis 6.4.1), taken at sending, never at receipt. A sole voter reports `now` of the last step.
+   * the first, when not leader, while leadership is handed over, or when the newest configuration gives this leader no
+   * vote. Taken at sending, never at receipt. A sole voter reports `now` of the last step.
    */
   readonly quorumContactAt: number | undefined;
+  /**
+   * Leader only: until then, on this server's clock in ms, no other server can be elected (thesis 6.4.1):
+   * `quorumContactAt` + 99 % of `electionMinMs` - `leaseGuardMs`. Undefined where `quorumContactAt` is.
+   */
+  readonly leaseUntil: number | undefined;
   /** Leader only: per follower the last index known to match and when it was last heard, in ms. */
   readonly followers: ReadonlyMap<
     ServerId,

@@ -5,10 +5,21 @@
 import { RaftFormatError } from "./bytes.ts";
 import { decodeConfiguration } from "./configuration.ts";
 import type { RaftMessage } from "./messages.ts";
-import type { Entry } from "./types.ts";
+import type { Entry, StateHash } from "./types.ts";
 
 /** Largest term and index believed: no cluster gets there, and there is room above for those that follow. */
 const NUMBER_MAX = 2 ** 48;
+/**
+ * How far above its own a server believes another's term. Terms rise one election at a time, which takes about a second,
+ * and PreVote keeps them from rising in vain: this many is years of elections. A fresh server believes any term.
+ */
+const TERM_AHEAD_MAX = 2 ** 20;
+const HASH_TEXT_MAX = 64;
+
+/** True if a server of `term` may have missed all elections up to `messageTerm`. */
+export function isReachable(messageTerm: number, term: number): boolean {
+  return term === 0 || messageTerm <= term + TERM_AHEAD_MAX;
+}
 
 /** True if `message` can have been sent by a server that keeps the rules. */
 export function isPlausible(message: RaftMessage): boolean {
@@ -29,21 +40,33 @@ export function isPlausible(message: RaftMessage): boolean {
     case "appendEntriesReply":
       return isCount(message.matchIndex) && isCount(message.hintIndex) && isCount(message.hintTerm);
     case "heartbeat":
-      return isCount(message.commit) && Number.isFinite(message.sentAt);
+      return isCount(message.commit) && isCount(message.round) && Number.isFinite(message.sentAt);
     case "heartbeatReply":
-      return Number.isFinite(message.sentAt);
-    case "installSnapshot": {
-      const { index, term, configuration } = message.snapshot;
       return (
-        index > 0 &&
-        isCount(index) &&
-        isCount(term) &&
-        term <= message.term &&
-        configuration.voters.length > 0
+        isCount(message.round) &&
+        Number.isFinite(message.sentAt) &&
+        (message.stateHash === undefined || isStateHash(message.stateHash))
       );
+    case "installSnapshot": {
+      const { offset, totalBytes, data } = message;
+      const { index, term, configuration } = message.point;
+      const isPiece = isCount(offset) && isCount(totalBytes) && offset + data.length <= totalBytes;
+      const isPoint = index > 0 && isCount(index) && isCount(term) && term <= message.term;
+      return isPiece && isPoint && configuration.voters.length > 0 && (data.length > 0 || totalBytes === 0);
     }
+    case "snapshotChunkReply":
+      return isCount(message.index) && isCount(message.offset);
     case "installSnapshotReply":
       return isCount(message.matchIndex);
+    case "readIndex":
+      return isCount(message.request);
+    case "readIndexReply":
+      return isCount(message.request) && isCount(message.index);
+    case "stateDiverged":
+      return isStateHash(message.stateHash);
+    case "snapshotRequest":
+    case "timeoutNow":
+      return true;
     default:
       return true;
   }
@@ -72,6 +95,10 @@ function isConfiguration(bytes: Uint8Array): boolean {
     if (error instanceof RaftFormatError) return false;
     throw error;
   }
+}
+
+function isStateHash({ index, hash }: StateHash): boolean {
+  return isCount(index) && hash.length > 0 && hash.length <= HASH_TEXT_MAX;
 }
 
 function isCount(value: number): boolean {

@@ -2,11 +2,13 @@
  * What a leader knows about one follower, and how much it may send it.
  *
  * `probe`: the leader looks for the place where the logs agree, one message at a time. `replicate`: it pipelines, at
- * most `inflightMax` messages unanswered. `snapshot`: the entries it needs are gone; nothing is sent until a snapshot
- * got there. Thesis 10.2.1 (pipelining); prior art: etcd-io/raft `tracker/progress.go`.
+ * most `inflightMax` messages or `inflightBytesMax` bytes unanswered. `snapshot`: the entries it needs are gone; a
+ * snapshot goes there, one piece at a time. Thesis 10.2.1 (pipelining); prior art: etcd-io/raft `tracker/progress.go`.
  *
  * Invariant: 0 <= matchIndex < nextIndex.
  */
+
+import type { StateHash } from "./types.ts";
 
 export type ProgressState = "probe" | "replicate" | "snapshot";
 
@@ -24,23 +26,36 @@ export class Progress {
   sentCommit = 0;
   /** When the leader began to follow it, in ms: silence is counted from here at the earliest. */
   readonly since: number;
-  /** State `snapshot`: when the snapshot went out, in ms; undefined while the driver is at it. */
+  /** Newest round of heartbeats it has answered; 0 before the first. */
+  ackedRound = 0;
+  /** State `snapshot`: when the last piece went out, in ms; undefined while the driver is at it. */
   snapshotSentAt: number | undefined;
+  /** The snapshot it gets and how much of it has arrived, in bytes; kept over interruptions, so that it is resumed. */
+  snapshotIndex: number | undefined;
+  snapshotOffset = 0;
+  /** What it last said about its application's state, and whether that was this leader's. */
+  stateHash: StateHash | undefined;
+  agreesOnState: boolean | undefined;
+  /** Its divergence has been told to this server's application. */
+  isDivergenceTold = false;
   /** State `probe`: true while the one message is unanswered. */
   #isPaused = false;
-  /** State `replicate`: last index of each unanswered message. */
-  #inflight: number[] = [];
+  /** State `replicate`: the unanswered messages with entries, oldest first. */
+  readonly #inflight: { readonly lastIndex: number; readonly bytes: number }[] = [];
+  #inflightBytes = 0;
   readonly #inflightMax: number;
+  readonly #inflightBytesMax: number;
 
-  constructor(nextIndex: number, now: number, inflightMax: number) {
+  constructor(nextIndex: number, now: number, inflightMax: number, inflightBytesMax: number) {
     this.nextIndex = nextIndex;
     this.since = now;
     this.#inflightMax = inflightMax;
+    this.#inflightBytesMax = inflightBytesMax;
   }
 
   get mayAppend(): boolean {
     if (this.state === "snapshot") return false;
-    return this.state === "probe" ? !this.#isPaused : this.#inflight.length < this.#inflightMax;
+    return this.state === "probe" ? !this.#isPaused : !this.#isWindowFull;
   }
 
   /** Silence is counted from this instant. */
@@ -48,13 +63,14 @@ export class Progress {
     return this.lastHeardAt ?? this.since;
   }
 
-  /** A message that ends at `lastIndex` goes out, with or without entries. */
-  sent(lastIndex: number, entries: number): void {
+  /** A message that ends at `lastIndex` goes out; `bytes` of entries, 0 without any. */
+  sent(lastIndex: number, bytes: number): void {
     if (this.state === "probe") {
       this.#isPaused = true;
-    } else if (entries > 0) {
+    } else if (bytes > 0) {
       this.nextIndex = lastIndex + 1;
-      this.#inflight.push(lastIndex);
+      this.#inflight.push({ lastIndex, bytes });
+      this.#inflightBytes += bytes;
     }
   }
 
@@ -63,7 +79,8 @@ export class Progress {
     const isNews = index > this.matchIndex;
     this.matchIndex = Math.max(this.matchIndex, index);
     this.nextIndex = Math.max(this.nextIndex, this.matchIndex + 1);
-    this.#inflight = this.#inflight.filter((last) => last > index);
+    // Oldest first, and each ends above the one before.
+    while ((this.#inflight[0]?.lastIndex ?? Number.POSITIVE_INFINITY) <= index) this.#forgetOldest();
     if (this.state === "probe" && index >= this.matchIndex) this.#replicate();
     return isNews;
   }
@@ -92,7 +109,7 @@ export class Progress {
     this.state = "probe";
     this.nextIndex = Math.max(nextIndex, this.matchIndex + 1);
     this.#isPaused = false;
-    this.#inflight = [];
+    this.#clearInflight();
     this.snapshotSentAt = undefined;
   }
 
@@ -105,19 +122,40 @@ export class Progress {
   /** The entry before `nextIndex` is compacted: only a snapshot helps. */
   awaitSnapshot(): void {
     this.state = "snapshot";
-    this.#inflight = [];
+    this.#clearInflight();
     this.snapshotSentAt = undefined;
   }
 
   /** It answered a heartbeat: a lost probe may be repeated, and a lost message no longer blocks a full window. */
   freeOne(): void {
     this.#isPaused = false;
-    if (this.#inflight.length >= this.#inflightMax) this.#inflight.shift();
+    if (this.#isWindowFull) this.#forgetOldest();
+  }
+
+  /** Nothing it said about its log holds for this one: a snapshot replaces all of it. */
+  startOver(): void {
+    this.matchIndex = 0;
+    this.snapshotIndex = undefined;
+    this.snapshotOffset = 0;
+    this.awaitSnapshot();
+  }
+
+  get #isWindowFull(): boolean {
+    return this.#inflight.length >= this.#inflightMax || this.#inflightBytes >= this.#inflightBytesMax;
   }
 
   #replicate(): void {
     this.state = "replicate";
     this.nextIndex = this.matchIndex + 1;
-    this.#inflight = [];
+    this.#clearInflight();
+  }
+
+  #forgetOldest(): void {
+    this.#inflightBytes -= this.#inflight.shift()?.bytes ?? 0;
+  }
+
+  #clearInflight(): void {
+    this.#inflight.length = 0;
+    this.#inflightBytes = 0;
   }
 }

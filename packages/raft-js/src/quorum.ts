@@ -28,10 +28,32 @@ export function voteResult(configuration: Configuration, votes: ReadonlyMap<Serv
   return incoming === "won" && outgoing === "won" ? "won" : "pending";
 }
 
+/** An answer to a request for a vote. `ifAll`: granted by a voter that may have lost acknowledged entries. */
+export type Vote = "granted" | "ifAll" | "refused";
+
+/**
+ * As {@link voteResult}, where suspect voters take part: their grants make no quorum, but if every voter grants, whoever
+ * asks has at least what any of them has left, so that is as good (architecture.md section 5: "every voter has answered").
+ */
+export function electionResult(configuration: Configuration, votes: ReadonlyMap<ServerId, Vote>): VoteResult {
+  const plain = new Map<ServerId, boolean>();
+  for (const [id, vote] of votes) plain.set(id, vote === "granted");
+  const result = voteResult(configuration, plain);
+  if (result === "won") return "won";
+  const voters = [...configuration.voters, ...configuration.votersOutgoing];
+  const answers = voters.map((id) => votes.get(id));
+  if (answers.every((vote) => vote === "granted" || vote === "ifAll")) return "won";
+  return result === "lost" && answers.includes("refused") ? "lost" : "pending";
+}
+
 function majorityValue(voters: readonly ServerId[], reached: (voter: ServerId) => number): number {
-  const values = voters.map(reached).sort((a, b) => b - a);
+  const values = voters.map(reached).sort(descending);
   // In descending order, the value at the majority's last seat is what all of the majority have reached.
   return values[Math.floor(voters.length / 2)] as number;
+}
+
+function descending(a: number, b: number): number {
+  return b - a;
 }
 
 function majorityVote(voters: readonly ServerId[], votes: ReadonlyMap<ServerId, boolean>): VoteResult {

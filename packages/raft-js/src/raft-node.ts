@@ -12,6 +12,7 @@ import {
   mayCampaign,
   onPreVoteReply,
   onRequestVoteReply,
+  onTimeoutNow,
   ownVotePersisted,
   startPreVote,
 } from "./candidate.ts";
@@ -24,7 +25,6 @@ import {
   hearLeader,
   onAppendEntries,
   onHeartbeat,
-  onInstallSnapshot,
   onPreVote,
   onRequestVote,
   withholdsVotes,
@@ -37,14 +37,19 @@ import {
   onInstallSnapshotReply,
   onLeaderWake,
   onOwnPersisted,
-  onSnapshotSent,
+  onSnapshotRequest,
   propose,
-  quorumContactAt,
 } from "./leader.ts";
+import { leaseUntil, quorumContactAt } from "./lease.ts";
 import type { RaftMessage } from "./messages.ts";
 import type { InitialState, RaftOptions, RaftStatus } from "./options.ts";
-import { isPlausible } from "./plausible.ts";
+import { isPlausible, isReachable } from "./plausible.ts";
+import { onReadIndex, onReadIndexReply, requestRead } from "./read-index.ts";
 import { Server } from "./server.ts";
+import { onInstallSnapshot } from "./snapshot-receiving.ts";
+import { onChunkReply, onSnapshotSent } from "./snapshot-sending.ts";
+import { onStateDiverged } from "./state-hash.ts";
+import { onLeaseReleased, transferLeadership } from "./transfer.ts";
 import type { ServerId, SnapshotPoint } from "./types.ts";
 
 /** A Raft server. Step it, carry out the effects in order, and wake it at `wakeAt`. */
@@ -93,6 +98,18 @@ export class RaftNode {
       case "snapshotSent":
         if (server.isLeader) onSnapshotSent(server, event.to, event.ok);
         break;
+      case "transferLeadership":
+        transferLeadership(server, event.to);
+        break;
+      case "leaseReleased":
+        onLeaseReleased(server);
+        break;
+      case "readIndex":
+        requestRead(server, event.request);
+        break;
+      case "stateHash":
+        server.stateHashes.add(event.stateHash);
+        break;
       default:
         unreachable(event);
     }
@@ -107,7 +124,7 @@ export class RaftNode {
     return Math.min(server.electionDeadline, server.askAt);
   }
 
-  /** What there is to see. `now` (default: of the last step) matters for a sole voter's `quorumContactAt` only. */
+  /** What there is to see. `now` (default: of the last step) matters for the lease of a sole voter only. */
   status(now?: number): RaftStatus {
     const server = this.#server;
     const { log } = server;
@@ -123,7 +140,11 @@ export class RaftNode {
       lastIndex: log.lastIndex,
       configuration: log.configuration,
       isSuspect: server.isSuspect,
-      quorumContactAt: server.isLeader ? quorumContactAt(server, now ?? server.now) : undefined,
+      isDiverged: server.isDiverged,
+      rejectedMessages: server.rejectedMessages,
+      transferringTo: server.transfer?.to,
+      quorumContactAt: quorumContactAt(server, now ?? server.now),
+      leaseUntil: leaseUntil(server, now ?? server.now),
       followers,
     };
   }
@@ -157,7 +178,10 @@ export class RaftNode {
 
   #receive(from: ServerId, message: RaftMessage): void {
     const server = this.#server;
-    if (from === server.id || !isPlausible(message)) return;
+    if (from === server.id || !isPlausible(message) || !isReachable(message.term, server.term)) {
+      server.rejectedMessages++;
+      return;
+    }
     if (message.term > server.term && !this.#meetsHigherTerm(from, message)) return;
     if (message.term < server.term) this.#meetsLowerTerm(from, message);
     else this.#dispatch(from, message);
@@ -170,9 +194,10 @@ export class RaftNode {
     if (message.kind === "preVote") return true;
     if (message.kind === "preVoteReply" && message.granted) return true;
     // Thesis 4.2.3: a server that was removed, or cut off, must not depose a leader that the others hear.
-    if (message.kind === "requestVote" && withholdsVotes(server)) return false;
+    if (message.kind === "requestVote" && withholdsVotes(server, message)) return false;
     const isReply = message.kind.endsWith("Reply");
-    if (isReply && !serversOf(server.log.configuration).has(from)) return false;
+    const isFollowers = isReply || message.kind === "snapshotRequest" || message.kind === "readIndex";
+    if (isFollowers && !serversOf(server.log.configuration).has(from)) return false;
     becomeFollower(server, message.term, undefined);
     return true;
   }
@@ -182,15 +207,21 @@ export class RaftNode {
     const { term } = this.#server;
     switch (message.kind) {
       case "preVote":
-        this.#server.send(from, { kind: "preVoteReply", term, granted: false });
+        this.#server.send(from, { kind: "preVoteReply", term, granted: false, isSuspect: false });
         break;
       case "requestVote":
-        this.#server.send(from, { kind: "requestVoteReply", term, granted: false });
+        this.#server.send(from, { kind: "requestVoteReply", term, granted: false, isSuspect: false });
         break;
       case "appendEntries":
       case "heartbeat":
       case "installSnapshot":
-        this.#server.send(from, { kind: "heartbeatReply", term, sentAt: 0 });
+        this.#server.send(from, {
+          kind: "heartbeatReply",
+          term,
+          sentAt: 0,
+          round: 0,
+          stateHash: undefined,
+        });
         break;
       default:
         // Late answers to questions of an earlier term.
@@ -208,10 +239,10 @@ export class RaftNode {
         onRequestVote(server, from, message);
         break;
       case "preVoteReply":
-        onPreVoteReply(server, from, message.term, message.granted);
+        onPreVoteReply(server, from, message);
         break;
       case "requestVoteReply":
-        onRequestVoteReply(server, from, message.granted);
+        onRequestVoteReply(server, from, message);
         break;
       case "appendEntries":
         if (hearLeader(server, from)) onAppendEntries(server, from, message);
@@ -226,7 +257,25 @@ export class RaftNode {
         if (server.isLeader) onAppendReply(server, from, message);
         break;
       case "heartbeatReply":
-        if (server.isLeader) onHeartbeatReply(server, from, message.sentAt);
+        if (server.isLeader) onHeartbeatReply(server, from, message);
+        break;
+      case "snapshotChunkReply":
+        if (server.isLeader) onChunkReply(server, from, message.index, message.offset);
+        break;
+      case "snapshotRequest":
+        if (server.isLeader) onSnapshotRequest(server, from);
+        break;
+      case "readIndex":
+        if (server.isLeader) onReadIndex(server, from, message.request);
+        break;
+      case "readIndexReply":
+        onReadIndexReply(server, from, message.request, message.index);
+        break;
+      case "timeoutNow":
+        if (hearLeader(server, from)) onTimeoutNow(server);
+        break;
+      case "stateDiverged":
+        if (hearLeader(server, from)) onStateDiverged(server, message.stateHash);
         break;
       case "installSnapshotReply":
         if (server.isLeader) onInstallSnapshotReply(server, from, message.matchIndex);

@@ -8,13 +8,23 @@
 
 import { assert } from "./assert.ts";
 import { isSoleVoter } from "./configuration.ts";
-import type { RaftEffect, Role } from "./events.ts";
+import type { RaftEffect, RefusalReason, Role } from "./events.ts";
 import { RaftLog } from "./log.ts";
 import type { Outgoing, RaftMessage } from "./messages.ts";
 import type { InitialState, RaftOptions } from "./options.ts";
 import type { Progress } from "./progress.ts";
+import type { Vote } from "./quorum.ts";
+import { READABLE_MAX, ReadQueue } from "./read-queue.ts";
+import type { IncomingSnapshot } from "./snapshot-receiving.ts";
+import { StateHashes } from "./state-hashes.ts";
+import type { Transfer } from "./transfer.ts";
 import type { Configuration, HardState, ServerId, Snapshot } from "./types.ts";
 import { Writes } from "./writes.ts";
+
+interface AllowedReads {
+  readonly requests: readonly number[];
+  readonly index: number;
+}
 
 export class Server {
   readonly options: RaftOptions;
@@ -28,6 +38,15 @@ export class Server {
   isSuspect: boolean;
   /** Suspect only: the log must reach this index of the present leader's; undefined until it is known. */
   suspectTarget: number | undefined;
+  /** A quorum agreed on another state than this server's application has. */
+  isDiverged = false;
+  /** The leader's log contradicts what is applied here: its next snapshot replaces everything, whatever its index. */
+  isContradicted = false;
+  /** The first part of a leader's snapshot. */
+  incoming: IncomingSnapshot | undefined;
+  /** Messages that no server which keeps the rules sends. */
+  rejectedMessages = 0;
+  readonly stateHashes = new StateHashes();
   /** No vote is granted before this instant (this server's own restart), in ms. */
   readonly votesFrom: number;
   /** When a leader was last heard, in ms. */
@@ -36,20 +55,28 @@ export class Server {
   electionDeadline = Number.POSITIVE_INFINITY;
 
   /** Candidates: the answers so far, and when to ask the silent ones again. */
-  readonly votes = new Map<ServerId, boolean>();
+  readonly votes = new Map<ServerId, Vote>();
+  /** The leader asked this candidate to campaign (TimeoutNow). */
+  isTransferCandidate = false;
   askAt = Number.POSITIVE_INFINITY;
   askIntervalMs = 0;
 
   /** Leader: everyone else in the configuration. */
   readonly followers = new Map<ServerId, Progress>();
   nextHeartbeatAt = Number.POSITIVE_INFINITY;
+  /** Rounds of heartbeats sent in this term. */
+  heartbeatRound = 0;
+  transfer: Transfer | undefined;
+  readonly reads = new ReadQueue();
 
   #hardState: HardState;
   #isHardStateDirty = false;
   #sendAfter: Outgoing[] = [];
   #restore: Snapshot | undefined;
   #sends: RaftEffect[] = [];
-  #refusals: RaftEffect[] = [];
+  #notices: RaftEffect[] = [];
+  /** Reads that may be answered once their index is applied. */
+  #allowedReads: AllowedReads[] = [];
   #told: { role: Role; term: number; leader: ServerId | undefined; configuration: Configuration };
 
   constructor(options: RaftOptions, initial: InitialState, now: number) {
@@ -104,20 +131,37 @@ export class Server {
     this.#sendAfter.push({ to, message });
   }
 
-  askForSnapshot(to: ServerId): void {
-    this.#sends.push({ kind: "sendSnapshot", to, term: this.term });
+  /** An effect that goes out with the messages. */
+  tellNow(effect: RaftEffect): void {
+    this.#sends.push(effect);
   }
 
-  refuse(
-    what: "commands" | "configuration",
-    reason: "notLeader" | "changePending" | "tooMuchUncommitted",
-  ): void {
-    this.#refusals.push({ kind: "refused", what, reason });
+  /** An effect for the application; after everything else of this step. */
+  tell(effect: RaftEffect): void {
+    this.#notices.push(effect);
   }
 
+  refuse(what: "commands" | "configuration" | "transfer", reason: RefusalReason): void {
+    this.tell({ kind: "refused", what, reason });
+  }
+
+  refuseReads(requests: readonly number[]): void {
+    if (requests.length > 0) this.tell({ kind: "readRefused", requests });
+  }
+
+  /** These reads may be answered once `index` is applied here. */
+  allowReads(requests: readonly number[], index: number): void {
+    if (this.#allowedReads.length < READABLE_MAX) this.#allowedReads.push({ requests, index });
+    else this.refuseReads(requests);
+  }
+
+  /** Replaces log and state. Below the commit index only if what was committed here is contradicted. */
   restore(snapshot: Snapshot): void {
-    this.writes.overwritten(this.log.commitIndex + 1);
-    this.log.restore(snapshot);
+    this.writes.overwritten(Math.min(this.log.commitIndex, snapshot.index) + 1);
+    this.log.restore(snapshot, this.isContradicted);
+    this.isContradicted = false;
+    this.isDiverged = false;
+    this.stateHashes.clear();
     this.#restore = snapshot;
   }
 
@@ -133,9 +177,19 @@ export class Server {
       if (entries.length > 0) effects.push({ kind: "apply", entries });
     }
     this.#tellChanges(effects);
-    for (const refusal of this.#refusals) effects.push(refusal);
-    this.#refusals = [];
+    for (const notice of this.#notices) effects.push(notice);
+    this.#notices = [];
+    this.#takeReadable(effects);
     return effects;
+  }
+
+  #takeReadable(effects: RaftEffect[]): void {
+    if (this.#allowedReads.length === 0 || this.writes.isRestoring) return;
+    const { lastApplied } = this.log;
+    for (const { requests, index } of this.#allowedReads) {
+      if (index <= lastApplied) effects.push({ kind: "readable", requests, index });
+    }
+    this.#allowedReads = this.#allowedReads.filter(({ index }) => index > lastApplied);
   }
 
   #takeWrite(effects: RaftEffect[]): void {

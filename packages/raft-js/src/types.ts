@@ -45,6 +45,13 @@ export interface SnapshotPoint {
   readonly configuration: Configuration;
 }
 
+/** The application's state as of the log index `index`, in short: equal states must give equal texts. */
+export interface StateHash {
+  readonly index: number;
+  /** At most 64 characters. */
+  readonly hash: string;
+}
+
 export interface Snapshot extends SnapshotPoint {
   /** The state machine as of `index`, in the application's own form. */
   readonly data: Uint8Array;

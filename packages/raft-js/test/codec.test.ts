@@ -30,18 +30,22 @@ const entry: fc.Arbitrary<Entry> = fc.record({
   data,
 });
 const sentAt = fc.double({ noNaN: true });
-const snapshot = fc.record({ index: count, term: count, configuration, data });
+const point = fc.record({ index: count, term: count, configuration });
+const text = fc.string({ minLength: 1, maxLength: 64, unit: "grapheme" });
+const stateHash = fc.record({ index: count, hash: text });
 const message: fc.Arbitrary<RaftMessage> = fc.oneof(
   fc.record({
     kind: fc.constantFrom("preVote", "requestVote"),
     term: count,
     lastLogIndex: count,
     lastLogTerm: count,
+    isTransfer: fc.boolean(),
   }),
   fc.record({
     kind: fc.constantFrom("preVoteReply", "requestVoteReply"),
     term: count,
     granted: fc.boolean(),
+    isSuspect: fc.boolean(),
   }),
   fc.record({
     kind: fc.constant("appendEntries"),
@@ -59,10 +63,28 @@ const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     hintIndex: count,
     hintTerm: count,
   }),
-  fc.record({ kind: fc.constant("heartbeat"), term: count, commit: count, sentAt }),
-  fc.record({ kind: fc.constant("heartbeatReply"), term: count, sentAt }),
-  fc.record({ kind: fc.constant("installSnapshot"), term: count, snapshot }),
+  fc.record({ kind: fc.constant("heartbeat"), term: count, commit: count, sentAt, round: count }),
+  fc.record({
+    kind: fc.constant("heartbeatReply"),
+    term: count,
+    sentAt,
+    round: count,
+    stateHash: fc.option(stateHash, { nil: undefined }),
+  }),
+  fc.record({
+    kind: fc.constant("installSnapshot"),
+    term: count,
+    point,
+    totalBytes: count,
+    offset: count,
+    data,
+  }),
+  fc.record({ kind: fc.constant("snapshotChunkReply"), term: count, index: count, offset: count }),
   fc.record({ kind: fc.constant("installSnapshotReply"), term: count, matchIndex: count }),
+  fc.record({ kind: fc.constantFrom("snapshotRequest", "timeoutNow"), term: count }),
+  fc.record({ kind: fc.constant("readIndex"), term: count, request: count }),
+  fc.record({ kind: fc.constant("readIndexReply"), term: count, request: count, index: count }),
+  fc.record({ kind: fc.constant("stateDiverged"), term: count, stateHash }),
 ) as fc.Arbitrary<RaftMessage>;
 
 /** Fast-check makes objects without a prototype; the decoder does not. */

@@ -19,7 +19,9 @@ test("thesis 9.6: a pre-vote changes neither term nor vote of anyone", () => {
   a.sleepUntil(a.node.wakeAt);
   expect(a.status).toMatchObject({ role: "preCandidate", term: 1 });
   a.receive("b", preVote(9));
-  expect(a.take("preVoteReply")).toEqual([{ kind: "preVoteReply", term: 9, granted: true }]);
+  expect(a.take("preVoteReply")).toEqual([
+    { kind: "preVoteReply", term: 9, granted: true, isSuspect: false },
+  ]);
   expect(a.status.term).toBe(1);
   expect(a.writes).toEqual([]);
 });
@@ -33,8 +35,8 @@ test("a pre-candidate asks those who did not grant again, with growing pauses", 
   const a = new OneServer({ term: 1, configuration: voters("a", "b", "c", "d", "e") });
   a.sleepUntil(a.node.wakeAt);
   const { now } = a;
-  a.receive("b", { kind: "preVoteReply", term: 2, granted: true });
-  a.receive("c", { kind: "preVoteReply", term: 1, granted: false });
+  a.receive("b", { kind: "preVoteReply", term: 2, granted: true, isSuspect: false });
+  a.receive("c", { kind: "preVoteReply", term: 1, granted: false, isSuspect: false });
   a.takeSent();
   a.sleepUntil(now + 99);
   expect(a.takeSent()).toEqual([]);
@@ -44,7 +46,7 @@ test("a pre-candidate asks those who did not grant again, with growing pauses", 
   expect(a.takeSent()).toEqual([]);
   a.sleepUntil(now + 300);
   expect(a.takeSent()).toHaveLength(3);
-  a.receive("c", { kind: "preVoteReply", term: 2, granted: true });
+  a.receive("c", { kind: "preVoteReply", term: 2, granted: true, isSuspect: false });
   expect(a.status.role).toBe("candidate");
 });
 
@@ -57,7 +59,7 @@ test("thesis 4.2.3: who heard a leader grants neither vote nor pre-vote for one 
   a.receive("c", preVote(2));
   a.receive("c", requestVote(2));
   expect(a.takeSent().map(({ message }) => message)).toEqual([
-    { kind: "preVoteReply", term: 1, granted: false },
+    { kind: "preVoteReply", term: 1, granted: false, isSuspect: false },
   ]);
   expect(a.status).toMatchObject({ term: 1, leader: "b" });
   a.now = 1900;
@@ -70,7 +72,7 @@ test("thesis 4.2.3: a removed server with any term does not depose a leader", ()
   a.takeSent();
   a.receive("z", preVote(99, 99, 98));
   a.receive("z", requestVote(99, 99, 98));
-  a.receive("z", { kind: "requestVoteReply", term: 99, granted: false });
+  a.receive("z", { kind: "requestVoteReply", term: 99, granted: false, isSuspect: false });
   expect(a.status).toMatchObject({ role: "leader", term: 2 });
   expect(a.take("preVoteReply")).toMatchObject([{ granted: false, term: 2 }]);
 });
@@ -79,7 +81,7 @@ test("thesis 6.2: a leader that no quorum answers for the longest election timeo
   const a = new OneServer({ configuration: voters("a", "b", "c", "d", "e") }).lead("b", "c");
   const elected = a.now;
   a.sleepUntil(elected + 1500);
-  a.receive("b", { kind: "heartbeatReply", term: 1, sentAt: elected });
+  a.receive("b", { kind: "heartbeatReply", term: 1, sentAt: elected, round: 0, stateHash: undefined });
   a.sleepUntil(elected + 1999);
   expect(a.status.role, "b was heard, c since the election counts").toBe("leader");
   a.sleepUntil(elected + 2000);
@@ -90,7 +92,7 @@ test("thesis 6.2: a leader that a quorum answers stays", () => {
   const a = new OneServer().lead("b");
   for (let i = 0; i < 50; i++) {
     a.sleepUntil(a.now + 500);
-    a.receive("c", { kind: "heartbeatReply", term: 1, sentAt: a.now });
+    a.receive("c", { kind: "heartbeatReply", term: 1, sentAt: a.now, round: 0, stateHash: undefined });
   }
   expect(a.status.role).toBe("leader");
 });
@@ -101,7 +103,7 @@ test("thesis 6.4.1: quorum contact is the send time of the newest heartbeat that
   const t0 = a.now;
   a.sleepUntil(t0 + 450);
   const answer = (from: string, sentAt: number) =>
-    a.receive(from, { kind: "heartbeatReply", term: 1, sentAt });
+    a.receive(from, { kind: "heartbeatReply", term: 1, sentAt, round: 0, stateHash: undefined });
   answer("b", t0 + 300);
   expect(a.status.quorumContactAt, "two of five").toBeUndefined();
   answer("c", t0 + 100);
@@ -119,16 +121,16 @@ test("thesis 6.4.1: in a joint configuration both majorities must have answered"
   const joint = { voters: ["a", "b", "c"], votersOutgoing: ["a", "d", "e"], learners: [] };
   const a = new OneServer({ configuration: joint }).lead("b", "d");
   const sentAt = a.now;
-  a.receive("b", { kind: "heartbeatReply", term: 1, sentAt });
+  a.receive("b", { kind: "heartbeatReply", term: 1, sentAt, round: 0, stateHash: undefined });
   expect(a.status.quorumContactAt).toBeUndefined();
-  a.receive("e", { kind: "heartbeatReply", term: 1, sentAt });
+  a.receive("e", { kind: "heartbeatReply", term: 1, sentAt, round: 0, stateHash: undefined });
   expect(a.status.quorumContactAt).toBe(sentAt);
 });
 
 test("thesis 6.4.1: a leader that its newest configuration removes holds no lease", () => {
   const joint = { voters: ["b"], votersOutgoing: ["a", "b"], learners: ["a"] };
   const a = new OneServer({ entries: [change(1, 1, joint)] }).lead("b");
-  a.receive("b", { kind: "heartbeatReply", term: 2, sentAt: a.now });
+  a.receive("b", { kind: "heartbeatReply", term: 2, sentAt: a.now, round: 0, stateHash: undefined });
   expect(a.status.quorumContactAt).toBe(a.now);
   a.acknowledge("b");
   expect(a.status).toMatchObject({ role: "leader", configuration: { voters: ["b"], votersOutgoing: [] } });
@@ -147,7 +149,7 @@ test("a restarted voter grants nothing for one minimum election timeout: it may 
   a.receive("b", preVote(2, 1, 1));
   a.receive("b", requestVote(2, 1, 1));
   expect(a.takeSent().map(({ message }) => message)).toEqual([
-    { kind: "preVoteReply", term: 1, granted: false },
+    { kind: "preVoteReply", term: 1, granted: false, isSuspect: false },
   ]);
   a.now = 1000;
   a.receive("b", requestVote(2, 1, 1));
@@ -222,13 +224,49 @@ test("slots rotate by term: no server is always the last", () => {
   expect(timeoutOf("a", all, "b", 1, 0)).not.toBe(timeoutOf("a", all, "b", 2, 0));
 });
 
-test("a suspect server neither votes nor campaigns, however long it waits", () => {
-  const a = new OneServer({ term: 1, entries: logOf([1]), isSuspect: true }).sleepUntil(60_000);
-  a.receive("b", preVote(2, 9, 1));
-  a.receive("b", requestVote(2, 9, 1));
-  const granted = a.takeSent().map(({ message }) => "granted" in message && message.granted);
-  expect(granted).toEqual([false, false]);
-  expect(a.status).toMatchObject({ role: "follower", isSuspect: true });
+test("a suspect server's grant is marked and makes no quorum", () => {
+  const s = new OneServer({ term: 1, entries: logOf([1]), isSuspect: true });
+  s.now = 1000;
+  s.receive("b", preVote(2, 9, 1));
+  s.receive("b", requestVote(2, 9, 1));
+  const replies = s.completeWrites().takeSent();
+  expect(replies.map(({ message }) => message)).toMatchObject([
+    { kind: "preVoteReply", granted: true, isSuspect: true },
+    { kind: "requestVoteReply", granted: true, isSuspect: true },
+  ]);
+  const a = new OneServer();
+  a.campaign("b");
+  a.receive("c", { kind: "requestVoteReply", term: 1, granted: true, isSuspect: true });
+  expect(a.status.role, "its own vote and a suspect's").toBe("candidate");
+  a.receive("b", { kind: "requestVoteReply", term: 1, granted: true, isSuspect: false });
+  expect(a.status.role).toBe("leader");
+});
+
+test("a suspect server leads only if every voter grants, and is trusted once it has committed in its term", () => {
+  const start = { term: 1, entries: logOf([1]), isSuspect: true };
+  const a = new OneServer(start).sleepUntil(60_000);
+  expect(a.status, "alone it asks without end").toMatchObject({ role: "preCandidate", term: 1 });
+  const grant = (from: string, kind: "preVoteReply" | "requestVoteReply", isSuspect: boolean) =>
+    a.receive(from, { kind, term: 2, granted: true, isSuspect });
+  grant("b", "preVoteReply", false);
+  expect(a.status.role, "a majority is not all").toBe("preCandidate");
+  grant("c", "preVoteReply", true);
+  a.completeWrites();
+  expect(a.status.role).toBe("candidate");
+  grant("b", "requestVoteReply", true);
+  expect(a.status.role).toBe("candidate");
+  grant("c", "requestVoteReply", true);
+  expect(a.completeWrites().status).toMatchObject({ role: "leader", isSuspect: true });
+  a.acknowledge("b");
+  expect(a.status).toMatchObject({ commitIndex: 2, isSuspect: false });
+});
+
+test("one refusal is enough to stop a suspect candidate", () => {
+  const a = new OneServer({ term: 1, entries: logOf([1]), isSuspect: true });
+  a.campaign("b", "c");
+  a.receive("b", { kind: "requestVoteReply", term: 2, granted: true, isSuspect: true });
+  a.receive("c", { kind: "requestVoteReply", term: 2, granted: false, isSuspect: true });
+  expect(a.status).toMatchObject({ role: "follower", term: 2 });
 });
 
 test("a suspect server is trusted again when its disk holds what the leader committed in its own term", () => {

@@ -65,10 +65,10 @@ test("Raft §6: the new majority alone does not commit in a joint configuration 
 test("Raft §6: a candidate in a joint configuration needs both majorities", () => {
   const joint = { voters: ["a", "d", "e"], votersOutgoing: ["a", "b", "c"], learners: [] };
   const a = new OneServer({ configuration: joint }).campaign("b", "d");
-  a.receive("b", { kind: "requestVoteReply", term: 1, granted: true });
-  a.receive("c", { kind: "requestVoteReply", term: 1, granted: true });
+  a.receive("b", { kind: "requestVoteReply", term: 1, granted: true, isSuspect: false });
+  a.receive("c", { kind: "requestVoteReply", term: 1, granted: true, isSuspect: false });
   expect(a.status.role).toBe("candidate");
-  a.receive("e", { kind: "requestVoteReply", term: 1, granted: true });
+  a.receive("e", { kind: "requestVoteReply", term: 1, granted: true, isSuspect: false });
   expect(a.status.role).toBe("leader");
 });
 
@@ -175,7 +175,7 @@ test("thesis 4.2.2: a server that an uncommitted change removes still campaigns,
   const entries = [change(1, 1, voters("a")), change(2, 1, { ...voters("b"), votersOutgoing: ["a"] })];
   const a = new OneServer({ configuration: voters(), entries: [...entries, change(3, 1, voters("b"))] });
   a.campaign("b");
-  a.receive("b", { kind: "requestVoteReply", term: 2, granted: true });
+  a.receive("b", { kind: "requestVoteReply", term: 2, granted: true, isSuspect: false });
   expect(a.status.role).toBe("leader");
 });
 

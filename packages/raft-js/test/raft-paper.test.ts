@@ -30,13 +30,17 @@ test("Raft §5.1: a message of a lower term changes nothing and is answered with
   a.receive("b", appendEntries(4, 1, 4, logOf([4], 2)));
   expect(a.status).toMatchObject({ term: 5, lastIndex: 1, leader: undefined });
   expect(a.takeSent()).toEqual([
-    { kind: "send", to: "b", message: { kind: "heartbeatReply", term: 5, sentAt: 0 } },
+    {
+      kind: "send",
+      to: "b",
+      message: { kind: "heartbeatReply", term: 5, sentAt: 0, round: 0, stateHash: undefined },
+    },
   ]);
 });
 
 test("Raft §5.1: the leader of an earlier term steps down when a follower answers with a higher one", () => {
   const a = new OneServer().lead("b");
-  a.receive("b", { kind: "heartbeatReply", term: 7, sentAt: 0 });
+  a.receive("b", { kind: "heartbeatReply", term: 7, sentAt: 0, round: 0, stateHash: undefined });
   expect(a.status).toMatchObject({ role: "follower", term: 7, leader: undefined });
 });
 
@@ -54,12 +58,12 @@ test("Raft §5.2: without a leader it raises its term, votes for itself and asks
   a.sleepUntil(a.node.wakeAt);
   expect(a.status).toMatchObject({ role: "preCandidate", term: 1 });
   a.takeSent();
-  a.receive("b", { kind: "preVoteReply", term: 2, granted: true });
+  a.receive("b", { kind: "preVoteReply", term: 2, granted: true, isSuspect: false });
   expect(a.status).toMatchObject({ role: "candidate", term: 2 });
   expect(a.takeSent(), "nothing before the vote is safe").toEqual([]);
   expect(a.writes[0]).toMatchObject({ hardState: { term: 2, votedFor: "a" }, entries: [] });
   a.completeWrites();
-  const message = { kind: "requestVote", term: 2, lastLogIndex: 2, lastLogTerm: 1 };
+  const message = requestVote(2, 2, 1);
   expect(a.takeSent()).toEqual([
     { to: "b", message },
     { to: "c", message },
@@ -75,21 +79,24 @@ test.each([
 ] as const)("Raft §5.2: of %i voters, own vote and those of %j win: %s", (count, friends, wins) => {
   const a = new OneServer({ term: 1, configuration: voters(..."abcde".slice(0, count)) });
   a.campaign(..."bcde".slice(0, count - 1));
-  for (const friend of friends) a.receive(friend, { kind: "requestVoteReply", term: 2, granted: true });
+  for (const friend of friends)
+    a.receive(friend, { kind: "requestVoteReply", term: 2, granted: true, isSuspect: false });
   expect(a.status.role).toBe(wins ? "leader" : "candidate");
 });
 
 test("Raft §5.2: the same voter counts once, strangers and refusals not at all", () => {
   const a = new OneServer({ configuration: voters("a", "b", "c", "d", "e") }).campaign("b", "c");
   const { term } = a.status;
-  for (const from of ["b", "b", "x", "y"]) a.receive(from, { kind: "requestVoteReply", term, granted: true });
-  a.receive("c", { kind: "requestVoteReply", term, granted: false });
+  for (const from of ["b", "b", "x", "y"])
+    a.receive(from, { kind: "requestVoteReply", term, granted: true, isSuspect: false });
+  a.receive("c", { kind: "requestVoteReply", term, granted: false, isSuspect: false });
   expect(a.status.role).toBe("candidate");
 });
 
 test("Raft §5.2: a candidate refused by a majority goes back to following in its term", () => {
   const a = new OneServer({ term: 1 }).campaign("b");
-  for (const from of ["b", "c"]) a.receive(from, { kind: "requestVoteReply", term: 2, granted: false });
+  for (const from of ["b", "c"])
+    a.receive(from, { kind: "requestVoteReply", term: 2, granted: false, isSuspect: false });
   expect(a.status).toMatchObject({ role: "follower", term: 2 });
 });
 
@@ -124,7 +131,9 @@ test("Raft §5.2: a vote is answered only once it is on disk, and is remembered 
   expect(a.takeSent()).toEqual([]);
   expect(a.writes).toMatchObject([{ kind: "persist", hardState: { term: 2, votedFor: "b" } }]);
   a.completeWrites();
-  expect(a.takeSent()).toEqual([{ to: "b", message: { kind: "requestVoteReply", term: 2, granted: true } }]);
+  expect(a.takeSent()).toEqual([
+    { to: "b", message: { kind: "requestVoteReply", term: 2, granted: true, isSuspect: false } },
+  ]);
 
   const restarted = new OneServer({ term: 2, votedFor: "b" });
   restarted.now = 1000;
@@ -135,7 +144,7 @@ test("Raft §5.2: a vote is answered only once it is on disk, and is remembered 
 test("Raft §5.2: a vote that a higher term makes obsolete before it is safe does not elect", () => {
   const a = new OneServer({ term: 1, configuration: voters("a", "b") });
   a.sleepUntil(a.node.wakeAt);
-  a.receive("b", { kind: "preVoteReply", term: 2, granted: true });
+  a.receive("b", { kind: "preVoteReply", term: 2, granted: true, isSuspect: false });
   a.receive("b", heartbeat(3));
   a.completeWrites();
   expect(a.status).toMatchObject({ role: "follower", term: 3, leader: "b" });
@@ -197,7 +206,11 @@ test("Raft §5.3: an acknowledgement waits for the disk, a heartbeat's answer do
   a.receive("b", appendEntries(1, 0, 0, logOf([1])));
   a.receive("b", heartbeat(1, 0, 42));
   expect(a.takeSent()).toEqual([
-    { kind: "send", to: "b", message: { kind: "heartbeatReply", term: 1, sentAt: 42 } },
+    {
+      kind: "send",
+      to: "b",
+      message: { kind: "heartbeatReply", term: 1, sentAt: 42, round: 0, stateHash: undefined },
+    },
   ]);
   a.completeWrites();
   expect(a.take("appendEntriesReply")).toMatchObject([{ success: true, matchIndex: 1 }]);
@@ -325,7 +338,9 @@ test("Raft §5.4.3: what is committed is never overwritten, whatever a message s
   a.receive("b", appendEntries(1, 0, 0, logOf([1, 1, 1]), 3));
   a.completeWrites().takeSent();
   a.receive("b", appendEntries(1, 1, 1, [], 1));
-  expect(a.take("appendEntriesReply")).toMatchObject([{ success: true, matchIndex: 3 }]);
+  expect(a.take("appendEntriesReply"), "what this message proves").toMatchObject([
+    { success: true, matchIndex: 1 },
+  ]);
   a.receive("c", appendEntries(2, 0, 0, logOf([2, 2, 2, 2])));
   expect(a.status).toMatchObject({ lastIndex: 3, commitIndex: 3 });
 });

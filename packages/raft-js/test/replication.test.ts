@@ -3,7 +3,16 @@
 import { expect, test } from "vitest";
 import type { RaftMessage } from "../src/index.ts";
 import { Writes } from "../src/writes.ts";
-import { appendEntries, change, heartbeat, logOf, OneServer, preVote, voters } from "./support/one-server.ts";
+import {
+  appendEntries,
+  change,
+  heartbeat,
+  logOf,
+  OneServer,
+  preVote,
+  voters,
+  whole,
+} from "./support/one-server.ts";
 
 const REPLY = { kind: "appendEntriesReply", term: 1, hintIndex: 0, hintTerm: 0 } as const;
 
@@ -51,7 +60,7 @@ test("a lost AppendEntries is noticed by the next one, and by a heartbeat's answ
   const a = leader();
   a.propose(1);
   a.takeSent();
-  a.receive("b", { kind: "heartbeatReply", term: 1, sentAt: a.now });
+  a.receive("b", { kind: "heartbeatReply", term: 1, sentAt: a.now, round: 0, stateHash: undefined });
   expect(a.take("appendEntries", "b"), "an empty one at the end of what was sent").toMatchObject([
     { prevLogIndex: 2, entries: [] },
   ]);
@@ -62,7 +71,7 @@ test("a lost AppendEntries is noticed by the next one, and by a heartbeat's answ
 test("a lost probe is repeated when the follower answers a heartbeat", () => {
   const a = new OneServer().lead("b");
   a.takeSent();
-  a.receive("b", { kind: "heartbeatReply", term: 1, sentAt: a.now });
+  a.receive("b", { kind: "heartbeatReply", term: 1, sentAt: a.now, round: 0, stateHash: undefined });
   expect(a.take("appendEntries", "b")).toMatchObject([{ prevLogIndex: 0, entries: [{ index: 1 }] }]);
 });
 
@@ -215,11 +224,13 @@ function leaderWithSnapshot(): OneServer {
 
 test("Raft §7: a follower whose next entry is compacted gets a snapshot, and nothing else until then", () => {
   const a = leaderWithSnapshot();
-  expect(a.takeEffects("sendSnapshot")).toEqual([{ kind: "sendSnapshot", to: "b", term: 2 }]);
+  expect(a.takeEffects("sendSnapshot")).toEqual([
+    { kind: "sendSnapshot", to: "b", term: 2, index: undefined, offset: 0, bytesMax: 262_144 },
+  ]);
   a.takeSent();
   a.step({ kind: "snapshotSent", to: "b", ok: true });
   a.propose(1);
-  a.receive("b", { kind: "heartbeatReply", term: 2, sentAt: a.now });
+  a.receive("b", { kind: "heartbeatReply", term: 2, sentAt: a.now, round: 0, stateHash: undefined });
   expect(a.take("appendEntries", "b")).toEqual([]);
   expect(a.takeEffects("sendSnapshot")).toEqual([]);
   a.receive("b", { kind: "installSnapshotReply", term: 2, matchIndex: 9 });
@@ -233,7 +244,7 @@ test("Raft §7: a snapshot that could not be sent is asked for again when the fo
   a.takeEffects("sendSnapshot");
   a.step({ kind: "snapshotSent", to: "b", ok: false });
   expect(a.takeEffects("sendSnapshot")).toEqual([]);
-  a.receive("b", { kind: "heartbeatReply", term: 2, sentAt: a.now });
+  a.receive("b", { kind: "heartbeatReply", term: 2, sentAt: a.now, round: 0, stateHash: undefined });
   expect(a.takeEffects("sendSnapshot")).toHaveLength(1);
 });
 
@@ -243,11 +254,11 @@ test("Raft §7: a snapshot that is not acknowledged within an election timeout i
   a.takeEffects("sendSnapshot");
   for (let i = 0; i < 19; i++) {
     a.sleepUntil(a.now + 100);
-    a.receive("b", { kind: "heartbeatReply", term: 2, sentAt: a.now });
+    a.receive("b", { kind: "heartbeatReply", term: 2, sentAt: a.now, round: 0, stateHash: undefined });
   }
   expect(a.takeEffects("sendSnapshot")).toEqual([]);
   a.sleepUntil(a.now + 200);
-  a.receive("b", { kind: "heartbeatReply", term: 2, sentAt: a.now });
+  a.receive("b", { kind: "heartbeatReply", term: 2, sentAt: a.now, round: 0, stateHash: undefined });
   expect(a.takeEffects("sendSnapshot")).toHaveLength(1);
 });
 
@@ -260,7 +271,7 @@ test("Raft §7: no snapshot is made for a follower that does not answer", () => 
 test("Raft §7: a follower replaces its state by the snapshot, answers once it is safe, and applies what follows then", () => {
   const b = new OneServer({ id: "b", term: 1, entries: logOf([1, 1]) });
   const snapshot = { ...POINT, configuration: voters("a", "b"), data: Uint8Array.of(1, 2, 3) };
-  const effects = b.receive("a", { kind: "installSnapshot", term: 2, snapshot });
+  const effects = b.receive("a", whole(2, snapshot));
   expect(effects[0]).toMatchObject({
     kind: "restore",
     snapshot,
@@ -287,7 +298,7 @@ test.each([
     b.receive("a", heartbeat(1, own.commit));
     const snapshot = { index, term: 1, configuration: voters("a", "b", "c"), data: new Uint8Array(0) };
     b.takeSent();
-    b.receive("a", { kind: "installSnapshot", term: 1, snapshot });
+    b.receive("a", whole(1, snapshot));
     expect(b.takeEffects("restore")).toEqual([]);
     expect(b.completeWrites().take("installSnapshotReply")).toMatchObject([{ matchIndex }]);
     expect(b.status).toMatchObject({ lastIndex: own.entries.length, commitIndex: matchIndex });
@@ -355,13 +366,9 @@ const NONSENSE: readonly RaftMessage[] = [
   heartbeat(2, -1),
   heartbeat(2, 0, Number.NaN),
   heartbeat(0),
-  { kind: "installSnapshot", term: 2, snapshot: { ...POINT, index: 0, data: new Uint8Array(0) } },
-  { kind: "installSnapshot", term: 2, snapshot: { ...POINT, term: 3, data: new Uint8Array(0) } },
-  {
-    kind: "installSnapshot",
-    term: 2,
-    snapshot: { ...POINT, configuration: voters(), data: new Uint8Array(0) },
-  },
+  whole(2, { ...POINT, index: 0, data: new Uint8Array(0) }),
+  whole(2, { ...POINT, term: 3, data: new Uint8Array(0) }),
+  whole(2, { ...POINT, configuration: voters(), data: new Uint8Array(0) }),
   { kind: "installSnapshotReply", term: 2, matchIndex: -1 },
   { kind: "appendEntriesReply", term: 2, success: false, matchIndex: 1, hintIndex: Number.NaN, hintTerm: 0 },
 ];
@@ -370,7 +377,7 @@ test.each(NONSENSE.map((message) => [message]))("a peer's nonsense changes nothi
   const a = new OneServer({ term: 1 });
   const before = a.status;
   expect(a.receive("b", message)).toEqual([]);
-  expect(a.status).toEqual(before);
+  expect(a.status).toEqual({ ...before, rejectedMessages: 1 });
 });
 
 test("time that goes back is a bug of the driver", () => {

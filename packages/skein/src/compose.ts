@@ -179,8 +179,9 @@ class Node implements RunningNode {
     const floating = this.#floatingAddress;
     if (floating !== undefined) await this.#bounded((done) => floating.stop(done));
     this.#broker.shutdown();
-    await this.#bounded((done) => this.#mesh.stop(done));
+    // Before the links close: leadership is handed over on them.
     await this.#bounded((done) => this.#coordinator.stop(done));
+    await this.#bounded((done) => this.#mesh.stop(done));
     this.#admin?.close();
     this.#data.close();
   }
@@ -222,6 +223,10 @@ class Node implements RunningNode {
         statusChanged: () => {
           this.#sendFacts();
           this.#updateLease();
+        },
+        giveUpLease: (released) => {
+          this.#floatingAddress?.update({ isLeader: false, quorumContactAt: undefined });
+          released();
         },
         fatal: (error) => this.#fail(error),
       },

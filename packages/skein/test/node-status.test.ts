@@ -36,6 +36,8 @@ function inputs(
       learners: [],
       pendingProposals: 0,
       quorumContactAt: undefined,
+      leaseUntil: undefined,
+      isDiverged: false,
       foreignCluster: undefined,
       ...coordinator,
     },

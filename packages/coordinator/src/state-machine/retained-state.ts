@@ -10,11 +10,12 @@
 
 import { type ApplicationMessage, ByteWriter, encodeMessage } from "@skein/kernel";
 import { ReplicaHash } from "./replica-hash.ts";
+import { SetHash } from "./set-hash.ts";
 
 /** Most topics with a retained message. A set of a further topic is refused (0x97 for its publisher). */
 const RETAINED_TOPICS_MAX = 200_000;
-/** Most bytes of all encoded retained messages; the same answer. A snapshot must fit into one link frame. */
-export const RETAINED_BYTES_MAX = 32 * 1024 * 1024;
+/** Most bytes of all encoded retained messages; the same answer. State and snapshot fit a device of 512 MB twice. */
+export const RETAINED_BYTES_MAX = 64 * 1024 * 1024;
 
 /** A level of the topic tree. Leaves have no children map. */
 interface Level {
@@ -25,12 +26,14 @@ interface Level {
 interface Stored {
   readonly message: ApplicationMessage;
   readonly bytes: number;
+  readonly hash: number;
 }
 
 export class RetainedState {
   readonly #topics = new Map<string, Stored>();
   #root: Level = { message: undefined, children: undefined };
   #bytes = 0;
+  readonly #hash = new SetHash();
   #digest: string | undefined;
 
   get count(): number {
@@ -42,22 +45,29 @@ export class RetainedState {
     return this.#bytes;
   }
 
+  /** Of the set as it is; equal sets have equal values. Follows every change, so it costs nothing to ask. */
+  get hash(): number {
+    return this.#hash.value;
+  }
+
   get(topic: string): ApplicationMessage | undefined {
     return this.#topics.get(topic)?.message;
   }
 
   /**
-   * Stores `message` (payload not empty), which must own its bytes: `bytes` is its encoded length. Returns false, and
-   * changes nothing, if the store is full.
+   * Stores `message` (payload not empty), which must own its bytes: `bytes` is its encoded length, `hash` the `itemHash`
+   * of its encoded form. Returns false, and changes nothing, if the store is full.
    */
-  set(message: ApplicationMessage, bytes: number): boolean {
+  set(message: ApplicationMessage, bytes: number, hash: number): boolean {
     const { topic } = message;
     const before = this.#topics.get(topic);
     const total = this.#bytes + bytes - (before?.bytes ?? 0);
     if (before === undefined && this.#topics.size >= RETAINED_TOPICS_MAX) return false;
     // An update that makes the store smaller is always taken, so a full store can be worked off.
     if (total > RETAINED_BYTES_MAX && total > this.#bytes) return false;
-    this.#topics.set(topic, { message, bytes });
+    if (before !== undefined) this.#hash.remove(before.hash);
+    this.#hash.add(hash);
+    this.#topics.set(topic, { message, bytes, hash });
     this.#bytes = total;
     this.#digest = undefined;
     this.#level(topic).message = message;
@@ -70,6 +80,7 @@ export class RetainedState {
     if (before === undefined) return;
     this.#topics.delete(topic);
     this.#bytes -= before.bytes;
+    this.#hash.remove(before.hash);
     this.#digest = undefined;
     prune(this.#root, topic.split("/"), 0);
   }
@@ -78,6 +89,7 @@ export class RetainedState {
     this.#topics.clear();
     this.#root = { message: undefined, children: undefined };
     this.#bytes = 0;
+    this.#hash.clear();
     this.#digest = undefined;
   }
 

@@ -58,6 +58,17 @@ export function decodeSnapshot(bytes: Uint8Array): ReplicatedState {
   return { proposers, retained };
 }
 
+/** Whether `bytes` are a snapshot that {@link decodeSnapshot} reads. */
+export function isSnapshot(bytes: Uint8Array): boolean {
+  try {
+    decodeSnapshot(bytes);
+    return true;
+  } catch (error) {
+    if (error instanceof SkeinError) return false;
+    throw error;
+  }
+}
+
 function readProposers(input: ByteReader): Sequence[] {
   const rows: Sequence[] = [];
   const count = input.varint();

@@ -8,9 +8,11 @@
  */
 
 import { type ApplicationMessage, ByteWriter, encodeMessage, SkeinError } from "@skein/kernel";
+import { writeNodeId } from "../wire-ids.ts";
 import { type Command, decodeCommand, type Operation } from "./commands.ts";
 import { RetainedState } from "./retained-state.ts";
 import { Sequencer } from "./sequencer.ts";
+import { itemHash } from "./set-hash.ts";
 import { decodeSnapshot, encodeSnapshot, type ReplicatedState } from "./snapshot.ts";
 
 /** What became of one command. `full`: its proposer's turn is over, but the store had no room for it. */
@@ -42,6 +44,17 @@ export class StateMachine {
     return encodeSnapshot({ proposers: this.sequencer.rows(), retained: this.retained.sorted() });
   }
 
+  /** The state in short: equal states give equal texts. Cheap: a few rows of proposers are looked at, no messages. */
+  stateHash(): string {
+    const out = new ByteWriter(1024);
+    out.varint(this.retained.count).varint(this.retained.bytes).varint(this.retained.hash);
+    for (const row of this.sequencer.rows()) {
+      writeNodeId(row.node, out);
+      out.varint(row.incarnation).varint(row.last).varint(row.index);
+    }
+    return itemHash(out.finish()).toString(16);
+  }
+
   /** Replaces the state. Changes nothing if it throws. @throws {SkeinError} ERR_SKEIN_MALFORMED */
   restore(bytes: Uint8Array): void {
     const state: ReplicatedState = decodeSnapshot(bytes);
@@ -52,7 +65,7 @@ export class StateMachine {
       measure.reset();
       encodeMessage(message, measure);
       // Copied one by one: a view would keep the whole snapshot alive for as long as one of its messages lives.
-      this.retained.set(ownCopy(message), measure.length);
+      this.retained.set(ownCopy(message), measure.length, itemHash(measure.finish()));
     }
   }
 
@@ -71,7 +84,7 @@ export class StateMachine {
     }
     const measure = new ByteWriter(operation.message.payload.length + 256);
     encodeMessage(operation.message, measure);
-    return this.retained.set(ownCopy(operation.message), measure.length);
+    return this.retained.set(ownCopy(operation.message), measure.length, itemHash(measure.finish()));
   }
 }
 

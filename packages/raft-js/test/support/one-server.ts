@@ -13,6 +13,7 @@ import {
   RaftNode,
   type RaftOptions,
   type ServerId,
+  type Snapshot,
 } from "../../src/index.ts";
 
 export const OPTIONS: Omit<RaftOptions, "id"> = {
@@ -57,6 +58,7 @@ export interface Start {
   readonly options?: Partial<RaftOptions>;
 }
 
+type VoteRequest = Extract<RaftMessage, { readonly kind: "preVote" | "requestVote" }>;
 type Kind = RaftMessage["kind"];
 type MessageOf<K extends Kind> = Extract<RaftMessage, { readonly kind: K }>;
 
@@ -148,7 +150,8 @@ export class OneServer {
   campaign(...friends: readonly ServerId[]): this {
     this.sleepUntil(this.node.wakeAt);
     const term = this.status.term + 1;
-    for (const friend of friends) this.receive(friend, { kind: "preVoteReply", term, granted: true });
+    for (const friend of friends)
+      this.receive(friend, { kind: "preVoteReply", term, granted: true, isSuspect: false });
     this.completeWrites();
     return this;
   }
@@ -157,7 +160,8 @@ export class OneServer {
   lead(...friends: readonly ServerId[]): this {
     this.campaign(...friends);
     const { term } = this.status;
-    for (const friend of friends) this.receive(friend, { kind: "requestVoteReply", term, granted: true });
+    for (const friend of friends)
+      this.receive(friend, { kind: "requestVoteReply", term, granted: true, isSuspect: false });
     this.completeWrites();
     return this;
   }
@@ -181,7 +185,7 @@ export class OneServer {
 }
 
 export function heartbeat(term: number, commit = 0, sentAt = 0): RaftMessage {
-  return { kind: "heartbeat", term, commit, sentAt };
+  return { kind: "heartbeat", term, commit, sentAt, round: 0 };
 }
 
 export function appendEntries(
@@ -194,10 +198,15 @@ export function appendEntries(
   return { kind: "appendEntries", term, prevLogIndex, prevLogTerm, entries, leaderCommit };
 }
 
-export function requestVote(term: number, lastLogIndex = 0, lastLogTerm = 0): RaftMessage {
-  return { kind: "requestVote", term, lastLogIndex, lastLogTerm };
+export function requestVote(term: number, lastLogIndex = 0, lastLogTerm = 0): VoteRequest {
+  return { kind: "requestVote", term, lastLogIndex, lastLogTerm, isTransfer: false };
 }
 
 export function preVote(term: number, lastLogIndex = 0, lastLogTerm = 0): RaftMessage {
-  return { kind: "preVote", term, lastLogIndex, lastLogTerm };
+  return { kind: "preVote", term, lastLogIndex, lastLogTerm, isTransfer: false };
+}
+
+/** A snapshot in one piece. */
+export function whole(term: number, { data, ...point }: Snapshot): RaftMessage {
+  return { kind: "installSnapshot", term, point, totalBytes: data.length, offset: 0, data };
 }

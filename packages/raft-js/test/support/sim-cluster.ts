@@ -153,6 +153,9 @@ export class SimCluster {
       inflightMax: 4,
       uncommittedBytesMax: 4000,
       entriesKept: ENTRIES_KEPT,
+      inflightBytesMax: 500,
+      snapshotChunkBytes: 16,
+      leaseGuardMs: 1,
     };
   }
 
@@ -174,7 +177,7 @@ export class SimCluster {
         this.#send(server.id, effect.to, effect.message);
         break;
       case "sendSnapshot":
-        this.#sendSnapshot(server, effect.to, effect.term);
+        this.#sendSnapshot(server, effect);
         break;
       case "apply":
         for (const entry of effect.entries) {
@@ -239,10 +242,15 @@ export class SimCluster {
     }
   }
 
-  #sendSnapshot(server: SimServer, to: ServerId, term: number): void {
+  #sendSnapshot(server: SimServer, effect: RaftEffect & { readonly kind: "sendSnapshot" }): void {
     const { life } = server;
+    const { to, term, bytesMax } = effect;
+    const { data, ...point } = server.disk.snapshot;
+    const offset = effect.index === point.index ? effect.offset : 0;
     const ok = !this.random.chance(20);
-    if (ok) this.#send(server.id, to, { kind: "installSnapshot", term, snapshot: server.disk.snapshot });
+    const piece = data.subarray(offset, offset + bytesMax);
+    const message = { kind: "installSnapshot", term, point, totalBytes: data.length, offset, data: piece };
+    if (ok) this.#send(server.id, to, message as RaftMessage);
     this.#queue.at(this.now + 5, () => {
       if (server.life === life) this.step(server.id, { kind: "snapshotSent", to, ok });
     });

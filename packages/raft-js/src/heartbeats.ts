@@ -1,0 +1,23 @@
+/**
+ * Rounds of heartbeats: each shows that the leader lives, and the number of the round lets a read wait for a quorum's
+ * answer to a question that was asked after it (thesis 6.4). Clocks would not do: two events can share an instant.
+ */
+
+import type { Server } from "./server.ts";
+
+/** Sends one to every follower and begins the next interval. */
+export function sendHeartbeats(server: Server): void {
+  const { log, term, now } = server;
+  server.nextHeartbeatAt = now + server.options.heartbeatMs;
+  const round = ++server.heartbeatRound;
+  if (hasCommittedInTerm(server)) server.reads.begin(round, log.commitIndex);
+  for (const [to, { matchIndex }] of server.followers) {
+    const commit = Math.min(matchIndex, log.commitIndex);
+    server.send(to, { kind: "heartbeat", term, commit, sentAt: now, round });
+  }
+}
+
+/** Before that a leader may not know all that is committed (paper section 8). */
+export function hasCommittedInTerm({ log, term }: Server): boolean {
+  return log.termAt(log.commitIndex) === term;
+}

@@ -1,0 +1,40 @@
+/**
+ * Until when nobody else can have been elected.
+ *
+ * Who answers a heartbeat helps nobody to depose its leader for one minimum election timeout from then on, not even over
+ * a restart. So once a quorum has answered, the leader is alone for that long, counted from when it SENT the heartbeat,
+ * less a margin for clocks that run at different speeds. Thesis 6.4.1. CheckQuorum is no lease: it lets a leader believe
+ * in itself for longer than others wait.
+ */
+
+import { isVoter } from "./configuration.ts";
+import { quorumValue } from "./quorum.ts";
+import type { Server } from "./server.ts";
+
+/** 1 %: crystals are off by 0.01 %, clocks that are being set by 0.05 %. */
+const DRIFT = 0.01;
+const GUARD_MS = 50;
+
+/**
+ * Send time of the newest heartbeat that a quorum has answered; undefined before the first.
+ *
+ * A leader that its newest configuration removes has none any more: where that configuration has a single voter, this
+ * voter would lead at once after a restart of its own. Nor has one that hands leadership over: its target is elected
+ * although the others have just heard it.
+ */
+export function quorumContactAt(server: Server, now: number): number | undefined {
+  if (!server.isLeader || server.transfer !== undefined) return undefined;
+  if (!isVoter(server.log.configuration, server.id)) return undefined;
+  const sentAt = quorumValue(server.log.configuration, (voter) =>
+    voter === server.id ? now : (server.followers.get(voter)?.ackedSentAt ?? Number.NEGATIVE_INFINITY),
+  );
+  return sentAt === Number.NEGATIVE_INFINITY ? undefined : sentAt;
+}
+
+/** End of the lease in ms, on this server's clock; undefined without one. */
+export function leaseUntil(server: Server, now: number): number | undefined {
+  const contactAt = quorumContactAt(server, now);
+  if (contactAt === undefined) return undefined;
+  const { electionMinMs, leaseGuardMs = GUARD_MS } = server.options;
+  return contactAt + electionMinMs * (1 - DRIFT) - leaseGuardMs;
+}

@@ -1,0 +1,94 @@
+/**
+ * Taking over a leader's snapshot (paper section 7), which comes in pieces.
+ *
+ * Pieces are gathered in memory, in order, and every one is answered with how far this server is; so a lost piece, a new
+ * leader or a broken link costs that piece and not the rest. Only the whole snapshot replaces log and state.
+ */
+
+import type { RaftMessage } from "./messages.ts";
+import type { Server } from "./server.ts";
+import type { ServerId, SnapshotPoint } from "./types.ts";
+
+const SNAPSHOT_BYTES_MAX = 512 * 1024 * 1024;
+
+type InstallSnapshot = Extract<RaftMessage, { readonly kind: "installSnapshot" }>;
+
+/** A snapshot of which the first part is here. */
+export class IncomingSnapshot {
+  readonly point: SnapshotPoint;
+  readonly totalBytes: number;
+  #received = 0;
+  readonly #pieces: Uint8Array[] = [];
+
+  constructor({ point, totalBytes }: InstallSnapshot) {
+    this.point = point;
+    this.totalBytes = totalBytes;
+  }
+
+  get received(): number {
+    return this.#received;
+  }
+
+  isOf({ point, totalBytes }: InstallSnapshot): boolean {
+    return (
+      this.point.index === point.index && this.point.term === point.term && this.totalBytes === totalBytes
+    );
+  }
+
+  /** Takes the piece if it is the next one. */
+  add(offset: number, piece: Uint8Array): void {
+    if (offset !== this.#received) return;
+    // A copy: a view would keep the buffer it came in.
+    this.#pieces.push(new Uint8Array(piece));
+    this.#received += piece.length;
+  }
+
+  whole(): Uint8Array {
+    const data = new Uint8Array(this.totalBytes);
+    let at = 0;
+    for (const piece of this.#pieces) {
+      data.set(piece, at);
+      at += piece.length;
+    }
+    return data;
+  }
+}
+
+export function onInstallSnapshot(server: Server, from: ServerId, message: InstallSnapshot): void {
+  const { log, options, term } = server;
+  const { point, totalBytes } = message;
+  if (totalBytes > (options.snapshotBytesMax ?? SNAPSHOT_BYTES_MAX)) {
+    server.rejectedMessages++;
+    return;
+  }
+  const isCovered = point.index <= log.commitIndex || log.termAt(point.index) === point.term;
+  if (isCovered && !server.isContradicted) {
+    // Step 6: the log already holds what the snapshot says; it is kept, with what follows.
+    server.incoming = undefined;
+    log.commitTo(Math.max(log.commitIndex, point.index));
+    answerInstalled(server, from);
+    return;
+  }
+  if (server.incoming?.isOf(message) !== true) server.incoming = new IncomingSnapshot(message);
+  const { incoming } = server;
+  incoming.add(message.offset, message.data);
+  const { received } = incoming;
+  if (received < totalBytes) {
+    server.send(from, { kind: "snapshotChunkReply", term, index: point.index, offset: received });
+    return;
+  }
+  server.incoming = undefined;
+  const data = incoming.whole();
+  if (options.isSnapshotUsable?.(data) === false) {
+    // Not answered: the leader starts over after its timeout, not at once.
+    server.rejectedMessages++;
+    return;
+  }
+  server.restore({ ...incoming.point, data });
+  answerInstalled(server, from);
+}
+
+function answerInstalled(server: Server, to: ServerId): void {
+  const { term, log } = server;
+  server.sendWhenSafe(to, { kind: "installSnapshotReply", term, matchIndex: log.commitIndex });
+}

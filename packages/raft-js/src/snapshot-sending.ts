@@ -1,0 +1,59 @@
+/**
+ * Sending a snapshot to a follower whose next entry is gone (paper section 7), one piece at a time.
+ *
+ * The driver holds the bytes; this file says which piece goes next. A piece is sent when the follower has answered the
+ * one before, so a large snapshot shares the link with everything else. The follower says how far it is, and its word
+ * counts: after an interruption the leader goes on, or back, to where the follower is.
+ */
+
+import type { Progress } from "./progress.ts";
+import type { Server } from "./server.ts";
+import type { ServerId } from "./types.ts";
+
+const CHUNK_BYTES = 256 * 1024;
+
+/** Asks the driver for the piece that `to` needs next. */
+export function sendChunk(server: Server, to: ServerId, progress: Progress): void {
+  progress.snapshotSentAt = undefined;
+  server.tellNow({
+    kind: "sendSnapshot",
+    to,
+    term: server.term,
+    index: progress.snapshotIndex,
+    offset: progress.snapshotIndex === undefined ? 0 : progress.snapshotOffset,
+    bytesMax: server.options.snapshotChunkBytes ?? CHUNK_BYTES,
+  });
+}
+
+/** The driver has sent a piece, or could not. */
+export function onSnapshotSent(server: Server, to: ServerId, ok: boolean): void {
+  const progress = server.followers.get(to);
+  if (progress?.state !== "snapshot") return;
+  if (ok) progress.snapshotSentAt = server.now;
+  // Asked for again when it next answers a heartbeat, not at once: it may be unreachable.
+  else progress.pauseProbe(progress.matchIndex + 1);
+}
+
+/** The follower has `offset` bytes of the snapshot at `index`. */
+export function onChunkReply(server: Server, from: ServerId, index: number, offset: number): void {
+  const progress = server.followers.get(from);
+  if (progress === undefined) return;
+  progress.lastHeardAt = server.now;
+  if (progress.state !== "snapshot") return;
+  const { snapshotIndex, snapshotOffset } = progress;
+  // A repeated answer, or one about a snapshot that has been replaced by a newer one.
+  if (snapshotIndex !== undefined && index < snapshotIndex) return;
+  if (index === snapshotIndex && offset === snapshotOffset) return;
+  progress.snapshotIndex = index;
+  progress.snapshotOffset = offset;
+  sendChunk(server, from, progress);
+}
+
+/** Gives up waiting for answers that were lost. The next answered heartbeat asks again. */
+export function noteLostChunks(server: Server): void {
+  for (const progress of server.followers.values()) {
+    const sentAt = progress.snapshotSentAt;
+    if (sentAt !== undefined && server.now >= sentAt + server.options.electionMaxMs)
+      progress.pauseProbe(progress.matchIndex + 1);
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * Handing leadership over on purpose (thesis 3.10), so that an orderly stop costs a round trip and not an election.
+ *
+ * The target is told to campaign at once (TimeoutNow), and the others vote for it although they have just heard the
+ * leader. That breaks what a lease rests on, hence the order: the leader takes no more proposals and has no lease from the
+ * first moment; the driver releases what the lease protected and says so; the target's log is brought up to date; then
+ * only TimeoutNow goes out. After that the lease does not come back: if nothing comes of it, the leader steps down.
+ */
+
+import { becomeFollower } from "./follower.ts";
+import type { Server } from "./server.ts";
+import type { ServerId } from "./types.ts";
+
+/** A transfer under way. */
+export interface Transfer {
+  readonly to: ServerId;
+  /** When to give up, in ms. */
+  readonly deadline: number;
+  /** The driver holds nothing any more that the lease protected. */
+  isReleased: boolean;
+  /** TimeoutNow is out. */
+  isSent: boolean;
+}
+
+export function transferLeadership(server: Server, to: ServerId | undefined): void {
+  if (!server.isLeader) {
+    server.refuse("transfer", "notLeader");
+    return;
+  }
+  if (server.transfer !== undefined) {
+    server.refuse("transfer", "transferring");
+    return;
+  }
+  const target = to === undefined ? bestTarget(server) : isTarget(server, to) ? to : undefined;
+  if (target === undefined) {
+    server.refuse("transfer", "noTarget");
+    return;
+  }
+  const deadline = server.now + server.options.electionMinMs;
+  server.transfer = { to: target, deadline, isReleased: false, isSent: false };
+  server.tell({ kind: "leaseGivenUp" });
+}
+
+export function onLeaseReleased(server: Server): void {
+  if (server.transfer === undefined) return;
+  server.transfer.isReleased = true;
+  continueTransfer(server);
+}
+
+/** Sends TimeoutNow once everything is ready for it. Call when the target has acknowledged something. */
+export function continueTransfer(server: Server): void {
+  const { transfer, log, term } = server;
+  if (transfer === undefined || !transfer.isReleased || transfer.isSent) return;
+  if (server.followers.get(transfer.to)?.matchIndex !== log.lastIndex) return;
+  transfer.isSent = true;
+  server.send(transfer.to, { kind: "timeoutNow", term });
+}
+
+/** Ends a transfer that has taken too long. */
+export function endLateTransfer(server: Server): void {
+  const { transfer } = server;
+  if (transfer === undefined || server.now < transfer.deadline) return;
+  if (transfer.isSent) becomeFollower(server, server.term, undefined);
+  else server.transfer = undefined;
+}
+
+/** The voter with most of the log among those heard lately; the lowest id among equals. */
+function bestTarget(server: Server): ServerId | undefined {
+  let best: ServerId | undefined;
+  let bestMatch = -1;
+  for (const id of server.log.configuration.voters.toSorted()) {
+    const matchIndex = server.followers.get(id)?.matchIndex ?? -1;
+    if (!isTarget(server, id) || matchIndex <= bestMatch) continue;
+    best = id;
+    bestMatch = matchIndex;
+  }
+  return best;
+}
+
+function isTarget(server: Server, id: ServerId): boolean {
+  const lastHeardAt = server.followers.get(id)?.lastHeardAt;
+  if (id === server.id || lastHeardAt === undefined) return false;
+  return (
+    server.log.configuration.voters.includes(id) && server.now - lastHeardAt < server.options.electionMinMs
+  );
+}

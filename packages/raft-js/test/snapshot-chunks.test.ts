@@ -1,0 +1,179 @@
+/** Snapshots in pieces (paper section 7), and servers that must take what they have committed back. */
+
+import { expect, test } from "vitest";
+import type { RaftMessage, SnapshotPoint } from "../src/index.ts";
+import { appendEntries, heartbeat, logOf, OneServer, voters } from "./support/one-server.ts";
+
+const POINT: SnapshotPoint = { index: 9, term: 1, configuration: voters("a", "b", "c") };
+const DATA = Uint8Array.from({ length: 10 }, (_, i) => i);
+
+function piece(offset: number, length: number, point = POINT, term = 2): RaftMessage {
+  const data = DATA.subarray(offset, offset + length);
+  return { kind: "installSnapshot", term, point, totalBytes: DATA.length, offset, data };
+}
+
+function chunkReply(index: number, offset: number): RaftMessage {
+  return { kind: "snapshotChunkReply", term: 2, index, offset };
+}
+
+/** `a` leads term 2 with nothing before entry 10, and `b` needs the beginning. */
+function leader(): OneServer {
+  const options = { snapshotChunkBytes: 4 };
+  const a = new OneServer({ snapshot: POINT, entries: logOf([1], 10), options }).lead("b");
+  const refusal = { kind: "appendEntriesReply", term: 2, success: false } as const;
+  a.receive("b", { ...refusal, matchIndex: 10, hintIndex: 0, hintTerm: 0 });
+  return a;
+}
+
+function offsets(a: OneServer): readonly (number | undefined)[][] {
+  return a.takeEffects("sendSnapshot").map(({ index, offset, bytesMax }) => [index, offset, bytesMax]);
+}
+
+test("Raft §7: the next piece goes out when the one before has been answered, and only once", () => {
+  const a = leader();
+  expect(offsets(a)).toEqual([[undefined, 0, 4]]);
+  a.step({ kind: "snapshotSent", to: "b", ok: true });
+  a.receive("b", chunkReply(9, 4));
+  expect(offsets(a)).toEqual([[9, 4, 4]]);
+  a.receive("b", chunkReply(9, 4));
+  expect(offsets(a), "a repeated answer").toEqual([]);
+  a.receive("b", { kind: "installSnapshotReply", term: 2, matchIndex: 9 });
+  expect(a.take("appendEntries", "b").at(-1)).toMatchObject({ prevLogIndex: 9, entries: { length: 2 } });
+});
+
+test("a transfer that was interrupted goes on where the follower is", () => {
+  const a = leader();
+  a.receive("b", chunkReply(9, 8));
+  a.step({ kind: "snapshotSent", to: "b", ok: false });
+  a.takeEffects("sendSnapshot");
+  a.receive("b", { kind: "heartbeatReply", term: 2, sentAt: a.now, round: 1, stateHash: undefined });
+  expect(offsets(a)).toEqual([[9, 8, 4]]);
+  a.receive("b", chunkReply(9, 0));
+  expect(offsets(a), "it has restarted and lost what it had").toEqual([[9, 0, 4]]);
+});
+
+test("an answer about an older snapshot than the one under way is ignored, a newer one is followed", () => {
+  const a = leader();
+  a.receive("b", chunkReply(9, 4));
+  a.takeEffects("sendSnapshot");
+  a.receive("b", chunkReply(8, 4));
+  expect(offsets(a)).toEqual([]);
+  a.receive("b", chunkReply(10, 4));
+  expect(offsets(a)).toEqual([[10, 4, 4]]);
+});
+
+test("Raft §7: pieces are gathered in order, whatever is lost, repeated or reordered; each is answered with how far it is", () => {
+  const b = new OneServer({ id: "b", term: 2 });
+  const answers = [piece(4, 4), piece(0, 4), piece(0, 4), piece(8, 2), piece(4, 4)].map((message) => {
+    b.receive("a", message);
+    return b.take("snapshotChunkReply")[0]?.offset;
+  });
+  expect(answers).toEqual([0, 4, 4, 4, 8]);
+  expect(b.takeEffects("restore")).toEqual([]);
+  b.receive("a", piece(8, 2));
+  expect(b.takeEffects("restore")).toMatchObject([{ snapshot: { ...POINT, data: DATA } }]);
+  expect(b.completeWrites().take("installSnapshotReply")).toMatchObject([{ matchIndex: 9 }]);
+});
+
+test("a new leader goes on with the same snapshot, and replaces it by another one", () => {
+  const b = new OneServer({ id: "b", term: 2 });
+  b.receive("a", piece(0, 4));
+  b.receive("c", piece(4, 4, POINT, 3));
+  expect(b.take("snapshotChunkReply").map(({ offset }) => offset)).toEqual([4, 8]);
+  b.receive("c", piece(0, 4, { ...POINT, index: 12 }, 3));
+  expect(b.take("snapshotChunkReply")).toMatchObject([{ index: 12, offset: 4 }]);
+});
+
+test("a snapshot that is too large or that the application cannot use is counted and changes nothing", () => {
+  const strict = { isSnapshotUsable: (data: Uint8Array) => data[0] === 1 };
+  for (const options of [{ snapshotBytesMax: 9 }, strict]) {
+    const b = new OneServer({ id: "b", term: 2, options });
+    b.receive("a", piece(0, 10));
+    expect(b.takeEffects("restore")).toEqual([]);
+    expect(b.takeSent()).toEqual([]);
+    expect(b.status).toMatchObject({ rejectedMessages: 1, commitIndex: 0 });
+  }
+});
+
+/** A learner that has applied five entries of term 1; its leader has come back with three of them, and term 2. */
+function learnerAhead(): OneServer {
+  const configuration = { voters: ["a"], votersOutgoing: [], learners: ["l"] };
+  const l = new OneServer({ id: "l", configuration });
+  l.receive("a", appendEntries(1, 0, 0, logOf([1, 1, 1, 1, 1]), 5));
+  l.completeWrites();
+  expect(l.takeEffects("apply")).toMatchObject([{ entries: { length: 5 } }]);
+  l.takeSent();
+  return l;
+}
+
+test("a learner with more than its leader asks for a snapshot when the leader's log contradicts what it applied", () => {
+  const l = learnerAhead();
+  l.receive("a", appendEntries(2, 3, 1, [], 3));
+  expect(
+    l.completeWrites().take("appendEntriesReply"),
+    "no contradiction yet, and no claim beyond it",
+  ).toMatchObject([{ success: true, matchIndex: 3 }]);
+  l.receive("a", appendEntries(2, 3, 1, logOf([2], 4), 4));
+  expect(l.take("snapshotRequest")).toHaveLength(1);
+  expect(l.takeEffects("contradicted")).toEqual([{ kind: "contradicted", leader: "a", index: 4 }]);
+  expect(l.status).toMatchObject({ commitIndex: 5, lastIndex: 5 });
+});
+
+test("the snapshot takes back what the cluster has lost, and the learner follows from there", () => {
+  const l = learnerAhead();
+  l.receive("a", appendEntries(2, 3, 1, logOf([2], 4), 4));
+  l.takeSent();
+  const configuration = { voters: ["a"], votersOutgoing: [], learners: ["l"] };
+  l.receive("a", piece(0, 10, { index: 2, term: 1, configuration }));
+  expect(l.takeEffects("restore")).toMatchObject([{ snapshot: { index: 2 } }]);
+  expect(l.completeWrites().take("installSnapshotReply")).toMatchObject([{ matchIndex: 2 }]);
+  l.receive("a", appendEntries(2, 2, 1, logOf([1, 2], 3), 4));
+  expect(l.completeWrites().take("appendEntriesReply")).toMatchObject([{ success: true, matchIndex: 4 }]);
+  expect(l.status).toMatchObject({ commitIndex: 4, lastIndex: 4 });
+  l.receive("a", heartbeat(2, 4));
+  expect(l.takeEffects("contradicted")).toEqual([]);
+});
+
+test("a write that a forced restore overtakes vouches for nothing of the old log", () => {
+  const l = learnerAhead();
+  l.receive("a", appendEntries(2, 5, 1, logOf([1], 6), 5));
+  l.receive("a", appendEntries(3, 3, 1, logOf([3], 4), 4));
+  const configuration = { voters: ["a"], votersOutgoing: [], learners: ["l"] };
+  l.receive("a", piece(0, 10, { index: 2, term: 1, configuration }, 3));
+  l.receive("a", appendEntries(3, 2, 1, logOf([1, 3], 3), 4));
+  l.completeWrites();
+  const replies = l.take("appendEntriesReply");
+  expect(replies.at(-1)).toMatchObject({ success: true, matchIndex: 4 });
+  expect(l.status).toMatchObject({ lastIndex: 4, commitIndex: 4 });
+});
+
+test("the leader that is asked starts over from its newest snapshot and counts nothing of that follower", () => {
+  const a = new OneServer({ configuration: { voters: ["a"], votersOutgoing: [], learners: ["l"] } });
+  a.sleepUntil(0).completeWrites();
+  a.propose(1, 2);
+  a.completeWrites();
+  a.acknowledge("l", 3);
+  a.receive("l", { kind: "snapshotRequest", term: 1 });
+  expect(a.status.followers.get("l")?.matchIndex).toBe(0);
+  expect(offsets(a)).toEqual([[undefined, 0, 262_144]]);
+  a.step({ kind: "snapshotSent", to: "l", ok: true });
+  a.receive("l", { kind: "snapshotRequest", term: 1 });
+  expect(offsets(a), "one at a time").toEqual([]);
+});
+
+test("a term that no number of missed elections explains is not believed, except by a fresh server", () => {
+  const b = new OneServer({ id: "b", term: 3 });
+  b.receive("a", heartbeat(3 + 2 ** 20));
+  expect(b.status).toMatchObject({ term: 3 + 2 ** 20, leader: "a" });
+  const far = b.status.term + 2 ** 20 + 1;
+  for (const message of [
+    heartbeat(far),
+    appendEntries(far, 0, 0),
+    { kind: "timeoutNow", term: far },
+  ] as const)
+    expect(b.receive("a", message)).toEqual([]);
+  expect(b.status).toMatchObject({ term: 3 + 2 ** 20, leader: "a", rejectedMessages: 3 });
+  const fresh = new OneServer({ id: "c", term: 0 });
+  fresh.receive("a", heartbeat(far));
+  expect(fresh.status.term).toBe(far);
+});
