@@ -61,6 +61,8 @@ function runChaos(cluster: SimCluster, ids: readonly ServerId[], isConfiguration
       const commands = Array.from({ length: 1 + random.below(4) }, () => Uint8Array.of(command++ % 256));
       cluster.step(leader.id, { kind: "propose", commands });
     }
+    if (random.chance(30)) cluster.read(random.pick(ids));
+    if (leader !== undefined && random.chance(3)) cluster.step(leader.id, { kind: "transferLeadership" });
     if (leader !== undefined && !isConfigurationFixed && random.chance(8)) {
       const { configuration } = leader.node!.status();
       if (configuration.votersOutgoing.length === 0) {
@@ -74,6 +76,7 @@ function runChaos(cluster: SimCluster, ids: readonly ServerId[], isConfiguration
     }
     if (random.chance(4)) drawPartition(cluster, ids);
     if (random.chance(crashPercent)) cluster.crash(random.pick(ids));
+    if (isConfigurationFixed && random.chance(1)) blackOut(cluster, ids);
     for (const id of ids) {
       if (cluster.get(id).node === undefined && random.chance(restartPercent))
         restart(cluster, id, isConfigurationFixed);
@@ -83,25 +86,30 @@ function runChaos(cluster: SimCluster, ids: readonly ServerId[], isConfiguration
 
 /** With a fixed configuration, now and then one server at a time loses a part of its log that was safe. */
 function restart(cluster: SimCluster, id: ServerId, mayLose: boolean): void {
-  const isDamaged = mayLose && cluster.random.chance(40) && !hasSuspect(cluster, id);
-  if (isDamaged) {
-    cluster.get(id).disk.lose(1 + cluster.random.below(6));
-    suspects.set(cluster, id);
+  const { disk } = cluster.get(id);
+  const isAnotherSuspect = [...cluster.servers.values()].some(
+    (other) => other.id !== id && other.disk.isSuspect,
+  );
+  if (mayLose && !isAnotherSuspect && cluster.random.chance(40)) {
+    disk.lose(1 + cluster.random.below(6));
+    disk.isSuspect = true;
   }
-  cluster.start(id, isDamaged || suspects.get(cluster) === id);
+  cluster.start(id);
 }
 
-/** The one server of each cluster that may still miss entries it acknowledged. */
-const suspects = new WeakMap<SimCluster, ServerId>();
-
-function hasSuspect(cluster: SimCluster, except: ServerId): boolean {
-  const id = suspects.get(cluster);
-  if (id === undefined || id === except) return false;
-  if (cluster.get(id).node?.status().isSuspect === false) {
-    suspects.delete(cluster);
-    return false;
+/**
+ * The power of all fails, and everyone may have lost what it acknowledged. All but one of those with the best log have: so
+ * nothing committed is lost as a whole, and the checkers demand that nothing is.
+ */
+function blackOut(cluster: SimCluster, ids: readonly ServerId[]): void {
+  const { random } = cluster;
+  const disks = ids.map((id) => cluster.get(id).disk);
+  const best = random.pick(disks.filter((disk) => disks.every((other) => disk.isUpToDateWith(other))));
+  for (const id of ids) cluster.crash(id);
+  for (const disk of disks) {
+    if (disk !== best) disk.lose(random.below(7));
+    disk.isSuspect = true;
   }
-  return true;
 }
 
 /** Everything works again: all servers become voters (if they may), and one more command reaches all. */
@@ -113,7 +121,7 @@ function healAndDemandProgress(
   Object.assign(cluster.faults, { lossPercent: 0, duplicatePercent: 0, delayMaxMs: 5, diskMaxMs: 3 });
   cluster.faults.cut.clear();
   for (const id of ids) {
-    if (cluster.get(id).node === undefined) cluster.start(id, suspects.get(cluster) === id);
+    if (cluster.get(id).node === undefined) cluster.start(id);
   }
   const deadline = cluster.now + HEAL_MS;
   const isWhole = () => {
@@ -180,7 +188,7 @@ test(
 );
 
 test(
-  "Raft figure 3: three voters of which one at a time loses acknowledged entries (suspect) stay safe",
+  "Raft figure 3: three voters of which one loses acknowledged entries, or all but one at once, stay safe and elect",
   () => {
     const ids = IDS.slice(0, 3);
     for (const seed of seeds()) {

@@ -1,7 +1,8 @@
 /**
  * The five properties of paper figure 3, watched from outside over a whole run: election safety, leader append-only
  * and log matching (on each server's log as its effects describe it), leader completeness, state machine safety. Also
- * at most one lease at a time (thesis 6.4.1).
+ * at most one lease at a time, and none while another server is elected (thesis 6.4.1), and reads that see everything
+ * applied anywhere before they were asked (6.4).
  */
 
 import type { Entry, ServerId } from "../../src/index.ts";
@@ -33,6 +34,9 @@ export class Checkers {
   /** Every entry that any server has applied, by index. */
   readonly applied = new Map<number, Entry>();
 
+  /** Highest index that any server has applied: what a read asked now must see. */
+  lastApplied = 0;
+
   becameLeader(id: ServerId, term: number, log: LogMirror): void {
     const other = this.#leaders.get(term);
     if (other !== undefined && other !== id)
@@ -58,6 +62,7 @@ export class Checkers {
       throw new Error(`state machine safety: ${id} applies another entry at ${entry.index}`);
     }
     this.applied.set(entry.index, entry);
+    this.lastApplied = Math.max(this.lastApplied, entry.index);
   }
 
   logsMatch(logs: ReadonlyMap<ServerId, LogMirror>): void {
@@ -66,6 +71,12 @@ export class Checkers {
       for (const [b, logB] of all) {
         if (a < b) pairMatches(a, logA, b, logB);
       }
+    }
+  }
+
+  reads(id: ServerId, asked: number, index: number, appliedIndex: number): void {
+    if (index < asked || appliedIndex < index) {
+      throw new Error(`stale read: ${id} reads ${index}, has ${appliedIndex}, ${asked} was applied before`);
     }
   }
 

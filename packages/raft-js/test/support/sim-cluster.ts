@@ -24,6 +24,7 @@ import { SimDisk } from "./sim-disk.ts";
 
 export const TIMING = { heartbeatMs: 50, electionMinMs: 250, electionMaxMs: 500 };
 const ENTRIES_KEPT = 3;
+const HASH_EVERY = 10;
 
 export interface Faults {
   lossPercent: number;
@@ -45,6 +46,8 @@ export interface SimServer {
   /** Counts restarts: what an earlier life started must not reach this one. */
   life: number;
   wakeAt: number;
+  /** Reads that wait: by request, what had been applied anywhere when it was asked. */
+  readonly reads: Map<number, number>;
 }
 
 export class SimCluster {
@@ -61,6 +64,10 @@ export class SimCluster {
   /** Applied entries after which a server saves a snapshot. */
   compactAfter = 40;
   now = 0;
+  /** How many reads were answered, and how many transfers went through. */
+  answeredReads = 0;
+  transfers = 0;
+  #requests = 0;
   readonly #queue = new EventQueue();
 
   constructor(seed: number, ids: readonly ServerId[]) {
@@ -73,6 +80,7 @@ export class SimCluster {
         appliedIndex: 0,
         life: 0,
         wakeAt: Number.POSITIVE_INFINITY,
+        reads: new Map(),
       });
     }
   }
@@ -85,13 +93,13 @@ export class SimCluster {
     return [...this.servers.values()].filter((server) => server.node?.status().role === "leader");
   }
 
-  start(id: ServerId, isSuspect = false): void {
+  start(id: ServerId): void {
     const server = this.get(id);
     server.life++;
     server.disk.busyUntil = this.now;
     server.state = [...server.disk.snapshot.data];
     server.appliedIndex = server.disk.snapshot.index;
-    const initial = server.disk.load(isSuspect);
+    const initial = server.disk.load();
     const kept = initial.entries.filter((entry) => entry.index > initial.snapshot.index);
     server.log.reset(initial.snapshot.index, kept);
     server.node = new RaftNode(this.#options(id), initial, this.now);
@@ -103,6 +111,15 @@ export class SimCluster {
     const server = this.get(id);
     server.life++;
     server.node = undefined;
+    server.reads.clear();
+  }
+
+  /** Asks for a linearizable read on a running server. */
+  read(id: ServerId): void {
+    const server = this.get(id);
+    if (server.node === undefined) return;
+    server.reads.set(++this.#requests, this.checkers.lastApplied);
+    this.step(id, { kind: "readIndex", request: this.#requests });
   }
 
   step(id: ServerId, event: RaftEvent): void {
@@ -110,6 +127,7 @@ export class SimCluster {
     if (server.node === undefined) return;
     const effects = server.node.step(event, this.now);
     for (const effect of effects) this.#carryOut(server, effect);
+    if (server.disk.isSuspect && !server.node.status().isSuspect) server.disk.isSuspect = false;
     this.#compactIfDue(server);
     this.#checkLeases();
     this.#schedule(server);
@@ -160,6 +178,7 @@ export class SimCluster {
   }
 
   #carryOut(server: SimServer, effect: RaftEffect): void {
+    const { life } = server;
     switch (effect.kind) {
       case "persist": {
         if (server.node?.status().role === "leader")
@@ -186,14 +205,49 @@ export class SimCluster {
           server.appliedIndex = entry.index;
           this.checkers.applies(server.id, entry);
           if (entry.kind === "command") server.state.push(entry.data[0]!);
+          if (entry.index % HASH_EVERY === 0) this.#hash(server, entry.index);
         }
         break;
       case "roleChanged":
-        if (effect.role === "leader") this.checkers.becameLeader(server.id, effect.term, server.log);
+        if (effect.role === "leader") {
+          this.checkers.becameLeader(server.id, effect.term, server.log);
+          this.checkers.leases([server.id, ...this.#leaseHolders().filter((id) => id !== server.id)]);
+        }
         break;
+      case "leaseGivenUp":
+        this.#queue.at(this.now + this.random.below(20), () => this.#release(server, life));
+        break;
+      case "readable":
+        for (const request of effect.requests) this.#readable(server, request, effect.index);
+        break;
+      case "diverged":
+      case "contradicted":
+        throw new Error(`${server.id}: ${effect.kind} at ${effect.index}`);
       default:
         break;
     }
+  }
+
+  #hash(server: SimServer, index: number): void {
+    const { life } = server;
+    const stateHash = { index, hash: `${server.state.length}:${server.state.slice(-8).join()}` };
+    this.#queue.at(this.now, () => {
+      if (server.life === life) this.step(server.id, { kind: "stateHash", stateHash });
+    });
+  }
+
+  #release(server: SimServer, life: number): void {
+    if (server.life !== life) return;
+    if (server.node?.status().transferringTo !== undefined) this.transfers++;
+    this.step(server.id, { kind: "leaseReleased" });
+  }
+
+  #readable(server: SimServer, request: number, index: number): void {
+    const asked = server.reads.get(request);
+    if (asked === undefined) return;
+    server.reads.delete(request);
+    this.answeredReads++;
+    this.checkers.reads(server.id, asked, index, server.appliedIndex);
   }
 
   #restore(
@@ -281,10 +335,14 @@ export class SimCluster {
   }
 
   #checkLeases(): void {
+    this.checkers.leases(this.#leaseHolders());
+  }
+
+  #leaseHolders(): ServerId[] {
     const holders = this.leaders.filter((server) => {
-      const contact = server.node!.status(this.now).quorumContactAt;
-      return contact !== undefined && this.now < contact + TIMING.electionMinMs;
+      const until = server.node!.status(this.now).leaseUntil;
+      return until !== undefined && this.now < until;
     });
-    this.checkers.leases(holders.map((server) => server.id));
+    return holders.map((server) => server.id);
   }
 }

@@ -12,6 +12,8 @@ export class SimDisk {
   hardState: HardState = EMPTY_STATE.hardState;
   snapshot: Snapshot = { ...EMPTY_STATE.snapshot, data: new Uint8Array(0) };
   entries: Entry[] = [];
+  /** It may have lost what was acknowledged: a mark that outlives restarts, until the server is trusted again. */
+  isSuspect = false;
   /** When the last write under way completes. */
   busyUntil = 0;
 
@@ -46,8 +48,19 @@ export class SimDisk {
     this.entries = this.entries.filter((entry, i) => i < keep || entry.index <= this.snapshot.index);
   }
 
-  load(isSuspect: boolean): InitialState {
-    const { hardState, snapshot, entries } = this;
+  /** Whether this log is at least as good as `other`'s (paper section 5.4.1). */
+  isUpToDateWith(other: SimDisk): boolean {
+    const [own, others] = [this.#last, other.#last];
+    return own.term > others.term || (own.term === others.term && own.index >= others.index);
+  }
+
+  get #last(): { readonly index: number; readonly term: number } {
+    const last = this.entries.at(-1);
+    return last !== undefined && last.index > this.snapshot.index ? last : this.snapshot;
+  }
+
+  load(): InitialState {
+    const { hardState, snapshot, entries, isSuspect } = this;
     return { hardState, snapshot, entries: [...entries], isSuspect };
   }
 }
