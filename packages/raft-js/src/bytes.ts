@@ -13,13 +13,19 @@ export class RaftFormatError extends Error {
   readonly code = "ERR_RAFT_FORMAT";
 }
 
-/** Appends values to a buffer that grows. */
+/** Appends values to a buffer that grows. Good for one frame: `finish` may hand out the buffer itself. */
 export class ByteWriter {
-  #buffer = new Uint8Array(128);
+  #buffer: Uint8Array;
   #length = 0;
 
+  /** `expectedBytes`: a guess that saves growing. */
+  constructor(expectedBytes = 128) {
+    this.#buffer = new Uint8Array(expectedBytes);
+  }
+
   finish(): Uint8Array {
-    return this.#buffer.slice(0, this.#length);
+    const isMostlyFull = this.#length * 2 > this.#buffer.length;
+    return isMostlyFull ? this.#buffer.subarray(0, this.#length) : this.#buffer.slice(0, this.#length);
   }
 
   u8(value: number): this {
@@ -55,6 +61,7 @@ export class ByteWriter {
 
   /** A varint length in bytes, then UTF-8. Unpaired surrogates become U+FFFD. */
   text(text: string): this {
+    if (text === "") return this.varint(0);
     const bytes: number[] = [];
     for (const character of text) pushUtf8(bytes, character.codePointAt(0) ?? 0);
     return this.bytes(Uint8Array.from(bytes));

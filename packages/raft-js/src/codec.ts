@@ -30,6 +30,8 @@ const MESSAGE_KINDS: readonly RaftMessage["kind"][] = [
   "stateDiverged",
 ];
 const NO_HASH: StateHash = { index: 0, hash: "" };
+/** What comes before an entry's data, with some room. */
+const ENTRY_HEAD_BYTES = 20;
 const ENTRY_KINDS: readonly EntryKind[] = ["command", "configuration", "empty"];
 
 export function encodeEntry(entry: Entry): Uint8Array {
@@ -47,7 +49,7 @@ export function decodeEntry(bytes: Uint8Array): Entry {
 }
 
 export function encodeRaftMessage(message: RaftMessage): Uint8Array {
-  const writer = new ByteWriter().u8(MESSAGE_KINDS.indexOf(message.kind) + 1).varint(message.term);
+  const writer = new ByteWriter(expectedBytes(message)).u8(MESSAGE_KINDS.indexOf(message.kind) + 1).varint(message.term);
   switch (message.kind) {
     case "preVote":
     case "requestVote":
@@ -179,6 +181,14 @@ function readAppendEntries(reader: ByteReader, term: number): RaftMessage {
   // A false count ends at the end of the input: every entry takes some of it.
   for (let i = 0; i < count; i++) entries.push(readEntry(reader));
   return { kind: "appendEntries", term, prevLogIndex, prevLogTerm, entries, leaderCommit };
+}
+
+function expectedBytes(message: RaftMessage): number {
+  if (message.kind === "installSnapshot") return message.data.length + 4096;
+  if (message.kind !== "appendEntries") return 64;
+  let bytes = 64;
+  for (const { data } of message.entries) bytes += data.length + ENTRY_HEAD_BYTES;
+  return bytes;
 }
 
 function readVoteRequest(reader: ByteReader, kind: "preVote" | "requestVote", term: number): RaftMessage {
