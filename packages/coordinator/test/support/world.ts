@@ -39,6 +39,10 @@ export class SimNode {
   downSince = 0;
   isDiskBusy = false;
   fatal: Error | undefined;
+  /** How often it was told to release what only a leader may hold. */
+  leasesGivenUp = 0;
+  /** How long that takes, in ms. */
+  releaseMs = 0;
 
   get running(): Coordinator {
     if (this.coordinator === undefined) throw new Error(`${this.id} is not running`);
@@ -97,6 +101,10 @@ export class World {
         statusChanged: (status) => {
           node.statuses.push(status);
           this.#scheduleRefresh();
+        },
+        giveUpLease: (released) => {
+          node.leasesGivenUp++;
+          this.clock.after(node.releaseMs, released);
         },
         fatal: (error) => {
           node.fatal = error;

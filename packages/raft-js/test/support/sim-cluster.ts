@@ -46,6 +46,8 @@ export interface SimServer {
   /** Counts restarts: what an earlier life started must not reach this one. */
   life: number;
   wakeAt: number;
+  /** It hands leadership over and still holds, until then, what its lease protected: its driver is at it. */
+  holdsUntil: number;
   /** Reads that wait: by request, what had been applied anywhere when it was asked. */
   readonly reads: Map<number, number>;
 }
@@ -80,6 +82,7 @@ export class SimCluster {
         appliedIndex: 0,
         life: 0,
         wakeAt: Number.POSITIVE_INFINITY,
+        holdsUntil: Number.NEGATIVE_INFINITY,
         reads: new Map(),
       });
     }
@@ -111,6 +114,7 @@ export class SimCluster {
     const server = this.get(id);
     server.life++;
     server.node = undefined;
+    server.holdsUntil = Number.NEGATIVE_INFINITY;
     server.reads.clear();
   }
 
@@ -125,7 +129,9 @@ export class SimCluster {
   step(id: ServerId, event: RaftEvent): void {
     const server = this.get(id);
     if (server.node === undefined) return;
+    const lease = event.kind === "transferLeadership" ? server.node.status(this.now).leaseUntil : undefined;
     const effects = server.node.step(event, this.now);
+    if (effects.some(({ kind }) => kind === "leaseGivenUp")) server.holdsUntil = lease ?? this.now;
     for (const effect of effects) this.#carryOut(server, effect);
     if (server.disk.isSuspect && !server.node.status().isSuspect) server.disk.isSuspect = false;
     this.#compactIfDue(server);
@@ -238,6 +244,7 @@ export class SimCluster {
 
   #release(server: SimServer, life: number): void {
     if (server.life !== life) return;
+    server.holdsUntil = Number.NEGATIVE_INFINITY;
     if (server.node?.status().transferringTo !== undefined) this.transfers++;
     this.step(server.id, { kind: "leaseReleased" });
   }
@@ -339,9 +346,10 @@ export class SimCluster {
   }
 
   #leaseHolders(): ServerId[] {
-    const holders = this.leaders.filter((server) => {
-      const until = server.node!.status(this.now).leaseUntil;
-      return until !== undefined && this.now < until;
+    const running = [...this.servers.values()].filter(({ node }) => node !== undefined);
+    const holders = running.filter(({ node, holdsUntil }) => {
+      const until = node!.status(this.now).leaseUntil ?? Number.NEGATIVE_INFINITY;
+      return this.now < Math.max(until, holdsUntil);
     });
     return holders.map((server) => server.id);
   }

@@ -1,0 +1,262 @@
+/** What the coordinator makes of the Raft core: hand-over, current reads, snapshots in pieces, power cuts, odd peers. */
+
+import type { ClusterId, NodeId } from "@skein/kernel";
+import { decodeRaftMessage, encodeRaftMessage, type RaftMessage } from "raft-js";
+import { expect, test } from "vitest";
+import { decodeFrame, encodeFrame } from "../src/frames.ts";
+import { completion, retained, type SimNode, textOf, World } from "./support/world.ts";
+
+function formed(count: number, seed: number): World {
+  const world = new World(seed);
+  world.add(count);
+  world.startAll();
+  world.until(() => world.isFormed(count >= 3 ? 3 : 1), 12_000, "formation");
+  return world;
+}
+
+function write(world: World, node: SimNode, topic: string, text: string): void {
+  const done = completion();
+  node.running.retained.put(retained(topic, text), done);
+  world.until(() => done.codes.length === 1, 5000, `write of ${topic}`);
+}
+
+function read(node: SimNode, topic: string): string | undefined {
+  let found: string | undefined;
+  node.running.retained.match(topic, (message) => {
+    found = textOf(message);
+  });
+  return found;
+}
+
+function raftMessage(bytes: Uint8Array): RaftMessage | undefined {
+  const frame = decodeFrame(bytes);
+  return frame.kind === "raft" ? decodeRaftMessage(frame.message) : undefined;
+}
+
+test("a leader that stops hands over: what its lease protects goes first, another leads within a second (P1)", () => {
+  const world = formed(3, 1);
+  const old = world.leader as SimNode;
+  const others = world.nodes.filter((node) => node !== old);
+  old.releaseMs = 40;
+  let toldAt = 0;
+  world.watch = (bytes) => {
+    if (raftMessage(bytes)?.kind === "timeoutNow") toldAt = world.clock.monotonicMs();
+  };
+  const startedAt = world.clock.monotonicMs();
+  let isStopped = false;
+  old.running.stop(() => {
+    isStopped = true;
+  });
+  world.until(
+    () => others.some(({ status }) => status.role === "leader" && status.hasQuorum),
+    300,
+    "a leader",
+  );
+  expect(old.leasesGivenUp).toBe(1);
+  expect(toldAt - startedAt, "only once it was released").toBeGreaterThanOrEqual(40);
+  world.until(() => isStopped, 300, "stopped");
+  world.kill(old);
+  write(world, others[0] as SimNode, "t", "after the hand-over");
+});
+
+test("stopping a leader that nobody can follow takes a second at most", () => {
+  const world = formed(3, 2);
+  const old = world.leader as SimNode;
+  world.isolate([old], true);
+  let isStopped = false;
+  old.running.stop(() => {
+    isStopped = true;
+  });
+  world.until(() => isStopped, 1100, "stopped");
+});
+
+test("a node that leads alone, and one that does not lead, stop at once", () => {
+  const world = formed(3, 3);
+  const follower = world.nodes.find((node) => node !== world.leader) as SimNode;
+  let stopped = 0;
+  const count = (): void => {
+    stopped++;
+  };
+  follower.running.stop(count);
+  const alone = formed(1, 4);
+  (alone.nodes[0] as SimNode).running.stop(count);
+  world.run(50);
+  alone.run(50);
+  expect(stopped).toBe(2);
+});
+
+test("whenCurrent: any replica waits until it has what was acknowledged anywhere before (P8)", () => {
+  const world = formed(3, 5);
+  const [a, b, c] = world.nodes as [SimNode, SimNode, SimNode];
+  for (let i = 0; i < 30; i++) {
+    const done = completion();
+    [a, b, c][i % 3]?.running.retained.put(retained("t", `${i}`), done);
+    world.until(() => done.codes.length === 1, 1000);
+    const answers: boolean[] = [];
+    const seen: (string | undefined)[] = [];
+    for (const node of [a, b, c]) {
+      node.running.retained.whenCurrent((isCurrent) => {
+        answers.push(isCurrent);
+        seen.push(read(node, "t"));
+      });
+    }
+    world.until(() => answers.length === 3, 1000, "answers");
+    expect(answers).toEqual([true, true, true]);
+    expect(seen).toEqual([`${i}`, `${i}`, `${i}`]);
+  }
+});
+
+test("whenCurrent: a node without a quorum says so instead of waiting for ever (P3)", () => {
+  const world = formed(3, 6);
+  const leader = world.leader as SimNode;
+  const cut = world.nodes.find((node) => node !== leader) as SimNode;
+  world.isolate([cut, leader], true);
+  world.isolate([cut], true);
+  const answers: boolean[] = [];
+  for (const node of [cut, leader]) node.running.retained.whenCurrent((isCurrent) => answers.push(isCurrent));
+  world.until(() => answers.length === 2, 4000, "answers");
+  expect(answers).toEqual([false, false]);
+});
+
+test("a large snapshot goes over in pieces, survives a cut in the middle, and heartbeats go on between them", () => {
+  const world = formed(3, 7);
+  const leader = world.leader as SimNode;
+  const away = world.nodes.find((node) => node !== leader) as SimNode;
+  world.kill(away);
+  const done = completion();
+  for (let i = 0; i < 44; i++)
+    leader.running.retained.put(retained(`big/${i % 22}`, "x".repeat(900_000)), done);
+  // Small ones behind them, so that the log is long enough for the big ones to be compacted away.
+  for (let written = 0; written < 21_000; written += 1000) {
+    for (let i = 0; i < 1000; i++) leader.running.retained.put(retained(`t/${i}`, `${written + i}`), done);
+    world.until(() => done.codes.length === 44 + written + 1000, 20_000, `writes up to ${written}`);
+  }
+  const offsets: number[] = [];
+  let largest = 0;
+  world.watch = (bytes) => {
+    const message = raftMessage(bytes);
+    if (message?.kind !== "installSnapshot") return;
+    offsets.push(message.offset);
+    largest = Math.max(largest, bytes.length);
+  };
+  world.start(away);
+  world.until(() => offsets.length > 20, 10_000, "some pieces");
+  world.isolate([away], true);
+  world.run(1000);
+  const sentBefore = offsets.length;
+  world.isolate([away], false);
+  world.until(() => world.isFormed(3) && world.isConverged(), 30_000, "catching up");
+  expect(largest).toBeLessThan(300_000);
+  expect(offsets.length).toBeGreaterThan(50);
+  expect(Math.min(...offsets.slice(sentBefore)), "it went on, it did not start over").toBeGreaterThan(
+    20 * 200_000,
+  );
+}, 60_000);
+
+test("all nodes lose power, and with it what was not flushed: they elect once all of them have answered", () => {
+  const world = formed(3, 8);
+  write(world, world.nodes[0] as SimNode, "t", "kept");
+  world.run(3000);
+  for (const node of world.nodes) {
+    world.kill(node);
+    node.disk.crash();
+    node.disk.replaceNow("journal/suspect", new Uint8Array(0));
+  }
+  const [a, b, c] = world.nodes as [SimNode, SimNode, SimNode];
+  world.startAll([a, b]);
+  world.run(20_000);
+  expect(world.leader, "two suspects are not everybody").toBeUndefined();
+  world.start(c);
+  world.until(() => world.isFormed(3), 10_000, "an election");
+  for (const node of world.nodes) expect(read(node, "t")).toBe("kept");
+  world.run(2000);
+  for (const node of world.nodes) expect(node.disk.files.has("journal/suspect")).toBe(false);
+});
+
+test("a sole voter comes back without its last writes: the replica that had them follows all the same", () => {
+  const world = formed(2, 9);
+  const leader = world.leader as SimNode;
+  const learner = world.nodes.find((node) => node !== leader) as SimNode;
+  write(world, leader, "t", "old");
+  world.run(2000);
+  const before = leader.disk.clone();
+  for (let i = 0; i < 5; i++) write(world, leader, `lost/${i}`, "x");
+  world.until(() => read(learner, "lost/4") === "x", 1000);
+  world.kill(leader);
+  leader.disk = before;
+  world.start(leader);
+  world.until(() => world.isFormed(1), 10_000, "leading again");
+  for (let i = 0; i < 20; i++) write(world, leader, `new/${i}`, "y");
+  world.until(() => world.isConverged(), 10_000, "equal replicas");
+  expect(read(learner, "lost/4")).toBeUndefined();
+  expect(read(learner, "new/19")).toBe("y");
+  expect(learner.logs.filter(({ level }) => level === "error").map(({ message }) => message)).toEqual([
+    "the cluster has lost committed writes that this node has; it takes over the rest",
+  ]);
+  expect(learner.fatal).toBeUndefined();
+  world.restart(learner);
+  world.until(() => world.isFormed(1) && world.isConverged(), 10_000, "after a restart");
+});
+
+test("a node whose own acknowledged writes the cluster has lost ends, because their numbers may still be under way", () => {
+  const world = formed(2, 10);
+  const leader = world.leader as SimNode;
+  const learner = world.nodes.find((node) => node !== leader) as SimNode;
+  world.run(2000);
+  const before = leader.disk.clone();
+  write(world, learner, "mine", "x");
+  world.kill(leader);
+  leader.disk = before;
+  world.start(leader);
+  world.until(() => learner.fatal !== undefined, 20_000, "fatal");
+  expect(learner.fatal).toMatchObject({ code: "ERR_SKEIN_DATA_LOST" });
+  world.restart(learner);
+  world.until(() => world.isFormed(1), 10_000, "following");
+  write(world, learner, "mine", "again");
+  expect(read(leader, "mine")).toBe("again");
+});
+
+test("replicas with the same log never call each other diverged", () => {
+  const world = formed(3, 11);
+  const done = completion();
+  for (let i = 0; i < 1000; i++) {
+    world.nodes[i % 3]?.running.retained.put(retained(`t/${i % 50}`, i % 7 === 0 ? "" : `${i}`), done);
+    if (i % 100 === 0) world.run(20);
+  }
+  world.until(() => done.codes.length === 1000 && world.isConverged(), 10_000, "writes");
+  world.run(2000);
+  for (const node of world.nodes) {
+    expect(node.logs.filter(({ level }) => level === "error")).toEqual([]);
+    expect(node.status.isDiverged).toBe(false);
+  }
+});
+
+test("malformed, foreign, far-future and oversized messages change nothing but a counter and a line a minute", () => {
+  const world = formed(3, 12);
+  const node = world.nodes.find((other) => other !== world.leader) as SimNode;
+  const from = (world.leader as SimNode).id;
+  const cluster = node.status.cluster as ClusterId;
+  const raft = (message: Uint8Array) => encodeFrame({ kind: "raft", cluster, message });
+  const { status } = node;
+  const far = { kind: "heartbeat", term: status.term + 2 ** 30, commit: 0, sentAt: 0, round: 1 } as const;
+  for (let second = 0; second < 130; second++) {
+    node.running.receive(from, raft(Uint8Array.of(99, 1, 2)));
+    node.running.receive(from, raft(encodeRaftMessage(far)));
+    node.running.receive(from, raft(new Uint8Array(6 * 1024 * 1024)));
+    node.running.receive(
+      "00000000000000aa" as NodeId,
+      encodeFrame({ kind: "joined", cluster: "x" as ClusterId }),
+    );
+    world.run(1000);
+  }
+  expect(node.running.counters).toMatchObject({
+    malformedFrames: 260,
+    foreignFrames: 130,
+    rejectedMessages: 130,
+  });
+  expect(node.status).toMatchObject({ term: status.term, coordinator: status.coordinator, hasQuorum: true });
+  const lines = node.logs.filter(
+    ({ message }) => message === "peers send control frames that change nothing",
+  );
+  expect(lines).toHaveLength(3);
+});
