@@ -13,9 +13,9 @@ import { parseArgs } from "node:util";
 import {
   decodeRaftMessage,
   EMPTY_STATE,
+  type Entry,
   encodeConfiguration,
   encodeRaftMessage,
-  type Entry,
   type RaftEvent,
   type RaftMessage,
   RaftNode,

@@ -49,7 +49,9 @@ export function decodeEntry(bytes: Uint8Array): Entry {
 }
 
 export function encodeRaftMessage(message: RaftMessage): Uint8Array {
-  const writer = new ByteWriter(expectedBytes(message)).u8(MESSAGE_KINDS.indexOf(message.kind) + 1).varint(message.term);
+  const writer = new ByteWriter(expectedBytes(message))
+    .u8(MESSAGE_KINDS.indexOf(message.kind) + 1)
+    .varint(message.term);
   switch (message.kind) {
     case "preVote":
     case "requestVote":
