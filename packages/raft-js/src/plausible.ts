@@ -13,7 +13,7 @@ const NUMBER_MAX = 2 ** 48;
  * How far above its own a server believes another's term. Terms rise one election at a time, which takes about a second,
  * and PreVote keeps them from rising in vain: this many is years of elections. A fresh server believes any term.
  */
-const TERM_AHEAD_MAX = 2 ** 20;
+const TERM_AHEAD_MAX = 1_000_000;
 const HASH_TEXT_MAX = 64;
 
 /** True if a server of `term` may have missed all elections up to `messageTerm`. */

@@ -163,16 +163,16 @@ test("the leader that is asked starts over from its newest snapshot and counts n
 
 test("a term that no number of missed elections explains is not believed, except by a fresh server", () => {
   const b = new OneServer({ id: "b", term: 3 });
-  b.receive("a", heartbeat(3 + 2 ** 20));
-  expect(b.status).toMatchObject({ term: 3 + 2 ** 20, leader: "a" });
-  const far = b.status.term + 2 ** 20 + 1;
+  b.receive("a", heartbeat(3 + 1_000_000));
+  expect(b.status).toMatchObject({ term: 3 + 1_000_000, leader: "a" });
+  const far = b.status.term + 1_000_000 + 1;
   for (const message of [
     heartbeat(far),
     appendEntries(far, 0, 0),
     { kind: "timeoutNow", term: far },
   ] as const)
     expect(b.receive("a", message)).toEqual([]);
-  expect(b.status).toMatchObject({ term: 3 + 2 ** 20, leader: "a", rejectedMessages: 3 });
+  expect(b.status).toMatchObject({ term: 3 + 1_000_000, leader: "a", rejectedMessages: 3 });
   const fresh = new OneServer({ id: "c", term: 0 });
   fresh.receive("a", heartbeat(far));
   expect(fresh.status.term).toBe(far);
