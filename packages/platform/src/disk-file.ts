@@ -1,7 +1,7 @@
 /**
- * One file that is appended to and synced, on Node's file descriptors.
+ * One file that is written from one place on and synced, on Node's file descriptors.
  *
- * Appends are carried out one at a time in order, so that a short write can be continued. A sync runs beside them and
+ * Writes are carried out one at a time in order, so that a short one can be continued. A sync runs beside them and
  * covers what has called back. `close` waits for everything under way: a descriptor that is closed too early could be
  * reused for another file.
  */
@@ -13,6 +13,8 @@ import { diskError } from "./system-error.ts";
 export class AppendFile implements DiskFile {
   readonly #descriptor: number;
   readonly #path: string;
+  /** Where the next write goes. */
+  #position: number;
   /** The folder whose entry for this file is not durable yet; undefined once it is. */
   #newIn: string | undefined;
   readonly #waiting: { readonly bytes: Uint8Array; readonly done: DiskDone }[] = [];
@@ -21,9 +23,10 @@ export class AppendFile implements DiskFile {
   #isClosed = false;
 
   /** @param newIn absolute path of the folder if the file has just been made, so that the first sync covers its name */
-  constructor(descriptor: number, path: string, newIn: string | undefined) {
+  constructor(descriptor: number, path: string, position: number, newIn: string | undefined) {
     this.#descriptor = descriptor;
     this.#path = path;
+    this.#position = position;
     this.#newIn = newIn;
   }
 
@@ -69,9 +72,14 @@ export class AppendFile implements DiskFile {
 
   /** Writes `bytes` from `at` on, in as many calls as the operating system wants. */
   #write(bytes: Uint8Array, at: number, done: (error: Error | null) => void): void {
-    write(this.#descriptor, bytes, at, bytes.length - at, null, (error, written) => {
-      if (error === null && at + written < bytes.length) this.#write(bytes, at + written, done);
-      else done(error);
+    write(this.#descriptor, bytes, at, bytes.length - at, this.#position, (error, written) => {
+      if (error !== null) {
+        done(error);
+        return;
+      }
+      this.#position += written;
+      if (at + written < bytes.length) this.#write(bytes, at + written, done);
+      else done(null);
     });
   }
 

@@ -233,13 +233,13 @@ export class MemoryDisk implements Disk {
   list(): readonly string[] {
     return [...this.files.keys()];
   }
-  open(): never {
+  openAt(): never {
     throw new Error("not used by the mesh");
   }
   replaceNow(): never {
     throw new Error("not used by the mesh");
   }
-  truncate(): never {
+  move(): never {
     throw new Error("not used by the mesh");
   }
   rename(): never {
