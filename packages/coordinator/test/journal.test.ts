@@ -25,7 +25,7 @@ class RecordingLog implements Log {
 }
 
 function open(disk: MemoryDisk, options?: JournalOptions, log: Log = new RecordingLog()): OpenedJournal {
-  return Journal.open(disk, FOLDER, log, 1_700_000_000_000, options);
+  return Journal.open(disk, FOLDER, log, 1_700_000_000_000, { bootId: "boot-1", ...options });
 }
 
 function entry(index: number, term = 1, size = 4): Entry {
@@ -254,7 +254,7 @@ test("Raft §7: a leader's snapshot replaces snapshot and log, and what is writt
   expect(snapshotData).toEqual(new Uint8Array([9, 100]));
   expect(state.entries).toEqual(entries(101, 102, 4));
   expect(state.hardState).toEqual({ term: 4, votedFor: undefined });
-  expect(disk.list(FOLDER)).toEqual(["0000000002.log", "snapshot"]);
+  expect(disk.list(FOLDER)).toEqual(["0000000002.log", "running", "snapshot"]);
 });
 
 test("a crash at any step of a restore leaves the old state or the new one, never a mixture", () => {

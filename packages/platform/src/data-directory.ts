@@ -26,7 +26,7 @@ import {
 import { dirname, resolve, sep } from "node:path";
 import { AssertionError, assert, type Disk, type DiskDone, type DiskFile, SkeinError } from "@skein/kernel";
 import { lockDirectory } from "./directory-lock.ts";
-import { AppendFile, syncFolder } from "./disk-file.ts";
+import { WritableFile, syncFolder } from "./disk-file.ts";
 import { plainBytes } from "./plain-bytes.ts";
 import { causeOf, codeOf, diskError } from "./system-error.ts";
 
@@ -111,14 +111,14 @@ class LockedDirectory implements DataDirectory {
     );
   }
 
-  openAt(path: string, at: number): DiskFile {
+  open(path: string): DiskFile {
     return attempt(`open "${path}"`, () => {
       const absolute = this.#absolute(path);
       const folder = dirname(absolute);
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       const isNew = !existsSync(absolute);
       const descriptor = openSync(absolute, constants.O_WRONLY | constants.O_CREAT, 0o600);
-      return new AppendFile(descriptor, path, at, isNew ? folder : undefined);
+      return new WritableFile(descriptor, path, isNew ? folder : undefined);
     });
   }
 

@@ -39,12 +39,12 @@ test("read() gives a plain byte array, whose slice is a copy", () => {
   expect(Object.getPrototypeOf(disk.read("small"))).toBe(Uint8Array.prototype);
 });
 
-test("appends are written in order, can be read at once, and are done in the order of the calls", async () => {
-  const file = disk.openAt("raft/0000000001.log", 0);
+test("writes happen in order, can be read at once, and are done in the order of the calls", async () => {
+  const file = disk.open("raft/0000000001.log");
   const order: number[] = [];
   await new Promise<void>((resolve) => {
     for (let i = 0; i < 50; i++) {
-      file.append(new Uint8Array(1000).fill(i), (error) => {
+      file.write(i * 1000, new Uint8Array(1000).fill(i), (error) => {
         expect(error).toBeUndefined();
         order.push(i);
         if (i === 49) resolve();
@@ -59,14 +59,14 @@ test("appends are written in order, can be read at once, and are done in the ord
   file.close();
 });
 
-test("a file that is opened again goes on where it is told, over what stands there", async () => {
+test("a file that is opened again is as it was, and is written over where it is told", async () => {
   for (const [at, bytes] of [
     [0, [1, 2, 3, 4]],
     [4, [5]],
     [1, [9, 9]],
   ] as const) {
-    const file = disk.openAt("a", at);
-    for (const byte of bytes) await completed((done) => file.append(new Uint8Array([byte]), done));
+    const file = disk.open("a");
+    expect(await completed((done) => file.write(at, Uint8Array.from(bytes), done))).toBeUndefined();
     file.close();
   }
   expect(disk.read("a")).toEqual(Uint8Array.from([1, 9, 9, 4, 5]));
@@ -82,8 +82,8 @@ test("move gives a file its new name, and reports when there is none", async () 
 // A file system of our own that is full needs privileges; /dev/full is one file of that kind.
 test.runIf(existsSync("/dev/full"))("no room is an error of its own kind, because it may pass", async () => {
   symlinkSync("/dev/full", join(root, "full"));
-  const file = disk.openAt("full", 0);
-  expect(await completed((done) => file.append(new Uint8Array(1), done))).toMatchObject({
+  const file = disk.open("full");
+  expect(await completed((done) => file.write(0, new Uint8Array(1), done))).toMatchObject({
     code: "ERR_SKEIN_DISK_FULL",
     message: 'Cannot write "full": no space left on the device (ENOSPC)',
   });
@@ -96,14 +96,14 @@ test.runIf(process.platform === "linux")("the boot id is the same as long as the
 });
 
 test("close waits for what is under way", async () => {
-  const file = disk.openAt("a", 0);
-  const appended = completed((done) => file.append(new Uint8Array(100_000), done));
+  const file = disk.open("a");
+  const appended = completed((done) => file.write(0, new Uint8Array(100_000), done));
   const synced = completed((done) => file.sync(done));
   file.close();
   expect(await appended).toBeUndefined();
   expect(await synced).toBeUndefined();
   expect(disk.read("a")).toHaveLength(100_000);
-  expect(() => file.append(new Uint8Array(1), () => {})).toThrow("after close");
+  expect(() => file.write(0, new Uint8Array(1), () => {})).toThrow("after close");
 });
 
 test("replace puts a whole file in place; of several at once the last one stays; all are done in order", async () => {

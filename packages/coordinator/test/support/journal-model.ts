@@ -69,7 +69,13 @@ export class JournalModel {
   /** Index of the newest state that a power cut must not take back. */
   durable = 0;
   snapshot = 0;
+  readonly #isDisk: boolean;
   #serial = 0;
+
+  /** `durability` of the journal: what is promised when a write is done. */
+  constructor(durability: "replicated" | "disk" = "replicated") {
+    this.#isDisk = durability === "disk";
+  }
 
   get last(): Remembered {
     return this.states.at(-1) as Remembered;
@@ -89,7 +95,7 @@ export class JournalModel {
         );
         const at = this.#remember({ hardState: next, log: [...log.slice(0, cut), ...entries] });
         journal.persist({ hardState: isNew ? next : undefined, entries }, (error) => {
-          if (error === undefined && isNew) this.#promise(at);
+          if (error === undefined && (isNew || this.#isDisk)) this.#promise(at);
         });
         return;
       }
@@ -163,8 +169,13 @@ function snapshotAt(index: number, term: number): Snapshot {
   return { index, term, configuration, data: new Uint8Array([index >> 8, index]) };
 }
 
-export function openJournal(disk: MemoryDisk, wallMs = 1000): OpenedJournal {
-  return Journal.open(disk, FOLDER, SILENT, wallMs, SMALL_SEGMENTS);
+export interface OpenOptions extends JournalOptions {
+  readonly wallMs?: number;
+}
+
+/** As the process that is started after the last one, on a machine that has run all the time (unless told otherwise). */
+export function openJournal(disk: MemoryDisk, { wallMs = 1000, ...options }: OpenOptions = {}): OpenedJournal {
+  return Journal.open(disk, FOLDER, SILENT, wallMs, { ...SMALL_SEGMENTS, bootId: "boot-1", ...options });
 }
 
 const SILENT: Log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} };

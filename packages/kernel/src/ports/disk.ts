@@ -1,8 +1,8 @@
 /**
  * One data directory. Paths are relative to it, with `/` between parts.
  *
- * Reading is synchronous and happens at start-up; appending and syncing call back, because a slow SD card must never
- * stop the data plane. `append` reaches the operating system (survives a crash of the process); only `sync` reaches
+ * Reading is synchronous and happens at start-up; writing and syncing call back, because a slow SD card must never
+ * stop the data plane. `write` reaches the operating system (survives a crash of the process); only `sync` reaches
  * the medium (survives a power cut). Where there is no room, the error is ERR_SKEIN_DISK_FULL: it may pass.
  */
 
@@ -13,11 +13,12 @@ export type DiskDone = (error: SkeinError | undefined) => void;
 
 export interface DiskFile {
   /**
-   * Writes bytes behind those of the call before, over what may stand there. Calls back in order of the calls. The bytes
-   * must not be modified before that. After an error, what stands at their place is unknown.
+   * Writes bytes from offset `at` on (at most the length of the file), over what stands there. Carried out, and called
+   * back, in order of the calls. The bytes must not be modified before that. After an error, what stands at their place is
+   * unknown; they may be written again.
    */
-  append(bytes: Uint8Array, done: DiskDone): void;
-  /** Makes every append that has called back durable. */
+  write(at: number, bytes: Uint8Array, done: DiskDone): void;
+  /** Makes every write that has called back durable. */
   sync(done: DiskDone): void;
   close(): void;
 }
@@ -27,11 +28,8 @@ export interface Disk {
   list(folder: string): readonly string[];
   /** Whole content, or undefined if there is no such file. @throws {SkeinError} ERR_SKEIN_DISK */
   read(path: string): Uint8Array | undefined;
-  /**
-   * Opens for writing from offset `at` (in bytes, at most the length of the file) on, creating file and folders. What
-   * stands behind `at` stays until it is written over. @throws {SkeinError} ERR_SKEIN_DISK, ERR_SKEIN_DISK_FULL
-   */
-  openAt(path: string, at: number): DiskFile;
+  /** Opens for writing, creating file and folders. @throws {SkeinError} ERR_SKEIN_DISK, ERR_SKEIN_DISK_FULL */
+  open(path: string): DiskFile;
   /** Replaces a small file as a whole and durably: temporary file, sync, rename, sync of the folder. */
   replace(path: string, bytes: Uint8Array, done: DiskDone): void;
   /** The same, before returning; for start-up only. @throws {SkeinError} ERR_SKEIN_DISK */

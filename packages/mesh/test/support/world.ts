@@ -233,7 +233,7 @@ export class MemoryDisk implements Disk {
   list(): readonly string[] {
     return [...this.files.keys()];
   }
-  openAt(): never {
+  open(): never {
     throw new Error("not used by the mesh");
   }
   replaceNow(): never {
