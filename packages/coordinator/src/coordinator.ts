@@ -20,6 +20,7 @@ import type {
   CoordinatorOptions,
   CoordinatorPorts,
   CoordinatorStatus,
+  Durability,
   Identity,
   PeerView,
 } from "./options.ts";
@@ -77,6 +78,7 @@ export class Coordinator {
     this.#proposals = new Proposals(node, incarnation, {
       clock: ports.clock,
       propose: (commands) => this.#route.propose(this.#driver, commands),
+      isFull: () => this.#driver?.isDiskFull ?? false,
     });
     this.#route = new ProposalRoute(options.identity, this.#machine.sequencer, this.#proposals, {
       clock: ports.clock,
@@ -87,6 +89,10 @@ export class Coordinator {
     });
     this.retained = new Retained(this.#machine.retained, this.#proposals);
     this.#status = freshStatus();
+  }
+
+  get #durability(): Durability {
+    return this.#options.durability ?? "replicated";
   }
 
   /** As of the last turn of the event loop. */
@@ -114,7 +120,7 @@ export class Coordinator {
         this.#bootstrap = new Bootstrap(node, prng, clock.monotonicMs());
         this.#stepBootstrap({ kind: "peers", peers: this.#peers });
       } else {
-        this.#begin(reopenReplica(this.#ports));
+        this.#begin(reopenReplica(this.#ports, this.#durability));
       }
     });
     this.#tick();
@@ -178,7 +184,7 @@ export class Coordinator {
       } else if (effect.kind === "adopt") {
         log.info({ cluster: effect.cluster }, "joined a cluster");
         this.#becomeMember(effect.cluster, () =>
-          this.#guardDisk(() => this.#begin(openReplica(this.#ports))),
+          this.#guardDisk(() => this.#begin(openReplica(this.#ports, this.#durability))),
         );
       } else {
         this.#guardDisk(() => this.#found());
@@ -187,7 +193,7 @@ export class Coordinator {
   }
 
   #found(): void {
-    foundReplica(this.#ports, this.#identity, (cluster, opened, error) => {
+    foundReplica(this.#ports, this.#identity, this.#durability, (cluster, opened, error) => {
       if (this.#isStopped) return;
       if (error !== undefined) this.#fail(error);
       else this.#becomeMember(cluster, () => this.#begin(opened));

@@ -123,6 +123,11 @@ export class Driver {
     return this.#applied.term;
   }
 
+  /** No durable messages can be taken until there is room. */
+  get isDiskFull(): boolean {
+    return this.#journal.isFull;
+  }
+
   status(now: MonotonicMs): RaftStatus {
     return this.#raft.status(now);
   }
@@ -130,6 +135,8 @@ export class Driver {
   /** Appends `commands` to the log if this node leads. False: refused, send them again later. */
   propose(commands: readonly Uint8Array[]): boolean {
     assert(!this.#isStepping, "propose is never called from within a step");
+    // What the disk cannot take now would only wait in memory.
+    if (this.#journal.isFull) return false;
     this.#isRefused = false;
     this.step({ kind: "propose", commands });
     return !this.#isRefused;
@@ -260,6 +267,8 @@ export class Driver {
     const snapshot: Snapshot = { ...point, data: this.#machine.snapshot() };
     this.#journal.saveSnapshot(snapshot, (error) => {
       this.#isSavingSnapshot = false;
+      // Not saved for want of room; the next one is tried when it is due.
+      if (error?.code === "ERR_SKEIN_DISK_FULL") return;
       if (this.#isStopped || this.#failOn(error)) return;
       // A snapshot from a leader may have come in meanwhile; the newer one counts.
       if (this.#snapshot !== undefined && this.#snapshot.index >= point.index) return;

@@ -45,26 +45,33 @@ test("after any history, a restart gives back exactly what was written", () => {
 
 test("P12: after a crash of the process or the power at any moment, the state is one that was written, and no promise is broken", () => {
   fc.assert(
-    fc.property(history, fc.nat(30), fc.boolean(), fc.nat(), profile, (steps, more, isPowerCut, kept, durability) => {
-      const disk = new MemoryDisk();
-      const model = new JournalModel(durability);
-      const { journal } = openJournal(disk, { durability });
-      perform(disk, journal, model, steps);
-      for (let i = 0; i < more; i++) disk.step();
-      if (isPowerCut) disk.crash((_, count) => kept % (count + 1));
-      else disk.kill();
+    fc.property(
+      history,
+      fc.nat(30),
+      fc.boolean(),
+      fc.nat(),
+      profile,
+      (steps, more, isPowerCut, kept, durability) => {
+        const disk = new MemoryDisk();
+        const model = new JournalModel(durability);
+        const { journal } = openJournal(disk, { durability });
+        perform(disk, journal, model, steps);
+        for (let i = 0; i < more; i++) disk.step();
+        if (isPowerCut) disk.crash((_, count) => kept % (count + 1));
+        else disk.kill();
 
-      const after = { durability, bootId: isPowerCut ? "boot-2" : "boot-1" };
-      const { state } = openJournal(disk, after);
-      const possible = model.states.slice(model.durable);
-      expect(possible.some(({ hardState }) => isAllowed(state, hardState))).toBe(true);
-      // A batch may have survived in part, so between two written states also the first entries of the later one.
-      const isAnything = state.hardState.term > 0 || state.snapshot.index > 0 || state.entries.length > 0;
-      if (isAnything) expect(state.isSuspect).toBe(isPowerCut && durability === "replicated");
-      expect(possible.some((remembered) => isPrefix(state, remembered, model))).toBe(true);
-      // Opening it again changes nothing.
-      expect(openJournal(disk, after).state).toEqual(state);
-    }),
+        const after = { durability, bootId: isPowerCut ? "boot-2" : "boot-1" };
+        const { state } = openJournal(disk, after);
+        const possible = model.states.slice(model.durable);
+        expect(possible.some(({ hardState }) => isAllowed(state, hardState))).toBe(true);
+        // A batch may have survived in part, so between two written states also the first entries of the later one.
+        const isAnything = state.hardState.term > 0 || state.snapshot.index > 0 || state.entries.length > 0;
+        if (isAnything) expect(state.isSuspect).toBe(isPowerCut && durability === "replicated");
+        expect(possible.some((remembered) => isPrefix(state, remembered, model))).toBe(true);
+        // Opening it again changes nothing.
+        expect(openJournal(disk, after).state).toEqual(state);
+      },
+    ),
     { numRuns: 1500 },
   );
 });

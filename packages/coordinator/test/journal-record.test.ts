@@ -1,9 +1,9 @@
 import { ByteWriter } from "@skein/kernel";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { crc32c } from "../src/journal/crc32c.ts";
 import { BatchEncoder } from "../src/journal/batch.ts";
-import { decodeRecord, encodeAlone, encodeRecord, type JournalRecord, readU32 } from "../src/journal/record.ts";
+import { crc32c } from "../src/journal/crc32c.ts";
+import { decodeRecord, encodeAlone, type JournalRecord, readU32 } from "../src/journal/record.ts";
 import { scanSegment } from "../src/journal/segment-scan.ts";
 
 const bytesOf = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0));
@@ -137,7 +137,9 @@ test("what an earlier life of a recycled segment has left never parses as a reco
   for (let length = 1; length <= fresh.length; length++) {
     const scan = scanSegment(joined(fresh.slice(0, length), old.slice(length)), 7);
     expect(terms(scan)).toEqual([1, 2, 3, 4].slice(0, scan.records.length));
-    expect(scan.damage).toBe(length === fresh.length || (length <= 4 && scan.damage === "none") ? "none" : "torn");
+    expect(scan.damage).toBe(
+      length === fresh.length || (length <= 4 && scan.damage === "none") ? "none" : "torn",
+    );
   }
 });
 

@@ -15,12 +15,14 @@ function setUp() {
   const clock = new VirtualClock();
   const frames: number[][] = [];
   const leader = { isKnown: true };
+  const disk = { isFull: false };
   const proposals = new Proposals(NODE, FIRST, {
     clock,
     propose: (commands) => {
       if (leader.isKnown) frames.push(commands.map((bytes) => decodeEnvelope(bytes).seq));
       return leader.isKnown;
     },
+    isFull: () => disk.isFull,
   });
   const run = (ms: number): void => {
     for (let passed = 0; passed < ms; passed += 250) {
@@ -28,7 +30,7 @@ function setUp() {
       clock.advance(250);
     }
   };
-  return { clock, frames, leader, proposals, run };
+  return { clock, disk, frames, leader, proposals, run };
 }
 
 test("all proposals of one turn go in one frame, in order; only when applied are they acknowledged", () => {

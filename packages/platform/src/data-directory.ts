@@ -26,7 +26,7 @@ import {
 import { dirname, resolve, sep } from "node:path";
 import { AssertionError, assert, type Disk, type DiskDone, type DiskFile, SkeinError } from "@skein/kernel";
 import { lockDirectory } from "./directory-lock.ts";
-import { WritableFile, syncFolder } from "./disk-file.ts";
+import { syncFolder, WritableFile } from "./disk-file.ts";
 import { plainBytes } from "./plain-bytes.ts";
 import { causeOf, codeOf, diskError } from "./system-error.ts";
 

@@ -13,14 +13,7 @@
  * A batch that found no room (ERR_SKEIN_DISK_FULL) may be given again; it takes the same place.
  */
 
-import {
-  assert,
-  type Disk,
-  type DiskDone,
-  type DiskFile,
-  type Log,
-  SkeinError,
-} from "@skein/kernel";
+import { assert, type Disk, type DiskDone, type DiskFile, type Log, SkeinError } from "@skein/kernel";
 import type { HardState } from "raft-js";
 import { BatchEncoder } from "./batch.ts";
 import { segmentPath } from "./files.ts";
@@ -234,7 +227,8 @@ export class SegmentWriter {
         this.#openCurrent(use);
       };
       const spare = this.#segments[0];
-      if (this.#isDroppable(spare) && spare.bytes >= this.#segmentBytes) this.#recycle(spare, number, begin, use);
+      if (this.#isDroppable(spare) && spare.bytes >= this.#segmentBytes)
+        this.#recycle(spare, number, begin, use);
       else begin();
     });
   }
@@ -267,6 +261,11 @@ export class SegmentWriter {
   #write(file: DiskFile, mustSync: boolean, done: DiskDone): void {
     const { bytes, length, hash } = this.#batch.finish();
     const segment = this.#current();
+    if (length === 0) {
+      // Nothing but messages waited for this turn. A batch of nothing would be a link of the chain that nobody finds.
+      done(undefined);
+      return;
+    }
     this.#isWriting = true;
     // Over the end mark of the batch before.
     file.write(segment.bytes, bytes, (error) => {

@@ -23,7 +23,8 @@ export type Step =
   | { readonly kind: "snapshot"; readonly behind: number }
   /** A leader's snapshot, `ahead` entries after the end. */
   | { readonly kind: "restore"; readonly ahead: number }
-  | { readonly kind: "flush" };
+  /** `nothing`: a write that only waits for those before it. */
+  | { readonly kind: "flush" | "nothing" };
 
 export const history: fc.Arbitrary<readonly Step[]> = fc.array(
   fc.oneof(
@@ -51,7 +52,7 @@ export const history: fc.Arbitrary<readonly Step[]> = fc.array(
       weight: 1,
       arbitrary: fc.record({ kind: fc.constant("restore" as const), ahead: fc.integer({ min: 1, max: 5 }) }),
     },
-    { weight: 1, arbitrary: fc.constant({ kind: "flush" as const }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("flush" as const, "nothing" as const) }) },
   ),
   { minLength: 1, maxLength: 25 },
 );
@@ -125,6 +126,9 @@ export class JournalModel {
         });
         return;
       }
+      case "nothing":
+        journal.persist({ hardState: undefined, entries: [] }, () => {});
+        return;
       case "flush":
         journal.flushDue();
     }
@@ -174,7 +178,10 @@ export interface OpenOptions extends JournalOptions {
 }
 
 /** As the process that is started after the last one, on a machine that has run all the time (unless told otherwise). */
-export function openJournal(disk: MemoryDisk, { wallMs = 1000, ...options }: OpenOptions = {}): OpenedJournal {
+export function openJournal(
+  disk: MemoryDisk,
+  { wallMs = 1000, ...options }: OpenOptions = {},
+): OpenedJournal {
   return Journal.open(disk, FOLDER, SILENT, wallMs, { ...SMALL_SEGMENTS, bootId: "boot-1", ...options });
 }
 

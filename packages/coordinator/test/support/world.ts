@@ -39,6 +39,8 @@ export class SimNode {
   downSince = 0;
   isDiskBusy = false;
   fatal: Error | undefined;
+  /** Another text after the machine has stopped. */
+  bootId: string | undefined = "boot-1";
 
   get running(): Coordinator {
     if (this.coordinator === undefined) throw new Error(`${this.id} is not running`);
@@ -93,6 +95,7 @@ export class World {
         random,
         disk: node.disk,
         log: node.log,
+        bootId: node.bootId,
         send: (to, bytes) => this.#send(node, to, bytes),
         statusChanged: (status) => {
           node.statuses.push(status);
