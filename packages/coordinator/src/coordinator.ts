@@ -26,6 +26,7 @@ import type {
 } from "./options.ts";
 import { ProposalRoute } from "./proposal-route.ts";
 import { Proposals } from "./proposals.ts";
+import { needsRepair, Repair } from "./repair.ts";
 import { foundReplica, openReplica, reopenReplica, setOldReplicaAside } from "./replica-files.ts";
 import { Retained } from "./retained.ts";
 import { decodeSnapshot } from "./state-machine/snapshot.ts";
@@ -49,6 +50,8 @@ export class Coordinator {
   #identity: Identity;
   /** Only while fresh. */
   #bootstrap: Bootstrap | undefined;
+  /** Only while a sole voter asks its peers for what its disk lost. */
+  #repair: Repair | undefined;
   /** Only once a member of a cluster. */
   #driver: Driver | undefined;
   #peers: readonly PeerView[] = [];
@@ -120,7 +123,7 @@ export class Coordinator {
         this.#bootstrap = new Bootstrap(node, prng, clock.monotonicMs());
         this.#stepBootstrap({ kind: "peers", peers: this.#peers });
       } else {
-        this.#begin(reopenReplica(this.#ports, this.#durability));
+        this.#repairOrBegin(reopenReplica(this.#ports, this.#durability));
       }
     });
     this.#tick();
@@ -130,6 +133,7 @@ export class Coordinator {
   stop(done: () => void): void {
     this.#isStopped = true;
     this.#tickTimer?.cancel();
+    this.#repair?.stop();
     if (this.#driver === undefined) this.#ports.clock.atTurnEnd(done);
     else this.#driver.stop(done);
   }
@@ -154,6 +158,7 @@ export class Coordinator {
     this.#peers = peers;
     if (!wasLinked && isLinkedIn(peers, leader)) this.#proposals.sendAgain();
     this.#stepBootstrap({ kind: "peers", peers });
+    this.#repair?.peersChanged(peers, this.#identity.cluster);
     this.#scheduleStatus();
   }
 
@@ -212,6 +217,25 @@ export class Coordinator {
     });
   }
 
+  #repairOrBegin(opened: OpenedJournal): void {
+    const { node } = this.#identity;
+    if (!needsRepair(node, opened)) {
+      this.#begin(opened);
+      return;
+    }
+    this.#repair = new Repair(node, opened, {
+      clock: this.#ports.clock,
+      log: this.#ports.log,
+      ask: (to, index, term) => this.#sendFrame(to, (cluster) => ({ kind: "repair", cluster, index, term })),
+      done: (repaired, error) => {
+        this.#repair = undefined;
+        if (repaired === undefined) this.#fail(error ?? new Error("repair ended without a journal"));
+        else this.#begin(repaired);
+      },
+    });
+    this.#repair.peersChanged(this.#peers, this.#identity.cluster);
+  }
+
   #begin(opened: OpenedJournal): void {
     const driver = new Driver(this.#timing, opened, this.#machine, {
       clock: this.#ports.clock,
@@ -239,11 +263,17 @@ export class Coordinator {
       this.#foreignFrames++;
       return;
     }
+    if (frame.kind === "repaired") this.#repair?.answered(from, frame);
     const driver = this.#driver;
     if (driver === undefined) return;
     if (frame.kind === "raft") this.#receiveRaft(driver, from, decodeRaftMessage(frame.message));
     else if (frame.kind === "proposal") this.#route.admit(driver, from, frame.commands);
     else if (frame.kind === "join") this.#receiveJoin(driver, from, frame.joiner, bytes);
+    else if (frame.kind === "repair") {
+      const { index, term } = frame;
+      const missing = driver.missingAfter(index, term);
+      this.#sendFrame(from, () => ({ kind: "repaired", cluster, index, term, missing }));
+    }
   }
 
   #receiveRaft(driver: Driver, from: NodeId, message: RaftMessage): void {

@@ -33,12 +33,15 @@ import {
   type SnapshotPoint,
 } from "raft-js";
 import type { Journal, OpenedJournal } from "./journal/journal.ts";
+import type { Missing } from "./repair.ts";
 import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 
 /** Entries applied since the last snapshot after which the next one is taken. */
 const SNAPSHOT_ENTRIES = 10_000;
 /** Bytes of applied commands, likewise. */
 const SNAPSHOT_BYTES = 16 * 1024 * 1024;
+/** Bytes of entries in one answer to a peer that repairs its journal. */
+const REPAIR_BYTES_MAX = 256 * 1024;
 
 export interface DriverPorts {
   readonly clock: Clock;
@@ -130,6 +133,17 @@ export class Driver {
 
   status(now: MonotonicMs): RaftStatus {
     return this.#raft.status(now);
+  }
+
+  /**
+   * What a peer lacks whose log ends at (`index`, `term`): entries that follow, or the newest snapshot; neither if this
+   * node has no more.
+   */
+  missingAfter(index: number, term: number): Missing {
+    const entries = this.#raft.entriesAfter(index, term, REPAIR_BYTES_MAX);
+    if (entries !== undefined) return { snapshot: undefined, entries };
+    const snapshot = this.#snapshot;
+    return { snapshot: snapshot !== undefined && snapshot.index > index ? snapshot : undefined, entries: [] };
   }
 
   /** Appends `commands` to the log if this node leads. False: refused, send them again later. */

@@ -185,3 +185,18 @@ test("the leader appends no certain repeat and never withholds what the sequence
     { numRuns: 300 },
   );
 });
+
+test("while the disk is full a durable write is refused with 0x97, one that nobody waits for is dropped", () => {
+  const { clock, disk, frames, proposals } = setUp();
+  const done = completion();
+  disk.isFull = true;
+  proposals.put(retained("a", "1"), done);
+  proposals.put(retained("a", "1", 0), undefined);
+  clock.endTurn();
+  expect(done.codes).toEqual([0x97]);
+  expect([proposals.refused, proposals.dropped]).toEqual([1, 1]);
+  disk.isFull = false;
+  proposals.put(retained("a", "1"), done);
+  clock.endTurn();
+  expect(frames).toEqual([[1]]);
+});

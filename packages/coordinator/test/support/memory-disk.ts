@@ -45,6 +45,11 @@ export class MemoryDisk implements Disk {
     return this.#pending.length;
   }
 
+  /** Operations of this kind that wait. */
+  waiting(kind: Operation): number {
+    return this.#pending.filter(({ operation }) => operation === kind).length;
+  }
+
   list(folder: string): readonly string[] {
     const prefix = `${folder}/`;
     const names: string[] = [];
