@@ -142,7 +142,9 @@ test(`R10: ${CYCLES} cycles of kill -9 and damaged tails: starts, never serves a
       });
     } catch (error) {
       const files = damage.map(({ file, kind, from, size }) => `${file} ${kind} from ${from} of ${size}`);
-      throw new Error(`cycle ${at} of seed ${SEED} failed; damaged: ${files.join(", ")}`, { cause: error });
+      const logs = mesh.nodes.map(({ name, log }) => `${name}: ${JSON.stringify(log.slice(-12))}`);
+      const story = `damaged: ${files.join(", ")}\n${logs.join("\n")}`;
+      throw new Error(`cycle ${at} of seed ${SEED} failed; ${story}`, { cause: error });
     }
     if (at % 50 === 0) {
       const seconds = Math.round((Date.now() - startedAt) / 1000);

@@ -16,7 +16,7 @@ import { decodeRecord, HEADER_BYTES, type JournalRecord, plausibleEnd, readU32 }
 /** Bytes of checksum work spent on looking for good records after a bad one. When used up, the rest counts as rotten. */
 const RESYNC_BYTES_MAX = 128 * 1024 * 1024;
 
-export interface ScannedRecord {
+interface ScannedRecord {
   readonly record: JournalRecord;
   /** Offset behind it. */
   readonly end: number;
