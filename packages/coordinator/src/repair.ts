@@ -56,8 +56,11 @@ export interface RepairPorts {
 }
 
 /** Whether `opened` must be repaired before its server may start. */
-export function needsRepair(node: NodeId, { state }: OpenedJournal): boolean {
-  return state.isSuspect && isSoleVoter(node, newestConfiguration(state));
+export function needsRepair(node: NodeId, { state, isDamaged }: OpenedJournal): boolean {
+  const configuration = newestConfiguration(state);
+  if (!state.isSuspect || !isSoleVoter(node, configuration)) return false;
+  // A power cut alone takes no configuration: a node that was alone has nobody to ask.
+  return isDamaged || configuration.learners.length > 0;
 }
 
 export class Repair {

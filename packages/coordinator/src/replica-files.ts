@@ -71,6 +71,6 @@ export function foundReplica(
   const { journal } = openReplica(ports, durability);
   ports.log.info({ cluster }, "no mesh in sight; founded a cluster");
   journal.persist({ hardState: state.hardState, entries: state.entries }, (error) => {
-    done(cluster, { journal, state, snapshotData: undefined }, error);
+    done(cluster, { journal, state, snapshotData: undefined, isDamaged: false }, error);
   });
 }

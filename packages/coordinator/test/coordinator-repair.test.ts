@@ -124,6 +124,17 @@ test("P3: a suspect sole voter whose learner is gone serves with what it has aft
   expect(read(voter, "t/9")).toBe("9");
 });
 
+test("a node that was alone waits for nobody after a power cut", () => {
+  const world = formed(1, 48, 1);
+  const [node] = world.nodes as [SimNode];
+  write(world, node, 10);
+  world.run(3000);
+  cutPower(world, node);
+  world.start(node);
+  world.until(() => node.status.hasQuorum, 500, "leads");
+  expect(read(node, "t/9")).toBe("9");
+});
+
 test("P5: after a power cut a voter of three is suspect, and takes part again once it has caught up", () => {
   const world = formed(3, 46, 3);
   const victim = leaderOf(world);

@@ -2,8 +2,8 @@
  * What a Raft server keeps on its medium: term, vote, log entries and one snapshot.
  *
  * Entries, terms and votes are records in one sequence of segment files, only ever appended to. Writes given while one
- * is under way are written together with the next append (group commit). Term and vote are forced to the medium before
- * their write is done; entries are done when the operating system has them (`replicated`), and the driver calls
+ * is under way are written together with the next append (group commit). Term, vote and configurations are forced to the
+ * medium before their write is done; other entries are done when the operating system has them (`replicated`), and the driver calls
  * `flushDue` once a second, or when they are on the medium too (`disk`). A snapshot makes old segments superfluous:
  * whole ones are recycled or removed, oldest first; every segment begins with term and vote, so none is needed for those.
  *
@@ -62,6 +62,8 @@ export interface OpenedJournal {
   readonly state: InitialState;
   /** Data of the snapshot at `state.snapshot`; undefined if there is none. */
   readonly snapshotData: Uint8Array | undefined;
+  /** Suspect, and not just because of a power cut: any entry may be missing, configurations included. */
+  readonly isDamaged: boolean;
 }
 
 interface WriteJob {
@@ -130,7 +132,7 @@ export class Journal {
       entries: replay.entries.slice(Math.max(0, superfluous)),
       isSuspect: recovered.isSuspect,
     };
-    return { journal, state, snapshotData: snapshot?.data };
+    return { journal, state, snapshotData: snapshot?.data, isDamaged: recovered.isDamaged };
   }
 
   private constructor(disk: Disk, folder: string, log: Log, recovered: Recovered, options: JournalOptions) {
@@ -272,7 +274,7 @@ export class Journal {
       return;
     }
     const parts = batch.map((job) => job.write);
-    const mustSync = this.#mustSyncEntries || parts.some((write) => write.hardState !== undefined);
+    const mustSync = this.#mustSyncEntries || parts.some(isForced);
     this.#withRoom(
       (done) => this.#segments.append(parts, mustSync, done),
       (error) => this.#finish(batch, error),
@@ -365,6 +367,11 @@ export class Journal {
     if (this.#failure === undefined) this.#segments.sync(close);
     else close(this.#failure);
   }
+}
+
+/** Term, vote and who takes part are never only in memory: losing them would break elections, not just a second's writes. */
+function isForced({ hardState, entries }: JournalWrite): boolean {
+  return hardState !== undefined || entries.some(({ kind }) => kind === "configuration");
 }
 
 function isNoRoom(error: SkeinError | undefined): error is SkeinError {

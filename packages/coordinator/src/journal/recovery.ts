@@ -43,6 +43,11 @@ export interface Recovered {
   readonly replay: Replay;
   readonly snapshot: Snapshot | undefined;
   readonly isSuspect: boolean;
+  /**
+   * More may be missing than what a power cut takes in `replicated`: anything, configurations included (those are
+   * forced to the medium).
+   */
+  readonly isDamaged: boolean;
   /** Ascending numbers without gaps. The last one is written on. */
   readonly segments: Segment[];
   /** Hash of the last batch, which the next one names. */
@@ -63,6 +68,7 @@ class Recovery {
   readonly #replay = new Replay();
   readonly #segments: Segment[] = [];
   #isSuspect = false;
+  #isDamaged = false;
   /** Hash of the last batch that is kept. */
   #hash = 0;
   /** Term and vote are known that the segments in use do not hold: a new one must begin with them. */
@@ -90,6 +96,7 @@ class Recovery {
       replay: this.#replay,
       snapshot,
       isSuspect: this.#isSuspect,
+      isDamaged: this.#isDamaged,
       segments: this.#segments,
       hash: this.#hash,
     };
@@ -108,6 +115,8 @@ class Recovery {
     const bytes = readOrDamaged(this.#disk, suspectPath(this.#folder));
     if (bytes === "missing") return undefined;
     this.#isSuspect = true;
+    // Whatever made it so at that time.
+    this.#isDamaged = true;
     return bytes === "unreadable" ? undefined : decodeRecord(bytes, 0)?.record;
   }
 
@@ -187,8 +196,9 @@ class Recovery {
     if (this.#stop.kind === "clean" || this.#stop.durability === "replicated") {
       // What was cut short may have been acknowledged; how much of it there was cannot be known.
       // A power cut cuts short only what nobody was told of. Anything else may have damaged the newest vote.
-      if (this.#stop.kind !== "machine") this.#replay.assumeLostVote();
-      this.#mark();
+      const isDamage = this.#stop.kind !== "machine";
+      if (isDamage) this.#replay.assumeLostVote();
+      this.#mark(isDamage);
       const movedTo = keepCopy(this.#disk, file, bytes, this.#wallMs);
       const explanation = `End of data file damaged. Kept ${this.#replay.count} records and a copy in ${movedTo}, taking current state from peers`;
       this.#log.warn({ file, movedTo, explanation }, "data file damaged");
@@ -203,7 +213,7 @@ class Recovery {
     const { kind, durability } = this.#stop;
     const isEmpty = this.#segments.length === 0 && snapshot === undefined;
     if (kind !== "machine" || durability === "disk" || this.#isSuspect || isEmpty) return;
-    this.#mark();
+    this.#mark(false);
     const explanation =
       "The machine stopped without notice (power cut?): the last second may be missing, taking current state from peers";
     this.#log.warn({ explanation }, "journal not closed");
@@ -262,8 +272,9 @@ class Recovery {
   }
 
   /** Marks the journal suspect on the medium, with term and vote as far as they are known. */
-  #mark(): void {
+  #mark(isDamage = true): void {
     this.#isSuspect = true;
+    this.#isDamaged ||= isDamage;
     const bytes = encodeAlone({ kind: "hardState", hardState: this.#replay.hardState });
     this.#disk.replaceNow(suspectPath(this.#folder), bytes);
   }
