@@ -85,6 +85,7 @@ const mesh = await startMesh(3, (at) =>
 );
 try {
   const { nodes } = mesh;
+  let sent = 0;
   let updates = 0;
   await delay(SETTLE_MS);
   await measure(nodes, "idle", Number(values["idle-minutes"]) * 60_000, () => updates);
@@ -92,9 +93,9 @@ try {
   const client = await connectAsync(nodes[0]?.url ?? "", { clientId: "bench" });
   const payload = "x".repeat(Number(values["payload-bytes"]));
   const timer = setInterval(() => {
-    const topic = `home/room/sensor-${updates % Number(values.topics)}/state`;
+    const topic = `home/room/sensor-${sent++ % Number(values.topics)}/state`;
     client.publish(topic, payload, { qos: 1, retain: true }, (error) => {
-      if (error === undefined) updates++;
+      if (!error) updates++;
     });
   }, 1000 / Number(values.rate));
   await delay(SETTLE_MS);
