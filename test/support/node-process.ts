@@ -47,6 +47,8 @@ export interface NodeSettings {
   readonly meshKey: string;
   readonly peers: readonly string[];
   readonly args?: readonly string[];
+  /** Where its data directory is made. Default: the system's temporary folder. */
+  readonly dataFolder?: string;
 }
 
 /** How a process ended. */
@@ -58,7 +60,7 @@ export interface Exit {
 export class NodeProcess {
   readonly name: string;
   readonly ports: Ports;
-  readonly dataDirectory = mkdtempSync(join(tmpdir(), "skein-node-"));
+  readonly dataDirectory: string;
   readonly #settings: NodeSettings;
   #process: ChildProcess | undefined;
   #exit: Promise<Exit> = Promise.resolve({ code: 0, signal: null });
@@ -67,6 +69,7 @@ export class NodeProcess {
 
   constructor(settings: NodeSettings) {
     this.#settings = settings;
+    this.dataDirectory = mkdtempSync(join(settings.dataFolder ?? tmpdir(), "skein-node-"));
     this.name = settings.name;
     this.ports = settings.ports;
   }
@@ -235,8 +238,14 @@ export interface TestMesh {
   remove(): Promise<void>;
 }
 
-/** Starts a mesh and waits until all nodes serve, agree on a coordinator and are healthy. */
-export async function startMesh(count: number): Promise<TestMesh> {
+/**
+ * Starts a mesh and waits until all nodes serve, agree on a coordinator and are healthy. `settings` gives what is
+ * different for node `at`.
+ */
+export async function startMesh(
+  count: number,
+  settings: (at: number) => Partial<NodeSettings> = () => ({}),
+): Promise<TestMesh> {
   const meshKey = newMeshKey();
   const ports = await freePorts(count * 3);
   const links = ports.slice(0, count);
@@ -246,6 +255,7 @@ export async function startMesh(count: number): Promise<TestMesh> {
       ports: { link, mqtt: ports[count + at] ?? 0, http: ports[2 * count + at] ?? 0 },
       meshKey,
       peers: links.filter((other) => other !== link).map((other) => `127.0.0.1:${other}`),
+      ...settings(at),
     });
   });
   const mesh = {

@@ -1,35 +1,31 @@
 /**
  * The control plane of one node: bootstrap, Raft, replicated state and this node's proposals, wired together.
  *
- * A node with data starts its Raft server at once and never founds. A fresh node runs the bootstrap (bootstrap.ts),
- * which ends in founding or in adopting a cluster; its writes are held meanwhile. Control frames of another cluster are
- * refused before anything else. One tick of 250 ms serves everything that is not urgent: resending, the leader's
+ * A node with data starts its Raft server at once; a fresh one founds or joins first (arrival.ts), and its writes are
+ * held meanwhile. Control frames of another cluster are refused before anything else. One tick of 250 ms serves everything that is not urgent: resending, the leader's
  * duties, flushing the journal, the status.
  */
 
 import { type ClusterId, type MonotonicMs, type NodeId, SkeinError, type Timer } from "@skein/kernel";
 import { decodeRaftMessage, encodeRaftMessage, RaftFormatError, type RaftMessage } from "raft-js";
-import { Bootstrap, type BootstrapEvent } from "./bootstrap.ts";
+import { Arrival } from "./arrival.ts";
 import { CurrentReads } from "./current-reads.ts";
 import { Driver } from "./driver.ts";
 import { ForeignClusterWarning } from "./foreign-cluster.ts";
 import { type ControlFrame, decodeFrame, encodeFrame } from "./frames.ts";
 import { Governor } from "./governor.ts";
-import { saveIdentity } from "./identity.ts";
 import type { OpenedJournal } from "./journal/journal.ts";
 import type {
   CoordinatorCounters,
   CoordinatorOptions,
   CoordinatorPorts,
   CoordinatorStatus,
-  Identity,
   PeerView,
 } from "./options.ts";
 import { PeerFaults } from "./peer-faults.ts";
 import { ProposalRoute } from "./proposal-route.ts";
 import { Proposals } from "./proposals.ts";
 import { logReplicaFault } from "./replica-faults.ts";
-import { foundReplica, openReplica, reopenReplica, setOldReplicaAside } from "./replica-files.ts";
 import { Retained } from "./retained.ts";
 import { StateMachine } from "./state-machine/state-machine.ts";
 import { freshStatus, isSameStatus, memberStatus } from "./status.ts";
@@ -48,9 +44,8 @@ export class Coordinator {
   readonly #route: ProposalRoute;
   readonly #governor: Governor;
   readonly #timing: ReturnType<typeof raftOptions>;
-  #identity: Identity;
-  /** Only while fresh. */
-  #bootstrap: Bootstrap | undefined;
+  readonly #node: NodeId;
+  readonly #arrival: Arrival;
   /** Only once a member of a cluster. */
   #driver: Driver | undefined;
   #peers: readonly PeerView[] = [];
@@ -71,7 +66,13 @@ export class Coordinator {
   constructor(options: CoordinatorOptions, ports: CoordinatorPorts) {
     const { node, incarnation } = options.identity;
     this.#ports = ports;
-    this.#identity = options.identity;
+    this.#node = node;
+    this.#arrival = new Arrival(options.identity, options.durability ?? "replicated", {
+      ...ports,
+      send: (to, frame) => ports.send(to, encodeFrame(frame)),
+      arrived: (opened) => this.#begin(opened),
+      failed: (error) => this.#fail(error),
+    });
     this.#timing = raftOptions(node, options.timing, ports.prng);
     this.#foreignCluster = new ForeignClusterWarning(options.mesh, ports.log);
     this.#faults = new PeerFaults(ports.log);
@@ -87,6 +88,7 @@ export class Coordinator {
     this.#proposals = new Proposals(node, incarnation, {
       clock: ports.clock,
       propose: (commands) => this.#route.propose(this.#driver, commands),
+      isFull: () => this.#driver?.isDiskFull ?? false,
     });
     this.#route = new ProposalRoute(options.identity, this.#machine.sequencer, this.#proposals, {
       clock: ports.clock,
@@ -117,17 +119,7 @@ export class Coordinator {
 
   /** Loads the replica of a node with data (reads are complete when this returns), or begins the bootstrap. */
   start(): void {
-    const { clock, prng } = this.#ports;
-    const { node, cluster } = this.#identity;
-    this.#guardDisk(() => {
-      if (cluster === undefined) {
-        setOldReplicaAside(this.#ports);
-        this.#bootstrap = new Bootstrap(node, prng, clock.monotonicMs());
-        this.#stepBootstrap({ kind: "peers", peers: this.#peers });
-      } else {
-        this.#begin(reopenReplica(this.#ports));
-      }
-    });
+    this.#arrival.start();
     this.#tick();
   }
 
@@ -153,6 +145,7 @@ export class Coordinator {
   #stopNow(done: () => void): void {
     this.#isStopped = true;
     this.#tickTimer?.cancel();
+    this.#arrival.stop();
     if (this.#driver === undefined) this.#ports.clock.atTurnEnd(done);
     else this.#driver.stop(done);
   }
@@ -175,7 +168,7 @@ export class Coordinator {
     const wasLinked = isLinkedIn(this.#peers, leader);
     this.#peers = peers;
     if (!wasLinked && isLinkedIn(peers, leader)) this.#proposals.sendAgain();
-    this.#stepBootstrap({ kind: "peers", peers });
+    this.#arrival.peersChanged(peers);
     this.#scheduleStatus();
   }
 
@@ -183,7 +176,7 @@ export class Coordinator {
     if (this.#isStopped) return;
     const { clock } = this.#ports;
     const now = clock.monotonicMs();
-    this.#stepBootstrap({ kind: "wake" });
+    this.#arrival.tick();
     this.#proposals.tick(now);
     this.#reads.tick(now);
     this.#faults.tick(now, this.#driver?.status(now).rejectedMessages ?? 0);
@@ -192,48 +185,9 @@ export class Coordinator {
       this.#flushAt = now + FLUSH_EVERY_MS;
       this.#driver?.flush();
     }
-    this.#foreignCluster.tick(this.#peers, this.#identity.cluster, now);
+    this.#foreignCluster.tick(this.#peers, this.#arrival.cluster, now);
     this.#scheduleStatus();
     this.#tickTimer = clock.after(TICK_MS, () => this.#tick());
-  }
-
-  // Bootstrap
-
-  #stepBootstrap(event: BootstrapEvent): void {
-    const { clock, log } = this.#ports;
-    for (const effect of this.#bootstrap?.step(event, clock.monotonicMs()) ?? []) {
-      if (effect.kind === "sendJoin") {
-        const { cluster } = effect;
-        this.#ports.send(effect.to, encodeFrame({ kind: "join", cluster, joiner: this.#identity.node }));
-      } else if (effect.kind === "adopt") {
-        log.info({ cluster: effect.cluster }, "joined a cluster");
-        this.#becomeMember(effect.cluster, () =>
-          this.#guardDisk(() => this.#begin(openReplica(this.#ports))),
-        );
-      } else {
-        this.#guardDisk(() => this.#found());
-      }
-    }
-  }
-
-  #found(): void {
-    foundReplica(this.#ports, this.#identity, (cluster, opened, error) => {
-      if (this.#isStopped) return;
-      if (error !== undefined) this.#fail(error);
-      else this.#becomeMember(cluster, () => this.#begin(opened));
-    });
-  }
-
-  /** Writes the identity with `cluster`, then goes on with `begin`. */
-  #becomeMember(cluster: ClusterId, begin: () => void): void {
-    const identity: Identity = { ...this.#identity, cluster };
-    saveIdentity(this.#ports.disk, identity, (error) => {
-      if (this.#isStopped) return;
-      if (error !== undefined) return this.#fail(error);
-      this.#identity = identity;
-      this.#bootstrap = undefined;
-      begin();
-    });
   }
 
   #begin(opened: OpenedJournal): void {
@@ -248,7 +202,7 @@ export class Coordinator {
       },
       // Not within the step: who waited may go on to write.
       readable: (requests) => this.#ports.clock.atTurnEnd(() => this.#reads.readable(requests)),
-      faulty: (fault) => logReplicaFault(this.#ports.log, this.#identity.node, fault),
+      faulty: (fault) => logReplicaFault(this.#ports.log, this.#node, fault),
       leadershipChanged: () => this.#leadershipChanged(),
       stepped: () => this.#scheduleStatus(),
       failed: (error) => this.#fail(error),
@@ -261,20 +215,26 @@ export class Coordinator {
   // Frames
 
   #receiveFrame(from: NodeId, frame: ControlFrame, bytes: Uint8Array): void {
-    const { cluster } = this.#identity;
+    const { cluster } = this.#arrival;
     if (cluster === undefined) {
-      if (frame.kind === "joined") this.#stepBootstrap({ kind: "joined", cluster: frame.cluster });
+      if (frame.kind === "joined") this.#arrival.joined(frame.cluster);
       return;
     }
     if (frame.cluster !== cluster) {
       this.#faults.foreign(from);
       return;
     }
+    if (frame.kind === "repaired") this.#arrival.repaired(from, frame);
     const driver = this.#driver;
     if (driver === undefined) return;
     if (frame.kind === "raft") this.#receiveRaft(driver, from, decodeRaftMessage(frame.message));
     else if (frame.kind === "proposal") this.#route.admit(driver, from, frame.commands);
     else if (frame.kind === "join") this.#receiveJoin(driver, from, frame.joiner, bytes);
+    else if (frame.kind === "repair") {
+      const { index, term } = frame;
+      const missing = driver.missingAfter(index, term);
+      this.#sendFrame(from, () => ({ kind: "repaired", cluster, index, term, missing }));
+    }
   }
 
   #receiveRaft(driver: Driver, from: NodeId, message: RaftMessage): void {
@@ -302,7 +262,7 @@ export class Coordinator {
   }
 
   #sendFrame(to: NodeId, frame: (cluster: ClusterId) => ControlFrame): void {
-    const { cluster } = this.#identity;
+    const { cluster } = this.#arrival;
     if (cluster !== undefined) this.#ports.send(to, encodeFrame(frame(cluster)));
   }
 
@@ -317,7 +277,7 @@ export class Coordinator {
     if (leadership.leader === undefined) return;
     this.#proposals.sendAgain();
     // A node that votes for its successor must live until that vote has arrived.
-    if (leadership.leader !== this.#identity.node) this.#handedOver?.();
+    if (leadership.leader !== this.#node) this.#handedOver?.();
   }
 
   /** The state machine was replaced by a leader's snapshot. */
@@ -357,7 +317,8 @@ export class Coordinator {
       driver === undefined
         ? { ...freshStatus(), pendingProposals }
         : memberStatus({
-            identity: this.#identity,
+            node: this.#node,
+            cluster: this.#arrival.cluster,
             raft: driver.status(now),
             appliedTerm: driver.appliedTerm,
             peers: this.#peers,
@@ -377,15 +338,6 @@ export class Coordinator {
     this.#isStopped = true;
     this.#tickTimer?.cancel();
     this.#ports.fatal(error);
-  }
-
-  #guardDisk(work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      if (!(error instanceof SkeinError)) throw error;
-      this.#fail(error);
-    }
   }
 }
 

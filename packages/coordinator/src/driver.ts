@@ -33,6 +33,7 @@ import {
   type SnapshotPoint,
 } from "raft-js";
 import type { Journal, OpenedJournal } from "./journal/journal.ts";
+import type { Missing } from "./repair.ts";
 import { SnapshotPieces } from "./snapshot-pieces.ts";
 import { isSnapshot } from "./state-machine/snapshot.ts";
 import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
@@ -41,6 +42,8 @@ import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 const SNAPSHOT_ENTRIES = 10_000;
 /** Bytes of applied commands, likewise. */
 const SNAPSHOT_BYTES = 16 * 1024 * 1024;
+/** Bytes of entries in one answer to a peer that repairs its journal. */
+const REPAIR_BYTES_MAX = 256 * 1024;
 
 /** All nodes must hash at the same indexes. */
 const STATE_HASH_EVERY = 100;
@@ -139,13 +142,31 @@ export class Driver {
     return this.#applied.term;
   }
 
+  /** No durable messages can be taken until there is room. */
+  get isDiskFull(): boolean {
+    return this.#journal.isFull;
+  }
+
   status(now: MonotonicMs): RaftStatus {
     return this.#raft.status(now);
+  }
+
+  /**
+   * What a peer lacks whose log ends at (`index`, `term`): entries that follow, or the newest snapshot; neither if this
+   * node has no more.
+   */
+  missingAfter(index: number, term: number): Missing {
+    const entries = this.#raft.entriesAfter(index, term, REPAIR_BYTES_MAX);
+    if (entries !== undefined) return { snapshot: undefined, entries };
+    const snapshot = this.#snapshots.newest;
+    return { snapshot: snapshot !== undefined && snapshot.index > index ? snapshot : undefined, entries: [] };
   }
 
   /** Appends `commands` to the log if this node leads. False: refused, send them again later. */
   propose(commands: readonly Uint8Array[]): boolean {
     assert(!this.#isStepping, "propose is never called from within a step");
+    // What the disk cannot take now would only wait in memory.
+    if (this.#journal.isFull) return false;
     this.#isRefused = false;
     this.step({ kind: "propose", commands });
     return !this.#isRefused;
@@ -312,6 +333,8 @@ export class Driver {
     const snapshot: Snapshot = { ...point, data: this.#machine.snapshot() };
     this.#journal.saveSnapshot(snapshot, (error) => {
       this.#isSavingSnapshot = false;
+      // Not saved for want of room; the next one is tried when it is due.
+      if (error?.code === "ERR_SKEIN_DISK_FULL") return;
       if (this.#isStopped || this.#failOn(error)) return;
       // A snapshot from a leader may have come in meanwhile; the newer one counts.
       if ((this.#snapshots.newest?.index ?? -1) >= point.index || restores !== this.#restores) return;

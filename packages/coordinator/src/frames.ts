@@ -7,6 +7,9 @@
  */
 
 import { ByteReader, ByteWriter, type ClusterId, type NodeId, SkeinError } from "@skein/kernel";
+import type { Entry, Snapshot } from "raft-js";
+import { decodeRecord, encodeRecord } from "./journal/record.ts";
+import type { Missing } from "./repair.ts";
 import { COMMAND_BYTES_MAX } from "./state-machine/commands.ts";
 import { readNodeId, writeNodeId } from "./wire-ids.ts";
 
@@ -18,7 +21,17 @@ export type ControlFrame =
   /** `joiner`, a fresh node, asks to become a learner. Members pass it on to the leader once. */
   | { readonly kind: "join"; readonly cluster: ClusterId; readonly joiner: NodeId }
   /** The leader has the receiver in its committed configuration. */
-  | { readonly kind: "joined"; readonly cluster: ClusterId };
+  | { readonly kind: "joined"; readonly cluster: ClusterId }
+  /** What follows the entry (`index`, `term`) in the receiver's log? (repair.ts) */
+  | { readonly kind: "repair"; readonly cluster: ClusterId; readonly index: number; readonly term: number }
+  /** The answer to a `repair` with these numbers. */
+  | {
+      readonly kind: "repaired";
+      readonly cluster: ClusterId;
+      readonly index: number;
+      readonly term: number;
+      readonly missing: Missing;
+    };
 
 /** Most commands in one proposal frame. */
 export const PROPOSAL_COMMANDS_MAX = 1024;
@@ -32,6 +45,8 @@ const RAFT = 1;
 const PROPOSAL = 2;
 const JOIN = 3;
 const JOINED = 4;
+const REPAIR = 5;
+const REPAIRED = 6;
 const CLUSTER_TEXT_MAX = 64;
 
 export function encodeFrame(frame: ControlFrame): Uint8Array {
@@ -50,7 +65,20 @@ export function encodeFrame(frame: ControlFrame): Uint8Array {
     }
     case "joined":
       return begin(JOINED, frame.cluster, 0).finish();
+    case "repair":
+      return begin(REPAIR, frame.cluster, 16).varint(frame.index).varint(frame.term).finish();
+    case "repaired":
+      return encodeRepaired(frame.cluster, frame.index, frame.term, frame.missing);
   }
+}
+
+/** Snapshot and entries go in the journal's own form, checksums included. */
+function encodeRepaired(cluster: ClusterId, index: number, term: number, missing: Missing): Uint8Array {
+  const { snapshot, entries } = missing;
+  const out = begin(REPAIRED, cluster, 1024).varint(index).varint(term);
+  if (snapshot !== undefined) encodeRecord({ kind: "snapshot", snapshot }, out);
+  for (const entry of entries) encodeRecord({ kind: "entry", entry }, out);
+  return out.finish();
 }
 
 /** Parts are views of `bytes` (no copy). @throws {SkeinError} ERR_SKEIN_MALFORMED */
@@ -75,9 +103,28 @@ function readBody(type: number, cluster: ClusterId, input: ByteReader): ControlF
       return { kind: "join", cluster, joiner: readNodeId(input) };
     case JOINED:
       return { kind: "joined", cluster };
+    case REPAIR:
+      return { kind: "repair", cluster, index: input.varint(), term: input.varint() };
+    case REPAIRED: {
+      const [index, term] = [input.varint(), input.varint()];
+      return { kind: "repaired", cluster, index, term, missing: readMissing(input.raw(input.remaining)) };
+    }
     default:
       throw malformed(`type ${type}`);
   }
+}
+
+function readMissing(bytes: Uint8Array): Missing {
+  let snapshot: Snapshot | undefined;
+  const entries: Entry[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const decoded = decodeRecord(bytes, at);
+    if (decoded?.record.kind === "entry") entries.push(decoded.record.entry);
+    else if (decoded?.record.kind === "snapshot") snapshot = decoded.record.snapshot;
+    else throw malformed("record");
+    at = decoded.end;
+  }
+  return { snapshot, entries };
 }
 
 function readCommands(input: ByteReader): Uint8Array[] {

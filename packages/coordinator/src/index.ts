@@ -6,6 +6,7 @@ export type {
   CoordinatorOptions,
   CoordinatorPorts,
   CoordinatorStatus,
+  Durability,
   FloatingAddressOptions,
   FloatingAddressPorts,
   Identity,

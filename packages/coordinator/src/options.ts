@@ -12,6 +12,9 @@ import type {
   ProcessPort,
   RandomSource,
 } from "@skein/kernel";
+import type { Durability } from "./journal/stop-mark.ts";
+
+export type { Durability };
 
 /** What a node remembers about itself for ever (file `identity.json`). */
 export interface Identity {
@@ -28,6 +31,8 @@ export interface CoordinatorOptions {
   readonly identity: Identity;
   readonly mesh: string;
   readonly timing: TimingProfile;
+  /** What an acknowledgement promises (architecture.md section 5). Default: `replicated`. */
+  readonly durability?: Durability;
 }
 
 /** The part of a mesh member that the coordinator needs. */
@@ -44,6 +49,11 @@ export interface CoordinatorPorts {
   readonly random: RandomSource;
   readonly disk: Disk;
   readonly log: Log;
+  /**
+   * Which run of this machine this is: the same text as long as the machine does not restart. Undefined: not known;
+   * then every unclean stop counts as a power cut.
+   */
+  readonly bootId?: string | undefined;
   /** Sends a control frame over the link to `to`; lost if there is none. */
   readonly send: (to: NodeId, bytes: Uint8Array) => void;
   /** Status changed (role, term, leader, cluster, quorum, voters). At most once per turn. */

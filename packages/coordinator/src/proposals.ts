@@ -7,7 +7,7 @@
  * oldest. Repeats are harmless: the sequencer takes each number once. While there is no leader they are held, and are
  * acknowledged when one is back.
  *
- * Bounded: beyond 1024 commands or 16 MiB a write is refused with 0x97 (Quota exceeded), and one that nobody waits for
+ * Bounded: beyond 1024 commands or 16 MiB, and while this node's disk is full, a write is refused with 0x97 (Quota exceeded), and one that nobody waits for
  * (QoS 0) is dropped and counted.
  *
  * Reads see these writes before they are committed, so a client of this node always reads its own write; another
@@ -50,6 +50,8 @@ export interface ProposalsPorts {
   readonly clock: Clock;
   /** Takes commands towards the leader, in order. False: there is no leader now. */
   readonly propose: (commands: readonly Uint8Array[]) => boolean;
+  /** This node's disk is full: what is acknowledged could not be kept here. */
+  readonly isFull: () => boolean;
 }
 
 interface Pending {
@@ -102,7 +104,9 @@ export class Proposals {
     const bytes = isValidTopicName(message.topic) ? this.#encode(message) : undefined;
     if (bytes === undefined) return this.#refuse(done, TOPIC_NAME_INVALID);
     const isFull =
-      this.#pending.length >= PENDING_COMMANDS_MAX || this.#pendingBytes + bytes.length > PENDING_BYTES_MAX;
+      this.#ports.isFull() ||
+      this.#pending.length >= PENDING_COMMANDS_MAX ||
+      this.#pendingBytes + bytes.length > PENDING_BYTES_MAX;
     if (isFull || bytes.length > COMMAND_BYTES_MAX) return this.#refuse(done, QUOTA_EXCEEDED);
     // Decoded from our own bytes: the caller's payload may be a view of a socket's read buffer.
     const pending = { seq: ++this.#lastSeq, bytes, operation: decodeCommand(bytes).operation, done };

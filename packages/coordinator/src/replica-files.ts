@@ -8,29 +8,35 @@
 import type { Clock, ClusterId, Disk, DiskDone, Log, RandomSource } from "@skein/kernel";
 import { foundingState } from "raft-js";
 import { newClusterId } from "./identity.ts";
+import { reservePath } from "./journal/files.ts";
 import { Journal, type OpenedJournal } from "./journal/journal.ts";
+import type { Durability } from "./journal/stop-mark.ts";
 import type { Identity } from "./options.ts";
 
 const FOLDER = "journal";
+/** Held back for a full disk: a week of terms, votes and a busy hour of other nodes' entries. */
+const RESERVE_BYTES = 1024 * 1024;
 
 export interface ReplicaFilesPorts {
   readonly clock: Clock;
   readonly disk: Disk;
   readonly random: RandomSource;
   readonly log: Log;
+  readonly bootId?: string | undefined;
 }
 
 /** Opens the journal of a node that has just adopted a cluster: empty. @throws {SkeinError} ERR_SKEIN_DISK */
-export function openReplica(ports: ReplicaFilesPorts): OpenedJournal {
-  return Journal.open(ports.disk, FOLDER, ports.log, ports.clock.wallMs());
+export function openReplica(ports: ReplicaFilesPorts, durability: Durability): OpenedJournal {
+  const { disk, log, clock, bootId } = ports;
+  return Journal.open(disk, FOLDER, log, clock.wallMs(), { durability, bootId, reserveBytes: RESERVE_BYTES });
 }
 
 /**
  * Opens the journal of a member that starts again. One without any log may have had one: it is suspect, and must not
  * vote before it has caught up (reference design, trap 6). @throws {SkeinError} ERR_SKEIN_DISK
  */
-export function reopenReplica(ports: ReplicaFilesPorts): OpenedJournal {
-  const opened = openReplica(ports);
+export function reopenReplica(ports: ReplicaFilesPorts, durability: Durability): OpenedJournal {
+  const opened = openReplica(ports, durability);
   const { state } = opened;
   if (state.snapshot.index > 0 || state.entries.length > 0) return opened;
   return { ...opened, state: { ...state, isSuspect: true } };
@@ -42,7 +48,9 @@ export function reopenReplica(ports: ReplicaFilesPorts): OpenedJournal {
  */
 export function setOldReplicaAside(ports: ReplicaFilesPorts): void {
   const { disk, clock, log } = ports;
-  const names = disk.list(FOLDER).filter((name) => !name.includes(".bad-"));
+  const names = disk
+    .list(FOLDER)
+    .filter((name) => !name.includes(".bad-") && `${FOLDER}/${name}` !== reservePath(FOLDER));
   const suffix = `.bad-${Math.max(0, Math.floor(clock.wallMs()))}`;
   for (const name of names) disk.rename(`${FOLDER}/${name}`, `${FOLDER}/${name}${suffix}`);
   if (names.length > 0) log.warn({ files: names.length }, "set aside the journal of an earlier identity");
@@ -55,13 +63,14 @@ export function setOldReplicaAside(ports: ReplicaFilesPorts): void {
 export function foundReplica(
   ports: ReplicaFilesPorts,
   identity: Identity,
+  durability: Durability,
   done: (cluster: ClusterId, opened: OpenedJournal, error: Parameters<DiskDone>[0]) => void,
 ): void {
   const cluster = newClusterId(ports.random);
   const state = foundingState(identity.node);
-  const { journal } = openReplica(ports);
+  const { journal } = openReplica(ports, durability);
   ports.log.info({ cluster }, "no mesh in sight; founded a cluster");
   journal.persist({ hardState: state.hardState, entries: state.entries }, (error) => {
-    done(cluster, { journal, state, snapshotData: undefined }, error);
+    done(cluster, { journal, state, snapshotData: undefined, isDamaged: false }, error);
   });
 }

@@ -1,12 +1,13 @@
 /** What the rest of the node and the status pages see of the control plane, computed from Raft and the member list. */
 
-import type { MonotonicMs, NodeId } from "@skein/kernel";
+import type { ClusterId, MonotonicMs, NodeId } from "@skein/kernel";
 import type { RaftStatus } from "raft-js";
 import { foreignClusterIn } from "./foreign-cluster.ts";
-import type { CoordinatorStatus, Identity, PeerView } from "./options.ts";
+import type { CoordinatorStatus, PeerView } from "./options.ts";
 
 export interface StatusInput {
-  readonly identity: Identity;
+  readonly node: NodeId;
+  readonly cluster: ClusterId | undefined;
   readonly raft: RaftStatus;
   /** Term of the last applied entry. */
   readonly appliedTerm: number;
@@ -38,14 +39,14 @@ export function freshStatus(): CoordinatorStatus {
 }
 
 export function memberStatus(input: StatusInput): CoordinatorStatus {
-  const { identity, raft, peers } = input;
+  const { node, cluster, raft, peers } = input;
   const { voters, votersOutgoing, learners } = raft.configuration;
   const allVoters = [...new Set([...voters, ...votersOutgoing])].sort() as NodeId[];
-  const isVoter = allVoters.includes(identity.node);
+  const isVoter = allVoters.includes(node);
   // Before an entry of its own term is committed a leader may not know all that is committed (Raft paper, section 8).
   const isEstablished = raft.role === "leader" && input.appliedTerm === raft.term;
   return {
-    cluster: identity.cluster,
+    cluster,
     coordinator: raft.leader as NodeId | undefined,
     term: raft.term,
     role: raft.role === "leader" ? "leader" : isVoter ? "voter" : "learner",
@@ -56,7 +57,7 @@ export function memberStatus(input: StatusInput): CoordinatorStatus {
     quorumContactAt: isEstablished ? raft.quorumContactAt : undefined,
     leaseUntil: isEstablished ? raft.leaseUntil : undefined,
     isDiverged: raft.isDiverged,
-    foreignCluster: foreignClusterIn(peers, identity.cluster),
+    foreignCluster: foreignClusterIn(peers, cluster),
   };
 }
 

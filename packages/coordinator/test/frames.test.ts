@@ -7,12 +7,37 @@ const clusters = fc.uuid() as unknown as fc.Arbitrary<ClusterId>;
 const bytes = fc.uint8Array({ maxLength: 50 });
 const hex = fc.nat({ max: 2 ** 32 - 1 }).map((n) => n.toString(16).padStart(8, "0"));
 const nodes = fc.tuple(hex, hex).map(([high, low]) => (high + low) as NodeId);
+const entries = fc.record({
+  index: fc.integer({ min: 1 }),
+  term: fc.nat(),
+  kind: fc.constantFrom("command" as const, "configuration" as const, "empty" as const),
+  data: bytes,
+});
+const snapshots = fc.record({
+  index: fc.nat(),
+  term: fc.nat(),
+  configuration: fc.constant({ voters: ["a"], votersOutgoing: [], learners: ["b"] }),
+  data: bytes,
+});
 const frames: fc.Arbitrary<ControlFrame> = clusters.chain((cluster) =>
   fc.oneof(
     bytes.map((message) => ({ kind: "raft", cluster, message }) as const),
     fc.array(bytes, { maxLength: 5 }).map((commands) => ({ kind: "proposal", cluster, commands }) as const),
     nodes.map((joiner) => ({ kind: "join", cluster, joiner }) as const),
     fc.constant({ kind: "joined", cluster } as const),
+    fc.record({
+      kind: fc.constant("repair" as const),
+      cluster: fc.constant(cluster),
+      index: fc.maxSafeNat(),
+      term: fc.maxSafeNat(),
+    }),
+    fc.record({
+      kind: fc.constant("repaired" as const),
+      cluster: fc.constant(cluster),
+      index: fc.maxSafeNat(),
+      term: fc.maxSafeNat(),
+      missing: fc.record({ snapshot: fc.option(snapshots, { nil: undefined }), entries: fc.array(entries) }),
+    }),
   ),
 );
 

@@ -1,8 +1,9 @@
 import { ByteWriter } from "@skein/kernel";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { BatchEncoder } from "../src/journal/batch.ts";
 import { crc32c } from "../src/journal/crc32c.ts";
-import { decodeRecord, encodeAlone, encodeRecord, type JournalRecord } from "../src/journal/record.ts";
+import { decodeRecord, encodeAlone, type JournalRecord, readU32 } from "../src/journal/record.ts";
 import { scanSegment } from "../src/journal/segment-scan.ts";
 
 const bytesOf = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0));
@@ -63,7 +64,7 @@ test("decoding a record gives back what was encoded, and where it ends", () => {
     fc.property(record, data, (value, rest) => {
       const bytes = encodeAlone(value);
       const followed = new Uint8Array([...bytes, ...rest]);
-      expect(decodeRecord(followed, 0)).toEqual({ record: value, end: bytes.length });
+      expect(decodeRecord(followed, 0)).toMatchObject({ record: value, end: bytes.length, previous: 0 });
     }),
   );
 });
@@ -74,44 +75,114 @@ test("a record with any one byte changed is not a record", () => {
       const bytes = encodeAlone(value);
       const place = at % bytes.length;
       bytes[place] = (bytes[place] ?? 0) ^ mask;
+      // Bytes 8 to 11 are the generation; read as that generation it is still no record.
       expect(decodeRecord(bytes, 0)).toBeUndefined();
+      expect(decodeRecord(bytes, 0, readU32(bytes, 8))).toBeUndefined();
     }),
   );
 });
 
 test("scanning arbitrary bytes never throws and never reads past the end", () => {
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
-      const scan = scanSegment(bytes);
+    fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(3), (bytes, generation) => {
+      const scan = scanSegment(bytes, generation);
       expect(scan.goodBytes).toBeLessThanOrEqual(bytes.length);
-      expect(scan.damage === "none").toBe(scan.goodBytes === bytes.length);
+      if (scan.goodBytes === 0 && bytes.length > 0) expect(scan.damage).not.toBe("none");
     }),
   );
 });
 
-test("a bad end with nothing good behind it is torn, with a good record behind it is rot", () => {
-  const one = encodeAlone({ kind: "hardState", hardState: { term: 1, votedFor: "a" } });
-  const two = encodeAlone({ kind: "hardState", hardState: { term: 2, votedFor: "b" } });
-  const torn = new Uint8Array([...one, ...two.subarray(0, two.length - 1)]);
-  expect(scanSegment(torn)).toMatchObject({ goodBytes: one.length, damage: "torn", after: [] });
-  const zeros = new Uint8Array([...one, ...new Uint8Array(4096)]);
-  expect(scanSegment(zeros)).toMatchObject({ goodBytes: one.length, damage: "torn" });
+const term = (of: number): JournalRecord => ({ kind: "hardState", hardState: { term: of, votedFor: "a" } });
 
-  const rotten = new Uint8Array([...one, ...two, ...one]);
+/** Batches of one segment, each a list of terms, without end marks. */
+function batches(generation: number, first: number, ...lists: readonly (readonly number[])[]): Uint8Array[] {
+  const encoder = new BatchEncoder();
+  let previous = first;
+  return lists.map((terms) => {
+    encoder.begin(generation, previous);
+    for (const of of terms) encoder.add(term(of));
+    const { bytes, length, hash } = encoder.finish();
+    previous = hash;
+    return bytes.slice(0, length);
+  });
+}
+
+const joined = (...parts: readonly Iterable<number>[]): Uint8Array =>
+  Uint8Array.from(parts.flatMap((part) => [...part]));
+const END = [0, 0, 0, 0];
+const terms = (scan: ReturnType<typeof scanSegment>): number[] =>
+  scan.records.map(({ record }) => (record.kind === "hardState" ? record.hardState.term : -1));
+
+test("a segment whose last batch has its end mark is good to the end, whatever stands behind", () => {
+  const parts = batches(7, 0, [1, 2], [3], [4, 5]);
+  const old = batches(4, 0, [90], [91, 92], [93]);
+  for (const behind of [[], END, joined(...old), new Uint8Array(5000)]) {
+    const scan = scanSegment(joined(...parts, END, behind), 7);
+    expect(scan).toMatchObject({ damage: "none", goodBytes: joined(...parts).length });
+    expect(terms(scan)).toEqual([1, 2, 3, 4, 5]);
+  }
+});
+
+test("what an earlier life of a recycled segment has left never parses as a record of this one", () => {
+  const header: JournalRecord = { kind: "segment", number: 4, hardState: { term: 9, votedFor: undefined } };
+  const encoder = new BatchEncoder();
+  encoder.begin(4, 0);
+  encoder.add(header);
+  for (let of = 10; of < 60; of++) encoder.add(term(of));
+  const old = encoder.finish().bytes;
+  // Renamed and not yet written to: empty, and no damage.
+  expect(scanSegment(old, 7)).toMatchObject({ damage: "none", goodBytes: 0, records: [] });
+  // Written over at any length, cut anywhere: records of the new life, as far as they are whole.
+  const fresh = joined(...batches(7, 0, [1], [2], [3, 4]), END);
+  for (let length = 1; length <= fresh.length; length++) {
+    const scan = scanSegment(joined(fresh.slice(0, length), old.slice(length)), 7);
+    expect(terms(scan)).toEqual([1, 2, 3, 4].slice(0, scan.records.length));
+    expect(scan.damage).toBe(
+      length === fresh.length || (length <= 4 && scan.damage === "none") ? "none" : "torn",
+    );
+  }
+});
+
+test("a bad end with nothing but its own batch behind it is torn, with a later batch behind it is rot", () => {
+  const [one, two, three] = batches(7, 0, [1], [2, 3], [4]) as [Uint8Array, Uint8Array, Uint8Array];
+  const cut = joined(one, two.subarray(0, two.length - 1));
+  expect(scanSegment(cut, 7)).toMatchObject({ damage: "torn", after: [] });
+  expect(terms(scanSegment(cut, 7))).toEqual([1, 2]);
+  // The first half of a batch did not reach the medium, its second half did.
+  const holed = joined(one, two, END);
+  holed.fill(0, one.length, one.length + 12);
+  expect(scanSegment(holed, 7)).toMatchObject({ goodBytes: one.length, damage: "torn" });
+  expect(scanSegment(joined(one, two), 7)).toMatchObject({ damage: "torn" });
+
+  const rotten = joined(one, two, three, END);
   rotten[one.length + 2] = 0xff;
-  expect(scanSegment(rotten)).toMatchObject({
+  expect(scanSegment(rotten, 7)).toMatchObject({ goodBytes: one.length, damage: "rotten" });
+  expect(scanSegment(rotten, 7).after).toEqual([term(3), term(4)]);
+});
+
+test("a batch that does not continue the one before it has lost its predecessor: rot, though every record is good", () => {
+  const [one, , three] = batches(7, 0, [1], [2], [3]) as [Uint8Array, Uint8Array, Uint8Array];
+  expect(scanSegment(joined(one, three, END), 7)).toMatchObject({
     goodBytes: one.length,
     damage: "rotten",
-    after: [{ kind: "hardState", hardState: { term: 1, votedFor: "a" } }],
+    after: [term(3)],
   });
+  // The same at the beginning, where the batch before stands in another segment.
+  const [first] = batches(8, 1234, [5]) as [Uint8Array];
+  expect(scanSegment(joined(first, END), 8, 1234).damage).toBe("none");
+  expect(scanSegment(joined(first, END), 8, 4321).damage).toBe("rotten");
+  expect(scanSegment(joined(first, END), 8).damage).toBe("none");
 });
 
 test("the search behind damage is bounded: bytes that promise endless records count as rot", () => {
-  // Every third offset claims a record of 262,400 bytes: an unbounded search would check about 90 GB.
+  // Every third offset claims a record of 131,328 bytes of generation 0x01000201: an unbounded search would check 45 GB.
+  const generation = 0x01000201;
+  const [one] = batches(generation, 0, [1]) as [Uint8Array];
   const out = new ByteWriter();
-  encodeRecord({ kind: "hardState", hardState: { term: 1, votedFor: undefined } }, out);
-  const start = out.length;
-  for (let i = 0; i < 350_000; i++) out.u8(0).u8(4).u8(1);
-  const scan = scanSegment(out.finish());
-  expect(scan).toMatchObject({ goodBytes: start, damage: "rotten", after: [] });
+  for (let i = 0; i < 350_000; i++) out.u8(0).u8(2).u8(1);
+  expect(scanSegment(joined(one, [0, 2, 1, 0, 2, 1]), generation).damage).toBe("torn");
+  const endless = new Uint8Array(one.length + out.length);
+  endless.set(one);
+  endless.set(out.finish(), one.length);
+  expect(scanSegment(endless, generation)).toMatchObject({ damage: "rotten", after: [] });
 });

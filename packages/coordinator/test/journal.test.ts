@@ -25,7 +25,7 @@ class RecordingLog implements Log {
 }
 
 function open(disk: MemoryDisk, options?: JournalOptions, log: Log = new RecordingLog()): OpenedJournal {
-  return Journal.open(disk, FOLDER, log, 1_700_000_000_000, options);
+  return Journal.open(disk, FOLDER, log, 1_700_000_000_000, { bootId: "boot-1", ...options });
 }
 
 function entry(index: number, term = 1, size = 4): Entry {
@@ -254,7 +254,7 @@ test("Raft §7: a leader's snapshot replaces snapshot and log, and what is writt
   expect(snapshotData).toEqual(new Uint8Array([9, 100]));
   expect(state.entries).toEqual(entries(101, 102, 4));
   expect(state.hardState).toEqual({ term: 4, votedFor: undefined });
-  expect(disk.list(FOLDER)).toEqual(["0000000002.log", "snapshot"]);
+  expect(disk.list(FOLDER)).toEqual(["0000000002.log", "running", "snapshot"]);
 });
 
 test("a crash at any step of a restore leaves the old state or the new one, never a mixture", () => {
@@ -298,4 +298,121 @@ test("close completes what was given, forces it to the medium and reports", () =
   expect(order).toHaveLength(3);
   disk.crash();
   expect(open(disk).state.entries).toEqual(entries(1, 3));
+});
+
+test("a write that finds no room waits for it: the reserve is given up first, and what was given later keeps its order", () => {
+  const disk = new MemoryDisk();
+  const log = new RecordingLog();
+  const { journal } = open(disk, { reserveBytes: 8192 }, log);
+  expect(disk.read(`${FOLDER}/reserve`)).toHaveLength(8192);
+  const done: string[] = [];
+  const fullOnce = (): void => disk.failNext("append", "no space left", "ERR_SKEIN_DISK_FULL");
+
+  // The reserve makes room for this one.
+  fullOnce();
+  journal.persist({ hardState: { term: 1, votedFor: "a" }, entries: [] }, (e) =>
+    done.push(`vote ${e?.code}`),
+  );
+  disk.settle();
+  expect(done).toEqual(["vote undefined"]);
+  expect(journal.isFull).toBe(true);
+  expect(disk.files.has(`${FOLDER}/reserve`)).toBe(false);
+
+  // Then there is none, for two tries.
+  fullOnce();
+  fullOnce();
+  journal.persist({ hardState: undefined, entries: entries(1, 2) }, (e) => done.push(`entries ${e?.code}`));
+  journal.persist({ hardState: undefined, entries: entries(3, 3) }, (e) => done.push(`more ${e?.code}`));
+  disk.settle();
+  journal.flushDue(noError);
+  disk.settle();
+  expect(done).toHaveLength(1);
+  journal.flushDue(noError);
+  disk.settle();
+  expect(done).toEqual(["vote undefined", "entries undefined", "more undefined"]);
+
+  // Room again: the reserve comes back, and only then is the disk no longer full.
+  expect(journal.isFull).toBe(true);
+  for (let second = 0; second < 12 && journal.isFull; second++) {
+    journal.flushDue(noError);
+    disk.settle();
+  }
+  expect(journal.isFull).toBe(false);
+  expect(disk.read(`${FOLDER}/reserve`)).toHaveLength(8192);
+  expect(log.lines.map(({ level }) => level)).toEqual(["error", "info"]);
+  journal.close();
+  disk.settle();
+  expect(open(disk).state).toMatchObject({ entries: entries(1, 3), isSuspect: false });
+});
+
+test("a snapshot that finds no room is not saved, and nothing else is the worse for it", () => {
+  const disk = new MemoryDisk();
+  const { journal } = open(disk);
+  journal.persist({ hardState: undefined, entries: entries(1, 9) }, noError);
+  disk.settle();
+  disk.failNext("replace", "no space left", "ERR_SKEIN_DISK_FULL");
+  let code: string | undefined;
+  journal.saveSnapshot(snapshotAt(5), (error) => {
+    code = error?.code;
+  });
+  disk.settle();
+  expect(code).toBe("ERR_SKEIN_DISK_FULL");
+  journal.persist({ hardState: undefined, entries: entries(10, 10) }, noError);
+  journal.saveSnapshot(snapshotAt(9), noError);
+  disk.settle();
+  expect(open(disk).state.snapshot.index).toBe(9);
+});
+
+test("close does not wait for room", () => {
+  const disk = new MemoryDisk();
+  const { journal } = open(disk);
+  const codes: (string | undefined)[] = [];
+  disk.failNext("append", "no space left", "ERR_SKEIN_DISK_FULL");
+  journal.persist({ hardState: undefined, entries: entries(1, 1) }, (error) => codes.push(error?.code));
+  disk.settle();
+  expect(codes).toEqual([]);
+  journal.close((error) => codes.push(error?.code));
+  disk.settle();
+  expect(codes).toEqual(["ERR_SKEIN_DISK_FULL", "ERR_SKEIN_DISK_FULL"]);
+});
+
+test("superfluous segments are written over: files keep their size, and nothing of their old life is read", () => {
+  const disk = new MemoryDisk();
+  const options = { segmentBytes: 400, entriesKept: 0 };
+  const { journal } = open(disk, options);
+  journal.persist({ hardState: { term: 1, votedFor: "a" }, entries: [] }, noError);
+  for (let index = 1; index <= 200; index++) {
+    journal.persist({ hardState: undefined, entries: entries(index, index) }, noError);
+    disk.settle();
+    if (index % 10 === 0) journal.saveSnapshot(snapshotAt(index), noError);
+    disk.settle();
+  }
+  expect(disk.completed.move).toBeGreaterThan(5);
+  const segments = disk.list(FOLDER).filter((name) => name.endsWith(".log"));
+  expect(segments.length).toBeLessThanOrEqual(3);
+  for (const kept of [0, 7, 1_000_000]) {
+    const after = disk.clone();
+    after.crash(() => kept);
+    const { state } = open(after, { ...options, durability: "disk" });
+    const last = state.entries.at(-1)?.index ?? state.snapshot.index;
+    expect(last).toBeGreaterThanOrEqual(200);
+    for (const { index, data } of state.entries) expect(data).toEqual(entry(index).data);
+  }
+});
+
+test("at most one sync at a time; whoever asks meanwhile shares the next one", () => {
+  const disk = new MemoryDisk();
+  const { journal } = open(disk);
+  const waiting = (): number => disk.waiting("sync");
+  journal.persist({ hardState: undefined, entries: entries(1, 1) }, noError);
+  disk.settle();
+  journal.flushDue(noError);
+  expect(waiting()).toBe(1);
+  journal.persist({ hardState: { term: 1, votedFor: "a" }, entries: [] }, noError);
+  journal.saveSnapshot(snapshotAt(1), noError);
+  for (let steps = 0; steps < 20; steps++) {
+    expect(waiting()).toBeLessThanOrEqual(1);
+    disk.step();
+  }
+  expect(disk.completed.sync).toBe(2);
 });

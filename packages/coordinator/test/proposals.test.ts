@@ -15,12 +15,14 @@ function setUp() {
   const clock = new VirtualClock();
   const frames: number[][] = [];
   const leader = { isKnown: true };
+  const disk = { isFull: false };
   const proposals = new Proposals(NODE, FIRST, {
     clock,
     propose: (commands) => {
       if (leader.isKnown) frames.push(commands.map((bytes) => decodeEnvelope(bytes).seq));
       return leader.isKnown;
     },
+    isFull: () => disk.isFull,
   });
   const run = (ms: number): void => {
     for (let passed = 0; passed < ms; passed += 250) {
@@ -28,7 +30,7 @@ function setUp() {
       clock.advance(250);
     }
   };
-  return { clock, frames, leader, proposals, run };
+  return { clock, disk, frames, leader, proposals, run };
 }
 
 test("all proposals of one turn go in one frame, in order; only when applied are they acknowledged", () => {
@@ -182,4 +184,19 @@ test("the leader appends no certain repeat and never withholds what the sequence
     }),
     { numRuns: 300 },
   );
+});
+
+test("while the disk is full a durable write is refused with 0x97, one that nobody waits for is dropped", () => {
+  const { clock, disk, frames, proposals } = setUp();
+  const done = completion();
+  disk.isFull = true;
+  proposals.put(retained("a", "1"), done);
+  proposals.put(retained("a", "1", 0), undefined);
+  clock.endTurn();
+  expect(done.codes).toEqual([0x97]);
+  expect([proposals.refused, proposals.dropped]).toEqual([1, 1]);
+  disk.isFull = false;
+  proposals.put(retained("a", "1"), done);
+  clock.endTurn();
+  expect(frames).toEqual([[1]]);
 });

@@ -7,10 +7,10 @@
 import {
   close,
   closeSync,
+  constants,
   existsSync,
   fsync,
   fsyncSync,
-  ftruncateSync,
   mkdir,
   mkdirSync,
   open,
@@ -26,7 +26,7 @@ import {
 import { dirname, resolve, sep } from "node:path";
 import { AssertionError, assert, type Disk, type DiskDone, type DiskFile, SkeinError } from "@skein/kernel";
 import { lockDirectory } from "./directory-lock.ts";
-import { AppendFile, syncFolder } from "./disk-file.ts";
+import { syncFolder, WritableFile } from "./disk-file.ts";
 import { plainBytes } from "./plain-bytes.ts";
 import { causeOf, codeOf, diskError } from "./system-error.ts";
 
@@ -117,7 +117,8 @@ class LockedDirectory implements DataDirectory {
       const folder = dirname(absolute);
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       const isNew = !existsSync(absolute);
-      return new AppendFile(openSync(absolute, "a", 0o600), path, isNew ? folder : undefined);
+      const descriptor = openSync(absolute, constants.O_WRONLY | constants.O_CREAT, 0o600);
+      return new WritableFile(descriptor, path, isNew ? folder : undefined);
     });
   }
 
@@ -149,18 +150,15 @@ class LockedDirectory implements DataDirectory {
     attempt(`replace "${path}"`, () => {
       const absolute = this.#absolute(path);
       mkdirSync(dirname(absolute), { recursive: true, mode: 0o700 });
-      writeFileSync(`${absolute}${TEMPORARY}`, bytes, { mode: 0o600, flush: true });
-      renameSync(`${absolute}${TEMPORARY}`, absolute);
+      const temporary = `${absolute}${TEMPORARY}`;
+      try {
+        writeFileSync(temporary, bytes, { mode: 0o600, flush: true });
+      } catch (error) {
+        forgetTemporary(temporary);
+        throw error;
+      }
+      renameSync(temporary, absolute);
       syncFolderNow(dirname(absolute));
-    });
-  }
-
-  truncate(path: string, length: number): void {
-    attempt(`cut "${path}"`, () => {
-      withDescriptor(this.#absolute(path), "r+", (descriptor) => {
-        ftruncateSync(descriptor, length);
-        fsyncSync(descriptor);
-      });
     });
   }
 
@@ -170,6 +168,17 @@ class LockedDirectory implements DataDirectory {
       mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
       renameSync(this.#absolute(from), target);
       syncFolderNow(dirname(target));
+    });
+  }
+
+  move(from: string, to: string, done: DiskDone): void {
+    const target = this.#absolute(to);
+    const report = (error: Error | null): void => {
+      done(error === null ? undefined : diskError(`rename "${from}"`, error));
+    };
+    rename(this.#absolute(from), target, (error) => {
+      if (error === null) syncFolder(dirname(target), report);
+      else report(error);
     });
   }
 
@@ -209,9 +218,25 @@ function replaceFile(path: string, bytes: Uint8Array, done: (error: Error | null
     folder,
     { recursive: true, mode: 0o700 },
     orStop(() => {
-      writeAndSync(temporary, bytes, orStop(renameAndSync));
+      writeAndSync(temporary, bytes, (error) => {
+        if (error === null) {
+          renameAndSync();
+          return;
+        }
+        forgetTemporary(temporary);
+        done(error);
+      });
     }),
   );
+}
+
+/** On a full disk the half-written copy must not take the room that is left. */
+function forgetTemporary(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // Reported already is what went wrong before; the next replacement writes over it.
+  }
 }
 
 function writeAndSync(path: string, bytes: Uint8Array, done: (error: Error | null) => void): void {
@@ -231,13 +256,9 @@ function writeAndSync(path: string, bytes: Uint8Array, done: (error: Error | nul
 }
 
 function syncFolderNow(path: string): void {
-  withDescriptor(path, "r", fsyncSync);
-}
-
-function withDescriptor(path: string, flags: string, use: (descriptor: number) => void): void {
-  const descriptor = openSync(path, flags);
+  const descriptor = openSync(path, "r");
   try {
-    use(descriptor);
+    fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);
   }

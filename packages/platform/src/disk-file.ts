@@ -1,7 +1,7 @@
 /**
- * One file that is appended to and synced, on Node's file descriptors.
+ * One file that is written and synced, on Node's file descriptors.
  *
- * Appends are carried out one at a time in order, so that a short write can be continued. A sync runs beside them and
+ * Writes are carried out one at a time in order, so that a short one can be continued. A sync runs beside them and
  * covers what has called back. `close` waits for everything under way: a descriptor that is closed too early could be
  * reused for another file.
  */
@@ -10,12 +10,12 @@ import { close, fdatasync, fsync, open, write } from "node:fs";
 import type { DiskDone, DiskFile } from "@skein/kernel";
 import { diskError } from "./system-error.ts";
 
-export class AppendFile implements DiskFile {
+export class WritableFile implements DiskFile {
   readonly #descriptor: number;
   readonly #path: string;
   /** The folder whose entry for this file is not durable yet; undefined once it is. */
   #newIn: string | undefined;
-  readonly #waiting: { readonly bytes: Uint8Array; readonly done: DiskDone }[] = [];
+  readonly #waiting: { readonly at: number; readonly bytes: Uint8Array; readonly done: DiskDone }[] = [];
   #isWriting = false;
   #underWay = 0;
   #isClosed = false;
@@ -27,9 +27,9 @@ export class AppendFile implements DiskFile {
     this.#newIn = newIn;
   }
 
-  append(bytes: Uint8Array, done: DiskDone): void {
+  write(at: number, bytes: Uint8Array, done: DiskDone): void {
     this.#begin();
-    this.#waiting.push({ bytes, done });
+    this.#waiting.push({ at, bytes, done });
     if (!this.#isWriting) this.#writeNext();
   }
 
@@ -60,17 +60,17 @@ export class AppendFile implements DiskFile {
     const next = this.#waiting.shift();
     if (next === undefined) return;
     this.#isWriting = true;
-    this.#write(next.bytes, 0, (error) => {
+    this.#write(next.at, next.bytes, (error) => {
       this.#isWriting = false;
       this.#end(next.done, error, "write");
       if (!this.#isWriting) this.#writeNext();
     });
   }
 
-  /** Writes `bytes` from `at` on, in as many calls as the operating system wants. */
-  #write(bytes: Uint8Array, at: number, done: (error: Error | null) => void): void {
-    write(this.#descriptor, bytes, at, bytes.length - at, null, (error, written) => {
-      if (error === null && at + written < bytes.length) this.#write(bytes, at + written, done);
+  /** Writes in as many calls as the operating system wants. */
+  #write(at: number, bytes: Uint8Array, done: (error: Error | null) => void): void {
+    write(this.#descriptor, bytes, 0, bytes.length, at, (error, written) => {
+      if (error === null && written < bytes.length) this.#write(at + written, bytes.subarray(written), done);
       else done(error);
     });
   }

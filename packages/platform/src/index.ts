@@ -1,3 +1,4 @@
+export { systemBootId } from "./boot-id.ts";
 export { type DataDirectory, openDataDirectory } from "./data-directory.ts";
 export { type MulticastDnsOptions, multicastDns } from "./multicast-dns.ts";
 export { systemClock } from "./node-clock.ts";

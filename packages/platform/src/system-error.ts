@@ -38,7 +38,13 @@ export function causeOf(error: unknown): string {
 
 /** A failed file operation. `what` completes "Cannot ...". */
 export function diskError(what: string, error: unknown): SkeinError {
-  return new SkeinError("ERR_SKEIN_DISK", `Cannot ${what}: ${causeOf(error)}`, { cause: error });
+  const code = codeOf(error);
+  const isFull = code === "ENOSPC" || code === "EDQUOT";
+  return new SkeinError(
+    isFull ? "ERR_SKEIN_DISK_FULL" : "ERR_SKEIN_DISK",
+    `Cannot ${what}: ${causeOf(error)}`,
+    { cause: error },
+  );
 }
 
 /** A listener that could not be opened. `option` shows how to choose another port, with `port + 1` in it. */

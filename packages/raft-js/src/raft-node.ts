@@ -50,7 +50,7 @@ import { onInstallSnapshot } from "./snapshot-receiving.ts";
 import { onChunkReply, onSnapshotSent } from "./snapshot-sending.ts";
 import { onStateDiverged } from "./state-hash.ts";
 import { onLeaseReleased, transferLeadership } from "./transfer.ts";
-import type { ServerId, SnapshotPoint } from "./types.ts";
+import type { Entry, ServerId, SnapshotPoint } from "./types.ts";
 
 /** A Raft server. Step it, carry out the effects in order, and wake it at `wakeAt`. */
 export class RaftNode {
@@ -158,6 +158,16 @@ export class RaftNode {
     const term = log.termAt(index);
     if (index < log.snapshot.index || index > log.lastApplied || term === undefined) return undefined;
     return { index, term, configuration: log.configurations.at(index) };
+  }
+
+  /**
+   * The entries that follow the entry (`index`, `term`), as many as fit in `bytesMax` bytes and at least one if there is
+   * one. Undefined if this log does not have that entry, or no longer: then it cannot say what follows.
+   */
+  entriesAfter(index: number, term: number, bytesMax: number): readonly Entry[] | undefined {
+    const { log } = this.#server;
+    if (log.termAt(index) !== term || !log.holdsFrom(index + 1)) return undefined;
+    return log.entriesFrom(index + 1, bytesMax);
   }
 
   #wake(): void {

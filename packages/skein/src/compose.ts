@@ -15,6 +15,7 @@ import {
   type DataDirectory,
   multicastDns,
   openDataDirectory,
+  systemBootId,
   systemClock,
   systemProcesses,
   systemRandom,
@@ -211,14 +212,16 @@ class Node implements RunningNode {
   }
 
   #makeCoordinator(): Coordinator {
+    const { mesh, timing, durability } = this.#config;
     return new Coordinator(
-      { identity: this.#identity, mesh: this.#config.mesh, timing: this.#config.timing },
+      { identity: this.#identity, mesh, timing, durability },
       {
         clock: this.#clock,
         prng: this.#prng(),
         random: systemRandom,
         disk: this.#data,
         log: this.#log.component("coordinator"),
+        bootId: systemBootId(),
         send: (to, bytes) => this.#mesh.sendControl(to, bytes),
         statusChanged: () => {
           this.#sendFacts();

@@ -38,6 +38,7 @@ test("without any setting a node serves this machine only, under the host's name
   expect(config.isMdnsEnabled).toBe(true);
   expect(config.peers).toEqual([]);
   expect(config.timing).toBe("lan");
+  expect(config.durability).toBe("replicated");
   expect(config.floatingAddress).toBeUndefined();
 });
 
@@ -76,6 +77,7 @@ vip: 192.168.1.250%eth0
 http: "[::1]:7000"
 log-level: error
 timing: wired
+durability: disk
 `);
   expect(load({ config })).toEqual({
     name: "pi2",
@@ -93,6 +95,7 @@ timing: wired
     http: { host: "::1", port: 7000 },
     logLevel: "error",
     timing: "wired",
+    durability: "disk",
     configFile: config,
   });
 });
@@ -165,6 +168,7 @@ test.each([
     'Cannot use --vip "192.168.1.300%eth0": "192.168.1.300" is not an IPv4 address.',
   ],
   [{ timing: "slow" }, 'Cannot use --timing "slow": it must be lan or wired.'],
+  [{ durability: "ram" }, 'Cannot use --durability "ram": it must be replicated or disk.'],
   [{ "log-level": "loud" }, 'Cannot use --log-level "loud": it must be error, warn, info or debug.'],
   [{ name: "" }, 'Cannot use --name "": it must have 1 to 63 printable characters.'],
 ])("a wrong value is refused in one sentence that names it: %j", (flags, message) => {

@@ -21,6 +21,16 @@ export function suspectPath(folder: string): string {
   return `${folder}/suspect`;
 }
 
+/** Exists while the journal is open, and after it was not closed; see stop-mark.ts. */
+export function stopMarkPath(folder: string): string {
+  return `${folder}/running`;
+}
+
+/** Bytes held back for a full disk; see reserve.ts. */
+export function reservePath(folder: string): string {
+  return `${folder}/reserve`;
+}
+
 /** Numbers of the segments in `folder`, ascending. @throws {SkeinError} ERR_SKEIN_DISK */
 export function listSegments(disk: Disk, folder: string): readonly number[] {
   const numbers: number[] = [];

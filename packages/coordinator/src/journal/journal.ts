@@ -2,22 +2,27 @@
  * What a Raft server keeps on its medium: term, vote, log entries and one snapshot.
  *
  * Entries, terms and votes are records in one sequence of segment files, only ever appended to. Writes given while one
- * is under way are written together with the next append (group commit). Term and vote are forced to the medium before
- * their write is done; entries are done when the operating system has them (`replicated`), and the driver calls
+ * is under way are written together with the next append (group commit). Term, vote and configurations are forced to the
+ * medium before their write is done; other entries are done when the operating system has them (`replicated`), and the driver calls
  * `flushDue` once a second, or when they are on the medium too (`disk`). A snapshot makes old segments superfluous:
- * they are removed whole, oldest first; every segment begins with term and vote, so none is needed for those.
+ * whole ones are recycled or removed, oldest first; every segment begins with term and vote, so none is needed for those.
  *
  * After a failed write or sync nothing more is written: what the medium then holds is unknown until it is read again.
+ * So the journal leaves the mark of a suspect server behind and its owner ends the process. A disk without room is not a
+ * failure: the reserve is given up, then the write waits and is tried again with each `flushDue`; `isFull` says so.
  *
  * Source: Raft figure 2 and section 7; Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020.
  */
 
 import { assert, type Disk, type Log, SkeinError } from "@skein/kernel";
 import type { Entry, HardState, InitialState, Snapshot } from "raft-js";
-import { snapshotPath, suspectPath } from "./files.ts";
+import { snapshotPath, stopMarkPath, suspectPath } from "./files.ts";
+import { encodeAlone } from "./record.ts";
 import { type Recovered, recover } from "./recovery.ts";
+import { Reserve } from "./reserve.ts";
 import { SegmentWriter } from "./segment-writer.ts";
 import { SnapshotWriter } from "./snapshot-writer.ts";
+import { type Durability, readStopMark, writeStopMark } from "./stop-mark.ts";
 
 /** Size at which a segment is closed and the next one begun. */
 const SEGMENT_BYTES = 16 * 1024 * 1024;
@@ -34,12 +39,19 @@ export interface JournalWrite {
   readonly entries: readonly Entry[];
 }
 
-/** Undefined: it worked. An error is final: the journal writes nothing more and every later call gets it too. */
+/**
+ * Undefined: it worked. An error is final: the journal writes nothing more and every later call gets it too. (But for
+ * ERR_SKEIN_DISK_FULL from `saveSnapshot`: that snapshot was not saved, and everything else goes on.)
+ */
 export type JournalDone = (error: SkeinError | undefined) => void;
 
 export interface JournalOptions {
-  /** When entries count as written: once the operating system has them, or once the medium has them. */
-  readonly durability?: "replicated" | "disk";
+  /** Default: `replicated`. */
+  readonly durability?: Durability;
+  /** Which run of the machine this is; undefined: not known, so that every unclean stop counts as the machine's. */
+  readonly bootId?: string | undefined;
+  /** Held back for a full disk. Default: nothing. */
+  readonly reserveBytes?: number;
   /** Entries kept behind a snapshot for servers that lag a little; whole segments only. */
   readonly entriesKept?: number;
   readonly segmentBytes?: number;
@@ -50,6 +62,8 @@ export interface OpenedJournal {
   readonly state: InitialState;
   /** Data of the snapshot at `state.snapshot`; undefined if there is none. */
   readonly snapshotData: Uint8Array | undefined;
+  /** Suspect, and not just because of a power cut: any entry may be missing, configurations included. */
+  readonly isDamaged: boolean;
 }
 
 interface WriteJob {
@@ -71,6 +85,8 @@ type Job =
 export class Journal {
   readonly #disk: Disk;
   readonly #folder: string;
+  readonly #log: Log;
+  readonly #reserve: Reserve;
   readonly #mustSyncEntries: boolean;
   readonly #entriesKept: number;
   readonly #segments: SegmentWriter;
@@ -79,6 +95,9 @@ export class Journal {
   #isBusy = false;
   #isFlushing = false;
   #isClosed = false;
+  #isFull = false;
+  /** What waits for room on the disk. */
+  #stalled: { readonly retry: () => void; readonly giveUp: JournalDone } | undefined;
   #failure: SkeinError | undefined;
 
   /**
@@ -94,9 +113,13 @@ export class Journal {
     wallMs: number,
     options: JournalOptions = {},
   ): OpenedJournal {
-    const recovered = recover(disk, folder, log, wallMs);
+    const durability = options.durability ?? "replicated";
+    const recovered = recover(disk, folder, log, wallMs, readStopMark(disk, folder, options.bootId));
     const { replay, snapshot } = recovered;
+    // Only now: a crash before this is judged by the old mark once more.
+    writeStopMark(disk, folder, durability, options.bootId);
     const journal = new Journal(disk, folder, log, recovered, options);
+    journal.#reserve.hold();
     const point = snapshot?.index ?? 0;
     const superfluous = point - (options.entriesKept ?? ENTRIES_KEPT) - (replay.base ?? point);
     const state: InitialState = {
@@ -109,23 +132,29 @@ export class Journal {
       entries: replay.entries.slice(Math.max(0, superfluous)),
       isSuspect: recovered.isSuspect,
     };
-    return { journal, state, snapshotData: snapshot?.data };
+    return { journal, state, snapshotData: snapshot?.data, isDamaged: recovered.isDamaged };
   }
 
   private constructor(disk: Disk, folder: string, log: Log, recovered: Recovered, options: JournalOptions) {
     this.#disk = disk;
     this.#folder = folder;
+    this.#log = log;
+    this.#reserve = new Reserve(disk, folder, options.reserveBytes ?? 0);
     this.#mustSyncEntries = options.durability === "disk";
     this.#entriesKept = options.entriesKept ?? ENTRIES_KEPT;
-    const { replay, segments, snapshot } = recovered;
     const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
-    this.#segments = new SegmentWriter(disk, folder, log, segments, replay.hardState, segmentBytes);
-    this.#snapshots = new SnapshotWriter(disk, snapshotPath(folder), snapshot?.index ?? 0);
+    this.#segments = new SegmentWriter(disk, folder, log, recovered, segmentBytes);
+    this.#snapshots = new SnapshotWriter(disk, snapshotPath(folder), recovered.snapshot?.index ?? 0);
   }
 
   /** Whether {@link flushDue} has something to do. */
   get isDirty(): boolean {
-    return this.#segments.isDirty;
+    return this.#segments.isDirty || this.#isFull;
+  }
+
+  /** The disk has no room (or not the reserve back yet): take nothing new that is meant to last. */
+  get isFull(): boolean {
+    return this.#isFull;
   }
 
   /** Appends term, vote and entries. The `done` of several calls are called in the order of the calls. */
@@ -145,12 +174,13 @@ export class Journal {
     }
     this.#snapshots.save(snapshot, (error) => {
       if (error !== undefined) {
-        this.#failure ??= error;
+        if (isNoRoom(error)) this.#noteFull(error);
+        else this.#fail(error);
         done(error);
         return;
       }
       this.#segments.removeCovered(snapshot.index - this.#entriesKept, (failed) => {
-        if (failed !== undefined) this.#failure ??= failed;
+        if (failed !== undefined) this.#fail(failed);
         done(failed);
       });
     });
@@ -165,18 +195,19 @@ export class Journal {
   }
 
   /**
-   * Forces what was appended to the medium. The driver calls this at most once a second while {@link isDirty}; writes
-   * go on meanwhile. `done` is called with the result, at once if there is nothing to do or a flush is under way.
+   * Forces what was appended to the medium, and tries again what found no room. The driver calls this at most once a
+   * second while {@link isDirty}; writes go on meanwhile. `done` is called with the result, at once if there is nothing to do or a flush is under way.
    */
   flushDue(done: JournalDone = () => {}): void {
-    if (!this.isDirty || this.#isFlushing || this.#failure !== undefined) {
+    if (this.#isFull && this.#failure === undefined) this.#tryAgain();
+    if (!this.#segments.isDirty || this.#isFlushing || this.#failure !== undefined) {
       done(this.#failure);
       return;
     }
     this.#isFlushing = true;
     this.#segments.sync((error) => {
       this.#isFlushing = false;
-      if (error !== undefined) this.#failure ??= error;
+      if (error !== undefined) this.#fail(error);
       done(error);
     });
   }
@@ -190,6 +221,9 @@ export class Journal {
   close(done: JournalDone = () => {}): void {
     this.#enqueue({ kind: "close", done });
     this.#isClosed = true;
+    const stalled = this.#stalled;
+    this.#stalled = undefined;
+    stalled?.giveUp(new SkeinError("ERR_SKEIN_DISK_FULL", "Cannot write the journal: no space left"));
   }
 
   #enqueue(job: Job): void {
@@ -216,7 +250,7 @@ export class Journal {
   }
 
   #finish(jobs: readonly Job[], error: SkeinError | undefined): void {
-    if (error !== undefined) this.#failure ??= error;
+    if (error !== undefined) this.#fail(error);
     for (const job of jobs) job.done(error);
     this.#isBusy = false;
     this.#next();
@@ -240,41 +274,106 @@ export class Journal {
       return;
     }
     const parts = batch.map((job) => job.write);
-    const mustSync = this.#mustSyncEntries || parts.some((write) => write.hardState !== undefined);
-    this.#segments.append(parts, mustSync, (error) => this.#finish(batch, error));
+    const mustSync = this.#mustSyncEntries || parts.some(isForced);
+    this.#withRoom(
+      (done) => this.#segments.append(parts, mustSync, done),
+      (error) => this.#finish(batch, error),
+    );
+  }
+
+  /** Carries `work` out, again and again as long as it finds no room on the disk. */
+  #withRoom(work: (done: JournalDone) => void, done: JournalDone): void {
+    work((error) => {
+      if (!isNoRoom(error)) {
+        done(error);
+        return;
+      }
+      this.#noteFull(error);
+      const retry = (): void => this.#withRoom(work, done);
+      if (this.#isClosed) done(error);
+      else if (this.#reserve.release()) retry();
+      else this.#stalled = { retry, giveUp: done };
+    });
+  }
+
+  #noteFull(error: SkeinError): void {
+    if (this.#isFull) return;
+    this.#isFull = true;
+    this.#log.error({ error: error.message }, "disk full: no durable messages are taken until there is room");
+  }
+
+  #tryAgain(): void {
+    const stalled = this.#stalled;
+    if (stalled !== undefined) {
+      this.#stalled = undefined;
+      stalled.retry();
+      return;
+    }
+    this.#reserve.restore(() => {
+      this.#isFull = false;
+      this.#log.info({}, "there is room on the disk again");
+    });
+  }
+
+  /** After this nothing is written but, if the disk still can, the mark that makes the next start suspect. */
+  #fail(error: SkeinError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    if (isNoRoom(error)) return;
+    const { hardState } = this.#segments;
+    const mark = encodeAlone({ kind: "hardState", hardState });
+    this.#disk.replace(suspectPath(this.#folder), mark, (failed) => {
+      if (failed !== undefined) this.#log.error({ error: failed.message }, "cannot mark the journal suspect");
+    });
   }
 
   #restore(snapshot: Snapshot, hardState: HardState, done: JournalDone): void {
     // The snapshot first: a crash in between leaves a log that does not join it, which the next start takes for empty.
-    this.#snapshots.replace(snapshot, (error) => {
-      if (error !== undefined) done(error);
-      else this.#segments.reset(snapshot.index, snapshot.term, hardState, done);
-    });
+    this.#withRoom(
+      (saved) => this.#snapshots.replace(snapshot, saved),
+      (error) => {
+        if (error !== undefined) {
+          done(error);
+          return;
+        }
+        const { index, term } = snapshot;
+        this.#withRoom((reset) => this.#segments.reset(index, term, hardState, reset), done);
+      },
+    );
   }
 
   #clearSuspect(done: JournalDone): void {
     this.#segments.sync((error) => {
-      if (error !== undefined) {
-        done(error);
-        return;
-      }
-      try {
-        this.#disk.remove(suspectPath(this.#folder));
-      } catch (failed) {
-        if (!(failed instanceof SkeinError)) throw failed;
-        done(failed);
-        return;
-      }
-      done(undefined);
+      done(error ?? this.#remove(suspectPath(this.#folder)));
     });
+  }
+
+  #remove(path: string): SkeinError | undefined {
+    try {
+      this.#disk.remove(path);
+      return undefined;
+    } catch (error) {
+      if (error instanceof SkeinError) return error;
+      throw error;
+    }
   }
 
   #close(done: JournalDone): void {
     const close: JournalDone = (error) => {
       this.#segments.close();
-      this.#snapshots.whenIdle(() => done(error));
+      // Everything is on the medium: the next start has nothing to doubt.
+      this.#snapshots.whenIdle(() => done(error ?? this.#remove(stopMarkPath(this.#folder))));
     };
     if (this.#failure === undefined) this.#segments.sync(close);
     else close(this.#failure);
   }
+}
+
+/** Term, vote and who takes part are never only in memory: losing them would break elections, not just a second's writes. */
+function isForced({ hardState, entries }: JournalWrite): boolean {
+  return hardState !== undefined || entries.some(({ kind }) => kind === "configuration");
+}
+
+function isNoRoom(error: SkeinError | undefined): error is SkeinError {
+  return error?.code === "ERR_SKEIN_DISK_FULL";
 }

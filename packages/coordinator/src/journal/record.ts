@@ -1,12 +1,14 @@
 /**
  * The records a journal is made of, and their one binary form.
  *
- * `length u32 | crc32c u32 | kind u8 | term varint | index varint | body`. `length` counts what follows the checksum;
- * the checksum covers the length and everything after itself, so a flipped bit anywhere in a record is found.
- * A record that does not check is never used in part. Entries are replaced by writing another entry with the same or a
+ * `length u32 | crc32c u32 | generation u32 | previous u32 | kind u8 | term varint | index varint | body`. `length`
+ * counts what follows the checksum; the checksum covers the length and everything after itself, so a flipped bit
+ * anywhere in a record is found. A record that does not check is never used in part. `generation` is the number of the
+ * segment it was written to: segments are recycled, and what an earlier one has left in the file never parses as a
+ * record of this one. `previous` is the hash of the batch (one append) before (batch.ts). Entries are replaced by writing another entry with the same or a
  * lower index: whoever reads the journal lets the later record win, so nothing is ever overwritten in place.
  *
- * Source: reference design 1.9 and 1.10; LevelDB and etcd use the same framing.
+ * Source: reference design 1.9 and 1.10; the framing is LevelDB's with a log number (RocksDB "recyclable record").
  */
 
 import { ByteReader, ByteWriter, SkeinError } from "@skein/kernel";
@@ -22,12 +24,21 @@ export type JournalRecord =
   | { readonly kind: "reset"; readonly index: number; readonly term: number }
   | { readonly kind: "snapshot"; readonly snapshot: Snapshot };
 
+/** What a record says about its place; zeros where it stands alone in its file. */
+export interface Stamp {
+  /** Number of the segment. */
+  readonly generation: number;
+  /** Hash of the batch before; 0: not known. */
+  readonly previous: number;
+}
+
 /** Version of the record format, written into every segment record. */
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 /** Bytes before the part that `length` counts. */
 export const HEADER_BYTES = 8;
-/** Kind, term and index take at least one byte each. */
-const PAYLOAD_BYTES_MIN = 3;
+const STAMP_BYTES = 8;
+/** Stamp, and at least one byte each of kind, term and index. */
+const PAYLOAD_BYTES_MIN = STAMP_BYTES + 3;
 
 const SEGMENT = 1;
 const HARD_STATE = 2;
@@ -38,33 +49,31 @@ const ENTRY = 16;
 const ENTRY_KINDS: readonly EntryKind[] = ["command", "configuration", "empty"];
 
 const NO_BYTES = new Uint8Array(0);
+const ALONE: Stamp = { generation: 0, previous: 0 };
 const head = new ByteWriter(64);
 const lengthBytes = new Uint8Array(4);
 
-/** Appends `record` to `out`. */
-export function encodeRecord(record: JournalRecord, out: ByteWriter): void {
+/** Appends `record` to `out`. Returns its checksum. */
+export function encodeRecord(record: JournalRecord, out: ByteWriter, stamp: Stamp = ALONE): number {
   head.reset();
+  head.u32(stamp.generation).u32(stamp.previous);
   switch (record.kind) {
     case "segment":
       head.u8(SEGMENT).varint(record.hardState.term).varint(record.number).varint(FORMAT_VERSION);
       encodeVote(record.hardState, head);
-      frame(NO_BYTES, out);
-      return;
+      return frame(NO_BYTES, out);
     case "hardState":
       head.u8(HARD_STATE).varint(record.hardState.term).varint(0);
       encodeVote(record.hardState, head);
-      frame(NO_BYTES, out);
-      return;
+      return frame(NO_BYTES, out);
     case "reset":
       head.u8(RESET).varint(record.term).varint(record.index);
-      frame(NO_BYTES, out);
-      return;
+      return frame(NO_BYTES, out);
     case "snapshot": {
       const { snapshot } = record;
       head.u8(SNAPSHOT).varint(snapshot.term).varint(snapshot.index).varint(FORMAT_VERSION);
       encodeConfiguration(snapshot.configuration, head);
-      frame(snapshot.data, out);
-      return;
+      return frame(snapshot.data, out);
     }
     case "entry": {
       const { entry } = record;
@@ -72,8 +81,7 @@ export function encodeRecord(record: JournalRecord, out: ByteWriter): void {
         .u8(ENTRY + ENTRY_KINDS.indexOf(entry.kind))
         .varint(entry.term)
         .varint(entry.index);
-      frame(entry.data, out);
-      return;
+      return frame(entry.data, out);
     }
   }
 }
@@ -89,29 +97,43 @@ export function encodeAlone(record: JournalRecord): Uint8Array {
 export interface DecodedRecord {
   readonly record: JournalRecord;
   readonly end: number;
+  /** See {@link Stamp}. */
+  readonly previous: number;
+  readonly checksum: number;
 }
 
-/** The length field at `at` as an end offset, if a record of that length could stand there; undefined if not. Cheap. */
-export function plausibleEnd(bytes: Uint8Array, at: number): number | undefined {
+/**
+ * The length field at `at` as an end offset, if a record of that length and `generation` could stand there; undefined if
+ * not. Cheap.
+ */
+export function plausibleEnd(bytes: Uint8Array, at: number, generation: number): number | undefined {
   const left = bytes.length - at - HEADER_BYTES;
   if (left < PAYLOAD_BYTES_MIN) return undefined;
   const length = readU32(bytes, at);
   if (length < PAYLOAD_BYTES_MIN || length > left) return undefined;
-  const kind = bytes[at + HEADER_BYTES] as number;
+  if (readU32(bytes, at + HEADER_BYTES) !== generation) return undefined;
+  const kind = bytes[at + HEADER_BYTES + STAMP_BYTES] as number;
   const isKnown =
     (kind >= SEGMENT && kind <= SNAPSHOT) || (kind >= ENTRY && kind < ENTRY + ENTRY_KINDS.length);
   return isKnown ? at + HEADER_BYTES + length : undefined;
 }
 
-/** The record at `at`, or undefined if there is no whole, correct one. Entry data is a copy. Never throws for bad bytes. */
-export function decodeRecord(bytes: Uint8Array, at: number): DecodedRecord | undefined {
-  const end = plausibleEnd(bytes, at);
+/**
+ * The record of `generation` at `at`, or undefined if there is no whole, correct one. Entry data is a copy. Never throws
+ * for bad bytes.
+ */
+export function decodeRecord(bytes: Uint8Array, at: number, generation = 0): DecodedRecord | undefined {
+  const end = plausibleEnd(bytes, at, generation);
   if (end === undefined) return undefined;
+  const checksum = readU32(bytes, at + 4);
   const seed = crc32c(bytes, 0, at, at + 4);
-  if (crc32c(bytes, seed, at + HEADER_BYTES, end) !== readU32(bytes, at + 4)) return undefined;
+  if (crc32c(bytes, seed, at + HEADER_BYTES, end) !== checksum) return undefined;
+  const payload = at + HEADER_BYTES + STAMP_BYTES;
   try {
-    const record = decodePayload(new ByteReader(bytes.subarray(at + HEADER_BYTES, end)));
-    return record === undefined ? undefined : { record, end };
+    const record = decodePayload(new ByteReader(bytes.subarray(payload, end)));
+    return record === undefined
+      ? undefined
+      : { record, end, previous: readU32(bytes, payload - 4), checksum };
   } catch (error) {
     if (error instanceof SkeinError) return undefined;
     throw error;
@@ -147,16 +169,14 @@ function decodePayload(input: ByteReader): JournalRecord | undefined {
   }
 }
 
-/** Writes the frame around what stands in `head`, followed by `body`. */
-function frame(body: Uint8Array, out: ByteWriter): void {
+/** Writes the frame around what stands in `head`, followed by `body`. Returns the checksum. */
+function frame(body: Uint8Array, out: ByteWriter): number {
   const start = head.finish();
   const length = start.length + body.length;
   writeU32(lengthBytes, length);
-  out
-    .u32(length)
-    .u32(crc32c(body, crc32c(start, crc32c(lengthBytes))))
-    .raw(start)
-    .raw(body);
+  const checksum = crc32c(body, crc32c(start, crc32c(lengthBytes)));
+  out.u32(length).u32(checksum).raw(start).raw(body);
+  return checksum;
 }
 
 function encodeVote(hardState: HardState, out: ByteWriter): void {
@@ -186,7 +206,8 @@ function decodeConfiguration(input: ByteReader): Configuration {
   return { voters: readIds(), votersOutgoing: readIds(), learners: readIds() };
 }
 
-function readU32(bytes: Uint8Array, at: number): number {
+/** A big-endian number at `at`; the caller knows that four bytes stand there. */
+export function readU32(bytes: Uint8Array, at: number): number {
   return (
     (((bytes[at] as number) << 24) |
       ((bytes[at + 1] as number) << 16) |

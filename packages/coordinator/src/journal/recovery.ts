@@ -2,9 +2,10 @@
  * Opens a journal's folder in whatever condition it is, repairs it and says what can be trusted.
  *
  * A node always starts (promise P12). A torn end is cut off. Around rot, the good records before it are kept, the
- * damaged file and everything after it are set aside under another name, term and vote are honoured wherever they are
- * found, and the result is marked suspect: acknowledged entries may be missing, so this server must not vote until it
- * has caught up. The mark is a file, written before anything is moved, so it outlives a crash at any step; each step
+ * damaged file and everything after it are set aside under another name, and term and vote are honoured wherever they
+ * are found. The result is marked suspect wherever acknowledged entries may be missing, so that this server does not vote
+ * until it has caught up: after rot; after an unclean stop of the machine in `replicated`; and with a torn end, unless
+ * the profile was `disk` and the stop unclean (then what was cut short had not been acknowledged). The mark is a file, written before anything is moved, so it outlives a crash at any step; each step
  * leaves a folder that the next start reads with the same result.
  *
  * Source: Alagappan et al., FAST 2018 (reference design 1.10).
@@ -12,6 +13,7 @@
 
 import type { Disk, Log } from "@skein/kernel";
 import type { HardState, Snapshot } from "raft-js";
+import { BatchEncoder, END_MARK } from "./batch.ts";
 import {
   keepCopy,
   listSegments,
@@ -25,10 +27,12 @@ import {
 import { decodeRecord, encodeAlone, type JournalRecord } from "./record.ts";
 import { Replay, stronger } from "./replay.ts";
 import { type SegmentScan, scanSegment } from "./segment-scan.ts";
+import type { LastStop } from "./stop-mark.ts";
 
 /** A segment that is in use. */
 export interface Segment {
   readonly number: number;
+  /** Where the next batch goes. */
   bytes: number;
   /** Highest index of any entry written to it, superseded ones included; 0 if none. */
   maxIndex: number;
@@ -39,13 +43,20 @@ export interface Recovered {
   readonly replay: Replay;
   readonly snapshot: Snapshot | undefined;
   readonly isSuspect: boolean;
+  /**
+   * More may be missing than what a power cut takes in `replicated`: anything, configurations included (those are
+   * forced to the medium).
+   */
+  readonly isDamaged: boolean;
   /** Ascending numbers without gaps. The last one is written on. */
   readonly segments: Segment[];
+  /** Hash of the last batch, which the next one names. */
+  readonly hash: number;
 }
 
 /** @throws {SkeinError} ERR_SKEIN_DISK where the folder cannot be repaired (full, read-only); never for its content */
-export function recover(disk: Disk, folder: string, log: Log, wallMs: number): Recovered {
-  return new Recovery(disk, folder, log, wallMs).run();
+export function recover(disk: Disk, folder: string, log: Log, wallMs: number, stop: LastStop): Recovered {
+  return new Recovery(disk, folder, log, wallMs, stop).run();
 }
 
 class Recovery {
@@ -53,13 +64,18 @@ class Recovery {
   readonly #folder: string;
   readonly #log: Log;
   readonly #wallMs: number;
+  readonly #stop: LastStop;
   readonly #replay = new Replay();
   readonly #segments: Segment[] = [];
   #isSuspect = false;
+  #isDamaged = false;
+  /** Hash of the last batch that is kept. */
+  #hash = 0;
   /** Term and vote are known that the segments in use do not hold: a new one must begin with them. */
   #mustBegin = false;
 
-  constructor(disk: Disk, folder: string, log: Log, wallMs: number) {
+  constructor(disk: Disk, folder: string, log: Log, wallMs: number, stop: LastStop) {
+    this.#stop = stop;
     this.#disk = disk;
     this.#folder = folder;
     this.#log = log;
@@ -73,9 +89,25 @@ class Recovery {
     const written = this.#replay.hardState;
     if (mark?.kind === "hardState") this.#replay.hardState = stronger(written, mark.hardState);
     this.#raiseTerm(snapshot);
+    this.#judgeStop(snapshot);
     this.#join(snapshot, isDamaged, written);
     pruneSetAside(this.#disk, this.#folder, this.#log);
-    return { replay: this.#replay, snapshot, isSuspect: this.#isSuspect, segments: this.#segments };
+    return {
+      replay: this.#replay,
+      snapshot,
+      isSuspect: this.#isSuspect,
+      isDamaged: this.#isDamaged,
+      segments: this.#segments,
+      hash: this.#hash,
+    };
+  }
+
+  /**
+   * After a failed sync the operating system may hold what it takes for written and the medium does not have: written
+   * again, it is known to be there (Rebello et al., ATC 2020). Only the last segment can have such bytes.
+   */
+  #rewriteLast(number: number, bytes: Uint8Array, goodBytes: number): void {
+    this.#disk.replaceNow(segmentPath(this.#folder, number), withEndMark(bytes, goodBytes));
   }
 
   /** Reads the mark an earlier start left; what it holds, if it is readable. */
@@ -83,6 +115,8 @@ class Recovery {
     const bytes = readOrDamaged(this.#disk, suspectPath(this.#folder));
     if (bytes === "missing") return undefined;
     this.#isSuspect = true;
+    // Whatever made it so at that time.
+    this.#isDamaged = true;
     return bytes === "unreadable" ? undefined : decodeRecord(bytes, 0)?.record;
   }
 
@@ -103,9 +137,11 @@ class Recovery {
     const numbers = listSegments(this.#disk, this.#folder);
     for (const [at, number] of numbers.entries()) {
       const bytes = readOrDamaged(this.#disk, segmentPath(this.#folder, number));
-      const scan = bytes === "missing" || bytes === "unreadable" ? undefined : scanSegment(bytes);
       const later = numbers.slice(at + 1);
       const previous = this.#segments.at(-1);
+      const expected = previous?.number === number - 1 ? this.#hash : 0;
+      const scan =
+        bytes === "missing" || bytes === "unreadable" ? undefined : scanSegment(bytes, number, expected);
       if (previous !== undefined && previous.number + 1 !== number && !this.#restartsAt(scan, snapshot)) {
         this.#cutOut(number, undefined, 0, later);
         return;
@@ -116,10 +152,12 @@ class Recovery {
       }
       const kept = this.#applyAll(scan, number);
       const isTorn = kept === scan.records.length && scan.damage === "torn" && later.length === 0;
-      if (isTorn) this.#cutTornEnd(number, scan.goodBytes);
+      if (isTorn) this.#cutTornEnd(number, bytes as Uint8Array, scan.goodBytes);
       else if (kept < scan.records.length || scan.damage !== "none") {
         this.#cutOut(number, { bytes: bytes as Uint8Array, scan }, kept, later);
         return;
+      } else if (this.#isSuspect && later.length === 0) {
+        this.#rewriteLast(number, bytes as Uint8Array, scan.goodBytes);
       }
     }
   }
@@ -145,17 +183,40 @@ class Recovery {
   #applyAll(scan: SegmentScan, number: number): number {
     const segment: Segment = { number, bytes: scan.goodBytes, maxIndex: 0 };
     this.#segments.push(segment);
-    for (const [at, { record }] of scan.records.entries()) {
+    for (const [at, { record, hash }] of scan.records.entries()) {
       if (!this.#replay.apply(record, number, at === 0)) return at;
+      this.#hash = hash;
       if (record.kind === "entry") segment.maxIndex = Math.max(segment.maxIndex, record.entry.index);
     }
     return scan.records.length;
   }
 
-  #cutTornEnd(number: number, goodBytes: number): void {
+  #cutTornEnd(number: number, bytes: Uint8Array, goodBytes: number): void {
     const file = segmentPath(this.#folder, number);
-    this.#disk.truncate(file, goodBytes);
-    this.#log.info({ file, bytes: goodBytes }, "cut off an unfinished write at the end of the journal");
+    if (this.#stop.kind === "clean" || this.#stop.durability === "replicated") {
+      // What was cut short may have been acknowledged; how much of it there was cannot be known.
+      // A power cut cuts short only what nobody was told of. Anything else may have damaged the newest vote.
+      const isDamage = this.#stop.kind !== "machine";
+      if (isDamage) this.#replay.assumeLostVote();
+      this.#mark(isDamage);
+      const movedTo = keepCopy(this.#disk, file, bytes, this.#wallMs);
+      const explanation = `End of data file damaged. Kept ${this.#replay.count} records and a copy in ${movedTo}, taking current state from peers`;
+      this.#log.warn({ file, movedTo, explanation }, "data file damaged");
+    } else {
+      this.#log.info({ file, bytes: goodBytes }, "cut off an unfinished write at the end of the journal");
+    }
+    this.#disk.replaceNow(file, withEndMark(bytes, goodBytes));
+  }
+
+  /** Where the machine stopped before a flush, entries that were acknowledged may be gone without a trace. */
+  #judgeStop(snapshot: Snapshot | undefined): void {
+    const { kind, durability } = this.#stop;
+    const isEmpty = this.#segments.length === 0 && snapshot === undefined;
+    if (kind !== "machine" || durability === "disk" || this.#isSuspect || isEmpty) return;
+    this.#mark(false);
+    const explanation =
+      "The machine stopped without notice (power cut?): the last second may be missing, taking current state from peers";
+    this.#log.warn({ explanation }, "journal not closed");
   }
 
   /** Keeps the first `kept` records of segment `number`, sets the rest of it and all `later` segments aside. */
@@ -174,18 +235,18 @@ class Recovery {
     this.#mustBegin = true;
 
     // The damaged copy first, the newest segment next, the good part last: any step may be the last one before a crash.
-    const good = content?.bytes.slice(0, content.scan.records[kept - 1]?.end ?? 0);
-    const hasGood = content !== undefined && good !== undefined && good.length > 0;
+    const goodBytes = content?.scan.records[kept - 1]?.end ?? 0;
+    const hasGood = content !== undefined && goodBytes > 0;
     let movedTo = hasGood ? keepCopy(this.#disk, file, content.bytes, this.#wallMs) : "";
     for (const other of later.toReversed()) {
       setAside(this.#disk, segmentPath(this.#folder, other), this.#wallMs);
     }
-    if (hasGood) this.#disk.replaceNow(file, good);
+    if (hasGood) this.#disk.replaceNow(file, withEndMark(content.bytes, goodBytes));
     else movedTo = setAside(this.#disk, file, this.#wallMs);
 
     const segment = this.#segments.at(-1);
     if (segment?.number === number) {
-      if (hasGood) segment.bytes = good.length;
+      if (hasGood) segment.bytes = goodBytes;
       else this.#segments.pop();
     }
     this.#reportDamage(file, movedTo, later.length);
@@ -194,7 +255,7 @@ class Recovery {
   #honourSegment(number: number): void {
     const bytes = readOrDamaged(this.#disk, segmentPath(this.#folder, number));
     if (bytes === "missing" || bytes === "unreadable") return;
-    const scan = scanSegment(bytes);
+    const scan = scanSegment(bytes, number);
     for (const { record } of scan.records) this.#replay.honour(record);
     for (const record of scan.after) this.#replay.honour(record);
   }
@@ -211,8 +272,9 @@ class Recovery {
   }
 
   /** Marks the journal suspect on the medium, with term and vote as far as they are known. */
-  #mark(): void {
+  #mark(isDamage = true): void {
     this.#isSuspect = true;
+    this.#isDamaged ||= isDamage;
     const bytes = encodeAlone({ kind: "hardState", hardState: this.#replay.hardState });
     this.#disk.replaceNow(suspectPath(this.#folder), bytes);
   }
@@ -251,12 +313,20 @@ class Recovery {
 
   #beginSegment(reset: JournalRecord | undefined): void {
     const number = (this.#segments.at(-1)?.number ?? 0) + 1;
-    const header = encodeAlone({ kind: "segment", number, hardState: this.#replay.hardState });
-    const rest = reset === undefined ? new Uint8Array(0) : encodeAlone(reset);
-    const bytes = new Uint8Array(header.length + rest.length);
-    bytes.set(header);
-    bytes.set(rest, header.length);
+    const batch = new BatchEncoder();
+    batch.begin(number, this.#segments.length === 0 ? 0 : this.#hash);
+    batch.add({ kind: "segment", number, hardState: this.#replay.hardState });
+    if (reset !== undefined) batch.add(reset);
+    const { bytes, length, hash } = batch.finish();
     this.#disk.replaceNow(segmentPath(this.#folder, number), bytes);
-    this.#segments.push({ number, bytes: bytes.length, maxIndex: 0 });
+    this.#segments.push({ number, bytes: length, maxIndex: 0 });
+    this.#hash = hash;
   }
+}
+
+/** The first `goodBytes` of a segment, ended as its writer would. */
+function withEndMark(bytes: Uint8Array, goodBytes: number): Uint8Array {
+  const good = new Uint8Array(goodBytes + (goodBytes > 0 ? END_MARK.length : 0));
+  good.set(bytes.subarray(0, goodBytes));
+  return good;
 }

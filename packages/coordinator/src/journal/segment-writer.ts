@@ -1,24 +1,28 @@
 /**
- * Appends records to the newest segment, begins the next one when it is full, and removes old ones.
+ * Appends batches to the newest segment, begins the next one when it is full, and lets go of old ones.
  *
- * One append at a time (the journal sees to that); a flush may run beside it. A segment is complete on the medium
- * before the next one gets its first byte, so only the last segment can ever have a torn end. Every segment begins with
- * term and vote, so no older one is needed for those.
+ * One append at a time (the journal sees to that); a flush may run beside it, and never two. A segment is complete on
+ * the medium before the next one gets its first byte, so only the last segment can ever have a torn end. Every segment
+ * begins with term and vote, so no older one is needed for those.
+ *
+ * The oldest segment that a snapshot has made superfluous becomes the newest: renamed, and written over from its start.
+ * A file that keeps its size and its blocks costs the medium a quarter of one that grows, and nothing is written ahead
+ * to have such files (reference design 1.9; users, section 6.1). What the old life has left behind the new batches does
+ * not parse: its records name another generation.
+ *
+ * A batch that found no room (ERR_SKEIN_DISK_FULL) may be given again; it takes the same place.
  */
 
-import {
-  assert,
-  ByteWriter,
-  type Disk,
-  type DiskDone,
-  type DiskFile,
-  type Log,
-  SkeinError,
-} from "@skein/kernel";
-import type { Entry, HardState } from "raft-js";
+import { assert, type Disk, type DiskDone, type DiskFile, type Log, SkeinError } from "@skein/kernel";
+import type { HardState } from "raft-js";
+import { BatchEncoder } from "./batch.ts";
 import { segmentPath } from "./files.ts";
-import { encodeRecord } from "./record.ts";
-import type { Segment } from "./recovery.ts";
+import type { JournalWrite } from "./journal.ts";
+import type { Recovered, Segment } from "./recovery.ts";
+import { SyncGate } from "./sync-gate.ts";
+
+/** Superfluous segments kept for recycling; more are removed. */
+const SPARES_MAX = 1;
 
 type Opened = (file: DiskFile | undefined, error: SkeinError | undefined) => void;
 
@@ -29,32 +33,36 @@ export class SegmentWriter {
   /** Ascending, without gaps; the last one is written to. */
   readonly #segments: Segment[];
   readonly #segmentBytes: number;
-  readonly #out = new ByteWriter(4096);
+  readonly #batch = new BatchEncoder();
+  /** Hash of the last batch that was written. */
+  #hash: number;
   #file: DiskFile | undefined;
+  #syncs: SyncGate | undefined;
   /** Set while an append is under way: a sync then says nothing about it. */
-  #writing: DiskFile | undefined;
+  #isWriting = false;
   /** As of the newest record that was handed to the disk. */
   #hardState: HardState;
   /** At first whatever was found: it may have reached only the operating system before the process ended. */
   #isDirty: boolean;
   /** Newest segment that is known to be on the medium, at least its first record. */
   #durableSegment = 0;
+  /** Segments whose entries are all at this index or before are superfluous. */
+  #coveredIndex = 0;
 
-  constructor(
-    disk: Disk,
-    folder: string,
-    log: Log,
-    segments: Segment[],
-    hardState: HardState,
-    segmentBytes: number,
-  ) {
+  constructor(disk: Disk, folder: string, log: Log, recovered: Recovered, segmentBytes: number) {
     this.#disk = disk;
     this.#folder = folder;
     this.#log = log;
-    this.#segments = segments;
-    this.#hardState = hardState;
+    this.#segments = recovered.segments;
+    this.#hash = recovered.hash;
+    this.#hardState = recovered.replay.hardState;
     this.#segmentBytes = segmentBytes;
-    this.#isDirty = segments.length > 0;
+    this.#isDirty = recovered.segments.length > 0;
+  }
+
+  /** As of the newest record that was handed to the disk. */
+  get hardState(): HardState {
+    return this.#hardState;
   }
 
   /** Whether the operating system has bytes that the medium may not have. */
@@ -63,26 +71,20 @@ export class SegmentWriter {
   }
 
   /** Appends in one write, for each part: term and vote if given, then the entries. */
-  append(
-    parts: readonly { readonly hardState: HardState | undefined; readonly entries: readonly Entry[] }[],
-    mustSync: boolean,
-    done: DiskDone,
-  ): void {
+  append(parts: readonly JournalWrite[], mustSync: boolean, done: DiskDone): void {
     this.#withSegment((file, error) => {
       if (file === undefined) {
         done(error);
         return;
       }
-      const segment = this.#current();
-      this.#out.reset();
-      if (segment.bytes === 0) this.#encodeHeader(segment.number);
+      const segment = this.#begin();
       for (const { hardState, entries } of parts) {
         if (hardState !== undefined) {
           this.#hardState = hardState;
-          encodeRecord({ kind: "hardState", hardState }, this.#out);
+          this.#batch.add({ kind: "hardState", hardState });
         }
         for (const entry of entries) {
-          encodeRecord({ kind: "entry", entry }, this.#out);
+          this.#batch.add({ kind: "entry", entry });
           segment.maxIndex = Math.max(segment.maxIndex, entry.index);
         }
       }
@@ -90,7 +92,7 @@ export class SegmentWriter {
     });
   }
 
-  /** Begins a segment that says: the log starts anew after `index`. Durable, and the older segments gone, when done. */
+  /** Begins a segment that says: the log starts anew after `index`. Durable when done; the older segments may go. */
   reset(index: number, term: number, hardState: HardState, done: DiskDone): void {
     this.#hardState = hardState;
     this.#beginNext((file, error) => {
@@ -98,11 +100,15 @@ export class SegmentWriter {
         done(error);
         return;
       }
-      this.#out.reset();
-      this.#encodeHeader(this.#current().number);
-      encodeRecord({ kind: "reset", index, term }, this.#out);
+      this.#begin();
+      this.#batch.add({ kind: "reset", index, term });
       this.#write(file, true, (failed) => {
-        if (failed === undefined) this.#dropCovered(Number.POSITIVE_INFINITY);
+        if (failed === undefined) {
+          this.#coveredIndex = Number.POSITIVE_INFINITY;
+          this.#dropCovered();
+          // What comes behind the reset may have any index; only what stands before it is superfluous.
+          this.#coveredIndex = index;
+        }
         done(failed);
       });
     });
@@ -120,24 +126,25 @@ export class SegmentWriter {
         done(error);
         return;
       }
-      const hasHeader = segment.bytes > 0 && this.#writing === undefined;
+      const hasHeader = segment.bytes > 0 && !this.#isWriting;
       this.#isDirty = false;
-      file.sync((failed) => {
+      this.#syncs ??= new SyncGate(file);
+      this.#syncs.sync((failed) => {
         if (failed === undefined && hasHeader) this.#durableSegment = segment.number;
         done(failed);
       });
     });
   }
 
-  /** Makes what follows them durable, then removes the oldest segments, as far as their entries are at `index` or before. */
+  /** Lets go of the oldest segments, as far as their entries are at `index` or before, once what follows is durable. */
   removeCovered(index: number, done: DiskDone): void {
-    const oldest = this.#segments[0];
-    if (oldest === undefined || this.#segments.length === 1 || oldest.maxIndex > index) {
+    this.#coveredIndex = Math.max(this.#coveredIndex, index);
+    if (!this.#isCovered(this.#segments[0])) {
       done(undefined);
       return;
     }
     this.sync((error) => {
-      if (error === undefined) this.#dropCovered(index);
+      if (error === undefined) this.#dropCovered();
       done(error);
     });
   }
@@ -145,13 +152,22 @@ export class SegmentWriter {
   close(): void {
     this.#file?.close();
     this.#file = undefined;
+    this.#syncs = undefined;
   }
 
-  /** Removes only what a durable later segment makes superfluous: that one holds term and vote. */
-  #dropCovered(index: number): void {
-    for (;;) {
+  /** Whether `segment` and all before it are superfluous, and a durable later one holds term and vote. */
+  #isCovered(segment: Segment | undefined): segment is Segment {
+    if (segment === undefined || segment === this.#segments.at(-1)) return false;
+    return segment.maxIndex <= this.#coveredIndex;
+  }
+
+  /** Removes the superfluous segments, oldest first, but for those that will be recycled. */
+  #dropCovered(): void {
+    let covered = 0;
+    while (this.#isDroppable(this.#segments[covered])) covered++;
+    for (; covered > 0; covered--) {
       const oldest = this.#segments[0];
-      if (oldest === undefined || oldest.maxIndex > index || oldest.number >= this.#durableSegment) return;
+      if (oldest === undefined || (covered <= SPARES_MAX && oldest.bytes >= this.#segmentBytes)) return;
       try {
         this.#disk.remove(segmentPath(this.#folder, oldest.number));
       } catch (error) {
@@ -167,6 +183,10 @@ export class SegmentWriter {
     }
   }
 
+  #isDroppable(segment: Segment | undefined): segment is Segment {
+    return this.#isCovered(segment) && segment.number < this.#durableSegment;
+  }
+
   /** Gives the open file of the segment to write to; begins the next segment where the last one is full. */
   #withSegment(use: Opened): void {
     const segment = this.#segments.at(-1);
@@ -175,26 +195,12 @@ export class SegmentWriter {
   }
 
   #openCurrent(use: Opened): void {
-    if (this.#file === undefined) this.#open(this.#current().number, use);
-    else use(this.#file, undefined);
-  }
-
-  #beginNext(use: Opened): void {
-    this.sync((error) => {
-      if (error !== undefined) {
-        use(undefined, error);
-        return;
-      }
-      this.close();
-      const number = (this.#segments.at(-1)?.number ?? 0) + 1;
-      this.#segments.push({ number, bytes: 0, maxIndex: 0 });
-      this.#open(number, use);
-    });
-  }
-
-  #open(number: number, use: Opened): void {
+    if (this.#file !== undefined) {
+      use(this.#file, undefined);
+      return;
+    }
     try {
-      this.#file = this.#disk.open(segmentPath(this.#folder, number));
+      this.#file = this.#disk.open(segmentPath(this.#folder, this.#current().number));
     } catch (error) {
       if (!(error instanceof SkeinError)) throw error;
       use(undefined, error);
@@ -203,25 +209,77 @@ export class SegmentWriter {
     use(this.#file, undefined);
   }
 
-  /** Appends what stands in `#out` to the current segment. */
+  #beginNext(use: Opened): void {
+    // Begun before, but its first batch found no room.
+    if (this.#segments.at(-1)?.bytes === 0) {
+      this.#openCurrent(use);
+      return;
+    }
+    this.sync((error) => {
+      if (error !== undefined) {
+        use(undefined, error);
+        return;
+      }
+      this.close();
+      const number = (this.#segments.at(-1)?.number ?? 0) + 1;
+      const begin = (): void => {
+        this.#segments.push({ number, bytes: 0, maxIndex: 0 });
+        this.#openCurrent(use);
+      };
+      const spare = this.#segments[0];
+      if (this.#isDroppable(spare) && spare.bytes >= this.#segmentBytes)
+        this.#recycle(spare, number, begin, use);
+      else begin();
+    });
+  }
+
+  /** Gives the oldest segment the name of the next one. */
+  #recycle(spare: Segment, number: number, begin: () => void, use: Opened): void {
+    this.#segments.shift();
+    const path = segmentPath(this.#folder, spare.number);
+    this.#disk.move(path, segmentPath(this.#folder, number), (error) => {
+      if (error === undefined) {
+        begin();
+        return;
+      }
+      this.#segments.unshift(spare);
+      use(undefined, error);
+    });
+  }
+
+  /** Begins the next batch of the current segment. */
+  #begin(): Segment {
+    const segment = this.#current();
+    this.#batch.begin(segment.number, this.#hash);
+    if (segment.bytes === 0) {
+      this.#batch.add({ kind: "segment", number: segment.number, hardState: this.#hardState });
+    }
+    return segment;
+  }
+
+  /** Writes the batch. */
   #write(file: DiskFile, mustSync: boolean, done: DiskDone): void {
-    const bytes = this.#out.finish();
-    this.#current().bytes += bytes.length;
-    this.#writing = file;
-    file.append(bytes, (error) => {
-      this.#writing = undefined;
+    const { bytes, length, hash } = this.#batch.finish();
+    const segment = this.#current();
+    if (length === 0) {
+      // Nothing but messages waited for this turn. A batch of nothing would be a link of the chain that nobody finds.
+      done(undefined);
+      return;
+    }
+    this.#isWriting = true;
+    // Over the end mark of the batch before.
+    file.write(segment.bytes, bytes, (error) => {
+      this.#isWriting = false;
       if (error !== undefined) {
         done(error);
         return;
       }
+      segment.bytes += length;
+      this.#hash = hash;
       this.#isDirty = true;
       if (mustSync) this.sync(done);
       else done(undefined);
     });
-  }
-
-  #encodeHeader(number: number): void {
-    encodeRecord({ kind: "segment", number, hardState: this.#hardState }, this.#out);
   }
 
   #current(): Segment {

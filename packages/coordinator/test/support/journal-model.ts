@@ -23,7 +23,8 @@ export type Step =
   | { readonly kind: "snapshot"; readonly behind: number }
   /** A leader's snapshot, `ahead` entries after the end. */
   | { readonly kind: "restore"; readonly ahead: number }
-  | { readonly kind: "flush" };
+  /** `nothing`: a write that only waits for those before it. */
+  | { readonly kind: "flush" | "nothing" };
 
 export const history: fc.Arbitrary<readonly Step[]> = fc.array(
   fc.oneof(
@@ -51,7 +52,7 @@ export const history: fc.Arbitrary<readonly Step[]> = fc.array(
       weight: 1,
       arbitrary: fc.record({ kind: fc.constant("restore" as const), ahead: fc.integer({ min: 1, max: 5 }) }),
     },
-    { weight: 1, arbitrary: fc.constant({ kind: "flush" as const }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("flush" as const, "nothing" as const) }) },
   ),
   { minLength: 1, maxLength: 25 },
 );
@@ -69,7 +70,13 @@ export class JournalModel {
   /** Index of the newest state that a power cut must not take back. */
   durable = 0;
   snapshot = 0;
+  readonly #isDisk: boolean;
   #serial = 0;
+
+  /** `durability` of the journal: what is promised when a write is done. */
+  constructor(durability: "replicated" | "disk" = "replicated") {
+    this.#isDisk = durability === "disk";
+  }
 
   get last(): Remembered {
     return this.states.at(-1) as Remembered;
@@ -89,7 +96,7 @@ export class JournalModel {
         );
         const at = this.#remember({ hardState: next, log: [...log.slice(0, cut), ...entries] });
         journal.persist({ hardState: isNew ? next : undefined, entries }, (error) => {
-          if (error === undefined && isNew) this.#promise(at);
+          if (error === undefined && (isNew || this.#isDisk)) this.#promise(at);
         });
         return;
       }
@@ -119,6 +126,9 @@ export class JournalModel {
         });
         return;
       }
+      case "nothing":
+        journal.persist({ hardState: undefined, entries: [] }, () => {});
+        return;
       case "flush":
         journal.flushDue();
     }
@@ -163,8 +173,16 @@ function snapshotAt(index: number, term: number): Snapshot {
   return { index, term, configuration, data: new Uint8Array([index >> 8, index]) };
 }
 
-export function openJournal(disk: MemoryDisk, wallMs = 1000): OpenedJournal {
-  return Journal.open(disk, FOLDER, SILENT, wallMs, SMALL_SEGMENTS);
+export interface OpenOptions extends JournalOptions {
+  readonly wallMs?: number;
+}
+
+/** As the process that is started after the last one, on a machine that has run all the time (unless told otherwise). */
+export function openJournal(
+  disk: MemoryDisk,
+  { wallMs = 1000, ...options }: OpenOptions = {},
+): OpenedJournal {
+  return Journal.open(disk, FOLDER, SILENT, wallMs, { ...SMALL_SEGMENTS, bootId: "boot-1", ...options });
 }
 
 const SILENT: Log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} };

@@ -1,14 +1,14 @@
 /**
  * A disk in memory that keeps apart what the operating system has and what the medium has.
  *
- * Appends, syncs and replacements wait in a queue until the test lets them happen (`step`, `settle`), in order per file
+ * Writes, syncs and replacements wait in a queue until the test lets them happen (`step`, `settle`), in order per file
  * and in the order given; so a test can stop the world between any two of them. `crash` is a power cut: what was not
  * synced is lost, or survives in part as the test decides. `kill` is a crash of the process only.
  */
 
-import { type Disk, type DiskDone, type DiskFile, SkeinError } from "@skein/kernel";
+import { type Disk, type DiskDone, type DiskFile, type ErrorCode, SkeinError } from "@skein/kernel";
 
-type Operation = "append" | "sync" | "replace";
+type Operation = "append" | "sync" | "replace" | "move";
 
 interface StoredFile {
   /** What reading gives now. */
@@ -28,17 +28,26 @@ const EMPTY = new Uint8Array(0);
 export class MemoryDisk implements Disk {
   readonly files = new Map<string, StoredFile>();
   readonly #pending: Pending[] = [];
-  readonly #failures: { readonly operation: Operation; readonly message: string }[] = [];
+  readonly #failures: {
+    readonly operation: Operation;
+    readonly message: string;
+    readonly code: ErrorCode;
+  }[] = [];
   readonly #unreadable = new Set<string>();
   /** Immediate changes (rename, remove, replaceNow, truncate) that still happen; after them the process dies. */
   #changesLeft = Number.POSITIVE_INFINITY;
   /** Operations that completed, for tests that count them. */
-  readonly completed = { append: 0, sync: 0, replace: 0 };
+  readonly completed = { append: 0, sync: 0, replace: 0, move: 0 };
   /** Appends under way or done, with their size in bytes. */
   readonly appends: number[] = [];
 
   get pending(): number {
     return this.#pending.length;
+  }
+
+  /** Operations of this kind that wait. */
+  waiting(kind: Operation): number {
+    return this.#pending.filter(({ operation }) => operation === kind).length;
   }
 
   list(folder: string): readonly string[] {
@@ -62,12 +71,13 @@ export class MemoryDisk implements Disk {
     const file = this.files.get(path);
     if (file === undefined) throw new Error("the file was just made");
     return {
-      append: (bytes, done) => {
+      write: (at, bytes, done) => {
         this.appends.push(bytes.length);
-        const append = (): void => {
-          file.cached = concatenate(file.cached, bytes);
+        const write = (): void => {
+          if (at > file.cached.length) throw new Error(`write at ${at} behind the end of ${path}`);
+          file.cached = overwritten(file.cached, at, bytes);
         };
-        this.#pending.push({ operation: "append", run: append, done });
+        this.#pending.push({ operation: "append", run: write, done });
       },
       sync: (done) => {
         const sync = (): void => {
@@ -88,14 +98,6 @@ export class MemoryDisk implements Disk {
     this.files.set(path, { cached: bytes.slice(), durable: bytes.slice() });
   }
 
-  truncate(path: string, length: number): void {
-    this.#change();
-    const file = this.files.get(path);
-    if (file === undefined) throw new SkeinError("ERR_SKEIN_DISK", `Cannot cut ${path}: no such file`);
-    file.cached = file.cached.slice(0, length);
-    file.durable = file.cached;
-  }
-
   rename(from: string, to: string): void {
     this.#change();
     const file = this.files.get(from);
@@ -103,6 +105,10 @@ export class MemoryDisk implements Disk {
     this.files.delete(from);
     this.files.set(to, file);
     if (this.#unreadable.delete(from)) this.#unreadable.add(to);
+  }
+
+  move(from: string, to: string, done: DiskDone): void {
+    this.#pending.push({ operation: "move", run: () => this.rename(from, to), done });
   }
 
   remove(path: string): void {
@@ -117,7 +123,7 @@ export class MemoryDisk implements Disk {
     const failure = this.#failures[0];
     if (failure?.operation === next.operation) {
       this.#failures.shift();
-      next.done(new SkeinError("ERR_SKEIN_DISK", failure.message));
+      next.done(new SkeinError(failure.code, failure.message));
       return true;
     }
     next.run();
@@ -132,8 +138,8 @@ export class MemoryDisk implements Disk {
   }
 
   /** The next `operation` to happen fails. */
-  failNext(operation: Operation, message = "injected failure"): void {
-    this.#failures.push({ operation, message });
+  failNext(operation: Operation, message = "injected failure", code: ErrorCode = "ERR_SKEIN_DISK"): void {
+    this.#failures.push({ operation, message, code });
   }
 
   /** The process dies (a ProcessDied is thrown) instead of immediate change number `changes` + 1. */
@@ -152,14 +158,18 @@ export class MemoryDisk implements Disk {
     this.#failures.length = 0;
   }
 
-  /** The power fails. Of the bytes appended since the last sync, `kept` of `count` survive (none, unless told). */
+  /**
+   * The power fails. Of the bytes from the first one on that was changed since the last sync, `kept` of `count` survive
+   * (none, unless told); behind them stands what was there before.
+   */
   crash(kept: (path: string, count: number) => number = () => 0): void {
     this.kill();
     for (const [path, file] of [...this.files]) {
-      const synced = file.durable?.length ?? 0;
-      const survived = Math.min(kept(path, file.cached.length - synced), file.cached.length - synced);
+      const before = file.durable ?? EMPTY;
+      const same = commonBytes(before, file.cached);
+      const survived = Math.min(kept(path, file.cached.length - same), file.cached.length - same);
       if (file.durable === undefined && survived === 0) this.files.delete(path);
-      else this.files.set(path, copyOf(file.cached.slice(0, synced + survived)));
+      else this.files.set(path, copyOf(overwritten(before, 0, file.cached.slice(0, same + survived))));
     }
   }
 
@@ -200,9 +210,15 @@ function copyOf(bytes: Uint8Array): StoredFile {
   return { cached: bytes, durable: bytes };
 }
 
-function concatenate(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const both = new Uint8Array(a.length + b.length);
-  both.set(a);
-  both.set(b, a.length);
-  return both;
+function overwritten(before: Uint8Array, at: number, bytes: Uint8Array): Uint8Array {
+  const after = new Uint8Array(Math.max(before.length, at + bytes.length));
+  after.set(before);
+  after.set(bytes, at);
+  return after;
+}
+
+function commonBytes(a: Uint8Array, b: Uint8Array): number {
+  let same = 0;
+  while (same < a.length && same < b.length && a[same] === b[same]) same++;
+  return same;
 }

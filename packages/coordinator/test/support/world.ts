@@ -43,6 +43,8 @@ export class SimNode {
   leasesGivenUp = 0;
   /** How long that takes, in ms. */
   releaseMs = 0;
+  /** Another text after the machine has stopped. */
+  bootId: string | undefined = "boot-1";
 
   get running(): Coordinator {
     if (this.coordinator === undefined) throw new Error(`${this.id} is not running`);
@@ -97,6 +99,7 @@ export class World {
         random,
         disk: node.disk,
         log: node.log,
+        bootId: node.bootId,
         send: (to, bytes) => this.#send(node, to, bytes),
         statusChanged: (status) => {
           node.statuses.push(status);

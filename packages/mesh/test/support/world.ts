@@ -239,7 +239,7 @@ export class MemoryDisk implements Disk {
   replaceNow(): never {
     throw new Error("not used by the mesh");
   }
-  truncate(): never {
+  move(): never {
     throw new Error("not used by the mesh");
   }
   rename(): never {

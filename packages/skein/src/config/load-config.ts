@@ -45,6 +45,7 @@ export interface NodeConfig {
   readonly http: { readonly host: string; readonly port: number };
   readonly logLevel: "error" | "warn" | "info" | "debug";
   readonly timing: "lan" | "wired";
+  readonly durability: "replicated" | "disk";
   /** The file the settings were read from, for the log. */
   readonly configFile: string | undefined;
 }
@@ -83,6 +84,7 @@ export function loadConfig(sources: ConfigSources): NodeConfig {
     http: settings.http,
     logLevel: settings["log-level"],
     timing: settings.timing,
+    durability: settings.durability,
     configFile,
   });
 }

@@ -73,6 +73,9 @@ const fields = {
     .enum(["error", "warn", "info", "debug"], { error: "it must be error, warn, info or debug" })
     .default("info"),
   timing: z.enum(["lan", "wired"], { error: "it must be lan or wired" }).default("lan"),
+  durability: z
+    .enum(["replicated", "disk"], { error: "it must be replicated or disk" })
+    .default("replicated"),
 } satisfies Record<Exclude<SettingName, "config">, z.ZodType>;
 
 export const configSchema = z.strictObject(fields);

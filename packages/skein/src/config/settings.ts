@@ -57,6 +57,10 @@ export const SETTINGS = {
     "PROFILE",
     "lan or wired; wired fails over sooner and wants a network without Wi-Fi (default: lan)",
   ),
+  durability: value(
+    "PROFILE",
+    "replicated or disk; disk waits for the disks of a majority before it acknowledges (default: replicated)",
+  ),
   config: value(
     "FILE",
     "read settings from this file (default: ./skein.yaml or DATA-DIR/skein.yaml, if there is one)",

@@ -1,0 +1,63 @@
+/**
+ * Room held back for the day the disk is full: one file of nothing, given up when a write finds no room.
+ *
+ * Terms and votes must still be written then, and what other nodes commit, so that a full disk costs new durable messages
+ * and not the mesh. The file comes back when there is room again; only then are durable messages taken again.
+ *
+ * Source: reference design 1.10 (ENOSPC); etcd and ZooKeeper operators keep such a file by hand.
+ */
+
+import { type Disk, SkeinError } from "@skein/kernel";
+import { reservePath } from "./files.ts";
+
+/** A full disk is asked again this often at most, in calls of `restore`. */
+const CALLS_PER_TRY = 10;
+
+export class Reserve {
+  readonly #disk: Disk;
+  readonly #path: string;
+  readonly #bytes: number;
+  #isHeld = false;
+  #calls = 0;
+
+  /** `bytes` 0: no reserve. */
+  constructor(disk: Disk, folder: string, bytes: number) {
+    this.#disk = disk;
+    this.#path = reservePath(folder);
+    this.#bytes = bytes;
+  }
+
+  /** Makes the file if it is not there. A disk that is full already goes without. @throws {SkeinError} ERR_SKEIN_DISK */
+  hold(): void {
+    if (this.#bytes === 0) return;
+    try {
+      if (this.#disk.read(this.#path)?.length !== this.#bytes) {
+        this.#disk.replaceNow(this.#path, new Uint8Array(this.#bytes));
+      }
+      this.#isHeld = true;
+    } catch (error) {
+      if (!(error instanceof SkeinError) || error.code !== "ERR_SKEIN_DISK_FULL") throw error;
+    }
+  }
+
+  /** Gives the room away. False: there was none left to give. @throws {SkeinError} ERR_SKEIN_DISK */
+  release(): boolean {
+    if (!this.#isHeld) return false;
+    this.#isHeld = false;
+    this.#disk.remove(this.#path);
+    return true;
+  }
+
+  /** Tries now and then to get the room back; calls `done` if it is there again. Call about once a second. */
+  restore(done: () => void): void {
+    if (this.#calls++ % CALLS_PER_TRY !== CALLS_PER_TRY - 1) return;
+    // Without a reserve the room for one block shows as much as can be shown.
+    const bytes = Math.max(this.#bytes, 4096);
+    this.#disk.replace(this.#path, new Uint8Array(bytes), (error) => {
+      if (error !== undefined) return;
+      if (this.#bytes === 0) this.#disk.remove(this.#path);
+      this.#isHeld = this.#bytes > 0;
+      done();
+    });
+  }
+}

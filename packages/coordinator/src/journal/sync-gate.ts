@@ -1,0 +1,36 @@
+/**
+ * At most one sync of a file at a time; whoever asks meanwhile shares the next one.
+ *
+ * A sync that is under way may have passed the bytes written since, so it cannot answer for them. Many small syncs are
+ * what wears a card out and stalls it (reference design 1.9).
+ */
+
+import type { DiskDone, DiskFile } from "@skein/kernel";
+
+export class SyncGate {
+  readonly #file: DiskFile;
+  #waiting: DiskDone[] = [];
+  #isBusy = false;
+
+  constructor(file: DiskFile) {
+    this.#file = file;
+  }
+
+  /** Calls back once everything appended before this call is on the medium. */
+  sync(done: DiskDone): void {
+    this.#waiting.push(done);
+    if (!this.#isBusy) this.#next();
+  }
+
+  #next(): void {
+    const served = this.#waiting;
+    if (served.length === 0) return;
+    this.#waiting = [];
+    this.#isBusy = true;
+    this.#file.sync((error) => {
+      this.#isBusy = false;
+      for (const done of served) done(error);
+      if (!this.#isBusy) this.#next();
+    });
+  }
+}
