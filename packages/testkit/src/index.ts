@@ -1,0 +1,11 @@
+export {
+  type Checker,
+  CheckFailure,
+  type ClientObservation,
+  type ClientTarget,
+  type NodeObservation,
+  type Observation,
+  type PublishedPacket,
+  type SimClientHost,
+  type WorldObservation,
+} from "./observations.ts";
