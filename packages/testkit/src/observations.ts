@@ -39,6 +39,7 @@ export type NodeObservation =
   | { readonly kind: "memory"; readonly queueName: string; readonly bytes: number };
 
 export type ClientObservation =
+  /** Once for each time it is sent: again, with DUP, where the session lived on. */
   | { readonly kind: "publishSent"; readonly client: string; readonly packet: PublishedPacket }
   | {
       readonly kind: "publishAcked";
@@ -46,8 +47,11 @@ export type ClientObservation =
       readonly payloadId: string;
       readonly reasonCode: number;
     }
-  | { readonly kind: "subscribeSent"; readonly client: string; readonly filter: string }
-  | { readonly kind: "subscribeAcked"; readonly client: string; readonly filter: string }
+  /** `filter` as in SUBSCRIBE, `$share/...` included; `qos`: the highest one asked for. */
+  | { readonly kind: "subscribeSent"; readonly client: string; readonly filter: string; readonly qos?: QoS }
+  /** `qos`: as granted. */
+  | { readonly kind: "subscribeAcked"; readonly client: string; readonly filter: string; readonly qos?: QoS }
+  | { readonly kind: "unsubscribeSent"; readonly client: string; readonly filter: string }
   | {
       readonly kind: "delivered";
       readonly client: string;
@@ -69,6 +73,12 @@ export type ClientObservation =
     };
 
 export type WorldObservation =
+  /**
+   * From now on these nodes may be late or out of reach without having stopped: partition, clog, loss, disk stall, clock
+   * fault. Each is matched by one `calmed` with the same nodes. Delays below a second disturb nobody.
+   */
+  | { readonly kind: "disturbed"; readonly nodes: readonly string[] }
+  | { readonly kind: "calmed"; readonly nodes: readonly string[] }
   /** Faults are over: a majority runs, connected to each other. */
   | { readonly kind: "healed" }
   /** Nothing more comes. */
