@@ -1,3 +1,4 @@
+export { allCheckers, type CheckerOptions } from "./checkers/all-checkers.ts";
 export {
   type Checker,
   CheckFailure,

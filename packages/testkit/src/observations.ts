@@ -10,7 +10,7 @@ import type { Clock, Prng, QoS, Stream, StreamHandler } from "@skein/kernel";
 /** The packet of a PUBLISH as the client means it; `payloadId` identifies the payload in the whole simulation. */
 export interface PublishedPacket {
   readonly topic: string;
-  /** Empty: an empty payload, which deletes the retained message. */
+  /** Empty, or beginning with a dash: an empty payload, which deletes the retained message. */
   readonly payloadId: string;
   readonly qos: QoS;
   readonly retain: boolean;
