@@ -64,6 +64,8 @@ export type ClientObservation =
   /** `session`: identifies the session state the client goes on with; a new one where the server had none. */
   | { readonly kind: "connected"; readonly client: string; readonly session: string }
   | { readonly kind: "disconnected"; readonly client: string; readonly session: string }
+  /** CONNACK with a code other than success. */
+  | { readonly kind: "refused"; readonly client: string; readonly code: number }
   /** The replay after a SUBSCRIBE gave this; null: it gave nothing for the topic. */
   | {
       readonly kind: "retainedRead";

@@ -14,6 +14,7 @@ import { LeaderCompleteness } from "./leader-completeness.ts";
 import { LeaseHolder } from "./lease-holder.ts";
 import { Liveness } from "./liveness.ts";
 import { LogMatching } from "./log-matching.ts";
+import { NoRefusal } from "./no-refusal.ts";
 import { PublishOrder } from "./publish-order.ts";
 import { RetainedLinearizable, type RetainedOptions } from "./retained-linearizable.ts";
 
@@ -42,5 +43,6 @@ export function allCheckers(options: CheckerOptions = {}): Checker[] {
     new BoundedMemory(options.memoryCapBytes ?? new Map()),
     new ElectionStorms(options.elections),
     new Liveness(),
+    new NoRefusal(),
   ];
 }
