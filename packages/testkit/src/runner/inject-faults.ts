@@ -87,8 +87,8 @@ export class FaultInjector {
         faults.isFull = true;
         this.#for(fault.forMs, () => {
           faults.isFull = false;
-          return;
         });
+        return;
       }
       case "wallStep":
         this.#node(fault.node).machine.wallOffsetMs += fault.byMs;
@@ -128,8 +128,8 @@ export class FaultInjector {
         multicast.isSilent = true;
         this.#for(fault.forMs, () => {
           multicast.isSilent = false;
-          return;
         });
+        return;
       case "mdnsStale":
         multicast.repeatOld(this.#prng);
         return;

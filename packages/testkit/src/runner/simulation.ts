@@ -7,6 +7,7 @@ import type { ApplicationMessage } from "@skein/kernel";
 import { type Checker, CheckFailure, type SimClientHost } from "../observations.ts";
 import { between, mix, pick, randomStream } from "../world/random-streams.ts";
 import { retainedSet } from "../world/sim-node.ts";
+import type { SimProcess } from "../world/sim-process.ts";
 import { World } from "../world/world.ts";
 import { AcknowledgedRetained, OneLeaderPerTerm, SameLogEverywhere } from "./basic-checkers.ts";
 import { FaultInjector } from "./inject-faults.ts";
@@ -68,7 +69,8 @@ class Simulation {
   readonly #retained = new AcknowledgedRetained();
   #isWriting = true;
   #serial = 0;
-  #openWrites = new Set<string>();
+  /** By payload: the process that has promised to acknowledge. */
+  readonly #openWrites = new Map<string, SimProcess>();
 
   constructor(schedule: Schedule, parts: SimulationParts) {
     this.#schedule = schedule;
@@ -123,7 +125,7 @@ class Simulation {
     this.#isWriting = false;
     const left = SETTLED_WITHIN_MS - (events.now - healedAt);
     this.#until(
-      () => this.#isWell() && this.#openWrites.size === 0,
+      () => this.#isWell() && !this.#isWaiting(),
       left,
       "all writes are acknowledged after the heal",
     );
@@ -181,6 +183,7 @@ class Simulation {
         properties: undefined,
       };
       world.observe({ at: world.events.now, node: id, kind: "publishSent", client: id, packet });
+      this.#openWrites.set(payloadId, process);
       process.turn(() => this.#publish(assembly, id, payloadId, message));
     }
     this.#serial++;
@@ -210,8 +213,12 @@ class Simulation {
         reasonCode: worst,
       });
     };
-    this.#openWrites.add(payloadId);
     parts = assembly.broker.publish(message, { settle });
+  }
+
+  /** A write is held. What a process held when it died nobody waits for. */
+  #isWaiting(): boolean {
+    return [...this.#openWrites.values()].some(({ isAlive }) => isAlive);
   }
 
   #compareReplicas(): void {
