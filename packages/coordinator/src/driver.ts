@@ -33,6 +33,7 @@ import {
   type SnapshotPoint,
 } from "raft-js";
 import type { Journal, OpenedJournal } from "./journal/journal.ts";
+import type { CoordinatorObserver } from "./options.ts";
 import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 
 /** Entries applied since the last snapshot after which the next one is taken. */
@@ -54,6 +55,7 @@ export interface DriverPorts {
   readonly stepped: () => void;
   /** The journal cannot go on. Nothing is stepped any more. */
   readonly failed: (error: SkeinError) => void;
+  readonly observer: CoordinatorObserver | undefined;
 }
 
 /** Who leads, as this node knows it. */
@@ -100,6 +102,7 @@ export class Driver {
       machine.restore(snapshotData);
       this.#snapshot = { ...state.snapshot, data: snapshotData };
     }
+    ports.observer?.restored(state.snapshot.index, state.snapshot.term);
     this.#raft = new RaftNode(options, state, ports.clock.monotonicMs());
   }
 
@@ -197,6 +200,7 @@ export class Driver {
       case "roleChanged":
         this.#leadership = { role: effect.role, term: effect.term, leader: effect.leader };
         this.#hasLeadershipChanged = true;
+        this.#ports.observer?.leadershipChanged(effect.role, effect.term);
         return;
       case "configurationChanged":
         // Read from `status` when the step is over.
@@ -222,6 +226,7 @@ export class Driver {
     assert(index === this.#applied.index + 1, `applied ${index} after ${this.#applied.index}`);
     const configuration = kind === "configuration" ? decodeConfiguration(data) : this.#applied.configuration;
     this.#applied = { index, term, configuration };
+    this.#ports.observer?.applied(index, term, data);
     this.#entriesSince++;
     this.#bytesSince += data.length;
     if (kind === "command") this.#ports.applied(this.#machine.apply(data, index));
@@ -236,6 +241,7 @@ export class Driver {
     this.#applied = { index, term, configuration };
     this.#entriesSince = 0;
     this.#bytesSince = 0;
+    this.#ports.observer?.restored(index, term);
     this.#ports.restored();
     this.#journal.restore(
       this.#snapshot,

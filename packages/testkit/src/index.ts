@@ -14,3 +14,14 @@ export {
   type SimClientHost,
   type WorldObservation,
 } from "./observations.ts";
+export { generateSchedule, SCENARIOS, type ScheduleWishes } from "./runner/generate-schedule.ts";
+export type { Fault, FaultKind, Schedule } from "./runner/schedule.ts";
+export {
+  type Failure,
+  type SimulationParts,
+  simulate,
+  type Verdict,
+  type Workload,
+} from "./runner/simulation.ts";
+export { underTripwire } from "./runner/tripwire.ts";
+export { World, type WorldOptions } from "./world/world.ts";
