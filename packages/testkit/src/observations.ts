@@ -120,9 +120,9 @@ export type ClientTarget = `node:${number}` | "floating";
 export interface SimClientHost {
   /**
    * Opens a connection to a node's MQTT listener. The handlers' `closed` also tells of a connection that never came
-   * about; `connected` is called once when it has. Writes before that are kept.
+   * about; `connected` is called once when it has, with the id of the node that was reached. Writes before that are kept.
    */
-  connect(address: ClientTarget, handlers: StreamHandler & { connected(): void }): Stream;
+  connect(address: ClientTarget, handlers: StreamHandler & { connected(node: string): void }): Stream;
   readonly clock: Clock;
   readonly prng: Prng;
   /** The world adds the time. */

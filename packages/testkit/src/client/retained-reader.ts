@@ -50,8 +50,9 @@ export class RetainedReader {
   #answered(topic: string): void {
     if (topic !== this.#topic) return;
     if (!this.#isSpoiled) {
-      const { clientId } = this.client;
-      this.#host.observe({ kind: "retainedRead", client: clientId, topic, payloadId: this.#payloadId });
+      const { clientId, node } = this.client;
+      const payloadId = this.#payloadId;
+      this.#host.observe({ kind: "retainedRead", client: clientId, node, topic, payloadId });
     }
     this.client.unsubscribe(topic);
   }

@@ -10,7 +10,7 @@
 
 import { acknowledgementFrame, encodePublish, type Frame, PacketType } from "@skein/broker/codec";
 import type { QoS, Stream, Timer } from "@skein/kernel";
-import type { ClientTarget, SimClientHost } from "../observations.ts";
+import type { ClientObservation, ClientTarget, SimClientHost } from "../observations.ts";
 import {
   connectPacket,
   DISCONNECT,
@@ -67,6 +67,8 @@ export class SimClient {
   #target: ClientTarget;
   #stream: Stream | undefined;
   #reader: ServerPacketReader | undefined;
+  /** Where the present connection ends. */
+  #node = "";
   #isConnected = false;
   #isStopped = true;
   #session = 0;
@@ -83,6 +85,11 @@ export class SimClient {
     this.#target = options.target;
     this.#profile = options.profile;
     this.#events = events;
+  }
+
+  /** Id of the node it is or was connected to. */
+  get node(): string {
+    return this.#node;
   }
 
   get isConnected(): boolean {
@@ -131,7 +138,7 @@ export class SimClient {
     if (!this.#isConnected) return;
     const packetId = this.#outgoing.takePacketId();
     this.#pending.set(packetId, { filter, isSubscribe: false });
-    this.#host.observe({ kind: "unsubscribeSent", client: this.clientId, filter });
+    this.#observe({ kind: "unsubscribeSent", client: this.clientId, filter });
     this.#write(unsubscribePacket(this.#profile.version, packetId, filter));
   }
 
@@ -152,8 +159,10 @@ export class SimClient {
     this.#reader = reader;
     this.#timer = clock.after(connectTimeoutMs, () => this.#lost());
     this.#stream = this.#host.connect(this.#target, {
-      connected: () => {
-        if (this.#reader === reader) this.#sendConnect();
+      connected: (node) => {
+        if (this.#reader !== reader) return;
+        this.#node = node;
+        this.#sendConnect();
       },
       received: (bytes) => reader.feed(bytes),
       drained: () => undefined,
@@ -180,7 +189,7 @@ export class SimClient {
       this.#outgoing.forget();
       this.#received.clear();
     }
-    this.#host.observe({ kind: "connected", client: this.clientId, session: this.#sessionName });
+    this.#observe({ kind: "connected", client: this.clientId, session: this.#sessionName });
     if (!isSessionPresent) for (const [filter, qos] of this.#filters) this.#sendSubscribe(filter, qos);
     for (const entry of this.#outgoing.unfinished()) this.#transmit(entry, true);
     this.#keepAlive();
@@ -213,7 +222,7 @@ export class SimClient {
     else stream?.end();
     if (!this.#isConnected) return;
     this.#isConnected = false;
-    this.#host.observe({ kind: "disconnected", client: this.clientId, session: this.#sessionName });
+    this.#observe({ kind: "disconnected", client: this.clientId, session: this.#sessionName });
     this.#events.disconnected?.();
   }
 
@@ -273,7 +282,7 @@ export class SimClient {
   }
 
   #refused(code: number): void {
-    this.#host.observe({ kind: "refused", client: this.clientId, code });
+    this.#observe({ kind: "refused", client: this.clientId, code });
     this.#lost();
   }
 
@@ -283,7 +292,7 @@ export class SimClient {
     const isKnown = qos === 2 && this.#received.has(packetId);
     if (!isKnown) {
       const payloadId = decodePayload(payload);
-      this.#host.observe({ kind: "delivered", client: this.clientId, topic, payloadId, qos, dup, retain });
+      this.#observe({ kind: "delivered", client: this.clientId, topic, payloadId, qos, dup, retain });
       this.#events.message?.({ topic, payloadId, retain });
     }
     // The application may have left.
@@ -308,7 +317,7 @@ export class SimClient {
     const publish = this.#outgoing.find(packetId)?.publish;
     if (publish === undefined) return;
     const { payloadId } = publish;
-    this.#host.observe({ kind: "publishAcked", client: this.clientId, payloadId, reasonCode });
+    this.#observe({ kind: "publishAcked", client: this.clientId, payloadId, reasonCode });
   }
 
   #answered(packetId: number, code: number): void {
@@ -319,7 +328,7 @@ export class SimClient {
     if (!pending.isSubscribe) {
       this.#events.unsubscribed?.(filter);
     } else if (code <= 2) {
-      this.#host.observe({ kind: "subscribeAcked", client: this.clientId, filter, qos: code as QoS });
+      this.#observe({ kind: "subscribeAcked", client: this.clientId, filter, qos: code as QoS });
       this.#events.subscribed?.(filter);
     }
   }
@@ -338,7 +347,7 @@ export class SimClient {
       return;
     }
     const { topic, payloadId, paddingBytes, qos, retain } = publish;
-    this.#host.observe({
+    this.#observe({
       kind: "publishSent",
       client: this.clientId,
       packet: { topic, payloadId, qos, retain },
@@ -357,12 +366,16 @@ export class SimClient {
   #sendSubscribe(filter: string, qos: QoS): void {
     const packetId = this.#outgoing.takePacketId();
     this.#pending.set(packetId, { filter, isSubscribe: true });
-    this.#host.observe({ kind: "subscribeSent", client: this.clientId, filter, qos });
+    this.#observe({ kind: "subscribeSent", client: this.clientId, filter, qos });
     this.#write(subscribePacket(this.#profile.version, packetId, filter, qos));
   }
 
   #acknowledge(type: 4 | 5 | 6 | 7, packetId: number): void {
     this.#writeFrame(acknowledgementFrame(type, 0, this.#profile.version), packetId);
+  }
+
+  #observe(observation: ClientObservation): void {
+    this.#host.observe({ ...observation, node: this.#node });
   }
 
   #writeFrame(frame: Frame, packetId: number): void {

@@ -22,7 +22,7 @@ import {
 import { RetainedReader } from "./retained-reader.ts";
 import { SimClient, type SimClientEvents } from "./sim-client.ts";
 
-export interface WorkloadOptions {
+export interface HouseholdOptions {
   /** Nodes with an MQTT listener. */
   readonly nodes: number;
   /** Whether some clients use the address that moves. */
@@ -32,7 +32,7 @@ export interface WorkloadOptions {
 }
 
 /** Clients at work. */
-export interface Workload {
+export interface Household {
   /** No new messages and no more moving; the clients stay connected, so that what is under way can end. */
   rest(): void;
   /** Disconnects every client. */
@@ -40,8 +40,8 @@ export interface Workload {
 }
 
 /** Starts one of each workload. */
-export function startHousehold(host: SimClientHost, options: WorkloadOptions): Workload {
-  const household = new Household(host, options);
+export function startHousehold(host: SimClientHost, options: HouseholdOptions): Household {
+  const household = new RunningHousehold(host, options);
   household.telemetry();
   household.commands();
   household.retainedStates();
@@ -52,15 +52,15 @@ export function startHousehold(host: SimClientHost, options: WorkloadOptions): W
 /** Topics whose retained values are written from several nodes and read on all. */
 const STATES = ["home/hall/state", "home/attic/state", "home/cellar/state"];
 
-class Household implements Workload {
+class RunningHousehold implements Household {
   readonly #host: SimClientHost;
   readonly #prng: Prng;
-  readonly #options: WorkloadOptions;
+  readonly #options: HouseholdOptions;
   readonly #clients: SimClient[] = [];
   #isResting = false;
   #messages = 0;
 
-  constructor(host: SimClientHost, options: WorkloadOptions) {
+  constructor(host: SimClientHost, options: HouseholdOptions) {
     this.#host = host;
     this.#prng = host.prng;
     this.#options = options;
