@@ -17,18 +17,31 @@ export class OneLeaderPerTerm implements Checker {
   }
 }
 
-/** Raft: what one node has applied at an index, every node applies there (figure 3, State Machine Safety). */
+/**
+ * Raft: what one node has applied at an index, every node applies there (figure 3, State Machine Safety). After a blackout of
+ * all nodes the log goes on from what the disks had: the `replicated` profile promises no more.
+ */
 export class SameLogEverywhere implements Checker {
   readonly name = "same log everywhere";
+  readonly #running = new Set<string>();
   readonly #applied = new Map<number, { readonly hash: number; readonly node: string }>();
 
   observe(observation: Observation): void {
+    const { node = "" } = observation;
+    if (observation.kind === "started") this.#running.add(node);
+    if (observation.kind === "stopped") this.#stopped(node, observation.how);
     if (observation.kind !== "applied") return;
-    const { index, hash, node = "" } = observation;
+    const { index, hash } = observation;
     const first = this.#applied.get(index);
     if (first === undefined) this.#applied.set(index, { hash, node });
     else if (first.hash !== hash)
       throw new CheckFailure(this.name, `${first.node} and ${node} applied different entries up to ${index}`);
+  }
+
+  #stopped(node: string, how: string): void {
+    if (how === "pause" || how === "resume") return;
+    this.#running.delete(node);
+    if (how === "power" && this.#running.size === 0) this.#applied.clear();
   }
 }
 

@@ -51,7 +51,7 @@ export class FaultInjector {
         this.#powerCut([this.#node(fault.node)], fault.forMs, () => {});
         return;
       case "blackout":
-        this.#powerCut(this.#world.nodes, fault.forMs, () => {});
+        this.#powerCut(this.#world.nodes, fault.forMs, () => this.#world.blackedOut());
         return;
       case "rot": {
         const node = this.#node(fault.node);

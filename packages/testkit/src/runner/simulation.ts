@@ -52,7 +52,6 @@ export interface SimulationParts {
 const FORMED_BY_MS = 25_000;
 const LEADER_WITHIN_MS = 10_000;
 const SETTLED_WITHIN_MS = 20_000;
-/** A node that was wiped while alone founds a mesh of its own; the operator wipes it again. */
 const REJOINED_WITHIN_MS = 30_000;
 const STEP_MS = 250;
 const TOPICS = 12;
@@ -117,8 +116,7 @@ class Simulation {
     const world = this.#world;
     const { events } = world;
     this.#injector.heal();
-    if (this.#wipeForeign())
-      this.#until(() => !this.#hasForeign(), REJOINED_WITHIN_MS, "everybody is back in the first cluster");
+    this.#until(() => this.#haveJoined(), REJOINED_WITHIN_MS, "everybody joins the cluster");
     world.observe({ at: events.now, kind: "healed" });
     const healedAt = events.now;
     this.#until(() => this.#hasLeader(), LEADER_WITHIN_MS, "a leader after the heal");
@@ -135,33 +133,24 @@ class Simulation {
   }
 
   #isWell(): boolean {
-    return this.#hasLeader() && this.#world.nodes.every(({ assembly }) => assembly?.isServing === true);
+    const { nodes } = this.#world;
+    if (!this.#hasLeader() || !this.#haveJoined()) return false;
+    return nodes.every(({ assembly, status }) => assembly?.isServing === true && status?.hasQuorum === true);
   }
 
+  /** A majority of the machines knows the same leader, which knows that it leads. */
   #hasLeader(): boolean {
-    const [first] = this.#world.nodes;
-    const leader = first?.status?.coordinator;
-    return (
-      leader !== undefined &&
-      this.#world.nodes.every(({ status }) => status?.coordinator === leader && status.hasQuorum)
-    );
+    const { nodes } = this.#world;
+    const leader = nodes.find(({ status }) => status?.role === "leader" && status.hasQuorum)?.id;
+    if (leader === undefined) return false;
+    const followers = nodes.filter(({ status }) => status?.coordinator === leader && status.hasQuorum);
+    return followers.length * 2 > nodes.length;
   }
 
-  #hasForeign(): boolean {
+  /** Everybody belongs to the cluster; a machine that was just wiped has to join it first. */
+  #haveJoined(): boolean {
     const { nodes, cluster } = this.#world;
-    return nodes.some(({ status }) => status?.cluster !== cluster);
-  }
-
-  /** Removes the data of nodes that founded a cluster of their own, as the status page tells the operator to do. */
-  #wipeForeign(): boolean {
-    const { nodes, cluster } = this.#world;
-    const foreign = nodes.filter(({ status }) => status?.cluster !== undefined && status.cluster !== cluster);
-    for (const node of foreign) {
-      node.kill("power");
-      node.disk.wipe();
-      node.start();
-    }
-    return foreign.length > 0;
+    return nodes.every(({ status }) => status === undefined || status.cluster === cluster);
   }
 
   /** One write after another, each of a random topic on a random node that serves. */

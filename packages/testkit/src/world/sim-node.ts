@@ -25,6 +25,7 @@ import type { World } from "./world.ts";
 export const LINK_PORT = 7883;
 export const MQTT_PORT = 1883;
 const SUPERVISOR_RESTART_MS = 1000;
+const FOREIGN_RESTART_MS = 3000;
 const LOG_LINES_KEPT = 400;
 /** A lease is believed in from the send time of a heartbeat on which a quorum answered: the shortest election, less 2 % drift. */
 const LEASE_MS = 3136;
@@ -246,9 +247,23 @@ export class SimNode {
     this.#status = status;
     if (status?.cluster !== undefined) this.#world.clusterSeen(status.cluster);
     this.#flushSteps();
-    if (status === undefined || status.cluster !== this.#world.cluster) return;
+    if (status?.cluster === undefined) return;
+    if (status.cluster !== this.#world.cluster) {
+      this.#removeForeign();
+      return;
+    }
     this.#observeConfiguration(status);
     this.#observeLease(status);
+  }
+
+  /**
+   * It was alone when it started with an empty disk and has founded a cluster of its own. Merging clusters is not built yet:
+   * the status page tells the operator to remove the data directory, and this operator is quick.
+   */
+  #removeForeign(): void {
+    this.kill("power");
+    this.disk.wipe();
+    this.#world.events.after(FOREIGN_RESTART_MS, () => this.start());
   }
 
   #flushSteps(): void {
@@ -256,8 +271,8 @@ export class SimNode {
     this.#steps = [];
     if (steps.length === 0) return;
     // A second cluster, founded apart, has a history of its own: the promises are checked for the first one.
-    const isCounted = this.#status?.cluster === this.#world.cluster;
-    for (const step of steps) if (isCounted) this.#observeStep(step);
+    if (this.#status?.cluster === undefined || this.#status.cluster !== this.#world.cluster) return;
+    for (const step of steps) this.#observeStep(step);
   }
 
   #observeStep(step: LogStep): void {

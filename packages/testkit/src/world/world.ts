@@ -91,6 +91,11 @@ export class World {
     this.#cluster ??= cluster;
   }
 
+  /** Every machine has lost its power: in the `replicated` profile history goes on from what the disks have. */
+  blackedOut(): void {
+    this.oracle.clear();
+  }
+
   /** Adds a client machine. At most as many as the options say. */
   addClient(name: string): SimClientHost {
     const machine = this.options.nodes + this.#clientCount++;
