@@ -6,6 +6,9 @@ import type { SimNode } from "../world/sim-node.ts";
 import type { World } from "../world/world.ts";
 import { type Fault, LEADER, type Schedule } from "./schedule.ts";
 
+/** A slower way than this is a fault that checkers must know of. */
+const DISTURBING_MS = 1000;
+
 export class FaultInjector {
   readonly #world: World;
   readonly #prng: Prng;
@@ -80,11 +83,13 @@ export class FaultInjector {
       case "diskStall": {
         const { events } = this.#world;
         this.#node(fault.node).disk.faults.stalledUntil = events.now + fault.forMs;
+        this.#disturb([this.#node(fault.node)], fault.forMs);
         return;
       }
       case "diskFull": {
         const { faults } = this.#node(fault.node).disk;
         faults.isFull = true;
+        this.#disturb([this.#node(fault.node)], fault.forMs);
         this.#for(fault.forMs, () => {
           faults.isFull = false;
         });
@@ -112,13 +117,18 @@ export class FaultInjector {
             if (!fault.side.includes(outside)) this.#block(outside, inside, fault.oneWay, fault.forMs);
           }
         }
+        // Clients may be cut off as well, so nobody is sure to hear anybody.
+        this.#disturb(this.#world.nodes, fault.forMs);
         return;
       }
       case "severed":
         this.#block(fault.a, fault.b, fault.oneWay, fault.forMs);
+        this.#disturb([this.#node(fault.a), this.#node(fault.b)], fault.forMs);
         return;
       case "clog":
         network.clog(fault.a, fault.b, fault.slowerByMs);
+        if (fault.slowerByMs >= DISTURBING_MS)
+          this.#disturb([this.#node(fault.a), this.#node(fault.b)], fault.forMs);
         this.#for(fault.forMs, () => network.clog(fault.a, fault.b, 0));
         return;
       case "cut":
@@ -136,6 +146,14 @@ export class FaultInjector {
       default:
         unreachable(fault);
     }
+  }
+
+  /** Tells the checkers whom they cannot hold to what needs a whole network. */
+  #disturb(affected: readonly SimNode[], forMs: number): void {
+    const { events } = this.#world;
+    const nodes = affected.map(({ id }) => id).filter((id) => id !== "");
+    this.#world.observe({ at: events.now, kind: "disturbed", nodes });
+    this.#for(forMs, () => this.#world.observe({ at: events.now, kind: "calmed", nodes }));
   }
 
   #block(from: number, to: number, oneWay: boolean, forMs: number): void {
