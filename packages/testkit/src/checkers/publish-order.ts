@@ -4,7 +4,8 @@
  * Messages are numbered as their clients send them. Within one publisher session the numbers that a subscriber sees for
  * the first time must rise. Across sessions a message may be overtaken only if it was not acknowledged yet when the
  * later one was sent: what its client gave up is under way on its own. Each delivered QoS is a stream of its own,
- * because a broker may order them independently [MQTT-4.6.0-5].
+ * because a broker may order them independently [MQTT-4.6.0-5]. Members of a shared subscription are left out: what one
+ * of them did not acknowledge goes to another, late.
  *
  * Source: architecture.md section 2, P7; MQTT 5 section 4.6; reference design, 5.4 (I5).
  */
@@ -34,12 +35,15 @@ export class PublishOrder implements Checker {
   readonly #publishes = new Map<string, Publish>();
   readonly #sessions = new Map<string, string>();
   readonly #seen = new Map<string, Seen>();
+  readonly #sharing = new Set<string>();
   #number = 0;
 
   observe(observation: Observation): void {
     const { at } = observation;
     if (observation.kind === "connected") this.#sessions.set(observation.client, observation.session);
-    else if (observation.kind === "publishSent") {
+    else if (observation.kind === "subscribeSent" && observation.filter.startsWith("$share/")) {
+      this.#sharing.add(observation.client);
+    } else if (observation.kind === "publishSent") {
       const { client, packet } = observation;
       const { payloadId, qos } = packet;
       if (payloadId === "" || this.#publishes.has(payloadId)) return;
@@ -57,7 +61,11 @@ export class PublishOrder implements Checker {
     } else if (observation.kind === "publishAcked") {
       const publish = this.#publishes.get(observation.payloadId);
       if (publish !== undefined) publish.ackedAt = at;
-    } else if (observation.kind === "delivered" && !observation.retain) {
+    } else if (
+      observation.kind === "delivered" &&
+      !observation.retain &&
+      !this.#sharing.has(observation.client)
+    ) {
       this.#delivered(observation);
     }
   }

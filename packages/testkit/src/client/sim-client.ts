@@ -80,6 +80,7 @@ export class SimClient {
   #timer: Timer | undefined;
   #pingTimer: Timer | undefined;
   #lastSentAt = 0;
+  #lastReceivedAt = 0;
   #keepAliveMs = 0;
 
   constructor(host: SimClientHost, options: SimClientOptions, events: SimClientEvents = {}) {
@@ -167,7 +168,10 @@ export class SimClient {
         this.#node = node;
         this.#sendConnect();
       },
-      received: (bytes) => reader.feed(bytes),
+      received: (bytes) => {
+        this.#lastReceivedAt = this.#host.clock.monotonicMs();
+        reader.feed(bytes);
+      },
       drained: () => undefined,
       closed: () => {
         if (this.#reader === reader) this.#lost();
@@ -230,13 +234,14 @@ export class SimClient {
     this.#events.disconnected?.();
   }
 
-  /** PINGREQ when nothing was sent for the keep-alive time [MQTT-3.1.2-20]. */
+  /** PINGREQ when nothing was sent, or nothing came, for the keep-alive time [MQTT-3.1.2-20]; so do PubSubClient and Paho. */
   #keepAlive(): void {
     const { clock } = this.#host;
     const now = clock.monotonicMs();
-    if (now >= this.#lastSentAt + this.#keepAliveMs) this.ping(() => undefined);
-    const waitMs = this.#lastSentAt + this.#keepAliveMs - now;
-    this.#timer = clock.after(waitMs, () => this.#keepAlive());
+    const isDue = now >= Math.min(this.#lastSentAt, this.#lastReceivedAt) + this.#keepAliveMs;
+    if (isDue && this.#pings.length === 0) this.ping(() => undefined);
+    const dueAt = isDue ? now : Math.min(this.#lastSentAt, this.#lastReceivedAt);
+    this.#timer = clock.after(dueAt + this.#keepAliveMs - now, () => this.#keepAlive());
   }
 
   /** Each node has sessions of its own until they are part of the replicated state: another node, another session. */
