@@ -61,7 +61,9 @@ export class SimClient {
   /** SUBSCRIBE and UNSUBSCRIBE without an answer, by packet identifier. */
   readonly #pending = new Map<number, Pending>();
   /** Packet identifiers of QoS 2 messages received and not yet released. */
-  readonly #received = new Set<number>();
+  #received = new Set<number>();
+  /** The same for each session that may still live on some node. */
+  readonly #receivedIn = new Map<string, Set<number>>();
   /** What to call with each PINGRESP. */
   #pings: (() => void)[] = [];
   #target: ClientTarget;
@@ -195,7 +197,8 @@ export class SimClient {
     if (session !== this.#session) {
       this.#session = session;
       this.#outgoing.forget();
-      this.#received.clear();
+      this.#received = this.#receivedIn.get(session) ?? new Set();
+      this.#receivedIn.set(session, this.#received);
     }
     this.#observe({ kind: "connected", client: this.clientId, session });
     if (!isSessionPresent) for (const [filter, qos] of this.#filters) this.#sendSubscribe(filter, qos);
