@@ -10,7 +10,7 @@ import type { Clock, Prng, QoS, Stream, StreamHandler } from "@skein/kernel";
 /** The packet of a PUBLISH as the client means it; `payloadId` identifies the payload in the whole simulation. */
 export interface PublishedPacket {
   readonly topic: string;
-  /** Empty: an empty payload, which deletes the retained message. */
+  /** Empty, or beginning with a dash: an empty payload, which deletes the retained message. */
   readonly payloadId: string;
   readonly qos: QoS;
   readonly retain: boolean;
@@ -39,6 +39,7 @@ export type NodeObservation =
   | { readonly kind: "memory"; readonly queueName: string; readonly bytes: number };
 
 export type ClientObservation =
+  /** Once for each time it is sent: again, with DUP, where the session lived on. */
   | { readonly kind: "publishSent"; readonly client: string; readonly packet: PublishedPacket }
   | {
       readonly kind: "publishAcked";
@@ -46,8 +47,11 @@ export type ClientObservation =
       readonly payloadId: string;
       readonly reasonCode: number;
     }
-  | { readonly kind: "subscribeSent"; readonly client: string; readonly filter: string }
-  | { readonly kind: "subscribeAcked"; readonly client: string; readonly filter: string }
+  /** `filter` as in SUBSCRIBE, `$share/...` included; `qos`: the highest one asked for. */
+  | { readonly kind: "subscribeSent"; readonly client: string; readonly filter: string; readonly qos?: QoS }
+  /** `qos`: as granted. */
+  | { readonly kind: "subscribeAcked"; readonly client: string; readonly filter: string; readonly qos?: QoS }
+  | { readonly kind: "unsubscribeSent"; readonly client: string; readonly filter: string }
   | {
       readonly kind: "delivered";
       readonly client: string;
@@ -60,6 +64,8 @@ export type ClientObservation =
   /** `session`: identifies the session state the client goes on with; a new one where the server had none. */
   | { readonly kind: "connected"; readonly client: string; readonly session: string }
   | { readonly kind: "disconnected"; readonly client: string; readonly session: string }
+  /** CONNACK with a code other than success. */
+  | { readonly kind: "refused"; readonly client: string; readonly code: number }
   /** The replay after a SUBSCRIBE gave this; null: it gave nothing for the topic. */
   | {
       readonly kind: "retainedRead";
@@ -69,6 +75,12 @@ export type ClientObservation =
     };
 
 export type WorldObservation =
+  /**
+   * From now on these nodes may be late or out of reach without having stopped: partition, clog, loss, disk stall, clock
+   * fault. Each is matched by one `calmed` with the same nodes. Delays below a second disturb nobody.
+   */
+  | { readonly kind: "disturbed"; readonly nodes: readonly string[] }
+  | { readonly kind: "calmed"; readonly nodes: readonly string[] }
   /** Faults are over: a majority runs, connected to each other. */
   | { readonly kind: "healed" }
   /** Nothing more comes. */
@@ -108,9 +120,9 @@ export type ClientTarget = `node:${number}` | "floating";
 export interface SimClientHost {
   /**
    * Opens a connection to a node's MQTT listener. The handlers' `closed` also tells of a connection that never came
-   * about; `connected` is called once when it has. Writes before that are kept.
+   * about; `connected` is called once when it has, with the id of the node that was reached. Writes before that are kept.
    */
-  connect(address: ClientTarget, handlers: StreamHandler & { connected(): void }): Stream;
+  connect(address: ClientTarget, handlers: StreamHandler & { connected(node: string): void }): Stream;
   readonly clock: Clock;
   readonly prng: Prng;
   /** The world adds the time. */

@@ -24,7 +24,7 @@ export class ClientHost implements SimClientHost {
     this.prng = randomStream(world.seed, `client ${name}`);
   }
 
-  connect(target: ClientTarget, handler: StreamHandler & { connected(): void }): Stream {
+  connect(target: ClientTarget, handler: StreamHandler & { connected(node: string): void }): Stream {
     const world = this.#world;
     const name =
       target === "floating" ? world.floating.address : (world.hosts[Number(target.slice(5))] ?? "");
@@ -37,7 +37,7 @@ export class ClientHost implements SimClientHost {
       CONNECT_TIMEOUT_MS,
       (result) => {
         if (result instanceof Error) handler.closed(result);
-        else stream.opened(result, handler);
+        else stream.opened(result, handler, world.nodes[to ?? 0]?.id ?? "");
       },
     );
     return stream;
@@ -65,14 +65,14 @@ class PendingStream implements Stream {
     return this.#stream?.bufferedBytes ?? 0;
   }
 
-  opened(stream: Stream, handler: StreamHandler & { connected(): void }): void {
+  opened(stream: Stream, handler: StreamHandler & { connected(node: string): void }, node: string): void {
     this.#stream = stream;
     stream.start(handler);
     if (this.#isGivenUp) {
       stream.reset();
       return;
     }
-    handler.connected();
+    handler.connected(node);
     for (const bytes of this.#written.splice(0)) stream.write(bytes);
   }
 
