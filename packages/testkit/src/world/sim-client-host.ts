@@ -37,7 +37,7 @@ export class ClientHost implements SimClientHost {
       CONNECT_TIMEOUT_MS,
       (result) => {
         if (result instanceof Error) handler.closed(result);
-        else stream.opened(result, handler, world.nodes[to ?? 0]?.id ?? "");
+        else stream.opened(result, handler, world.nodes[to ?? -1]?.id ?? "");
       },
     );
     return stream;

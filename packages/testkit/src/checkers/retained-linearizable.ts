@@ -1,0 +1,147 @@
+/**
+ * P8: one retained store. Each topic is a register that all nodes share, deletions included.
+ *
+ * Retained publishes are writes, from their sending to their acknowledgement; one that was refused, has QoS 0 or was
+ * never acknowledged may take effect at any later time or never. The replay after a SUBSCRIBE is a read. Topics are
+ * independent (Wing-Gong-Lowe per key, linearizability.ts).
+ *
+ * Two meanings of a read. `linearizable`: it takes effect between SUBSCRIBE and replay. `local`: it shows the replica of
+ * its node, which may be behind by `lagMs` while the node is whole, and behind by more after a fault, back to the last
+ * time the node was whole: the read may take effect as early as that. A node also shows its own clients the writes it
+ * has not committed yet; such a read says nothing about the others and is left out.
+ *
+ * Source: architecture.md section 2, P8; reference design, 5.4 (I6).
+ */
+
+import { type Checker, CheckFailure, type Observation } from "../observations.ts";
+import { FaultLedger } from "./fault-ledger.ts";
+import { checkLinearizable, type Operation, type RegisterValue } from "./linearizability.ts";
+
+export interface RetainedOptions {
+  readonly reads: "linearizable" | "local";
+  /** How far the replica of a whole node may be behind, in ms. */
+  readonly lagMs: number;
+  /** After a fault, time until a replica is current again, in ms. */
+  readonly settleMs: number;
+}
+
+interface Write {
+  readonly value: RegisterValue;
+  readonly node: string | undefined;
+  readonly from: number;
+  to: number;
+}
+
+interface Register {
+  readonly writes: Write[];
+  readonly reads: Operation[];
+}
+
+const DEFAULTS: RetainedOptions = { reads: "local", lagMs: 2000, settleMs: 10_000 };
+
+export class RetainedLinearizable implements Checker {
+  readonly name = "retained store";
+  readonly #options: RetainedOptions;
+  readonly #faults = new FaultLedger();
+  readonly #registers = new Map<string, Register>();
+  /** Retained writes by payload id, the newest sending last; deletions carry ids of their own too. */
+  readonly #writes = new Map<string, { topic: string; write: Write }>();
+  /** When each client last sent a SUBSCRIBE for a filter. */
+  readonly #subscribedAt = new Map<string, number>();
+  /** Until when each node was whole before its present or last fault. */
+  readonly #wholeUntil = new Map<string, number>();
+
+  constructor(options: Partial<RetainedOptions> = {}) {
+    this.#options = { ...DEFAULTS, ...options };
+  }
+
+  observe(observation: Observation): void {
+    this.#noteFaults(observation);
+    const { at, node } = observation;
+    if (observation.kind === "subscribeSent") {
+      this.#subscribedAt.set(`${observation.client} ${observation.filter}`, at);
+    } else if (observation.kind === "publishSent") {
+      const { topic, payloadId, retain } = observation.packet;
+      if (!retain) return;
+      const write: Write = { value: registerValue(payloadId), node, from: at, to: Number.POSITIVE_INFINITY };
+      this.#register(topic).writes.push(write);
+      this.#writes.set(`${observation.client} ${payloadId}`, { topic, write });
+    } else if (observation.kind === "publishAcked") {
+      const known = this.#writes.get(`${observation.client} ${observation.payloadId}`);
+      if (known !== undefined && observation.reasonCode < 0x80) known.write.to = at;
+    } else if (observation.kind === "retainedRead") {
+      this.#read(observation.client, observation.topic, observation.payloadId, at, node);
+    }
+  }
+
+  finish(): void {
+    for (const [topic, { writes, reads }] of this.#registers) {
+      const history: Operation[] = [...reads];
+      for (const { value, from, to } of writes) history.push({ kind: "write", value, from, to });
+      const verdict = checkLinearizable(history, null);
+      if (verdict.kind === "linearizable") continue;
+      const text = verdict.operations.map(describe).join("\n  ");
+      const what = verdict.kind === "violation" ? "no order explains" : "too many at once to decide";
+      throw new CheckFailure(this.name, `topic "${topic}": ${what}\n  ${text}`);
+    }
+  }
+
+  #read(client: string, topic: string, payloadId: string | null, at: number, node: string | undefined): void {
+    const value = payloadId === null ? null : registerValue(payloadId);
+    const { writes, reads } = this.#register(topic);
+    const sources = writes.filter((write) => write.value === value);
+    if (value !== null && sources.length === 0) {
+      throw new CheckFailure(
+        this.name,
+        `${client} reads "${value}" of topic "${topic}", which nobody wrote there`,
+      );
+    }
+    const subscribedAt = this.#subscribedAt.get(`${client} ${topic}`) ?? at;
+    if (this.#options.reads === "linearizable") {
+      reads.push({ kind: "read", value, from: subscribedAt, to: at });
+      return;
+    }
+    const isOfOwnNode = (write: Write): boolean =>
+      node === undefined || write.node === undefined || write.node === node;
+    // Its node may still be waiting for the commit of a write that it shows already, or that hides an older value.
+    if (writes.some((write) => write.to > at && isOfOwnNode(write))) return;
+    reads.push({ kind: "read", value, from: this.#currentSince(node, subscribedAt), to: at });
+  }
+
+  /** The earliest state that a read on `node`, asked for at `at`, may show. */
+  #currentSince(node: string | undefined, at: number): number {
+    const { lagMs, settleMs } = this.#options;
+    const since = this.#faults.wholeSince(node);
+    if (since !== undefined && at - since >= settleMs) return at - lagMs;
+    return Math.min(at, node === undefined ? 0 : (this.#wholeUntil.get(node) ?? 0)) - lagMs;
+  }
+
+  #noteFaults(observation: Observation): void {
+    const { kind, at, node } = observation;
+    const isFault = kind === "stopped" || kind === "disturbed";
+    const nodes = kind === "disturbed" ? observation.nodes : node === undefined ? [] : [node];
+    for (const each of isFault ? nodes : []) {
+      const since = this.#faults.wholeSince(each);
+      if (since !== undefined && at - since >= this.#options.settleMs) this.#wholeUntil.set(each, at);
+    }
+    this.#faults.observe(observation);
+  }
+
+  #register(topic: string): Register {
+    let register = this.#registers.get(topic);
+    if (register === undefined) {
+      register = { writes: [], reads: [] };
+      this.#registers.set(topic, register);
+    }
+    return register;
+  }
+}
+
+/** An empty payload deletes: a register without a message. Deletions have ids that begin with a dash. */
+function registerValue(payloadId: string): RegisterValue {
+  return payloadId === "" || payloadId.startsWith("-") ? null : payloadId;
+}
+
+function describe({ kind, value, from, to }: Operation): string {
+  return `${kind} ${value === null ? "nothing" : `"${value}"`} from ${from} to ${to} ms`;
+}
