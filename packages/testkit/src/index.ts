@@ -16,6 +16,7 @@ export {
 } from "./observations.ts";
 export { generateSchedule, SCENARIOS, type ScheduleWishes } from "./runner/generate-schedule.ts";
 export type { Fault, FaultKind, Schedule } from "./runner/schedule.ts";
+export { type Shrunk, shrink } from "./runner/shrink.ts";
 export {
   type Failure,
   type SimulationParts,
