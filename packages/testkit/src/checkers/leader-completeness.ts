@@ -4,18 +4,20 @@
  *
  * What anyone has applied is committed. A leader of a later term appends behind its whole log, so an entry of its term
  * at or below an index that was applied before its election proves that its log was short. And when the world has been
- * whole again for long enough, somebody must have applied everything that was ever applied.
+ * whole again for long enough, somebody must have applied everything that was ever applied (since the last blackout).
  *
  * Source: Raft paper, figure 3 and section 5.4.
  */
 
 import { type Checker, CheckFailure, type Observation } from "../observations.ts";
+import { BlackoutWatch } from "./blackout-watch.ts";
 
 /** After healing, time to elect a leader and to catch up, in ms. */
 const CATCH_UP_MS = 20_000;
 
 export class LeaderCompleteness implements Checker {
   readonly name = "leader completeness";
+  readonly #blackouts = new BlackoutWatch();
   /** Highest index applied by anyone when the leader of a term was first seen. */
   readonly #committedAtElection = new Map<number, number>();
   readonly #appliedBy = new Map<string, number>();
@@ -25,6 +27,7 @@ export class LeaderCompleteness implements Checker {
 
   observe(observation: Observation): void {
     this.#now = observation.at;
+    if (this.#blackouts.observe(observation)) this.#committed = 0;
     const { node } = observation;
     if (observation.kind === "healed") this.#healedAt = observation.at;
     if (node === undefined) return;

@@ -34,19 +34,19 @@ export type Verdict =
 const CONFIGURATIONS_MAX = 200_000;
 
 /**
- * Checks the history of one register that begins as `initial`.
+ * Checks the history of one register that begins as one of `initial`.
  *
  * Values are written at most once each, except where a client sent the same write twice.
  *
  * @example
  * ```ts
- * checkLinearizable([{ kind: "write", value: "a", from: 0, to: 5 }, { kind: "read", value: null, from: 6, to: 7 }], null);
+ * checkLinearizable([{ kind: "write", value: "a", from: 0, to: 5 }, { kind: "read", value: null, from: 6, to: 7 }], [null]);
  * // { kind: "violation", operations: [...] }
  * ```
  */
-export function checkLinearizable(history: readonly Operation[], initial: RegisterValue): Verdict {
+export function checkLinearizable(history: readonly Operation[], initial: readonly RegisterValue[]): Verdict {
   const { certain, optional } = decided(history);
-  let states: readonly State[] = [{ value: initial, used: 0n }];
+  let states: readonly State[] = initial.map((value) => ({ value, used: 0n }));
   for (const stretch of stretches(certain)) {
     const after = statesAfter(stretch, optional, states);
     const operations = [...stretch, ...optional];

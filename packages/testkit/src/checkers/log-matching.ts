@@ -4,12 +4,13 @@
  *
  * The first node to apply an index fixes term and rolling hash for all, also for those that apply it again after a
  * restart; the hash covers everything before it, so equal hashes mean equal prefixes. Within one life a node applies in
- * order; a jump forward is a snapshot, a jump back is a committed entry undone.
+ * order; a jump forward is a snapshot, a jump back is a committed entry undone. A blackout begins a new history.
  *
  * Source: Raft paper, figure 3, sections 5.3 and 5.4.3.
  */
 
 import { type Checker, CheckFailure, type Observation } from "../observations.ts";
+import { BlackoutWatch } from "./blackout-watch.ts";
 
 interface Applied {
   readonly node: string;
@@ -19,11 +20,13 @@ interface Applied {
 
 export class LogMatching implements Checker {
   readonly name = "log matching";
+  readonly #blackouts = new BlackoutWatch();
   readonly #applied = new Map<number, Applied>();
   /** Index applied last by each node in its present life. */
   readonly #last = new Map<string, { index: number; term: number }>();
 
   observe(observation: Observation): void {
+    if (this.#blackouts.observe(observation)) this.#applied.clear();
     const { node } = observation;
     if (node === undefined) return;
     if (observation.kind === "started") this.#last.delete(node);

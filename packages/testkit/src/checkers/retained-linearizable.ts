@@ -14,6 +14,7 @@
  */
 
 import { type Checker, CheckFailure, type Observation } from "../observations.ts";
+import { BlackoutWatch } from "./blackout-watch.ts";
 import { FaultLedger } from "./fault-ledger.ts";
 import { checkLinearizable, type Operation, type RegisterValue } from "./linearizability.ts";
 
@@ -33,6 +34,8 @@ interface Write {
 }
 
 interface Register {
+  /** What it may hold in the beginning. */
+  readonly initial: readonly RegisterValue[];
   readonly writes: Write[];
   readonly reads: Operation[];
 }
@@ -43,6 +46,7 @@ export class RetainedLinearizable implements Checker {
   readonly name = "retained store";
   readonly #options: RetainedOptions;
   readonly #faults = new FaultLedger();
+  readonly #blackouts = new BlackoutWatch();
   readonly #registers = new Map<string, Register>();
   /** Retained writes by payload id, the newest sending last; deletions carry ids of their own too. */
   readonly #writes = new Map<string, { topic: string; write: Write }>();
@@ -57,6 +61,7 @@ export class RetainedLinearizable implements Checker {
 
   observe(observation: Observation): void {
     this.#noteFaults(observation);
+    if (this.#blackouts.observe(observation)) this.#beginAnew();
     const { at, node } = observation;
     if (observation.kind === "subscribeSent") {
       this.#subscribedAt.set(`${observation.client} ${observation.filter}`, at);
@@ -74,11 +79,20 @@ export class RetainedLinearizable implements Checker {
     }
   }
 
+  /** Judges what was until the blackout; afterwards each register may hold what was ever written to it. */
+  #beginAnew(): void {
+    this.finish();
+    for (const [topic, { initial, writes }] of this.#registers) {
+      const values = new Set([null, ...initial, ...writes.map(({ value }) => value)]);
+      this.#registers.set(topic, { initial: [...values], writes: [], reads: [] });
+    }
+  }
+
   finish(): void {
-    for (const [topic, { writes, reads }] of this.#registers) {
+    for (const [topic, { initial, writes, reads }] of this.#registers) {
       const history: Operation[] = [...reads];
       for (const { value, from, to } of writes) history.push({ kind: "write", value, from, to });
-      const verdict = checkLinearizable(history, null);
+      const verdict = checkLinearizable(history, initial);
       if (verdict.kind === "linearizable") continue;
       const text = verdict.operations.map(describe).join("\n  ");
       const what = verdict.kind === "violation" ? "no order explains" : "too many at once to decide";
@@ -88,9 +102,8 @@ export class RetainedLinearizable implements Checker {
 
   #read(client: string, topic: string, payloadId: string | null, at: number, node: string | undefined): void {
     const value = payloadId === null ? null : registerValue(payloadId);
-    const { writes, reads } = this.#register(topic);
-    const sources = writes.filter((write) => write.value === value);
-    if (value !== null && sources.length === 0) {
+    const { initial, writes, reads } = this.#register(topic);
+    if (!initial.includes(value) && !writes.some((write) => write.value === value)) {
       throw new CheckFailure(
         this.name,
         `${client} reads "${value}" of topic "${topic}", which nobody wrote there`,
@@ -130,7 +143,7 @@ export class RetainedLinearizable implements Checker {
   #register(topic: string): Register {
     let register = this.#registers.get(topic);
     if (register === undefined) {
-      register = { writes: [], reads: [] };
+      register = { initial: [null], writes: [], reads: [] };
       this.#registers.set(topic, register);
     }
     return register;

@@ -71,7 +71,10 @@ export class SimClient {
   #node = "";
   #isConnected = false;
   #isStopped = true;
-  #session = 0;
+  #session = "";
+  /** Session on each node, as far as this client knows. */
+  readonly #sessions = new Map<string, string>();
+  #sessionCount = 0;
   #attempt = 0;
   /** Backoff, patience with CONNACK, or keep-alive: one at a time. */
   #timer: Timer | undefined;
@@ -184,12 +187,13 @@ export class SimClient {
     this.#timer?.cancel();
     this.#attempt = 0;
     this.#isConnected = true;
-    if (!isSessionPresent) {
-      this.#session++;
+    const session = this.#sessionHere(isSessionPresent);
+    if (session !== this.#session) {
+      this.#session = session;
       this.#outgoing.forget();
       this.#received.clear();
     }
-    this.#observe({ kind: "connected", client: this.clientId, session: this.#sessionName });
+    this.#observe({ kind: "connected", client: this.clientId, session });
     if (!isSessionPresent) for (const [filter, qos] of this.#filters) this.#sendSubscribe(filter, qos);
     for (const entry of this.#outgoing.unfinished()) this.#transmit(entry, true);
     this.#keepAlive();
@@ -222,7 +226,7 @@ export class SimClient {
     else stream?.end();
     if (!this.#isConnected) return;
     this.#isConnected = false;
-    this.#observe({ kind: "disconnected", client: this.clientId, session: this.#sessionName });
+    this.#observe({ kind: "disconnected", client: this.clientId, session: this.#session });
     this.#events.disconnected?.();
   }
 
@@ -235,8 +239,14 @@ export class SimClient {
     this.#timer = clock.after(waitMs, () => this.#keepAlive());
   }
 
-  get #sessionName(): string {
-    return `${this.clientId}#${this.#session}`;
+  /** Each node has sessions of its own until they are part of the replicated state: another node, another session. */
+  #sessionHere(isSessionPresent: boolean): string {
+    let session = this.#sessions.get(this.#node);
+    if (session === undefined || !isSessionPresent) {
+      session = `${this.clientId}#${++this.#sessionCount}`;
+      this.#sessions.set(this.#node, session);
+    }
+    return session;
   }
 
   // ---- packets in

@@ -57,6 +57,8 @@ export class AcknowledgedRetained implements Checker {
   observe(observation: Observation): void {
     if (observation.kind === "publishSent" && observation.packet.retain) {
       const { topic, payloadId } = observation.packet;
+      // Deletions and other writers' topics are judged by the registers of retained-linearizable.ts.
+      if (!topic.startsWith("topic/")) return;
       const candidates = this.#candidates.get(topic) ?? new Map<string, "open" | "acknowledged">();
       this.#candidates.set(topic, candidates);
       this.#topicOf.set(payloadId, topic);

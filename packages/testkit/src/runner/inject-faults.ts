@@ -6,6 +6,9 @@ import type { SimNode } from "../world/sim-node.ts";
 import type { World } from "../world/world.ts";
 import { type Fault, LEADER, type Schedule } from "./schedule.ts";
 
+/** Delays below this disturb nobody, as the checkers understand it. */
+const DISTURBING_MS = 1000;
+
 export class FaultInjector {
   readonly #world: World;
   readonly #prng: Prng;
@@ -114,7 +117,9 @@ export class FaultInjector {
       case "clog": {
         const nodes = [this.#node(fault.a), this.#node(fault.b)];
         network.clog(fault.a, fault.b, fault.slowerByMs);
-        this.#disturb(nodes, fault.forMs, () => network.clog(fault.a, fault.b, 0));
+        const undo = (): void => network.clog(fault.a, fault.b, 0);
+        if (fault.slowerByMs >= DISTURBING_MS) this.#disturb(nodes, fault.forMs, undo);
+        else this.#for(fault.forMs, undo);
         return;
       }
       case "cut":
@@ -179,7 +184,7 @@ export class FaultInjector {
   /** As {@link #for}, and tells the checkers that these nodes may be late or out of reach meanwhile. */
   #disturb(nodes: readonly SimNode[], forMs: number, undo: () => void): void {
     const world = this.#world;
-    const ids = nodes.map(({ id }) => id);
+    const ids = nodes.map(({ id }) => id).filter((id) => id !== "");
     world.observe({ at: world.events.now, kind: "disturbed", nodes: ids });
     this.#for(forMs, () => {
       undo();

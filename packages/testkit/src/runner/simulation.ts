@@ -38,11 +38,14 @@ export interface Failure {
   readonly logs: readonly string[];
 }
 
-/** Puts load on a mesh. Called before the nodes start; clients reconnect for as long as it takes. */
+/**
+ * Puts load on a mesh. Called before the nodes start; clients reconnect for as long as it takes. What it returns is told
+ * to rest once the mesh is healed, so that everything under way can end.
+ */
 export type Workload = (world: {
   readonly nodes: number;
   readonly client: (name: string) => SimClientHost;
-}) => void;
+}) => { rest(): void } | undefined;
 
 export interface SimulationParts {
   readonly checkers?: readonly Checker[];
@@ -53,6 +56,8 @@ const FORMED_BY_MS = 25_000;
 const LEADER_WITHIN_MS = 10_000;
 const SETTLED_WITHIN_MS = 20_000;
 const REJOINED_WITHIN_MS = 30_000;
+/** A workload goes on after the heal for that long, and then has as long for what is under way. */
+const WORKLOAD_AFTER_HEAL_MS = 11_000;
 const STEP_MS = 250;
 const TOPICS = 12;
 
@@ -66,6 +71,7 @@ class Simulation {
   readonly #world: World;
   readonly #injector: FaultInjector;
   readonly #retained = new AcknowledgedRetained();
+  readonly #workload: { rest(): void } | undefined;
   #isWriting = true;
   #serial = 0;
   /** By payload: the process that has promised to acknowledge. */
@@ -77,7 +83,7 @@ class Simulation {
     this.#world = new World(schedule.world, [...basic, ...(parts.checkers ?? [])]);
     this.#injector = new FaultInjector(this.#world);
     const client = (name: string) => this.#world.addClient(name);
-    parts.workload?.({ nodes: schedule.world.nodes, client });
+    this.#workload = parts.workload?.({ nodes: schedule.world.nodes, client });
   }
 
   run(): Verdict {
@@ -127,6 +133,11 @@ class Simulation {
       left,
       "all writes are acknowledged after the heal",
     );
+    if (this.#workload !== undefined) {
+      events.runUntil(Math.max(events.now, healedAt + WORKLOAD_AFTER_HEAL_MS));
+      this.#workload.rest();
+      events.runUntil(events.now + WORKLOAD_AFTER_HEAL_MS);
+    }
     events.runUntil(events.now + 2000);
     this.#compareReplicas();
     world.finish();
