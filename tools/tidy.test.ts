@@ -5,7 +5,7 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 
 const tracked = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
@@ -52,6 +52,18 @@ test("packages import only what the architecture's table allows", () => {
       .map((name) => `${path} imports ${name}`);
   });
   expect(wrong).toEqual([]);
+});
+
+test("every file that the documentation names exists", () => {
+  const pages = tracked.filter(
+    (path) => path === "README.md" || (path.startsWith("docs/") && path.endsWith(".md")),
+  );
+  const named = pages.flatMap((page) => {
+    const paths = [...read(page).matchAll(/`((?:packages|test|tools|deploy|docs|simulations)\/[^`*\s]+)`/g)];
+    return paths.map((found) => ({ page, path: found[1] ?? "" }));
+  });
+  expect(named.length).toBeGreaterThan(10);
+  expect(named.filter(({ path }) => !existsSync(path))).toEqual([]);
 });
 
 test("docs/reference/errors.md lists every error code and no other", () => {

@@ -46,6 +46,24 @@ test("SUBACK comes only when the mesh routes to us (P4), messages may come befor
   client.take("suback");
 });
 
+test("a retained message that came live while SUBACK waited is not replayed after it", () => {
+  const world = new World();
+  const publisher = world.connect("p");
+  publisher.publish("t/before", "old", { retain: true }).publish("t/during", "old", { retain: true });
+  world.mesh.isHolding = true;
+  const client = world
+    .connect("a")
+    .send({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: "t/+", qos: 0 }] });
+  publisher.publish("t/during", "new", { retain: true });
+  expect(client.takePayloads()).toEqual(["new"]);
+  world.answer();
+  client.take("suback");
+  expect(client.takePayloads()).toEqual(["old"]);
+  world.mesh.isHolding = false;
+  client.subscribe("t/during");
+  expect(client.takePayloads()).toEqual(["new"]);
+});
+
 test("SUBACK waits for all filters of its packet", () => {
   const world = new World();
   world.mesh.isHolding = true;

@@ -4,7 +4,8 @@
  * Where one is missing the test says so loudly, with the command that installs it. CI must have them all: there it fails.
  */
 
-import { execFile, execFileSync } from "node:child_process";
+import { type ChildProcessByStdio, execFile, execFileSync, spawn } from "node:child_process";
+import type { Readable } from "node:stream";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
@@ -26,6 +27,14 @@ export function pythonWithPaho(): string | undefined {
 export async function runProgram(command: string, args: readonly string[]): Promise<string> {
   const { stdout } = await run(command, [...args], { timeout: TIMEOUT_MS });
   return stdout;
+}
+
+/** Starts a program whose output is read as it comes. */
+export function startProgram(
+  command: string,
+  args: readonly string[],
+): ChildProcessByStdio<null, Readable, null> {
+  return spawn(command, [...args], { stdio: ["ignore", "pipe", "inherit"] });
 }
 
 const complained = new Set<string>();

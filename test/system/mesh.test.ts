@@ -1,12 +1,11 @@
 /** Three real nodes are one bus: real clients on any node reach subscribers on every node. */
 
-import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { MqttClient } from "mqtt";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connect, gather, publishMany, type QoS } from "../support/mqtt-clients.ts";
 import { type NodeProcess, runSkein, startMesh, type TestMesh } from "../support/node-process.ts";
-import { hasMosquitto, pythonWithPaho, runProgram } from "../support/programs.ts";
+import { hasMosquitto, pythonWithPaho, runProgram, startProgram } from "../support/programs.ts";
 
 let mesh: TestMesh;
 let a: NodeProcess;
@@ -189,7 +188,10 @@ withMosquitto.each([
     const common = ["-h", "127.0.0.1", "-V", version, "-q", String(qos)];
     const ready = `${topic}/ready`;
     const args = [...common, "-p", String(c.ports.mqtt), "-t", `${topic}/#`, "-v", "-C", "2", "-W", "20"];
-    const subscriber = spawn("mosquitto_sub", args, { stdio: ["ignore", "pipe", "inherit"] });
+    // mosquitto_sub does not say when it is subscribed; a retained message comes as soon as it is.
+    const helper = await connect(c);
+    await helper.publishAsync(ready, "yes", { qos: 1, retain: true });
+    const subscriber = startProgram("mosquitto_sub", args);
     let out = "";
     const isReady = new Promise<void>((resolve) => {
       subscriber.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -198,9 +200,6 @@ withMosquitto.each([
       });
     });
     const ended = new Promise<number | null>((resolve) => subscriber.once("close", resolve));
-    // mosquitto_sub does not say when it is subscribed; a retained message comes as soon as it is.
-    const helper = await connect(c);
-    await helper.publishAsync(ready, "yes", { qos: 1, retain: true });
     await isReady;
     await runProgram("mosquitto_pub", [
       ...common,

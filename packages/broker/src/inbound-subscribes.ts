@@ -58,6 +58,7 @@ export class InboundSubscribes {
         pending.add(this.#subscriptions.subscribe(this.#session, request, subscriptionIdentifier, pending));
       }
     }
+    this.#session.replay.announce();
     pending.settle(ReasonCode.Success);
   }
 
@@ -86,6 +87,7 @@ export class InboundSubscribes {
       if (pending.isRefused) this.#subscriptions.unsubscribe(session, subscription.filter);
       else if (isReplayed) session.replay.add(subscription);
     }
+    session.replay.settled();
     this.#answers?.sendSuback(pending.packetId, pending.codes);
     session.pump();
   }

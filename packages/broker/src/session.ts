@@ -115,7 +115,7 @@ export class Session implements Subscriber {
         this.#enqueue(message, qos, retain, identifiers);
       }
     }
-    if (message.retain && this.replay.isPending) this.replay.superseded(message, isSent || qos > 0);
+    if (message.retain && this.replay.isWatching) this.replay.superseded(message, isSent || qos > 0);
   }
 
   /** A connection of this client has come, and has got its CONNACK. Sends again what was under way [MQTT-4.4.0-1]. */

@@ -70,7 +70,8 @@ export function encodeMembers(frame: MembersFrame, out: ByteWriter): void {
   out.u8(frame.wantsReply ? 1 : 0).varint(frame.rows.length);
   for (const row of frame.rows) {
     out.text(row.node).varint(row.incarnation);
-    out.u8((row.hasLeft ? 1 : 0) | (row.cluster === undefined ? 0 : 2) | (ROLES.indexOf(row.role) << 2));
+    const flags = (row.hasLeft ? 1 : 0) | (row.cluster === undefined ? 0 : 2) | (row.holdsAddress ? 4 : 0);
+    out.u8(flags | (ROLES.indexOf(row.role) << 3));
     out.varint(row.heardAgoMs).text(row.address).varint(row.factsVersion).text(row.name);
     if (row.cluster !== undefined) out.text(row.cluster);
     out.varint(row.clients).varint(row.interestVersion);
@@ -92,7 +93,7 @@ function decodeMemberRow(input: ByteReader): MemberRow {
   const node = nodeId(input);
   const nodeIncarnation = incarnation(input);
   const flags = input.u8();
-  const role = ROLES[flags >> 2];
+  const role = ROLES[flags >> 3];
   if (role === undefined) throw malformed(`member row: flags ${flags}`);
   return {
     node,
@@ -105,6 +106,7 @@ function decodeMemberRow(input: ByteReader): MemberRow {
     cluster: (flags & 2) === 0 ? undefined : (input.text() as ClusterId),
     role,
     clients: input.varint(),
+    holdsAddress: (flags & 4) !== 0,
     interestVersion: input.varint(),
   };
 }

@@ -139,7 +139,7 @@ export class Conversations {
 
   #newMembership(): Membership {
     const { node, incarnation, name } = this.#options;
-    const facts: NodeFacts = { name, cluster: undefined, role: "learner", clients: 0 };
+    const facts: NodeFacts = { name, cluster: undefined, role: "learner", clients: 0, holdsAddress: false };
     return new Membership(node, incarnation, facts, {
       stateChanged: (member, from, to) => this.#stateChanged(member, from, to),
       restarted: (member) => this.#restarted(member),

@@ -18,6 +18,8 @@ export interface NodeFacts {
   readonly role: "leader" | "voter" | "learner";
   /** MQTT clients connected to it. */
   readonly clients: number;
+  /** It holds the floating address right now. */
+  readonly holdsAddress: boolean;
 }
 
 /** A row of the member list. The node itself is always in the list, alive. */

@@ -61,6 +61,7 @@ export interface MemberRow {
   readonly cluster: ClusterId | undefined;
   readonly role: "leader" | "voter" | "learner";
   readonly clients: number;
+  readonly holdsAddress: boolean;
   /** Version of its interest rows that the sender holds; 0: none. */
   readonly interestVersion: number;
 }

@@ -60,6 +60,7 @@ test("digests and interest frames survive the wire", () => {
     cluster: fc.option(fc.constant("uuid" as ClusterId), { nil: undefined }),
     role: fc.constantFrom("leader" as const, "voter" as const, "learner" as const),
     clients: versions,
+    holdsAddress: fc.boolean(),
     interestVersion: versions,
   });
   const members = fc.record({ wantsReply: fc.boolean(), rows: fc.array(rows, { maxLength: 5 }) });

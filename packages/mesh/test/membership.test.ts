@@ -99,18 +99,24 @@ test("facts reach every member at once, at most four times a second, and third n
   world.clock.run(2000);
   const cluster = "c1" as ClusterId;
   for (let clients = 1; clients <= 100; clients++) {
-    a!.mesh.setFacts({ name: "front door", cluster, role: "leader", clients });
+    a!.mesh.setFacts({ name: "front door", cluster, role: "leader", clients, holdsAddress: true });
     world.clock.run(10);
   }
   world.clock.run(300);
   const seen = b!.mesh.members.find((member) => member.id === a!.id);
-  expect(seen).toMatchObject({ name: "front door", cluster, role: "leader", clients: 100 });
+  expect(seen).toMatchObject({
+    name: "front door",
+    cluster,
+    role: "leader",
+    clients: 100,
+    holdsAddress: true,
+  });
   expect(b!.memberCalls).toBeLessThan(20);
 
   // Now c cannot talk to a any more, but still hears of it through b.
   world.network.block(a!.host, c!.host);
   world.clock.run(30_000);
-  a!.mesh.setFacts({ name: "back door", cluster, role: "voter", clients: 7 });
+  a!.mesh.setFacts({ name: "back door", cluster, role: "voter", clients: 7, holdsAddress: false });
   world.clock.run(40_000);
   const third = c!.mesh.members.find((member) => member.id === a!.id);
   expect(third).toMatchObject({ name: "back door", clients: 7, isLinked: false, state: "alive" });

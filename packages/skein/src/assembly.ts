@@ -89,6 +89,7 @@ export class NodeAssembly {
   #isStopping = false;
   #factsSentAt = Number.NEGATIVE_INFINITY;
   #factsSent = "";
+  #heldAddress = false;
 
   /** @throws {SkeinError} ERR_SKEIN_DISK if the node's identity can be neither read nor written */
   constructor(options: AssemblyOptions, ports: AssemblyPorts) {
@@ -254,12 +255,17 @@ export class NodeAssembly {
 
   #updateLease({ role, quorumContactAt }: CoordinatorStatus): void {
     this.floatingAddress?.update({ isLeader: role === "leader", quorumContactAt });
+    const isHeld = this.floatingAddress?.isHeld ?? false;
+    if (isHeld === this.#heldAddress) return;
+    this.#heldAddress = isHeld;
+    this.#sendFacts();
   }
 
   /** Tells the other nodes about this one, if there is anything new. */
   #sendFacts(): void {
     const { cluster, role } = this.coordinator.status;
-    const facts = { name: this.#options.name, cluster, role, clients: this.broker.clientCount };
+    const holdsAddress = this.floatingAddress?.isHeld ?? false;
+    const facts = { name: this.#options.name, cluster, role, clients: this.broker.clientCount, holdsAddress };
     const text = JSON.stringify(facts);
     this.#factsSentAt = this.#ports.clock.monotonicMs();
     if (text === this.#factsSent) return;

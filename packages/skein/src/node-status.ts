@@ -103,18 +103,20 @@ function reasonsOf(inputs: StatusInputs): readonly string[] {
     );
   }
   if (floatingAddress?.problem !== undefined) reasons.push(floatingAddress.problem);
+  else if (floatingAddress !== undefined && holderOf(inputs) === null)
+    reasons.push(`No node holds the floating address ${floatingAddress.address}.`);
   return reasons;
 }
 
-/**
- * A node knows for sure whether it holds the address itself. Of another it knows that a coordinator with quorum takes
- * the address, if it has the same one configured.
- */
-function holderOf({ floatingAddress, coordinator, node }: StatusInputs): string | null {
+/** Each node says of itself whether it holds the address. Of two that say so the coordinator is believed. */
+function holderOf({ floatingAddress, coordinator, members, node }: StatusInputs): string | null {
   if (floatingAddress === undefined) return null;
   if (floatingAddress.isHeld) return node;
-  if (coordinator.coordinator === undefined || coordinator.coordinator === node) return null;
-  return coordinator.hasQuorum ? coordinator.coordinator : null;
+  const holders = members.filter((member) => {
+    return member.id !== node && member.holdsAddress && member.state === "alive";
+  });
+  const holder = holders.find((member) => member.id === coordinator.coordinator) ?? holders[0];
+  return holder?.id ?? null;
 }
 
 function membersOf(inputs: StatusInputs): readonly MemberStatus[] {

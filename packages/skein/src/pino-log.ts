@@ -8,7 +8,7 @@
 import type { Log } from "@skein/kernel";
 import pino from "pino";
 
-export type LogLevel = "error" | "warn" | "info" | "debug";
+type LogLevel = "error" | "warn" | "info" | "debug";
 
 /** A log that can also say the last words of a process. */
 export interface NodeLog extends Log {
@@ -51,6 +51,7 @@ async function destination(settings: LogSettings): Promise<pino.DestinationStrea
   const { default: pretty } = await import("pino-pretty");
   return pretty({
     sync: true,
+    singleLine: true,
     colorize: settings.isColored,
     translateTime: "SYS:HH:MM:ss.l",
     destination: 1,

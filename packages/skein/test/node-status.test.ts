@@ -12,7 +12,8 @@ const CLUSTER = "11111111-2222-4333-8444-555555555555" as ClusterId;
 
 function member(id: NodeId, name: string, changes: Partial<Member> = {}): Member {
   const facts = { cluster: CLUSTER, role: "voter", clients: 2, incarnation: 1 as Incarnation } as const;
-  return { id, name, state: "alive", address: `${name}:7883`, isLinked: true, ...facts, ...changes };
+  const address = `${name}:7883`;
+  return { id, name, state: "alive", address, isLinked: true, holdsAddress: false, ...facts, ...changes };
 }
 
 function inputs(
@@ -88,7 +89,10 @@ test("without a quorum the mesh is degraded, and the address has no known holder
   const floatingAddress = { address: "192.168.1.250", isHeld: false, problem: undefined };
   const status = nodeStatus(inputs({ floatingAddress }, { hasQuorum: false, coordinator: undefined }));
   expect(status).toMatchObject({ health: "degraded", quorum: false, coordinator: null });
-  expect(status.reasons).toHaveLength(1);
+  expect(status.reasons).toEqual([
+    expect.stringContaining("No coordinator"),
+    "No node holds the floating address 192.168.1.250.",
+  ]);
   expect(status.vip).toEqual({ address: "192.168.1.250", holder: null });
 });
 
@@ -100,13 +104,23 @@ test("two clusters of one mesh, or an address that cannot be set, are said", () 
   expect(status.reasons).toEqual([expect.stringContaining("Another cluster (other)"), problem]);
 });
 
-test("the holder is this node when it holds the address, otherwise the coordinator", () => {
-  const floatingAddress = { address: "192.168.1.250", isHeld: true, problem: undefined };
-  expect(nodeStatus(inputs({ floatingAddress }, { coordinator: A })).vip.holder).toBe(A);
-  const free = { ...floatingAddress, isHeld: false };
-  expect(nodeStatus(inputs({ floatingAddress: free })).vip.holder).toBe(B);
-  // This node coordinates but has not taken the address (yet): nobody has.
-  expect(nodeStatus(inputs({ floatingAddress: free }, { coordinator: A })).vip.holder).toBeNull();
+test("the holder is the node that says so of itself, if it is alive; of two the coordinator", () => {
+  const held = { address: "192.168.1.250", isHeld: true, problem: undefined };
+  expect(nodeStatus(inputs({ floatingAddress: held })).vip.holder).toBe(A);
+  const floatingAddress = { ...held, isHeld: false };
+  const holders = (...holdsAddress: (readonly [NodeId, Member["state"]])[]): string | null => {
+    const members = holdsAddress.map(([id, state]) => member(id, id, { state, holdsAddress: true }));
+    return nodeStatus(inputs({ floatingAddress, members: [member(A, "pi1"), ...members] })).vip.holder;
+  };
+  expect(holders([C, "alive"])).toBe(C);
+  expect(holders([C, "alive"], [B, "alive"])).toBe(B);
+  expect(holders([B, "dead"])).toBeNull();
+});
+
+test("a coordinator that cannot take the address is not taken for its holder", () => {
+  const floatingAddress = { address: "192.168.1.250", isHeld: false, problem: undefined };
+  const status = nodeStatus(inputs({ floatingAddress }));
+  expect(status).toMatchObject({ health: "degraded", coordinator: B, vip: { holder: null } });
 });
 
 test("a dead former leader is shown as the voter it is now", () => {
@@ -129,7 +143,11 @@ test("a node that starts or stops is down and says why", () => {
 
 test("the status page shows mesh, health, address, every reason and every member", () => {
   const floatingAddress = { address: "192.168.1.250", isHeld: false, problem: undefined };
-  const members = [member(A, "pi1", { address: "" }), member(B, "pi2"), member(C, "pi3", { state: "dead" })];
+  const members = [
+    member(A, "pi1", { address: "" }),
+    member(B, "pi2", { holdsAddress: true }),
+    member(C, "pi3", { state: "dead" }),
+  ];
   const page = formatStatus(nodeStatus(inputs({ floatingAddress, members })));
   expect(page.split("\n")).toEqual([
     "MESH home   degraded   2/3 nodes   address 192.168.1.250 on pi2   clients 9   retained 214",

@@ -17,6 +17,7 @@ export {
 export { generateSchedule, SCENARIOS, type ScheduleWishes } from "./runner/generate-schedule.ts";
 export { householdParts } from "./runner/household-simulation.ts";
 export type { Fault, FaultKind, Schedule } from "./runner/schedule.ts";
+export { type Shrunk, shrink } from "./runner/shrink.ts";
 export {
   type Failure,
   type SimulationParts,

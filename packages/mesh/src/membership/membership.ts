@@ -195,7 +195,7 @@ export class Membership {
     const known = this.#others.get(node);
     if (known !== undefined) return known;
     if (this.#others.size >= MEMBERS_MAX - 1) return undefined;
-    const facts: NodeFacts = { name, cluster: undefined, role: "learner", clients: 0 };
+    const facts: NodeFacts = { name, cluster: undefined, role: "learner", clients: 0, holdsAddress: false };
     const record = newRecord(node, incarnation, facts, now);
     record.isIndirect = true;
     this.#others.set(node, record);
@@ -208,7 +208,7 @@ export class Membership {
     record.incarnation = incarnation;
     record.factsVersion = 0;
     // Its cluster and part in it are likely the same as before the restart, and it will tell in a moment.
-    record.facts = { ...record.facts, name, clients: 0 };
+    record.facts = { ...record.facts, name, clients: 0, holdsAddress: false };
     this.#changed();
     this.#owner.restarted(record.id);
   }
@@ -229,7 +229,8 @@ export class Membership {
   #takeFacts(record: MemberRecord, row: MemberRow): void {
     if (row.factsVersion <= record.factsVersion) return;
     record.factsVersion = row.factsVersion;
-    record.facts = { name: row.name, cluster: row.cluster, role: row.role, clients: row.clients };
+    const { name, cluster, role, clients, holdsAddress } = row;
+    record.facts = { name, cluster, role, clients, holdsAddress };
     this.#changed();
   }
 
@@ -302,5 +303,11 @@ function rowOf(
 }
 
 function sameFacts(a: NodeFacts, b: NodeFacts): boolean {
-  return a.name === b.name && a.cluster === b.cluster && a.role === b.role && a.clients === b.clients;
+  return (
+    a.name === b.name &&
+    a.cluster === b.cluster &&
+    a.role === b.role &&
+    a.clients === b.clients &&
+    a.holdsAddress === b.holdsAddress
+  );
 }

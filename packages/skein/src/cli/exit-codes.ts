@@ -8,7 +8,7 @@ export const EXIT_FAILURE = 1;
 /** It was asked for wrongly: an unknown option, an invalid value. */
 export const EXIT_USAGE = 2;
 /** The node or broker does not answer. */
-export const EXIT_NOT_REACHABLE = 3;
+const EXIT_NOT_REACHABLE = 3;
 /** The node answers, and says that something is wrong with the mesh. */
 export const EXIT_DEGRADED = 4;
 

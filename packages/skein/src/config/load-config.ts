@@ -189,7 +189,7 @@ function textOf(sourced: Sourced | undefined): string | undefined {
 }
 
 /** The sentence for a name that does not exist. */
-export function unknownName(
+function unknownName(
   kind: string,
   name: string,
   known: readonly string[],

@@ -177,8 +177,12 @@ async function stopDemoNode(node: RunningDemoNode): Promise<void> {
 function pause(delayMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return;
-    const timer = setTimeout(resolve, delayMs);
-    signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
+    const stop = (): void => clearTimeout(timer);
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", stop);
+      resolve();
+    }, delayMs);
+    signal.addEventListener("abort", stop, { once: true });
   });
 }
 

@@ -6,7 +6,7 @@ import type { SimNode } from "../world/sim-node.ts";
 import type { World } from "../world/world.ts";
 import { type Fault, LEADER, type Schedule } from "./schedule.ts";
 
-/** A slower way than this is a fault that checkers must know of. */
+/** Delays below this disturb nobody, as the checkers understand it. */
 const DISTURBING_MS = 1000;
 
 export class FaultInjector {
@@ -81,17 +81,16 @@ export class FaultInjector {
         this.#node(fault.node).disk.faults.syncsFailing = 1;
         return;
       case "diskStall": {
-        const { events } = this.#world;
-        this.#node(fault.node).disk.faults.stalledUntil = events.now + fault.forMs;
-        this.#disturb([this.#node(fault.node)], fault.forMs);
+        const node = this.#node(fault.node);
+        node.disk.faults.stalledUntil = this.#world.events.now + fault.forMs;
+        this.#disturb([node], fault.forMs, () => {});
         return;
       }
       case "diskFull": {
-        const { faults } = this.#node(fault.node).disk;
-        faults.isFull = true;
-        this.#disturb([this.#node(fault.node)], fault.forMs);
-        this.#for(fault.forMs, () => {
-          faults.isFull = false;
+        const node = this.#node(fault.node);
+        node.disk.faults.isFull = true;
+        this.#disturb([node], fault.forMs, () => {
+          node.disk.faults.isFull = false;
         });
         return;
       }
@@ -109,28 +108,20 @@ export class FaultInjector {
   ): void {
     const { network, multicast } = this.#world;
     switch (fault.kind) {
-      case "partition": {
-        const { nodes, clients } = this.#world.options;
-        const others = Array.from({ length: nodes + clients }, (_, machine) => machine);
-        for (const inside of fault.side) {
-          for (const outside of others) {
-            if (!fault.side.includes(outside)) this.#block(outside, inside, fault.oneWay, fault.forMs);
-          }
-        }
-        // Clients may be cut off as well, so nobody is sure to hear anybody.
-        this.#disturb(this.#world.nodes, fault.forMs);
+      case "partition":
+        this.#partition(fault.side, fault.oneWay, fault.forMs);
+        return;
+      case "severed":
+        this.#block([[fault.a, fault.b]], fault.oneWay, fault.forMs);
+        return;
+      case "clog": {
+        const nodes = [this.#node(fault.a), this.#node(fault.b)];
+        network.clog(fault.a, fault.b, fault.slowerByMs);
+        const undo = (): void => network.clog(fault.a, fault.b, 0);
+        if (fault.slowerByMs >= DISTURBING_MS) this.#disturb(nodes, fault.forMs, undo);
+        else this.#for(fault.forMs, undo);
         return;
       }
-      case "severed":
-        this.#block(fault.a, fault.b, fault.oneWay, fault.forMs);
-        this.#disturb([this.#node(fault.a), this.#node(fault.b)], fault.forMs);
-        return;
-      case "clog":
-        network.clog(fault.a, fault.b, fault.slowerByMs);
-        if (fault.slowerByMs >= DISTURBING_MS)
-          this.#disturb([this.#node(fault.a), this.#node(fault.b)], fault.forMs);
-        this.#for(fault.forMs, () => network.clog(fault.a, fault.b, 0));
-        return;
       case "cut":
         network.cut(fault.a, fault.b);
         return;
@@ -148,22 +139,28 @@ export class FaultInjector {
     }
   }
 
-  /** Tells the checkers whom they cannot hold to what needs a whole network. */
-  #disturb(affected: readonly SimNode[], forMs: number): void {
-    const { events } = this.#world;
-    const nodes = affected.map(({ id }) => id).filter((id) => id !== "");
-    this.#world.observe({ at: events.now, kind: "disturbed", nodes });
-    this.#for(forMs, () => this.#world.observe({ at: events.now, kind: "calmed", nodes }));
+  #partition(side: readonly number[], oneWay: boolean, forMs: number): void {
+    const { nodes, clients } = this.#world.options;
+    const outside = Array.from({ length: nodes + clients }, (_, machine) => machine).filter(
+      (machine) => !side.includes(machine),
+    );
+    const ways = side.flatMap((inside) => outside.map((other): [number, number] => [other, inside]));
+    this.#block(ways, oneWay, forMs);
   }
 
-  #block(from: number, to: number, oneWay: boolean, forMs: number): void {
-    const { network } = this.#world;
-    network.block(from, to, true);
-    if (!oneWay) network.block(to, from, true);
-    this.#for(forMs, () => {
-      network.block(from, to, false);
-      if (!oneWay) network.block(to, from, false);
-    });
+  #block(ways: readonly (readonly [from: number, to: number])[], oneWay: boolean, forMs: number): void {
+    const { network, nodes } = this.#world;
+    const set = (isBlocked: boolean): void => {
+      for (const [from, to] of ways) {
+        network.block(from, to, isBlocked);
+        if (!oneWay) network.block(to, from, isBlocked);
+      }
+    };
+    set(true);
+    const machines = new Set(ways.flat());
+    const isClientConcerned = [...machines].some((machine) => machine >= nodes.length);
+    const disturbed = nodes.filter(({ index }) => isClientConcerned || machines.has(index));
+    this.#disturb(disturbed, forMs, () => set(false));
   }
 
   #crash(node: SimNode, effects: number, forMs: number): void {
@@ -181,6 +178,17 @@ export class FaultInjector {
     meanwhile();
     this.#for(forMs, () => {
       for (const node of nodes) node.start();
+    });
+  }
+
+  /** As {@link #for}, and tells the checkers that these nodes may be late or out of reach meanwhile. */
+  #disturb(nodes: readonly SimNode[], forMs: number, undo: () => void): void {
+    const world = this.#world;
+    const ids = nodes.map(({ id }) => id).filter((id) => id !== "");
+    world.observe({ at: world.events.now, kind: "disturbed", nodes: ids });
+    this.#for(forMs, () => {
+      undo();
+      world.observe({ at: world.events.now, kind: "calmed", nodes: ids });
     });
   }
 

@@ -22,7 +22,7 @@ import { SimDisk } from "./sim-disk.ts";
 import { type MachineClock, SimProcess } from "./sim-process.ts";
 import type { World } from "./world.ts";
 
-export const LINK_PORT = 7883;
+const LINK_PORT = 7883;
 export const MQTT_PORT = 1883;
 const SUPERVISOR_RESTART_MS = 1000;
 const FOREIGN_RESTART_MS = 3000;
