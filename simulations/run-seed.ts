@@ -1,10 +1,17 @@
 /** One seed, run twice: the second run must give the same history to the last event, or nothing here can be replayed. */
 
-import { generateSchedule, type Schedule, type ScheduleWishes, simulate, type Verdict } from "@skein/testkit";
+import {
+  generateSchedule,
+  householdParts,
+  type Schedule,
+  type ScheduleWishes,
+  simulate,
+  type Verdict,
+} from "@skein/testkit";
 
 /** Carries out a schedule with the clients and checkers of every simulation. */
 export function run(schedule: Schedule): Verdict {
-  return simulate(schedule);
+  return simulate(schedule, householdParts(schedule));
 }
 
 /** @param isTwice false: trusts that the run could be repeated */

@@ -3,7 +3,8 @@
  *
  * A leader that works is one that holds a lease, or one just elected. A held publish is a QoS 1 or 2 message whose
  * client's session lives on; the 20 s run from the healing, from its (last) sending or from the client's return,
- * whichever is latest. Messages of a session that ended are nobody's any more.
+ * whichever is latest. Messages of a session that ended are nobody's any more, and a connection whose node has stopped
+ * is a dead one that its client has yet to notice.
  *
  * Source: reference design, 5.4 (L1).
  */
@@ -22,6 +23,7 @@ interface Held {
 interface ConnectedClient {
   session: string;
   isConnected: boolean;
+  node: string | undefined;
   /** Unacknowledged publishes by payload id, oldest first. */
   readonly held: Map<string, Held>;
 }
@@ -50,7 +52,13 @@ export class Liveness implements Checker {
         if (observation.until > at) this.#hasLeader = true;
         return;
       case "connected":
-        this.#connected(observation.client, observation.session, at);
+        this.#connected(observation);
+        return;
+      case "stopped":
+        if (observation.how === "pause" || observation.how === "resume") return;
+        for (const client of this.#clients.values()) {
+          if (client.node === observation.node) client.isConnected = false;
+        }
         return;
       case "disconnected":
         this.#client(observation.client).isConnected = false;
@@ -67,9 +75,10 @@ export class Liveness implements Checker {
     }
   }
 
-  #connected(id: string, session: string, at: number): void {
+  #connected({ client: id, session, node, at }: Extract<Observation, { kind: "connected" }>): void {
     const client = this.#client(id);
     client.isConnected = true;
+    client.node = node;
     if (client.session !== session) client.held.clear();
     client.session = session;
     for (const held of client.held.values()) held.since = at;
@@ -106,7 +115,7 @@ export class Liveness implements Checker {
   #client(id: string): ConnectedClient {
     let client = this.#clients.get(id);
     if (client === undefined) {
-      client = { session: "", isConnected: false, held: new Map() };
+      client = { session: "", isConnected: false, node: undefined, held: new Map() };
       this.#clients.set(id, client);
     }
     return client;
