@@ -5,7 +5,7 @@
 
 import { registerHooks } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
-import { concerns, type Mutant, mutate } from "../packages/testkit/src/mutants/index.ts";
+import { editOf, type Mutant, mutate } from "../packages/testkit/src/mutants/index.ts";
 
 /** What the main thread asks for. */
 export interface MutantJob {
@@ -22,15 +22,19 @@ export interface MutantResult {
   readonly what: string;
 }
 
+/** Of chaos: more seeds find more than longer ones. */
+const MINUTES = 2;
+
 const { mutant, fromSeed, seedsMax, secondsMax } = workerData as MutantJob;
 
 registerHooks({
   load(url, context, nextLoad) {
     const loaded = nextLoad(url, context);
-    if (!concerns(mutant, url) || loaded.source === undefined || loaded.source === null) return loaded;
+    const edit = editOf(mutant, url);
     const { source } = loaded;
+    if (edit === undefined || source === undefined || source === null) return loaded;
     const text = typeof source === "string" ? source : new TextDecoder().decode(source);
-    return { ...loaded, source: mutate(mutant, text) };
+    return { ...loaded, source: mutate(edit, text) };
   },
 });
 
@@ -39,7 +43,7 @@ const startedAt = performance.now();
 let result: MutantResult = { seed: undefined, tried: 0, what: "" };
 while (result.tried < seedsMax && performance.now() - startedAt < secondsMax * 1000) {
   const seed = fromSeed + result.tried;
-  const verdict = runSeed({ seed, scenario: mutant.scenario }, false);
+  const verdict = runSeed({ seed, scenario: mutant.scenario, minutes: MINUTES }, false);
   result = { ...result, tried: result.tried + 1 };
   if (verdict.failure === undefined) continue;
   result = { ...result, seed, what: `${verdict.failure.what}: ${verdict.failure.message.split("\n")[0]}` };

@@ -4,7 +4,8 @@
  * Messages are numbered as their clients send them. Within one publisher session the numbers that a subscriber sees for
  * the first time must rise. Across sessions a message may be overtaken only if it was not acknowledged yet when the
  * later one was sent: what its client gave up is under way on its own. Each delivered QoS is a stream of its own,
- * because a broker may order them independently [MQTT-4.6.0-5]. Members of a shared subscription are left out: what one
+ * because a broker may order them independently [MQTT-4.6.0-5]. What a client sent twice may be seen late, by whoever
+ * missed it the first time. Members of a shared subscription are left out: what one
  * of them did not acknowledge goes to another, late.
  *
  * Source: architecture.md section 2, P7; MQTT 5 section 4.6; reference design, 5.4 (I5).
@@ -21,6 +22,7 @@ interface Publish {
   readonly number: number;
   readonly sentAt: number;
   ackedAt: number | undefined;
+  isRepeated: boolean;
 }
 
 /** What one subscriber session has seen of one publisher at one QoS. */
@@ -46,7 +48,9 @@ export class PublishOrder implements Checker {
     } else if (observation.kind === "publishSent") {
       const { client, packet } = observation;
       const { payloadId, qos } = packet;
-      if (payloadId === "" || this.#publishes.has(payloadId)) return;
+      const known = this.#publishes.get(payloadId);
+      if (known !== undefined) known.isRepeated = true;
+      if (payloadId === "" || known !== undefined) return;
       const session = this.#sessions.get(client) ?? "";
       const number = ++this.#number;
       this.#publishes.set(payloadId, {
@@ -57,6 +61,7 @@ export class PublishOrder implements Checker {
         number,
         sentAt: at,
         ackedAt: undefined,
+        isRepeated: false,
       });
     } else if (observation.kind === "publishAcked") {
       const publish = this.#publishes.get(observation.payloadId);
@@ -72,7 +77,7 @@ export class PublishOrder implements Checker {
 
   #delivered({ client, payloadId, qos, at }: Extract<Observation, { kind: "delivered" }>): void {
     const publish = this.#publishes.get(payloadId);
-    if (publish === undefined) return;
+    if (publish === undefined || publish.isRepeated) return;
     const key = `${client} ${this.#sessions.get(client) ?? ""} ${publish.client} ${publish.qos} ${qos}`;
     const seen = this.#seen.get(key);
     if (seen === undefined) {

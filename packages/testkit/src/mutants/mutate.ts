@@ -9,33 +9,37 @@
 
 import { assert } from "@skein/kernel";
 
-export interface Mutant {
-  readonly name: string;
-  /** What is wrong then, and which promise it breaks. */
-  readonly breaks: string;
+/** One change of one file. */
+export interface Edit {
   /** Path from the root of the repository. */
   readonly file: string;
   readonly search: string;
   readonly replacement: string;
+}
+
+export interface Mutant extends Edit {
+  readonly name: string;
+  /** What is wrong then, and which promise it breaks. */
+  readonly breaks: string;
+  /** A second change without which the first would not show. */
+  readonly and?: Edit;
   /** Scenario that reaches the code best; undefined: the swarm. */
   readonly scenario?: string;
 }
 
-/** Whether the file that a module was loaded from is the one that `mutant` changes. */
-export function concerns(mutant: Mutant, url: string): boolean {
-  return url.endsWith(`/${mutant.file}`);
+/** The change of the file that a module is loaded from, if there is one. */
+export function editOf({ file, search, replacement, and }: Mutant, url: string): Edit | undefined {
+  if (url.endsWith(`/${file}`)) return { file, search, replacement };
+  return and !== undefined && url.endsWith(`/${and.file}`) ? and : undefined;
 }
 
 /**
- * The text of `mutant.file` with the bug in it.
+ * The text of `edit.file` with the bug in it.
  *
  * @throws {AssertionError} if what it replaces does not occur exactly once
  */
-export function mutate(mutant: Mutant, source: string): string {
-  const parts = source.split(mutant.search);
-  assert(
-    parts.length === 2,
-    `mutant "${mutant.name}": its text occurs ${parts.length - 1} times in ${mutant.file}, not once`,
-  );
-  return parts.join(mutant.replacement);
+export function mutate({ file, search, replacement }: Edit, source: string): string {
+  const parts = source.split(search);
+  assert(parts.length === 2, `the text of a mutant occurs ${parts.length - 1} times in ${file}, not once`);
+  return parts.join(replacement);
 }

@@ -48,6 +48,20 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     scenario: "wiped",
   },
   {
+    name: "a wiped voter returns under its old id",
+    breaks: "leader completeness: its votes and entries are forgotten (design 1.10)",
+    file: `${COORDINATOR}/replica-files.ts`,
+    search: "if (state.snapshot.index > 0 || state.entries.length > 0) return opened;",
+    replacement: "if (state.snapshot.index >= 0) return opened;",
+    and: {
+      file: "packages/testkit/src/world/sim-disk.ts",
+      search: "  wipe(): void {\n    this.#files.clear();",
+      replacement:
+        '  wipe(): void {\n    for (const path of this.paths) if (path !== "identity.json") this.#files.delete(path);',
+    },
+    scenario: "wiped",
+  },
+  {
     name: "address kept without a lease",
     breaks: "P1: two hold the address for long",
     file: `${COORDINATOR}/floating-address.ts`,

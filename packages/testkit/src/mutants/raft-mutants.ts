@@ -73,9 +73,8 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     name: "any log is up to date",
     breaks: "leader completeness (Raft §5.4.1)",
     file: `${RAFT}/log.ts`,
-    search: "isUpToDate(lastLogIndex: number, lastLogTerm: number): boolean {",
-    replacement:
-      "isUpToDate(lastLogIndex: number, lastLogTerm: number): boolean {\n    if (lastLogTerm >= 0) return true;",
+    search: "return term > this.lastTerm || (term === this.lastTerm && index >= this.lastIndex);",
+    replacement: "return term >= 0 && index >= 0;",
     scenario: "partitions",
   },
   {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { expect, test } from "vitest";
-import { concerns, MUTANTS, mutate } from "../../src/mutants/index.ts";
+import { editOf, MUTANTS, mutate } from "../../src/mutants/index.ts";
 
 const read = (file: string): string => readFileSync(new URL(`../../../../${file}`, import.meta.url), "utf8");
 
@@ -25,6 +25,6 @@ test("a mutant whose text has gone, or is there twice, is an error", () => {
   expect(mutate(mutant, "1 x 2")).toBe("1 y 2");
   expect(() => mutate(mutant, "1 2")).toThrow(/occurs 0 times/);
   expect(() => mutate(mutant, "x x")).toThrow(/occurs 2 times/);
-  expect(concerns(mutant, "file:///somewhere/a/b.ts")).toBe(true);
-  expect(concerns(mutant, "file:///somewhere/aa/b.ts")).toBe(false);
+  expect(editOf(mutant, "file:///somewhere/a/b.ts")?.file).toBe("a/b.ts");
+  expect(editOf(mutant, "file:///somewhere/aa/b.ts")).toBe(undefined);
 });
