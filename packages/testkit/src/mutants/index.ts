@@ -5,4 +5,4 @@ import { RAFT_MUTANTS } from "./raft-mutants.ts";
 export { editOf, type Mutant, mutate } from "./mutate.ts";
 
 /** All planted bugs. */
-export const MUTANTS: readonly Mutant[] = [...RAFT_MUTANTS, ...NODE_MUTANTS];
+export const MUTANTS: readonly Mutant[] = [...NODE_MUTANTS, ...RAFT_MUTANTS];

@@ -150,7 +150,7 @@ test("[P8] with linearizable reads a replica that is a moment behind is a failur
 test.each<[string, Observation[]]>([
   [
     "an acknowledged value is lost",
-    [put(20_000, "v1"), acked(20_100, "on-A", "v1"), ...looked(25_000, "r", "B", null)],
+    [put(20_000, "v1"), acked(20_100, "on-A", "v1"), ...looked(35_000, "r", "B", null)],
   ],
   [
     "a deleted value comes back",
@@ -159,7 +159,7 @@ test.each<[string, Observation[]]>([
       acked(20_100, "on-A", "v1"),
       put(21_000, "-1"),
       acked(21_100, "on-A", "-1"),
-      ...looked(25_000, "r", "B", "v1"),
+      ...looked(35_000, "r", "B", "v1"),
     ],
   ],
   [
@@ -169,8 +169,8 @@ test.each<[string, Observation[]]>([
       acked(20_100, "on-A", "v1"),
       put(21_000, "v2"),
       acked(21_100, "on-A", "v2"),
-      ...looked(25_000, "r", "B", "v2"),
-      ...looked(29_000, "r", "C", "v1"),
+      ...looked(35_000, "r", "B", "v2"),
+      ...looked(39_000, "r", "C", "v1"),
     ],
   ],
 ])("[P8] retained store bites: %s", (_name, history) => {
