@@ -3,11 +3,13 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { ScheduleWishes, Verdict } from "@skein/testkit";
+import type { Load } from "./run-seed.ts";
 
 export interface ManySeeds {
   readonly from: number;
   readonly to: number;
   readonly wishes: Omit<ScheduleWishes, "seed">;
+  readonly load: Load;
   readonly isTwice: boolean;
   /** No new seed is begun after this long; undefined: until all are done. */
   readonly secondsMax: number | undefined;
@@ -32,7 +34,7 @@ function work(job: ManySeeds, take: () => number | undefined): Promise<void> {
     const giveNext = (): void => {
       const seed = take();
       if (seed === undefined) void worker.terminate().then(() => resolve());
-      else worker.postMessage({ wishes: { ...job.wishes, seed }, isTwice: job.isTwice });
+      else worker.postMessage({ wishes: { ...job.wishes, seed }, load: job.load, isTwice: job.isTwice });
     };
     worker.on("message", (verdict: Verdict) => {
       job.done(verdict);

@@ -2,8 +2,14 @@
 
 import { parentPort } from "node:worker_threads";
 import type { ScheduleWishes } from "@skein/testkit";
-import { runSeed } from "./run-seed.ts";
+import { type Load, runSeed } from "./run-seed.ts";
 
-parentPort?.on("message", ({ wishes, isTwice }: { wishes: ScheduleWishes; isTwice: boolean }) => {
-  parentPort?.postMessage(runSeed(wishes, isTwice));
+interface Task {
+  readonly wishes: ScheduleWishes;
+  readonly load: Load;
+  readonly isTwice: boolean;
+}
+
+parentPort?.on("message", ({ wishes, load, isTwice }: Task) => {
+  parentPort?.postMessage(runSeed(wishes, load, isTwice));
 });

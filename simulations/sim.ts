@@ -15,14 +15,17 @@ import {
   type Verdict,
 } from "@skein/testkit";
 import { runMany } from "./many-seeds.ts";
-import { run, runSeed } from "./run-seed.ts";
+import { type Load, run, runSeed } from "./run-seed.ts";
 
 const USAGE = `npm run sim -- --seed N | --seeds FROM-TO | --schedule FILE
   --scenario NAME   only these faults: ${Object.keys(SCENARIOS).join(", ")} (default: drawn from the seed)
   --nodes N         3 to 7 (default: drawn)    --minutes M   simulated minutes of chaos (default: 2 to 5, drawn)
+  --household       MQTT clients of all kinds as well, with every checker (default: retained writes at the nodes)
   --once            do not run each seed a second time to compare the histories
   --seconds S       with --seeds: begin no new seed after S seconds
   --shrink          make the failing schedule short    --save FILE   write the schedule to a file`;
+
+const MESSAGE_CHARACTERS_MAX = 1000;
 
 const { values } = parseArgs({
   options: {
@@ -32,6 +35,7 @@ const { values } = parseArgs({
     scenario: { type: "string" },
     nodes: { type: "string" },
     minutes: { type: "string" },
+    household: { type: "boolean", default: false },
     once: { type: "boolean", default: false },
     seconds: { type: "string" },
     shrink: { type: "boolean", default: false },
@@ -39,6 +43,7 @@ const { values } = parseArgs({
   },
 });
 
+const load: Load = values.household ? "household" : "writes";
 const wishes: Omit<ScheduleWishes, "seed"> = {
   scenario: values.scenario,
   nodes: numberOf("nodes", values.nodes),
@@ -77,6 +82,7 @@ async function many(range: string): Promise<void> {
     from,
     to,
     wishes,
+    load,
     isTwice: !values.once,
     secondsMax: numberOf("seconds", values.seconds),
     done: (verdict) => {
@@ -96,10 +102,10 @@ async function many(range: string): Promise<void> {
 function one(schedule: Schedule, seed: number | undefined): void {
   const startedAt = performance.now();
   let shown = schedule;
-  let verdict = seed === undefined ? run(schedule) : runSeed({ ...wishes, seed }, !values.once);
+  let verdict = seed === undefined ? run(schedule, load) : runSeed({ ...wishes, seed }, load, !values.once);
   const tookMs = performance.now() - startedAt;
   if (values.shrink && verdict.failure !== undefined) {
-    const shrunk = shrink(schedule, verdict, run);
+    const shrunk = shrink(schedule, verdict, (shorter) => run(shorter, load));
     shown = shrunk.schedule;
     verdict = shrunk.verdict;
     say(`${schedule.faults.length} faults became ${shown.faults.length} in ${shrunk.runs} runs`);
@@ -122,7 +128,10 @@ function tell({ seed, failure }: Verdict): void {
   const flags = Object.entries(wishes).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name} ${value}`],
   );
-  say(`FAILED seed ${seed} at ${(failure.at / 1000).toFixed(3)} s: ${failure.what}: ${failure.message}`);
+  if (values.household) flags.push("--household");
+  say(
+    `FAILED seed ${seed} at ${(failure.at / 1000).toFixed(3)} s: ${failure.what}: ${failure.message.slice(0, MESSAGE_CHARACTERS_MAX)}`,
+  );
   say(`  npm run sim -- --seed ${seed} ${flags.join(" ")}`.trimEnd());
 }
 

@@ -39,6 +39,8 @@ export class Network {
   readonly isUp: (machine: number) => boolean;
   /** Whether a machine has an address of its own right now (the floating one comes and goes). */
   readonly hasAddress: (machine: number, address: string) => boolean;
+  /** The machine that answers packets of `from` to a host, if any does. */
+  readonly answers: (from: number, host: string) => number | undefined;
   readonly open = new Set<SimStream>();
   readonly #machines: number;
   readonly #blocked: Uint8Array;
@@ -56,6 +58,7 @@ export class Network {
       readonly prng: Prng;
       readonly isUp: (machine: number) => boolean;
       readonly hasAddress: (machine: number, address: string) => boolean;
+      readonly answers: (from: number, host: string) => number | undefined;
       readonly delivered: (from: number, to: number, bytes: Uint8Array) => void;
     },
   ) {
@@ -65,6 +68,7 @@ export class Network {
     this.prng = world.prng;
     this.isUp = world.isUp;
     this.hasAddress = world.hasAddress;
+    this.answers = world.answers;
     this.#delivered = world.delivered;
     this.#blocked = new Uint8Array(machines * machines);
     this.#slowBy = new Float64Array(machines * machines);

@@ -14,6 +14,7 @@ import type { SimProcess } from "./sim-process.ts";
 /** `write` returns false above this. */
 const FULL_BYTES = 64 * 1024;
 const DRAINED_BYTES = 16 * 1024;
+const RETRANSMIT_MS = 1000;
 const GARBAGE = 0xee;
 
 interface Piece {
@@ -47,6 +48,7 @@ export class SimStream implements Stream {
   #isEnding = false;
   #isClosed = false;
   #mustReset = false;
+  #isRetransmitting = false;
   #earlyEnd: { readonly error: Error | undefined } | undefined;
 
   private constructor(network: Network, [process, machine, localAddress, remoteAddress]: End) {
@@ -149,7 +151,11 @@ export class SimStream implements Stream {
       return;
     }
     const first = this.#outgoing[0];
-    if ((first === undefined && !this.#isEnding) || !this.#isPassable()) return;
+    if (first === undefined && !this.#isEnding) return;
+    if (!this.#isPassable()) {
+      if (!network.hasAddress(this.other.machine, this.other.localAddress)) this.#retransmit();
+      return;
+    }
     this.#isMoving = true;
     const dueAt = first?.dueAt ?? network.events.now + network.delayMs(this.machine, this.other.machine);
     network.events.at(dueAt, () => {
@@ -170,6 +176,21 @@ export class SimStream implements Stream {
     this.#mustReset = true;
     const { events } = this.#network;
     events.after(this.#network.delayMs(this.other.machine, this.machine), () => this.move());
+  }
+
+  /** The other end's address has left its machine. Whoever has it now knows nothing of this connection. */
+  #retransmit(): void {
+    if (this.#isRetransmitting) return;
+    this.#isRetransmitting = true;
+    const network = this.#network;
+    network.events.after(RETRANSMIT_MS, () => {
+      this.#isRetransmitting = false;
+      if (this.#isClosed) return;
+      const { other } = this;
+      const holder = network.answers(this.machine, other.localAddress);
+      if (holder !== undefined && holder !== other.machine) this.fail("connection reset by peer");
+      else this.move();
+    });
   }
 
   #isReachedFromOther(): boolean {

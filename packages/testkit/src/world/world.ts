@@ -129,11 +129,19 @@ export class World {
       prng: randomStream(seed, "network"),
       isUp: (machine) => machine >= nodes || (this.nodes[machine]?.isPowered ?? false),
       hasAddress: (machine, address) => address !== FLOATING_ADDRESS || this.floating.isOn(machine),
+      answers: (from, host) => this.#answers(from, host),
       delivered: (from, to, bytes) => {
         this.bytesDelivered += bytes.length;
         this.#hash = mix(mix(mix(this.#hash, this.events.now * 64), from * 64 + to), bytes.length);
       },
     });
+  }
+
+  #answers(from: number, host: string): number | undefined {
+    const to = this.locate(from, host);
+    if (to === undefined || !(this.nodes[to]?.isPowered ?? false)) return undefined;
+    const isReached = !this.network.isBlocked(from, to) && !this.network.isBlocked(to, from);
+    return isReached && (host !== FLOATING_ADDRESS || this.floating.isOn(to)) ? to : undefined;
   }
 
   #makeFloating(): FloatingKernel {
