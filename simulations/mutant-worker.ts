@@ -43,7 +43,11 @@ const startedAt = performance.now();
 let result: MutantResult = { seed: undefined, tried: 0, what: "" };
 while (result.tried < seedsMax && performance.now() - startedAt < secondsMax * 1000) {
   const seed = fromSeed + result.tried;
-  const verdict = runSeed({ seed, scenario: mutant.scenario, minutes: MINUTES }, false);
+  const verdict = runSeed(
+    { seed, scenario: mutant.scenario, minutes: MINUTES },
+    mutant.load ?? "household",
+    false,
+  );
   result = { ...result, tried: result.tried + 1 };
   if (verdict.failure === undefined) continue;
   result = { ...result, seed, what: `${verdict.failure.what}: ${verdict.failure.message.split("\n")[0]}` };

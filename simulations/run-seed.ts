@@ -7,6 +7,7 @@ import {
   type ScheduleWishes,
   simulate,
   type Verdict,
+  writesParts,
 } from "@skein/testkit";
 
 /** What puts load on the mesh: retained writes at the nodes, or a household of MQTT clients as well, with every checker. */
@@ -14,7 +15,7 @@ export type Load = "writes" | "household";
 
 /** Carries out a schedule. */
 export function run(schedule: Schedule, load: Load): Verdict {
-  return simulate(schedule, load === "writes" ? {} : householdParts(schedule));
+  return simulate(schedule, load === "writes" ? writesParts() : householdParts(schedule));
 }
 
 /** @param isTwice false: trusts that the run could be repeated */

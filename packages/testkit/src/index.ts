@@ -15,7 +15,7 @@ export {
   type WorldObservation,
 } from "./observations.ts";
 export { generateSchedule, SCENARIOS, type ScheduleWishes } from "./runner/generate-schedule.ts";
-export { householdParts } from "./runner/household-simulation.ts";
+export { householdParts, writesParts } from "./runner/household-simulation.ts";
 export type { Fault, FaultKind, Schedule } from "./runner/schedule.ts";
 export { type Shrunk, shrink } from "./runner/shrink.ts";
 export {

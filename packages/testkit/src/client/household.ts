@@ -46,6 +46,7 @@ export function startHousehold(host: SimClientHost, options: HouseholdOptions): 
   household.commands();
   household.retainedStates();
   household.sharedWorkers();
+  household.newcomers();
   return household;
 }
 
@@ -136,6 +137,28 @@ class RunningHousehold implements Household {
     }
     const boss = this.#client("boss", MQTT_JS);
     this.#beat(() => this.#publish(boss, "jobs/paint", this.#prng.below(2) as QoS, false));
+  }
+
+  /** Somebody subscribes, and the moment the SUBACK is there somebody else publishes on another node (P4). */
+  newcomers(): void {
+    const { nodes } = this.#options;
+    const speakers = Array.from({ length: nodes }, (_, i) =>
+      this.#clientOn(`speaker-${i}`, MQTT_JS, `node:${i}`),
+    );
+    let topics = 0;
+    const listener = this.#client("listener", MQTT_JS, {
+      subscribed: (filter) => {
+        if (!this.#isResting) this.#publish(this.#pick(speakers), filter, 1, false);
+      },
+    });
+    this.#beat(() => {
+      if (topics > 0) listener.unsubscribe(`news/${topics}`);
+      listener.subscribe(`news/${++topics}`, 1);
+    });
+  }
+
+  #clientOn(clientId: string, profile: ClientProfile, target: ClientTarget): SimClient {
+    return this.#adopt(new SimClient(this.#host, { clientId, target, profile }));
   }
 
   #client(clientId: string, profile: ClientProfile, events: SimClientEvents = {}): SimClient {

@@ -5,4 +5,7 @@ import { RAFT_MUTANTS } from "./raft-mutants.ts";
 export { editOf, type Mutant, mutate } from "./mutate.ts";
 
 /** All planted bugs. */
-export const MUTANTS: readonly Mutant[] = [...NODE_MUTANTS, ...RAFT_MUTANTS];
+export const MUTANTS: readonly Mutant[] = [
+  ...NODE_MUTANTS,
+  ...RAFT_MUTANTS.map((mutant) => ({ ...mutant, load: "writes" }) as const),
+];

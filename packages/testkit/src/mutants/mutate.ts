@@ -23,6 +23,8 @@ export interface Mutant extends Edit {
   readonly breaks: string;
   /** A second change without which the first would not show. */
   readonly and?: Edit;
+  /** "writes": clients do not show it, and without them more seeds fit in the time. Default: "household". */
+  readonly load?: "writes" | "household";
   /** Scenario that reaches the code best; undefined: the swarm. */
   readonly scenario?: string;
 }

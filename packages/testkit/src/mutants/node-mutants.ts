@@ -71,14 +71,6 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     scenario: "partitions",
   },
   {
-    name: "address not given up with the leadership",
-    breaks: "P1: two hold the address for long",
-    file: `${COORDINATOR}/floating-address.ts`,
-    search: "if (!event.isLeader) return this.#release();",
-    replacement: 'if (!event.isLeader) return this.#isHeld ? [{ kind: "renew" }] : [];',
-    scenario: "partitions",
-  },
-  {
     name: "the receiver does not drop numbers it has seen",
     breaks: "P6: a resumed link delivers twice",
     file: `${MESH}/link/stream-numbering.ts`,

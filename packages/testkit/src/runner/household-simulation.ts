@@ -12,6 +12,12 @@ import type { SimulationParts } from "./simulation.ts";
 
 /** Bytes that all connections of one node may hold for their readers together: 8 peers and some dozens of clients. */
 const STREAM_BYTES_MAX = 64 * 1024 * 1024;
+const MEMORY_CAP_BYTES: ReadonlyMap<string, number> = new Map([["streams", STREAM_BYTES_MAX]]);
+
+/** Checkers alone: the load is the runner's own retained writes. */
+export function writesParts(): SimulationParts {
+  return { checkers: allCheckers({ memoryCapBytes: MEMORY_CAP_BYTES }) };
+}
 
 /** Checkers and clients for one run of `schedule`. */
 export function householdParts(schedule: Schedule): SimulationParts {
@@ -19,7 +25,7 @@ export function householdParts(schedule: Schedule): SimulationParts {
   const beatMs = pick(prng, [500, 1500, 4000]);
   const hasFloatingAddress = between(prng, 0, 1) === 1;
   return {
-    checkers: allCheckers({ memoryCapBytes: new Map([["streams", STREAM_BYTES_MAX]]) }),
+    checkers: allCheckers({ memoryCapBytes: MEMORY_CAP_BYTES }),
     workload: ({ nodes, client }) =>
       startHousehold(client("household"), { nodes, hasFloatingAddress, beatMs }),
   };
