@@ -10,6 +10,7 @@
  * Source: architecture.md section 2, P5 (live subscribers); reference design, 5.4 (I3).
  */
 
+import { filterMatches } from "@skein/kernel";
 import { type Checker, CheckFailure, type Observation } from "../observations.ts";
 import { FaultLedger } from "./fault-ledger.ts";
 import { type Connection, SubscriberLedger } from "./subscriber-ledger.ts";
@@ -22,6 +23,7 @@ const GRACE_MS = 10_000;
 interface Publish {
   readonly client: string;
   readonly payloadId: string;
+  readonly topic: string;
   readonly node: string | undefined;
   readonly sentAt: number;
   readonly owed: Set<Connection>;
@@ -43,6 +45,7 @@ export class AcknowledgedLoss implements Checker {
     if (observation.kind === "publishSent") this.#sent(observation);
     else if (observation.kind === "publishAcked") this.#acked(observation);
     else if (observation.kind === "delivered") this.#delivered(observation.client, observation.payloadId);
+    else if (observation.kind === "unsubscribeSent") this.#unsubscribed(observation);
     if (at < this.#nextCheckAt && observation.kind !== "end") return;
     this.#nextCheckAt = at + 1000;
     this.#check(at);
@@ -57,7 +60,7 @@ export class AcknowledgedLoss implements Checker {
       if (granted > 0 && this.#isWhole(node, at) && this.#isWhole(subscriberNode, at)) owed.add(connection);
     }
     if (owed.size === 0) return;
-    this.#publishes.set(payloadId, { client, payloadId, node, sentAt: at, owed, ackedAt: undefined });
+    this.#publishes.set(payloadId, { client, payloadId, topic, node, sentAt: at, owed, ackedAt: undefined });
   }
 
   #acked({ payloadId, reasonCode, at }: Extract<Observation, { kind: "publishAcked" }>): void {
@@ -77,6 +80,15 @@ export class AcknowledgedLoss implements Checker {
     if (connection === undefined || publish === undefined) return;
     publish.owed.delete(connection);
     if (publish.owed.size === 0) this.#publishes.delete(payloadId);
+  }
+
+  /** What has not come by now may not come any more. */
+  #unsubscribed({ client, filter }: Extract<Observation, { kind: "unsubscribeSent" }>): void {
+    const connection = this.#subscribers.connection(client);
+    if (connection === undefined) return;
+    for (const { topic, owed } of this.#publishes.values()) {
+      if (filterMatches(filter, topic)) owed.delete(connection);
+    }
   }
 
   #check(at: number): void {

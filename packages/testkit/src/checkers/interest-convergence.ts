@@ -9,6 +9,7 @@
  * Source: architecture.md section 2, P4, and section 4 (SUBACK barrier); reference design, 5.4 (I7).
  */
 
+import { filterMatches } from "@skein/kernel";
 import { type Checker, CheckFailure, type Observation } from "../observations.ts";
 import { FaultLedger } from "./fault-ledger.ts";
 import { type Connection, SubscriberLedger } from "./subscriber-ledger.ts";
@@ -51,6 +52,11 @@ export class InterestConvergence implements Checker {
     if (observation.kind === "publishSent") this.#sent(observation);
     else if (observation.kind === "delivered") {
       this.#debts.delete(`${observation.payloadId} ${observation.client}`);
+    } else if (observation.kind === "unsubscribeSent") {
+      for (const [key, { topic, subscriber }] of this.#debts) {
+        if (subscriber.client === observation.client && filterMatches(observation.filter, topic))
+          this.#debts.delete(key);
+      }
     } else if (observation.kind === "publishAcked" && observation.reasonCode >= 0x80) {
       for (const [key, { payloadId }] of this.#debts) {
         if (payloadId === observation.payloadId) this.#debts.delete(key);

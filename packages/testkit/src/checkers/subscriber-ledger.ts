@@ -32,6 +32,8 @@ export interface Match {
 
 export class SubscriberLedger {
   readonly #connections = new Map<string, Connection>();
+  /** Client and filter of each UNSUBSCRIBE since the last SUBSCRIBE. */
+  readonly #givenUp = new Set<string>();
 
   observe(observation: Observation): void {
     switch (observation.kind) {
@@ -52,10 +54,16 @@ export class SubscriberLedger {
         return;
       case "subscribeAcked": {
         const { client, filter, qos = 0, at } = observation;
+        // The SUBACK of a filter that is given up already may come late.
+        if (this.#givenUp.has(`${client} ${filter}`)) return;
         this.#connections.get(client)?.subscriptions.set(filter, { qos, at });
         return;
       }
+      case "subscribeSent":
+        this.#givenUp.delete(`${observation.client} ${observation.filter}`);
+        return;
       case "unsubscribeSent":
+        this.#givenUp.add(`${observation.client} ${observation.filter}`);
         this.#connections.get(observation.client)?.subscriptions.delete(observation.filter);
         return;
       default:

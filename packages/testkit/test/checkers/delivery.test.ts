@@ -45,6 +45,19 @@ test("[P5] acknowledged loss accepts delivery, whoever crashes after the acknowl
 test.each<[string, readonly Observation[]]>([
   ["it was never acknowledged", [M1]],
   ["it was refused", [M1, acked(20_010, "pub", "m1", 0x97)]],
+  [
+    "it unsubscribed",
+    [M1, acked(20_010, "pub", "m1"), seen(20_011, "unsubscribeSent", { client: "sub", filter: "t" })],
+  ],
+  [
+    "the SUBACK of what it gave up came late",
+    [
+      seen(15_000, "unsubscribeSent", { client: "sub", filter: "t" }),
+      subscribed(15_001, "sub", "t"),
+      M1,
+      acked(20_010, "pub", "m1"),
+    ],
+  ],
   ["the subscriber left", [M1, acked(20_010, "pub", "m1"), disconnected(20_020, "sub")]],
   ["the subscriber's node died", [M1, acked(20_010, "pub", "m1"), crash(20_011, "B")]],
   [
@@ -68,6 +81,8 @@ test.each<[string, readonly Observation[]]>([
 
 test("[P4] interest convergence accepts arrival within 5 s, and faults as an excuse", () => {
   check(new InterestConvergence(), [...BEGIN, M1, delivered(24_000, "sub", "m1"), end(60_000)]);
+  const left = seen(20_011, "unsubscribeSent", { client: "sub", filter: "#" });
+  check(new InterestConvergence(), [...BEGIN, M1, left, end(60_000)]);
   check(new InterestConvergence(), [...BEGIN, M1, crash(20_001, "B"), end(60_000)]);
   check(new InterestConvergence(), [...BEGIN, M1, disturbed(20_001, "A"), end(60_000)]);
   check(new InterestConvergence(), [
