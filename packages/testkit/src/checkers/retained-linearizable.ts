@@ -7,7 +7,7 @@
  * Two meanings of a read. `linearizable`: it takes effect between SUBSCRIBE and replay, and one order must explain all
  * reads and writes of the topic (Wing-Gong-Lowe, linearizability.ts). `local`, which holds today: it shows the replica of
  * its node, never older than the newest value acknowledged before the replica was current; that is `lagMs` ago while the
- * node is whole, and after a fault the last time it was whole. A node also shows its own clients the writes it has not
+ * node is whole, and after a fault the last time it was whole. Without a leader nothing is promised (P8: with quorum). A node also shows its own clients the writes it has not
  * committed yet; such a read says nothing about the others and is left out. This takes time linear in the history.
  *
  * Source: architecture.md section 2, P8; reference design, 5.4 (I6).
@@ -49,6 +49,8 @@ export class RetainedLinearizable implements Checker {
   readonly name = "retained store";
   readonly #options: RetainedOptions;
   readonly #faults = new FaultLedger();
+  /** Since when and until when some leader has had a lease, in the world's ms. */
+  readonly #led = { since: 0, until: 0 };
   readonly #blackouts = new BlackoutWatch();
   readonly #registers = new Map<string, Register>();
   /** Retained writes by payload id, the newest sending last; deletions carry ids of their own too. */
@@ -147,13 +149,23 @@ export class RetainedLinearizable implements Checker {
 
   /** The earliest state that a read on `node`, asked for at `at`, may show. */
   #currentSince(node: string | undefined, at: number): number {
+    const { since: ledSince, until: ledUntil } = this.#led;
+    const isLed = at <= ledUntil && at - ledSince >= this.#options.settleMs;
+    if (ledUntil > 0 && !isLed) return Number.NEGATIVE_INFINITY;
     const { lagMs, settleMs } = this.#options;
     const since = this.#faults.wholeSince(node);
     if (since !== undefined && at - since >= settleMs) return at - lagMs;
     return Math.min(at, node === undefined ? 0 : (this.#wholeUntil.get(node) ?? 0)) - lagMs;
   }
 
+  #noteLease(at: number, until: number): void {
+    if (until <= at) return;
+    if (at > this.#led.until) this.#led.since = at;
+    this.#led.until = Math.max(this.#led.until, until);
+  }
+
   #noteFaults(observation: Observation): void {
+    if (observation.kind === "lease") this.#noteLease(observation.at, observation.until);
     const { kind, at, node } = observation;
     const isFault = kind === "stopped" || kind === "disturbed";
     const nodes = kind === "disturbed" ? observation.nodes : node === undefined ? [] : [node];

@@ -135,6 +135,16 @@ test("[P8] retained store accepts reads of uncommitted writes on the writer's ow
   ]);
 });
 
+test("[P8] retained store promises nothing without a leader, and again some time after one is back", () => {
+  const lease = (at: number, until: number) => seen(at, "lease", { node: "A", until });
+  const written = [...NODES, lease(100, 25_000), put(20_000, "v1"), acked(20_100, "on-A", "v1")];
+  check(new RetainedLinearizable(), [...written, ...looked(40_000, "r", "B", null)]);
+  const back = [...written, lease(41_000, 90_000), ...looked(45_000, "r", "B", null)];
+  check(new RetainedLinearizable(), back);
+  const late = [...back, ...looked(52_000, "r", "B", null)];
+  expect(() => check(new RetainedLinearizable(), late)).toThrow(/is older than write/);
+});
+
 test("[P8] with linearizable reads a replica that is a moment behind is a failure", () => {
   const history = [
     ...NODES,
