@@ -19,6 +19,7 @@ import {
   unsubscribePacket,
   withPacketId,
 } from "./client-packets.ts";
+import { type ClientSession, ClientSessions } from "./client-sessions.ts";
 import { type Inflight, Outgoing } from "./outgoing.ts";
 import { decodePayload, encodePayload } from "./payload.ts";
 import type { ClientProfile } from "./profiles.ts";
@@ -60,10 +61,6 @@ export class SimClient {
   readonly #filters = new Map<string, QoS>();
   /** SUBSCRIBE and UNSUBSCRIBE without an answer, by packet identifier. */
   readonly #pending = new Map<number, Pending>();
-  /** Packet identifiers of QoS 2 messages received and not yet released. */
-  #received = new Set<number>();
-  /** The same for each session that may still live on some node. */
-  readonly #receivedIn = new Map<string, Set<number>>();
   /** What to call with each PINGRESP. */
   #pings: (() => void)[] = [];
   #target: ClientTarget;
@@ -73,10 +70,8 @@ export class SimClient {
   #node = "";
   #isConnected = false;
   #isStopped = true;
-  #session = "";
-  /** Session on each node, as far as this client knows. */
-  readonly #sessions = new Map<string, string>();
-  #sessionCount = 0;
+  readonly #sessions: ClientSessions;
+  #session: ClientSession | undefined;
   #attempt = 0;
   /** Backoff, patience with CONNACK, or keep-alive: one at a time. */
   #timer: Timer | undefined;
@@ -91,6 +86,7 @@ export class SimClient {
     this.#target = options.target;
     this.#profile = options.profile;
     this.#events = events;
+    this.#sessions = new ClientSessions(options.clientId);
   }
 
   /** Id of the node it is or was connected to. */
@@ -193,14 +189,10 @@ export class SimClient {
     this.#timer?.cancel();
     this.#attempt = 0;
     this.#isConnected = true;
-    const session = this.#sessionHere(isSessionPresent);
-    if (session !== this.#session) {
-      this.#session = session;
-      this.#outgoing.forget();
-      this.#received = this.#receivedIn.get(session) ?? new Set();
-      this.#receivedIn.set(session, this.#received);
-    }
-    this.#observe({ kind: "connected", client: this.clientId, session });
+    const session = this.#sessions.on(this.#node, isSessionPresent);
+    if (session !== this.#session) this.#outgoing.forget();
+    this.#session = session;
+    this.#observe({ kind: "connected", client: this.clientId, session: session.name });
     if (!isSessionPresent) for (const [filter, qos] of this.#filters) this.#sendSubscribe(filter, qos);
     for (const entry of this.#outgoing.unfinished()) this.#transmit(entry, true);
     this.#keepAlive();
@@ -233,7 +225,7 @@ export class SimClient {
     else stream?.end();
     if (!this.#isConnected) return;
     this.#isConnected = false;
-    this.#observe({ kind: "disconnected", client: this.clientId, session: this.#session });
+    this.#observe({ kind: "disconnected", client: this.clientId, session: this.#session?.name ?? "" });
     this.#events.disconnected?.();
   }
 
@@ -245,16 +237,6 @@ export class SimClient {
     if (isDue && this.#pings.length === 0) this.ping(() => undefined);
     const dueAt = isDue ? now : Math.min(this.#lastSentAt, this.#lastReceivedAt);
     this.#timer = clock.after(dueAt + this.#keepAliveMs - now, () => this.#keepAlive());
-  }
-
-  /** Each node has sessions of its own until they are part of the replicated state: another node, another session. */
-  #sessionHere(isSessionPresent: boolean): string {
-    let session = this.#sessions.get(this.#node);
-    if (session === undefined || !isSessionPresent) {
-      session = `${this.clientId}#${++this.#sessionCount}`;
-      this.#sessions.set(this.#node, session);
-    }
-    return session;
   }
 
   // ---- packets in
@@ -278,7 +260,7 @@ export class SimClient {
         this.#pubrec(packet.packetId, packet.reasonCode);
         return;
       case "pubrel":
-        this.#received.delete(packet.packetId);
+        this.#session?.received.delete(packet.packetId);
         this.#acknowledge(PacketType.Pubcomp, packet.packetId);
         return;
       case "pubcomp":
@@ -307,7 +289,7 @@ export class SimClient {
   #message(packet: Extract<ServerPacket, { kind: "publish" }>): void {
     const { topic, payload, qos, dup, retain, packetId } = packet;
     // Method B of MQTT 5 section 4.3.3: the identifier is kept, the message is handed on at once.
-    const isKnown = qos === 2 && this.#received.has(packetId);
+    const isKnown = qos === 2 && this.#session?.received.has(packetId) === true;
     if (!isKnown) {
       const payloadId = decodePayload(payload);
       this.#observe({ kind: "delivered", client: this.clientId, topic, payloadId, qos, dup, retain });
@@ -315,7 +297,7 @@ export class SimClient {
     }
     // The application may have left.
     if (this.#stream === undefined || qos === 0) return;
-    if (qos === 2) this.#received.add(packetId);
+    if (qos === 2) this.#session?.received.add(packetId);
     this.#acknowledge(qos === 1 ? PacketType.Puback : PacketType.Pubrec, packetId);
   }
 
