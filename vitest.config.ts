@@ -12,6 +12,10 @@ export default defineConfig({
       { ...fromSource, test: { name: "conformance", include: ["test/conformance/**/*.test.ts"] } },
       {
         ...fromSource,
+        test: { name: "simulation", include: ["simulations/**/*.test.ts"], testTimeout: 120_000 },
+      },
+      {
+        ...fromSource,
         test: {
           name: "system",
           include: ["test/system/**/*.test.ts", "test/powercut/**/*.test.ts"],

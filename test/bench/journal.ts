@@ -146,6 +146,7 @@ async function run(rate: number, seconds: number): Promise<void> {
           }
         },
         restored: () => {},
+        observer: undefined,
         giveUpLease: (released) => released(),
         readable: () => {},
         faulty: (fault) => {

@@ -206,6 +206,7 @@ export class Coordinator {
       leadershipChanged: () => this.#leadershipChanged(),
       stepped: () => this.#scheduleStatus(),
       failed: (error) => this.#fail(error),
+      observer: this.#ports.observer,
     });
     this.#driver = driver;
     driver.start();

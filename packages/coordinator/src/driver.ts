@@ -33,6 +33,7 @@ import {
   type SnapshotPoint,
 } from "raft-js";
 import type { Journal, OpenedJournal } from "./journal/journal.ts";
+import type { CoordinatorObserver } from "./options.ts";
 import type { Missing } from "./repair.ts";
 import { SnapshotPieces } from "./snapshot-pieces.ts";
 import { isSnapshot } from "./state-machine/snapshot.ts";
@@ -71,6 +72,7 @@ export interface DriverPorts {
   readonly faulty: (fault: ReplicaFault) => void;
   /** The journal cannot go on. Nothing is stepped any more. */
   readonly failed: (error: SkeinError) => void;
+  readonly observer: CoordinatorObserver | undefined;
 }
 
 /** Who leads, as this node knows it. */
@@ -119,6 +121,7 @@ export class Driver {
       machine.restore(snapshotData);
       this.#snapshots.reset({ ...state.snapshot, data: snapshotData });
     }
+    ports.observer?.restored(state.snapshot.index, state.snapshot.term);
     this.#raft = new RaftNode({ ...options, isSnapshotUsable: isSnapshot }, state, ports.clock.monotonicMs());
   }
 
@@ -260,6 +263,7 @@ export class Driver {
       case "roleChanged":
         this.#leadership = { role: effect.role, term: effect.term, leader: effect.leader };
         this.#hasLeadershipChanged = true;
+        this.#ports.observer?.leadershipChanged(effect.role, effect.term);
         return;
       case "configurationChanged":
         // Read from `status` when the step is over.
@@ -285,6 +289,7 @@ export class Driver {
     assert(index === this.#applied.index + 1, `applied ${index} after ${this.#applied.index}`);
     const configuration = kind === "configuration" ? decodeConfiguration(data) : this.#applied.configuration;
     this.#applied = { index, term, configuration };
+    this.#ports.observer?.applied(index, term, data);
     this.#entriesSince++;
     this.#bytesSince += data.length;
     if (kind === "command") this.#ports.applied(this.#machine.apply(data, index));
@@ -303,6 +308,7 @@ export class Driver {
     this.#applied = { index, term, configuration };
     this.#entriesSince = 0;
     this.#bytesSince = 0;
+    this.#ports.observer?.restored(index, term);
     this.#ports.restored();
     this.#journal.restore(
       snapshot,

@@ -3,6 +3,7 @@ export { Coordinator } from "./coordinator.ts";
 export { loadIdentity } from "./identity.ts";
 export type {
   CoordinatorCounters,
+  CoordinatorObserver,
   CoordinatorOptions,
   CoordinatorPorts,
   CoordinatorStatus,

@@ -65,6 +65,18 @@ export interface CoordinatorPorts {
   readonly giveUpLease?: (released: () => void) => void;
   /** The disk failed in a way that this process must not survive (failed sync): stop, so that the supervisor restarts. */
   readonly fatal: (error: Error) => void;
+  readonly observer?: CoordinatorObserver | undefined;
+}
+
+/**
+ * Sees each step of the replicated log as it happens, where `statusChanged` shows only the state at the end of a turn. For
+ * checks from outside (the simulator): it must not call back.
+ */
+export interface CoordinatorObserver {
+  readonly leadershipChanged: (role: string, term: number) => void;
+  readonly applied: (index: number, term: number, data: Uint8Array) => void;
+  /** The state now is a snapshot's: the node's own at its start, or a leader's. */
+  readonly restored: (index: number, term: number) => void;
 }
 
 export interface CoordinatorStatus {

@@ -22,23 +22,21 @@ const NOTHING = { topic: "$skein/ready", payload: new Uint8Array(0), qos: 1, ret
 export type ReadyReason = "current" | "no coordinator" | "slow replica";
 
 export class Readiness {
-  /** Settles when clients may be let in; stays pending after `stop`. */
-  readonly reached: Promise<ReadyReason>;
-  #reach: (reason: ReadyReason) => void = () => undefined;
+  readonly #reached: (reason: ReadyReason) => void;
   #timer: Timer | undefined;
+  #isOver = false;
 
-  /** `retained` and `status` are the coordinator's, before it has started. */
+  /**
+   * `retained` and `status` are the coordinator's, before it has started. `reached` is called once, when clients may be
+   * let in; never after `stop`.
+   */
   constructor(
     clock: Pick<Clock, "after">,
     retained: Pick<Retained, "put">,
     status: () => Pick<CoordinatorStatus, "hasQuorum">,
+    reached: (reason: ReadyReason) => void,
   ) {
-    this.reached = new Promise((resolve) => {
-      this.#reach = (reason) => {
-        this.stop();
-        resolve(reason);
-      };
-    });
+    this.#reached = reached;
     this.#timer = clock.after(COORDINATOR_WAIT_MAX_MS, () => {
       if (!status().hasQuorum) {
         this.#reach("no coordinator");
@@ -52,7 +50,14 @@ export class Readiness {
 
   /** Gives up waiting. */
   stop(): void {
+    this.#isOver = true;
     this.#timer?.cancel();
     this.#timer = undefined;
+  }
+
+  #reach(reason: ReadyReason): void {
+    if (this.#isOver) return;
+    this.stop();
+    this.#reached(reason);
   }
 }

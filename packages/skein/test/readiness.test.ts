@@ -24,12 +24,11 @@ function waiting() {
     reason: undefined as ReadyReason | undefined,
     readiness: undefined as Readiness | undefined,
     timers: () => timers.length,
-    async pass(ms: number) {
+    pass(ms: number) {
       now += ms;
       const due = timers.filter(({ at }) => at <= now);
       timers = timers.filter(({ at }) => at > now);
       for (const { callback } of due) callback();
-      await Promise.resolve();
     },
   };
   const retained = {
@@ -41,46 +40,50 @@ function waiting() {
       return 1;
     },
   };
-  world.readiness = new Readiness(clock, retained, () => world);
-  void world.readiness.reached.then((reason) => {
-    world.reason = reason;
-  });
+  world.readiness = new Readiness(
+    clock,
+    retained,
+    () => world,
+    (reason) => {
+      world.reason = reason;
+    },
+  );
   return world;
 }
 
-test("P8: clients are let in once a command of this node has come back through the log", async () => {
+test("P8: clients are let in once a command of this node has come back through the log", () => {
   const world = waiting();
   world.hasQuorum = true;
-  await world.pass(COORDINATOR_WAIT_MAX_MS / 2);
+  world.pass(COORDINATOR_WAIT_MAX_MS / 2);
   expect(world.reason).toBeUndefined();
   world.committed?.settle(0);
-  await world.pass(0);
+  world.pass(0);
   expect(world.reason).toBe("current");
   expect(world.timers()).toBe(0);
 });
 
-test("P3: without a coordinator clients are let in after a while", async () => {
+test("P3: without a coordinator clients are let in after a while", () => {
   const world = waiting();
-  await world.pass(COORDINATOR_WAIT_MAX_MS - 1);
+  world.pass(COORDINATOR_WAIT_MAX_MS - 1);
   expect(world.reason).toBeUndefined();
-  await world.pass(1);
+  world.pass(1);
   expect(world.reason).toBe("no coordinator");
 });
 
-test("with a coordinator a replica that is being filled gets more time, but not for ever", async () => {
+test("with a coordinator a replica that is being filled gets more time, but not for ever", () => {
   const world = waiting();
   world.hasQuorum = true;
-  await world.pass(COORDINATOR_WAIT_MAX_MS);
-  await world.pass(REPLICA_WAIT_MAX_MS - COORDINATOR_WAIT_MAX_MS - 1);
+  world.pass(COORDINATOR_WAIT_MAX_MS);
+  world.pass(REPLICA_WAIT_MAX_MS - COORDINATOR_WAIT_MAX_MS - 1);
   expect(world.reason).toBeUndefined();
-  await world.pass(1);
+  world.pass(1);
   expect(world.reason).toBe("slow replica");
 });
 
-test("stopped while waiting it lets nobody in", async () => {
+test("stopped while waiting it lets nobody in", () => {
   const world = waiting();
   world.readiness?.stop();
-  await world.pass(REPLICA_WAIT_MAX_MS);
+  world.pass(REPLICA_WAIT_MAX_MS);
   expect(world.reason).toBeUndefined();
   expect(world.timers()).toBe(0);
 });

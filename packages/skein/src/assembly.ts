@@ -1,0 +1,310 @@
+/**
+ * One node put together from its layers, without the operating system: everything outside comes in as a port.
+ *
+ * Each layer gets the others as ports: the broker forwards through the mesh and keeps retained messages in the coordinator,
+ * the mesh delivers into the broker and hands control frames to the coordinator, the coordinator sends over the mesh.
+ * compose.ts plugs in sockets and files and makes a program of it; the simulator (@skein/testkit) plugs in a simulated world,
+ * so that what is tested there is what ships. No promises: the simulator must see every step.
+ */
+
+import { Broker, type BrokerPorts, DEFAULT_BROKER_OPTIONS } from "@skein/broker";
+import {
+  Coordinator,
+  type CoordinatorObserver,
+  type CoordinatorStatus,
+  type Durability,
+  FloatingAddress,
+  type FloatingAddressOptions,
+  type Identity,
+  loadIdentity,
+  type TimingProfile,
+} from "@skein/coordinator";
+import {
+  type Clock,
+  type Disk,
+  type LinkTransport,
+  type Log,
+  type MulticastDns,
+  type NodeId,
+  type Prng,
+  type ProcessPort,
+  type RandomSource,
+  type SkeinError,
+  seededPrng,
+} from "@skein/kernel";
+import { type Member, Mesh } from "@skein/mesh";
+import { Readiness, type ReadyReason } from "./readiness.ts";
+
+export interface AssemblyOptions {
+  /** Human name. */
+  readonly name: string;
+  readonly mesh: string;
+  /** `host:port` to accept links on. */
+  readonly linkListen: string;
+  /** `host:port` of peers to dial. */
+  readonly peers: readonly string[];
+  readonly timing: TimingProfile;
+  /** What an acknowledgement promises: see CoordinatorOptions. */
+  readonly durability: Durability;
+  readonly floatingAddress: FloatingAddressOptions | undefined;
+}
+
+export interface AssemblyPorts {
+  readonly clock: Clock;
+  readonly random: RandomSource;
+  readonly disk: Disk;
+  /** Which run of the machine this is, as long as it does not restart; undefined: not known. */
+  readonly bootId: string | undefined;
+  /** Links that only holders of the mesh key can open; the node's id is its name in the handshake. */
+  readonly transport: (node: NodeId) => LinkTransport;
+  /** Undefined: discovery by mDNS is off. */
+  readonly mdns: MulticastDns | undefined;
+  readonly process: ProcessPort;
+  /** The log of one of the node's parts. */
+  readonly log: (component: "identity" | "coordinator" | "mesh" | "broker" | "address") => Log;
+  /** The link listener is open, or could not be opened. */
+  readonly linksOpen: (error: SkeinError | undefined) => void;
+  /** Clients may be let in: open the listeners, then call {@link NodeAssembly.clientsWelcome}. */
+  readonly ready: (reason: ReadyReason) => void;
+  /** The node can no longer run and must be stopped. */
+  readonly failed: (error: Error) => void;
+  /** Sees what the replicated log does, for checks from outside. */
+  readonly observer?: CoordinatorObserver | undefined;
+}
+
+/** Keep-alive, will delays, expiry: the broker looks at its clock this often. */
+const BROKER_TICK_MS = 250;
+/** Client counts change all the time; others see ours at most this often. */
+const FACTS_INTERVAL_MS = 1000;
+/** One step of stopping may take this long before the next begins. */
+const STOP_STEP_MAX_MS = 2000;
+
+export class NodeAssembly {
+  readonly identity: Identity;
+  readonly broker: Broker;
+  readonly mesh: Mesh;
+  readonly coordinator: Coordinator;
+  readonly floatingAddress: FloatingAddress | undefined;
+  readonly #options: AssemblyOptions;
+  readonly #ports: AssemblyPorts;
+  readonly #readiness: Readiness;
+  #hasBegun = false;
+  #readyReason: ReadyReason | undefined;
+  #isServing = false;
+  #isStopping = false;
+  #factsSentAt = Number.NEGATIVE_INFINITY;
+  #factsSent = "";
+  #heldAddress = false;
+
+  /** @throws {SkeinError} ERR_SKEIN_DISK if the node's identity can be neither read nor written */
+  constructor(options: AssemblyOptions, ports: AssemblyPorts) {
+    this.#options = options;
+    this.#ports = ports;
+    this.identity = loadIdentity(ports.disk, ports.random, ports.log("identity"));
+    this.coordinator = this.#makeCoordinator();
+    this.mesh = this.#makeMesh();
+    this.broker = this.#makeBroker();
+    this.floatingAddress = this.#makeFloatingAddress();
+    this.#readiness = new Readiness(
+      ports.clock,
+      this.coordinator.retained,
+      () => this.coordinator.status,
+      (reason) => {
+        this.#readyReason = reason;
+        this.#letClientsIn();
+      },
+    );
+  }
+
+  /** Clients are let in. */
+  get isServing(): boolean {
+    return this.#isServing;
+  }
+
+  get isStopping(): boolean {
+    return this.#isStopping;
+  }
+
+  /** Opens replica and links; `linksOpen` tells how that went. */
+  start(): void {
+    this.coordinator.start();
+    this.mesh.start();
+  }
+
+  /** Links are open: takes part in everything. */
+  begin(): void {
+    this.#sendFacts();
+    this.floatingAddress?.start();
+    this.#tick();
+    this.#hasBegun = true;
+    this.#letClientsIn();
+  }
+
+  /** The listeners are open. */
+  clientsWelcome(): void {
+    this.#isServing = true;
+  }
+
+  /** Lets no new client in; the first step of stopping. False: it is stopping already. */
+  beginStop(): boolean {
+    if (this.#isStopping) return false;
+    this.#isStopping = true;
+    this.#isServing = false;
+    this.#readiness.stop();
+    return true;
+  }
+
+  /** After {@link beginStop}: leaves the mesh and closes everything, each step bounded in time, then calls `done`. */
+  finishStop(done: () => void): void {
+    const closeRest = (): void => {
+      this.broker.shutdown();
+      // Before the links close: leadership is handed over on them.
+      this.#bounded(
+        (next) => this.coordinator.stop(next),
+        () => this.#bounded((next) => this.mesh.stop(next), done),
+      );
+    };
+    // The address goes first: clients on it are reset and find the next holder while this node is still packing.
+    const floating = this.floatingAddress;
+    if (floating === undefined) closeRest();
+    else this.#bounded((next) => floating.stop(next), closeRest);
+  }
+
+  #makeCoordinator(): Coordinator {
+    const { clock, random, disk, bootId, log, failed, observer } = this.#ports;
+    const { mesh, timing, durability } = this.#options;
+    return new Coordinator(
+      { identity: this.identity, mesh, timing, durability },
+      {
+        clock,
+        prng: this.#prng(),
+        random,
+        disk,
+        bootId,
+        log: log("coordinator"),
+        send: (to, bytes) => this.mesh.sendControl(to, bytes),
+        statusChanged: (status) => this.#statusChanged(status),
+        giveUpLease: (released) => {
+          this.floatingAddress?.update({ isLeader: false, quorumContactAt: undefined });
+          released();
+        },
+        fatal: failed,
+        observer,
+      },
+    );
+  }
+
+  #makeMesh(): Mesh {
+    const { name, mesh, linkListen, peers, floatingAddress } = this.#options;
+    const { clock, disk, log, mdns, transport, linksOpen } = this.#ports;
+    const { node, incarnation } = this.identity;
+    const excludedAddresses = floatingAddress === undefined ? [] : [floatingAddress.address];
+    return new Mesh(
+      { node, incarnation, mesh, name, linkListen, peers, excludedAddresses },
+      {
+        clock,
+        prng: this.#prng(),
+        transport: transport(node),
+        mdns,
+        disk,
+        log: log("mesh"),
+        delivery: {
+          deliver: (message) => this.broker.deliver(message),
+          deliverShared: (sharedFilter, message) => this.broker.deliverShared(sharedFilter, message),
+        },
+        receiveControl: (from, bytes) => this.coordinator.receive(from, bytes),
+        membersChanged: (members) => this.coordinator.membersChanged(this.#peersIn(members)),
+        ready: linksOpen,
+      },
+    );
+  }
+
+  #makeBroker(): Broker {
+    const { clock, log } = this.#ports;
+    const ports: BrokerPorts = {
+      forwarder: this.mesh,
+      interest: this.mesh,
+      retained: this.coordinator.retained,
+      log: log("broker"),
+      prng: this.#prng(),
+      clock,
+    };
+    const floatingAddress = this.#options.floatingAddress?.address;
+    return new Broker({ ...DEFAULT_BROKER_OPTIONS, floatingAddress }, ports);
+  }
+
+  #makeFloatingAddress(): FloatingAddress | undefined {
+    const options = this.#options.floatingAddress;
+    if (options === undefined) return undefined;
+    const { clock, process, log } = this.#ports;
+    return new FloatingAddress(options, {
+      clock,
+      process,
+      log: log("address"),
+      resetClients: (address) => this.broker.resetClientsOn(address),
+    });
+  }
+
+  /** A node that votes alone may be ready before its links are open. */
+  #letClientsIn(): void {
+    if (this.#hasBegun && !this.#isStopping && this.#readyReason !== undefined)
+      this.#ports.ready(this.#readyReason);
+  }
+
+  #tick(): void {
+    if (this.#isStopping) return;
+    const { clock } = this.#ports;
+    this.broker.tick(clock.monotonicMs());
+    this.#updateLease(this.coordinator.status);
+    if (clock.monotonicMs() - this.#factsSentAt >= FACTS_INTERVAL_MS) this.#sendFacts();
+    clock.after(BROKER_TICK_MS, () => this.#tick());
+  }
+
+  #statusChanged(status: CoordinatorStatus): void {
+    this.#sendFacts();
+    this.#updateLease(status);
+  }
+
+  #updateLease({ role, quorumContactAt }: CoordinatorStatus): void {
+    this.floatingAddress?.update({ isLeader: role === "leader", quorumContactAt });
+    const isHeld = this.floatingAddress?.isHeld ?? false;
+    if (isHeld === this.#heldAddress) return;
+    this.#heldAddress = isHeld;
+    this.#sendFacts();
+  }
+
+  /** Tells the other nodes about this one, if there is anything new. */
+  #sendFacts(): void {
+    const { cluster, role } = this.coordinator.status;
+    const holdsAddress = this.floatingAddress?.isHeld ?? false;
+    const facts = { name: this.#options.name, cluster, role, clients: this.broker.clientCount, holdsAddress };
+    const text = JSON.stringify(facts);
+    this.#factsSentAt = this.#ports.clock.monotonicMs();
+    if (text === this.#factsSent) return;
+    this.#factsSent = text;
+    this.mesh.setFacts(facts);
+  }
+
+  #peersIn(members: readonly Member[]): readonly Member[] {
+    return members.filter(({ id }) => id !== this.identity.node);
+  }
+
+  /** Each consumer gets its own sequence, so that one's choices do not disturb another's. */
+  #prng(): Prng {
+    const [a = 0, b = 0, c = 0, d = 0] = this.#ports.random.bytes(4);
+    return seededPrng((a << 24) | (b << 16) | (c << 8) | d);
+  }
+
+  /** Carries out one step of stopping, but does not wait longer for it than is reasonable. */
+  #bounded(step: (done: () => void) => void, then: () => void): void {
+    let isOver = false;
+    const finish = (): void => {
+      if (isOver) return;
+      isOver = true;
+      timer.cancel();
+      then();
+    };
+    const timer = this.#ports.clock.after(STOP_STEP_MAX_MS, finish);
+    step(finish);
+  }
+}

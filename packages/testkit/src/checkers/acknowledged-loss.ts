@@ -1,0 +1,117 @@
+/**
+ * P5: no acknowledged loss. A QoS 1 or 2 message whose PUBACK or PUBREC came reaches every subscriber that was
+ * subscribed (with QoS >= 1) when it was sent and whose connection lives on, whoever crashed since.
+ *
+ * For each such publish and subscriber a debt is noted when it is sent; it falls due with the acknowledgement, is paid
+ * by the delivery, and lapses when the subscriber's connection ends. A node that was out of reach may have been declared
+ * dead and the message acknowledged without it, so a debt counts only if both nodes were undisturbed from a while before
+ * the sending until the acknowledgement. Unpaid debts fail after a grace time.
+ *
+ * Source: architecture.md section 2, P5 (live subscribers); reference design, 5.4 (I3).
+ */
+
+import { filterMatches } from "@skein/kernel";
+import { type Checker, CheckFailure, type Observation } from "../observations.ts";
+import { FaultLedger } from "./fault-ledger.ts";
+import { type Connection, SubscriberLedger } from "./subscriber-ledger.ts";
+
+/** Both nodes must have been whole for that long before, so that links are up and membership knows, in ms. */
+const SETTLE_MS = 12_000;
+/** Time after the acknowledgement for the message to arrive, while nothing is disturbed, in ms. */
+const GRACE_MS = 10_000;
+
+interface Publish {
+  readonly client: string;
+  readonly payloadId: string;
+  readonly topic: string;
+  readonly node: string | undefined;
+  readonly sentAt: number;
+  readonly owed: Set<Connection>;
+  ackedAt: number | undefined;
+}
+
+export class AcknowledgedLoss implements Checker {
+  readonly name = "acknowledged loss";
+  readonly #faults = new FaultLedger();
+  readonly #subscribers = new SubscriberLedger();
+  /** Debts that are not settled, by payload id, which is unique in the simulation. */
+  readonly #publishes = new Map<string, Publish>();
+  #nextCheckAt = 0;
+
+  observe(observation: Observation): void {
+    this.#faults.observe(observation);
+    this.#subscribers.observe(observation);
+    const { at } = observation;
+    if (observation.kind === "publishSent") this.#sent(observation);
+    else if (observation.kind === "publishAcked") this.#acked(observation);
+    else if (observation.kind === "delivered") this.#delivered(observation.client, observation.payloadId);
+    else if (observation.kind === "unsubscribeSent") this.#unsubscribed(observation);
+    if (at < this.#nextCheckAt && observation.kind !== "end") return;
+    this.#nextCheckAt = at + 1000;
+    this.#check(at);
+  }
+
+  #sent({ client, packet, node, at }: Extract<Observation, { kind: "publishSent" }>): void {
+    const { topic, payloadId, qos } = packet;
+    if (qos === 0 || payloadId === "" || payloadId.startsWith("-") || this.#publishes.has(payloadId)) return;
+    const owed = new Set<Connection>();
+    for (const { connection, qos: granted } of this.#subscribers.matches(topic)) {
+      const { node: subscriberNode } = connection;
+      if (granted > 0 && this.#isWhole(node, at) && this.#isWhole(subscriberNode, at)) owed.add(connection);
+    }
+    if (owed.size === 0) return;
+    this.#publishes.set(payloadId, { client, payloadId, topic, node, sentAt: at, owed, ackedAt: undefined });
+  }
+
+  #acked({ payloadId, reasonCode, at }: Extract<Observation, { kind: "publishAcked" }>): void {
+    const publish = this.#publishes.get(payloadId);
+    if (publish === undefined) return;
+    for (const connection of publish.owed) {
+      if (!this.#isWhole(publish.node, at) || !this.#isWhole(connection.node, at))
+        publish.owed.delete(connection);
+    }
+    if (reasonCode >= 0x80 || publish.owed.size === 0) this.#publishes.delete(payloadId);
+    else publish.ackedAt = at;
+  }
+
+  #delivered(client: string, payloadId: string): void {
+    const connection = this.#subscribers.connection(client);
+    const publish = this.#publishes.get(payloadId);
+    if (connection === undefined || publish === undefined) return;
+    publish.owed.delete(connection);
+    if (publish.owed.size === 0) this.#publishes.delete(payloadId);
+  }
+
+  /** What has not come by now may not come any more. */
+  #unsubscribed({ client, filter }: Extract<Observation, { kind: "unsubscribeSent" }>): void {
+    const connection = this.#subscribers.connection(client);
+    if (connection === undefined) return;
+    for (const { topic, owed } of this.#publishes.values()) {
+      if (filterMatches(filter, topic)) owed.delete(connection);
+    }
+  }
+
+  #check(at: number): void {
+    for (const [payloadId, publish] of this.#publishes) {
+      for (const connection of publish.owed) if (!connection.isAlive) publish.owed.delete(connection);
+      if (publish.owed.size === 0) this.#publishes.delete(payloadId);
+      const { ackedAt } = publish;
+      for (const connection of publish.owed) {
+        const wholeSince = this.#faults.wholeSince(connection.node);
+        if (ackedAt === undefined || wholeSince === undefined) continue;
+        // A slow way is excused as long as it is disturbed; afterwards the message must come.
+        if (at - Math.max(ackedAt, wholeSince) < GRACE_MS) continue;
+        throw new CheckFailure(
+          this.name,
+          `${publish.payloadId} of ${publish.client} (sent ${publish.sentAt}, acknowledged ${ackedAt} ms) never came to ` +
+            `${connection.client} on ${connection.node}, which has been connected and subscribed, until ${at} ms`,
+        );
+      }
+    }
+  }
+
+  #isWhole(node: string | undefined, at: number): boolean {
+    const since = this.#faults.wholeSince(node);
+    return since !== undefined && at - since >= SETTLE_MS;
+  }
+}

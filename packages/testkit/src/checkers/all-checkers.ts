@@ -1,0 +1,48 @@
+/**
+ * All checkers of a simulation, with what differs between worlds.
+ */
+
+import type { Checker } from "../observations.ts";
+import { AcknowledgedLoss } from "./acknowledged-loss.ts";
+import { AddressHolder, type AddressHolderOptions } from "./address-holder.ts";
+import { BoundedMemory } from "./bounded-memory.ts";
+import { ElectionSafety } from "./election-safety.ts";
+import { ElectionStorms, type ElectionStormsOptions } from "./election-storms.ts";
+import { ExactlyOnce } from "./exactly-once.ts";
+import { InterestConvergence, type InterestConvergenceOptions } from "./interest-convergence.ts";
+import { LeaderCompleteness } from "./leader-completeness.ts";
+import { LeaseHolder } from "./lease-holder.ts";
+import { Liveness } from "./liveness.ts";
+import { LogMatching } from "./log-matching.ts";
+import { NoRefusal } from "./no-refusal.ts";
+import { PublishOrder } from "./publish-order.ts";
+import { RetainedLinearizable, type RetainedOptions } from "./retained-linearizable.ts";
+
+export interface CheckerOptions {
+  readonly address?: Partial<AddressHolderOptions>;
+  readonly elections?: Partial<ElectionStormsOptions>;
+  readonly interest?: Partial<InterestConvergenceOptions>;
+  readonly retained?: Partial<RetainedOptions>;
+  /** Caps in bytes of the queues that the world reports, by name. */
+  readonly memoryCapBytes?: ReadonlyMap<string, number>;
+}
+
+/** Makes one checker for each promise that holds today. Each sees every observation of one run, in order. */
+export function allCheckers(options: CheckerOptions = {}): Checker[] {
+  return [
+    new ElectionSafety(),
+    new LogMatching(),
+    new LeaderCompleteness(),
+    new LeaseHolder(),
+    new AddressHolder(options.address),
+    new RetainedLinearizable(options.retained),
+    new AcknowledgedLoss(),
+    new ExactlyOnce(),
+    new PublishOrder(),
+    new InterestConvergence(options.interest),
+    new BoundedMemory(options.memoryCapBytes ?? new Map()),
+    new ElectionStorms(options.elections),
+    new Liveness(),
+    new NoRefusal(),
+  ];
+}

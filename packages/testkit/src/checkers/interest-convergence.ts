@@ -1,0 +1,99 @@
+/**
+ * P4: SUBACK means that every reachable node already routes to the subscriber. What is published anywhere after the
+ * SUBACK arrives, as long as nothing goes wrong.
+ *
+ * A debt is noted for each publish and matching subscription while both nodes are undisturbed, and must be paid within
+ * five seconds unless a fault or the end of either connection excuses it. QoS 0 counts only in worlds whose links are
+ * never cut: what is in flight at a cut may be lost.
+ *
+ * Source: architecture.md section 2, P4, and section 4 (SUBACK barrier); reference design, 5.4 (I7).
+ */
+
+import { filterMatches } from "@skein/kernel";
+import { type Checker, CheckFailure, type Observation } from "../observations.ts";
+import { FaultLedger } from "./fault-ledger.ts";
+import { type Connection, SubscriberLedger } from "./subscriber-ledger.ts";
+
+export interface InterestConvergenceOptions {
+  readonly countsQos0: boolean;
+  /** Both nodes must have been whole for that long, in ms. */
+  readonly settleMs: number;
+  /** Time for a message to arrive, in ms. */
+  readonly withinMs: number;
+}
+
+const DEFAULTS: InterestConvergenceOptions = { countsQos0: false, settleMs: 12_000, withinMs: 5000 };
+
+interface Debt {
+  readonly payloadId: string;
+  readonly topic: string;
+  readonly publisher: Connection;
+  readonly subscriber: Connection;
+  readonly subackAt: number;
+  readonly sentAt: number;
+}
+
+export class InterestConvergence implements Checker {
+  readonly name = "interest convergence";
+  readonly #options: InterestConvergenceOptions;
+  readonly #faults = new FaultLedger();
+  readonly #subscribers = new SubscriberLedger();
+  /** In order of `sentAt`, by payload id and subscriber. */
+  readonly #debts = new Map<string, Debt>();
+
+  constructor(options: Partial<InterestConvergenceOptions> = {}) {
+    this.#options = { ...DEFAULTS, ...options };
+  }
+
+  observe(observation: Observation): void {
+    this.#faults.observe(observation);
+    this.#subscribers.observe(observation);
+    this.#checkDue(observation.at);
+    if (observation.kind === "publishSent") this.#sent(observation);
+    else if (observation.kind === "delivered") {
+      this.#debts.delete(`${observation.payloadId} ${observation.client}`);
+    } else if (observation.kind === "unsubscribeSent") {
+      for (const [key, { topic, subscriber }] of this.#debts) {
+        if (subscriber.client === observation.client && filterMatches(observation.filter, topic))
+          this.#debts.delete(key);
+      }
+    } else if (observation.kind === "publishAcked" && observation.reasonCode >= 0x80) {
+      for (const [key, { payloadId }] of this.#debts) {
+        if (payloadId === observation.payloadId) this.#debts.delete(key);
+      }
+    }
+  }
+
+  #sent({ client, packet, at }: Extract<Observation, { kind: "publishSent" }>): void {
+    const { topic, payloadId, qos } = packet;
+    const publisher = this.#subscribers.connection(client);
+    if (publisher === undefined || !this.#isWhole(publisher, at)) return;
+    if ((qos === 0 && !this.#options.countsQos0) || payloadId === "" || payloadId.startsWith("-")) return;
+    for (const { connection, qos: granted, since } of this.#subscribers.matches(topic)) {
+      if ((granted === 0 && !this.#options.countsQos0) || since >= at || !this.#isWhole(connection, at))
+        continue;
+      const debt = { payloadId, topic, publisher, subscriber: connection, subackAt: since, sentAt: at };
+      this.#debts.set(`${payloadId} ${connection.client}`, debt);
+    }
+  }
+
+  #checkDue(at: number): void {
+    for (const [key, debt] of this.#debts) {
+      if (at - debt.sentAt <= this.#options.withinMs) return;
+      this.#debts.delete(key);
+      const { publisher, subscriber, payloadId, topic, subackAt, sentAt } = debt;
+      if (!publisher.isAlive || !subscriber.isAlive) continue;
+      if (!this.#isWhole(publisher, sentAt) || !this.#isWhole(subscriber, sentAt)) continue;
+      throw new CheckFailure(
+        this.name,
+        `${payloadId} on "${topic}" from ${publisher.client} (${publisher.node}), sent ${sentAt} ms, did not reach ` +
+          `${subscriber.client} (${subscriber.node}), which had its SUBACK at ${subackAt} ms, until ${at} ms`,
+      );
+    }
+  }
+
+  #isWhole({ node }: Connection, at: number): boolean {
+    const since = this.#faults.wholeSince(node);
+    return since !== undefined && at - since >= this.#options.settleMs;
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * P7: per publisher and QoS, every subscriber sees publish order, across nodes; first deliveries count.
+ *
+ * Messages are numbered as their clients send them. Within one publisher session the numbers that a subscriber sees for
+ * the first time must rise. Across sessions a message may be overtaken only if it was not acknowledged yet when the
+ * later one was sent: what its client gave up is under way on its own. Each delivered QoS is a stream of its own,
+ * because a broker may order them independently [MQTT-4.6.0-5]. What a client sent twice may be seen late, by whoever
+ * missed it the first time. Members of a shared subscription are left out: what one
+ * of them did not acknowledge goes to another, late.
+ *
+ * Source: architecture.md section 2, P7; MQTT 5 section 4.6; reference design, 5.4 (I5).
+ */
+
+import type { QoS } from "@skein/kernel";
+import { type Checker, CheckFailure, type Observation } from "../observations.ts";
+
+interface Publish {
+  readonly payloadId: string;
+  readonly client: string;
+  readonly session: string;
+  readonly qos: QoS;
+  readonly number: number;
+  readonly sentAt: number;
+  ackedAt: number | undefined;
+  isRepeated: boolean;
+}
+
+/** What one subscriber session has seen of one publisher at one QoS. */
+interface Seen {
+  /** The latest in publish order. */
+  latest: Publish;
+  readonly payloadIds: Set<string>;
+}
+
+export class PublishOrder implements Checker {
+  readonly name = "publish order";
+  readonly #publishes = new Map<string, Publish>();
+  readonly #sessions = new Map<string, string>();
+  readonly #seen = new Map<string, Seen>();
+  readonly #sharing = new Set<string>();
+  #number = 0;
+
+  observe(observation: Observation): void {
+    const { at } = observation;
+    if (observation.kind === "connected") this.#sessions.set(observation.client, observation.session);
+    else if (observation.kind === "subscribeSent" && observation.filter.startsWith("$share/")) {
+      this.#sharing.add(observation.client);
+    } else if (observation.kind === "publishSent") {
+      const { client, packet } = observation;
+      const { payloadId, qos } = packet;
+      const known = this.#publishes.get(payloadId);
+      if (known !== undefined) known.isRepeated = true;
+      if (payloadId === "" || known !== undefined) return;
+      const session = this.#sessions.get(client) ?? "";
+      const number = ++this.#number;
+      this.#publishes.set(payloadId, {
+        payloadId,
+        client,
+        session,
+        qos,
+        number,
+        sentAt: at,
+        ackedAt: undefined,
+        isRepeated: false,
+      });
+    } else if (observation.kind === "publishAcked") {
+      const publish = this.#publishes.get(observation.payloadId);
+      if (publish !== undefined) publish.ackedAt = at;
+    } else if (
+      observation.kind === "delivered" &&
+      !observation.retain &&
+      !this.#sharing.has(observation.client)
+    ) {
+      this.#delivered(observation);
+    }
+  }
+
+  #delivered({ client, payloadId, qos, at }: Extract<Observation, { kind: "delivered" }>): void {
+    const publish = this.#publishes.get(payloadId);
+    if (publish === undefined || publish.isRepeated) return;
+    const key = `${client} ${this.#sessions.get(client) ?? ""} ${publish.client} ${publish.qos} ${qos}`;
+    const seen = this.#seen.get(key);
+    if (seen === undefined) {
+      this.#seen.set(key, { latest: publish, payloadIds: new Set([payloadId]) });
+      return;
+    }
+    if (seen.payloadIds.has(payloadId)) return;
+    seen.payloadIds.add(payloadId);
+    const { latest } = seen;
+    if (publish.number > latest.number) {
+      seen.latest = publish;
+      return;
+    }
+    const wasSafe = publish.ackedAt !== undefined && publish.ackedAt <= latest.sentAt;
+    if (publish.session === latest.session || wasSafe) {
+      throw new CheckFailure(
+        this.name,
+        `${client} sees ${payloadId} of ${publish.client} (QoS ${publish.qos}, sent ${publish.sentAt} ms) for the first time ` +
+          `after ${latest.payloadId} (sent ${latest.sentAt} ms), at ${at} ms`,
+      );
+    }
+  }
+}

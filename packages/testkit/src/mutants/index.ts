@@ -1,0 +1,11 @@
+import type { Mutant } from "./mutate.ts";
+import { NODE_MUTANTS } from "./node-mutants.ts";
+import { RAFT_MUTANTS } from "./raft-mutants.ts";
+
+export { editOf, type Mutant, mutate } from "./mutate.ts";
+
+/** All planted bugs. */
+export const MUTANTS: readonly Mutant[] = [
+  ...NODE_MUTANTS,
+  ...RAFT_MUTANTS.map((mutant) => ({ ...mutant, load: "writes" }) as const),
+];

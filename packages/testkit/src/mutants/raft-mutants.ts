@@ -1,0 +1,151 @@
+/** Bugs planted in consensus and its journal. Each is a mistake that somebody has made. */
+
+import type { Mutant } from "./mutate.ts";
+
+const RAFT = "packages/raft-js/src";
+const JOURNAL = "packages/coordinator/src/journal";
+
+export const RAFT_MUTANTS: readonly Mutant[] = [
+  {
+    name: "vote without persisting",
+    breaks: "election safety after a power cut (Raft §5.2)",
+    file: `${RAFT}/follower.ts`,
+    search: "server.setHardState(server.term, from);",
+    replacement:
+      "server.send(from, reply); server.electionDeadline = server.now + electionTimeoutMs(server); return;",
+  },
+  {
+    name: "forget the vote on restart",
+    breaks: "election safety after a crash (Raft §5.2)",
+    file: `${RAFT}/server.ts`,
+    search: "this.#hardState = initial.hardState;",
+    replacement: "this.#hardState = { term: initial.hardState.term, votedFor: undefined };",
+    scenario: "crashes",
+  },
+  {
+    name: "forget the term on restart",
+    breaks: "terms only rise (Raft §5.1)",
+    file: `${RAFT}/server.ts`,
+    search: "this.#hardState = initial.hardState;",
+    replacement:
+      "this.#hardState = { term: initial.entries.at(-1)?.term ?? initial.snapshot.term, votedFor: undefined };",
+    scenario: "crashes",
+  },
+  {
+    name: "commit by counting entries of old terms",
+    breaks: "leader completeness (Raft §5.4.2, figure 8)",
+    file: `${RAFT}/leader.ts`,
+    search: "index <= log.commitIndex || log.termAt(index) !== server.term",
+    replacement: "index <= log.commitIndex",
+  },
+  {
+    name: "change voters in one step",
+    breaks: "overlap of majorities (Raft §6)",
+    file: `${RAFT}/configuration.ts`,
+    search: "return { voters, votersOutgoing, learners };",
+    replacement: "return { voters, votersOutgoing: [], learners };",
+    scenario: "wiped",
+  },
+  {
+    name: "one voter decides",
+    breaks: "leader completeness: the majority is not asked (Raft §5.3)",
+    file: `${RAFT}/quorum.ts`,
+    search: "values[Math.floor(voters.length / 2)]",
+    replacement: "values[0]",
+  },
+  {
+    name: "elected by one vote too few",
+    breaks: "election safety (Raft §5.2)",
+    file: `${RAFT}/quorum.ts`,
+    search: "const majority = Math.floor(voters.length / 2) + 1;",
+    replacement: "const majority = Math.max(1, Math.floor(voters.length / 2));",
+    scenario: "partitions",
+  },
+  {
+    name: "vote for a candidate that is behind",
+    breaks: "leader completeness (Raft §5.4.1)",
+    file: `${RAFT}/follower.ts`,
+    search: "const granted = isFree && isUpToDate && server.leader",
+    replacement: "const granted = isFree && server.leader",
+    scenario: "crashes",
+  },
+  {
+    name: "any log is up to date",
+    breaks: "leader completeness (Raft §5.4.1)",
+    file: `${RAFT}/log.ts`,
+    search: "return term > this.lastTerm || (term === this.lastTerm && index >= this.lastIndex);",
+    replacement: "return term >= 0 && index >= 0;",
+    scenario: "partitions",
+  },
+  {
+    name: "append without looking at what is before",
+    breaks: "log matching (Raft §5.3)",
+    file: `${RAFT}/follower.ts`,
+    search: "if (log.termAt(prevLogIndex) !== prevLogTerm) {",
+    replacement: "if (log.termAt(prevLogIndex) === undefined) {",
+    scenario: "partitions",
+  },
+  {
+    name: "heartbeats commit what the follower may not have",
+    breaks: "state-machine safety",
+    file: `${RAFT}/leader.ts`,
+    search: "const commit = Math.min(matchIndex, commitIndex);",
+    replacement: "const commit = matchIndex < 0 ? 0 : commitIndex;",
+    scenario: "partitions",
+  },
+  {
+    name: "no restart vote block and no stickiness",
+    breaks: "at most one lease (thesis 4.2.3)",
+    file: `${RAFT}/follower.ts`,
+    search: "return server.isLeader || server.now < heardUntil || server.now < server.votesFrom;",
+    replacement: "return server.isLeader && heardUntil > Number.NEGATIVE_INFINITY;",
+  },
+  {
+    name: "no restart vote block",
+    breaks: "at most one lease: a voter forgets whom it heard",
+    file: `${RAFT}/server.ts`,
+    search: "this.votesFrom = isFresh || isAlone ? now : now + options.electionMinMs;",
+    replacement: "this.votesFrom = isFresh || isAlone ? now : now;",
+    scenario: "crashes",
+  },
+  {
+    name: "lease from receive time",
+    breaks: "at most one lease (thesis 6.4.1)",
+    file: `${RAFT}/leader.ts`,
+    search: "progress.ackedSentAt = Math.max(progress.ackedSentAt, sentAt);",
+    replacement: "progress.ackedSentAt = Math.max(progress.ackedSentAt, server.now);",
+    scenario: "partitions",
+  },
+  {
+    name: "acknowledge before the disk has it",
+    breaks: "leader completeness after a power cut (Raft figure 2)",
+    file: `${RAFT}/server.ts`,
+    search: "this.#sendAfter.push({ to, message });",
+    replacement: 'this.#sends.push({ kind: "send", to, message });',
+    scenario: "power",
+  },
+  {
+    name: "a suspect server counts",
+    breaks: "a server that lost entries votes before it has them back (P12)",
+    file: `${RAFT}/server.ts`,
+    search: "this.isSuspect = initial.isSuspect && !isAlone;",
+    replacement: "this.isSuspect = initial.isSuspect && isAlone;",
+    scenario: "disks",
+  },
+  {
+    name: "skip fsync of term and vote",
+    breaks: "election safety after a power cut (Raft figure 2)",
+    file: `${JOURNAL}/journal.ts`,
+    search: "this.#mustSyncEntries || parts.some((write) => write.hardState !== undefined)",
+    replacement: "this.#mustSyncEntries && parts.some((write) => write.hardState !== undefined)",
+    scenario: "power",
+  },
+  {
+    name: "truncate on corruption",
+    breaks: "a rotten record takes acknowledged entries with it, unmarked (P12)",
+    file: `${JOURNAL}/recovery.ts`,
+    search: "this.#replay.assumeLostVote();\n    this.#mark();\n    this.#mustBegin",
+    replacement: "this.#mustBegin",
+    scenario: "disks",
+  },
+];

@@ -1,0 +1,130 @@
+/**
+ * What a checker sees of a simulated world: one closed union, in the order in which things happened.
+ *
+ * The world knows more than any node does: it sees all of them at one time, its own. Everything a promise speaks about
+ * is an observation here, and nothing else is, so that a checker depends on no node's insides.
+ */
+
+import type { Clock, Prng, QoS, Stream, StreamHandler } from "@skein/kernel";
+
+/** The packet of a PUBLISH as the client means it; `payloadId` identifies the payload in the whole simulation. */
+export interface PublishedPacket {
+  readonly topic: string;
+  /** Empty, or beginning with a dash: an empty payload, which deletes the retained message. */
+  readonly payloadId: string;
+  readonly qos: QoS;
+  readonly retain: boolean;
+}
+
+export type NodeObservation =
+  /** This node says it leads this term. */
+  | { readonly kind: "leader"; readonly term: number }
+  /** Applied an entry; `hash` is the rolling hash of all command bytes up to and with it. */
+  | { readonly kind: "applied"; readonly index: number; readonly term: number; readonly hash: number }
+  /** Node ids. */
+  | {
+      readonly kind: "configuration";
+      readonly voters: readonly string[];
+      readonly learners: readonly string[];
+    }
+  /** The node believes that it holds the lease until then, in the world's ms; 0: it holds none. */
+  | { readonly kind: "lease"; readonly until: number }
+  | { readonly kind: "addressAdded" }
+  | { readonly kind: "addressRemoved" }
+  | { readonly kind: "started"; readonly incarnation: number }
+  | { readonly kind: "stopped"; readonly how: "crash" | "power" | "clean" | "pause" | "resume" }
+  /** The node became a candidate (or pre-candidate whose term went up). */
+  | { readonly kind: "election" }
+  /** Bytes a named queue of this node holds now. */
+  | { readonly kind: "memory"; readonly queueName: string; readonly bytes: number };
+
+export type ClientObservation =
+  /** Once for each time it is sent: again, with DUP, where the session lived on. */
+  | { readonly kind: "publishSent"; readonly client: string; readonly packet: PublishedPacket }
+  | {
+      readonly kind: "publishAcked";
+      readonly client: string;
+      readonly payloadId: string;
+      readonly reasonCode: number;
+    }
+  /** `filter` as in SUBSCRIBE, `$share/...` included; `qos`: the highest one asked for. */
+  | { readonly kind: "subscribeSent"; readonly client: string; readonly filter: string; readonly qos?: QoS }
+  /** `qos`: as granted. */
+  | { readonly kind: "subscribeAcked"; readonly client: string; readonly filter: string; readonly qos?: QoS }
+  | { readonly kind: "unsubscribeSent"; readonly client: string; readonly filter: string }
+  | {
+      readonly kind: "delivered";
+      readonly client: string;
+      readonly topic: string;
+      readonly payloadId: string;
+      readonly qos: QoS;
+      readonly dup: boolean;
+      readonly retain: boolean;
+    }
+  /** `session`: identifies the session state the client goes on with; a new one where the server had none. */
+  | { readonly kind: "connected"; readonly client: string; readonly session: string }
+  | { readonly kind: "disconnected"; readonly client: string; readonly session: string }
+  /** CONNACK with a code other than success. */
+  | { readonly kind: "refused"; readonly client: string; readonly code: number }
+  /** The replay after a SUBSCRIBE gave this; null: it gave nothing for the topic. */
+  | {
+      readonly kind: "retainedRead";
+      readonly client: string;
+      readonly topic: string;
+      readonly payloadId: string | null;
+    };
+
+export type WorldObservation =
+  /**
+   * From now on these nodes may be late or out of reach without having stopped: partition, clog, loss, disk stall, clock
+   * fault. Each is matched by one `calmed` with the same nodes. Delays below a second disturb nobody.
+   */
+  | { readonly kind: "disturbed"; readonly nodes: readonly string[] }
+  | { readonly kind: "calmed"; readonly nodes: readonly string[] }
+  /** Faults are over: a majority runs, connected to each other. */
+  | { readonly kind: "healed" }
+  /** Nothing more comes. */
+  | { readonly kind: "end" };
+
+/** `at`: the world's ms since its start; `node`: the id of the node it is about or, of clients, that they talk to. */
+export type Observation = { readonly at: number; readonly node?: string } & (
+  | NodeObservation
+  | ClientObservation
+  | WorldObservation
+);
+
+/** A promise has been broken. */
+export class CheckFailure extends Error {
+  readonly checker: string;
+
+  constructor(checker: string, message: string) {
+    super(`${checker}: ${message}`);
+    this.name = "CheckFailure";
+    this.checker = checker;
+  }
+}
+
+/** Judges one promise. It sees every observation, in order. */
+export interface Checker {
+  readonly name: string;
+  /** @throws {CheckFailure} */
+  observe(observation: Observation): void;
+  /** After the last observation. @throws {CheckFailure} */
+  finish?(): void;
+}
+
+/** Where a simulated client connects to: the listener of the i-th node, or the address that moves. */
+export type ClientTarget = `node:${number}` | "floating";
+
+/** What the world offers a simulated MQTT client. */
+export interface SimClientHost {
+  /**
+   * Opens a connection to a node's MQTT listener. The handlers' `closed` also tells of a connection that never came
+   * about; `connected` is called once when it has, with the id of the node that was reached. Writes before that are kept.
+   */
+  connect(address: ClientTarget, handlers: StreamHandler & { connected(node: string): void }): Stream;
+  readonly clock: Clock;
+  readonly prng: Prng;
+  /** The world adds the time. */
+  observe(observation: ClientObservation & { readonly node?: string }): void;
+}

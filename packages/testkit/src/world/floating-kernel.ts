@@ -1,0 +1,129 @@
+/**
+ * What the kernels of a network know of the floating address: which machine has it and until when, and what the clients'
+ * ARP tables say.
+ *
+ * `ip` and `arping` come through the process port and are understood here. The kernel outlives the process: an address with
+ * a lifetime of 2 s is gone 2.0-2.5 s after the last renewal, whatever the process does. It sends no gratuitous ARP by
+ * itself; without one a client goes on talking to the machine that had the address (measured: 50 s).
+ *
+ * Source: reference design, section 2.2.
+ */
+
+import type { LongProcess, Prng, ProcessPort, ProcessResult } from "@skein/kernel";
+import type { EventQueue, Scheduled } from "./event-queue.ts";
+import type { SimProcess } from "./sim-process.ts";
+
+const EXPIRY_LATE_MS_MAX = 510;
+/** A client whose entry leads nowhere asks again after this long. */
+const ARP_STALE_MS = 5000;
+const OK: ProcessResult = { exitCode: 0, stdout: "", stderr: "" };
+
+export interface FloatingKernelPorts {
+  readonly events: EventQueue;
+  readonly prng: Prng;
+  readonly isReachable: (from: number, to: number) => boolean;
+  /** The address has come to a machine, or has left it. */
+  readonly changed: (machine: number, isAdded: boolean) => void;
+}
+
+export class FloatingKernel {
+  readonly address: string;
+  readonly #machines: number;
+  readonly #ports: FloatingKernelPorts;
+  readonly #expiries = new Map<number, Scheduled>();
+  /** By client machine: where its kernel believes the address to be. */
+  readonly #arp = new Map<number, number>();
+
+  constructor(address: string, machines: number, ports: FloatingKernelPorts) {
+    this.address = address;
+    this.#machines = machines;
+    this.#ports = ports;
+  }
+
+  isOn(machine: number): boolean {
+    return this.#expiries.has(machine);
+  }
+
+  /** The programs of the operating system, for `process` on `machine`. */
+  openFor(process: SimProcess, machine: number): ProcessPort {
+    return {
+      run: (command, args, _timeoutMs, done) => {
+        if (!process.effect()) return;
+        this.#ports.events.after(3, () => {
+          if (command === "ip") this.#ip(machine, args);
+          else this.#announce(machine);
+          process.turn(() => done(OK));
+        });
+      },
+      start: (): LongProcess => {
+        let isRunning = true;
+        return {
+          writeLine: (line) => {
+            if (isRunning && process.effect()) this.#ip(machine, line.split(" "));
+          },
+          kill: () => {
+            isRunning = false;
+          },
+        };
+      },
+    };
+  }
+
+  /** Where a packet of `client` for the address goes; undefined: nobody has answered for it. */
+  locate(client: number): number | undefined {
+    const known = this.#arp.get(client);
+    if (known !== undefined) {
+      if (!this.isOn(known)) this.#ports.events.after(ARP_STALE_MS, () => this.#forget(client, known));
+      return known;
+    }
+    for (const machine of this.#expiries.keys()) {
+      if (!this.#ports.isReachable(client, machine) || !this.#ports.isReachable(machine, client)) continue;
+      this.#arp.set(client, machine);
+      return machine;
+    }
+    return undefined;
+  }
+
+  /** The machine's power is cut: its addresses are gone. */
+  powerLost(machine: number): void {
+    this.#remove(machine);
+  }
+
+  #ip(machine: number, words: readonly string[]): void {
+    if (words[1] === "del") this.#remove(machine);
+    else if (words[1] === "replace")
+      this.#renew(machine, Number(words[words.indexOf("valid_lft") + 1]) * 1000);
+    else throw new Error(`the simulated ip does not know: ${words.join(" ")}`);
+  }
+
+  #renew(machine: number, lifetimeMs: number): void {
+    const before = this.#expiries.get(machine);
+    before?.cancel();
+    const { events, prng, changed } = this.#ports;
+    const atMs = lifetimeMs + prng.below(EXPIRY_LATE_MS_MAX);
+    this.#expiries.set(
+      machine,
+      events.after(atMs, () => this.#remove(machine)),
+    );
+    if (before === undefined) changed(machine, true);
+  }
+
+  #remove(machine: number): void {
+    const expiry = this.#expiries.get(machine);
+    if (expiry === undefined) return;
+    expiry.cancel();
+    this.#expiries.delete(machine);
+    this.#ports.changed(machine, false);
+  }
+
+  #announce(machine: number): void {
+    if (!this.isOn(machine)) return;
+    for (let client = 0; client < this.#machines; client++) {
+      if (client !== machine && this.#ports.isReachable(machine, client)) this.#arp.set(client, machine);
+    }
+  }
+
+  #forget(client: number, machine: number): void {
+    if (this.#arp.get(client) === machine && !this.isOn(machine)) this.#arp.delete(client);
+  }
+}

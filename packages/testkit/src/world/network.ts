@@ -1,0 +1,218 @@
+/**
+ * The network between the machines of a simulated world: who reaches whom, how slowly, and which ports listen.
+ *
+ * Streams are reliable, so loss is a stall (a retransmission), and a partition is silence: bytes wait until it heals, an
+ * end that gives up does not tell the other. Blocking is per direction. Machines are numbers: nodes first, then clients.
+ */
+
+import type { LinkTransport, Prng, Stream, StreamListener } from "@skein/kernel";
+import type { EventQueue } from "./event-queue.ts";
+import { chance } from "./random-streams.ts";
+import type { SimProcess } from "./sim-process.ts";
+import { type End, SimStream } from "./sim-stream.ts";
+
+export interface NetworkOptions {
+  readonly delayMinMs: number;
+  readonly delaySpreadMs: number;
+  /** Of 1,000 pieces so many are lost once and come after a retransmission. */
+  readonly lossPerMille: number;
+  /** Of 1,000 pieces so many arrive in two parts. */
+  readonly splitPerMille: number;
+}
+
+const RETRANSMIT_MS = 200;
+const RETRANSMIT_SPREAD_MS = 800;
+
+interface Listening {
+  readonly process: SimProcess;
+  readonly accepted: (stream: Stream) => void;
+}
+
+/** The machine a name leads to. */
+type Locate = (address: string) => number | undefined;
+
+export class Network {
+  readonly events: EventQueue;
+  readonly prng: Prng;
+  readonly options: NetworkOptions;
+  /** Whether a machine is switched on. */
+  readonly isUp: (machine: number) => boolean;
+  /** Whether a machine has an address of its own right now (the floating one comes and goes). */
+  readonly hasAddress: (machine: number, address: string) => boolean;
+  /** The machine that answers packets of `from` to a host, if any does. */
+  readonly answers: (from: number, host: string) => number | undefined;
+  readonly open = new Set<SimStream>();
+  readonly #machines: number;
+  readonly #blocked: Uint8Array;
+  readonly #slowBy: Float64Array;
+  readonly #listening = new Map<string, Listening>();
+  /** Sees everything that is delivered. */
+  readonly #delivered: (from: number, to: number, bytes: Uint8Array) => void;
+  #portNumber = 40_000;
+
+  constructor(
+    machines: number,
+    options: NetworkOptions,
+    world: {
+      readonly events: EventQueue;
+      readonly prng: Prng;
+      readonly isUp: (machine: number) => boolean;
+      readonly hasAddress: (machine: number, address: string) => boolean;
+      readonly answers: (from: number, host: string) => number | undefined;
+      readonly delivered: (from: number, to: number, bytes: Uint8Array) => void;
+    },
+  ) {
+    this.#machines = machines;
+    this.options = options;
+    this.events = world.events;
+    this.prng = world.prng;
+    this.isUp = world.isUp;
+    this.hasAddress = world.hasAddress;
+    this.answers = world.answers;
+    this.#delivered = world.delivered;
+    this.#blocked = new Uint8Array(machines * machines);
+    this.#slowBy = new Float64Array(machines * machines);
+  }
+
+  isBlocked(from: number, to: number): boolean {
+    return this.#blocked[from * this.#machines + to] !== 0;
+  }
+
+  /** One direction. Blocks are counted: two faults may cover the same way. */
+  block(from: number, to: number, isBlocked: boolean): void {
+    const at = from * this.#machines + to;
+    this.#blocked[at] = Math.max(0, (this.#blocked[at] ?? 0) + (isBlocked ? 1 : -1));
+    if (this.#blocked[at] === 0) this.moveBetween(from, to);
+  }
+
+  /** Clogs one direction: everything takes so much longer. 0: as usual. */
+  clog(from: number, to: number, slowerByMs: number): void {
+    this.#slowBy[from * this.#machines + to] = slowerByMs;
+  }
+
+  /** Way of one piece from `from` to `to`, in ms. */
+  delayMs(from: number, to: number): number {
+    const { delayMinMs, delaySpreadMs, lossPerMille } = this.options;
+    // Two draws always, whatever the options: the sequence stays the same when a fault is taken out.
+    const usual = delayMinMs + this.prng.below(Math.max(1, Math.round(delaySpreadMs * 64))) / 64;
+    const isLost = chance(this.prng, lossPerMille);
+    const slower = this.#slowBy[from * this.#machines + to] ?? 0;
+    return usual + slower + (isLost ? RETRANSMIT_MS + this.prng.below(RETRANSMIT_SPREAD_MS) : 0);
+  }
+
+  moveBetween(from: number, to: number): void {
+    for (const stream of this.open) if (stream.machine === from && stream.other.machine === to) stream.move();
+  }
+
+  /** An address has come to a machine, or it has been switched on: what waited for that goes on. */
+  moveTo(machine: number): void {
+    for (const stream of this.open) {
+      if (stream.other.machine === machine || stream.machine === machine) stream.move();
+    }
+  }
+
+  delivered(from: number, to: number, bytes: Uint8Array): void {
+    this.#delivered(from, to, bytes);
+  }
+
+  /** Resets the streams between two machines: both ends learn of it, what was on the way is lost. */
+  cut(a: number, b: number): void {
+    for (const stream of [...this.open]) {
+      if (stream.machine === a && stream.other.machine === b) {
+        stream.fail("connection reset by peer");
+        stream.other.fail("connection reset by peer");
+      }
+    }
+  }
+
+  /** A process is gone; its machine (`isPowered`) may be still there to tell the others. */
+  processGone(process: SimProcess, isPowered: boolean): void {
+    for (const [name, listening] of [...this.#listening]) {
+      if (listening.process === process) this.#listening.delete(name);
+    }
+    for (const stream of [...this.open]) if (stream.process === process) stream.vanish(isPowered);
+  }
+
+  /** Listens on all addresses of `machine`. */
+  listen(machine: number, port: number, listening: Listening): StreamListener | Error {
+    const name = `${machine}:${port}`;
+    if (this.#listening.has(name)) return new Error(`address in use: ${name}`);
+    this.#listening.set(name, listening);
+    return {
+      port,
+      close: () => {
+        if (this.#listening.get(name) === listening) this.#listening.delete(name);
+      },
+    };
+  }
+
+  /** The transport of links for `process` on `machine`, whose address is `host`. */
+  transport(process: SimProcess, machine: number, host: string, locate: Locate): LinkTransport {
+    return {
+      dial: (address, timeoutMs, done) => {
+        if (!process.effect()) return () => {};
+        const to = locate(hostOf(address));
+        return this.dial([process, machine, host, address], to, timeoutMs, done);
+      },
+      listen: (address, accepted, _refused, ready) => {
+        const result = this.listen(machine, portOf(address), { process, accepted });
+        this.events.after(0, () => process.turn(() => ready(result)));
+      },
+    };
+  }
+
+  /** Opens a stream from `near` (its end: process, machine, addresses) to machine `to`; undefined: nobody answers for the name. */
+  dial(
+    near: End,
+    to: number | undefined,
+    timeoutMs: number,
+    done: (result: Stream | Error) => void,
+  ): () => void {
+    const [process, from] = near;
+    let isOver = false;
+    const finish = (result: Stream | Error): void => {
+      if (isOver) {
+        if (!(result instanceof Error)) process.turn(() => result.reset());
+        return;
+      }
+      isOver = true;
+      timer.cancel();
+      process.turn(() => done(result));
+    };
+    const timer = this.events.after(timeoutMs, () => finish(new Error("dial timed out")));
+    if (to !== undefined && !this.isBlocked(from, to))
+      this.events.after(this.delayMs(from, to), () => this.#knock(near, to, finish));
+    return () => {
+      isOver = true;
+      timer.cancel();
+    };
+  }
+
+  /** The first packet has arrived at machine `to`. Where nobody can answer, only the timeout ends the attempt. */
+  #knock([process, from, host, address]: End, to: number, finish: (result: Stream | Error) => void): void {
+    const toHost = hostOf(address);
+    if (!this.isUp(to) || this.isBlocked(to, from) || !this.hasAddress(to, toHost)) return;
+    const backMs = this.delayMs(to, from);
+    const target = this.#listening.get(`${to}:${portOf(address)}`);
+    if (target === undefined) {
+      this.events.after(backMs, () => finish(new Error("connection refused")));
+      return;
+    }
+    const fromAddress = `${host}:${this.#portNumber++}`;
+    const [near, far] = SimStream.pair(
+      this,
+      [process, from, host, address],
+      [target.process, to, toHost, fromAddress],
+    );
+    target.process.turn(() => target.accepted(far));
+    this.events.after(backMs, () => finish(near.isClosed ? new Error("connection reset by peer") : near));
+  }
+}
+
+function hostOf(address: string): string {
+  return address.slice(0, address.lastIndexOf(":"));
+}
+
+function portOf(address: string): number {
+  return Number(address.slice(address.lastIndexOf(":") + 1));
+}

@@ -1,0 +1,337 @@
+/**
+ * One machine of a simulated mesh with the whole shipped node on it.
+ *
+ * The machine (disk, clocks, power) lives on; the process comes and goes. The node itself is `NodeAssembly` from the program,
+ * with simulated ports. What it does to the replicated log is observed at the end of the turn in which it did it, because
+ * only then its status says which cluster it belongs to.
+ */
+
+import type { CoordinatorStatus } from "@skein/coordinator";
+import {
+  decodeUtf8,
+  type Log,
+  type LogFields,
+  type NodeId,
+  SkeinError,
+  type StreamListener,
+} from "@skein/kernel";
+import { NodeAssembly } from "skein/assembly";
+import type { NodeObservation } from "../observations.ts";
+import { between, mix, mixBytes, randomStream } from "./random-streams.ts";
+import { SimDisk } from "./sim-disk.ts";
+import { type MachineClock, SimProcess } from "./sim-process.ts";
+import type { World } from "./world.ts";
+
+const LINK_PORT = 7883;
+export const MQTT_PORT = 1883;
+const SUPERVISOR_RESTART_MS = 1000;
+const FOREIGN_RESTART_MS = 3000;
+const LOG_LINES_KEPT = 400;
+/** A lease is believed in from the send time of a heartbeat on which a quorum answered: the shortest election, less 2 % drift. */
+const LEASE_MS = 3136;
+
+/** What it did to the log in the turn under way. */
+type LogStep =
+  | { readonly kind: "role"; readonly role: string; readonly term: number }
+  | { readonly kind: "applied"; readonly index: number; readonly term: number; readonly data: Uint8Array }
+  | { readonly kind: "restored"; readonly index: number };
+
+export class SimNode {
+  readonly index: number;
+  readonly host: string;
+  readonly disk: SimDisk;
+  readonly machine: MachineClock;
+  readonly logs: string[] = [];
+  readonly #world: World;
+  #process: SimProcess | undefined;
+  #assembly: NodeAssembly | undefined;
+  #listener: StreamListener | undefined;
+  #isPowered = true;
+  #id = "";
+  #starts = 0;
+  #boots = 0;
+  #steps: LogStep[] = [];
+  #hash = 0;
+  #status: CoordinatorStatus | undefined;
+  #configuration = "";
+  #lease = 0;
+
+  constructor(world: World, index: number, ratePerMillion: number) {
+    this.#world = world;
+    this.index = index;
+    this.host = `10.0.0.${index + 1}`;
+    this.disk = new SimDisk(world.events, randomStream(world.seed, `disk ${index}`));
+    this.machine = {
+      rate: 1 + ratePerMillion / 1e6,
+      bootedAt: -between(world.prng, 1000, 1e8),
+      wallOffsetMs: 0,
+    };
+  }
+
+  /** Id of the node that runs here or ran here last; empty before the first start. */
+  get id(): string {
+    return this.#id;
+  }
+
+  get isPowered(): boolean {
+    return this.#isPowered;
+  }
+
+  get process(): SimProcess | undefined {
+    return this.#process;
+  }
+
+  /** The node, while its process runs. */
+  get assembly(): NodeAssembly | undefined {
+    return this.#assembly;
+  }
+
+  get status(): CoordinatorStatus | undefined {
+    return this.#assembly?.coordinator.status;
+  }
+
+  /** Switches the machine on, if it is off, and starts the process. Nothing happens if it runs. */
+  start(): void {
+    if (this.#process !== undefined) return;
+    const world = this.#world;
+    if (!this.#isPowered) {
+      this.#isPowered = true;
+      this.#boots++;
+      this.machine.bootedAt = world.events.now;
+      world.network.moveTo(this.index);
+    }
+    const process = new SimProcess(world.events, this.machine, () => this.#gone("crash"));
+    this.#process = process;
+    process.afterTurn = () => this.#afterTurn();
+    process.turn(() => {
+      try {
+        this.#run(process);
+      } catch (error) {
+        if (!(error instanceof SkeinError)) throw error;
+        // As the program: one sentence and an exit code, and the supervisor tries again.
+        this.#logLine("error", {}, error.message);
+        this.#stopped("crash");
+        this.#restartSoon();
+      }
+    });
+  }
+
+  /** The process is gone at once (kill -9), or the whole machine is. */
+  kill(how: "crash" | "power"): void {
+    if (how === "power") this.#isPowered = false;
+    if (this.#process !== undefined) {
+      this.#process.kill();
+      this.#gone(how);
+    }
+    if (how === "power") {
+      this.disk.cutPower();
+      this.#world.floating.powerLost(this.index);
+    }
+  }
+
+  /** Dies instead of one of its next effects. */
+  dieAfter(effects: number): void {
+    this.#process?.dieAfter(effects);
+  }
+
+  /** Stops in order and calls `then`. */
+  stop(then: () => void): void {
+    const assembly = this.#assembly;
+    this.#process?.turn(() => {
+      if (assembly === undefined || !assembly.beginStop()) return;
+      this.#listener?.close();
+      assembly.finishStop(() => {
+        this.#stopped("clean");
+        then();
+      });
+    });
+  }
+
+  pause(): void {
+    if (this.#process === undefined || this.#process.isPaused) return;
+    this.#process.pause();
+    this.#observe({ kind: "stopped", how: "pause" });
+  }
+
+  resume(): void {
+    if (this.#process === undefined || !this.#process.isPaused) return;
+    this.#observe({ kind: "stopped", how: "resume" });
+    this.#process.resume();
+  }
+
+  #run(process: SimProcess): void {
+    const world = this.#world;
+    const { host, index } = this;
+    const random = randomStream(world.seed, `random ${index} ${this.#starts++}`);
+    this.#steps = [];
+    this.#hash = 0;
+    this.#status = undefined;
+    const assembly = new NodeAssembly(
+      {
+        name: `node-${index}`,
+        mesh: "home",
+        linkListen: `0.0.0.0:${LINK_PORT}`,
+        peers: world.options.hasStaticPeers
+          ? world.hosts.filter((peer) => peer !== host).map((peer) => `${peer}:${LINK_PORT}`)
+          : [],
+        timing: "lan",
+        durability: world.options.durability,
+        floatingAddress: { address: world.floating.address, networkInterface: "eth0" },
+      },
+      {
+        clock: process.clock,
+        random: { bytes: (count) => Uint8Array.from({ length: count }, () => random.below(256)) },
+        disk: this.disk.openFor(process),
+        bootId: `boot ${this.#boots}`,
+        transport: () => world.network.transport(process, index, host, (name) => world.locate(index, name)),
+        mdns: world.multicast.openFor(process, index, host),
+        process: world.floating.openFor(process, index),
+        log: (component) => this.#log(component),
+        linksOpen: (error) => {
+          if (error !== undefined) throw error;
+          assembly.begin();
+        },
+        ready: () => this.#serve(process, assembly),
+        failed: (error) => {
+          this.#logLine("error", { error: error.message }, "node must stop");
+          this.stop(() => this.#restartSoon());
+        },
+        observer: {
+          leadershipChanged: (role, term) => this.#steps.push({ kind: "role", role, term }),
+          applied: (index, term, data) => this.#steps.push({ kind: "applied", index, term, data }),
+          restored: (index) => this.#steps.push({ kind: "restored", index }),
+        },
+      },
+    );
+    this.#assembly = assembly;
+    this.#id = assembly.identity.node;
+    this.#observe({ kind: "started", incarnation: assembly.identity.incarnation });
+    assembly.start();
+  }
+
+  #serve(process: SimProcess, assembly: NodeAssembly): void {
+    const listener = { allowAnonymous: true, name: "mqtt" };
+    const result = this.#world.network.listen(this.index, MQTT_PORT, {
+      process,
+      accepted: (stream) => assembly.broker.accept(stream, listener),
+    });
+    if (result instanceof Error) throw result;
+    this.#listener = result;
+    assembly.clientsWelcome();
+  }
+
+  #gone(how: "crash" | "power"): void {
+    this.#flushSteps();
+    this.#stopped(how);
+  }
+
+  #stopped(how: "crash" | "power" | "clean"): void {
+    const process = this.#process;
+    if (process === undefined) return;
+    process.kill();
+    this.#process = undefined;
+    this.#assembly = undefined;
+    this.#listener = undefined;
+    this.#world.network.processGone(process, how !== "power");
+    this.#world.multicast.processGone(process);
+    if (this.#lease !== 0) this.#observe({ kind: "lease", until: 0 });
+    this.#lease = 0;
+    this.#observe({ kind: "stopped", how });
+  }
+
+  #restartSoon(): void {
+    this.#world.events.after(SUPERVISOR_RESTART_MS, () => {
+      if (this.#isPowered) this.start();
+    });
+  }
+
+  #afterTurn(): void {
+    const { status } = this;
+    if (status === this.#status && this.#steps.length === 0) return;
+    this.#status = status;
+    if (status?.cluster !== undefined) this.#world.clusterSeen(status.cluster);
+    this.#flushSteps();
+    if (status?.cluster === undefined) return;
+    if (status.cluster !== this.#world.cluster) {
+      this.#removeForeign();
+      return;
+    }
+    this.#observeConfiguration(status);
+    this.#observeLease(status);
+  }
+
+  /**
+   * It was alone when it started with an empty disk and has founded a cluster of its own. Merging clusters is not built yet:
+   * the status page tells the operator to remove the data directory, and this operator is quick.
+   */
+  #removeForeign(): void {
+    this.kill("power");
+    this.disk.wipe();
+    this.#world.events.after(FOREIGN_RESTART_MS, () => this.start());
+  }
+
+  #flushSteps(): void {
+    const steps = this.#steps;
+    this.#steps = [];
+    if (steps.length === 0) return;
+    // A second cluster, founded apart, has a history of its own: the promises are checked for the first one.
+    if (this.#status?.cluster === undefined || this.#status.cluster !== this.#world.cluster) return;
+    for (const step of steps) this.#observeStep(step);
+  }
+
+  #observeStep(step: LogStep): void {
+    const { oracle } = this.#world;
+    if (step.kind === "role") {
+      if (step.role === "leader") this.#observe({ kind: "leader", term: step.term });
+      else if (step.role === "candidate") this.#observe({ kind: "election" });
+    } else if (step.kind === "restored") {
+      this.#hash = step.index === 0 ? 0 : (oracle.get(step.index) ?? 0);
+    } else {
+      const { index, term, data } = step;
+      this.#hash = mixBytes(mix(this.#hash, term), data);
+      if (!oracle.has(index)) oracle.set(index, this.#hash);
+      this.#observe({ kind: "applied", index, term, hash: this.#hash });
+    }
+  }
+
+  #observeConfiguration({ voters, learners }: CoordinatorStatus): void {
+    const key = `${voters.join()}/${learners.join()}`;
+    if (key === this.#configuration) return;
+    this.#configuration = key;
+    this.#observe({ kind: "configuration", voters, learners });
+  }
+
+  #observeLease({ role, quorumContactAt }: CoordinatorStatus): void {
+    const { rate, bootedAt } = this.machine;
+    const isHeld = role === "leader" && quorumContactAt !== undefined;
+    const until = isHeld ? bootedAt + (quorumContactAt + LEASE_MS) / rate : 0;
+    if (until === this.#lease) return;
+    this.#lease = until;
+    this.#observe({ kind: "lease", until });
+  }
+
+  #observe(observation: NodeObservation): void {
+    this.#world.observe({ at: this.#world.events.now, node: this.#id as NodeId, ...observation });
+  }
+
+  #log(component: string): Log {
+    const line = (level: string) => (fields: LogFields, message: string) => {
+      this.#logLine(level, fields, `${component}: ${message}`);
+    };
+    return { error: line("error"), warn: line("warn"), info: line("info"), debug: () => {} };
+  }
+
+  #logLine(level: string, fields: LogFields, message: string): void {
+    const at = this.#world.events.now.toFixed(0);
+    if (this.logs.push(`${at} ${this.host} ${level} ${message} ${JSON.stringify(fields)}`) > LOG_LINES_KEPT)
+      this.logs.shift();
+  }
+}
+
+/** The retained set of a node: topic to payload text. */
+export function retainedSet(assembly: NodeAssembly): ReadonlyMap<string, string> {
+  const set = new Map<string, string>();
+  for (const { topic, payload } of assembly.coordinator.retained.entries())
+    set.set(topic, decodeUtf8(payload, 0, payload.length));
+  return set;
+}

@@ -1,0 +1,174 @@
+/**
+ * A whole mesh in one thread: machines with the shipped nodes on them, the network between them, clients, and one time.
+ *
+ * Everything random comes from one seed, so the same options and the same calls give the same history to the last event;
+ * `hash` is a digest of that history. Every observation goes to every checker in order, as it happens.
+ *
+ * Prior art: FoundationDB's simulation, TigerBeetle's VOPR (reference design, section 5.1).
+ */
+
+import type { Prng } from "@skein/kernel";
+import type { Checker, Observation, SimClientHost } from "../observations.ts";
+import { EventQueue } from "./event-queue.ts";
+import { FloatingKernel } from "./floating-kernel.ts";
+import { Multicast, type MulticastOptions } from "./multicast.ts";
+import { Network, type NetworkOptions } from "./network.ts";
+import { mix, mixText, randomStream } from "./random-streams.ts";
+import { ClientHost } from "./sim-client-host.ts";
+import { SimNode } from "./sim-node.ts";
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly nodes: number;
+  readonly clients: number;
+  readonly network: NetworkOptions;
+  readonly multicast: MulticastOptions;
+  /** Nodes know each other's addresses from their settings, besides mDNS. */
+  readonly hasStaticPeers: boolean;
+  readonly durability: "replicated" | "disk";
+  /** Monotonic clocks run this much too fast or too slow at most. */
+  readonly driftPerMillionMax: number;
+}
+
+const FLOATING_ADDRESS = "10.0.0.250";
+const MEMORY_EVERY_MS = 5000;
+
+export class World {
+  readonly seed: number;
+  readonly options: WorldOptions;
+  readonly events = new EventQueue();
+  readonly prng: Prng;
+  readonly nodes: readonly SimNode[];
+  readonly hosts: readonly string[];
+  readonly network: Network;
+  readonly multicast: Multicast;
+  readonly floating: FloatingKernel;
+  /** Rolling hash by index of the log, as the first node that applied it has it. */
+  readonly oracle = new Map<number, number>();
+  readonly #checkers: readonly Checker[];
+  readonly #machines: number;
+  #clientCount = 0;
+  #cluster: string | undefined;
+  #hash = 0x811c9dc5;
+  /** Observations so far. */
+  observations = 0;
+  /** Bytes carried over the network. */
+  bytesDelivered = 0;
+
+  constructor(options: WorldOptions, checkers: readonly Checker[]) {
+    const { seed, nodes, clients } = options;
+    this.seed = seed;
+    this.options = options;
+    this.#checkers = checkers;
+    this.#machines = nodes + clients;
+    this.prng = randomStream(seed, "world");
+    this.network = this.#makeNetwork();
+    this.multicast = new Multicast(
+      this.events,
+      randomStream(seed, "multicast"),
+      options.multicast,
+      (from, to) => this.network.isBlocked(from, to),
+    );
+    this.floating = this.#makeFloating();
+    const { driftPerMillionMax } = options;
+    this.nodes = Array.from({ length: nodes }, (_, index) => {
+      return new SimNode(this, index, this.prng.below(2 * driftPerMillionMax + 1) - driftPerMillionMax);
+    });
+    this.hosts = this.nodes.map(({ host }) => host);
+    this.#measureMemory();
+  }
+
+  /** The cluster that was seen first; the promises are checked for it. */
+  get cluster(): string | undefined {
+    return this.#cluster;
+  }
+
+  /** Digest of everything observable so far. */
+  get hash(): number {
+    return this.#hash;
+  }
+
+  clusterSeen(cluster: string): void {
+    this.#cluster ??= cluster;
+  }
+
+  /** Every machine has lost its power: in the `replicated` profile history goes on from what the disks have. */
+  blackedOut(): void {
+    this.oracle.clear();
+  }
+
+  /** Adds a client machine. At most as many as the options say. */
+  addClient(name: string): SimClientHost {
+    const machine = this.options.nodes + this.#clientCount++;
+    if (machine >= this.#machines) throw new Error("more clients than the world was made for");
+    return new ClientHost(this, machine, name);
+  }
+
+  /** The machine that `host` leads to, as seen from `from`. */
+  locate(from: number, host: string): number | undefined {
+    if (host === FLOATING_ADDRESS) return this.floating.locate(from);
+    const at = this.hosts.indexOf(host);
+    return at === -1 ? undefined : at;
+  }
+
+  observe(observation: Observation): void {
+    this.observations++;
+    this.#hash = mixText(this.#hash, JSON.stringify(observation));
+    for (const checker of this.#checkers) checker.observe(observation);
+  }
+
+  /** Tells the checkers that nothing more comes. @throws {CheckFailure} */
+  finish(): void {
+    this.observe({ at: this.events.now, kind: "end" });
+    for (const checker of this.#checkers) checker.finish?.();
+  }
+
+  #makeNetwork(): Network {
+    const { seed, nodes, network } = this.options;
+    return new Network(this.#machines, network, {
+      events: this.events,
+      prng: randomStream(seed, "network"),
+      isUp: (machine) => machine >= nodes || (this.nodes[machine]?.isPowered ?? false),
+      hasAddress: (machine, address) => address !== FLOATING_ADDRESS || this.floating.isOn(machine),
+      answers: (from, host) => this.#answers(from, host),
+      delivered: (from, to, bytes) => {
+        this.bytesDelivered += bytes.length;
+        this.#hash = mix(mix(mix(this.#hash, this.events.now * 64), from * 64 + to), bytes.length);
+      },
+    });
+  }
+
+  #answers(from: number, host: string): number | undefined {
+    const to = this.locate(from, host);
+    if (to === undefined || !(this.nodes[to]?.isPowered ?? false)) return undefined;
+    const isReached = !this.network.isBlocked(from, to) && !this.network.isBlocked(to, from);
+    return isReached && (host !== FLOATING_ADDRESS || this.floating.isOn(to)) ? to : undefined;
+  }
+
+  #makeFloating(): FloatingKernel {
+    return new FloatingKernel(FLOATING_ADDRESS, this.#machines, {
+      events: this.events,
+      prng: randomStream(this.seed, "kernel"),
+      isReachable: (from, to) => !this.network.isBlocked(from, to),
+      changed: (machine, isAdded) => {
+        const node = this.nodes[machine]?.id ?? "";
+        this.observe({ at: this.events.now, node, kind: isAdded ? "addressAdded" : "addressRemoved" });
+        if (isAdded) this.network.moveTo(machine);
+      },
+    });
+  }
+
+  #measureMemory(): void {
+    this.events.after(MEMORY_EVERY_MS, () => {
+      for (const node of this.nodes) {
+        if (node.process === undefined) continue;
+        const at = this.events.now;
+        let bytes = 0;
+        for (const stream of this.network.open)
+          if (stream.process === node.process) bytes += stream.bufferedBytes;
+        this.observe({ at, node: node.id, kind: "memory", queueName: "streams", bytes });
+      }
+      this.#measureMemory();
+    });
+  }
+}

@@ -1,0 +1,202 @@
+import { expect, test } from "vitest";
+import { AcknowledgedLoss } from "../../src/checkers/acknowledged-loss.ts";
+import { ExactlyOnce } from "../../src/checkers/exactly-once.ts";
+import { InterestConvergence } from "../../src/checkers/interest-convergence.ts";
+import { Liveness } from "../../src/checkers/liveness.ts";
+import { PublishOrder } from "../../src/checkers/publish-order.ts";
+import type { Observation } from "../../src/observations.ts";
+import {
+  acked,
+  check,
+  connected,
+  delivered,
+  disconnected,
+  end,
+  healed,
+  published,
+  seen,
+  started,
+  subscribed,
+} from "../support/history.ts";
+
+/** Three nodes, a publisher on A, a subscriber on B, everything settled at 20 s. */
+const BEGIN: readonly Observation[] = [
+  ...started(0, "A", "B", "C"),
+  connected(100, "pub", "A"),
+  connected(100, "sub", "B"),
+  subscribed(200, "sub", "t", 1),
+];
+const crash = (at: number, node: string) => seen(at, "stopped", { node, how: "crash" });
+const disturbed = (at: number, ...nodes: string[]) => seen(at, "disturbed", { nodes });
+const calmed = (at: number, ...nodes: string[]) => seen(at, "calmed", { nodes });
+const M1 = published(20_000, "pub", "A", { payloadId: "m1" });
+
+test("[P5] acknowledged loss accepts delivery, whoever crashes after the acknowledgement", () => {
+  check(new AcknowledgedLoss(), [
+    ...BEGIN,
+    M1,
+    acked(20_010, "pub", "m1"),
+    crash(20_011, "A"),
+    delivered(20_500, "sub", "m1"),
+    end(60_000),
+  ]);
+});
+
+test.each<[string, readonly Observation[]]>([
+  ["it was never acknowledged", [M1]],
+  ["it was refused", [M1, acked(20_010, "pub", "m1", 0x97)]],
+  [
+    "it unsubscribed",
+    [M1, acked(20_010, "pub", "m1"), seen(20_011, "unsubscribeSent", { client: "sub", filter: "t" })],
+  ],
+  [
+    "the SUBACK of what it gave up came late",
+    [
+      seen(15_000, "unsubscribeSent", { client: "sub", filter: "t" }),
+      subscribed(15_001, "sub", "t"),
+      M1,
+      acked(20_010, "pub", "m1"),
+    ],
+  ],
+  ["the subscriber left", [M1, acked(20_010, "pub", "m1"), disconnected(20_020, "sub")]],
+  ["the subscriber's node died", [M1, acked(20_010, "pub", "m1"), crash(20_011, "B")]],
+  [
+    "the node was out of reach",
+    [disturbed(19_000, "B"), M1, acked(20_010, "pub", "m1"), calmed(30_000, "B")],
+  ],
+  ["it was paused", [seen(19_000, "stopped", { node: "B", how: "pause" }), M1, acked(28_000, "pub", "m1")]],
+  ["the publish was QoS 0", [published(20_000, "pub", "A", { payloadId: "m0", qos: 0 })]],
+])("[P5] acknowledged loss owes nothing: %s", (_name, history) => {
+  check(new AcknowledgedLoss(), [...BEGIN, ...history, end(90_000)]);
+});
+
+test.each<[string, readonly Observation[]]>([
+  ["acknowledged and never delivered", []],
+  ["the publisher's node crashes after the acknowledgement", [crash(20_011, "A")]],
+  ["delivered to somebody else only", [connected(20_020, "other", "C"), delivered(20_030, "other", "m1")]],
+])("[P5] acknowledged loss bites: %s", (_name, history) => {
+  const whole = [...BEGIN, M1, acked(20_010, "pub", "m1"), ...history, end(60_000)];
+  expect(() => check(new AcknowledgedLoss(), whole)).toThrow(/m1 of pub .* never came to sub on B/);
+});
+
+test("[P4] interest convergence accepts arrival within 5 s, and faults as an excuse", () => {
+  check(new InterestConvergence(), [...BEGIN, M1, delivered(24_000, "sub", "m1"), end(60_000)]);
+  const left = seen(20_011, "unsubscribeSent", { client: "sub", filter: "#" });
+  check(new InterestConvergence(), [...BEGIN, M1, left, end(60_000)]);
+  check(new InterestConvergence(), [...BEGIN, M1, crash(20_001, "B"), end(60_000)]);
+  check(new InterestConvergence(), [...BEGIN, M1, disturbed(20_001, "A"), end(60_000)]);
+  check(new InterestConvergence(), [
+    ...BEGIN,
+    published(20_000, "pub", "A", { payloadId: "m0", qos: 0 }),
+    end(60_000),
+  ]);
+});
+
+test("[P4] interest convergence bites: published after SUBACK on another node, and never arrived", () => {
+  const history = [...BEGIN, subscribed(19_999, "sub", "x/#", 0), end(0)];
+  const publish = published(20_000, "pub", "A", { payloadId: "m0", qos: 0, topic: "x/1" });
+  const checker = new InterestConvergence({ countsQos0: true });
+  expect(() => check(checker, [...history, publish, end(60_000)])).toThrow(/m0 on "x\/1" .* SUBACK at 19999/);
+  expect(() => check(new InterestConvergence(), [...BEGIN, M1, end(60_000)])).toThrow(/m1 on "t"/);
+});
+
+test("[P6] exactly once accepts redelivery with DUP at QoS 1, repetition by the publisher, and a new session", () => {
+  const again = published(21_000, "pub", "A", { payloadId: "m1" });
+  check(new ExactlyOnce(), [
+    ...BEGIN,
+    M1,
+    delivered(20_001, "sub", "m1"),
+    delivered(20_002, "sub", "m1", { dup: true }),
+    again,
+    delivered(21_001, "sub", "m1"),
+    connected(22_000, "sub", "C", "sub-2"),
+    delivered(22_001, "sub", "m1"),
+    delivered(22_002, "sub", "m1", { retain: true }),
+  ]);
+});
+
+test.each<[string, 0 | 1 | 2]>([
+  ["QoS 0", 0],
+  ["QoS 1 without DUP", 1],
+  ["QoS 2", 2],
+])("[P6] exactly once bites: %s delivered twice in one session", (_name, qos) => {
+  const publish = published(20_000, "pub", "A", { payloadId: "m", qos });
+  const twice = [
+    delivered(20_001, "sub", "m", { qos }),
+    delivered(20_002, "sub", "m", { qos, dup: qos === 2 }),
+  ];
+  expect(() => check(new ExactlyOnce(), [...BEGIN, publish, ...twice])).toThrow(/for the 2. time/);
+});
+
+test("[P6] exactly once bites: QoS 2 delivered again because the publisher repeated it, and a phantom", () => {
+  const publish = published(20_000, "pub", "A", { payloadId: "m", qos: 2 });
+  const twice = [
+    delivered(20_001, "sub", "m", { qos: 2 }),
+    publish,
+    delivered(20_002, "sub", "m", { qos: 2 }),
+  ];
+  expect(() => check(new ExactlyOnce(), [...BEGIN, publish, ...twice])).toThrow(/sent 2 times/);
+  expect(() => check(new ExactlyOnce(), [delivered(1, "sub", "ghost")])).toThrow(/nobody published/);
+});
+
+const ONE = published(20_000, "pub", "A", { payloadId: "one" });
+const TWO = published(20_010, "pub", "A", { payloadId: "two" });
+
+test("[P7] publish order accepts order, late duplicates, and overtaking of what a lost session left behind", () => {
+  check(new PublishOrder(), [
+    ...BEGIN,
+    ONE,
+    TWO,
+    delivered(20_020, "sub", "one"),
+    delivered(20_021, "sub", "two"),
+    delivered(20_022, "sub", "one", { dup: true }),
+  ]);
+  const other = connected(20_005, "pub", "C", "pub-2");
+  check(new PublishOrder(), [
+    ...BEGIN,
+    ONE,
+    other,
+    TWO,
+    delivered(20_020, "sub", "two"),
+    delivered(20_021, "sub", "one"),
+  ]);
+});
+
+test("[P7] publish order bites: a first delivery out of order, also across sessions if it was acknowledged before", () => {
+  const swapped = [delivered(20_020, "sub", "two"), delivered(20_021, "sub", "one")];
+  expect(() => check(new PublishOrder(), [...BEGIN, ONE, TWO, ...swapped])).toThrow(
+    /one of pub .* after two/,
+  );
+  const moved = [ONE, acked(20_003, "pub", "one"), connected(20_005, "pub", "C", "pub-2"), TWO, ...swapped];
+  expect(() => check(new PublishOrder(), [...BEGIN, ...moved])).toThrow(/one of pub/);
+});
+
+const leader = (at: number) => seen(at, "leader", { node: "A", term: 3 });
+
+test("liveness accepts a leader within 10 s and acknowledgements within 20 s of healing", () => {
+  const lost = published(21_000, "gone", "B", { payloadId: "m2" });
+  check(new Liveness(), [
+    ...BEGIN,
+    connected(20_000, "gone", "B"),
+    M1,
+    lost,
+    disconnected(22_000, "gone"),
+    healed(40_000),
+    leader(49_000),
+    acked(59_000, "pub", "m1"),
+    end(90_000),
+  ]);
+});
+
+test("liveness bites: no leader", () => {
+  expect(() => check(new Liveness(), [...BEGIN, leader(1000), healed(40_000), end(50_001)])).toThrow(
+    /no leader/,
+  );
+});
+
+test("liveness bites: a held publish is not acknowledged, also after its client came back to its session", () => {
+  const healing = [healed(40_000), leader(41_000)];
+  expect(() => check(new Liveness(), [...BEGIN, M1, ...healing, end(60_001)])).toThrow(/m1 of pub/);
+  const back = [disconnected(42_000, "pub"), end(62_001), connected(63_000, "pub", "C"), end(83_001)];
+  expect(() => check(new Liveness(), [...BEGIN, M1, ...healing, ...back])).toThrow(/m1 of pub/);
+});

@@ -1,0 +1,46 @@
+/** Runs a range of seeds on all cores, one worker thread per core, and gathers what came out. */
+
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import type { ScheduleWishes, Verdict } from "@skein/testkit";
+import type { Load } from "./run-seed.ts";
+
+export interface ManySeeds {
+  readonly from: number;
+  readonly to: number;
+  readonly wishes: Omit<ScheduleWishes, "seed">;
+  readonly load: Load;
+  readonly isTwice: boolean;
+  /** No new seed is begun after this long; undefined: until all are done. */
+  readonly secondsMax: number | undefined;
+  readonly done: (verdict: Verdict) => void;
+}
+
+/** Resolves when all seeds are done. Rejects if a worker dies. */
+export async function runMany(job: ManySeeds): Promise<void> {
+  let next = job.from;
+  const startedAt = performance.now();
+  const take = (): number | undefined => {
+    const isLate = job.secondsMax !== undefined && performance.now() - startedAt > job.secondsMax * 1000;
+    return isLate || next > job.to ? undefined : next++;
+  };
+  const count = Math.min(availableParallelism(), job.to - job.from + 1);
+  await Promise.all(Array.from({ length: count }, () => work(job, take)));
+}
+
+function work(job: ManySeeds, take: () => number | undefined): Promise<void> {
+  const worker = new Worker(new URL("./seed-worker.ts", import.meta.url));
+  return new Promise((resolve, reject) => {
+    const giveNext = (): void => {
+      const seed = take();
+      if (seed === undefined) void worker.terminate().then(() => resolve());
+      else worker.postMessage({ wishes: { ...job.wishes, seed }, load: job.load, isTwice: job.isTwice });
+    };
+    worker.on("message", (verdict: Verdict) => {
+      job.done(verdict);
+      giveNext();
+    });
+    worker.on("error", reject);
+    giveNext();
+  });
+}

@@ -1,0 +1,34 @@
+/** Every failure that a simulation ever found stays fixed. */
+
+import { readFileSync } from "node:fs";
+import type { Schedule, ScheduleWishes } from "@skein/testkit";
+import { expect, test } from "vitest";
+import { type Load, run, runSeed } from "./run-seed.ts";
+
+/** `schedule`: the shortened faults, where a seed alone would change its meaning with the next new fault. */
+interface Regression extends ScheduleWishes {
+  /** The commit at which it failed. */
+  readonly commit: string;
+  readonly found: string;
+  readonly schedule?: Schedule;
+  /** Default: writes. */
+  readonly load?: Load;
+}
+
+const file = new URL("./regressions.json", import.meta.url);
+const regressions = JSON.parse(readFileSync(file, "utf8")) as readonly Regression[];
+
+test.each(regressions)("seed $seed: $found", (regression) => {
+  const { schedule, load = "writes" } = regression;
+  const verdict = schedule === undefined ? runSeed(regression, load, false) : run(schedule, load);
+  expect(verdict.failure).toBeUndefined();
+});
+
+test("any seed gives the same history twice, and no promise is broken in it", () => {
+  for (const seed of [1, 2, 3]) expect(runSeed({ seed, minutes: 1 }, "writes", true).failure).toBeUndefined();
+});
+
+test("a shorter schedule of the same seed gives another history", () => {
+  const [one, two] = [1, 2].map((minutes) => runSeed({ seed: 1, minutes }, "writes", false).hash);
+  expect(one).not.toBe(two);
+});

@@ -1,0 +1,151 @@
+/**
+ * The command `npm run sim`: simulates one seed, many seeds or a stored schedule, and says how to repeat what it found.
+ *
+ * Exit codes: 0 all promises held, 1 one was broken, 2 wrong arguments. Commands and figures: docs/testing.md.
+ */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import {
+  generateSchedule,
+  SCENARIOS,
+  type Schedule,
+  type ScheduleWishes,
+  shrink,
+  type Verdict,
+} from "@skein/testkit";
+import { runMany } from "./many-seeds.ts";
+import { type Load, run, runSeed } from "./run-seed.ts";
+
+const USAGE = `npm run sim -- --seed N | --seeds FROM-TO | --schedule FILE
+  --scenario NAME   only these faults: ${Object.keys(SCENARIOS).join(", ")} (default: drawn from the seed)
+  --nodes N         3 to 7 (default: drawn)    --minutes M   simulated minutes of chaos (default: 2 to 5, drawn)
+  --household       MQTT clients of all kinds as well, with every checker (default: retained writes at the nodes)
+  --once            do not run each seed a second time to compare the histories
+  --seconds S       with --seeds: begin no new seed after S seconds
+  --shrink          make the failing schedule short    --save FILE   write the schedule to a file`;
+
+const MESSAGE_CHARACTERS_MAX = 1000;
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string" },
+    seeds: { type: "string" },
+    schedule: { type: "string" },
+    scenario: { type: "string" },
+    nodes: { type: "string" },
+    minutes: { type: "string" },
+    household: { type: "boolean", default: false },
+    once: { type: "boolean", default: false },
+    seconds: { type: "string" },
+    shrink: { type: "boolean", default: false },
+    save: { type: "string" },
+  },
+});
+
+const load: Load = values.household ? "household" : "writes";
+const wishes: Omit<ScheduleWishes, "seed"> = {
+  scenario: values.scenario,
+  nodes: numberOf("nodes", values.nodes),
+  minutes: numberOf("minutes", values.minutes),
+};
+
+if (values.scenario !== undefined && SCENARIOS[values.scenario] === undefined)
+  usage(`no scenario "${values.scenario}"`);
+if (values.seeds !== undefined) await many(values.seeds);
+else if (values.schedule !== undefined)
+  one(JSON.parse(readFileSync(values.schedule, "utf8")) as Schedule, undefined);
+else {
+  const seed = numberOf("seed", values.seed) ?? usage("which seed?");
+  one(generateSchedule({ ...wishes, seed }), seed);
+}
+
+async function many(range: string): Promise<void> {
+  const [from = Number.NaN, to = Number.NaN] = range.split("-").map(Number);
+  if (!(from <= to)) usage(`"${range}" is no range FROM-TO`);
+  const startedAt = performance.now();
+  const failed: Verdict[] = [];
+  let seeds = 0;
+  let simulatedMs = 0;
+  let events = 0;
+  const minutes = (): number => (performance.now() - startedAt) / 60_000;
+  const progress = (): void => {
+    const hours = simulatedMs / 3_600_000;
+    say(
+      `${seeds} seeds, ${failed.length} failed, ${hours.toFixed(1)} simulated hours (${(hours / minutes()).toFixed(1)} per minute, ` +
+        `${(events / minutes() / 60_000).toFixed(0)} k events/s)`,
+    );
+  };
+  const timer = setInterval(progress, 10_000);
+  const runs = values.once ? 1 : 2;
+  await runMany({
+    from,
+    to,
+    wishes,
+    load,
+    isTwice: !values.once,
+    secondsMax: numberOf("seconds", values.seconds),
+    done: (verdict) => {
+      seeds++;
+      simulatedMs += verdict.simulatedMs * runs;
+      events += verdict.events * runs;
+      if (verdict.failure === undefined) return;
+      failed.push(verdict);
+      tell(verdict);
+    },
+  });
+  clearInterval(timer);
+  progress();
+  process.exitCode = failed.length === 0 ? 0 : 1;
+}
+
+function one(schedule: Schedule, seed: number | undefined): void {
+  const startedAt = performance.now();
+  let shown = schedule;
+  let verdict = seed === undefined ? run(schedule, load) : runSeed({ ...wishes, seed }, load, !values.once);
+  const tookMs = performance.now() - startedAt;
+  if (values.shrink && verdict.failure !== undefined) {
+    const shrunk = shrink(schedule, verdict, (shorter) => run(shorter, load));
+    shown = shrunk.schedule;
+    verdict = shrunk.verdict;
+    say(`${schedule.faults.length} faults became ${shown.faults.length} in ${shrunk.runs} runs`);
+    for (const fault of shown.faults) say(JSON.stringify(fault));
+  }
+  if (values.save !== undefined) writeFileSync(values.save, `${JSON.stringify(shown, undefined, 2)}\n`);
+  const speed = (verdict.simulatedMs * (seed === undefined || values.once ? 1 : 2)) / tookMs;
+  say(
+    `seed ${verdict.seed}: ${schedule.world.nodes} nodes, ${(verdict.simulatedMs / 1000).toFixed(0)} s, ${verdict.events} events, ` +
+      `${verdict.observations} observations, hash ${verdict.hash.toString(16)}, ${speed.toFixed(0)} x real time, faults ${JSON.stringify(verdict.struck)}`,
+  );
+  if (verdict.failure === undefined) return;
+  for (const line of verdict.failure.logs) say(line);
+  tell(verdict);
+  process.exitCode = 1;
+}
+
+function tell({ seed, failure }: Verdict): void {
+  if (failure === undefined) return;
+  const flags = Object.entries(wishes).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name} ${value}`],
+  );
+  if (values.household) flags.push("--household");
+  say(
+    `FAILED seed ${seed} at ${(failure.at / 1000).toFixed(3)} s: ${failure.what}: ${failure.message.slice(0, MESSAGE_CHARACTERS_MAX)}`,
+  );
+  say(`  npm run sim -- --seed ${seed} ${flags.join(" ")}`.trimEnd());
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function numberOf(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  return Number.isFinite(value) ? value : usage(`--${name} takes a number, not "${text}"`);
+}
+
+function usage(problem: string): never {
+  process.stderr.write(`${problem}\n${USAGE}\n`);
+  process.exit(2);
+}
