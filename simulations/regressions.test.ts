@@ -11,6 +11,8 @@ interface Regression extends ScheduleWishes {
   readonly commit: string;
   readonly found: string;
   readonly schedule?: Schedule;
+  /** True: not fixed yet; the test says so when it is. */
+  readonly isOpen?: boolean;
   /** Default: writes. */
   readonly load?: Load;
 }
@@ -18,11 +20,14 @@ interface Regression extends ScheduleWishes {
 const file = new URL("./regressions.json", import.meta.url);
 const regressions = JSON.parse(readFileSync(file, "utf8")) as readonly Regression[];
 
-test.each(regressions)("seed $seed: $found", (regression) => {
-  const { schedule, load = "writes" } = regression;
-  const verdict = schedule === undefined ? runSeed(regression, load, false) : run(schedule, load);
-  expect(verdict.failure).toBeUndefined();
-});
+for (const regression of regressions) {
+  const { schedule, load = "writes", isOpen = false, seed, found } = regression;
+  test(`seed ${seed}: ${found}${isOpen ? " (open)" : ""}`, () => {
+    const verdict = schedule === undefined ? runSeed(regression, load, false) : run(schedule, load);
+    if (isOpen) expect(verdict.failure, "it is fixed: take isOpen away").toBeDefined();
+    else expect(verdict.failure).toBeUndefined();
+  });
+}
 
 test("any seed gives the same history twice, and no promise is broken in it", () => {
   for (const seed of [1, 2, 3]) expect(runSeed({ seed, minutes: 1 }, "writes", true).failure).toBeUndefined();

@@ -4,7 +4,8 @@
  * The id is bound to the data directory: a wiped or unreadable directory makes a NEW node, because a voter that lost
  * its memory and came back under its old name could un-commit what it had acknowledged (reference design, traps 5 and
  * 6). The incarnation grows with every start and is on disk before it is used. A damaged file never stops a node
- * (P12): it is kept under another name and the node starts fresh; its replica comes from its peers.
+ * (P12): it is kept under another name and the node starts fresh; its replica comes from its peers. The file carries a
+ * checksum: one rotten bit in the id would otherwise make a valid file of a node that nobody knows.
  */
 
 import {
@@ -20,6 +21,7 @@ import {
   type RandomSource,
   utf8Length,
 } from "@skein/kernel";
+import { crc32c } from "./journal/crc32c.ts";
 import type { Identity } from "./options.ts";
 
 const FILE = "identity.json";
@@ -64,7 +66,16 @@ export function newClusterId(random: RandomSource): ClusterId {
 
 function serialize(identity: Identity): Uint8Array {
   const { node, incarnation, cluster } = identity;
-  const text = `${JSON.stringify({ node, incarnation, cluster: cluster ?? null }, undefined, 2)}\n`;
+  const check = checksum(identity);
+  return utf8(`${JSON.stringify({ node, incarnation, cluster: cluster ?? null, check }, undefined, 2)}\n`);
+}
+
+/** CRC-32C over the values, whatever the file looks like. */
+function checksum({ node, incarnation, cluster }: Identity): number {
+  return crc32c(utf8(`${node} ${incarnation} ${cluster ?? ""}`));
+}
+
+function utf8(text: string): Uint8Array {
   const bytes = new Uint8Array(utf8Length(text));
   encodeUtf8Into(text, bytes, 0);
   return bytes;
@@ -79,16 +90,17 @@ function parse(bytes: Uint8Array): Identity | undefined {
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { node, incarnation, cluster } = value as Record<string, unknown>;
+  const { node, incarnation, cluster, check } = value as Record<string, unknown>;
   if (typeof node !== "string" || !isNodeId(node)) return undefined;
   if (typeof incarnation !== "number" || !Number.isSafeInteger(incarnation) || incarnation < 1)
     return undefined;
   if (cluster !== null && (typeof cluster !== "string" || !/^[0-9a-f-]{36}$/.test(cluster))) return undefined;
-  return {
+  const identity: Identity = {
     node,
     incarnation: incarnation as Incarnation,
     cluster: cluster === null ? undefined : (cluster as ClusterId),
   };
+  return check === checksum(identity) ? identity : undefined;
 }
 
 function hexText(bytes: Uint8Array): string {

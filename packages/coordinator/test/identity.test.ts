@@ -61,3 +61,18 @@ test("P12: whatever stands in the file, the node starts; a damaged one is kept a
     expect(loadIdentity(disk, random, log)).toEqual({ ...identity, incarnation: 2 });
   }
 });
+
+test("P12: one rotten bit never makes another identity: it is noticed, or changes nothing", () => {
+  const { disk, log, random } = setUp();
+  const before = loadIdentity(disk, random, log);
+  const bytes = disk.read("identity.json") as Uint8Array;
+  for (let bit = 0; bit < bytes.length * 8; bit++) {
+    const { disk: rotten, log: other, random: fresh, warnings } = setUp();
+    const flipped = bytes.slice();
+    flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7));
+    rotten.replaceNow("identity.json", flipped);
+    const after = loadIdentity(rotten, fresh, other);
+    if (warnings.length === 0) expect(after).toEqual({ ...before, incarnation: 2 });
+    else expect(after.incarnation).toBe(1);
+  }
+});
