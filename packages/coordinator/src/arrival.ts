@@ -7,24 +7,18 @@
  * Source: reference design, sections 1.3 and 1.10.
  */
 
-import type { Clock, ClusterId, Disk, Log, NodeId, Prng, RandomSource } from "@skein/kernel";
-import { SkeinError } from "@skein/kernel";
+import { type ClusterId, type NodeId, SkeinError } from "@skein/kernel";
 import { Bootstrap, type BootstrapEvent } from "./bootstrap.ts";
 import type { ControlFrame } from "./frames.ts";
 import { saveIdentity } from "./identity.ts";
 import type { OpenedJournal } from "./journal/journal.ts";
 import type { Durability } from "./journal/stop-mark.ts";
-import type { Identity, PeerView } from "./options.ts";
+import type { CoordinatorPorts, Identity, PeerView } from "./options.ts";
 import { needsRepair, Repair, type RepairAnswer } from "./repair.ts";
 import { foundReplica, openReplica, reopenReplica, setOldReplicaAside } from "./replica-files.ts";
 
-export interface ArrivalPorts {
-  readonly clock: Clock;
-  readonly prng: Prng;
-  readonly random: RandomSource;
-  readonly disk: Disk;
-  readonly log: Log;
-  readonly bootId?: string | undefined;
+export interface ArrivalPorts
+  extends Pick<CoordinatorPorts, "clock" | "prng" | "random" | "disk" | "log" | "bootId"> {
   readonly send: (to: NodeId, frame: ControlFrame) => void;
   /** The node is a member with this journal. Called once. */
   readonly arrived: (opened: OpenedJournal) => void;
