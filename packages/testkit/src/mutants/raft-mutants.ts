@@ -81,24 +81,27 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     name: "append without looking at what is before",
     breaks: "log matching (Raft §5.3)",
     file: `${RAFT}/follower.ts`,
-    search: "if (log.termAt(prevLogIndex) !== prevLogTerm) {",
+    search: "if (prevLogIndex >= commitIndex && log.termAt(prevLogIndex) !== prevLogTerm) {",
     replacement: "if (log.termAt(prevLogIndex) === undefined) {",
     scenario: "partitions",
   },
   {
     name: "heartbeats commit what the follower may not have",
     breaks: "state-machine safety",
-    file: `${RAFT}/leader.ts`,
-    search: "const commit = Math.min(matchIndex, commitIndex);",
-    replacement: "const commit = matchIndex < 0 ? 0 : commitIndex;",
+    file: `${RAFT}/heartbeats.ts`,
+    search: "const commit = Math.min(matchIndex, log.commitIndex);",
+    replacement: "const commit = matchIndex < 0 ? 0 : log.commitIndex;",
     scenario: "partitions",
   },
   {
     name: "no restart vote block and no stickiness",
     breaks: "at most one lease (thesis 4.2.3)",
     file: `${RAFT}/follower.ts`,
-    search: "return server.isLeader || server.now < heardUntil || server.now < server.votesFrom;",
-    replacement: "return server.isLeader && heardUntil > Number.NEGATIVE_INFINITY;",
+    search:
+      "  if (server.now < server.votesFrom) return true;\n" +
+      "  if (server.isLeader) return !isTransfer || server.transfer?.isSent !== true;\n" +
+      "  return !isTransfer && server.now < server.heardLeaderAt + server.options.electionMinMs;",
+    replacement: "  return server.isLeader && (!isTransfer || server.transfer?.isSent !== true);",
   },
   {
     name: "no restart vote block",
@@ -136,8 +139,8 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     name: "skip fsync of term and vote",
     breaks: "election safety after a power cut (Raft figure 2)",
     file: `${JOURNAL}/journal.ts`,
-    search: "this.#mustSyncEntries || parts.some((write) => write.hardState !== undefined)",
-    replacement: "this.#mustSyncEntries && parts.some((write) => write.hardState !== undefined)",
+    search: "this.#mustSyncEntries || parts.some(isForced)",
+    replacement: "this.#mustSyncEntries && parts.some(isForced)",
     scenario: "power",
   },
   {

@@ -8,10 +8,12 @@ const read = (file: string): string => readFileSync(new URL(`../../../../${file}
 test.each(MUTANTS)(
   "$name: its text is there exactly once, and what it makes is still TypeScript",
   (mutant) => {
-    const source = read(mutant.file);
-    const mutated = mutate(mutant, source);
-    expect(mutated).not.toBe(source);
-    expect(stripTypeScriptTypes(mutated)).not.toBe("");
+    for (const edit of mutant.and === undefined ? [mutant] : [mutant, mutant.and]) {
+      const source = read(edit.file);
+      const mutated = mutate(edit, source);
+      expect(mutated).not.toBe(source);
+      expect(stripTypeScriptTypes(mutated)).not.toBe("");
+    }
   },
 );
 
