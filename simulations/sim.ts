@@ -17,31 +17,48 @@ import {
 import { runMany } from "./many-seeds.ts";
 import { type Load, run, runSeed } from "./run-seed.ts";
 
-const USAGE = `npm run sim -- --seed N | --seeds FROM-TO | --schedule FILE
+const USAGE = `Simulates a whole mesh on one seed and says how to repeat what it found.
+
+npm run sim -- --seed N | --seeds FROM-TO | --schedule FILE [options]
   --scenario NAME   only these faults: ${Object.keys(SCENARIOS).join(", ")} (default: drawn from the seed)
   --nodes N         3 to 7 (default: drawn)    --minutes M   simulated minutes of chaos (default: 2 to 5, drawn)
   --household       MQTT clients of all kinds as well, with every checker (default: retained writes at the nodes)
   --once            do not run each seed a second time to compare the histories
   --seconds S       with --seeds: begin no new seed after S seconds
-  --shrink          make the failing schedule short    --save FILE   write the schedule to a file`;
+  --shrink          make the failing schedule short    --save FILE   write the schedule to a file
+  --help            this text
+
+Examples:
+  npm run sim -- --seed 7                               one seed, twice
+  npm run sim -- --seeds 1-200 --minutes 5 --once       many seeds on all cores
+  npm run sim -- --seed 7 --scenario partitions --nodes 5
+  npm run sim -- --seed 7 --shrink --save failing.json  shorten what failed
+  npm run sim -- --schedule failing.json                replay it
+
+Exit codes: 0 all promises held, 1 one was broken, 2 wrong arguments.`;
 
 const MESSAGE_CHARACTERS_MAX = 1000;
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: "string" },
-    seeds: { type: "string" },
-    schedule: { type: "string" },
-    scenario: { type: "string" },
-    nodes: { type: "string" },
-    minutes: { type: "string" },
-    household: { type: "boolean", default: false },
-    once: { type: "boolean", default: false },
-    seconds: { type: "string" },
-    shrink: { type: "boolean", default: false },
-    save: { type: "string" },
-  },
-});
+const OPTIONS = {
+  seed: { type: "string" },
+  seeds: { type: "string" },
+  schedule: { type: "string" },
+  scenario: { type: "string" },
+  nodes: { type: "string" },
+  minutes: { type: "string" },
+  household: { type: "boolean", default: false },
+  once: { type: "boolean", default: false },
+  seconds: { type: "string" },
+  shrink: { type: "boolean", default: false },
+  save: { type: "string" },
+  help: { type: "boolean", default: false },
+} as const;
+
+const values = argumentsGiven();
+if (values.help) {
+  say(USAGE);
+  process.exit(0);
+}
 
 const load: Load = values.household ? "household" : "writes";
 const wishes: Omit<ScheduleWishes, "seed"> = {
@@ -51,12 +68,12 @@ const wishes: Omit<ScheduleWishes, "seed"> = {
 };
 
 if (values.scenario !== undefined && SCENARIOS[values.scenario] === undefined)
-  usage(`no scenario "${values.scenario}"`);
+  usage(`There is no scenario "${values.scenario}"`);
+if (wishes.nodes !== undefined && !(wishes.nodes >= 3 && wishes.nodes <= 7)) usage("--nodes takes 3 to 7");
 if (values.seeds !== undefined) await many(values.seeds);
-else if (values.schedule !== undefined)
-  one(JSON.parse(readFileSync(values.schedule, "utf8")) as Schedule, undefined);
+else if (values.schedule !== undefined) one(readSchedule(values.schedule), undefined);
 else {
-  const seed = numberOf("seed", values.seed) ?? usage("which seed?");
+  const seed = numberOf("seed", values.seed) ?? usage("Neither --seed, --seeds nor --schedule is given");
   one(generateSchedule({ ...wishes, seed }), seed);
 }
 
@@ -145,7 +162,25 @@ function numberOf(name: string, text: string | undefined): number | undefined {
   return Number.isFinite(value) ? value : usage(`--${name} takes a number, not "${text}"`);
 }
 
+function argumentsGiven() {
+  try {
+    return parseArgs({ options: OPTIONS }).values;
+  } catch (error) {
+    // Node's own text goes on with advice on option syntax.
+    return usage((error as Error).message.split(". ")[0] as string);
+  }
+}
+
+function readSchedule(path: string): Schedule {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as Schedule;
+  } catch (error) {
+    return usage(`Cannot read "${path}": ${(error as Error).message}`);
+  }
+}
+
+/** One sentence, as every wrong argument gets, and exit code 2. */
 function usage(problem: string): never {
-  process.stderr.write(`${problem}\n${USAGE}\n`);
+  process.stderr.write(`${problem}. See npm run sim -- --help.\n`);
   process.exit(2);
 }

@@ -192,13 +192,13 @@ export class FaultInjector {
     });
   }
 
-  /** Calls `undo` after `forMs`, or when the chaos ends. */
+  /** Calls `undo` after `forMs`, or when the chaos ends: at once if it has ended, as for a stop that a pause held up. */
   #for(forMs: number, undo: () => void): void {
     const once = (): void => {
       if (this.#undo.delete(once)) undo();
     };
     this.#undo.add(once);
-    this.#world.events.after(forMs, once);
+    this.#world.events.after(this.#isOver ? 0 : forMs, once);
   }
 
   #node(number: number): SimNode {

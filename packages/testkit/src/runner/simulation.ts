@@ -6,7 +6,7 @@
 import type { ApplicationMessage } from "@skein/kernel";
 import { type Checker, CheckFailure, type SimClientHost } from "../observations.ts";
 import { between, mix, pick, randomStream } from "../world/random-streams.ts";
-import { retainedSet } from "../world/sim-node.ts";
+import { retainedSet, type SimNode } from "../world/sim-node.ts";
 import type { SimProcess } from "../world/sim-process.ts";
 import { World } from "../world/world.ts";
 import { AcknowledgedRetained, OneLeaderPerTerm, SameLogEverywhere } from "./basic-checkers.ts";
@@ -248,7 +248,13 @@ class Simulation {
       what: isCheck ? error.checker : "exception",
       message: isCheck ? error.message : text,
       at: this.#world.events.now,
-      logs: logs.slice(-60),
+      logs: [...logs.slice(-60), ...this.#world.nodes.map(stateLine)],
     };
   }
+}
+
+/** What a node believes, for the end of the log of a failure. */
+function stateLine({ id, host, process, status }: SimNode): string {
+  const state = process === undefined ? "down" : process.isPaused ? "paused" : "runs";
+  return `${host} ${id} ${state} ${JSON.stringify(status)}`;
 }

@@ -27,8 +27,6 @@ export const MQTT_PORT = 1883;
 const SUPERVISOR_RESTART_MS = 1000;
 const FOREIGN_RESTART_MS = 3000;
 const LOG_LINES_KEPT = 400;
-/** A lease is believed in from the send time of a heartbeat on which a quorum answered: the shortest election, less 2 % drift. */
-const LEASE_MS = 3136;
 
 /** What it did to the log in the turn under way. */
 type LogStep =
@@ -182,7 +180,7 @@ export class SimNode {
         clock: process.clock,
         random: { bytes: (count) => Uint8Array.from({ length: count }, () => random.below(256)) },
         disk: this.disk.openFor(process),
-        bootId: `boot ${this.#boots}`,
+        bootId: `boot-${this.#boots}`,
         transport: () => world.network.transport(process, index, host, (name) => world.locate(index, name)),
         mdns: world.multicast.openFor(process, index, host),
         process: world.floating.openFor(process, index),
@@ -301,10 +299,9 @@ export class SimNode {
     this.#observe({ kind: "configuration", voters, learners });
   }
 
-  #observeLease({ role, quorumContactAt }: CoordinatorStatus): void {
+  #observeLease({ leaseUntil }: CoordinatorStatus): void {
     const { rate, bootedAt } = this.machine;
-    const isHeld = role === "leader" && quorumContactAt !== undefined;
-    const until = isHeld ? bootedAt + (quorumContactAt + LEASE_MS) / rate : 0;
+    const until = leaseUntil === undefined ? 0 : bootedAt + leaseUntil / rate;
     if (until === this.#lease) return;
     this.#lease = until;
     this.#observe({ kind: "lease", until });
