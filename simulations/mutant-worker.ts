@@ -5,7 +5,7 @@
 
 import { registerHooks } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
-import { editOf, mutate } from "../packages/testkit/src/mutants/index.ts";
+import { editsOf, mutate } from "../packages/testkit/src/mutants/index.ts";
 import type { MutantJob, MutantResult } from "./hunt-mutant.ts";
 
 /** Of chaos: more seeds find more than longer ones. */
@@ -17,11 +17,11 @@ if (isPlanted) {
   registerHooks({
     load(url, context, nextLoad) {
       const loaded = nextLoad(url, context);
-      const edit = editOf(mutant, url);
+      const edits = editsOf(mutant, url);
       const { source } = loaded;
-      if (edit === undefined || source === undefined || source === null) return loaded;
+      if (edits.length === 0 || source === undefined || source === null) return loaded;
       const text = typeof source === "string" ? source : new TextDecoder().decode(source);
-      return { ...loaded, source: mutate(edit, text) };
+      return { ...loaded, source: edits.reduce((before, edit) => mutate(edit, before), text) };
     },
   });
 }
