@@ -5,22 +5,28 @@
  * survived, 2 wrong arguments.
  */
 
+import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { Worker } from "node:worker_threads";
-import { MUTANTS } from "../packages/testkit/src/mutants/index.ts";
-import type { MutantJob, MutantResult } from "./mutant-worker.ts";
+import { MUTANTS, type Mutant } from "../packages/testkit/src/mutants/index.ts";
+import { type Catch, huntMutant, type MutantResult } from "./hunt-mutant.ts";
 
-const USAGE = `npm run sim:mutants -- [--only TEXT] [--from SEED] [--seeds N] [--seconds S]
+const USAGE = `npm run sim:mutants -- [--only TEXT]... [--from SEED] [--seeds N] [--seconds S] [--scenario NAME] [--save]
   --only TEXT   mutants whose name contains TEXT    --from SEED   first seed (default 1)
-  --seeds N     seeds for each at most (default 2000)    --seconds S   seconds for each at most (default 120)`;
+  --seeds N     seeds for each at most (default 2000)    --seconds S   seconds for each at most (default 120)
+  --scenario NAME   instead of each one's own; "swarm": all faults
+  --save        keeps the catches in simulations/mutants.json`;
+
+const CATCHES = new URL("./mutants.json", import.meta.url);
 
 const { values } = parseArgs({
   options: {
-    only: { type: "string", default: "" },
+    only: { type: "string", multiple: true, default: [""] },
     from: { type: "string", default: "1" },
     seeds: { type: "string", default: "2000" },
     seconds: { type: "string", default: "120" },
+    scenario: { type: "string" },
+    save: { type: "boolean", default: false },
   },
 });
 
@@ -29,7 +35,7 @@ const [fromSeed, seedsMax, secondsMax] = [values.from, values.seeds, values.seco
   number,
   number,
 ];
-const chosen = MUTANTS.filter(({ name }) => name.includes(values.only));
+const chosen = MUTANTS.filter(({ name }) => values.only.some((text) => name.includes(text)));
 if (chosen.length === 0 || ![fromSeed, seedsMax, secondsMax].every(Number.isFinite)) {
   process.stderr.write(`${USAGE}\n`);
   process.exit(2);
@@ -43,24 +49,27 @@ process.exitCode = survivors === 0 ? 0 : 1;
 
 async function work(): Promise<void> {
   for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
-    const { seed, tried, what } = await hunt({ mutant, fromSeed, seedsMax, secondsMax });
-    if (seed === undefined) survivors++;
-    const scenario = mutant.scenario === undefined ? "" : ` (scenario ${mutant.scenario})`;
-    const verdict =
-      seed === undefined
-        ? `SURVIVED ${tried} seeds`
-        : `seed ${seed} of ${tried} tried: ${what.slice(0, 160)}`;
-    process.stdout.write(`${mutant.name}${scenario}: ${verdict}\n`);
+    const scenario = values.scenario === "swarm" ? undefined : (values.scenario ?? mutant.scenario);
+    const result = await huntMutant({ mutant, scenario, fromSeed, seedsMax, secondsMax });
+    if (result.seed === undefined) survivors++;
+    else if (values.save)
+      save({ name: mutant.name, scenario: scenario ?? null, seed: result.seed, checker: result.checker });
+    process.stdout.write(
+      `${mutant.name}${scenario === undefined ? "" : ` (scenario ${scenario})`}: ${verdictOf(result)}\n`,
+    );
   }
 }
 
-/** Runs one mutant in a thread of its own. A bug that breaks the thread itself is caught as well. */
-function hunt(job: MutantJob): Promise<MutantResult> {
-  return new Promise((resolve) => {
-    const worker = new Worker(new URL("./mutant-worker.ts", import.meta.url), { workerData: job });
-    worker.once("message", (result: MutantResult) => resolve(result));
-    worker.once("error", (error) =>
-      resolve({ seed: job.fromSeed, tried: 1, what: `exception: ${String(error)}` }),
-    );
-  });
+function verdictOf({ seed, tried, checker, message }: MutantResult): string {
+  if (seed === undefined) return `SURVIVED ${tried} seeds`;
+  return `seed ${seed} of ${tried} tried: ${checker}: ${message.slice(0, 160)}`;
+}
+
+/** In the order of the mutants, so that a new catch changes one line. */
+function save(caught: Catch): void {
+  const all = JSON.parse(readFileSync(CATCHES, "utf8")) as readonly Catch[];
+  const rank = ({ name }: Pick<Mutant, "name">): number =>
+    MUTANTS.findIndex((mutant) => mutant.name === name);
+  const next = [...all.filter(({ name }) => name !== caught.name), caught].sort((a, b) => rank(a) - rank(b));
+  writeFileSync(CATCHES, `${JSON.stringify(next, undefined, 2)}\n`);
 }

@@ -2,7 +2,7 @@ import type { Mutant } from "./mutate.ts";
 import { NODE_MUTANTS } from "./node-mutants.ts";
 import { RAFT_MUTANTS } from "./raft-mutants.ts";
 
-export { editOf, type Mutant, mutate } from "./mutate.ts";
+export { editsOf, type Mutant, mutate } from "./mutate.ts";
 
 /** All planted bugs. */
 export const MUTANTS: readonly Mutant[] = [

@@ -29,10 +29,10 @@ export interface Mutant extends Edit {
   readonly scenario?: string;
 }
 
-/** The change of the file that a module is loaded from, if there is one. */
-export function editOf({ file, search, replacement, and }: Mutant, url: string): Edit | undefined {
-  if (url.endsWith(`/${file}`)) return { file, search, replacement };
-  return and !== undefined && url.endsWith(`/${and.file}`) ? and : undefined;
+/** The changes of the file that a module is loaded from. */
+export function editsOf(mutant: Mutant, url: string): readonly Edit[] {
+  const edits: readonly Edit[] = mutant.and === undefined ? [mutant] : [mutant, mutant.and];
+  return edits.filter(({ file }) => url.endsWith(`/${file}`));
 }
 
 /**

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { expect, test } from "vitest";
-import { editOf, MUTANTS, mutate } from "../../src/mutants/index.ts";
+import { editsOf, MUTANTS, mutate } from "../../src/mutants/index.ts";
 
 const read = (file: string): string => readFileSync(new URL(`../../../../${file}`, import.meta.url), "utf8");
 
@@ -27,6 +27,7 @@ test("a mutant whose text has gone, or is there twice, is an error", () => {
   expect(mutate(mutant, "1 x 2")).toBe("1 y 2");
   expect(() => mutate(mutant, "1 2")).toThrow(/occurs 0 times/);
   expect(() => mutate(mutant, "x x")).toThrow(/occurs 2 times/);
-  expect(editOf(mutant, "file:///somewhere/a/b.ts")?.file).toBe("a/b.ts");
-  expect(editOf(mutant, "file:///somewhere/aa/b.ts")).toBe(undefined);
+  expect(editsOf(mutant, "file:///somewhere/a/b.ts")).toEqual([mutant]);
+  expect(editsOf({ ...mutant, and: mutant }, "file:///somewhere/a/b.ts")).toHaveLength(2);
+  expect(editsOf(mutant, "file:///somewhere/aa/b.ts")).toEqual([]);
 });
