@@ -83,13 +83,14 @@ async function many(range: string): Promise<void> {
   const startedAt = performance.now();
   const failed: Verdict[] = [];
   let seeds = 0;
+  let standstills = 0;
   let simulatedMs = 0;
   let events = 0;
   const minutes = (): number => (performance.now() - startedAt) / 60_000;
   const progress = (): void => {
     const hours = simulatedMs / 3_600_000;
     say(
-      `${seeds} seeds, ${failed.length} failed, ${hours.toFixed(1)} simulated hours (${(hours / minutes()).toFixed(1)} per minute, ` +
+      `${seeds} seeds, ${failed.length} failed, ${standstills} stood still as they may, ${hours.toFixed(1)} simulated hours (${(hours / minutes()).toFixed(1)} per minute, ` +
         `${(events / minutes() / 60_000).toFixed(0)} k events/s)`,
     );
   };
@@ -104,6 +105,7 @@ async function many(range: string): Promise<void> {
     secondsMax: numberOf("seconds", values.seconds),
     done: (verdict) => {
       seeds++;
+      if (verdict.isStandstill) standstills++;
       simulatedMs += verdict.simulatedMs * runs;
       events += verdict.events * runs;
       if (verdict.failure === undefined) return;
@@ -134,6 +136,8 @@ function one(schedule: Schedule, seed: number | undefined): void {
     `seed ${verdict.seed}: ${schedule.world.nodes} nodes, ${(verdict.simulatedMs / 1000).toFixed(0)} s, ${verdict.events} events, ` +
       `${verdict.observations} observations, hash ${verdict.hash.toString(16)}, ${speed.toFixed(0)} x real time, faults ${JSON.stringify(verdict.struck)}`,
   );
+  if (verdict.isStandstill)
+    say("It stood still after the heal, as it may: every voter lost power and one is gone for good.");
   if (verdict.failure === undefined) return;
   for (const line of verdict.failure.logs) say(line);
   tell(verdict);

@@ -12,6 +12,7 @@ import { World } from "../world/world.ts";
 import { AcknowledgedRetained, OneLeaderPerTerm, SameLogEverywhere } from "./basic-checkers.ts";
 import { FaultInjector } from "./inject-faults.ts";
 import { mayLoseAcknowledged, type Schedule } from "./schedule.ts";
+import { Standstill } from "./standstill.ts";
 import { underTripwire } from "./tripwire.ts";
 
 /** What a simulation came to. */
@@ -26,6 +27,8 @@ export interface Verdict {
   readonly observations: number;
   /** Faults that struck, by kind. */
   readonly struck: Readonly<Record<string, number>>;
+  /** It stood still after the heal, in the one case in which it may (standstill.ts): what comes after was not checked. */
+  readonly isStandstill: boolean;
 }
 
 export interface Failure {
@@ -71,6 +74,7 @@ class Simulation {
   readonly #world: World;
   readonly #injector: FaultInjector;
   readonly #retained = new AcknowledgedRetained();
+  readonly #standstill: Standstill;
   readonly #workload: { rest(): void } | undefined;
   #isWriting = true;
   #serial = 0;
@@ -79,7 +83,8 @@ class Simulation {
 
   constructor(schedule: Schedule, parts: SimulationParts) {
     this.#schedule = schedule;
-    const basic = [new OneLeaderPerTerm(), new SameLogEverywhere(), this.#retained];
+    this.#standstill = new Standstill(schedule);
+    const basic = [new OneLeaderPerTerm(), new SameLogEverywhere(), this.#retained, this.#standstill];
     this.#world = new World(schedule.world, [...basic, ...(parts.checkers ?? [])]);
     this.#injector = new FaultInjector(this.#world);
     const client = (name: string) => this.#world.addClient(name);
@@ -88,12 +93,14 @@ class Simulation {
 
   run(): Verdict {
     let failure: Failure | undefined;
+    let isStandstill = false;
     try {
       this.#formation();
       this.#world.events.runUntil(this.#schedule.chaosUntilMs);
       this.#heal();
     } catch (error) {
-      failure = this.#failureOf(error);
+      isStandstill = this.#mayStandStill(error);
+      if (!isStandstill) failure = this.#failureOf(error);
     }
     const { events, observations, hash, seed } = this.#world;
     return {
@@ -104,6 +111,7 @@ class Simulation {
       events: events.count,
       observations,
       struck: Object.fromEntries(this.#injector.struck),
+      isStandstill,
     };
   }
 
@@ -237,6 +245,14 @@ class Simulation {
       if (events.now >= deadline) throw new CheckFailure("liveness", `not within ${limitMs} ms: ${what}`);
       events.runUntil(Math.min(deadline, events.now + STEP_MS));
     }
+  }
+
+  #mayStandStill(error: unknown): boolean {
+    if (!(error instanceof CheckFailure) || error.checker !== "liveness") return false;
+    const { nodes, cluster } = this.#world;
+    const voters = nodes.find(({ status }) => cluster !== undefined && status?.cluster === cluster)?.status
+      ?.voters;
+    return this.#standstill.isAllowed(voters ?? [], new Set(nodes.map(({ id }) => id)));
   }
 
   #failureOf(error: unknown): Failure {

@@ -53,7 +53,16 @@ test("shrinking finds the two faults that matter among many", () => {
   const verdictOf = (tried: Schedule): Verdict => {
     const isBad = [7, 31].every((at) => tried.faults.some((fault) => fault.at === 30_000 + at));
     const failure = isBad ? { what: "promise", message: "broken", at: 0, logs: [] } : undefined;
-    return { seed: 1, failure, hash: 0, simulatedMs: 0, events: 0, observations: 0, struck: {} };
+    return {
+      seed: 1,
+      failure,
+      hash: 0,
+      simulatedMs: 0,
+      events: 0,
+      observations: 0,
+      struck: {},
+      isStandstill: false,
+    };
   };
   const shrunk = shrink(schedule, verdictOf(schedule), verdictOf);
   expect(shrunk.schedule.faults.map(({ at }) => at - 30_000)).toEqual([7, 31]);
