@@ -59,6 +59,7 @@ const FORMED_BY_MS = 25_000;
 const LEADER_WITHIN_MS = 10_000;
 const SETTLED_WITHIN_MS = 20_000;
 const REJOINED_WITHIN_MS = 30_000;
+const SAME_WITHIN_MS = 10_000;
 /** A workload goes on after the heal for that long, and then has as long for what is under way. */
 const WORKLOAD_AFTER_HEAL_MS = 11_000;
 const STEP_MS = 250;
@@ -146,7 +147,6 @@ class Simulation {
       this.#workload.rest();
       events.runUntil(events.now + WORKLOAD_AFTER_HEAL_MS);
     }
-    events.runUntil(events.now + 2000);
     this.#compareReplicas();
     world.finish();
   }
@@ -229,13 +229,24 @@ class Simulation {
     return [...this.#openWrites.values()].some(({ isAlive }) => isAlive);
   }
 
+  /** What was under way on a clogged link when it was healed still takes its time. */
   #compareReplicas(): void {
-    const sets = this.#world.nodes.flatMap(({ assembly }) =>
+    const { events } = this.#world;
+    const deadline = events.now + SAME_WITHIN_MS;
+    let sets = this.#retainedSets();
+    while (differentSets(sets).length > 1 && events.now < deadline) {
+      events.runUntil(events.now + STEP_MS);
+      sets = this.#retainedSets();
+    }
+    const different = differentSets(sets);
+    if (different.length > 1) throw new CheckFailure("same retained set everywhere", different.join(" | "));
+    if (!mayLoseAcknowledged(this.#schedule)) this.#retained.judge(sets);
+  }
+
+  #retainedSets(): readonly ReadonlyMap<string, string>[] {
+    return this.#world.nodes.flatMap(({ assembly }) =>
       assembly === undefined ? [] : [retainedSet(assembly)],
     );
-    const texts = new Set(sets.map((set) => JSON.stringify([...set])));
-    if (texts.size !== 1) throw new CheckFailure("same retained set everywhere", [...texts].join(" | "));
-    if (!mayLoseAcknowledged(this.#schedule)) this.#retained.judge(sets);
   }
 
   #until(condition: () => boolean, limitMs: number, what: string): void {
@@ -267,6 +278,10 @@ class Simulation {
       logs: [...logs.slice(-60), ...this.#world.nodes.map(stateLine)],
     };
   }
+}
+
+function differentSets(sets: readonly ReadonlyMap<string, string>[]): readonly string[] {
+  return [...new Set(sets.map((set) => JSON.stringify([...set])))];
 }
 
 /** What a node believes, for the end of the log of a failure. */
