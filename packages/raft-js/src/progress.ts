@@ -124,6 +124,10 @@ export class Progress {
     this.state = "snapshot";
     this.#clearInflight();
     this.snapshotSentAt = undefined;
+    // It has that one already, and the log has been compacted beyond it since.
+    if ((this.snapshotIndex ?? 0) > this.matchIndex) return;
+    this.snapshotIndex = undefined;
+    this.snapshotOffset = 0;
   }
 
   /** It answered a heartbeat: a lost probe may be repeated, and a lost message no longer blocks a full window. */
@@ -136,7 +140,6 @@ export class Progress {
   startOver(): void {
     this.matchIndex = 0;
     this.snapshotIndex = undefined;
-    this.snapshotOffset = 0;
     this.awaitSnapshot();
   }
 
