@@ -26,6 +26,7 @@ import { PeerFaults } from "./peer-faults.ts";
 import { ProposalRoute } from "./proposal-route.ts";
 import { Proposals } from "./proposals.ts";
 import { logReplicaFault } from "./replica-faults.ts";
+import { REPLICA_SIZES } from "./replica-sizes.ts";
 import { Retained } from "./retained.ts";
 import { StateMachine } from "./state-machine/state-machine.ts";
 import { freshStatus, isSameStatus, memberStatus } from "./status.ts";
@@ -44,6 +45,7 @@ export class Coordinator {
   readonly #route: ProposalRoute;
   readonly #governor: Governor;
   readonly #timing: ReturnType<typeof raftOptions>;
+  readonly #snapshotEntries: number;
   readonly #node: NodeId;
   readonly #arrival: Arrival;
   /** Only once a member of a cluster. */
@@ -67,13 +69,21 @@ export class Coordinator {
     const { node, incarnation } = options.identity;
     this.#ports = ports;
     this.#node = node;
-    this.#arrival = new Arrival(options.identity, options.durability ?? "replicated", {
-      ...ports,
-      send: (to, frame) => ports.send(to, encodeFrame(frame)),
-      arrived: (opened) => this.#begin(opened),
-      failed: (error) => this.#fail(error),
-    });
-    this.#timing = raftOptions(node, options.timing, ports.prng);
+    const sizes = { ...REPLICA_SIZES, ...options.sizes };
+    const { durability = "replicated" } = options;
+    const { entriesKept, segmentBytes, snapshotEntries } = sizes;
+    this.#arrival = new Arrival(
+      options.identity,
+      { durability, entriesKept, segmentBytes },
+      {
+        ...ports,
+        send: (to, frame) => ports.send(to, encodeFrame(frame)),
+        arrived: (opened) => this.#begin(opened),
+        failed: (error) => this.#fail(error),
+      },
+    );
+    this.#timing = raftOptions(node, options.timing, sizes, ports.prng);
+    this.#snapshotEntries = snapshotEntries;
     this.#foreignCluster = new ForeignClusterWarning(options.mesh, ports.log);
     this.#faults = new PeerFaults(ports.log);
     this.#reads = new CurrentReads(this.#timing.electionMinMs, {
@@ -191,7 +201,8 @@ export class Coordinator {
   }
 
   #begin(opened: OpenedJournal): void {
-    const driver = new Driver(this.#timing, opened, this.#machine, {
+    const options = { raft: this.#timing, snapshotEntries: this.#snapshotEntries };
+    const driver = new Driver(options, opened, this.#machine, {
       clock: this.#ports.clock,
       send: (to, message) => this.#sendRaft(to as NodeId, message),
       applied: (applied) => this.#route.applied(applied),

@@ -20,6 +20,7 @@ import {
 } from "@skein/kernel";
 import {
   decodeConfiguration,
+  type Entry,
   type Outgoing,
   type RaftEffect,
   type RaftEvent,
@@ -36,12 +37,11 @@ import type { Journal, OpenedJournal } from "./journal/journal.ts";
 import type { CoordinatorObserver } from "./options.ts";
 import type { Missing } from "./repair.ts";
 import { SnapshotPieces } from "./snapshot-pieces.ts";
+import { topicOf } from "./state-machine/commands.ts";
 import { isSnapshot } from "./state-machine/snapshot.ts";
 import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 
-/** Entries applied since the last snapshot after which the next one is taken. */
-const SNAPSHOT_ENTRIES = 10_000;
-/** Bytes of applied commands, likewise. */
+/** Bytes of commands applied since the last snapshot after which the next one is taken. */
 const SNAPSHOT_BYTES = 16 * 1024 * 1024;
 /** Bytes of entries in one answer to a peer that repairs its journal. */
 const REPAIR_BYTES_MAX = 256 * 1024;
@@ -51,6 +51,12 @@ const STATE_HASH_EVERY = 100;
 
 /** What the replicas of the cluster disagree about. */
 export type ReplicaFault = Extract<RaftEffect, { readonly kind: "diverged" | "contradicted" }>;
+
+export interface DriverOptions {
+  readonly raft: RaftOptions;
+  /** Entries applied since the last snapshot after which the next one is taken. */
+  readonly snapshotEntries: number;
+}
 
 export interface DriverPorts {
   readonly clock: Clock;
@@ -86,6 +92,7 @@ export class Driver {
   readonly #raft: RaftNode;
   readonly #journal: Journal;
   readonly #machine: StateMachine;
+  readonly #snapshotEntries: number;
   readonly #ports: DriverPorts;
   readonly #events: RaftEvent[] = [];
   #leadership: Leadership;
@@ -109,9 +116,10 @@ export class Driver {
   #timerAt = Number.POSITIVE_INFINITY;
 
   /** Takes over an opened journal and its state, and restores `machine` (empty) from its snapshot. */
-  constructor(options: RaftOptions, opened: OpenedJournal, machine: StateMachine, ports: DriverPorts) {
+  constructor(options: DriverOptions, opened: OpenedJournal, machine: StateMachine, ports: DriverPorts) {
     const { journal, state, snapshotData } = opened;
     this.#journal = journal;
+    this.#snapshotEntries = options.snapshotEntries;
     this.#machine = machine;
     this.#ports = ports;
     this.#applied = state.snapshot;
@@ -122,7 +130,11 @@ export class Driver {
       this.#snapshots.reset({ ...state.snapshot, data: snapshotData });
     }
     ports.observer?.restored(state.snapshot.index, state.snapshot.term);
-    this.#raft = new RaftNode({ ...options, isSnapshotUsable: isSnapshot }, state, ports.clock.monotonicMs());
+    this.#raft = new RaftNode(
+      { ...options.raft, isSnapshotUsable: isSnapshot },
+      state,
+      ports.clock.monotonicMs(),
+    );
   }
 
   /** Starts the clock. Call once, when the owner is ready for calls from this driver's ports. */
@@ -284,18 +296,28 @@ export class Driver {
     };
   }
 
-  #apply(entry: Extract<RaftEffect, { kind: "apply" }>["entries"][number]): void {
+  #apply(entry: Entry): void {
     const { index, term, kind, data } = entry;
     assert(index === this.#applied.index + 1, `applied ${index} after ${this.#applied.index}`);
     const configuration = kind === "configuration" ? decodeConfiguration(data) : this.#applied.configuration;
     this.#applied = { index, term, configuration };
-    this.#ports.observer?.applied(index, term, data);
     this.#entriesSince++;
     this.#bytesSince += data.length;
-    if (kind === "command") this.#ports.applied(this.#machine.apply(data, index));
+    const applied = kind === "command" ? this.#machine.apply(data, index) : undefined;
+    this.#observeApplied(entry, applied);
+    if (applied !== undefined) this.#ports.applied(applied);
     if (index % STATE_HASH_EVERY === 0) {
       this.#events.push({ kind: "stateHash", stateHash: { index, hash: this.#machine.stateHash() } });
     }
+  }
+
+  #observeApplied({ index, term, data }: Entry, applied: Applied | undefined): void {
+    const { observer } = this.#ports;
+    if (observer === undefined) return;
+    const command = applied?.command;
+    const retained =
+      command === undefined ? undefined : this.#machine.retained.get(topicOf(command.operation));
+    observer.applied({ index, term, data, command, retained });
   }
 
   #restore(effect: Extract<RaftEffect, { kind: "restore" }>): void {
@@ -328,7 +350,7 @@ export class Driver {
 
   #saveSnapshotWhenDue(): void {
     if (this.#isSavingSnapshot) return;
-    const isDue = this.#entriesSince >= SNAPSHOT_ENTRIES || this.#bytesSince >= SNAPSHOT_BYTES;
+    const isDue = this.#entriesSince >= this.#snapshotEntries || this.#bytesSince >= SNAPSHOT_BYTES;
     if (!isDue && !this.#isSnapshotWanted) return;
     this.#isSavingSnapshot = true;
     this.#isSnapshotWanted = false;

@@ -33,6 +33,7 @@ export function freshStatus(): CoordinatorStatus {
     pendingProposals: 0,
     quorumContactAt: undefined,
     leaseUntil: undefined,
+    isSuspect: false,
     isDiverged: false,
     foreignCluster: undefined,
   };
@@ -56,6 +57,7 @@ export function memberStatus(input: StatusInput): CoordinatorStatus {
     pendingProposals: input.pendingProposals,
     quorumContactAt: isEstablished ? raft.quorumContactAt : undefined,
     leaseUntil: isEstablished ? raft.leaseUntil : undefined,
+    isSuspect: raft.isSuspect,
     isDiverged: raft.isDiverged,
     foreignCluster: foreignClusterIn(peers, cluster),
   };
@@ -70,6 +72,7 @@ export function isSameStatus(a: CoordinatorStatus, b: CoordinatorStatus): boolea
     a.hasQuorum === b.hasQuorum &&
     a.pendingProposals === b.pendingProposals &&
     a.quorumContactAt === b.quorumContactAt &&
+    a.isSuspect === b.isSuspect &&
     a.isDiverged === b.isDiverged &&
     a.foreignCluster === b.foreignCluster &&
     a.voters.join() === b.voters.join() &&

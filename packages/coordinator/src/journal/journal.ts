@@ -16,20 +16,17 @@
 
 import { assert, type Disk, type Log, SkeinError } from "@skein/kernel";
 import type { Entry, HardState, InitialState, Snapshot } from "raft-js";
-import { snapshotPath, stopMarkPath, suspectPath } from "./files.ts";
-import { encodeAlone } from "./record.ts";
+import { REPLICA_SIZES } from "../replica-sizes.ts";
+import { snapshotPath, stopMarkPath } from "./files.ts";
 import { type Recovered, recover } from "./recovery.ts";
 import { Reserve } from "./reserve.ts";
 import { SegmentWriter } from "./segment-writer.ts";
 import { SnapshotWriter } from "./snapshot-writer.ts";
 import { type Durability, readStopMark, writeStopMark } from "./stop-mark.ts";
+import { clearSuspectMark, writeSuspectMark } from "./suspect-mark.ts";
 
-/** Size at which a segment is closed and the next one begun. */
-const SEGMENT_BYTES = 16 * 1024 * 1024;
 /** Bytes gathered into one append; what is beyond goes into the next one. A single write may be larger. */
 const BATCH_BYTES_MAX = 1024 * 1024;
-/** Entries kept behind a snapshot for servers that lag a little. */
-const ENTRIES_KEPT = 10_000;
 
 /** What `persist` writes; the part of the `persist` effect that goes to the medium. */
 export interface JournalWrite {
@@ -52,7 +49,7 @@ export interface JournalOptions {
   readonly bootId?: string | undefined;
   /** Held back for a full disk. Default: nothing. */
   readonly reserveBytes?: number;
-  /** Entries kept behind a snapshot for servers that lag a little; whole segments only. */
+  /** Whole segments only. */
   readonly entriesKept?: number;
   readonly segmentBytes?: number;
 }
@@ -121,7 +118,7 @@ export class Journal {
     const journal = new Journal(disk, folder, log, recovered, options);
     journal.#reserve.hold();
     const point = snapshot?.index ?? 0;
-    const superfluous = point - (options.entriesKept ?? ENTRIES_KEPT) - (replay.base ?? point);
+    const superfluous = point - (options.entriesKept ?? REPLICA_SIZES.entriesKept) - (replay.base ?? point);
     const state: InitialState = {
       hardState: replay.hardState,
       snapshot: {
@@ -141,8 +138,8 @@ export class Journal {
     this.#log = log;
     this.#reserve = new Reserve(disk, folder, options.reserveBytes ?? 0);
     this.#mustSyncEntries = options.durability === "disk";
-    this.#entriesKept = options.entriesKept ?? ENTRIES_KEPT;
-    const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
+    this.#entriesKept = options.entriesKept ?? REPLICA_SIZES.entriesKept;
+    const segmentBytes = options.segmentBytes ?? REPLICA_SIZES.segmentBytes;
     this.#segments = new SegmentWriter(disk, folder, log, recovered, segmentBytes);
     this.#snapshots = new SnapshotWriter(disk, snapshotPath(folder), recovered.snapshot?.index ?? 0);
   }
@@ -320,9 +317,7 @@ export class Journal {
     if (this.#failure !== undefined) return;
     this.#failure = error;
     if (isNoRoom(error)) return;
-    const { hardState } = this.#segments;
-    const mark = encodeAlone({ kind: "hardState", hardState });
-    this.#disk.replace(suspectPath(this.#folder), mark, (failed) => {
+    writeSuspectMark(this.#disk, this.#folder, this.#segments.hardState, (failed) => {
       if (failed !== undefined) this.#log.error({ error: failed.message }, "cannot mark the journal suspect");
     });
   }
@@ -344,7 +339,8 @@ export class Journal {
 
   #clearSuspect(done: JournalDone): void {
     this.#segments.sync((error) => {
-      done(error ?? this.#remove(suspectPath(this.#folder)));
+      if (error !== undefined) done(error);
+      else clearSuspectMark(this.#disk, this.#folder, done);
     });
   }
 

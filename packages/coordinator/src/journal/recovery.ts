@@ -22,12 +22,12 @@ import {
   segmentPath,
   setAside,
   snapshotPath,
-  suspectPath,
 } from "./files.ts";
-import { decodeRecord, encodeAlone, type JournalRecord } from "./record.ts";
+import { decodeRecord, type JournalRecord } from "./record.ts";
 import { Replay, stronger } from "./replay.ts";
 import { type SegmentScan, scanSegment } from "./segment-scan.ts";
 import type { LastStop } from "./stop-mark.ts";
+import { readSuspectMark, type SuspectMark, writeSuspectMarkNow } from "./suspect-mark.ts";
 
 /** A segment that is in use. */
 export interface Segment {
@@ -87,7 +87,7 @@ class Recovery {
     const { snapshot, isDamaged } = this.#readSnapshot();
     this.#readSegments(snapshot);
     const written = this.#replay.hardState;
-    if (mark?.kind === "hardState") this.#replay.hardState = stronger(written, mark.hardState);
+    if (mark?.hardState !== undefined) this.#replay.hardState = stronger(written, mark.hardState);
     this.#raiseTerm(snapshot);
     this.#judgeStop(snapshot);
     this.#join(snapshot, isDamaged, written);
@@ -110,14 +110,14 @@ class Recovery {
     this.#disk.replaceNow(segmentPath(this.#folder, number), withEndMark(bytes, goodBytes));
   }
 
-  /** Reads the mark an earlier start left; what it holds, if it is readable. */
-  #readMark(): JournalRecord | undefined {
-    const bytes = readOrDamaged(this.#disk, suspectPath(this.#folder));
-    if (bytes === "missing") return undefined;
+  /** Reads the mark an earlier start left. */
+  #readMark(): SuspectMark | undefined {
+    const mark = readSuspectMark(this.#disk, this.#folder);
+    if (mark === undefined) return undefined;
     this.#isSuspect = true;
     // Whatever made it so at that time.
     this.#isDamaged = true;
-    return bytes === "unreadable" ? undefined : decodeRecord(bytes, 0)?.record;
+    return mark;
   }
 
   #readSnapshot(): { readonly snapshot: Snapshot | undefined; readonly isDamaged: boolean } {
@@ -275,8 +275,7 @@ class Recovery {
   #mark(isDamage = true): void {
     this.#isSuspect = true;
     this.#isDamaged ||= isDamage;
-    const bytes = encodeAlone({ kind: "hardState", hardState: this.#replay.hardState });
-    this.#disk.replaceNow(suspectPath(this.#folder), bytes);
+    writeSuspectMarkNow(this.#disk, this.#folder, this.#replay.hardState);
   }
 
   /** No log or snapshot can be of a later term than the server has seen; where it is, a record is missing. */
