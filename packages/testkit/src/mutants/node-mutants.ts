@@ -30,6 +30,8 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     file: `${COORDINATOR}/state-machine/sequencer.ts`,
     search: 'if (seq <= last) return "repeated";',
     replacement: "",
+    scenario: "elections",
+    load: "writes",
   },
   {
     name: "deletions are not applied",
@@ -45,12 +47,6 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     file: `${COORDINATOR}/state-machine/snapshot.ts`,
     search: "return { proposers, retained };",
     replacement: "retained.pop();\n  return { proposers, retained };",
-    // Simulations are too short for the shipped distance between two snapshots.
-    and: {
-      file: `${COORDINATOR}/driver.ts`,
-      search: "const SNAPSHOT_ENTRIES = 10_000;",
-      replacement: "const SNAPSHOT_ENTRIES = 50;",
-    },
     load: "writes",
     scenario: "crashes",
   },
@@ -66,7 +62,8 @@ export const NODE_MUTANTS: readonly Mutant[] = [
       replacement:
         '  wipe(): void {\n    for (const path of this.paths) if (path !== "identity.json") this.#files.delete(path);',
     },
-    scenario: "wiped",
+    scenario: "amnesia",
+    load: "writes",
   },
   {
     name: "address kept without a lease",

@@ -1,0 +1,25 @@
+/** Named subsets of the faults, for those who look for something. */
+
+import type { WorldOptions } from "../world/world.ts";
+import type { FaultKind } from "./schedule.ts";
+
+export interface Scenario {
+  readonly kinds: readonly FaultKind[];
+  /** Undefined: drawn. */
+  readonly durability?: WorldOptions["durability"];
+  readonly nodes?: number;
+}
+
+export const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  calm: { kinds: [] },
+  crashes: { kinds: ["crash", "stop", "pause"] },
+  partitions: { kinds: ["partition", "severed", "clog", "cut"] },
+  disks: { kinds: ["diskStall", "diskFull", "syncError", "rot", "power"] },
+  power: { kinds: ["power", "blackout"] },
+  blackouts: { kinds: ["blackout", "power", "crash"], durability: "disk" },
+  wiped: { kinds: ["wipe", "crash", "partition"] },
+  discovery: { kinds: ["mdnsSilence", "mdnsStale", "crash", "wallStep"] },
+  elections: { kinds: ["coup", "usurp", "crash"] },
+  amnesia: { kinds: ["amnesia", "coup"], durability: "replicated" },
+  growth: { kinds: ["arrive", "schism", "coup"], nodes: 7 },
+};
