@@ -160,6 +160,6 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     file: `${JOURNAL}/recovery.ts`,
     search: "this.#replay.assumeLostVote();\n    this.#mark();\n    this.#mustBegin",
     replacement: "this.#mustBegin",
-    scenario: "amnesia",
+    scenario: "rotten",
   },
 ];

@@ -102,12 +102,15 @@ function worldOptions(
     durability: durability ?? (chance(prng, 300) ? "disk" : "replicated"),
     timing: chance(prng, 300) ? "wired" : "lan",
     driftPerMillionMax: pick(prng, [0, 100, 10_000]),
-    sizes: drawSizes(prng),
+    sizes: drawSizes(prng, isSlow),
   };
 }
 
+const DAMAGES = ["power", "power", "power", "rot", "wipe"] as const;
+
 /** Bytes in a message and messages under way: small, but enough to catch up with a few minutes' writes in seconds. */
 const WINDOWS = [
+  [1, 1],
   [1, 16],
   [300, 3],
   [256 * 1024, 1],
@@ -115,8 +118,8 @@ const WINDOWS = [
 ] as const;
 
 /** Small ones in half of the seeds: snapshots, full windows, new segments, batches in pieces. */
-function drawSizes(prng: Prng): Partial<ReplicaSizes> {
-  const [appendBytesMax, inflightMax] = pick(prng, WINDOWS);
+function drawSizes(prng: Prng, isSlow: boolean): Partial<ReplicaSizes> {
+  const [appendBytesMax, inflightMax] = pick(prng, isSlow ? WINDOWS.slice(1) : WINDOWS);
   const sizes: ReplicaSizes = {
     appendBytesMax,
     inflightMax,
@@ -185,6 +188,7 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
     case "wallStep":
       return { at, kind, node: a, byMs: pick(prng, [-TEN_YEARS_MS, -60_000, 1000, 3_600_000, TEN_YEARS_MS]) };
     case "blackout":
+      return { at, kind, afterAckMs: chance(prng, 700) ? prng.below(8) : undefined, forMs };
     case "mdnsSilence":
       return { at, kind, forMs };
     case "mdnsStale":
@@ -192,7 +196,7 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
     case "arrive":
       return { at, kind, node: nodes - 1 - count };
     default:
-      return drawPlot(prng, kind, at, a, b);
+      return drawPlot(prng, kind, at, a, b, world);
   }
 }
 
@@ -202,6 +206,7 @@ function drawPlot(
   at: number,
   a: number,
   b: number,
+  { durability }: WorldOptions,
 ): Fault {
   switch (kind) {
     case "coup":
@@ -230,7 +235,8 @@ function drawPlot(
         kind,
         node: a,
         victim: b,
-        damage: pick(prng, ["power", "power", "power", "rot", "wipe"] as const),
+        // A power cut takes nothing from who forces everything to the medium.
+        damage: pick(prng, durability === "disk" ? (["rot", "rot", "wipe"] as const) : DAMAGES),
         lagMs: between(prng, 100, 3000),
         downMs: between(prng, 20, 1500),
         forMs: between(prng, 6000, 16_000),

@@ -91,8 +91,8 @@ export class FaultInjector {
         return true;
       }
       case "blackout":
-        this.#budget.takeAll();
-        this.#do.cutPower(this.#world.nodes, fault.forMs, () => this.#world.blackedOut());
+        if (fault.afterAckMs === undefined) this.#blackout(fault);
+        else this.#plots.afterAcknowledgement(fault.afterAckMs, () => this.#blackout(fault));
         return true;
       case "stop":
       case "pause":
@@ -116,6 +116,11 @@ export class FaultInjector {
         this.#strikeNetwork(fault);
         return true;
     }
+  }
+
+  #blackout({ forMs }: Of<"blackout">): void {
+    this.#budget.takeAll();
+    this.#do.cutPower(this.#world.nodes, forMs, () => this.#world.blackedOut());
   }
 
   #strikeDisk(fault: Of<"power" | "rot" | "wipe">, node: SimNode): boolean {

@@ -59,6 +59,17 @@ export class Plots {
     else this.#amnesia(plot, leader, prng);
   }
 
+  /** Calls `strike` so long after the next write was acknowledged. */
+  afterAcknowledgement(delayMs: number, strike: () => void): void {
+    this.#watch((observation) => {
+      if (observation.kind !== "publishAcked" || observation.reasonCode >= 0x80) return true;
+      this.#world.events.after(delayMs, () => {
+        if (!this.#do.isOver) strike();
+      });
+      return false;
+    });
+  }
+
   #coup(plot: Of<"coup">, leader: SimNode, prng: Prng): void {
     const { events, nodes } = this.#world;
     const absent = this.#other(plot.node, leader);
@@ -104,7 +115,7 @@ export class Plots {
       if (isPower ? !this.#budget.takePower(victim) : !this.#budget.take(victim)) return;
       this.#do.cutPower([victim], plot.downMs, () => {
         if (plot.damage === "wipe") victim.disk.wipe();
-        if (plot.damage === "rot") victim.disk.rot(prng, () => true);
+        if (plot.damage === "rot") victim.disk.rot(prng, (path) => path.endsWith(".log"));
       });
     });
   }
@@ -134,12 +145,12 @@ export class Plots {
     });
   }
 
-  /** Node `number`, or the next one that is none of `not`. */
+  /** One of the voters, by `number`, or of all nodes where there are not enough; none of `not`. */
   #other(number: number, ...not: readonly SimNode[]): SimNode {
-    const { nodes } = this.#world;
-    for (let at = number; ; at++) {
-      const node = nodes[at % nodes.length] as SimNode;
-      if (!not.includes(node)) return node;
-    }
+    const voters: readonly string[] = not[0]?.status?.voters ?? [];
+    const others = this.#world.nodes.filter((node) => !not.includes(node));
+    const voting = others.filter(({ id }) => voters.includes(id));
+    const choice = voting.length > 0 ? voting : others;
+    return choice[number % choice.length] as SimNode;
   }
 }

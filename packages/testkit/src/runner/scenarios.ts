@@ -21,5 +21,6 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   discovery: { kinds: ["mdnsSilence", "mdnsStale", "crash", "wallStep"] },
   elections: { kinds: ["coup", "usurp", "crash"] },
   amnesia: { kinds: ["amnesia", "coup"], durability: "replicated" },
+  rotten: { kinds: ["amnesia", "rot"], durability: "disk" },
   growth: { kinds: ["arrive", "schism", "coup"], nodes: 7 },
 };

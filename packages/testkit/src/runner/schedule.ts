@@ -14,8 +14,8 @@ export type Fault = {
 } /** kill -9; with `effects` not at once, but instead of that one of the next effects. */ & (
   | { readonly kind: "crash"; readonly node: number; readonly effects: number; readonly forMs: number }
   | { readonly kind: "power"; readonly node: number; readonly forMs: number }
-  /** Every machine loses power at the same instant. */
-  | { readonly kind: "blackout"; readonly forMs: number }
+  /** Every machine loses power at the same instant; with `afterAckMs` so long after the next acknowledgement. */
+  | { readonly kind: "blackout"; readonly afterAckMs: number | undefined; readonly forMs: number }
   | { readonly kind: "stop"; readonly node: number; readonly forMs: number }
   | { readonly kind: "pause"; readonly node: number; readonly forMs: number }
   /** Machines (nodes, then clients) of `side` do not hear the others (`oneWay`), or neither hears the other. */

@@ -3,15 +3,14 @@
  * the mesh must be well again in time (liveness: TigerBeetle's second phase).
  */
 
-import type { ApplicationMessage } from "@skein/kernel";
 import { allCheckers } from "../checkers/all-checkers.ts";
 import { RetainedSurvivors } from "../checkers/retained-survivors.ts";
 import { CheckFailure, type SimClientHost } from "../observations.ts";
-import { between, mix, pick, randomStream } from "../world/random-streams.ts";
+import { mix, pick, randomStream } from "../world/random-streams.ts";
 import { retainedSet, type SimNode } from "../world/sim-node.ts";
-import type { SimProcess } from "../world/sim-process.ts";
 import { World } from "../world/world.ts";
 import { FaultInjector } from "./inject-faults.ts";
+import { RetainedWrites } from "./retained-writes.ts";
 import { mayLoseAcknowledged, type Schedule } from "./schedule.ts";
 import { Standstill } from "./standstill.ts";
 import { underTripwire } from "./tripwire.ts";
@@ -63,7 +62,6 @@ const SAME_WITHIN_MS = 10_000;
 /** A workload goes on after the heal for that long, and then has as long for what is under way. */
 const WORKLOAD_AFTER_HEAL_MS = 11_000;
 const STEP_MS = 250;
-const TOPICS = 12;
 
 /**
  * Runs `schedule` to its end with every checker watching; the load is retained writes at the nodes and, if given, `workload`.
@@ -78,14 +76,11 @@ class Simulation {
   readonly #world: World;
   readonly #injector: FaultInjector;
   readonly #retained = new RetainedSurvivors();
+  readonly #writes: RetainedWrites;
   readonly #standstill: Standstill;
   readonly #workload: { rest(): void } | undefined;
   /** Nodes that must run, as far as no fault keeps them from it. */
   #expected: readonly SimNode[] = [];
-  #isWriting = true;
-  #serial = 0;
-  /** By payload: the process that has promised to acknowledge. */
-  readonly #openWrites = new Map<string, SimProcess>();
 
   constructor(schedule: Schedule, workload: Workload | undefined) {
     this.#schedule = schedule;
@@ -94,6 +89,7 @@ class Simulation {
     const checkers = allCheckers({ durability, memoryCapBytes: MEMORY_CAP_BYTES });
     this.#world = new World(schedule.world, [...checkers, this.#retained, this.#standstill]);
     this.#injector = new FaultInjector(this.#world);
+    this.#writes = new RetainedWrites(this.#world);
     const client = (name: string) => this.#world.addClient(name);
     this.#workload = workload?.({ nodes: schedule.world.nodes, client });
   }
@@ -134,7 +130,7 @@ class Simulation {
     this.#injector.arm(this.#schedule);
     this.#until(() => this.#isWell(), FORMED_BY_MS, "the mesh forms");
     world.events.runUntil(this.#schedule.chaosFromMs);
-    this.#write();
+    this.#writes.begin();
   }
 
   #heal(): void {
@@ -145,10 +141,10 @@ class Simulation {
     world.observe({ at: events.now, kind: "healed" });
     const healedAt = events.now;
     this.#until(() => this.#hasLeader(), LEADER_WITHIN_MS, "a leader after the heal");
-    this.#isWriting = false;
+    this.#writes.rest();
     const left = SETTLED_WITHIN_MS - (events.now - healedAt);
     this.#until(
-      () => this.#isWell() && !this.#isWaiting(),
+      () => this.#isWell() && !this.#writes.isWaiting,
       left,
       "all writes are acknowledged after the heal",
     );
@@ -159,7 +155,7 @@ class Simulation {
     }
     this.#injector.healRest();
     this.#expected = world.nodes;
-    this.#until(() => this.#isWell() && !this.#isWaiting(), SETTLED_WITHIN_MS, "who was away is back");
+    this.#until(() => this.#isWell() && !this.#writes.isWaiting, SETTLED_WITHIN_MS, "who was away is back");
     this.#compareReplicas();
     world.finish();
   }
@@ -184,63 +180,6 @@ class Simulation {
   #haveJoined(): boolean {
     const { cluster } = this.#world;
     return this.#expected.every(({ status }) => status === undefined || status.cluster === cluster);
-  }
-
-  /** One write after another, each of a random topic on a random node that serves. */
-  #write(): void {
-    if (!this.#isWriting) return;
-    const world = this.#world;
-    const prng = randomStream(world.seed, `write ${this.#serial}`);
-    const serving = world.nodes.filter(
-      ({ assembly, process }) => assembly?.isServing && process?.isPaused === false,
-    );
-    const node = serving[prng.below(Math.max(1, serving.length))];
-    const { assembly, process, id } = node ?? {};
-    if (assembly !== undefined && process !== undefined && id !== undefined) {
-      const payloadId = `value ${this.#serial}`;
-      const packet = { topic: `topic/${prng.below(TOPICS)}`, payloadId, qos: 1, retain: true } as const;
-      const message: ApplicationMessage = {
-        ...packet,
-        payload: Uint8Array.from(payloadId, (letter) => letter.charCodeAt(0)),
-        properties: undefined,
-      };
-      world.observe({ at: world.events.now, node: id, kind: "publishSent", client: id, packet });
-      this.#openWrites.set(payloadId, process);
-      process.turn(() => this.#publish(assembly, id, payloadId, message));
-    }
-    this.#serial++;
-    world.events.after(between(prng, 20, 400), () => this.#write());
-  }
-
-  #publish(
-    assembly: NonNullable<World["nodes"][number]["assembly"]>,
-    id: string,
-    payloadId: string,
-    message: ApplicationMessage,
-  ): void {
-    const world = this.#world;
-    let parts = Number.POSITIVE_INFINITY;
-    let settled = 0;
-    let worst = 0;
-    const settle = (reasonCode: number): void => {
-      worst = Math.max(worst, reasonCode);
-      if (++settled < parts) return;
-      this.#openWrites.delete(payloadId);
-      world.observe({
-        at: world.events.now,
-        node: id,
-        kind: "publishAcked",
-        client: id,
-        payloadId,
-        reasonCode: worst,
-      });
-    };
-    parts = assembly.broker.publish(message, { settle });
-  }
-
-  /** A write is held. What a process held when it died nobody waits for. */
-  #isWaiting(): boolean {
-    return [...this.#openWrites.values()].some(({ isAlive }) => isAlive);
   }
 
   /** What was under way on a clogged link when it was healed still takes its time. */
