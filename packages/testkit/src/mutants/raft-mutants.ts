@@ -38,7 +38,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     file: `${RAFT}/leader.ts`,
     search: "index <= log.commitIndex || log.termAt(index) !== server.term",
     replacement: "index <= log.commitIndex",
-    scenario: "elections",
+    scenario: "figure8",
   },
   {
     name: "change voters in one step",

@@ -24,6 +24,7 @@ export interface ScheduleWishes {
 /** Of 1,000 seeds so many have this kind of fault. */
 const PER_MILLE: Readonly<Record<FaultKind, number>> = {
   crash: 400,
+  crashAfterAck: 300,
   power: 400,
   blackout: 150,
   stop: 400,
@@ -59,7 +60,7 @@ export function generateSchedule(wishes: ScheduleWishes): Schedule {
   const prng = randomStream(seed, "schedule");
   const nodes = between(prng, 3, 7);
   const minutes = wishes.minutes ?? between(prng, 2, 5);
-  const world = worldOptions(prng, seed, wishes.nodes ?? scenario?.nodes ?? nodes, scenario?.durability);
+  const world = { ...worldOptions(prng, seed, nodes), ...worldOf(scenario, wishes) };
   const chaosUntilMs = FORMATION_MS + minutes * 60_000;
   // Drawn in any case, so that a scenario changes nothing else.
   const drawn = KINDS.filter((kind) => chance(prng, PER_MILLE[kind]));
@@ -76,12 +77,17 @@ function scenarioOf(name: string | undefined): Scenario | undefined {
   return scenario;
 }
 
-function worldOptions(
-  prng: Prng,
-  seed: number,
-  nodes: number,
-  durability: WorldOptions["durability"] | undefined,
-): WorldOptions {
+/** What is not left to the seed. */
+function worldOf(scenario: Scenario | undefined, wishes: ScheduleWishes): Partial<WorldOptions> {
+  const nodes = wishes.nodes ?? scenario?.nodes;
+  return {
+    ...(nodes === undefined ? {} : { nodes }),
+    ...(scenario?.durability === undefined ? {} : { durability: scenario.durability }),
+    ...(scenario?.sizes === undefined ? {} : { sizes: scenario.sizes }),
+  };
+}
+
+function worldOptions(prng: Prng, seed: number, nodes: number): WorldOptions {
   const isSlow = chance(prng, 250);
   return {
     seed,
@@ -99,7 +105,7 @@ function worldOptions(
       delaySpreadMs: pick(prng, [5, 100]),
     },
     hasStaticPeers: chance(prng, 500),
-    durability: durability ?? (chance(prng, 300) ? "disk" : "replicated"),
+    durability: chance(prng, 300) ? "disk" : "replicated",
     timing: chance(prng, 300) ? "wired" : "lan",
     driftPerMillionMax: pick(prng, [0, 100, 10_000]),
     sizes: drawSizes(prng, isSlow),
@@ -162,6 +168,8 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
   switch (kind) {
     case "crash":
       return { at, kind, node, effects: chance(prng, 700) ? 1 + prng.below(200) : 0, forMs };
+    case "crashAfterAck":
+      return { at, kind, delayMs: prng.below(6), forMs };
     case "power":
     case "rot":
     case "wipe":

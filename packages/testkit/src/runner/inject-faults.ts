@@ -80,6 +80,9 @@ export class FaultInjector {
       case "crash":
         this.#do.crash(this.#node(fault.node), fault.effects, fault.forMs);
         return true;
+      case "crashAfterAck":
+        this.#plots.afterAcknowledgement(fault.delayMs, (node) => this.#do.crash(node, 0, fault.forMs));
+        return true;
       case "power":
       case "rot":
       case "wipe":

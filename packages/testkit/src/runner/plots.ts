@@ -59,12 +59,13 @@ export class Plots {
     else this.#amnesia(plot, leader, prng);
   }
 
-  /** Calls `strike` so long after the next write was acknowledged. */
-  afterAcknowledgement(delayMs: number, strike: () => void): void {
+  /** Calls `strike` so long after a node has acknowledged a publish. */
+  afterAcknowledgement(delayMs: number, strike: (node: SimNode) => void): void {
     this.#watch((observation) => {
       if (observation.kind !== "publishAcked" || observation.reasonCode >= 0x80) return true;
+      const node = this.#world.nodes.find(({ id }) => id === observation.node);
       this.#world.events.after(delayMs, () => {
-        if (!this.#do.isOver) strike();
+        if (!this.#do.isOver && node !== undefined) strike(node);
       });
       return false;
     });

@@ -1,5 +1,6 @@
 /** Named subsets of the faults, for those who look for something. */
 
+import type { ReplicaSizes } from "@skein/coordinator";
 import type { WorldOptions } from "../world/world.ts";
 import type { FaultKind } from "./schedule.ts";
 
@@ -8,11 +9,12 @@ export interface Scenario {
   /** Undefined: drawn. */
   readonly durability?: WorldOptions["durability"];
   readonly nodes?: number;
+  readonly sizes?: Partial<ReplicaSizes>;
 }
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   calm: { kinds: [] },
-  crashes: { kinds: ["crash", "stop", "pause"] },
+  crashes: { kinds: ["crash", "crashAfterAck", "stop", "pause"] },
   partitions: { kinds: ["partition", "severed", "clog", "cut"] },
   disks: { kinds: ["diskStall", "diskFull", "syncError", "rot", "power"] },
   power: { kinds: ["power", "blackout"] },
@@ -20,6 +22,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   wiped: { kinds: ["wipe", "crash", "partition"] },
   discovery: { kinds: ["mdnsSilence", "mdnsStale", "crash", "wallStep"] },
   elections: { kinds: ["coup", "usurp", "crash"] },
+  figure8: { kinds: ["coup"], sizes: { appendBytesMax: 1, inflightMax: 1 } },
   amnesia: { kinds: ["amnesia", "coup"], durability: "replicated" },
   rotten: { kinds: ["amnesia", "rot"], durability: "disk" },
   growth: { kinds: ["arrive", "schism", "coup"], nodes: 7 },

@@ -13,6 +13,8 @@ export type Fault = {
   readonly at: number;
 } /** kill -9; with `effects` not at once, but instead of that one of the next effects. */ & (
   | { readonly kind: "crash"; readonly node: number; readonly effects: number; readonly forMs: number }
+  /** kill -9 of whichever node acknowledges something next, so long after that. */
+  | { readonly kind: "crashAfterAck"; readonly delayMs: number; readonly forMs: number }
   | { readonly kind: "power"; readonly node: number; readonly forMs: number }
   /** Every machine loses power at the same instant; with `afterAckMs` so long after the next acknowledgement. */
   | { readonly kind: "blackout"; readonly afterAckMs: number | undefined; readonly forMs: number }
