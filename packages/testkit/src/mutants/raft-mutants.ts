@@ -128,7 +128,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     file: `${RAFT}/leader.ts`,
     search: "progress.ackedSentAt = Math.max(progress.ackedSentAt, sentAt);",
     replacement: "progress.ackedSentAt = Math.max(progress.ackedSentAt, server.now);",
-    scenario: "partitions",
+    scenario: "elections",
   },
   {
     name: "acknowledge before the disk has it",

@@ -9,6 +9,7 @@ import type { ReplicaSizes } from "@skein/coordinator";
 import type { Prng } from "@skein/kernel";
 import { between, chance, pick, randomStream } from "../world/random-streams.ts";
 import type { WorldOptions } from "../world/world.ts";
+import type { Plot } from "./plots.ts";
 import { SCENARIOS, type Scenario } from "./scenarios.ts";
 import { type Fault, type FaultKind, LEADER, type Schedule } from "./schedule.ts";
 
@@ -44,6 +45,7 @@ const PER_MILLE: Readonly<Record<FaultKind, number>> = {
   arrive: 250,
   coup: 300,
   usurp: 200,
+  echo: 150,
   amnesia: 200,
   schism: 300,
 };
@@ -210,7 +212,7 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
 
 function drawPlot(
   prng: Prng,
-  kind: "coup" | "usurp" | "amnesia" | "schism",
+  kind: Plot["kind"],
   at: number,
   a: number,
   b: number,
@@ -236,6 +238,14 @@ function drawPlot(
         afterMs: between(prng, 1500, 7000),
         downMs: between(prng, 20, 400),
         forMs: between(prng, 3000, 10_000),
+      };
+    case "echo":
+      return {
+        at,
+        kind,
+        slowerByMs: between(prng, 100, 2500),
+        afterMs: between(prng, 1000, 6000),
+        forMs: between(prng, 4000, 9000),
       };
     case "amnesia":
       return {

@@ -111,6 +111,7 @@ export class FaultInjector {
         return true;
       case "coup":
       case "usurp":
+      case "echo":
       case "amnesia":
       case "schism":
         this.#plots.begin(fault);

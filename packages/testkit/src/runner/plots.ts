@@ -9,6 +9,8 @@
  *   Two leaders of one term, entries of old terms, logs that differ behind the last commit (Raft paper, figures 7 and 8).
  * - usurp: a voter hears nothing of a leader that the others hear, and just when it campaigns they restart and may have
  *   forgotten (thesis 4.2.3 and 6.4.1: leases, votes after a restart).
+ * - echo: what others say reaches the leader late, and then nothing that it says reaches them. It must not take an old answer
+ *   for a new one (thesis 6.4.1: a lease runs from the sending).
  * - amnesia: of the two that have an entry, one loses its disk's last second and the other is away; the third lacks it.
  *   Whoever counts on the first un-commits it (thesis 3.8; reference design, section 1.6).
  * - schism: the network parts just when voters change, the old ones here, the new ones there (thesis 4.1; paper section 6).
@@ -23,7 +25,7 @@ import type { DamageBudget } from "./damage-budget.ts";
 import type { Interventions } from "./interventions.ts";
 import type { Fault } from "./schedule.ts";
 
-export type Plot = Extract<Fault, { kind: "coup" | "usurp" | "amnesia" | "schism" }>;
+export type Plot = Extract<Fault, { kind: "coup" | "usurp" | "echo" | "amnesia" | "schism" }>;
 type Of<Kind extends Plot["kind"]> = Extract<Plot, { kind: Kind }>;
 
 /** A plot that has waited for that long is over. */
@@ -56,6 +58,7 @@ export class Plots {
     else if (leader === undefined) return;
     else if (plot.kind === "coup") this.#coup(plot, leader, prng);
     else if (plot.kind === "usurp") this.#usurp(plot, leader);
+    else if (plot.kind === "echo") this.#echo(plot, leader);
     else this.#amnesia(plot, leader, prng);
   }
 
@@ -101,6 +104,20 @@ export class Plots {
       if (this.#do.isOver) return;
       this.#do.isolate(leader, plot.forMs);
       for (const node of nodes) if (node !== leader && node !== rival) this.#do.crash(node, 0, plot.downMs);
+    });
+  }
+
+  #echo({ slowerByMs, afterMs, forMs }: Of<"echo">, leader: SimNode): void {
+    const { events, network, nodes } = this.#world;
+    const others = nodes.filter((node) => node !== leader).map(({ index }) => index);
+    const slow = (byMs: number): void => {
+      for (const other of others) network.clog(other, leader.index, byMs);
+    };
+    slow(slowerByMs);
+    this.#do.disturb(nodes, afterMs + forMs, () => slow(0));
+    events.after(afterMs, () => {
+      const ways = others.map((other): [number, number] => [leader.index, other]);
+      if (!this.#do.isOver) this.#do.block(ways, true, forMs);
     });
   }
 

@@ -21,7 +21,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   blackouts: { kinds: ["blackout", "power", "crash"], durability: "disk" },
   wiped: { kinds: ["wipe", "crash", "partition"] },
   discovery: { kinds: ["mdnsSilence", "mdnsStale", "crash", "wallStep"] },
-  elections: { kinds: ["coup", "usurp", "crash"] },
+  elections: { kinds: ["coup", "usurp", "echo", "crash"] },
   figure8: { kinds: ["coup"], sizes: { appendBytesMax: 1, inflightMax: 1 } },
   amnesia: { kinds: ["amnesia", "coup"], durability: "replicated" },
   rotten: { kinds: ["amnesia", "rot"], durability: "disk" },

@@ -76,6 +76,13 @@ export type Fault = {
       readonly downMs: number;
       readonly forMs: number;
     }
+  /** What others say reaches the leader `slowerByMs` later; after `afterMs` nothing that it says reaches them, for `forMs`. */
+  | {
+      readonly kind: "echo";
+      readonly slowerByMs: number;
+      readonly afterMs: number;
+      readonly forMs: number;
+    }
   /** `node` is cut off for `lagMs`; then the disk of `victim` loses something, and the leader crashes for `forMs`. */
   | {
       readonly kind: "amnesia";
