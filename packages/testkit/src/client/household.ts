@@ -165,7 +165,7 @@ class RunningHousehold implements Household {
 
   /** Pictures in bursts of more than a socket takes, to an archive that stops reading just then. */
   slowReader(): void {
-    const camera = this.#client("camera", MQTT_JS);
+    const camera = this.#client("camera", PERSISTENT_V5);
     const archive = this.#client("archive", MQTT_JS);
     archive.subscribe("camera/#", 2);
     this.#beat(() => {

@@ -140,6 +140,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     file: `${BROKER}/session.ts`,
     search: "this.#resend.length > 0 || this.#queue.length > 0 || !this.#inflight",
     replacement: "!this.#inflight",
+    scenario: "cuts",
   },
   {
     name: "QoS 2 is published again when it is repeated",
@@ -147,5 +148,6 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     file: `${BROKER}/inbound-publishes.ts`,
     search: "if (qos === 2 && this.#session.received.has(packetId)) {",
     replacement: "if (qos === 2 && packetId === 0) {",
+    scenario: "cuts",
   },
 ];

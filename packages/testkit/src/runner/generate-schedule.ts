@@ -34,6 +34,7 @@ const PER_MILLE: Readonly<Record<FaultKind, number>> = {
   severed: 400,
   clog: 400,
   cut: 400,
+  clientsCut: 300,
   diskStall: 400,
   diskFull: 400,
   syncError: 400,
@@ -195,6 +196,8 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
       return { at, kind, a, b, slowerByMs: between(prng, 50, 2500), forMs };
     case "cut":
       return { at, kind, a, b };
+    case "clientsCut":
+      return { at, kind, delayMs: prng.below(20) };
     case "wallStep":
       return { at, kind, node: a, byMs: pick(prng, [-TEN_YEARS_MS, -60_000, 1000, 3_600_000, TEN_YEARS_MS]) };
     case "blackout":

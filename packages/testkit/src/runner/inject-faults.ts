@@ -163,7 +163,9 @@ export class FaultInjector {
     }
   }
 
-  #strikeNetwork(fault: Of<"partition" | "severed" | "clog" | "cut" | "mdnsSilence" | "mdnsStale">): void {
+  #strikeNetwork(
+    fault: Of<"partition" | "severed" | "clog" | "cut" | "clientsCut" | "mdnsSilence" | "mdnsStale">,
+  ): void {
     const { network, multicast } = this.#world;
     switch (fault.kind) {
       case "partition":
@@ -183,6 +185,9 @@ export class FaultInjector {
       case "cut":
         network.cut(fault.a, fault.b);
         return;
+      case "clientsCut":
+        this.#plots.afterAcknowledgement(fault.delayMs, ({ index }) => this.#cutClients(index));
+        return;
       case "mdnsSilence":
         multicast.isSilent = true;
         this.#do.during(fault.forMs, () => {
@@ -195,6 +200,12 @@ export class FaultInjector {
       default:
         unreachable(fault);
     }
+  }
+
+  #cutClients(machine: number): void {
+    const { network, options } = this.#world;
+    for (let client = options.nodes; client < options.nodes + options.clients; client++)
+      network.cut(machine, client);
   }
 
   #node(number: number): SimNode {

@@ -16,6 +16,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   calm: { kinds: [] },
   crashes: { kinds: ["crash", "crashAfterAck", "stop", "pause"] },
   partitions: { kinds: ["partition", "severed", "clog", "cut"] },
+  cuts: { kinds: ["cut", "clientsCut"] },
   disks: { kinds: ["diskStall", "diskFull", "syncError", "rot", "power"] },
   power: { kinds: ["power", "blackout"] },
   blackouts: { kinds: ["blackout", "power", "crash"], durability: "disk" },

@@ -43,6 +43,8 @@ export type Fault = {
       readonly forMs: number;
     }
   | { readonly kind: "cut"; readonly a: number; readonly b: number }
+  /** All clients lose their connections to whichever node acknowledges something next, so long after that. */
+  | { readonly kind: "clientsCut"; readonly delayMs: number }
   | { readonly kind: "diskStall"; readonly node: number; readonly forMs: number }
   | { readonly kind: "diskFull"; readonly node: number; readonly forMs: number }
   | { readonly kind: "syncError"; readonly node: number }
