@@ -12,7 +12,7 @@
  * Source: reference design 1.10 (`prevBatchHash`); TigerBeetle's hash-chained prepares.
  */
 
-import { ByteWriter } from "@skein/kernel";
+import { ByteWriter, writeU32 } from "@skein/kernel";
 import { crc32c } from "./crc32c.ts";
 import { encodeRecord, type JournalRecord } from "./record.ts";
 
@@ -31,12 +31,8 @@ export class BatchHash {
   }
 
   add(checksum: number): void {
-    const bytes = this.#bytes;
-    bytes[0] = checksum >>> 24;
-    bytes[1] = checksum >>> 16;
-    bytes[2] = checksum >>> 8;
-    bytes[3] = checksum;
-    this.#hash = crc32c(bytes, this.#hash);
+    writeU32(this.#bytes, 0, checksum);
+    this.#hash = crc32c(this.#bytes, this.#hash);
   }
 
   /** The hash by which the next batch names this one, which names `previous`. Never 0, and never `previous` itself. */
