@@ -49,36 +49,39 @@ const REPAIR = 5;
 const REPAIRED = 6;
 const CLUSTER_TEXT_MAX = 64;
 
+/** Every frame is put together here; `finish` copies it out. */
+const out = new ByteWriter(1024);
+
 export function encodeFrame(frame: ControlFrame): Uint8Array {
   switch (frame.kind) {
     case "raft":
-      return begin(RAFT, frame.cluster, frame.message.length).raw(frame.message).finish();
-    case "proposal": {
-      const out = begin(PROPOSAL, frame.cluster, 1024).varint(frame.commands.length);
+      begin(RAFT, frame.cluster).raw(frame.message);
+      break;
+    case "proposal":
+      begin(PROPOSAL, frame.cluster).varint(frame.commands.length);
       for (const command of frame.commands) out.bytes(command);
-      return out.finish();
-    }
-    case "join": {
-      const out = begin(JOIN, frame.cluster, 8);
-      writeNodeId(frame.joiner, out);
-      return out.finish();
-    }
+      break;
+    case "join":
+      writeNodeId(frame.joiner, begin(JOIN, frame.cluster));
+      break;
     case "joined":
-      return begin(JOINED, frame.cluster, 0).finish();
+      begin(JOINED, frame.cluster);
+      break;
     case "repair":
-      return begin(REPAIR, frame.cluster, 16).varint(frame.index).varint(frame.term).finish();
+      begin(REPAIR, frame.cluster).varint(frame.index).varint(frame.term);
+      break;
     case "repaired":
-      return encodeRepaired(frame.cluster, frame.index, frame.term, frame.missing);
+      begin(REPAIRED, frame.cluster).varint(frame.index).varint(frame.term);
+      writeMissing(frame.missing);
+      break;
   }
+  return out.finish();
 }
 
 /** Snapshot and entries go in the journal's own form, checksums included. */
-function encodeRepaired(cluster: ClusterId, index: number, term: number, missing: Missing): Uint8Array {
-  const { snapshot, entries } = missing;
-  const out = begin(REPAIRED, cluster, 1024).varint(index).varint(term);
+function writeMissing({ snapshot, entries }: Missing): void {
   if (snapshot !== undefined) encodeRecord({ kind: "snapshot", snapshot }, out);
   for (const entry of entries) encodeRecord({ kind: "entry", entry }, out);
-  return out.finish();
 }
 
 /** Parts are views of `bytes` (no copy). @throws {SkeinError} ERR_SKEIN_MALFORMED */
@@ -139,8 +142,8 @@ function readCommands(input: ByteReader): Uint8Array[] {
   return commands;
 }
 
-function begin(type: number, cluster: ClusterId, bodyBytes: number): ByteWriter {
-  return new ByteWriter(bodyBytes + 64).u8(type).text(cluster);
+function begin(type: number, cluster: ClusterId): ByteWriter {
+  return out.reset().u8(type).text(cluster);
 }
 
 function malformed(what: string): SkeinError {

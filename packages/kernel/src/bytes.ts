@@ -16,12 +16,20 @@ import { decodeUtf8, encodeUtf8Into, utf8Length } from "./utf8.ts";
 /** A copy of so few bytes costs the engine less than a view of them. */
 const SHORT_BYTES = 64;
 
+/** What a writer keeps for its next use, unless it was made for more. */
+const KEPT_BYTES_MAX = 64 * 1024;
+
 /** Appends values to a buffer that grows. Reuse it with `reset`; `finish` returns a copy of its own. */
 export class ByteWriter {
+  readonly #initialBytes: number;
+  readonly #keptBytesMax: number;
   #buffer: Uint8Array;
   #length = 0;
 
-  constructor(initialBytes = 256) {
+  /** A buffer that has grown beyond `keptBytesMax` is given back with the next `reset`. */
+  constructor(initialBytes = 256, keptBytesMax = KEPT_BYTES_MAX) {
+    this.#initialBytes = initialBytes;
+    this.#keptBytesMax = keptBytesMax;
     this.#buffer = new Uint8Array(initialBytes);
   }
 
@@ -29,8 +37,10 @@ export class ByteWriter {
     return this.#length;
   }
 
-  reset(): void {
+  reset(): this {
     this.#length = 0;
+    if (this.#buffer.length > this.#keptBytesMax) this.#buffer = new Uint8Array(this.#initialBytes);
+    return this;
   }
 
   /** A copy of everything written since the last `reset`. */

@@ -18,6 +18,8 @@ import { encodeRecord, type JournalRecord } from "./record.ts";
 
 /** Zero bytes behind the last batch: no record has a length of zero. */
 const END_MARK_BYTES = 4;
+/** A batch may hold a megabyte; what a busy node writes again and again is kept. */
+const KEPT_BYTES_MAX = 1024 * 1024;
 /** The end mark alone, for who cuts a file. */
 export const END_MARK = new Uint8Array(END_MARK_BYTES);
 
@@ -45,7 +47,7 @@ export class BatchHash {
 
 /** Gathers the records of one batch. Reused for every batch. */
 export class BatchEncoder {
-  readonly #out = new ByteWriter(4096);
+  readonly #out = new ByteWriter(4096, KEPT_BYTES_MAX);
   readonly #hash = new BatchHash();
   #generation = 0;
   #previous = 0;

@@ -53,7 +53,7 @@ export class Link {
   readonly #clock: Clock;
   readonly #owner: LinkOwner;
   readonly #splitter = new FrameSplitter(HANDSHAKE_FRAME_BYTES_MAX);
-  #batch = new ByteWriter(1024);
+  readonly #batch = new ByteWriter(1024, KEPT_BATCH_BYTES_MAX);
   /** What is left of an earlier batch. */
   #rest = NO_BYTES;
   #frameStart = 0;
@@ -185,8 +185,7 @@ export class Link {
   #takeBatch(): Uint8Array {
     if (this.#batch.length === 0) return NO_BYTES;
     const bytes = this.#batch.finish();
-    if (bytes.length > KEPT_BATCH_BYTES_MAX) this.#batch = new ByteWriter(1024);
-    else this.#batch.reset();
+    this.#batch.reset();
     return bytes;
   }
 
