@@ -174,12 +174,22 @@ export class Link {
     this.#isWriteDue = false;
     if (this.#rest.length === 0) this.#rest = this.#takeBatch();
     while (this.#rest.length > 0 && !this.#isClosed && !this.#isFull) {
-      const piece = this.#rest.subarray(0, WRITE_BYTES_MAX);
-      this.#rest = this.#rest.subarray(piece.length);
+      const piece = this.#takePiece();
       this.#writtenMs = this.#clock.monotonicMs();
       if (!this.stream.write(piece)) this.#waitForDrain();
       else if (this.#rest.length === 0) this.#rest = this.#takeBatch();
     }
+  }
+
+  /** The next bytes for the stream: nearly always all there are. */
+  #takePiece(): Uint8Array {
+    const all = this.#rest;
+    if (all.length <= WRITE_BYTES_MAX) {
+      this.#rest = NO_BYTES;
+      return all;
+    }
+    this.#rest = all.subarray(WRITE_BYTES_MAX);
+    return all.subarray(0, WRITE_BYTES_MAX);
   }
 
   #takeBatch(): Uint8Array {
