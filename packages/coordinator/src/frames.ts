@@ -84,7 +84,7 @@ function writeMissing({ snapshot, entries }: Missing): void {
   for (const entry of entries) encodeRecord({ kind: "entry", entry }, out);
 }
 
-/** Parts are views of `bytes` (no copy). @throws {SkeinError} ERR_SKEIN_MALFORMED */
+/** Parts are copies: they are kept in the log, and `bytes` may be a link's read buffer. @throws {SkeinError} ERR_SKEIN_MALFORMED */
 export function decodeFrame(bytes: Uint8Array): ControlFrame {
   const input = new ByteReader(bytes);
   const type = input.u8();
@@ -99,7 +99,7 @@ function readBody(type: number, cluster: ClusterId, input: ByteReader): ControlF
   switch (type) {
     case RAFT:
       if (input.remaining > RAFT_BYTES_MAX) throw malformed(`Raft message of ${input.remaining} bytes`);
-      return { kind: "raft", cluster, message: input.raw(input.remaining) };
+      return { kind: "raft", cluster, message: input.copy(input.remaining) };
     case PROPOSAL:
       return { kind: "proposal", cluster, commands: readCommands(input) };
     case JOIN:
@@ -135,9 +135,9 @@ function readCommands(input: ByteReader): Uint8Array[] {
   if (count > PROPOSAL_COMMANDS_MAX) throw malformed(`${count} commands`);
   const commands: Uint8Array[] = [];
   for (let left = count; left > 0; left--) {
-    const command = input.bytes();
-    if (command.length > COMMAND_BYTES_MAX) throw malformed(`command of ${command.length} bytes`);
-    commands.push(command);
+    const length = input.varint();
+    if (length > COMMAND_BYTES_MAX) throw malformed(`command of ${length} bytes`);
+    commands.push(input.copy(length));
   }
   return commands;
 }

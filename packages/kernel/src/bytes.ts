@@ -169,6 +169,12 @@ export class ByteReader {
     return count <= SHORT_BYTES ? this.#buffer.slice(at, at + count) : this.#buffer.subarray(at, at + count);
   }
 
+  /** `count` bytes of their own, for who keeps them. */
+  copy(count: number): Uint8Array {
+    const at = this.#take(count);
+    return this.#buffer.slice(at, at + count);
+  }
+
   /** A varint length, then that many bytes, as {@link raw} gives them. */
   bytes(): Uint8Array {
     return this.raw(this.varint());

@@ -156,14 +156,14 @@ function decodePayload(input: ByteReader): JournalRecord | undefined {
     case SNAPSHOT: {
       if (input.varint() !== FORMAT_VERSION) return undefined;
       const configuration = decodeConfiguration(input);
-      const data = input.raw(input.remaining).slice();
+      const data = input.copy(input.remaining);
       return { kind: "snapshot", snapshot: { index, term, configuration, data } };
     }
     default: {
       const entryKind = ENTRY_KINDS[kind - ENTRY];
       if (entryKind === undefined || index === 0) return undefined;
       // A copy, so that one entry that stays in memory does not hold its whole segment there.
-      const data = input.raw(input.remaining).slice();
+      const data = input.copy(input.remaining);
       return { kind: "entry", entry: { index, term, kind: entryKind, data } };
     }
   }
