@@ -50,6 +50,13 @@ export class SimStream implements Stream {
   #mustReset = false;
   #isRetransmitting = false;
   #earlyEnd: { readonly error: Error | undefined } | undefined;
+  /** The next piece is due. */
+  readonly #moved = (): void => {
+    this.#isMoving = false;
+    if (this.#isClosed) return;
+    if (!this.#mustReset && this.#isPassable()) this.#arrive();
+    this.move();
+  };
 
   private constructor(network: Network, [process, machine, localAddress, remoteAddress]: End) {
     this.#network = network;
@@ -158,16 +165,7 @@ export class SimStream implements Stream {
     }
     this.#isMoving = true;
     const dueAt = first?.dueAt ?? network.events.now + network.delayMs(this.machine, this.other.machine);
-    network.events.at(dueAt, () => {
-      this.#isMoving = false;
-      if (this.#isClosed) return;
-      if (this.#mustReset || !this.#isPassable()) {
-        this.move();
-        return;
-      }
-      this.#arrive();
-      this.move();
-    });
+    network.events.at(dueAt, this.#moved);
   }
 
   /** The other end is gone; this one hears of it when a packet gets through. */
@@ -226,7 +224,7 @@ export class SimStream implements Stream {
     if (bytes !== undefined) {
       this.#buffered -= bytes.length;
       network.delivered(this.machine, other.machine, bytes);
-      if (other.#handler === undefined) other.#early.push(bytes);
+      if (other.#handler === undefined) other.#early.push(bytes.slice());
       else other.#give(bytes);
       if (this.#isClosed) return;
     }
@@ -242,7 +240,7 @@ export class SimStream implements Stream {
     }
   }
 
-  /** Everything that has arrived by now in one piece, or the first part of it. */
+  /** Everything that has arrived by now in one piece, or the first part of it, in the network's read buffer. */
   #gather(): Uint8Array | undefined {
     const { events, prng, options } = this.#network;
     let count = 0;
@@ -253,9 +251,9 @@ export class SimStream implements Stream {
       length += bytes.length;
     }
     if (count === 0) return undefined;
-    const gathered = new Uint8Array(length);
-    let at = 0;
-    for (const { bytes } of this.#outgoing.splice(0, count)) {
+    const gathered = this.#network.readBuffer(length);
+    for (let at = 0; count > 0; count--) {
+      const { bytes } = this.#outgoing.shift() as Piece;
       gathered.set(bytes, at);
       at += bytes.length;
     }
@@ -267,10 +265,12 @@ export class SimStream implements Stream {
   }
 
   #give(bytes: Uint8Array): void {
+    // A process that is paused reads it later, and others read meanwhile.
+    const read = this.process.isPaused ? bytes.slice() : bytes;
     this.process.turn(() => {
       if (this.#isClosed) return;
-      this.#handler?.received(bytes);
-      bytes.fill(GARBAGE);
+      this.#handler?.received(read);
+      read.fill(GARBAGE);
     });
   }
 
