@@ -33,7 +33,7 @@ export class Reserve {
     try {
       // Replaced as a whole, so what is there is all there; reading a megabyte of nothing would tell no more.
       if (!this.#disk.list(this.#folder).includes(RESERVE_NAME)) {
-        this.#disk.replaceNow(reservePath(this.#folder), new Uint8Array(this.#bytes));
+        this.#disk.replaceNow(reservePath(this.#folder), zeros(this.#bytes));
       }
       this.#isHeld = true;
     } catch (error) {
@@ -54,11 +54,19 @@ export class Reserve {
     if (this.#calls++ % CALLS_PER_TRY !== CALLS_PER_TRY - 1) return;
     // Without a reserve the room for one block shows as much as can be shown.
     const bytes = Math.max(this.#bytes, 4096);
-    this.#disk.replace(reservePath(this.#folder), new Uint8Array(bytes), (error) => {
+    this.#disk.replace(reservePath(this.#folder), zeros(bytes), (error) => {
       if (error !== undefined) return;
       if (this.#bytes === 0) this.#disk.remove(reservePath(this.#folder));
       this.#isHeld = this.#bytes > 0;
       done();
     });
   }
+}
+
+/** Made once: a disk that stays full is asked again every few seconds. */
+let nothing: Uint8Array = new Uint8Array(0);
+
+function zeros(length: number): Uint8Array {
+  if (nothing.length < length) nothing = new Uint8Array(length);
+  return nothing.subarray(0, length);
 }
