@@ -9,7 +9,7 @@ import type { LinkTransport, Prng, Stream, StreamListener } from "@skein/kernel"
 import type { EventQueue } from "./event-queue.ts";
 import { chance } from "./random-streams.ts";
 import type { SimProcess } from "./sim-process.ts";
-import { type End, SimStream } from "./sim-stream.ts";
+import { type End, RESET_BY_PEER, SimStream } from "./sim-stream.ts";
 
 export interface NetworkOptions {
   readonly delayMinMs: number;
@@ -22,6 +22,8 @@ export interface NetworkOptions {
 
 const RETRANSMIT_MS = 200;
 const RETRANSMIT_SPREAD_MS = 800;
+const REFUSED = new Error("connection refused");
+const TIMED_OUT = new Error("dial timed out");
 
 interface Listening {
   readonly process: SimProcess;
@@ -126,8 +128,8 @@ export class Network {
   cut(a: number, b: number): void {
     for (const stream of [...this.open]) {
       if (stream.machine === a && stream.other.machine === b) {
-        stream.fail("connection reset by peer");
-        stream.other.fail("connection reset by peer");
+        stream.fail();
+        stream.other.fail();
       }
     }
   }
@@ -186,7 +188,7 @@ export class Network {
       timer.cancel();
       process.turn(() => done(result));
     };
-    const timer = this.events.after(timeoutMs, () => finish(new Error("dial timed out")));
+    const timer = this.events.after(timeoutMs, () => finish(TIMED_OUT));
     if (to !== undefined && !this.isBlocked(from, to))
       this.events.after(this.delayMs(from, to), () => this.#knock(near, to, finish));
     return () => {
@@ -202,7 +204,7 @@ export class Network {
     const backMs = this.delayMs(to, from);
     const target = this.#listening.get(`${to}:${portOf(address)}`);
     if (target === undefined) {
-      this.events.after(backMs, () => finish(new Error("connection refused")));
+      this.events.after(backMs, () => finish(REFUSED));
       return;
     }
     const fromAddress = `${host}:${this.#portNumber++}`;
@@ -212,7 +214,7 @@ export class Network {
       [target.process, to, toHost, fromAddress],
     );
     target.process.turn(() => target.accepted(far));
-    this.events.after(backMs, () => finish(near.isClosed ? new Error("connection reset by peer") : near));
+    this.events.after(backMs, () => finish(near.isClosed ? RESET_BY_PEER : near));
   }
 }
 

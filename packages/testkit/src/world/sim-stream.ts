@@ -16,6 +16,8 @@ const FULL_BYTES = 64 * 1024;
 const DRAINED_BYTES = 16 * 1024;
 const RETRANSMIT_MS = 1000;
 const GARBAGE = 0xee;
+/** Made once, as nobody wants to know where in the simulator it was made: gathering that is half the cost of a refused dial. */
+export const RESET_BY_PEER = new Error("connection reset by peer");
 
 interface Piece {
   readonly bytes: Uint8Array;
@@ -137,8 +139,8 @@ export class SimStream implements Stream {
   }
 
   /** The connection breaks at this end. */
-  fail(reason: string): void {
-    if (!this.#isClosed) this.#end(new Error(reason));
+  fail(): void {
+    if (!this.#isClosed) this.#end(RESET_BY_PEER);
   }
 
   /** Its process is gone. A machine that still runs tells the other end; one without power is just silent. */
@@ -154,7 +156,7 @@ export class SimStream implements Stream {
     if (this.#isMoving || this.#isClosed) return;
     const network = this.#network;
     if (this.#mustReset) {
-      if (this.#isReachedFromOther()) this.fail("connection reset by peer");
+      if (this.#isReachedFromOther()) this.fail();
       return;
     }
     const first = this.#outgoing[0];
@@ -186,7 +188,7 @@ export class SimStream implements Stream {
       if (this.#isClosed) return;
       const { other } = this;
       const holder = network.answers(this.machine, other.localAddress);
-      if (holder !== undefined && holder !== other.machine) this.fail("connection reset by peer");
+      if (holder !== undefined && holder !== other.machine) this.fail();
       else this.move();
     });
   }
