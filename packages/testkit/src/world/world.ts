@@ -9,11 +9,12 @@
 
 import type { Prng } from "@skein/kernel";
 import type { Checker, Observation, SimClientHost } from "../observations.ts";
+import { mixValues } from "./digest.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FloatingKernel } from "./floating-kernel.ts";
 import { Multicast, type MulticastOptions } from "./multicast.ts";
 import { Network, type NetworkOptions } from "./network.ts";
-import { mix, mixText, randomStream } from "./random-streams.ts";
+import { mix, randomStream } from "./random-streams.ts";
 import { ClientHost } from "./sim-client-host.ts";
 import { SimNode } from "./sim-node.ts";
 
@@ -113,7 +114,7 @@ export class World {
 
   observe(observation: Observation): void {
     this.observations++;
-    this.#hash = mixText(this.#hash, JSON.stringify(observation));
+    this.#hash = mixValues(this.#hash, observation);
     for (const checker of this.#checkers) checker.observe(observation);
   }
 
