@@ -304,13 +304,12 @@ export class Coordinator {
   #scheduleStatus(): void {
     if (this.#isStatusScheduled) return;
     this.#isStatusScheduled = true;
-    this.#ports.clock.atTurnEnd(() => {
-      this.#isStatusScheduled = false;
-      if (!this.#isStopped) this.#refreshStatus();
-    });
+    this.#ports.clock.atTurnEnd(this.#refreshStatus);
   }
 
-  #refreshStatus(): void {
+  readonly #refreshStatus = (): void => {
+    this.#isStatusScheduled = false;
+    if (this.#isStopped) return;
     const now = this.#ports.clock.monotonicMs();
     const pendingProposals = this.#proposals.count;
     const driver = this.#driver;
@@ -332,7 +331,7 @@ export class Coordinator {
     if (isSameStatus(status, this.#status)) return;
     this.#status = status;
     this.#ports.statusChanged(status);
-  }
+  };
 
   #fail(error: Error): void {
     if (this.#isStopped) return;

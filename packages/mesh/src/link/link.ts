@@ -132,7 +132,7 @@ export class Link {
   writeAtTurnEnd(): void {
     if (this.#isWriteDue || this.#isClosed) return;
     this.#isWriteDue = true;
-    this.#clock.atTurnEnd(() => this.#write());
+    this.#clock.atTurnEnd(this.#write);
   }
 
   /** Ends after what was said so far has gone out. */
@@ -154,18 +154,20 @@ export class Link {
     this.stream.reset();
   }
 
+  readonly #frame = (type: number, body: Uint8Array): void => this.#owner.received(this, type, body);
+
   #received(bytes: Uint8Array): void {
     if (this.#isClosed) return;
     this.receivedMs = this.#clock.monotonicMs();
     try {
-      this.#splitter.push(bytes, (type, body) => this.#owner.received(this, type, body));
+      this.#splitter.push(bytes, this.#frame);
     } catch (error) {
       if (!(error instanceof SkeinError && error.code === "ERR_SKEIN_MALFORMED")) throw error;
       this.reset(`malformed frame: ${error.message}`);
     }
   }
 
-  #write(): void {
+  readonly #write = (): void => {
     if (this.#isClosed || this.#isFull) {
       this.#isWriteDue = false;
       return;
@@ -179,7 +181,7 @@ export class Link {
       if (!this.stream.write(piece)) this.#waitForDrain();
       else if (this.#rest.length === 0) this.#rest = this.#takeBatch();
     }
-  }
+  };
 
   /** The next bytes for the stream: nearly always all there are. */
   #takePiece(): Uint8Array {
