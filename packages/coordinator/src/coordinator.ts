@@ -160,7 +160,7 @@ export class Coordinator {
     else this.#driver.stop(done);
   }
 
-  /** A control frame from another node. `bytes` may be kept. Whatever they hold, this never throws. */
+  /** A control frame from another node; `bytes` are valid during the call only. Whatever they hold, this never throws. */
   receive(from: NodeId, bytes: Uint8Array): void {
     if (this.#isStopped) return;
     try {
@@ -315,13 +315,12 @@ export class Coordinator {
   #scheduleStatus(): void {
     if (this.#isStatusScheduled) return;
     this.#isStatusScheduled = true;
-    this.#ports.clock.atTurnEnd(() => {
-      this.#isStatusScheduled = false;
-      if (!this.#isStopped) this.#refreshStatus();
-    });
+    this.#ports.clock.atTurnEnd(this.#refreshStatus);
   }
 
-  #refreshStatus(): void {
+  readonly #refreshStatus = (): void => {
+    this.#isStatusScheduled = false;
+    if (this.#isStopped) return;
     const now = this.#ports.clock.monotonicMs();
     const pendingProposals = this.#proposals.count;
     const driver = this.#driver;
@@ -343,7 +342,7 @@ export class Coordinator {
     if (isSameStatus(status, this.#status)) return;
     this.#status = status;
     this.#ports.statusChanged(status);
-  }
+  };
 
   #fail(error: Error): void {
     if (this.#isStopped) return;
