@@ -74,7 +74,8 @@ export function encodeRaftMessage(message: RaftMessage): Uint8Array {
       writer.varint(message.hintIndex).varint(message.hintTerm);
       break;
     case "heartbeat":
-      writer.varint(message.commit).f64(message.sentAt).varint(message.round);
+      writer.varint(message.commit).varint(message.matchIndex).varint(message.matchTerm);
+      writer.f64(message.sentAt).varint(message.round);
       break;
     case "heartbeatReply":
       writer.f64(message.sentAt).varint(message.round);
@@ -141,8 +142,10 @@ function readMessage(reader: ByteReader): RaftMessage {
     }
     case "heartbeat": {
       const commit = reader.varint();
+      const matchIndex = reader.varint();
+      const matchTerm = reader.varint();
       const sentAt = reader.f64();
-      return { kind, term, commit, sentAt, round: reader.varint() };
+      return { kind, term, commit, matchIndex, matchTerm, sentAt, round: reader.varint() };
     }
     case "heartbeatReply": {
       const sentAt = reader.f64();

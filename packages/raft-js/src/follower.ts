@@ -116,9 +116,7 @@ export function onAppendEntries(server: Server, from: ServerId, message: Message
   const { commitIndex } = log;
   // Below the commit index the logs agree (Raft §5.4.3), also where this one has only a snapshot.
   if (prevLogIndex >= commitIndex && log.termAt(prevLogIndex) !== prevLogTerm) {
-    // No entry above the hint can agree; everything committed does. The leader skips the rest in one step (§5.3).
-    const agreed = Math.max(log.lastIndexNotAbove(prevLogIndex, prevLogTerm), log.commitIndex);
-    server.send(from, appendReply(term, false, prevLogIndex, agreed, log.termAt(agreed) ?? 0));
+    refuse(server, from, prevLogIndex, prevLogTerm);
     return;
   }
   const overwrittenFrom = log.merge(entries.slice(Math.max(0, commitIndex - prevLogIndex)));
@@ -132,12 +130,12 @@ export function onAppendEntries(server: Server, from: ServerId, message: Message
 /** A heartbeat: proves that the leader lives, and carries the commit index as far as this server is known to match. */
 export function onHeartbeat(server: Server, from: ServerId, message: Message<"heartbeat">): void {
   const { log } = server;
-  const { sentAt, round } = message;
+  const { sentAt, round, matchIndex, matchTerm } = message;
   const stateHash = server.stateHashes.latest;
   server.send(from, { kind: "heartbeatReply", term: server.term, sentAt, round, stateHash });
-  if (message.commit > log.lastIndex) {
-    // This server once acknowledged more than it has: its disk lost a part. The leader must know, or it never resends.
-    server.send(from, appendReply(server.term, false, message.commit, log.lastIndex, log.lastTerm));
+  if (matchIndex > log.commitIndex && log.termAt(matchIndex) !== matchTerm) {
+    // This server once acknowledged what it has not: its disk lost a part. The leader must know, or it never resends.
+    refuse(server, from, matchIndex, matchTerm);
     return;
   }
   log.commitTo(Math.max(log.commitIndex, message.commit));
@@ -176,6 +174,14 @@ export function clearSuspicion(server: Server): void {
   } else {
     server.suspectTarget = undefined;
   }
+}
+
+/** This log has not the entry (`index`, `term`) that the leader builds on. */
+function refuse(server: Server, leader: ServerId, index: number, term: number): void {
+  const { log } = server;
+  // No entry above the hint can agree; everything committed does. The leader skips the rest in one step (Raft §5.3).
+  const agreed = Math.max(log.lastIndexNotAbove(index, term), log.commitIndex);
+  server.send(leader, appendReply(server.term, false, index, agreed, log.termAt(agreed) ?? 0));
 }
 
 function appendReply(

@@ -47,8 +47,14 @@ export type RaftMessage =
       /** Never waits for a disk, neither does its reply: proves liveness and quorum contact only. */
       readonly kind: "heartbeat";
       readonly term: number;
-      /** min(matchIndex of the receiver, commitIndex): never tells a follower to commit what it may not have. */
+      /** min(`matchIndex`, commitIndex): never tells a follower to commit what it may not have. */
       readonly commit: number;
+      /**
+       * The last entry that the leader counts on the receiver to have, and its term; 0 if it does not know. A disk may have
+       * lost what it acknowledged, and have what had been overwritten instead: then the receiver says so, and commits nothing.
+       */
+      readonly matchIndex: number;
+      readonly matchTerm: number;
       /** When the leader sent it, on the leader's clock, in ms; comes back in the reply. */
       readonly sentAt: number;
       /** Counts the leader's rounds of heartbeats in this term; comes back in the reply (ReadIndex). */

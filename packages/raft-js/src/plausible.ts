@@ -40,7 +40,15 @@ export function isPlausible(message: RaftMessage): boolean {
     case "appendEntriesReply":
       return isCount(message.matchIndex) && isCount(message.hintIndex) && isCount(message.hintTerm);
     case "heartbeat":
-      return isCount(message.commit) && isCount(message.round) && Number.isFinite(message.sentAt);
+      return (
+        isCount(message.matchIndex) &&
+        isCount(message.matchTerm) &&
+        message.matchTerm <= message.term &&
+        isCount(message.commit) &&
+        message.commit <= message.matchIndex &&
+        isCount(message.round) &&
+        Number.isFinite(message.sentAt)
+      );
     case "heartbeatReply":
       return (
         isCount(message.round) &&

@@ -63,7 +63,15 @@ const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     hintIndex: count,
     hintTerm: count,
   }),
-  fc.record({ kind: fc.constant("heartbeat"), term: count, commit: count, sentAt, round: count }),
+  fc.record({
+    kind: fc.constant("heartbeat"),
+    term: count,
+    commit: count,
+    matchIndex: count,
+    matchTerm: count,
+    sentAt,
+    round: count,
+  }),
   fc.record({
     kind: fc.constant("heartbeatReply"),
     term: count,

@@ -204,7 +204,7 @@ test("Raft §5.3: a follower commits no further than what this message proves to
 test("Raft §5.3: an acknowledgement waits for the disk, a heartbeat's answer does not", () => {
   const a = new OneServer({ term: 1 });
   a.receive("b", appendEntries(1, 0, 0, logOf([1])));
-  a.receive("b", heartbeat(1, 0, 42));
+  a.receive("b", heartbeat(1, 0, { sentAt: 42 }));
   expect(a.takeSent()).toEqual([
     {
       kind: "send",

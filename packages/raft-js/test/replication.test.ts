@@ -104,6 +104,36 @@ test("a follower that lost acknowledged entries says so on the next heartbeat an
   expect(b.completeWrites().status.lastIndex).toBe(2);
 });
 
+test("a follower whose disk came back with entries that had been overwritten commits none of them", () => {
+  // b had acknowledged entries 2 and 3 of term 2; a power cut took them, and the older ones are back.
+  const a = new OneServer({ entries: logOf([1]), term: 1 }).lead("b");
+  a.propose(7);
+  a.completeWrites();
+  a.acknowledge("b", 3);
+  a.sleepUntil(a.now + 100);
+  const beat = a.takeSent().findLast(({ to, message }) => to === "b" && message.kind === "heartbeat")!;
+  const b = new OneServer({ id: "b", term: 2, entries: logOf([1, 1, 1]), isSuspect: true });
+  b.receive("a", beat.message);
+  expect(b.status.commitIndex, "its entries 2 and 3 are not the leader's").toBe(0);
+  a.receive("b", b.take("appendEntriesReply")[0]!);
+  expect(a.status.followers.get("b")?.matchIndex, "the leader no longer counts on it").toBe(1);
+  b.receive("a", a.take("appendEntries", "b").at(-1)!);
+  b.completeWrites();
+  expect(b.status).toMatchObject({ lastIndex: 3, commitIndex: 3 });
+  expect(b.takeEffects("apply").flatMap(({ entries }) => entries.map(({ term }) => term))).toEqual([1, 2, 2]);
+});
+
+test("a server that may have lost entries is not trusted while its leader still counts on those it lacks", () => {
+  const b = new OneServer({ id: "b", term: 2, entries: logOf([1, 2]), isSuspect: true });
+  b.now = 1000;
+  const beat = { kind: "heartbeat", term: 2, commit: 2, sentAt: 0, round: 1 } as const;
+  b.receive("a", { ...beat, matchIndex: 3, matchTerm: 2 });
+  expect(b.status.isSuspect).toBe(true);
+  expect(b.take("appendEntriesReply")).toMatchObject([{ success: false, matchIndex: 3, hintIndex: 2 }]);
+  b.receive("a", { ...beat, matchIndex: 2, matchTerm: 2 });
+  expect(b.status.isSuspect).toBe(false);
+});
+
 test("an acknowledgement beyond the leader's log and answers of strangers change nothing", () => {
   const a = leader();
   const before = a.status;
@@ -364,7 +394,9 @@ const NONSENSE: readonly RaftMessage[] = [
   appendEntries(2, 0, 0, [{ index: 1, term: 2, kind: "configuration", data: Uint8Array.of(9, 9) }]),
   appendEntries(2, 0, 0, [change(1, 2, voters())]),
   heartbeat(2, -1),
-  heartbeat(2, 0, Number.NaN),
+  heartbeat(2, 0, { sentAt: Number.NaN }),
+  heartbeat(2, 1, { matchTerm: 3 }),
+  { kind: "heartbeat", term: 2, commit: 2, matchIndex: 1, matchTerm: 1, sentAt: 0, round: 0 },
   heartbeat(0),
   whole(2, { ...POINT, index: 0, data: new Uint8Array(0) }),
   whole(2, { ...POINT, term: 3, data: new Uint8Array(0) }),

@@ -184,8 +184,13 @@ export class OneServer {
   }
 }
 
-export function heartbeat(term: number, commit = 0, sentAt = 0): RaftMessage {
-  return { kind: "heartbeat", term, commit, sentAt, round: 0 };
+/** The leader counts on the receiver for the entries up to `commit`, the last of which is of `matchTerm`. */
+export function heartbeat(
+  term: number,
+  commit = 0,
+  { sentAt = 0, matchTerm = commit === 0 ? 0 : term } = {},
+): RaftMessage {
+  return { kind: "heartbeat", term, commit, matchIndex: commit, matchTerm, sentAt, round: 0 };
 }
 
 export function appendEntries(
