@@ -33,10 +33,9 @@ export class Progress {
   /** The snapshot it gets and how much of it has arrived, in bytes; kept over interruptions, so that it is resumed. */
   snapshotIndex: number | undefined;
   snapshotOffset = 0;
-  /** What it last said about its application's state, and whether that was this leader's. */
+  /** What it last said about its application's state. */
   stateHash: StateHash | undefined;
-  agreesOnState: boolean | undefined;
-  /** Its divergence has been told to this server's application. */
+  /** It has gone wrong, and this server's application knows. */
   isDivergenceTold = false;
   /** State `probe`: true while the one message is unanswered. */
   #isPaused = false;
