@@ -92,9 +92,9 @@ export class Server {
     assert(this.log.lastTerm <= this.term, `log of term ${this.log.lastTerm}, hard state of ${this.term}`);
     const isAlone = isSoleVoter(this.log.configuration, this.id);
     this.isSuspect = initial.isSuspect && !isAlone;
-    // A fresh server has never answered anyone, and a sole voter only itself: neither can break a promise.
-    const isFresh = this.term === 0 && !initial.isSuspect;
-    this.votesFrom = isFresh || isAlone ? now : now + options.electionMinMs;
+    // A sole voter has answered only itself. A server that has nothing on disk may still have answered a leader: its
+    // answers to heartbeats do not wait for the term to be safe.
+    this.votesFrom = isAlone ? now : now + options.electionMinMs;
     const { role, leader } = this;
     this.#told = { role, term: this.term, leader, configuration: this.log.configuration };
   }

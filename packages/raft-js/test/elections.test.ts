@@ -156,10 +156,20 @@ test("a restarted voter grants nothing for one minimum election timeout: it may 
   expect(a.completeWrites().take("requestVoteReply")).toMatchObject([{ granted: true }]);
 });
 
-test("a fresh server has made no promise and votes at once", () => {
-  const a = new OneServer({ term: 0, configuration: EMPTY_STATE.snapshot.configuration });
-  a.receive("b", requestVote(1));
-  expect(a.completeWrites().take("requestVoteReply")).toMatchObject([{ granted: true }]);
+test("a server without a term withholds its vote too: it may have answered a leader before that reached its disk", () => {
+  const before = new OneServer({ term: 0, configuration: EMPTY_STATE.snapshot.configuration });
+  before.receive("b", heartbeat(1));
+  expect(
+    before.take("heartbeatReply"),
+    "not waiting for the disk: the leader's lease counts it",
+  ).toHaveLength(1);
+  const after = new OneServer({ term: 0, configuration: EMPTY_STATE.snapshot.configuration });
+  after.now = 999;
+  after.receive("c", requestVote(2));
+  expect(after.completeWrites().take("requestVoteReply")).toEqual([]);
+  after.now = 1000;
+  after.receive("c", requestVote(2));
+  expect(after.completeWrites().take("requestVoteReply")).toMatchObject([{ granted: true }]);
 });
 
 test("a sole voter leads at once, when its vote and its no-op are safe", () => {

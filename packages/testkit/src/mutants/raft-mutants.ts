@@ -107,8 +107,8 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     name: "no restart vote block",
     breaks: "at most one lease: a voter forgets whom it heard",
     file: `${RAFT}/server.ts`,
-    search: "this.votesFrom = isFresh || isAlone ? now : now + options.electionMinMs;",
-    replacement: "this.votesFrom = isFresh || isAlone ? now : now;",
+    search: "this.votesFrom = isAlone ? now : now + options.electionMinMs;",
+    replacement: "this.votesFrom = isAlone ? now : now;",
     scenario: "crashes",
   },
   {
