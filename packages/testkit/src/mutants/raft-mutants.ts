@@ -91,6 +91,11 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     file: `${RAFT}/heartbeats.ts`,
     search: "const commit = Math.min(matchIndex, log.commitIndex);",
     replacement: "const commit = matchIndex < 0 ? 0 : log.commitIndex;",
+    and: {
+      file: `${RAFT}/plausible.ts`,
+      search: "message.commit <= message.matchIndex &&",
+      replacement: "",
+    },
     scenario: "partitions",
   },
   {
