@@ -149,7 +149,7 @@ export function onHeartbeat(server: Server, from: ServerId, message: Message<"he
  */
 function onContradiction(server: Server, leader: ServerId, index: number): void {
   if (!server.isContradicted) server.tell({ kind: "contradicted", leader, index });
-  server.isContradicted = true;
+  server.contradictedTerm = server.term;
   server.send(leader, { kind: "snapshotRequest", term: server.term });
 }
 

@@ -40,8 +40,8 @@ export class Server {
   suspectTarget: number | undefined;
   /** A quorum agreed on another state than this server's application has. */
   isDiverged = false;
-  /** The leader's log contradicts what is applied here: its next snapshot replaces everything, whatever its index. */
-  isContradicted = false;
+  /** In this term the leader's log contradicted what is applied here: its next snapshot replaces everything. */
+  contradictedTerm: number | undefined;
   /** The first part of a leader's snapshot. */
   incoming: IncomingSnapshot | undefined;
   /** Messages that no server which keeps the rules sends. */
@@ -111,6 +111,11 @@ export class Server {
     return this.role === "leader";
   }
 
+  /** The present leader's next snapshot replaces what is here, also where it takes committed entries back. */
+  get isContradicted(): boolean {
+    return this.contradictedTerm === this.term;
+  }
+
   /** Raft §5.1: terms only rise, and a vote is given once per term. */
   setHardState(term: number, votedFor: ServerId | undefined): void {
     if (term === this.term && votedFor === this.votedFor) return;
@@ -159,7 +164,7 @@ export class Server {
   restore(snapshot: Snapshot): void {
     this.writes.overwritten(Math.min(this.log.commitIndex, snapshot.index) + 1);
     this.log.restore(snapshot, this.isContradicted);
-    this.isContradicted = false;
+    this.contradictedTerm = undefined;
     this.isDiverged = false;
     this.stateHashes.clear();
     this.#restore = snapshot;

@@ -134,6 +134,17 @@ test("the snapshot takes back what the cluster has lost, and the learner follows
   expect(l.takeEffects("contradicted")).toEqual([]);
 });
 
+test("a contradiction is that of one leader: the next leader's snapshot takes nothing back", () => {
+  const l = learnerAhead();
+  l.receive("a", appendEntries(2, 3, 1, logOf([2], 4), 4));
+  expect(l.takeEffects("contradicted")).toHaveLength(1);
+  l.takeSent();
+  const configuration = { voters: ["a"], votersOutgoing: [], learners: ["l"] };
+  l.receive("c", piece(0, 10, { index: 2, term: 1, configuration }, 3));
+  expect(l.takeEffects("restore")).toEqual([]);
+  expect(l.completeWrites().take("installSnapshotReply")).toMatchObject([{ matchIndex: 5 }]);
+});
+
 test("a write that a forced restore overtakes vouches for nothing of the old log", () => {
   const l = learnerAhead();
   l.receive("a", appendEntries(2, 5, 1, logOf([1], 6), 5));
