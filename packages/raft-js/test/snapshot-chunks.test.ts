@@ -75,12 +75,22 @@ test("Raft §7: pieces are gathered in order, whatever is lost, repeated or reor
   expect(b.completeWrites().take("installSnapshotReply")).toMatchObject([{ matchIndex: 9 }]);
 });
 
-test("a new leader goes on with the same snapshot, and replaces it by another one", () => {
+test("pieces of two servers are never joined: two snapshots at the same index may be written differently", () => {
   const b = new OneServer({ id: "b", term: 2 });
   b.receive("a", piece(0, 4));
   b.receive("c", piece(4, 4, POINT, 3));
+  expect(
+    b.take("snapshotChunkReply").map(({ offset }) => offset),
+    "c must begin at the beginning",
+  ).toEqual([4, 0]);
+});
+
+test("a leader that is elected again goes on with its snapshot, and replaces it by a newer one", () => {
+  const b = new OneServer({ id: "b", term: 2 });
+  b.receive("a", piece(0, 4));
+  b.receive("a", piece(4, 4, POINT, 4));
   expect(b.take("snapshotChunkReply").map(({ offset }) => offset)).toEqual([4, 8]);
-  b.receive("c", piece(0, 4, { ...POINT, index: 12 }, 3));
+  b.receive("a", piece(0, 4, { ...POINT, index: 12 }, 4));
   expect(b.take("snapshotChunkReply")).toMatchObject([{ index: 12, offset: 4 }]);
 });
 
