@@ -122,7 +122,7 @@ export function onAppendEntries(server: Server, from: ServerId, message: Message
   const overwrittenFrom = log.merge(entries.slice(Math.max(0, commitIndex - prevLogIndex)));
   if (overwrittenFrom !== undefined) server.writes.overwritten(overwrittenFrom);
   const matchIndex = prevLogIndex + entries.length;
-  log.commitTo(Math.max(log.commitIndex, Math.min(message.leaderCommit, matchIndex)));
+  server.commitTo(Math.min(message.leaderCommit, matchIndex));
   noteCommitOfLeader(server, message.leaderCommit);
   server.sendWhenSafe(from, appendReply(term, true, matchIndex, 0, 0));
 }
@@ -138,7 +138,7 @@ export function onHeartbeat(server: Server, from: ServerId, message: Message<"he
     refuse(server, from, matchIndex, matchTerm);
     return;
   }
-  log.commitTo(Math.max(log.commitIndex, message.commit));
+  server.commitTo(message.commit);
   noteCommitOfLeader(server, message.commit);
 }
 

@@ -160,6 +160,15 @@ export class Server {
     else this.refuseReads(requests);
   }
 
+  /** A leader says that everything up to `index` is committed. */
+  commitTo(index: number): void {
+    const { log } = this;
+    log.commitTo(Math.max(log.commitIndex, index));
+    // The log has caught up without the snapshot that was under way.
+    const isCovered = (this.incoming?.point.index ?? 0) <= log.commitIndex;
+    if (isCovered && !this.isContradicted) this.incoming = undefined;
+  }
+
   /** Replaces log and state. Below the commit index only if what was committed here is contradicted. */
   restore(snapshot: Snapshot): void {
     this.writes.overwritten(Math.min(this.log.commitIndex, snapshot.index) + 1);

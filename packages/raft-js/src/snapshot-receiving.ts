@@ -68,8 +68,7 @@ export function onInstallSnapshot(server: Server, from: ServerId, message: Insta
   const isCovered = point.index <= log.commitIndex || log.termAt(point.index) === point.term;
   if (isCovered && !server.isContradicted) {
     // Step 6: the log already holds what the snapshot says; it is kept, with what follows.
-    server.incoming = undefined;
-    log.commitTo(Math.max(log.commitIndex, point.index));
+    server.commitTo(point.index);
     answerInstalled(server, from);
     return;
   }

@@ -1,8 +1,11 @@
 /** Snapshots in pieces (paper section 7), and servers that must take what they have committed back. */
 
 import { expect, test } from "vitest";
-import type { RaftMessage, SnapshotPoint } from "../src/index.ts";
-import { appendEntries, heartbeat, logOf, OneServer, voters } from "./support/one-server.ts";
+import { onAppendEntries } from "../src/follower.ts";
+import { EMPTY_STATE, type RaftMessage, type SnapshotPoint } from "../src/index.ts";
+import { Server } from "../src/server.ts";
+import { onInstallSnapshot } from "../src/snapshot-receiving.ts";
+import { appendEntries, heartbeat, logOf, OneServer, OPTIONS, voters } from "./support/one-server.ts";
 
 const POINT: SnapshotPoint = { index: 9, term: 1, configuration: voters("a", "b", "c") };
 const DATA = Uint8Array.from({ length: 10 }, (_, i) => i);
@@ -94,6 +97,21 @@ test("a leader that is elected again goes on with its snapshot, and replaces it 
   expect(b.take("snapshotChunkReply")).toMatchObject([{ index: 12, offset: 4 }]);
 });
 
+test("the first pieces of a snapshot are let go once the log has caught up without it", () => {
+  const options = { ...OPTIONS, id: "b" };
+  const initial = { ...EMPTY_STATE, snapshot: { ...POINT, index: 0, term: 0 } };
+  const b = new Server(options, initial, 0);
+  b.setHardState(2, undefined);
+  onInstallSnapshot(b, "a", piece(0, 4) as RaftMessage & { readonly kind: "installSnapshot" });
+  expect(b.incoming?.received).toBe(4);
+  const entries = logOf([1, 1, 1, 1, 1, 1, 1, 1, 1]);
+  const append = { kind: "appendEntries", term: 2, prevLogIndex: 0, prevLogTerm: 0, entries } as const;
+  onAppendEntries(b, "a", { ...append, leaderCommit: 8 });
+  expect(b.incoming, "entry 9 is not committed here").toBeDefined();
+  onAppendEntries(b, "a", { ...append, leaderCommit: 9 });
+  expect(b.incoming).toBeUndefined();
+});
+
 test("a snapshot that is too large or that the application cannot use is counted and changes nothing", () => {
   const strict = { isSnapshotUsable: (data: Uint8Array) => data[0] === 1 };
   for (const options of [{ snapshotBytesMax: 9 }, strict]) {
@@ -134,7 +152,10 @@ test("the snapshot takes back what the cluster has lost, and the learner follows
   l.receive("a", appendEntries(2, 3, 1, logOf([2], 4), 4));
   l.takeSent();
   const configuration = { voters: ["a"], votersOutgoing: [], learners: ["l"] };
-  l.receive("a", piece(0, 10, { index: 2, term: 1, configuration }));
+  for (const offset of [0, 4, 8]) {
+    l.receive("a", heartbeat(2, 0));
+    l.receive("a", piece(offset, Math.min(4, 10 - offset), { index: 2, term: 1, configuration }));
+  }
   expect(l.takeEffects("restore")).toMatchObject([{ snapshot: { index: 2 } }]);
   expect(l.completeWrites().take("installSnapshotReply")).toMatchObject([{ matchIndex: 2 }]);
   l.receive("a", appendEntries(2, 2, 1, logOf([1, 2], 3), 4));
