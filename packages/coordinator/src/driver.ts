@@ -248,7 +248,7 @@ export class Driver {
         if (effect.what !== "configuration") this.#isRefused = true;
         return;
       case "leaseGivenUp":
-        this.#ports.giveUpLease(() => this.step({ kind: "leaseReleased" }));
+        this.#ports.giveUpLease(() => this.step({ kind: "leaseReleased", transfer: effect.transfer }));
         return;
       case "readable":
         this.#ports.readable(effect.requests);

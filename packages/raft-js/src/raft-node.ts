@@ -102,7 +102,7 @@ export class RaftNode {
         transferLeadership(server, event.to);
         break;
       case "leaseReleased":
-        onLeaseReleased(server);
+        onLeaseReleased(server, event.transfer);
         break;
       case "readIndex":
         requestRead(server, event.request);

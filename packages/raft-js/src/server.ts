@@ -67,6 +67,7 @@ export class Server {
   /** Rounds of heartbeats sent in this term. */
   heartbeatRound = 0;
   transfer: Transfer | undefined;
+  transferCount = 0;
   readonly reads = new ReadQueue();
 
   #hardState: HardState;

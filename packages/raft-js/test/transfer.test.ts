@@ -91,6 +91,27 @@ test("a transfer that was not sent within an election timeout is as if it had no
   expect(a.take("timeoutNow"), "too late").toEqual([]);
 });
 
+test("a release that belongs to a transfer given up long ago does not start the next one", () => {
+  const a = leader();
+  a.step({ kind: "transferLeadership", to: "c" });
+  const [first] = a.takeEffects("leaseGivenUp");
+  const { now } = a;
+  for (let at = now + 100; at <= now + 1000; at += 100) {
+    a.sleepUntil(at);
+    for (const id of ["b", "c"]) {
+      const round = a.take("heartbeat").at(-1)?.round ?? 1;
+      a.receive(id, { kind: "heartbeatReply", term: 1, sentAt: at, round, stateHash: undefined });
+    }
+  }
+  a.step({ kind: "transferLeadership", to: "c" });
+  const [second] = a.takeEffects("leaseGivenUp");
+  expect(second?.transfer).not.toBe(first?.transfer);
+  a.step({ kind: "leaseReleased", transfer: first!.transfer });
+  expect(a.take("timeoutNow"), "its driver holds the address again").toEqual([]);
+  a.step({ kind: "leaseReleased", transfer: second!.transfer });
+  expect(a.take("timeoutNow")).toHaveLength(1);
+});
+
 test("a leader whose TimeoutNow came to nothing steps down: its lease cannot come back in this term", () => {
   const a = leader();
   a.step({ kind: "transferLeadership", to: "c" });

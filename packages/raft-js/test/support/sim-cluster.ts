@@ -221,7 +221,7 @@ export class SimCluster {
         }
         break;
       case "leaseGivenUp":
-        this.#queue.at(this.now + this.random.below(20), () => this.#release(server, life));
+        this.#queue.at(this.now + this.random.below(20), () => this.#release(server, life, effect.transfer));
         break;
       case "readable":
         for (const request of effect.requests) this.#readable(server, request, effect.index);
@@ -242,11 +242,11 @@ export class SimCluster {
     });
   }
 
-  #release(server: SimServer, life: number): void {
+  #release(server: SimServer, life: number, transfer: number): void {
     if (server.life !== life) return;
     server.holdsUntil = Number.NEGATIVE_INFINITY;
     if (server.node?.status().transferringTo !== undefined) this.transfers++;
-    this.step(server.id, { kind: "leaseReleased" });
+    this.step(server.id, { kind: "leaseReleased", transfer });
   }
 
   #readable(server: SimServer, request: number, index: number): void {
