@@ -150,8 +150,10 @@ function readMessage(reader: ByteReader): RaftMessage {
     case "heartbeatReply": {
       const sentAt = reader.f64();
       const round = reader.varint();
-      const stateHash = readStateHash(reader);
-      return { kind, term, sentAt, round, stateHash: stateHash.hash === "" ? undefined : stateHash };
+      const { index, hash } = readStateHash(reader);
+      if (hash === "" && index !== NO_HASH.index)
+        throw new RaftFormatError("Cannot decode hash: it is empty");
+      return { kind, term, sentAt, round, stateHash: hash === "" ? undefined : { index, hash } };
     }
     case "installSnapshot":
       return readInstallSnapshot(reader, term);

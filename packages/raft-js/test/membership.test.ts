@@ -142,6 +142,7 @@ test.each([
   [["a", "a"], []],
   [["a"], ["a"]],
   [[""], []],
+  [["\ud800"], []],
 ])("a target with voters %j and learners %j is a bug of the caller", (voters, learners) => {
   const a = leaderOfThree();
   expect(() => a.step({ kind: "changeConfiguration", voters, learners })).toThrow(RaftAssertionError);
