@@ -11,7 +11,7 @@ import { isSoleVoter } from "./configuration.ts";
 import type { RaftEffect, RefusalReason, Role } from "./events.ts";
 import { RaftLog } from "./log.ts";
 import type { Outgoing, RaftMessage } from "./messages.ts";
-import type { InitialState, RaftOptions } from "./options.ts";
+import { checkOptions, type InitialState, type RaftOptions } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import type { Vote } from "./quorum.ts";
 import { READABLE_MAX, ReadQueue } from "./read-queue.ts";
@@ -81,9 +81,7 @@ export class Server {
   #told: { role: Role; term: number; leader: ServerId | undefined; configuration: Configuration };
 
   constructor(options: RaftOptions, initial: InitialState, now: number) {
-    assert(options.electionMaxMs > options.electionMinMs, "electionMaxMs must exceed electionMinMs");
-    assert(options.heartbeatMs < options.electionMinMs, "heartbeatMs must be below electionMinMs");
-    assert(options.inflightMax > 0, "inflightMax must be positive");
+    checkOptions(options);
     this.options = options;
     this.id = options.id;
     this.now = now;
