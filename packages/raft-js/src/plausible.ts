@@ -86,7 +86,8 @@ function areConsecutive(
   prevTerm: number,
   term: number,
 ): boolean {
-  let lastTerm = prevTerm;
+  // No leader has term 0.
+  let lastTerm = Math.max(1, prevTerm);
   for (let i = 0; i < entries.length; i++) {
     const entry = entries[i] as Entry;
     if (entry.index !== prevIndex + 1 + i || !isCount(entry.term) || entry.term < lastTerm) return false;

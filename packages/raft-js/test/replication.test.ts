@@ -388,6 +388,7 @@ const NONSENSE: readonly RaftMessage[] = [
   appendEntries(2, 0, 0, logOf([1], 5)),
   appendEntries(2, 0, 0, logOf([2, 1])),
   appendEntries(2, 0, 0, logOf([3])),
+  appendEntries(2, 0, 0, logOf([0])),
   appendEntries(2, 1, 9),
   appendEntries(2, -1, 0),
   appendEntries(2, 0.5, 0),
