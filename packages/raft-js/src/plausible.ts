@@ -23,7 +23,8 @@ export function isReachable(messageTerm: number, term: number): boolean {
 
 /** True if `message` can have been sent by a server that keeps the rules. */
 export function isPlausible(message: RaftMessage): boolean {
-  if (!isCount(message.term) || message.term === 0) return false;
+  // Who has no term yet can only refuse a pre-vote.
+  if (!isCount(message.term) || (message.term === 0 && message.kind !== "preVoteReply")) return false;
   switch (message.kind) {
     case "preVote":
     case "requestVote":

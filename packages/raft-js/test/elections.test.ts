@@ -172,6 +172,17 @@ test("a server without a term withholds its vote too: it may have answered a lea
   expect(after.completeWrites().take("requestVoteReply")).toMatchObject([{ granted: true }]);
 });
 
+test("a newcomer that knows no term yet refuses a pre-vote, and is not taken for one who talks nonsense", () => {
+  const newcomer = new OneServer({ id: "b", term: 0 });
+  newcomer.receive("a", preVote(2));
+  const [refusal] = newcomer.take("preVoteReply");
+  expect(refusal).toMatchObject({ term: 0, granted: false });
+  const a = new OneServer({ term: 1 }).sleepUntil(1500);
+  expect(a.status.role).toBe("preCandidate");
+  a.receive("b", refusal!);
+  expect(a.status).toMatchObject({ role: "preCandidate", rejectedMessages: 0 });
+});
+
 test("a sole voter leads at once, when its vote and its no-op are safe", () => {
   const node = new RaftNode({ ...OPTIONS, id: "a" }, foundingState("a"), 50);
   expect(node.wakeAt).toBe(50);
