@@ -75,10 +75,10 @@ export function encodeRaftMessage(message: RaftMessage): Uint8Array {
       break;
     case "heartbeat":
       writer.varint(message.commit).varint(message.matchIndex).varint(message.matchTerm);
-      writer.f64(message.sentAt).varint(message.round);
+      writer.varint(message.lastIndex).varint(message.nonce).f64(message.sentAt).varint(message.round);
       break;
     case "heartbeatReply":
-      writer.f64(message.sentAt).varint(message.round);
+      writer.f64(message.sentAt).varint(message.round).varint(message.nonce);
       // Without a hash the text is empty.
       writeStateHash(writer, message.stateHash ?? NO_HASH);
       break;
@@ -144,16 +144,20 @@ function readMessage(reader: ByteReader): RaftMessage {
       const commit = reader.varint();
       const matchIndex = reader.varint();
       const matchTerm = reader.varint();
+      const lastIndex = reader.varint();
+      const nonce = reader.varint();
       const sentAt = reader.f64();
-      return { kind, term, commit, matchIndex, matchTerm, sentAt, round: reader.varint() };
+      const known = { commit, matchIndex, matchTerm, lastIndex, nonce };
+      return { kind, term, ...known, sentAt, round: reader.varint() };
     }
     case "heartbeatReply": {
       const sentAt = reader.f64();
       const round = reader.varint();
+      const nonce = reader.varint();
       const { index, hash } = readStateHash(reader);
       if (hash === "" && index !== NO_HASH.index)
         throw new RaftFormatError("Cannot decode hash: it is empty");
-      return { kind, term, sentAt, round, stateHash: hash === "" ? undefined : { index, hash } };
+      return { kind, term, sentAt, round, nonce, stateHash: hash === "" ? undefined : { index, hash } };
     }
     case "installSnapshot":
       return readInstallSnapshot(reader, term);

@@ -123,7 +123,6 @@ export function onAppendEntries(server: Server, from: ServerId, message: Message
   if (overwrittenFrom !== undefined) server.writes.overwritten(overwrittenFrom);
   const matchIndex = prevLogIndex + entries.length;
   server.commitTo(Math.min(message.leaderCommit, matchIndex));
-  noteCommitOfLeader(server, message.leaderCommit);
   server.sendWhenSafe(from, appendReply(term, true, matchIndex, 0, 0));
 }
 
@@ -132,14 +131,18 @@ export function onHeartbeat(server: Server, from: ServerId, message: Message<"he
   const { log } = server;
   const { sentAt, round, matchIndex, matchTerm } = message;
   const stateHash = server.stateHashes.latest;
-  server.send(from, { kind: "heartbeatReply", term: server.term, sentAt, round, stateHash });
+  const nonce = server.isSuspect ? server.nonce : 0;
+  server.send(from, { kind: "heartbeatReply", term: server.term, sentAt, round, nonce, stateHash });
   if (matchIndex > log.commitIndex && log.termAt(matchIndex) !== matchTerm) {
     // This server once acknowledged what it has not: its disk lost a part. The leader must know, or it never resends.
     refuse(server, from, matchIndex, matchTerm);
     return;
   }
   server.commitTo(message.commit);
-  noteCommitOfLeader(server, message.commit);
+  if (server.isSuspect && message.nonce === server.nonce) {
+    server.suspectTarget ??= message.lastIndex;
+    clearSuspicion(server);
+  }
 }
 
 /**
@@ -154,26 +157,20 @@ function onContradiction(server: Server, leader: ServerId, index: number): void 
 }
 
 /**
- * A suspect server has lost entries it may have acknowledged. It has them back when its log holds, on disk, what the
- * leader has committed in its own term: every entry committed before lies below (Raft §5.4.3). The first election
- * timeout after the restart does not count, so that acknowledgements still under way from before it are over.
+ * Ends the suspicion if this server has caught up. It has lost entries that it may have acknowledged: they may be
+ * committed, or the acknowledgement may still be under way and be counted later. It has them all back when its disk holds
+ * everything that a leader of its term had at one moment after its start: what was committed before that leader's election
+ * is in the leader's log (Raft §5.4.3), and so is what this server acknowledged to it. A nonce tells that moment from
+ * earlier ones, whatever the network does (Liskov and Cowling, Viewstamped Replication Revisited, 2012, section 4.3).
  */
-function noteCommitOfLeader(server: Server, leaderCommit: number): void {
-  if (!server.isSuspect || server.now < server.votesFrom) return;
-  server.suspectTarget ??= leaderCommit;
-  clearSuspicion(server);
-}
-
-/** Ends the suspicion if this server has caught up. */
 export function clearSuspicion(server: Server): void {
-  const target = server.suspectTarget;
-  if (!server.isSuspect || target === undefined || server.writes.persistedIndex < target) return;
-  if (server.log.termAt(target) === server.term) {
-    server.isSuspect = false;
-    server.electionDeadline = server.now + electionTimeoutMs(server);
-  } else {
-    server.suspectTarget = undefined;
-  }
+  const { log, writes, suspectTarget: target } = server;
+  if (!server.isSuspect || target === undefined || writes.persistedIndex < target) return;
+  // Compacted here means committed here, by this leader's word.
+  const isLeaders = (log.termAt(target) ?? server.term) === server.term;
+  if (!isLeaders || server.isContradicted) return;
+  server.isSuspect = false;
+  server.electionDeadline = server.now + electionTimeoutMs(server);
 }
 
 /** This log has not the entry (`index`, `term`) that the leader builds on. */

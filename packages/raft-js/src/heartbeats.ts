@@ -16,7 +16,9 @@ export function sendHeartbeats(server: Server): void {
     const matchTerm = log.termAt(progress.matchIndex) ?? 0;
     const matchIndex = matchTerm === 0 ? 0 : progress.matchIndex;
     const commit = Math.min(matchIndex, log.commitIndex);
-    server.send(to, { kind: "heartbeat", term, commit, matchIndex, matchTerm, sentAt: now, round });
+    const { nonce } = progress;
+    const known = { commit, matchIndex, matchTerm, lastIndex: log.lastIndex, nonce };
+    server.send(to, { kind: "heartbeat", term, ...known, sentAt: now, round });
   }
 }
 

@@ -55,6 +55,10 @@ export type RaftMessage =
        */
       readonly matchIndex: number;
       readonly matchTerm: number;
+      /** Where the leader's log ends; its last entry is always of its own term. */
+      readonly lastIndex: number;
+      /** The `nonce` of the receiver's latest answer, which this heartbeat was therefore sent after; 0 without one. */
+      readonly nonce: number;
       /** When the leader sent it, on the leader's clock, in ms; comes back in the reply. */
       readonly sentAt: number;
       /** Counts the leader's rounds of heartbeats in this term; comes back in the reply (ReadIndex). */
@@ -65,6 +69,8 @@ export type RaftMessage =
       readonly term: number;
       readonly sentAt: number;
       readonly round: number;
+      /** A number drawn at the start of a server that may have lost acknowledged entries; 0 from others. */
+      readonly nonce: number;
       /** The newest state hash of this server's application. */
       readonly stateHash: StateHash | undefined;
     }

@@ -47,12 +47,16 @@ export function isPlausible(message: RaftMessage): boolean {
         message.matchTerm <= message.term &&
         isCount(message.commit) &&
         message.commit <= message.matchIndex &&
+        isCount(message.lastIndex) &&
+        message.matchIndex <= message.lastIndex &&
+        isCount(message.nonce) &&
         isCount(message.round) &&
         Number.isFinite(message.sentAt)
       );
     case "heartbeatReply":
       return (
         isCount(message.round) &&
+        isCount(message.nonce) &&
         Number.isFinite(message.sentAt) &&
         (message.stateHash === undefined || isStateHash(message.stateHash))
       );

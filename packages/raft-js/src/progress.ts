@@ -26,6 +26,8 @@ export class Progress {
   sentCommit = 0;
   /** When the leader began to follow it, in ms: silence is counted from here at the earliest. */
   readonly since: number;
+  /** The nonce of its latest answer to a heartbeat; 0 if it is not suspect. */
+  nonce = 0;
   /** Newest round of heartbeats it has answered; 0 before the first. */
   ackedRound = 0;
   /** State `snapshot`: when the last piece went out, in ms; undefined while the driver is at it. */

@@ -230,6 +230,7 @@ export class RaftNode {
           term,
           sentAt: 0,
           round: 0,
+          nonce: 0,
           stateHash: undefined,
         });
         break;

@@ -21,6 +21,9 @@ import type { Transfer } from "./transfer.ts";
 import type { Configuration, HardState, ServerId, Snapshot } from "./types.ts";
 import { Writes } from "./writes.ts";
 
+/** So many that no two starts of a server draw the same. */
+const NONCES = 2 ** 31;
+
 interface AllowedReads {
   readonly requests: readonly number[];
   readonly index: number;
@@ -36,6 +39,8 @@ export class Server {
   role: Role = "follower";
   leader: ServerId | undefined;
   isSuspect: boolean;
+  /** Suspect only: drawn at the start; a heartbeat that carries it was sent after that. */
+  readonly nonce: number;
   /** Suspect only: the log must reach this index of the present leader's; undefined until it is known. */
   suspectTarget: number | undefined;
   /** A quorum agreed on another state than this server's application has. */
@@ -91,6 +96,7 @@ export class Server {
     assert(this.log.lastTerm <= this.term, `log of term ${this.log.lastTerm}, hard state of ${this.term}`);
     const isAlone = isSoleVoter(this.log.configuration, this.id);
     this.isSuspect = initial.isSuspect && !isAlone;
+    this.nonce = this.isSuspect ? 1 + options.randomBelow(NONCES) : 0;
     // A sole voter has answered only itself. A server that has nothing on disk may still have answered a leader: its
     // answers to heartbeats do not wait for the term to be safe.
     this.votesFrom = isAlone ? now : now + options.electionMinMs;

@@ -67,6 +67,8 @@ const message = fc.oneof(
     commit: small,
     matchIndex: small,
     matchTerm: small,
+    lastIndex: small,
+    nonce: fc.nat(1),
     sentAt,
     round: small,
   }),
@@ -74,6 +76,7 @@ const message = fc.oneof(
     kind: fc.constant("heartbeatReply"),
     sentAt,
     round: small,
+    nonce: fc.nat(1),
     stateHash: fc.option(stateHash, { nil: undefined }),
   }),
   fc.record({

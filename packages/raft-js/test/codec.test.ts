@@ -69,6 +69,8 @@ const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     commit: count,
     matchIndex: count,
     matchTerm: count,
+    lastIndex: count,
+    nonce: count,
     sentAt,
     round: count,
   }),
@@ -77,6 +79,7 @@ const message: fc.Arbitrary<RaftMessage> = fc.oneof(
     term: count,
     sentAt,
     round: count,
+    nonce: count,
     stateHash: fc.option(stateHash, { nil: undefined }),
   }),
   fc.record({

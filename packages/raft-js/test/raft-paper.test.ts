@@ -33,14 +33,14 @@ test("Raft §5.1: a message of a lower term changes nothing and is answered with
     {
       kind: "send",
       to: "b",
-      message: { kind: "heartbeatReply", term: 5, sentAt: 0, round: 0, stateHash: undefined },
+      message: { kind: "heartbeatReply", term: 5, sentAt: 0, round: 0, nonce: 0, stateHash: undefined },
     },
   ]);
 });
 
 test("Raft §5.1: the leader of an earlier term steps down when a follower answers with a higher one", () => {
   const a = new OneServer().lead("b");
-  a.receive("b", { kind: "heartbeatReply", term: 7, sentAt: 0, round: 0, stateHash: undefined });
+  a.receive("b", { kind: "heartbeatReply", term: 7, sentAt: 0, round: 0, nonce: 0, stateHash: undefined });
   expect(a.status).toMatchObject({ role: "follower", term: 7, leader: undefined });
 });
 
@@ -209,7 +209,7 @@ test("Raft §5.3: an acknowledgement waits for the disk, a heartbeat's answer do
     {
       kind: "send",
       to: "b",
-      message: { kind: "heartbeatReply", term: 1, sentAt: 42, round: 0, stateHash: undefined },
+      message: { kind: "heartbeatReply", term: 1, sentAt: 42, round: 0, nonce: 0, stateHash: undefined },
     },
   ]);
   a.completeWrites();

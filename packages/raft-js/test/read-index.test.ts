@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { appendEntries, heartbeat, logOf, OneServer, voters } from "./support/one-server.ts";
 
 function reply(term: number, a: OneServer, round: number) {
-  return { kind: "heartbeatReply", term, sentAt: a.now, round, stateHash: undefined } as const;
+  return { kind: "heartbeatReply", term, sentAt: a.now, round, nonce: 0, stateHash: undefined } as const;
 }
 
 /** `a` leads and has committed its no-op (entry 1). */

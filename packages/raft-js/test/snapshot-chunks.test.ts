@@ -49,7 +49,14 @@ test("a transfer that was interrupted goes on where the follower is", () => {
   a.receive("b", chunkReply(9, 8));
   a.step({ kind: "snapshotSent", to: "b", ok: false });
   a.takeEffects("sendSnapshot");
-  a.receive("b", { kind: "heartbeatReply", term: 2, sentAt: a.now, round: 1, stateHash: undefined });
+  a.receive("b", {
+    kind: "heartbeatReply",
+    term: 2,
+    sentAt: a.now,
+    round: 1,
+    nonce: 0,
+    stateHash: undefined,
+  });
   expect(offsets(a)).toEqual([[9, 8, 4]]);
   a.receive("b", chunkReply(9, 0));
   expect(offsets(a), "it has restarted and lost what it had").toEqual([[9, 0, 4]]);

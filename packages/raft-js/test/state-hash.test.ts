@@ -5,7 +5,14 @@ import { appendEntries, heartbeat, logOf, OneServer, preVote, voters, whole } fr
 
 function report(a: OneServer, from: string, index: number, hash: string) {
   const sentAt = a.now;
-  return a.receive(from, { kind: "heartbeatReply", term: 1, sentAt, round: 1, stateHash: { index, hash } });
+  return a.receive(from, {
+    kind: "heartbeatReply",
+    term: 1,
+    sentAt,
+    round: 1,
+    nonce: 0,
+    stateHash: { index, hash },
+  });
 }
 
 function leader(): OneServer {

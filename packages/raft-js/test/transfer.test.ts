@@ -10,7 +10,14 @@ function leader(): OneServer {
   const a = new OneServer().lead("b");
   for (const id of ["b", "c"]) {
     a.acknowledge(id);
-    a.receive(id, { kind: "heartbeatReply", term: 1, sentAt: a.now, round: 1, stateHash: undefined });
+    a.receive(id, {
+      kind: "heartbeatReply",
+      term: 1,
+      sentAt: a.now,
+      round: 1,
+      nonce: 0,
+      stateHash: undefined,
+    });
   }
   a.takeSent();
   a.takeEffects("send");
@@ -83,7 +90,7 @@ test("a transfer that was not sent within an election timeout is as if it had no
   for (let at = now + 100; at <= now + 1000; at += 100) {
     a.sleepUntil(at);
     const round = a.take("heartbeat").at(-1)!.round;
-    a.receive("b", { kind: "heartbeatReply", term: 1, sentAt: at, round, stateHash: undefined });
+    a.receive("b", { kind: "heartbeatReply", term: 1, sentAt: at, round, nonce: 0, stateHash: undefined });
   }
   expect(a.status).toMatchObject({ role: "leader", transferringTo: undefined });
   expect(a.status.leaseUntil).toBeGreaterThan(a.now);
@@ -100,7 +107,7 @@ test("a release that belongs to a transfer given up long ago does not start the 
     a.sleepUntil(at);
     for (const id of ["b", "c"]) {
       const round = a.take("heartbeat").at(-1)?.round ?? 1;
-      a.receive(id, { kind: "heartbeatReply", term: 1, sentAt: at, round, stateHash: undefined });
+      a.receive(id, { kind: "heartbeatReply", term: 1, sentAt: at, round, nonce: 0, stateHash: undefined });
     }
   }
   a.step({ kind: "transferLeadership", to: "c" });

@@ -189,8 +189,9 @@ export function heartbeat(
   term: number,
   commit = 0,
   { sentAt = 0, matchTerm = commit === 0 ? 0 : term } = {},
-): RaftMessage {
-  return { kind: "heartbeat", term, commit, matchIndex: commit, matchTerm, sentAt, round: 0 };
+): MessageOf<"heartbeat"> {
+  const known = { commit, matchIndex: commit, matchTerm, lastIndex: commit, nonce: 0 };
+  return { kind: "heartbeat", term, ...known, sentAt, round: 0 };
 }
 
 export function appendEntries(
