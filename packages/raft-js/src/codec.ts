@@ -94,10 +94,10 @@ export function encodeRaftMessage(message: RaftMessage): Uint8Array {
       writer.varint(message.matchIndex);
       break;
     case "readIndex":
-      writer.varint(message.request);
+      writer.varint(message.request).varint(message.nonce);
       break;
     case "readIndexReply":
-      writer.varint(message.request).varint(message.index);
+      writer.varint(message.request).varint(message.nonce).varint(message.index);
       break;
     case "stateDiverged":
       writeStateHash(writer, message.stateHash);
@@ -168,10 +168,10 @@ function readMessage(reader: ByteReader): RaftMessage {
     case "installSnapshotReply":
       return { kind, term, matchIndex: reader.varint() };
     case "readIndex":
-      return { kind, term, request: reader.varint() };
+      return { kind, term, request: reader.varint(), nonce: reader.varint() };
     case "readIndexReply": {
       const request = reader.varint();
-      return { kind, term, request, index: reader.varint() };
+      return { kind, term, request, nonce: reader.varint(), index: reader.varint() };
     }
     case "stateDiverged":
       return { kind, term, stateHash: readStateHash(reader) };

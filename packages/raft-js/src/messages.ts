@@ -98,12 +98,20 @@ export type RaftMessage =
   | { readonly kind: "snapshotRequest"; readonly term: number }
   /** Campaign at once (thesis 3.10). Sent only after the leader gave up whatever its lease protects. */
   | { readonly kind: "timeoutNow"; readonly term: number }
-  /** A follower asks for the index its application must have applied before a read may be answered (thesis 6.4). */
-  | { readonly kind: "readIndex"; readonly term: number; readonly request: number }
   | {
+      /** A follower asks for the index its application must have applied before a read may be answered (thesis 6.4). */
+      readonly kind: "readIndex";
+      readonly term: number;
+      readonly request: number;
+      /** A number drawn at the asker's start: it may use the numbers of requests again after a restart. */
+      readonly nonce: number;
+    }
+  | {
+      /** `request` and `nonce` are the question's. */
       readonly kind: "readIndexReply";
       readonly term: number;
       readonly request: number;
+      readonly nonce: number;
       readonly index: number;
     }
   /** A quorum agrees on this state hash, and the receiver reported another one for the same index. */

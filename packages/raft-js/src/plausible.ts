@@ -72,9 +72,9 @@ export function isPlausible(message: RaftMessage): boolean {
     case "installSnapshotReply":
       return isCount(message.matchIndex);
     case "readIndex":
-      return isCount(message.request);
+      return isCount(message.request) && isCount(message.nonce);
     case "readIndexReply":
-      return isCount(message.request) && isCount(message.index);
+      return isCount(message.request) && isCount(message.nonce) && isCount(message.index);
     case "stateDiverged":
       return isStateHash(message.stateHash);
     case "snapshotRequest":

@@ -277,10 +277,10 @@ export class RaftNode {
         if (server.isLeader) onSnapshotRequest(server, from);
         break;
       case "readIndex":
-        if (server.isLeader) onReadIndex(server, from, message.request);
+        if (server.isLeader) onReadIndex(server, from, message);
         break;
       case "readIndexReply":
-        onReadIndexReply(server, from, message.request, message.index);
+        onReadIndexReply(server, from, message);
         break;
       case "timeoutNow":
         if (hearLeader(server, from)) onTimeoutNow(server);

@@ -39,7 +39,7 @@ export class Server {
   role: Role = "follower";
   leader: ServerId | undefined;
   isSuspect: boolean;
-  /** Suspect only: drawn at the start; a heartbeat that carries it was sent after that. */
+  /** Drawn at the start: an answer that carries it is to something said after that. */
   readonly nonce: number;
   /** Suspect only: the log must reach this index of the present leader's; undefined until it is known. */
   suspectTarget: number | undefined;
@@ -96,7 +96,7 @@ export class Server {
     assert(this.log.lastTerm <= this.term, `log of term ${this.log.lastTerm}, hard state of ${this.term}`);
     const isAlone = isSoleVoter(this.log.configuration, this.id);
     this.isSuspect = initial.isSuspect && !isAlone;
-    this.nonce = this.isSuspect ? 1 + options.randomBelow(NONCES) : 0;
+    this.nonce = 1 + options.randomBelow(NONCES);
     // A sole voter has answered only itself. A server that has nothing on disk may still have answered a leader: its
     // answers to heartbeats do not wait for the term to be safe.
     this.votesFrom = isAlone ? now : now + options.electionMinMs;

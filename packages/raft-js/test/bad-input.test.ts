@@ -89,8 +89,8 @@ const message = fc.oneof(
   fc.record({ kind: fc.constant("snapshotChunkReply"), index: small, offset: small }),
   fc.record({ kind: fc.constant("installSnapshotReply"), matchIndex: small }),
   fc.record({ kind: fc.constantFrom("snapshotRequest", "timeoutNow") }),
-  fc.record({ kind: fc.constant("readIndex"), request: small }),
-  fc.record({ kind: fc.constant("readIndexReply"), request: small, index: small }),
+  fc.record({ kind: fc.constant("readIndex"), request: small, nonce: fc.nat(1) }),
+  fc.record({ kind: fc.constant("readIndexReply"), request: small, nonce: fc.nat(1), index: small }),
   fc.record({ kind: fc.constant("stateDiverged"), stateHash }),
 );
 

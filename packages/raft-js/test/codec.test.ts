@@ -93,8 +93,14 @@ const message: fc.Arbitrary<RaftMessage> = fc.oneof(
   fc.record({ kind: fc.constant("snapshotChunkReply"), term: count, index: count, offset: count }),
   fc.record({ kind: fc.constant("installSnapshotReply"), term: count, matchIndex: count }),
   fc.record({ kind: fc.constantFrom("snapshotRequest", "timeoutNow"), term: count }),
-  fc.record({ kind: fc.constant("readIndex"), term: count, request: count }),
-  fc.record({ kind: fc.constant("readIndexReply"), term: count, request: count, index: count }),
+  fc.record({ kind: fc.constant("readIndex"), term: count, request: count, nonce: count }),
+  fc.record({
+    kind: fc.constant("readIndexReply"),
+    term: count,
+    request: count,
+    nonce: count,
+    index: count,
+  }),
   fc.record({ kind: fc.constant("stateDiverged"), term: count, stateHash }),
 ) as fc.Arbitrary<RaftMessage>;
 

@@ -47,6 +47,7 @@ test.runIf(SEEDS >= 120)("the random clusters get into the situations that they 
     "a leader removes itself",
     "a learner is promoted behind a partition",
     "a lease is released after its transfer has ended and the next has begun",
+    "a network is cut between the two sets of a joint configuration",
     "a read is answered",
     "a transfer is under way in a joint configuration",
     "a voter of a joint configuration is down",

@@ -8,6 +8,7 @@
 
 import type { Configuration, Entry, RaftMessage, ServerId } from "../../src/index.ts";
 import type { SimDisk } from "./sim-disk.ts";
+import type { SimServer } from "./sim-server.ts";
 
 /** A server's log in memory, rebuilt from its `persist` and `restore` effects. */
 export class LogMirror {
@@ -63,6 +64,18 @@ export class Checkers {
     }
   }
 
+  /** Raft §6: a leader that a committed configuration gives no vote has stepped down. */
+  leads({ id, role, settled, configuration }: SimServer): void {
+    const isSettled = settled !== undefined && sameVoters(settled, configuration);
+    if (
+      role === "leader" &&
+      isSettled &&
+      !settled.voters.includes(id) &&
+      !settled.votersOutgoing.includes(id)
+    )
+      throw new Error(`${id} leads without a vote`);
+  }
+
   /** `message` leaves `from` for `to`: what it promises must be on the sender's disk, and not promised to another. */
   sends(from: ServerId, to: ServerId, message: RaftMessage, disk: SimDisk): void {
     const { term } = message;
@@ -81,11 +94,14 @@ export class Checkers {
   /** The leader `id` commits `entry`, in force when it does: `configuration`. */
   commits(
     id: ServerId,
+    leaderTerm: number,
     entry: Entry,
     configuration: Configuration,
     disks: ReadonlyMap<ServerId, SimDisk>,
   ): void {
     const { index, term } = entry;
+    if (term !== leaderTerm)
+      throw new Error(`commit: ${id} counts for an entry of term ${term} in ${leaderTerm}`);
     for (const voters of [configuration.voters, configuration.votersOutgoing]) {
       const safe = voters.filter((voter) => {
         const disk = disks.get(voter)!;
@@ -155,6 +171,10 @@ function pairMatches(a: ServerId, logA: LogMirror, b: ServerId, logB: LogMirror)
     if (mustAgree && !isSame(entryA, entryB))
       throw new Error(`log matching: ${a} and ${b} differ at ${index}`);
   }
+}
+
+function sameVoters(a: Configuration, b: Configuration): boolean {
+  return a.voters.join() === b.voters.join() && a.votersOutgoing.join() === b.votersOutgoing.join();
 }
 
 function isSame(a: Entry | undefined, b: Entry | undefined): boolean {

@@ -74,7 +74,7 @@ function live(seed: number, plan: Plan, found: (cluster: SimCluster) => void): R
 /** Draws limits, timing and faults. Before the first server starts. */
 function drawSettings(cluster: SimCluster): void {
   const { random, network } = cluster;
-  const electionMinMs = random.pick([100, 100, 250]);
+  const electionMinMs = random.pick([100, 100, 250, 1000]);
   cluster.settings = {
     ...SETTINGS,
     heartbeatMs: electionMinMs / 5,
@@ -89,7 +89,7 @@ function drawSettings(cluster: SimCluster): void {
   Object.assign(network.faults, {
     lossPercent: random.pick([0, 0, 5, 20]),
     duplicatePercent: random.pick([0, 10]),
-    latePercent: random.pick([0, 1, 5]),
+    latePercent: random.pick([0, 1, 5, 20]),
     delayMaxMs: random.pick([2, 10, 40]),
   });
   cluster.diskMaxMs = random.pick([0, 5, 5, 30, 100]);
@@ -117,7 +117,7 @@ function runChaos(cluster: SimCluster, plan: Plan): void {
   const { ids } = plan;
   const rates = drawRates(cluster, plan);
   // Long enough for an election in every state of the network.
-  const turnMs = random.pick([1, 2, 5]) * cluster.settings.electionMaxMs;
+  const turnMs = random.pick([1, 2, 3]) * cluster.settings.electionMaxMs;
   let nextTurn = cluster.now;
   let command = 0;
   cluster.run(cluster.now + CHAOS_MS, TICK_MS, () => {
@@ -133,7 +133,7 @@ function runChaos(cluster: SimCluster, plan: Plan): void {
       const haste = isJoint(leader) ? 4 : 1;
       if (random.chance(rates.transfer * haste)) transfer(cluster, leader, ids);
       if (random.chance(rates.change)) change(cluster, leader, ids);
-      if (haste > 1 && random.chance(10)) partition(cluster, ids, leader.id);
+      if (haste > 1 && random.chance(10)) splitJoint(cluster, leader);
       if (haste > 1 && random.chance(10)) cluster.crash(victim());
       noteWhatMeets(cluster, leader);
     }
@@ -204,6 +204,17 @@ function partition(cluster: SimCluster, ids: readonly ServerId[], victim: Server
   }
 }
 
+/** Cuts between those who vote only before a change and those who vote only after it; the leader is on one side. */
+function splitJoint({ random, network, seen }: SimCluster, leader: SimServer): void {
+  const { voters, votersOutgoing } = leader.configuration;
+  const before = votersOutgoing.filter((id) => !voters.includes(id) && id !== leader.id);
+  const after = voters.filter((id) => !votersOutgoing.includes(id) && id !== leader.id);
+  network.faults.cut.clear();
+  (random.chance(50) ? before : after).push(leader.id);
+  network.partition(before, after);
+  seen.add("a network is cut between the two sets of a joint configuration");
+}
+
 function transfer(cluster: SimCluster, leader: SimServer, ids: readonly ServerId[]): void {
   const { random } = cluster;
   const to = random.pick(ids);
@@ -220,9 +231,10 @@ function change(cluster: SimCluster, leader: SimServer, ids: readonly ServerId[]
   const { voters } = configuration;
   const isGrowing = voters.length < 5 && random.chance(60);
   const count = voters.length < 3 ? 3 : 5;
+  const percent = random.pick([20, 60, 60, 90]);
   const next = isGrowing
     ? [...new Set([...voters, ...configuration.learners, ...ids])].slice(0, count)
-    : ids.filter(() => random.chance(60));
+    : ids.filter(() => random.chance(percent));
   if (next.length === 0) next.push(random.pick(ids));
   const learners = ids.filter((id) => !next.includes(id) && random.chance(70));
   // As the mesh does it: newcomers are learners first.
@@ -327,9 +339,11 @@ function healAndDemandProgress(cluster: SimCluster, { ids, isConfigurationFixed 
   }
   if (!isWhole()) throw new Error("liveness: no leader with all servers as voters");
   // Old messages may depose a leader once more: propose until it is everywhere.
-  const first = cluster.get(ids[0]!);
-  const isEverywhere = () =>
-    first.state.at(-1) === LAST && ids.every((id) => cluster.get(id).state.join() === first.state.join());
+  const isEverywhere = () => {
+    const [first, ...others] = ids.map((id) => cluster.get(id).state);
+    if (first?.at(-1) !== LAST || others.some(({ length }) => length !== first.length)) return false;
+    return others.every((state) => state.join() === first.join());
+  };
   while (!isEverywhere() && cluster.now < deadline) {
     const [leader] = cluster.leaders;
     if (leader !== undefined) cluster.step(leader.id, { kind: "propose", commands: [Uint8Array.of(LAST)] });

@@ -5,6 +5,7 @@
  */
 
 import {
+  decodeConfiguration,
   type HardState,
   type Outgoing,
   type RaftEffect,
@@ -59,7 +60,6 @@ export class SimCluster {
   now = 0;
   /** Rare situations that this run has been in. */
   readonly seen = new Set<string>();
-  #requests = 0;
   readonly #queue = new EventQueue();
 
   constructor(seed: number, ids: readonly ServerId[]) {
@@ -98,6 +98,7 @@ export class SimCluster {
     const options = { ...this.settings, id, randomBelow: (bound: number) => this.random.below(bound) };
     server.node = new RaftNode(options, initial, server.clock(this.now));
     server.role = "follower";
+    server.settled = undefined;
     ({ term: server.term, configuration: server.configuration } = server.node.status());
     this.#schedule(server);
   }
@@ -123,8 +124,9 @@ export class SimCluster {
   /** Asks for a linearizable read on a running server. */
   read(id: ServerId): void {
     const server = this.get(id);
-    server.reads.set(++this.#requests, this.checkers.lastApplied);
-    this.step(id, { kind: "readIndex", request: this.#requests });
+    const request = server.reads.size;
+    server.reads.set(request, this.checkers.lastApplied);
+    this.step(id, { kind: "readIndex", request });
   }
 
   /** Steps a server if it runs and is not paused. */
@@ -140,6 +142,7 @@ export class SimCluster {
       if (server.life !== life) return;
     }
     if (server.disk.isSuspect && !server.node.status().isSuspect) server.disk.isSuspect = false;
+    this.checkers.leads(server);
     this.#saveIfDue(server);
     this.checkers.leases(this.#leaseHolders());
     this.#schedule(server);
@@ -247,13 +250,14 @@ export class SimCluster {
     const disks = new Map([...this.servers].map(([other, { disk }]) => [other, disk]));
     // What came before was perhaps committed by another leader, and a voter that has it may be gone.
     if (this.#hasLed(server) && last !== undefined)
-      this.checkers.commits(id, last, server.configuration, disks);
+      this.checkers.commits(id, term, last, server.configuration, disks);
     for (const entry of entries) {
       if (entry.index !== server.appliedIndex + 1)
         throw new Error(`${id} applies ${entry.index} out of order`);
       server.appliedIndex = entry.index;
       this.checkers.applies(id, entry, term);
       if (entry.kind === "command") server.state.push(entry.data[0]!);
+      if (entry.kind === "configuration") server.settled = decodeConfiguration(entry.data);
       if (entry.index % HASH_EVERY === 0) this.#hash(server, entry.index);
     }
   }
@@ -276,8 +280,7 @@ export class SimCluster {
 
   #readable(server: SimServer, request: number, index: number): void {
     const asked = server.reads.get(request);
-    if (asked === undefined) return;
-    server.reads.delete(request);
+    if (asked === undefined) throw new Error(`${server.id} answers read ${request}, which it did not ask`);
     this.seen.add("a read is answered");
     this.checkers.reads(server.id, asked, index, server.appliedIndex);
   }

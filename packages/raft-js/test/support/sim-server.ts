@@ -13,6 +13,8 @@ export class SimServer {
   role: Role = "follower";
   term = 0;
   configuration: Configuration = { voters: [], votersOutgoing: [], learners: [] };
+  /** The configuration that it applied last, since its start. */
+  settled: Configuration | undefined;
   /** Applied commands in order, as numbers; what the state machine is. */
   state: number[] = [];
   appliedIndex = 0;
@@ -28,7 +30,7 @@ export class SimServer {
   readonly writes: { readonly sendAfter: readonly Outgoing[]; readonly done: RaftEvent }[] = [];
   /** A snapshot of its own is being written. */
   isSaving = false;
-  /** Reads that wait: by request, what had been applied anywhere when it was asked. */
+  /** Its reads, numbered from 0 in each life: what had been applied anywhere when each was asked. */
   readonly reads = new Map<number, number>();
   /** Whose piece of a snapshot came last. */
   pieceFrom: ServerId | undefined;
