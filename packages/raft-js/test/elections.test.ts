@@ -95,6 +95,33 @@ test("thesis 6.2: a leader that no quorum answers for the longest election timeo
   expect(a.status).toMatchObject({ role: "follower", term: 1, leader: undefined });
 });
 
+test("thesis 6.2: newcomers' silence counts from when they are followed, and then both majorities must answer", () => {
+  const a = new OneServer().lead("b");
+  for (const id of ["b", "c"]) a.acknowledge(id);
+  const hear = (...ids: readonly string[]) => {
+    for (const id of ids)
+      a.receive(id, {
+        kind: "heartbeatReply",
+        term: 1,
+        sentAt: a.now,
+        round: 1,
+        nonce: 0,
+        stateHash: undefined,
+      });
+  };
+  a.sleepUntil(a.now + 1900);
+  hear("b", "c");
+  a.step({ kind: "changeConfiguration", voters: ["a", "d", "e"], learners: [] });
+  const { now } = a;
+  a.sleepUntil(now + 1900);
+  hear("b", "c");
+  expect(a.status.role).toBe("leader");
+  a.sleepUntil(now + 1999);
+  expect(a.status.role, "d and e have never answered").toBe("leader");
+  a.sleepUntil(now + 2000);
+  expect(a.status.role).toBe("follower");
+});
+
 test("thesis 6.2: a leader that a quorum answers stays", () => {
   const a = new OneServer().lead("b");
   for (let i = 0; i < 50; i++) {
@@ -259,6 +286,21 @@ test("followers of one leader draw different slots within [electionMinMs, electi
       });
     }
   }
+});
+
+test("candidates wait as followers do before they try again: in slots of their own", () => {
+  const all = ["a", "b", "c"];
+  const deadlines = all.map((id) => {
+    const server = new OneServer({ id, term: 1, configuration: voters(...all) });
+    server.campaign(...all.filter((other) => other !== id));
+    const { now } = server;
+    expect(server.status.role).toBe("candidate");
+    while (server.status.role === "candidate") server.sleepUntil(server.node.wakeAt);
+    return server.now - now;
+  });
+  expect(new Set(deadlines).size, "no two at once").toBe(3);
+  for (const ms of deadlines) expect(ms).toBeGreaterThanOrEqual(1000);
+  for (const ms of deadlines) expect(ms).toBeLessThan(2000);
 });
 
 test("slots rotate by term: no server is always the last", () => {

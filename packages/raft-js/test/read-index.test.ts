@@ -30,6 +30,19 @@ test("thesis 6.4: a read is answered when a quorum has answered a heartbeat sent
   expect(a.takeEffects("readable")).toEqual([{ kind: "readable", requests: [7], index: 1 }]);
 });
 
+test("thesis 6.4: in a joint configuration both majorities must answer, also for a read asked before the change", () => {
+  const a = leader();
+  a.step({ kind: "readIndex", request: 1 });
+  const [beat] = a.take("heartbeat", "b");
+  a.step({ kind: "changeConfiguration", voters: ["a", "d", "e"], learners: [] });
+  for (const id of ["b", "c"]) a.receive(id, reply(1, a, beat!.round));
+  expect(a.takeEffects("readable"), "the old majority alone").toEqual([]);
+  a.sleepUntil(a.now + 100);
+  const { round } = a.take("heartbeat", "d").at(-1)!;
+  a.receive("d", reply(1, a, round));
+  expect(a.takeEffects("readable")).toMatchObject([{ requests: [1] }]);
+});
+
 test("thesis 6.4: reads that come while a round is under way share the next one", () => {
   const a = leader();
   a.step({ kind: "readIndex", request: 1 });

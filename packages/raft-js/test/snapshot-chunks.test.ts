@@ -183,6 +183,31 @@ test("a contradiction is that of one leader: the next leader's snapshot takes no
   expect(l.completeWrites().take("installSnapshotReply")).toMatchObject([{ matchIndex: 5 }]);
 });
 
+test("what a leader of an earlier term says contradicts nothing, and its snapshots are not gathered", () => {
+  const l = learnerAhead();
+  l.receive("b", heartbeat(3));
+  l.takeSent();
+  l.receive("a", appendEntries(2, 3, 1, logOf([2], 4), 4));
+  l.receive("a", piece(0, 10, { ...POINT, index: 2 }));
+  expect(l.takeEffects("contradicted")).toEqual([]);
+  expect(l.takeEffects("restore")).toEqual([]);
+  expect(l.takeSent().map(({ to, message }) => [to, message.kind, message.term])).toEqual([
+    ["a", "heartbeatReply", 3],
+    ["a", "heartbeatReply", 3],
+  ]);
+  expect(l.status).toMatchObject({ commitIndex: 5, lastIndex: 5, leader: "b" });
+});
+
+test("only a follower can ask for a snapshot, and what the others have counts on", () => {
+  const a = leader();
+  a.takeEffects("sendSnapshot");
+  a.acknowledge("c");
+  const { commitIndex } = a.status;
+  for (const from of ["z", "c"]) a.receive(from, { kind: "snapshotRequest", term: 2 });
+  expect(a.takeEffects("sendSnapshot").map(({ to }) => to)).toEqual(["c"]);
+  expect(a.status).toMatchObject({ role: "leader", commitIndex });
+});
+
 test("a write that a forced restore overtakes vouches for nothing of the old log", () => {
   const l = learnerAhead();
   l.receive("a", appendEntries(2, 5, 1, logOf([1], 6), 5));

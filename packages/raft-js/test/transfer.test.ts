@@ -83,6 +83,33 @@ test("a transfer is refused by who does not lead, twice at a time, and without a
   expect(reasons(alone)).toEqual(["noTarget"]);
 });
 
+test("neither a learner nor who votes only before a change can be a target, however well it is heard", () => {
+  const joint = { voters: ["a", "b"], votersOutgoing: ["a", "b", "c"], learners: ["c", "l"] };
+  const a = new OneServer({ configuration: joint }).lead("b", "c");
+  for (const id of ["b", "c", "l"]) a.acknowledge(id);
+  for (const to of ["c", "l"]) a.step({ kind: "transferLeadership", to });
+  expect(a.takeEffects("refused").map(({ reason }) => reason)).toEqual(["noTarget", "noTarget"]);
+  a.step({ kind: "transferLeadership" });
+  expect(a.status.transferringTo).toBe("b");
+});
+
+test("a TimeoutNow that comes after the next leader was elected deposes nobody (raft-rs #234)", () => {
+  const start = { term: 1, entries: logOf([1]), configuration: voters("a", "b", "c", "d", "e") };
+  const c = new OneServer({ ...start, id: "c" });
+  c.receive("b", heartbeat(2));
+  c.receive("a", { kind: "timeoutNow", term: 1 });
+  expect(c.status).toMatchObject({ role: "follower", leader: "b", term: 2 });
+  // One that is still in term 1 campaigns in the term that is taken: no majority is left for it there.
+  const late = new OneServer({ ...start, id: "d" });
+  late.receive("a", { kind: "timeoutNow", term: 1 });
+  const request = late.completeWrites().take("requestVote")[0]!;
+  expect(request).toMatchObject({ term: 2, isTransfer: true });
+  c.takeSent();
+  c.receive("d", request);
+  expect(c.take("requestVoteReply")).toMatchObject([{ granted: false }]);
+  expect(c.status).toMatchObject({ leader: "b", term: 2 });
+});
+
 test("a transfer that was not sent within an election timeout is as if it had not been", () => {
   const a = leader();
   a.step({ kind: "transferLeadership", to: "c" });
