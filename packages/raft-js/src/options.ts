@@ -125,7 +125,7 @@ export interface RaftStatus {
    */
   readonly quorumContactAt: number | undefined;
   /**
-   * Leader only: until then, on this server's clock in ms, no other server can be elected (thesis 6.4.1):
+   * Leader only: until then, on this server's clock in ms, nobody is elected in a later term (thesis 6.4.1):
    * `quorumContactAt` + 99 % of `electionMinMs` - `leaseGuardMs`. Undefined where `quorumContactAt` is.
    */
   readonly leaseUntil: number | undefined;

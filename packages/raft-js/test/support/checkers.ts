@@ -146,8 +146,9 @@ export class Checkers {
     }
   }
 
-  leases(holders: readonly ServerId[]): void {
-    if (holders.length > 1) throw new Error(`two leases at once: ${holders.join(" and ")}`);
+  leases(holders: readonly SimServer[]): void {
+    if (holders.length > 1)
+      throw new Error(`two leases at once: ${holders.map(({ id }) => id).join(" and ")}`);
   }
 
   #votesFor(voter: ServerId, candidate: ServerId, term: number, { hardState }: SimDisk): void {

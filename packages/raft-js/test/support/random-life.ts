@@ -74,7 +74,7 @@ function live(seed: number, plan: Plan, found: (cluster: SimCluster) => void): R
 /** Draws limits, timing and faults. Before the first server starts. */
 function drawSettings(cluster: SimCluster): void {
   const { random, network } = cluster;
-  const electionMinMs = random.pick([100, 100, 250, 1000]);
+  const electionMinMs = random.pick([100, 100, 100, 100, 250, 250, 250, 1000]);
   cluster.settings = {
     ...SETTINGS,
     heartbeatMs: electionMinMs / 5,
@@ -129,12 +129,13 @@ function runChaos(cluster: SimCluster, plan: Plan): void {
         const commands = Array.from({ length: 1 + random.below(4) }, () => Uint8Array.of(command++ % LAST));
         cluster.step(leader.id, { kind: "propose", commands });
       }
-      // A joint configuration is where most can go wrong at once: it gets more of everything.
-      const haste = isJoint(leader) ? 4 : 1;
+      // While a configuration changes most can go wrong at once: it gets more of everything.
+      const haste = isChanging(leader) ? 4 : 1;
       if (random.chance(rates.transfer * haste)) transfer(cluster, leader, ids);
       if (random.chance(rates.change)) change(cluster, leader, ids);
-      if (haste > 1 && random.chance(10)) splitJoint(cluster, leader);
-      if (haste > 1 && random.chance(10)) cluster.crash(victim());
+      if (haste > 1 && random.chance(10)) splitBySets(cluster, leader);
+      if (haste > 1 && random.chance(10))
+        cluster.crash(random.chance(50) ? victim() : random.pick(leader.configuration.voters));
       noteWhatMeets(cluster, leader);
     }
     if (random.chance(30)) cluster.read(random.pick(ids));
@@ -155,6 +156,11 @@ function runChaos(cluster: SimCluster, plan: Plan): void {
 
 function isJoint({ configuration }: SimServer): boolean {
   return configuration.votersOutgoing.length > 0;
+}
+
+/** Its configuration is joint, or gives it no vote any more. */
+function isChanging(leader: SimServer): boolean {
+  return isJoint(leader) || !leader.configuration.voters.includes(leader.id);
 }
 
 /** Cuts the network in two, in overlapping parts, around one server, in one direction only, or not at all. */
@@ -204,13 +210,17 @@ function partition(cluster: SimCluster, ids: readonly ServerId[], victim: Server
   }
 }
 
-/** Cuts between those who vote only before a change and those who vote only after it; the leader is on one side. */
-function splitJoint({ random, network, seen }: SimCluster, leader: SimServer): void {
+/** Cuts between those who vote only before a change and those who vote only after it; who votes in both is on either side. */
+function splitBySets({ random, network, seen }: SimCluster, leader: SimServer): void {
   const { voters, votersOutgoing } = leader.configuration;
-  const before = votersOutgoing.filter((id) => !voters.includes(id) && id !== leader.id);
-  const after = voters.filter((id) => !votersOutgoing.includes(id) && id !== leader.id);
+  const before: ServerId[] = [];
+  const after: ServerId[] = [];
+  for (const id of new Set([...votersOutgoing, ...voters, leader.id])) {
+    const isFree = id === leader.id || (voters.includes(id) && votersOutgoing.includes(id));
+    const isBefore = isFree ? random.chance(50) : votersOutgoing.includes(id);
+    (isBefore ? before : after).push(id);
+  }
   network.faults.cut.clear();
-  (random.chance(50) ? before : after).push(leader.id);
   network.partition(before, after);
   seen.add("a network is cut between the two sets of a joint configuration");
 }
@@ -249,6 +259,8 @@ function change(cluster: SimCluster, leader: SimServer, ids: readonly ServerId[]
   if (isBehind && target.voters.some((id) => configuration.learners.includes(id)))
     cluster.seen.add("a learner is promoted behind a partition");
   if (!target.voters.includes(leader.id)) cluster.seen.add("a leader removes itself");
+  // Before anyone has heard of it.
+  if (random.chance(25)) splitBySets(cluster, leader);
 }
 
 /** Notes which rare things happen at the same time. */

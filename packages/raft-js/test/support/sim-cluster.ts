@@ -66,7 +66,7 @@ export class SimCluster {
     this.random = prng(seed);
     this.network = new SimNetwork(this.random, this.#queue);
     ids.forEach((id, i) => {
-      const drift = (this.random.below(2001) / 1000 - 1) * DRIFT_MAX;
+      const drift = this.random.pick([-DRIFT_MAX, 0, DRIFT_MAX]);
       this.servers.set(id, new SimServer(id, i + 1, 1 + drift, this.random.below(1000)));
     });
   }
@@ -221,7 +221,11 @@ export class SimCluster {
         ({ role: server.role, term: server.term } = effect);
         if (effect.role === "leader") {
           this.checkers.becameLeader(id, effect.term, server.log);
-          this.checkers.leases([id, ...this.#leaseHolders().filter((other) => other !== id)]);
+          // A late vote may still elect the leader of a term that is over: it can commit nothing.
+          const earlier = this.#leaseHolders().filter(
+            (holder) => holder.id !== id && holder.term < effect.term,
+          );
+          this.checkers.leases([server, ...earlier]);
         }
         break;
       case "configurationChanged":
@@ -304,6 +308,8 @@ export class SimCluster {
 
   #write(server: SimServer, sendAfter: readonly Outgoing[], done: RaftEvent): void {
     const { disk } = server;
+    // Files must be made before the first write.
+    if (disk.isFresh) disk.busyUntil = this.now + this.diskMaxMs * 5;
     // Group commit: what comes while a later flush is waiting already joins it. Else a slow disk never catches up.
     if (disk.busyUntil <= this.now + this.diskMaxMs) {
       const stall = this.random.chance(2) ? this.random.below(this.diskMaxMs * 20 + 1) : 0;
@@ -390,8 +396,7 @@ export class SimCluster {
     });
   }
 
-  #leaseHolders(): ServerId[] {
-    const holders = this.running.filter((server) => server.clock(this.now) < server.leaseUntil(this.now));
-    return holders.map(({ id }) => id);
+  #leaseHolders(): SimServer[] {
+    return this.running.filter((server) => server.clock(this.now) < server.leaseUntil(this.now));
   }
 }

@@ -98,6 +98,11 @@ export class SimDisk {
     return own.term > others.term || (own.term === others.term && own.index >= others.index);
   }
 
+  /** Nothing was ever written to it, nor is under way. */
+  get isFresh(): boolean {
+    return this.hardState.term === 0 && this.#underWay.length === 1;
+  }
+
   /** Where the log ends. */
   get last(): { readonly index: number; readonly term: number } {
     const last = this.entries.at(-1);
