@@ -34,10 +34,10 @@ import {
   type SnapshotPoint,
 } from "raft-js";
 import type { Journal, OpenedJournal } from "./journal/journal.ts";
+import { observedEntry } from "./observed-entry.ts";
 import type { CoordinatorObserver } from "./options.ts";
 import type { Missing } from "./repair.ts";
 import { SnapshotPieces } from "./snapshot-pieces.ts";
-import { topicOf } from "./state-machine/commands.ts";
 import { isSnapshot } from "./state-machine/snapshot.ts";
 import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 
@@ -45,11 +45,10 @@ import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 const SNAPSHOT_BYTES = 16 * 1024 * 1024;
 /** Bytes of entries in one answer to a peer that repairs its journal. */
 const REPAIR_BYTES_MAX = 256 * 1024;
-
 /** All nodes must hash at the same indexes. */
 const STATE_HASH_EVERY = 100;
 
-/** What the replicas of the cluster disagree about. */
+/** What the replicas disagree about. */
 export type ReplicaFault = Extract<RaftEffect, { readonly kind: "diverged" | "contradicted" }>;
 
 export interface DriverOptions {
@@ -260,7 +259,7 @@ export class Driver {
         if (effect.what !== "configuration") this.#isRefused = true;
         return;
       case "leaseGivenUp":
-        this.#ports.giveUpLease(() => this.step({ kind: "leaseReleased" }));
+        this.#ports.giveUpLease(() => this.step({ kind: "leaseReleased", transfer: effect.transfer }));
         return;
       case "readable":
         this.#ports.readable(effect.requests);
@@ -304,20 +303,11 @@ export class Driver {
     this.#entriesSince++;
     this.#bytesSince += data.length;
     const applied = kind === "command" ? this.#machine.apply(data, index) : undefined;
-    this.#observeApplied(entry, applied);
+    this.#ports.observer?.applied(observedEntry(entry, applied, this.#machine));
     if (applied !== undefined) this.#ports.applied(applied);
     if (index % STATE_HASH_EVERY === 0) {
       this.#events.push({ kind: "stateHash", stateHash: { index, hash: this.#machine.stateHash() } });
     }
-  }
-
-  #observeApplied({ index, term, data }: Entry, applied: Applied | undefined): void {
-    const { observer } = this.#ports;
-    if (observer === undefined) return;
-    const command = applied?.command;
-    const retained =
-      command === undefined ? undefined : this.#machine.retained.get(topicOf(command.operation));
-    observer.applied({ index, term, data, command, retained });
   }
 
   #restore(effect: Extract<RaftEffect, { kind: "restore" }>): void {

@@ -1,6 +1,7 @@
 export { FloatingAddress } from "./address-driver.ts";
 export { Coordinator } from "./coordinator.ts";
 export { loadIdentity } from "./identity.ts";
+export type { ObservedEntry } from "./observed-entry.ts";
 export type {
   CoordinatorCounters,
   CoordinatorObserver,
@@ -11,7 +12,6 @@ export type {
   FloatingAddressOptions,
   FloatingAddressPorts,
   Identity,
-  ObservedEntry,
   PeerView,
   RetainedMessage,
   TimingProfile,

@@ -13,8 +13,8 @@ import type {
   RandomSource,
 } from "@skein/kernel";
 import type { Durability } from "./journal/stop-mark.ts";
+import type { ObservedEntry } from "./observed-entry.ts";
 import type { ReplicaSizes } from "./replica-sizes.ts";
-import type { Command } from "./state-machine/commands.ts";
 
 export type { Durability };
 
@@ -81,17 +81,6 @@ export interface CoordinatorObserver {
   readonly applied: (entry: ObservedEntry) => void;
   /** The state now is a snapshot's: the node's own at its start, or a leader's. */
   readonly restored: (index: number, term: number) => void;
-}
-
-/** A log entry right after it was applied. */
-export interface ObservedEntry {
-  readonly index: number;
-  readonly term: number;
-  readonly data: Uint8Array;
-  /** What the state machine made of it; undefined for entries that are not commands, or malformed. */
-  readonly command: Command | undefined;
-  /** The retained message of the command's topic now. */
-  readonly retained: ApplicationMessage | undefined;
 }
 
 export interface CoordinatorStatus {

@@ -1,8 +1,8 @@
 /**
  * Bounded reading and growing writing of binary frames, so that the package needs no other.
  *
- * Whole numbers are LEB128 varints up to 2^53 - 1, text is UTF-8 (RFC 3629) with a varint length. A reader never
- * reads past its end: whatever is wrong with the input is a {@link RaftFormatError}.
+ * Whole numbers are LEB128 varints up to 2^53 - 1, text is UTF-8 (RFC 3629) with a varint length. Every value has one
+ * form. A reader never reads past its end: whatever is wrong with the input is a {@link RaftFormatError}.
  */
 
 import { assert } from "./assert.ts";
@@ -100,7 +100,10 @@ export class ByteReader {
 
   f64(): number {
     const at = this.#take(8);
-    return new DataView(this.#buffer.buffer, this.#buffer.byteOffset).getFloat64(at);
+    const value = new DataView(this.#buffer.buffer, this.#buffer.byteOffset).getFloat64(at);
+    // There are many of them, and none is a time.
+    if (Number.isNaN(value)) throw new RaftFormatError("Cannot decode time: not a number");
+    return value;
   }
 
   varint(): number {
@@ -111,6 +114,8 @@ export class ByteReader {
       value += (byte & 0x7f) * scale;
       if ((byte & 0x80) === 0) {
         if (value > Number.MAX_SAFE_INTEGER) break;
+        if (byte === 0 && i > 0)
+          throw new RaftFormatError("Cannot decode number: longer than it needs to be");
         return value;
       }
       scale *= 0x80;

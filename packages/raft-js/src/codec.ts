@@ -74,10 +74,11 @@ export function encodeRaftMessage(message: RaftMessage): Uint8Array {
       writer.varint(message.hintIndex).varint(message.hintTerm);
       break;
     case "heartbeat":
-      writer.varint(message.commit).f64(message.sentAt).varint(message.round);
+      writer.varint(message.commit).varint(message.matchIndex).varint(message.matchTerm);
+      writer.varint(message.lastIndex).varint(message.nonce).f64(message.sentAt).varint(message.round);
       break;
     case "heartbeatReply":
-      writer.f64(message.sentAt).varint(message.round);
+      writer.f64(message.sentAt).varint(message.round).varint(message.nonce);
       // Without a hash the text is empty.
       writeStateHash(writer, message.stateHash ?? NO_HASH);
       break;
@@ -93,10 +94,10 @@ export function encodeRaftMessage(message: RaftMessage): Uint8Array {
       writer.varint(message.matchIndex);
       break;
     case "readIndex":
-      writer.varint(message.request);
+      writer.varint(message.request).varint(message.nonce);
       break;
     case "readIndexReply":
-      writer.varint(message.request).varint(message.index);
+      writer.varint(message.request).varint(message.nonce).varint(message.index);
       break;
     case "stateDiverged":
       writeStateHash(writer, message.stateHash);
@@ -141,14 +142,22 @@ function readMessage(reader: ByteReader): RaftMessage {
     }
     case "heartbeat": {
       const commit = reader.varint();
+      const matchIndex = reader.varint();
+      const matchTerm = reader.varint();
+      const lastIndex = reader.varint();
+      const nonce = reader.varint();
       const sentAt = reader.f64();
-      return { kind, term, commit, sentAt, round: reader.varint() };
+      const known = { commit, matchIndex, matchTerm, lastIndex, nonce };
+      return { kind, term, ...known, sentAt, round: reader.varint() };
     }
     case "heartbeatReply": {
       const sentAt = reader.f64();
       const round = reader.varint();
-      const stateHash = readStateHash(reader);
-      return { kind, term, sentAt, round, stateHash: stateHash.hash === "" ? undefined : stateHash };
+      const nonce = reader.varint();
+      const { index, hash } = readStateHash(reader);
+      if (hash === "" && index !== NO_HASH.index)
+        throw new RaftFormatError("Cannot decode hash: it is empty");
+      return { kind, term, sentAt, round, nonce, stateHash: hash === "" ? undefined : { index, hash } };
     }
     case "installSnapshot":
       return readInstallSnapshot(reader, term);
@@ -159,10 +168,10 @@ function readMessage(reader: ByteReader): RaftMessage {
     case "installSnapshotReply":
       return { kind, term, matchIndex: reader.varint() };
     case "readIndex":
-      return { kind, term, request: reader.varint() };
+      return { kind, term, request: reader.varint(), nonce: reader.varint() };
     case "readIndexReply": {
       const request = reader.varint();
-      return { kind, term, request, index: reader.varint() };
+      return { kind, term, request, nonce: reader.varint(), index: reader.varint() };
     }
     case "stateDiverged":
       return { kind, term, stateHash: readStateHash(reader) };

@@ -13,6 +13,8 @@ import type { Configuration, ServerId } from "./types.ts";
 
 /** Most servers in one list of a configuration. */
 const SERVERS_MAX = 1024;
+/** Half a character: two different ids with it would be one in UTF-8. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
 
 export const EMPTY_CONFIGURATION: Configuration = { voters: [], votersOutgoing: [], learners: [] };
 
@@ -43,7 +45,8 @@ export function serversOf(configuration: Configuration): ReadonlySet<ServerId> {
  * The first step from `current` (not joint) to a target: joint if the voters change, otherwise the target itself.
  * Undefined if there is nothing to change.
  *
- * @throws {RaftAssertionError} if the target has no voters, repeats a server or lists one as voter and learner.
+ * @throws {RaftAssertionError} if the target has no voters, more than 1024 servers in a list, an id that is empty or not
+ * well-formed text, a server twice, or one that is voter and learner.
  */
 export function firstStep(
   current: Configuration,
@@ -53,7 +56,7 @@ export function firstStep(
   const learners = target.learners.toSorted();
   assert(!isJoint(current), "a change needs a configuration that is not joint");
   assert(voters.length > 0, "a configuration needs voters");
-  assert(isListOfServers(voters) && isListOfServers(learners), "server ids must be distinct and not empty");
+  assert(isListOfServers(voters) && isListOfServers(learners), "server ids must be distinct text, not empty");
   assert(!learners.some((id) => voters.includes(id)), "a server cannot be voter and learner");
   const votersOutgoing = current.voters.toSorted();
   if (sameList(voters, votersOutgoing)) {
@@ -103,12 +106,14 @@ function readServers(reader: ByteReader): ServerId[] {
   if (count > SERVERS_MAX) throw new RaftFormatError(`Cannot decode configuration: ${count} servers`);
   const servers: ServerId[] = [];
   for (let i = 0; i < count; i++) servers.push(reader.text());
-  if (!isListOfServers(servers)) throw new RaftFormatError("Cannot decode configuration: bad server list");
+  const isInOrder = servers.every((id, i) => id !== "" && (i === 0 || (servers[i - 1] as string) < id));
+  if (!isInOrder) throw new RaftFormatError("Cannot decode configuration: bad server list");
   return servers;
 }
 
 function isListOfServers(servers: readonly ServerId[]): boolean {
-  return servers.length <= SERVERS_MAX && new Set(servers).size === servers.length && !servers.includes("");
+  const areTexts = servers.every((id) => id !== "" && !LONE_SURROGATE.test(id));
+  return areTexts && servers.length <= SERVERS_MAX && new Set(servers).size === servers.length;
 }
 
 function sameList(a: readonly ServerId[], b: readonly ServerId[]): boolean {

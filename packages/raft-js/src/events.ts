@@ -53,8 +53,11 @@ export type RaftEvent =
    * `electionMinMs` ends: before the target was told as if nothing had been, after that by stepping down.
    */
   | { readonly kind: "transferLeadership"; readonly to?: ServerId }
-  /** The answer to `leaseGivenUp`: nothing that the lease protected is held any more. */
-  | { readonly kind: "leaseReleased" }
+  /**
+   * The answer to `leaseGivenUp`, with its number: nothing that the lease protected is held any more. Without a number it is
+   * taken for the transfer under way, also if an earlier one's release was only late.
+   */
+  | { readonly kind: "leaseReleased"; readonly transfer?: number }
   /**
    * A linearizable read, by a number of the application's choice; any number of them share one round of heartbeats.
    * `readable` or `readRefused` names it later; a question or answer lost on the way does neither: ask again.
@@ -111,8 +114,8 @@ export type RaftEffect =
       readonly what: "commands" | "configuration" | "transfer";
       readonly reason: RefusalReason;
     }
-  /** Leadership is being handed over: release what the lease protects, then step `leaseReleased`. */
-  | { readonly kind: "leaseGivenUp" }
+  /** Leadership is being handed over, for the `transfer`th time: release what the lease protects, then step `leaseReleased`. */
+  | { readonly kind: "leaseGivenUp"; readonly transfer: number }
   /** Comes after the `apply` effects it waits for: these reads see every write completed before they were asked. */
   | { readonly kind: "readable"; readonly requests: readonly number[]; readonly index: number }
   /** No leader is known, leadership was lost, or too many reads wait. Ask again later. */

@@ -116,32 +116,33 @@ export function onAppendEntries(server: Server, from: ServerId, message: Message
   const { commitIndex } = log;
   // Below the commit index the logs agree (Raft §5.4.3), also where this one has only a snapshot.
   if (prevLogIndex >= commitIndex && log.termAt(prevLogIndex) !== prevLogTerm) {
-    // No entry above the hint can agree; everything committed does. The leader skips the rest in one step (§5.3).
-    const agreed = Math.max(log.lastIndexNotAbove(prevLogIndex, prevLogTerm), log.commitIndex);
-    server.send(from, appendReply(term, false, prevLogIndex, agreed, log.termAt(agreed) ?? 0));
+    refuse(server, from, prevLogIndex, prevLogTerm);
     return;
   }
   const overwrittenFrom = log.merge(entries.slice(Math.max(0, commitIndex - prevLogIndex)));
   if (overwrittenFrom !== undefined) server.writes.overwritten(overwrittenFrom);
   const matchIndex = prevLogIndex + entries.length;
-  log.commitTo(Math.max(log.commitIndex, Math.min(message.leaderCommit, matchIndex)));
-  noteCommitOfLeader(server, message.leaderCommit);
+  server.commitTo(Math.min(message.leaderCommit, matchIndex));
   server.sendWhenSafe(from, appendReply(term, true, matchIndex, 0, 0));
 }
 
 /** A heartbeat: proves that the leader lives, and carries the commit index as far as this server is known to match. */
 export function onHeartbeat(server: Server, from: ServerId, message: Message<"heartbeat">): void {
   const { log } = server;
-  const { sentAt, round } = message;
+  const { sentAt, round, matchIndex, matchTerm } = message;
   const stateHash = server.stateHashes.latest;
-  server.send(from, { kind: "heartbeatReply", term: server.term, sentAt, round, stateHash });
-  if (message.commit > log.lastIndex) {
-    // This server once acknowledged more than it has: its disk lost a part. The leader must know, or it never resends.
-    server.send(from, appendReply(server.term, false, message.commit, log.lastIndex, log.lastTerm));
+  const nonce = server.isSuspect ? server.nonce : 0;
+  server.send(from, { kind: "heartbeatReply", term: server.term, sentAt, round, nonce, stateHash });
+  if (matchIndex > log.commitIndex && log.termAt(matchIndex) !== matchTerm) {
+    // This server once acknowledged what it has not: its disk lost a part. The leader must know, or it never resends.
+    refuse(server, from, matchIndex, matchTerm);
     return;
   }
-  log.commitTo(Math.max(log.commitIndex, message.commit));
-  noteCommitOfLeader(server, message.commit);
+  server.commitTo(message.commit);
+  if (server.isSuspect && message.nonce === server.nonce) {
+    server.suspectTarget ??= message.lastIndex;
+    clearSuspicion(server);
+  }
 }
 
 /**
@@ -151,31 +152,33 @@ export function onHeartbeat(server: Server, from: ServerId, message: Message<"he
  */
 function onContradiction(server: Server, leader: ServerId, index: number): void {
   if (!server.isContradicted) server.tell({ kind: "contradicted", leader, index });
-  server.isContradicted = true;
+  server.contradictedTerm = server.term;
   server.send(leader, { kind: "snapshotRequest", term: server.term });
 }
 
 /**
- * A suspect server has lost entries it may have acknowledged. It has them back when its log holds, on disk, what the
- * leader has committed in its own term: every entry committed before lies below (Raft §5.4.3). The first election
- * timeout after the restart does not count, so that acknowledgements still under way from before it are over.
+ * Ends the suspicion if this server has caught up. It has lost entries that it may have acknowledged: they may be
+ * committed, or the acknowledgement may still be under way and be counted later. It has them all back when its disk holds
+ * everything that a leader of its term had at one moment after its start: what was committed before that leader's election
+ * is in the leader's log (Raft §5.4.3), and so is what this server acknowledged to it. A nonce tells that moment from
+ * earlier ones, whatever the network does (Liskov and Cowling, Viewstamped Replication Revisited, 2012, section 4.3).
  */
-function noteCommitOfLeader(server: Server, leaderCommit: number): void {
-  if (!server.isSuspect || server.now < server.votesFrom) return;
-  server.suspectTarget ??= leaderCommit;
-  clearSuspicion(server);
+export function clearSuspicion(server: Server): void {
+  const { log, writes, suspectTarget: target } = server;
+  if (!server.isSuspect || target === undefined || writes.persistedIndex < target) return;
+  // Compacted here means committed here, by this leader's word.
+  const isLeaders = (log.termAt(target) ?? server.term) === server.term;
+  if (!isLeaders || server.isContradicted) return;
+  server.isSuspect = false;
+  server.electionDeadline = server.now + electionTimeoutMs(server);
 }
 
-/** Ends the suspicion if this server has caught up. */
-export function clearSuspicion(server: Server): void {
-  const target = server.suspectTarget;
-  if (!server.isSuspect || target === undefined || server.writes.persistedIndex < target) return;
-  if (server.log.termAt(target) === server.term) {
-    server.isSuspect = false;
-    server.electionDeadline = server.now + electionTimeoutMs(server);
-  } else {
-    server.suspectTarget = undefined;
-  }
+/** This log has not the entry (`index`, `term`) that the leader builds on. */
+function refuse(server: Server, leader: ServerId, index: number, term: number): void {
+  const { log } = server;
+  // No entry above the hint can agree; everything committed does. The leader skips the rest in one step (Raft §5.3).
+  const agreed = Math.max(log.lastIndexNotAbove(index, term), log.commitIndex);
+  server.send(leader, appendReply(server.term, false, index, agreed, log.termAt(agreed) ?? 0));
 }
 
 function appendReply(

@@ -11,9 +11,14 @@ export function sendHeartbeats(server: Server): void {
   server.nextHeartbeatAt = now + server.options.heartbeatMs;
   const round = ++server.heartbeatRound;
   if (hasCommittedInTerm(server)) server.reads.begin(round, log.commitIndex);
-  for (const [to, { matchIndex }] of server.followers) {
+  for (const [to, progress] of server.followers) {
+    // Where the term is compacted away, only a snapshot helps the follower.
+    const matchTerm = log.termAt(progress.matchIndex) ?? 0;
+    const matchIndex = matchTerm === 0 ? 0 : progress.matchIndex;
     const commit = Math.min(matchIndex, log.commitIndex);
-    server.send(to, { kind: "heartbeat", term, commit, sentAt: now, round });
+    const { nonce } = progress;
+    const known = { commit, matchIndex, matchTerm, lastIndex: log.lastIndex, nonce };
+    server.send(to, { kind: "heartbeat", term, ...known, sentAt: now, round });
   }
 }
 

@@ -108,12 +108,13 @@ export function onAppendReply(server: Server, from: ServerId, reply: Message<"ap
 }
 
 export function onHeartbeatReply(server: Server, from: ServerId, reply: Message<"heartbeatReply">): void {
-  const { sentAt, round, stateHash } = reply;
+  const { sentAt, round, nonce, stateHash } = reply;
   const progress = server.followers.get(from);
   // A heartbeat from the future or from before this server led was not answered, it was made up.
   if (progress === undefined || sentAt > server.now || sentAt < progress.since) return;
   if (round > server.heartbeatRound) return;
   progress.lastHeardAt = server.now;
+  progress.nonce = nonce;
   progress.ackedSentAt = Math.max(progress.ackedSentAt, sentAt);
   progress.ackedRound = Math.max(progress.ackedRound, round);
   progress.freeOne();

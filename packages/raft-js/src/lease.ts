@@ -1,5 +1,6 @@
 /**
- * Until when nobody else can have been elected.
+ * Until when nobody can be elected in a later term. (A late vote may still elect the leader of an earlier term: nobody
+ * listens to it, it commits nothing and has no lease.)
  *
  * Who answers a heartbeat helps nobody to depose its leader for one minimum election timeout from then on, not even over
  * a restart. So once a quorum has answered, the leader is alone for that long, counted from when it SENT the heartbeat,

@@ -237,14 +237,19 @@ export class RaftLog {
 
 /** The entries that continue the snapshot; none if they end before it or contradict it. */
 function usableEntries({ entries, snapshot }: InitialState): Entry[] {
-  entries.forEach((entry, i) => {
-    assert(entry.index === (entries[0]?.index as number) + i, `gap in the initial log before ${entry.index}`);
-  });
   const first = entries[0];
   const last = entries[entries.length - 1];
-  if (first === undefined || last === undefined || last.index <= snapshot.index) return [];
+  if (first === undefined || last === undefined) return [];
+  assert(first.index > 0 && first.term > 0, `the initial log begins at ${first.index}, term ${first.term}`);
+  entries.forEach((entry, i) => {
+    const before = entries[i - 1] ?? first;
+    assert(entry.index === first.index + i, `gap in the initial log before ${entry.index}`);
+    assert(entry.term >= before.term, `term ${entry.term} after ${before.term} in the initial log`);
+  });
+  if (last.index <= snapshot.index) return [];
   assert(first.index <= snapshot.index + 1, `gap between snapshot ${snapshot.index} and log ${first.index}`);
   const atSnapshot = entries[snapshot.index - first.index];
-  if (atSnapshot !== undefined && atSnapshot.term !== snapshot.term) return [];
-  return [...entries];
+  const isContinuation =
+    atSnapshot === undefined ? first.term >= snapshot.term : atSnapshot.term === snapshot.term;
+  return isContinuation ? [...entries] : [];
 }

@@ -47,8 +47,18 @@ export type RaftMessage =
       /** Never waits for a disk, neither does its reply: proves liveness and quorum contact only. */
       readonly kind: "heartbeat";
       readonly term: number;
-      /** min(matchIndex of the receiver, commitIndex): never tells a follower to commit what it may not have. */
+      /** min(`matchIndex`, commitIndex): never tells a follower to commit what it may not have. */
       readonly commit: number;
+      /**
+       * The last entry that the leader counts on the receiver to have, and its term; 0 if it does not know. A disk may have
+       * lost what it acknowledged, and have what had been overwritten instead: then the receiver says so, and commits nothing.
+       */
+      readonly matchIndex: number;
+      readonly matchTerm: number;
+      /** Where the leader's log ends; its last entry is always of its own term. */
+      readonly lastIndex: number;
+      /** The `nonce` of the receiver's latest answer, which this heartbeat was therefore sent after; 0 without one. */
+      readonly nonce: number;
       /** When the leader sent it, on the leader's clock, in ms; comes back in the reply. */
       readonly sentAt: number;
       /** Counts the leader's rounds of heartbeats in this term; comes back in the reply (ReadIndex). */
@@ -59,6 +69,8 @@ export type RaftMessage =
       readonly term: number;
       readonly sentAt: number;
       readonly round: number;
+      /** A number drawn at the start of a server that may have lost acknowledged entries; 0 from others. */
+      readonly nonce: number;
       /** The newest state hash of this server's application. */
       readonly stateHash: StateHash | undefined;
     }
@@ -86,12 +98,20 @@ export type RaftMessage =
   | { readonly kind: "snapshotRequest"; readonly term: number }
   /** Campaign at once (thesis 3.10). Sent only after the leader gave up whatever its lease protects. */
   | { readonly kind: "timeoutNow"; readonly term: number }
-  /** A follower asks for the index its application must have applied before a read may be answered (thesis 6.4). */
-  | { readonly kind: "readIndex"; readonly term: number; readonly request: number }
   | {
+      /** A follower asks for the index its application must have applied before a read may be answered (thesis 6.4). */
+      readonly kind: "readIndex";
+      readonly term: number;
+      readonly request: number;
+      /** A number drawn at the asker's start: it may use the numbers of requests again after a restart. */
+      readonly nonce: number;
+    }
+  | {
+      /** `request` and `nonce` are the question's. */
       readonly kind: "readIndexReply";
       readonly term: number;
       readonly request: number;
+      readonly nonce: number;
       readonly index: number;
     }
   /** A quorum agrees on this state hash, and the receiver reported another one for the same index. */

@@ -1,10 +1,21 @@
 /** Timing and limits of one server, and the state it starts from. */
 
+import { assert } from "./assert.ts";
 import { EMPTY_CONFIGURATION, encodeConfiguration } from "./configuration.ts";
 import type { Configuration, Entry, HardState, ServerId, SnapshotPoint } from "./types.ts";
 
 /** Returns a whole number in [0, bound). Seeded by the caller; the core has no randomness of its own. */
 export type RandomBelow = (bound: number) => number;
+
+/** Options that may be infinite, but not 0. */
+const LIMITS = [
+  "appendBytesMax",
+  "inflightMax",
+  "inflightBytesMax",
+  "uncommittedBytesMax",
+  "snapshotChunkBytes",
+  "snapshotBytesMax",
+] as const;
 
 export interface RaftOptions {
   readonly id: ServerId;
@@ -36,6 +47,19 @@ export interface RaftOptions {
   readonly snapshotBytesMax?: number;
   /** Whether the application can take over this snapshot of a leader; all are, without it. Must be pure. */
   readonly isSnapshotUsable?: (data: Uint8Array) => boolean;
+}
+
+/** @throws {RaftAssertionError} if no server can work with `options`; the message names the one that is wrong. */
+export function checkOptions(options: RaftOptions): void {
+  const { heartbeatMs, electionMinMs, electionMaxMs, entriesKept, leaseGuardMs = 0 } = options;
+  assert(options.id !== "", "id must not be empty");
+  assert(heartbeatMs > 0 && heartbeatMs < electionMinMs, "heartbeatMs must be in (0, electionMinMs)");
+  assert(electionMinMs < electionMaxMs, "electionMaxMs must exceed electionMinMs");
+  assert(Number.isFinite(electionMaxMs), "electionMaxMs must be finite");
+  assert(leaseGuardMs >= 0, "leaseGuardMs must not be negative");
+  assert(Number.isInteger(entriesKept) && entriesKept >= 0, "entriesKept must be a count");
+  for (const limit of LIMITS) assert((options[limit] ?? 1) > 0, `${limit} must be positive`);
+  assert(Number.isInteger(options.snapshotChunkBytes ?? 1), "snapshotChunkBytes must be a whole number");
 }
 
 /** What was read from disk; `EMPTY_STATE` for a fresh server. */
@@ -101,7 +125,7 @@ export interface RaftStatus {
    */
   readonly quorumContactAt: number | undefined;
   /**
-   * Leader only: until then, on this server's clock in ms, no other server can be elected (thesis 6.4.1):
+   * Leader only: until then, on this server's clock in ms, nobody is elected in a later term (thesis 6.4.1):
    * `quorumContactAt` + 99 % of `electionMinMs` - `leaseGuardMs`. Undefined where `quorumContactAt` is.
    */
   readonly leaseUntil: number | undefined;

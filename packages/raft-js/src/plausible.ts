@@ -23,7 +23,8 @@ export function isReachable(messageTerm: number, term: number): boolean {
 
 /** True if `message` can have been sent by a server that keeps the rules. */
 export function isPlausible(message: RaftMessage): boolean {
-  if (!isCount(message.term) || message.term === 0) return false;
+  // Who has no term yet can only refuse a pre-vote.
+  if (!isCount(message.term) || (message.term === 0 && message.kind !== "preVoteReply")) return false;
   switch (message.kind) {
     case "preVote":
     case "requestVote":
@@ -40,10 +41,22 @@ export function isPlausible(message: RaftMessage): boolean {
     case "appendEntriesReply":
       return isCount(message.matchIndex) && isCount(message.hintIndex) && isCount(message.hintTerm);
     case "heartbeat":
-      return isCount(message.commit) && isCount(message.round) && Number.isFinite(message.sentAt);
+      return (
+        isCount(message.matchIndex) &&
+        isCount(message.matchTerm) &&
+        message.matchTerm <= message.term &&
+        isCount(message.commit) &&
+        message.commit <= message.matchIndex &&
+        isCount(message.lastIndex) &&
+        message.matchIndex <= message.lastIndex &&
+        isCount(message.nonce) &&
+        isCount(message.round) &&
+        Number.isFinite(message.sentAt)
+      );
     case "heartbeatReply":
       return (
         isCount(message.round) &&
+        isCount(message.nonce) &&
         Number.isFinite(message.sentAt) &&
         (message.stateHash === undefined || isStateHash(message.stateHash))
       );
@@ -59,9 +72,9 @@ export function isPlausible(message: RaftMessage): boolean {
     case "installSnapshotReply":
       return isCount(message.matchIndex);
     case "readIndex":
-      return isCount(message.request);
+      return isCount(message.request) && isCount(message.nonce);
     case "readIndexReply":
-      return isCount(message.request) && isCount(message.index);
+      return isCount(message.request) && isCount(message.nonce) && isCount(message.index);
     case "stateDiverged":
       return isStateHash(message.stateHash);
     case "snapshotRequest":
@@ -78,7 +91,8 @@ function areConsecutive(
   prevTerm: number,
   term: number,
 ): boolean {
-  let lastTerm = prevTerm;
+  // No leader has term 0.
+  let lastTerm = Math.max(1, prevTerm);
   for (let i = 0; i < entries.length; i++) {
     const entry = entries[i] as Entry;
     if (entry.index !== prevIndex + 1 + i || !isCount(entry.term) || entry.term < lastTerm) return false;

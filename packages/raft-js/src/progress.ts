@@ -26,6 +26,8 @@ export class Progress {
   sentCommit = 0;
   /** When the leader began to follow it, in ms: silence is counted from here at the earliest. */
   readonly since: number;
+  /** The nonce of its latest answer to a heartbeat; 0 if it is not suspect. */
+  nonce = 0;
   /** Newest round of heartbeats it has answered; 0 before the first. */
   ackedRound = 0;
   /** State `snapshot`: when the last piece went out, in ms; undefined while the driver is at it. */
@@ -33,10 +35,9 @@ export class Progress {
   /** The snapshot it gets and how much of it has arrived, in bytes; kept over interruptions, so that it is resumed. */
   snapshotIndex: number | undefined;
   snapshotOffset = 0;
-  /** What it last said about its application's state, and whether that was this leader's. */
+  /** What it last said about its application's state. */
   stateHash: StateHash | undefined;
-  agreesOnState: boolean | undefined;
-  /** Its divergence has been told to this server's application. */
+  /** It has gone wrong, and this server's application knows. */
   isDivergenceTold = false;
   /** State `probe`: true while the one message is unanswered. */
   #isPaused = false;

@@ -102,7 +102,7 @@ export class RaftNode {
         transferLeadership(server, event.to);
         break;
       case "leaseReleased":
-        onLeaseReleased(server);
+        onLeaseReleased(server, event.transfer);
         break;
       case "readIndex":
         requestRead(server, event.request);
@@ -230,6 +230,7 @@ export class RaftNode {
           term,
           sentAt: 0,
           round: 0,
+          nonce: 0,
           stateHash: undefined,
         });
         break;
@@ -276,10 +277,10 @@ export class RaftNode {
         if (server.isLeader) onSnapshotRequest(server, from);
         break;
       case "readIndex":
-        if (server.isLeader) onReadIndex(server, from, message.request);
+        if (server.isLeader) onReadIndex(server, from, message);
         break;
       case "readIndexReply":
-        onReadIndexReply(server, from, message.request, message.index);
+        onReadIndexReply(server, from, message);
         break;
       case "timeoutNow":
         if (hearLeader(server, from)) onTimeoutNow(server);

@@ -7,28 +7,31 @@
  */
 
 import { hasCommittedInTerm, sendHeartbeats } from "./heartbeats.ts";
+import type { RaftMessage } from "./messages.ts";
 import { quorumValue } from "./quorum.ts";
 import type { Batch, Read } from "./read-queue.ts";
 import type { Server } from "./server.ts";
 import type { ServerId } from "./types.ts";
 
+type Message<Kind extends RaftMessage["kind"]> = RaftMessage & { readonly kind: Kind };
+
 /** A read of this server's own application. */
 export function requestRead(server: Server, request: number): void {
-  const { leader, reads, term } = server;
-  if (server.isLeader && !reads.isFull) admit(server, { from: server.id, request });
+  const { leader, reads, term, nonce } = server;
+  if (server.isLeader && !reads.isFull) admit(server, { from: server.id, request, nonce });
   else if (leader !== undefined && leader !== server.id)
-    server.send(leader, { kind: "readIndex", term, request });
+    server.send(leader, { kind: "readIndex", term, request, nonce });
   else server.refuseReads([request]);
 }
 
 /** A follower's read. What does not fit is dropped: it asks again. */
-export function onReadIndex(server: Server, from: ServerId, request: number): void {
-  if (server.followers.has(from) && !server.reads.isFull) admit(server, { from, request });
+export function onReadIndex(server: Server, from: ServerId, { request, nonce }: Message<"readIndex">): void {
+  if (server.followers.has(from) && !server.reads.isFull) admit(server, { from, request, nonce });
 }
 
-/** The leader's answer. */
-export function onReadIndexReply(server: Server, from: ServerId, request: number, index: number): void {
-  if (from === server.leader) server.allowReads([request], index);
+/** The leader's answer to a question of this life. */
+export function onReadIndexReply(server: Server, from: ServerId, reply: Message<"readIndexReply">): void {
+  if (from === server.leader && reply.nonce === server.nonce) server.allowReads([reply.request], reply.index);
 }
 
 /** Settles the reads whose round a quorum has answered, and begins the next round if more came meanwhile. */
@@ -59,8 +62,8 @@ function admit(server: Server, read: Read): void {
 
 function answer(server: Server, { index, reads }: Batch): void {
   const { id, term } = server;
-  for (const { from, request } of reads) {
-    if (from !== id) server.send(from, { kind: "readIndexReply", term, request, index });
+  for (const { from, request, nonce } of reads) {
+    if (from !== id) server.send(from, { kind: "readIndexReply", term, request, nonce, index });
   }
   const own = reads.filter(({ from }) => from === id).map(({ request }) => request);
   if (own.length > 0) server.allowReads(own, index);

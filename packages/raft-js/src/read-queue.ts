@@ -12,6 +12,8 @@ export const READABLE_MAX = 4096;
 export interface Read {
   readonly from: ServerId;
   readonly request: number;
+  /** Of the asker's life. */
+  readonly nonce: number;
 }
 
 /** Reads that share a round of heartbeats. */

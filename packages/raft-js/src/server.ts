@@ -11,7 +11,7 @@ import { isSoleVoter } from "./configuration.ts";
 import type { RaftEffect, RefusalReason, Role } from "./events.ts";
 import { RaftLog } from "./log.ts";
 import type { Outgoing, RaftMessage } from "./messages.ts";
-import type { InitialState, RaftOptions } from "./options.ts";
+import { checkOptions, type InitialState, type RaftOptions } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import type { Vote } from "./quorum.ts";
 import { READABLE_MAX, ReadQueue } from "./read-queue.ts";
@@ -20,6 +20,9 @@ import { StateHashes } from "./state-hashes.ts";
 import type { Transfer } from "./transfer.ts";
 import type { Configuration, HardState, ServerId, Snapshot } from "./types.ts";
 import { Writes } from "./writes.ts";
+
+/** So many that no two starts of a server draw the same. */
+const NONCES = 2 ** 31;
 
 interface AllowedReads {
   readonly requests: readonly number[];
@@ -36,12 +39,14 @@ export class Server {
   role: Role = "follower";
   leader: ServerId | undefined;
   isSuspect: boolean;
+  /** Drawn at the start: an answer that carries it is to something said after that. */
+  readonly nonce: number;
   /** Suspect only: the log must reach this index of the present leader's; undefined until it is known. */
   suspectTarget: number | undefined;
   /** A quorum agreed on another state than this server's application has. */
   isDiverged = false;
-  /** The leader's log contradicts what is applied here: its next snapshot replaces everything, whatever its index. */
-  isContradicted = false;
+  /** In this term the leader's log contradicted what is applied here: its next snapshot replaces everything. */
+  contradictedTerm: number | undefined;
   /** The first part of a leader's snapshot. */
   incoming: IncomingSnapshot | undefined;
   /** Messages that no server which keeps the rules sends. */
@@ -67,6 +72,7 @@ export class Server {
   /** Rounds of heartbeats sent in this term. */
   heartbeatRound = 0;
   transfer: Transfer | undefined;
+  transferCount = 0;
   readonly reads = new ReadQueue();
 
   #hardState: HardState;
@@ -80,9 +86,7 @@ export class Server {
   #told: { role: Role; term: number; leader: ServerId | undefined; configuration: Configuration };
 
   constructor(options: RaftOptions, initial: InitialState, now: number) {
-    assert(options.electionMaxMs > options.electionMinMs, "electionMaxMs must exceed electionMinMs");
-    assert(options.heartbeatMs < options.electionMinMs, "heartbeatMs must be below electionMinMs");
-    assert(options.inflightMax > 0, "inflightMax must be positive");
+    checkOptions(options);
     this.options = options;
     this.id = options.id;
     this.now = now;
@@ -92,9 +96,10 @@ export class Server {
     assert(this.log.lastTerm <= this.term, `log of term ${this.log.lastTerm}, hard state of ${this.term}`);
     const isAlone = isSoleVoter(this.log.configuration, this.id);
     this.isSuspect = initial.isSuspect && !isAlone;
-    // A fresh server has never answered anyone, and a sole voter only itself: neither can break a promise.
-    const isFresh = this.term === 0 && !initial.isSuspect;
-    this.votesFrom = isFresh || isAlone ? now : now + options.electionMinMs;
+    this.nonce = 1 + options.randomBelow(NONCES);
+    // A sole voter has answered only itself. A server that has nothing on disk may still have answered a leader: its
+    // answers to heartbeats do not wait for the term to be safe.
+    this.votesFrom = isAlone ? now : now + options.electionMinMs;
     const { role, leader } = this;
     this.#told = { role, term: this.term, leader, configuration: this.log.configuration };
   }
@@ -109,6 +114,11 @@ export class Server {
 
   get isLeader(): boolean {
     return this.role === "leader";
+  }
+
+  /** The present leader's next snapshot replaces what is here, also where it takes committed entries back. */
+  get isContradicted(): boolean {
+    return this.contradictedTerm === this.term;
   }
 
   /** Raft §5.1: terms only rise, and a vote is given once per term. */
@@ -155,11 +165,20 @@ export class Server {
     else this.refuseReads(requests);
   }
 
+  /** A leader says that everything up to `index` is committed. */
+  commitTo(index: number): void {
+    const { log } = this;
+    log.commitTo(Math.max(log.commitIndex, index));
+    // The log has caught up without the snapshot that was under way.
+    const isCovered = (this.incoming?.point.index ?? 0) <= log.commitIndex;
+    if (isCovered && !this.isContradicted) this.incoming = undefined;
+  }
+
   /** Replaces log and state. Below the commit index only if what was committed here is contradicted. */
   restore(snapshot: Snapshot): void {
     this.writes.overwritten(Math.min(this.log.commitIndex, snapshot.index) + 1);
     this.log.restore(snapshot, this.isContradicted);
-    this.isContradicted = false;
+    this.contradictedTerm = undefined;
     this.isDiverged = false;
     this.stateHashes.clear();
     this.#restore = snapshot;

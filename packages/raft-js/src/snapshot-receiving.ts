@@ -1,8 +1,9 @@
 /**
  * Taking over a leader's snapshot (paper section 7), which comes in pieces.
  *
- * Pieces are gathered in memory, in order, and every one is answered with how far this server is; so a lost piece, a new
- * leader or a broken link costs that piece and not the rest. Only the whole snapshot replaces log and state.
+ * Pieces are gathered in memory, in order, and every one is answered with how far this server is; so a lost piece or a
+ * broken link costs that piece and not the rest. Pieces of different servers are not joined: equal states may be written
+ * in different bytes. Only the whole snapshot replaces log and state.
  */
 
 import type { RaftMessage } from "./messages.ts";
@@ -15,12 +16,14 @@ type InstallSnapshot = Extract<RaftMessage, { readonly kind: "installSnapshot" }
 
 /** A snapshot of which the first part is here. */
 export class IncomingSnapshot {
+  readonly from: ServerId;
   readonly point: SnapshotPoint;
   readonly totalBytes: number;
   #received = 0;
   readonly #pieces: Uint8Array[] = [];
 
-  constructor({ point, totalBytes }: InstallSnapshot) {
+  constructor(from: ServerId, { point, totalBytes }: InstallSnapshot) {
+    this.from = from;
     this.point = point;
     this.totalBytes = totalBytes;
   }
@@ -29,9 +32,10 @@ export class IncomingSnapshot {
     return this.#received;
   }
 
-  isOf({ point, totalBytes }: InstallSnapshot): boolean {
+  isOf(from: ServerId, { point, totalBytes }: InstallSnapshot): boolean {
+    const { index, term } = this.point;
     return (
-      this.point.index === point.index && this.point.term === point.term && this.totalBytes === totalBytes
+      this.from === from && index === point.index && term === point.term && this.totalBytes === totalBytes
     );
   }
 
@@ -64,12 +68,11 @@ export function onInstallSnapshot(server: Server, from: ServerId, message: Insta
   const isCovered = point.index <= log.commitIndex || log.termAt(point.index) === point.term;
   if (isCovered && !server.isContradicted) {
     // Step 6: the log already holds what the snapshot says; it is kept, with what follows.
-    server.incoming = undefined;
-    log.commitTo(Math.max(log.commitIndex, point.index));
+    server.commitTo(point.index);
     answerInstalled(server, from);
     return;
   }
-  if (server.incoming?.isOf(message) !== true) server.incoming = new IncomingSnapshot(message);
+  if (server.incoming?.isOf(from, message) !== true) server.incoming = new IncomingSnapshot(from, message);
   const { incoming } = server;
   incoming.add(message.offset, message.data);
   const { received } = incoming;

@@ -9,7 +9,6 @@
  * Source: reference design, section 5.4, I9; TigerBeetle and CockroachDB compare replicas in production the same way.
  */
 
-import { votersOf } from "./configuration.ts";
 import { becomeFollower } from "./follower.ts";
 import { voteResult } from "./quorum.ts";
 import type { Server } from "./server.ts";
@@ -17,26 +16,14 @@ import type { ServerId, StateHash } from "./types.ts";
 
 /** Leader: follower `from` has reported `reported`. */
 export function onReportedHash(server: Server, from: ServerId, reported: StateHash): void {
+  const { index } = reported;
   const progress = server.followers.get(from);
-  const own = server.stateHashes.at(reported.index);
+  const own = server.stateHashes.at(index);
   if (progress === undefined || own === undefined) return;
   progress.stateHash = reported;
-  progress.agreesOnState = own === reported.hash;
-  if (progress.agreesOnState) return;
-  const { configuration } = server.log;
-  const votes = new Map<ServerId, boolean>();
-  for (const voter of votersOf(configuration)) {
-    const agrees = voter === server.id || server.followers.get(voter)?.agreesOnState;
-    if (agrees !== undefined) votes.set(voter, agrees);
-  }
-  if (voteResult(configuration, votes) === "won") {
-    const { index } = reported;
-    server.send(from, { kind: "stateDiverged", term: server.term, stateHash: { index, hash: own } });
-    if (!progress.isDivergenceTold) server.tell({ kind: "diverged", server: from, index });
-    progress.isDivergenceTold = true;
-  } else if (hasQuorumWith(server, reported)) {
-    isolate(server, reported.index);
-  }
+  const agreed = agreedHash(server, index, own, reported.hash);
+  if (agreed !== undefined && agreed !== own) isolate(server, index);
+  else if (agreed !== undefined) tellWhoDiffers(server, { index, hash: agreed });
 }
 
 /** Follower: a quorum has another hash than this server reported. It believes only what it sees for itself. */
@@ -45,13 +32,30 @@ export function onStateDiverged(server: Server, stateHash: StateHash): void {
   if (own !== undefined && own !== stateHash.hash) isolate(server, stateHash.index);
 }
 
-/** A quorum without this server has reported the same hash for the same index. */
-function hasQuorumWith(server: Server, { index, hash }: StateHash): boolean {
-  const votes = new Map<ServerId, boolean>();
-  for (const [id, { stateHash }] of server.followers) {
-    if (stateHash?.index === index && stateHash.hash === hash) votes.set(id, true);
+/**
+ * Which of these hashes a quorum has at `index`, if it has one. Only what was said about this very index counts: who
+ * agreed before may agree with somebody else now.
+ */
+function agreedHash(server: Server, index: number, own: string, reported: string): string | undefined {
+  const { configuration } = server.log;
+  return [own, reported].find((hash) => {
+    const votes = new Map([[server.id, own === hash]]);
+    for (const [id, { stateHash }] of server.followers) {
+      if (stateHash?.index === index) votes.set(id, stateHash.hash === hash);
+    }
+    return voteResult(configuration, votes) === "won";
+  });
+}
+
+function tellWhoDiffers(server: Server, agreed: StateHash): void {
+  const { index, hash } = agreed;
+  for (const [id, progress] of server.followers) {
+    if (progress.stateHash?.index !== index) continue;
+    const differs = progress.stateHash.hash !== hash;
+    if (differs) server.send(id, { kind: "stateDiverged", term: server.term, stateHash: agreed });
+    if (differs && !progress.isDivergenceTold) server.tell({ kind: "diverged", server: id, index });
+    progress.isDivergenceTold = differs;
   }
-  return voteResult(server.log.configuration, votes) === "won";
 }
 
 function isolate(server: Server, index: number): void {

@@ -13,6 +13,8 @@ import type { ServerId } from "./types.ts";
 
 /** A transfer under way. */
 export interface Transfer {
+  /** Counts the transfers since this server started. */
+  readonly number: number;
   readonly to: ServerId;
   /** When to give up, in ms. */
   readonly deadline: number;
@@ -37,13 +39,16 @@ export function transferLeadership(server: Server, to: ServerId | undefined): vo
     return;
   }
   const deadline = server.now + server.options.electionMinMs;
-  server.transfer = { to: target, deadline, isReleased: false, isSent: false };
-  server.tell({ kind: "leaseGivenUp" });
+  const number = ++server.transferCount;
+  server.transfer = { number, to: target, deadline, isReleased: false, isSent: false };
+  server.tell({ kind: "leaseGivenUp", transfer: number });
 }
 
-export function onLeaseReleased(server: Server): void {
-  if (server.transfer === undefined) return;
-  server.transfer.isReleased = true;
+/** The driver has released what the lease protected; `number` says for which transfer. */
+export function onLeaseReleased(server: Server, number: number | undefined): void {
+  const { transfer } = server;
+  if (transfer === undefined || (number ?? transfer.number) !== transfer.number) return;
+  transfer.isReleased = true;
   continueTransfer(server);
 }
 

@@ -5,7 +5,7 @@
  * version, 2014) and the thesis' (Ongaro, 2014).
  */
 
-/** A server. Any non-empty text that never changes and is never reused, not even after its disk was wiped. */
+/** A server. Any non-empty, well-formed text that never changes and is never reused, not even after its disk was wiped. */
 export type ServerId = string;
 
 /** What an entry is for. `empty` is the no-op a leader appends when it is elected (thesis 6.4). */

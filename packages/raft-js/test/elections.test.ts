@@ -81,18 +81,59 @@ test("thesis 6.2: a leader that no quorum answers for the longest election timeo
   const a = new OneServer({ configuration: voters("a", "b", "c", "d", "e") }).lead("b", "c");
   const elected = a.now;
   a.sleepUntil(elected + 1500);
-  a.receive("b", { kind: "heartbeatReply", term: 1, sentAt: elected, round: 0, stateHash: undefined });
+  a.receive("b", {
+    kind: "heartbeatReply",
+    term: 1,
+    sentAt: elected,
+    round: 0,
+    nonce: 0,
+    stateHash: undefined,
+  });
   a.sleepUntil(elected + 1999);
   expect(a.status.role, "b was heard, c since the election counts").toBe("leader");
   a.sleepUntil(elected + 2000);
   expect(a.status).toMatchObject({ role: "follower", term: 1, leader: undefined });
 });
 
+test("thesis 6.2: newcomers' silence counts from when they are followed, and then both majorities must answer", () => {
+  const a = new OneServer().lead("b");
+  for (const id of ["b", "c"]) a.acknowledge(id);
+  const hear = (...ids: readonly string[]) => {
+    for (const id of ids)
+      a.receive(id, {
+        kind: "heartbeatReply",
+        term: 1,
+        sentAt: a.now,
+        round: 1,
+        nonce: 0,
+        stateHash: undefined,
+      });
+  };
+  a.sleepUntil(a.now + 1900);
+  hear("b", "c");
+  a.step({ kind: "changeConfiguration", voters: ["a", "d", "e"], learners: [] });
+  const { now } = a;
+  a.sleepUntil(now + 1900);
+  hear("b", "c");
+  expect(a.status.role).toBe("leader");
+  a.sleepUntil(now + 1999);
+  expect(a.status.role, "d and e have never answered").toBe("leader");
+  a.sleepUntil(now + 2000);
+  expect(a.status.role).toBe("follower");
+});
+
 test("thesis 6.2: a leader that a quorum answers stays", () => {
   const a = new OneServer().lead("b");
   for (let i = 0; i < 50; i++) {
     a.sleepUntil(a.now + 500);
-    a.receive("c", { kind: "heartbeatReply", term: 1, sentAt: a.now, round: 0, stateHash: undefined });
+    a.receive("c", {
+      kind: "heartbeatReply",
+      term: 1,
+      sentAt: a.now,
+      round: 0,
+      nonce: 0,
+      stateHash: undefined,
+    });
   }
   expect(a.status.role).toBe("leader");
 });
@@ -103,7 +144,7 @@ test("thesis 6.4.1: quorum contact is the send time of the newest heartbeat that
   const t0 = a.now;
   a.sleepUntil(t0 + 450);
   const answer = (from: string, sentAt: number) =>
-    a.receive(from, { kind: "heartbeatReply", term: 1, sentAt, round: 0, stateHash: undefined });
+    a.receive(from, { kind: "heartbeatReply", term: 1, sentAt, round: 0, nonce: 0, stateHash: undefined });
   answer("b", t0 + 300);
   expect(a.status.quorumContactAt, "two of five").toBeUndefined();
   answer("c", t0 + 100);
@@ -121,16 +162,23 @@ test("thesis 6.4.1: in a joint configuration both majorities must have answered"
   const joint = { voters: ["a", "b", "c"], votersOutgoing: ["a", "d", "e"], learners: [] };
   const a = new OneServer({ configuration: joint }).lead("b", "d");
   const sentAt = a.now;
-  a.receive("b", { kind: "heartbeatReply", term: 1, sentAt, round: 0, stateHash: undefined });
+  a.receive("b", { kind: "heartbeatReply", term: 1, sentAt, round: 0, nonce: 0, stateHash: undefined });
   expect(a.status.quorumContactAt).toBeUndefined();
-  a.receive("e", { kind: "heartbeatReply", term: 1, sentAt, round: 0, stateHash: undefined });
+  a.receive("e", { kind: "heartbeatReply", term: 1, sentAt, round: 0, nonce: 0, stateHash: undefined });
   expect(a.status.quorumContactAt).toBe(sentAt);
 });
 
 test("thesis 6.4.1: a leader that its newest configuration removes holds no lease", () => {
   const joint = { voters: ["b"], votersOutgoing: ["a", "b"], learners: ["a"] };
   const a = new OneServer({ entries: [change(1, 1, joint)] }).lead("b");
-  a.receive("b", { kind: "heartbeatReply", term: 2, sentAt: a.now, round: 0, stateHash: undefined });
+  a.receive("b", {
+    kind: "heartbeatReply",
+    term: 2,
+    sentAt: a.now,
+    round: 0,
+    nonce: 0,
+    stateHash: undefined,
+  });
   expect(a.status.quorumContactAt).toBe(a.now);
   a.acknowledge("b");
   expect(a.status).toMatchObject({ role: "leader", configuration: { voters: ["b"], votersOutgoing: [] } });
@@ -156,10 +204,31 @@ test("a restarted voter grants nothing for one minimum election timeout: it may 
   expect(a.completeWrites().take("requestVoteReply")).toMatchObject([{ granted: true }]);
 });
 
-test("a fresh server has made no promise and votes at once", () => {
-  const a = new OneServer({ term: 0, configuration: EMPTY_STATE.snapshot.configuration });
-  a.receive("b", requestVote(1));
-  expect(a.completeWrites().take("requestVoteReply")).toMatchObject([{ granted: true }]);
+test("a server without a term withholds its vote too: it may have answered a leader before that reached its disk", () => {
+  const before = new OneServer({ term: 0, configuration: EMPTY_STATE.snapshot.configuration });
+  before.receive("b", heartbeat(1));
+  expect(
+    before.take("heartbeatReply"),
+    "not waiting for the disk: the leader's lease counts it",
+  ).toHaveLength(1);
+  const after = new OneServer({ term: 0, configuration: EMPTY_STATE.snapshot.configuration });
+  after.now = 999;
+  after.receive("c", requestVote(2));
+  expect(after.completeWrites().take("requestVoteReply")).toEqual([]);
+  after.now = 1000;
+  after.receive("c", requestVote(2));
+  expect(after.completeWrites().take("requestVoteReply")).toMatchObject([{ granted: true }]);
+});
+
+test("a newcomer that knows no term yet refuses a pre-vote, and is not taken for one who talks nonsense", () => {
+  const newcomer = new OneServer({ id: "b", term: 0 });
+  newcomer.receive("a", preVote(2));
+  const [refusal] = newcomer.take("preVoteReply");
+  expect(refusal).toMatchObject({ term: 0, granted: false });
+  const a = new OneServer({ term: 1 }).sleepUntil(1500);
+  expect(a.status.role).toBe("preCandidate");
+  a.receive("b", refusal!);
+  expect(a.status).toMatchObject({ role: "preCandidate", rejectedMessages: 0 });
 });
 
 test("a sole voter leads at once, when its vote and its no-op are safe", () => {
@@ -219,6 +288,21 @@ test("followers of one leader draw different slots within [electionMinMs, electi
   }
 });
 
+test("candidates wait as followers do before they try again: in slots of their own", () => {
+  const all = ["a", "b", "c"];
+  const deadlines = all.map((id) => {
+    const server = new OneServer({ id, term: 1, configuration: voters(...all) });
+    server.campaign(...all.filter((other) => other !== id));
+    const { now } = server;
+    expect(server.status.role).toBe("candidate");
+    while (server.status.role === "candidate") server.sleepUntil(server.node.wakeAt);
+    return server.now - now;
+  });
+  expect(new Set(deadlines).size, "no two at once").toBe(3);
+  for (const ms of deadlines) expect(ms).toBeGreaterThanOrEqual(1000);
+  for (const ms of deadlines) expect(ms).toBeLessThan(2000);
+});
+
 test("slots rotate by term: no server is always the last", () => {
   const all = ["a", "b", "c"];
   expect(timeoutOf("a", all, "b", 1, 0)).not.toBe(timeoutOf("a", all, "b", 2, 0));
@@ -269,31 +353,71 @@ test("one refusal is enough to stop a suspect candidate", () => {
   expect(a.status).toMatchObject({ role: "follower", term: 2 });
 });
 
-test("a suspect server is trusted again when its disk holds what the leader committed in its own term", () => {
+/** `a`'s heartbeat: its log ends at `lastIndex`, and the receiver's latest answer carried `nonce`. */
+function fresh(term: number, lastIndex: number, nonce: number) {
+  return { ...heartbeat(term), lastIndex, nonce } as const;
+}
+
+test("a suspect server is trusted again when its disk holds all that a leader has, as of after its start", () => {
   const a = new OneServer({ term: 1, entries: logOf([1]), isSuspect: true });
-  a.receive("b", appendEntries(2, 1, 1, [], 1));
-  a.completeWrites();
-  a.now = 1500;
-  a.receive("b", appendEntries(2, 1, 1, [], 1));
-  a.completeWrites();
-  expect(
-    a.status.isSuspect,
-    "an old entry proves nothing: the leader may not know yet what is committed",
-  ).toBe(true);
+  a.receive("b", heartbeat(2));
+  const nonce = a.take("heartbeatReply")[0]?.nonce ?? 0;
+  expect(nonce, "drawn at the start").toBeGreaterThan(0);
   a.receive("b", appendEntries(2, 1, 1, logOf([1, 2], 2), 3));
+  a.receive("b", fresh(2, 3, nonce));
   expect(a.status.isSuspect, "not safe yet").toBe(true);
+  a.completeWrites();
+  expect(a.status.isSuspect).toBe(false);
+  a.receive("b", heartbeat(2));
+  expect(a.take("heartbeatReply").at(-1)?.nonce, "of no use any more").toBe(0);
+});
+
+test("what a leader has committed is not enough: it may still count on what this server has lost", () => {
+  const a = new OneServer({ term: 2, entries: logOf([1, 2]), isSuspect: true });
+  a.receive("b", heartbeat(2));
+  const nonce = a.take("heartbeatReply")[0]?.nonce ?? 0;
+  // Entry 3 was acknowledged before the crash, and the acknowledgement is still under way.
+  a.receive("b", { ...fresh(2, 3, nonce), commit: 2, matchIndex: 2, matchTerm: 2 });
+  expect(a.status).toMatchObject({ isSuspect: true, commitIndex: 2 });
+  a.receive("b", appendEntries(2, 2, 2, logOf([2], 3), 2));
   a.completeWrites();
   expect(a.status.isSuspect).toBe(false);
 });
 
-test("a suspect server that lost nothing is trusted again by heartbeats alone, after one election timeout", () => {
+test("a heartbeat of before its start does not make a suspect server trusted, however late it comes", () => {
   const a = new OneServer({ term: 2, entries: logOf([1, 2]), isSuspect: true });
-  a.now = 500;
-  a.receive("b", heartbeat(2, 2));
-  expect(a.status.isSuspect, "its own acknowledgements may still be under way").toBe(true);
-  a.now = 1000;
-  a.receive("b", heartbeat(2, 2));
-  expect(a.status.isSuspect).toBe(false);
+  for (a.now = 0; a.now < 10_000; a.now += 900) a.receive("b", { ...heartbeat(2, 2), lastIndex: 2 });
+  expect(a.status).toMatchObject({ isSuspect: true, commitIndex: 2 });
+});
+
+test("an own tail in the leader's place is not what the leader has", () => {
+  const a = new OneServer({ term: 3, entries: logOf([1, 2, 2]), isSuspect: true });
+  a.receive("b", heartbeat(3));
+  const nonce = a.take("heartbeatReply")[0]?.nonce ?? 0;
+  a.receive("b", fresh(3, 2, nonce));
+  expect(a.status.isSuspect).toBe(true);
+  a.receive("b", appendEntries(3, 1, 1, logOf([3], 2)));
+  expect(a.completeWrites().status.isSuspect).toBe(false);
+});
+
+test("a leader gives back the number that a suspect follower answers with, and says where its log ends", () => {
+  const a = new OneServer().lead("b");
+  a.acknowledge("b");
+  a.propose(1);
+  a.receive("b", {
+    kind: "heartbeatReply",
+    term: 1,
+    sentAt: a.now,
+    round: 1,
+    nonce: 7,
+    stateHash: undefined,
+  });
+  a.takeSent();
+  a.sleepUntil(a.now + 100);
+  expect(a.takeSent().map(({ message }) => message)).toMatchObject([
+    { kind: "heartbeat", lastIndex: 2, nonce: 7 },
+    { kind: "heartbeat", lastIndex: 2, nonce: 0 },
+  ]);
 });
 
 test("a suspect sole voter leads: nobody else can, and what it has is the log", () => {

@@ -12,6 +12,15 @@ import {
   voters,
 } from "./support/one-server.ts";
 
+/** `c` says that it has nothing. */
+const LOST_ALL = {
+  kind: "appendEntriesReply",
+  term: 1,
+  success: false,
+  matchIndex: 9,
+  hintIndex: 0,
+  hintTerm: 0,
+} as const;
 const ABC = { voters: ["a", "b", "c"], votersOutgoing: [], learners: [] };
 
 /** `a` leads three voters and has committed its no-op. */
@@ -70,6 +79,32 @@ test("Raft §6: a candidate in a joint configuration needs both majorities", () 
   expect(a.status.role).toBe("candidate");
   a.receive("e", { kind: "requestVoteReply", term: 1, granted: true, isSuspect: false });
   expect(a.status.role).toBe("leader");
+});
+
+test("Raft §6: a candidate that votes only before the change needs both majorities, and is none of the second", () => {
+  const joint = { voters: ["b", "c", "d"], votersOutgoing: ["a", "b", "c"], learners: [] };
+  const a = new OneServer({ configuration: joint }).campaign("b", "d");
+  a.receive("b", { kind: "requestVoteReply", term: 1, granted: true, isSuspect: false });
+  expect(a.status.role, "a and b of the old, but b alone of the new").toBe("candidate");
+  a.receive("d", { kind: "requestVoteReply", term: 1, granted: true, isSuspect: false });
+  expect(a.status.role).toBe("leader");
+});
+
+test("Raft §6: a leader whose removal is committed while a snapshot goes to a follower lets that be", () => {
+  const snapshot = { index: 9, term: 1, configuration: ABC };
+  const a = new OneServer({ snapshot, term: 1 }).lead("b");
+  a.acknowledge("b");
+  a.receive("c", { ...LOST_ALL, term: 2 });
+  expect(a.takeEffects("sendSnapshot")).toHaveLength(1);
+  a.step({ kind: "changeConfiguration", voters: ["b"], learners: ["c"] });
+  for (let i = 0; i < 2; i++) {
+    a.completeWrites();
+    a.acknowledge("b");
+  }
+  expect(a.status).toMatchObject({ role: "follower", configuration: { voters: ["b"], learners: ["c"] } });
+  a.step({ kind: "snapshotSent", to: "c", ok: true });
+  a.receive("c", { kind: "snapshotChunkReply", term: 2, index: 9, offset: 4 });
+  expect(a.takeEffects("sendSnapshot")).toEqual([]);
 });
 
 test("thesis 4.2.1: learners get the log, count for nothing, and need no joint configuration", () => {
@@ -142,6 +177,7 @@ test.each([
   [["a", "a"], []],
   [["a"], ["a"]],
   [[""], []],
+  [["\ud800"], []],
 ])("a target with voters %j and learners %j is a bug of the caller", (voters, learners) => {
   const a = leaderOfThree();
   expect(() => a.step({ kind: "changeConfiguration", voters, learners })).toThrow(RaftAssertionError);

@@ -33,14 +33,14 @@ test("Raft §5.1: a message of a lower term changes nothing and is answered with
     {
       kind: "send",
       to: "b",
-      message: { kind: "heartbeatReply", term: 5, sentAt: 0, round: 0, stateHash: undefined },
+      message: { kind: "heartbeatReply", term: 5, sentAt: 0, round: 0, nonce: 0, stateHash: undefined },
     },
   ]);
 });
 
 test("Raft §5.1: the leader of an earlier term steps down when a follower answers with a higher one", () => {
   const a = new OneServer().lead("b");
-  a.receive("b", { kind: "heartbeatReply", term: 7, sentAt: 0, round: 0, stateHash: undefined });
+  a.receive("b", { kind: "heartbeatReply", term: 7, sentAt: 0, round: 0, nonce: 0, stateHash: undefined });
   expect(a.status).toMatchObject({ role: "follower", term: 7, leader: undefined });
 });
 
@@ -51,6 +51,35 @@ test("Raft §5.2: a server starts as follower and stays one as long as it hears 
     a.receive("b", heartbeat(1));
     expect(a.status.role).toBe("follower");
   }
+});
+
+test("Raft §5.2: a leader sends every follower a heartbeat every heartbeatMs", () => {
+  const a = new OneServer().lead("b");
+  a.takeSent();
+  const { now } = a;
+  a.sleepUntil(now + 99);
+  expect(a.take("heartbeat")).toEqual([]);
+  for (const at of [now + 100, now + 200]) {
+    a.sleepUntil(at);
+    const beats = a
+      .takeSent()
+      .map(({ to, message }) => [to, message.kind, message.kind === "heartbeat" && message.sentAt]);
+    expect(beats).toEqual([
+      ["b", "heartbeat", at],
+      ["c", "heartbeat", at],
+    ]);
+  }
+});
+
+test("Raft §5.2: a candidate that neither wins nor loses starts a new election in a new term", () => {
+  const a = new OneServer({ term: 1 }).campaign("b");
+  expect(a.status).toMatchObject({ role: "candidate", term: 2 });
+  a.sleepUntil(a.now + 2000);
+  expect(a.status, "it asks first, whether one could win").toMatchObject({ role: "preCandidate", term: 2 });
+  a.takeSent();
+  a.receive("b", { kind: "preVoteReply", term: 3, granted: true, isSuspect: false });
+  a.completeWrites();
+  expect(a.take("requestVote")).toEqual([requestVote(3), requestVote(3)]);
 });
 
 test("Raft §5.2: without a leader it raises its term, votes for itself and asks the others, once that is safe", () => {
@@ -173,6 +202,40 @@ test("Raft §5.3: the leader appends, sends to all, and commits once a majority 
   expect(a.takeEffects("apply").at(-1)?.entries).toMatchObject([{ index: 2 }]);
 });
 
+test.each([
+  // voters, acknowledgements besides the leader's own disk, committed
+  [3, 0, false],
+  [3, 1, true],
+  [3, 2, true],
+  [5, 1, false],
+  [5, 2, true],
+  [5, 4, true],
+  [7, 2, false],
+  [7, 3, true],
+])(
+  "Raft §5.3: of %i voters, %i acknowledgements besides the leader's disk commit: %s",
+  (count, acks, commits) => {
+    const others = [..."bcdefg"].slice(0, count - 1);
+    const a = new OneServer({ configuration: voters("a", ...others) }).lead(...others);
+    for (const id of others) a.acknowledge(id, 1);
+    a.propose(7);
+    a.completeWrites();
+    for (const id of others.slice(0, acks)) a.acknowledge(id, 2);
+    expect(a.status.commitIndex).toBe(commits ? 2 : 1);
+  },
+);
+
+test("Raft §5.3: with an entry everything before it is committed, also what former leaders left, and applied in order", () => {
+  for (const terms of [[], [2], [1, 2], [1]]) {
+    const a = new OneServer({ entries: logOf(terms), term: 2 }).lead("b");
+    a.propose(9);
+    a.completeWrites();
+    a.acknowledge("b");
+    const applied = a.takeEffects("apply").flatMap(({ entries }) => entries);
+    expect(applied.map(({ index }) => index)).toEqual([...terms, 3, 3].map((_, i) => i + 1));
+  }
+});
+
 test("Raft §5.3: two followers commit while the leader's own disk stalls", () => {
   const a = new OneServer().lead("b");
   a.acknowledge("b");
@@ -204,12 +267,12 @@ test("Raft §5.3: a follower commits no further than what this message proves to
 test("Raft §5.3: an acknowledgement waits for the disk, a heartbeat's answer does not", () => {
   const a = new OneServer({ term: 1 });
   a.receive("b", appendEntries(1, 0, 0, logOf([1])));
-  a.receive("b", heartbeat(1, 0, 42));
+  a.receive("b", heartbeat(1, 0, { sentAt: 42 }));
   expect(a.takeSent()).toEqual([
     {
       kind: "send",
       to: "b",
-      message: { kind: "heartbeatReply", term: 1, sentAt: 42, round: 0, stateHash: undefined },
+      message: { kind: "heartbeatReply", term: 1, sentAt: 42, round: 0, nonce: 0, stateHash: undefined },
     },
   ]);
   a.completeWrites();

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { appendEntries, heartbeat, logOf, OneServer, voters } from "./support/one-server.ts";
 
 function reply(term: number, a: OneServer, round: number) {
-  return { kind: "heartbeatReply", term, sentAt: a.now, round, stateHash: undefined } as const;
+  return { kind: "heartbeatReply", term, sentAt: a.now, round, nonce: 0, stateHash: undefined } as const;
 }
 
 /** `a` leads and has committed its no-op (entry 1). */
@@ -28,6 +28,19 @@ test("thesis 6.4: a read is answered when a quorum has answered a heartbeat sent
   );
   a.receive("b", reply(1, a, beat!.round));
   expect(a.takeEffects("readable")).toEqual([{ kind: "readable", requests: [7], index: 1 }]);
+});
+
+test("thesis 6.4: in a joint configuration both majorities must answer, also for a read asked before the change", () => {
+  const a = leader();
+  a.step({ kind: "readIndex", request: 1 });
+  const [beat] = a.take("heartbeat", "b");
+  a.step({ kind: "changeConfiguration", voters: ["a", "d", "e"], learners: [] });
+  for (const id of ["b", "c"]) a.receive(id, reply(1, a, beat!.round));
+  expect(a.takeEffects("readable"), "the old majority alone").toEqual([]);
+  a.sleepUntil(a.now + 100);
+  const { round } = a.take("heartbeat", "d").at(-1)!;
+  a.receive("d", reply(1, a, round));
+  expect(a.takeEffects("readable")).toMatchObject([{ requests: [1] }]);
 });
 
 test("thesis 6.4: reads that come while a round is under way share the next one", () => {
@@ -80,26 +93,43 @@ test("a sole voter answers at once", () => {
   expect(a.takeEffects("readable")).toEqual([{ kind: "readable", requests: [1], index: 1 }]);
 });
 
-test("a follower asks its leader, and reads once it has applied the leader's index", () => {
-  const b = new OneServer({ id: "b", term: 1 });
+/** `id` follows `a` in term 1 and has asked it read `request`. Returns its question. */
+function ask(b: OneServer, request: number) {
   b.receive("a", heartbeat(1));
   b.takeSent();
-  b.step({ kind: "readIndex", request: 5 });
-  const [sent] = b.takeSent();
-  expect(sent).toMatchObject({ to: "a", message: { kind: "readIndex", term: 1, request: 5 } });
-  b.receive("a", { kind: "readIndexReply", term: 1, request: 5, index: 2 });
+  b.step({ kind: "readIndex", request });
+  return b.take("readIndex", "a")[0]!;
+}
+
+test("a follower asks its leader, and reads once it has applied the leader's index", () => {
+  const b = new OneServer({ id: "b", term: 1 });
+  const question = ask(b, 5);
+  expect(question).toMatchObject({ kind: "readIndex", term: 1, request: 5 });
+  b.receive("a", { ...question, kind: "readIndexReply", index: 2 });
   expect(b.takeEffects("readable")).toEqual([]);
   const effects = b.receive("a", appendEntries(1, 0, 0, logOf([1, 1]), 2));
   expect(effects.map(({ kind }) => kind).slice(-2)).toEqual(["apply", "readable"]);
 });
 
+test("an answer to a question of before its restart answers none of the same number asked after it (etcd #20418)", () => {
+  const before = ask(new OneServer({ id: "b", term: 1, options: { randomBelow: () => 0 } }), 1);
+  const b = new OneServer({ id: "b", term: 1, options: { randomBelow: () => 1 } });
+  const after = ask(b, 1);
+  b.receive("a", { ...before, kind: "readIndexReply", index: 0 });
+  expect(b.takeEffects("readable"), "0 was committed when the first life asked").toEqual([]);
+  b.receive("a", { ...after, kind: "readIndexReply", index: 0 });
+  expect(b.takeEffects("readable")).toEqual([{ kind: "readable", requests: [1], index: 0 }]);
+});
+
 test("the leader answers followers, and nobody else", () => {
   const a = leader();
-  a.receive("c", { kind: "readIndex", term: 1, request: 5 });
-  a.receive("z", { kind: "readIndex", term: 1, request: 6 });
+  a.receive("c", { kind: "readIndex", term: 1, request: 5, nonce: 9 });
+  a.receive("z", { kind: "readIndex", term: 1, request: 6, nonce: 9 });
   const [beat] = a.take("heartbeat", "b");
   a.receive("b", reply(1, a, beat!.round));
-  expect(a.take("readIndexReply")).toEqual([{ kind: "readIndexReply", term: 1, request: 5, index: 1 }]);
+  expect(a.take("readIndexReply")).toEqual([
+    { kind: "readIndexReply", term: 1, request: 5, nonce: 9, index: 1 },
+  ]);
 });
 
 test("reads are refused without a leader, when leadership is lost, and when too many wait", () => {

@@ -60,7 +60,14 @@ test("a lost AppendEntries is noticed by the next one, and by a heartbeat's answ
   const a = leader();
   a.propose(1);
   a.takeSent();
-  a.receive("b", { kind: "heartbeatReply", term: 1, sentAt: a.now, round: 0, stateHash: undefined });
+  a.receive("b", {
+    kind: "heartbeatReply",
+    term: 1,
+    sentAt: a.now,
+    round: 0,
+    nonce: 0,
+    stateHash: undefined,
+  });
   expect(a.take("appendEntries", "b"), "an empty one at the end of what was sent").toMatchObject([
     { prevLogIndex: 2, entries: [] },
   ]);
@@ -71,7 +78,14 @@ test("a lost AppendEntries is noticed by the next one, and by a heartbeat's answ
 test("a lost probe is repeated when the follower answers a heartbeat", () => {
   const a = new OneServer().lead("b");
   a.takeSent();
-  a.receive("b", { kind: "heartbeatReply", term: 1, sentAt: a.now, round: 0, stateHash: undefined });
+  a.receive("b", {
+    kind: "heartbeatReply",
+    term: 1,
+    sentAt: a.now,
+    round: 0,
+    nonce: 0,
+    stateHash: undefined,
+  });
   expect(a.take("appendEntries", "b")).toMatchObject([{ prevLogIndex: 0, entries: [{ index: 1 }] }]);
 });
 
@@ -102,6 +116,25 @@ test("a follower that lost acknowledged entries says so on the next heartbeat an
   expect(a.status.followers.get("b")?.matchIndex).toBe(1);
   b.receive("a", a.take("appendEntries", "b")[0]!);
   expect(b.completeWrites().status.lastIndex).toBe(2);
+});
+
+test("a follower whose disk came back with entries that had been overwritten commits none of them", () => {
+  // b had acknowledged entries 2 and 3 of term 2; a power cut took them, and the older ones are back.
+  const a = new OneServer({ entries: logOf([1]), term: 1 }).lead("b");
+  a.propose(7);
+  a.completeWrites();
+  a.acknowledge("b", 3);
+  a.sleepUntil(a.now + 100);
+  const beat = a.takeSent().findLast(({ to, message }) => to === "b" && message.kind === "heartbeat")!;
+  const b = new OneServer({ id: "b", term: 2, entries: logOf([1, 1, 1]), isSuspect: true });
+  b.receive("a", beat.message);
+  expect(b.status.commitIndex, "its entries 2 and 3 are not the leader's").toBe(0);
+  a.receive("b", b.take("appendEntriesReply")[0]!);
+  expect(a.status.followers.get("b")?.matchIndex, "the leader no longer counts on it").toBe(1);
+  b.receive("a", a.take("appendEntries", "b").at(-1)!);
+  b.completeWrites();
+  expect(b.status).toMatchObject({ lastIndex: 3, commitIndex: 3 });
+  expect(b.takeEffects("apply").flatMap(({ entries }) => entries.map(({ term }) => term))).toEqual([1, 2, 2]);
 });
 
 test("an acknowledgement beyond the leader's log and answers of strangers change nothing", () => {
@@ -230,7 +263,14 @@ test("Raft §7: a follower whose next entry is compacted gets a snapshot, and no
   a.takeSent();
   a.step({ kind: "snapshotSent", to: "b", ok: true });
   a.propose(1);
-  a.receive("b", { kind: "heartbeatReply", term: 2, sentAt: a.now, round: 0, stateHash: undefined });
+  a.receive("b", {
+    kind: "heartbeatReply",
+    term: 2,
+    sentAt: a.now,
+    round: 0,
+    nonce: 0,
+    stateHash: undefined,
+  });
   expect(a.take("appendEntries", "b")).toEqual([]);
   expect(a.takeEffects("sendSnapshot")).toEqual([]);
   a.receive("b", { kind: "installSnapshotReply", term: 2, matchIndex: 9 });
@@ -244,7 +284,14 @@ test("Raft §7: a snapshot that could not be sent is asked for again when the fo
   a.takeEffects("sendSnapshot");
   a.step({ kind: "snapshotSent", to: "b", ok: false });
   expect(a.takeEffects("sendSnapshot")).toEqual([]);
-  a.receive("b", { kind: "heartbeatReply", term: 2, sentAt: a.now, round: 0, stateHash: undefined });
+  a.receive("b", {
+    kind: "heartbeatReply",
+    term: 2,
+    sentAt: a.now,
+    round: 0,
+    nonce: 0,
+    stateHash: undefined,
+  });
   expect(a.takeEffects("sendSnapshot")).toHaveLength(1);
 });
 
@@ -254,11 +301,25 @@ test("Raft §7: a snapshot that is not acknowledged within an election timeout i
   a.takeEffects("sendSnapshot");
   for (let i = 0; i < 19; i++) {
     a.sleepUntil(a.now + 100);
-    a.receive("b", { kind: "heartbeatReply", term: 2, sentAt: a.now, round: 0, stateHash: undefined });
+    a.receive("b", {
+      kind: "heartbeatReply",
+      term: 2,
+      sentAt: a.now,
+      round: 0,
+      nonce: 0,
+      stateHash: undefined,
+    });
   }
   expect(a.takeEffects("sendSnapshot")).toEqual([]);
   a.sleepUntil(a.now + 200);
-  a.receive("b", { kind: "heartbeatReply", term: 2, sentAt: a.now, round: 0, stateHash: undefined });
+  a.receive("b", {
+    kind: "heartbeatReply",
+    term: 2,
+    sentAt: a.now,
+    round: 0,
+    nonce: 0,
+    stateHash: undefined,
+  });
   expect(a.takeEffects("sendSnapshot")).toHaveLength(1);
 });
 
@@ -358,13 +419,17 @@ const NONSENSE: readonly RaftMessage[] = [
   appendEntries(2, 0, 0, logOf([1], 5)),
   appendEntries(2, 0, 0, logOf([2, 1])),
   appendEntries(2, 0, 0, logOf([3])),
+  appendEntries(2, 0, 0, logOf([0])),
   appendEntries(2, 1, 9),
   appendEntries(2, -1, 0),
   appendEntries(2, 0.5, 0),
   appendEntries(2, 0, 0, [{ index: 1, term: 2, kind: "configuration", data: Uint8Array.of(9, 9) }]),
   appendEntries(2, 0, 0, [change(1, 2, voters())]),
   heartbeat(2, -1),
-  heartbeat(2, 0, Number.NaN),
+  heartbeat(2, 0, { sentAt: Number.NaN }),
+  heartbeat(2, 1, { matchTerm: 3 }),
+  { ...heartbeat(2, 1), commit: 2 },
+  { ...heartbeat(2, 1), lastIndex: 0 },
   heartbeat(0),
   whole(2, { ...POINT, index: 0, data: new Uint8Array(0) }),
   whole(2, { ...POINT, term: 3, data: new Uint8Array(0) }),

@@ -1,8 +1,11 @@
 /** Snapshots in pieces (paper section 7), and servers that must take what they have committed back. */
 
 import { expect, test } from "vitest";
-import type { RaftMessage, SnapshotPoint } from "../src/index.ts";
-import { appendEntries, heartbeat, logOf, OneServer, voters } from "./support/one-server.ts";
+import { onAppendEntries } from "../src/follower.ts";
+import { EMPTY_STATE, type RaftMessage, type SnapshotPoint } from "../src/index.ts";
+import { Server } from "../src/server.ts";
+import { onInstallSnapshot } from "../src/snapshot-receiving.ts";
+import { appendEntries, heartbeat, logOf, OneServer, OPTIONS, voters } from "./support/one-server.ts";
 
 const POINT: SnapshotPoint = { index: 9, term: 1, configuration: voters("a", "b", "c") };
 const DATA = Uint8Array.from({ length: 10 }, (_, i) => i);
@@ -46,7 +49,14 @@ test("a transfer that was interrupted goes on where the follower is", () => {
   a.receive("b", chunkReply(9, 8));
   a.step({ kind: "snapshotSent", to: "b", ok: false });
   a.takeEffects("sendSnapshot");
-  a.receive("b", { kind: "heartbeatReply", term: 2, sentAt: a.now, round: 1, stateHash: undefined });
+  a.receive("b", {
+    kind: "heartbeatReply",
+    term: 2,
+    sentAt: a.now,
+    round: 1,
+    nonce: 0,
+    stateHash: undefined,
+  });
   expect(offsets(a)).toEqual([[9, 8, 4]]);
   a.receive("b", chunkReply(9, 0));
   expect(offsets(a), "it has restarted and lost what it had").toEqual([[9, 0, 4]]);
@@ -93,13 +103,38 @@ test("Raft §7: pieces are gathered in order, whatever is lost, repeated or reor
   expect(b.completeWrites().take("installSnapshotReply")).toMatchObject([{ matchIndex: 9 }]);
 });
 
-test("a new leader goes on with the same snapshot, and replaces it by another one", () => {
+test("pieces of two servers are never joined: two snapshots at the same index may be written differently", () => {
   const b = new OneServer({ id: "b", term: 2 });
   b.receive("a", piece(0, 4));
   b.receive("c", piece(4, 4, POINT, 3));
+  expect(
+    b.take("snapshotChunkReply").map(({ offset }) => offset),
+    "c must begin at the beginning",
+  ).toEqual([4, 0]);
+});
+
+test("a leader that is elected again goes on with its snapshot, and replaces it by a newer one", () => {
+  const b = new OneServer({ id: "b", term: 2 });
+  b.receive("a", piece(0, 4));
+  b.receive("a", piece(4, 4, POINT, 4));
   expect(b.take("snapshotChunkReply").map(({ offset }) => offset)).toEqual([4, 8]);
-  b.receive("c", piece(0, 4, { ...POINT, index: 12 }, 3));
+  b.receive("a", piece(0, 4, { ...POINT, index: 12 }, 4));
   expect(b.take("snapshotChunkReply")).toMatchObject([{ index: 12, offset: 4 }]);
+});
+
+test("the first pieces of a snapshot are let go once the log has caught up without it", () => {
+  const options = { ...OPTIONS, id: "b" };
+  const initial = { ...EMPTY_STATE, snapshot: { ...POINT, index: 0, term: 0 } };
+  const b = new Server(options, initial, 0);
+  b.setHardState(2, undefined);
+  onInstallSnapshot(b, "a", piece(0, 4) as RaftMessage & { readonly kind: "installSnapshot" });
+  expect(b.incoming?.received).toBe(4);
+  const entries = logOf([1, 1, 1, 1, 1, 1, 1, 1, 1]);
+  const append = { kind: "appendEntries", term: 2, prevLogIndex: 0, prevLogTerm: 0, entries } as const;
+  onAppendEntries(b, "a", { ...append, leaderCommit: 8 });
+  expect(b.incoming, "entry 9 is not committed here").toBeDefined();
+  onAppendEntries(b, "a", { ...append, leaderCommit: 9 });
+  expect(b.incoming).toBeUndefined();
 });
 
 test("a snapshot that is too large or that the application cannot use is counted and changes nothing", () => {
@@ -142,7 +177,10 @@ test("the snapshot takes back what the cluster has lost, and the learner follows
   l.receive("a", appendEntries(2, 3, 1, logOf([2], 4), 4));
   l.takeSent();
   const configuration = { voters: ["a"], votersOutgoing: [], learners: ["l"] };
-  l.receive("a", piece(0, 10, { index: 2, term: 1, configuration }));
+  for (const offset of [0, 4, 8]) {
+    l.receive("a", heartbeat(2, 0));
+    l.receive("a", piece(offset, Math.min(4, 10 - offset), { index: 2, term: 1, configuration }));
+  }
   expect(l.takeEffects("restore")).toMatchObject([{ snapshot: { index: 2 } }]);
   expect(l.completeWrites().take("installSnapshotReply")).toMatchObject([{ matchIndex: 2 }]);
   l.receive("a", appendEntries(2, 2, 1, logOf([1, 2], 3), 4));
@@ -150,6 +188,42 @@ test("the snapshot takes back what the cluster has lost, and the learner follows
   expect(l.status).toMatchObject({ commitIndex: 4, lastIndex: 4 });
   l.receive("a", heartbeat(2, 4));
   expect(l.takeEffects("contradicted")).toEqual([]);
+});
+
+test("a contradiction is that of one leader: the next leader's snapshot takes nothing back", () => {
+  const l = learnerAhead();
+  l.receive("a", appendEntries(2, 3, 1, logOf([2], 4), 4));
+  expect(l.takeEffects("contradicted")).toHaveLength(1);
+  l.takeSent();
+  const configuration = { voters: ["a"], votersOutgoing: [], learners: ["l"] };
+  l.receive("c", piece(0, 10, { index: 2, term: 1, configuration }, 3));
+  expect(l.takeEffects("restore")).toEqual([]);
+  expect(l.completeWrites().take("installSnapshotReply")).toMatchObject([{ matchIndex: 5 }]);
+});
+
+test("what a leader of an earlier term says contradicts nothing, and its snapshots are not gathered", () => {
+  const l = learnerAhead();
+  l.receive("b", heartbeat(3));
+  l.takeSent();
+  l.receive("a", appendEntries(2, 3, 1, logOf([2], 4), 4));
+  l.receive("a", piece(0, 10, { ...POINT, index: 2 }));
+  expect(l.takeEffects("contradicted")).toEqual([]);
+  expect(l.takeEffects("restore")).toEqual([]);
+  expect(l.takeSent().map(({ to, message }) => [to, message.kind, message.term])).toEqual([
+    ["a", "heartbeatReply", 3],
+    ["a", "heartbeatReply", 3],
+  ]);
+  expect(l.status).toMatchObject({ commitIndex: 5, lastIndex: 5, leader: "b" });
+});
+
+test("only a follower can ask for a snapshot, and what the others have counts on", () => {
+  const a = leader();
+  a.takeEffects("sendSnapshot");
+  a.acknowledge("c");
+  const { commitIndex } = a.status;
+  for (const from of ["z", "c"]) a.receive(from, { kind: "snapshotRequest", term: 2 });
+  expect(a.takeEffects("sendSnapshot").map(({ to }) => to)).toEqual(["c"]);
+  expect(a.status).toMatchObject({ role: "leader", commitIndex });
 });
 
 test("a write that a forced restore overtakes vouches for nothing of the old log", () => {

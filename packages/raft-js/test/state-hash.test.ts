@@ -5,7 +5,14 @@ import { appendEntries, heartbeat, logOf, OneServer, preVote, voters, whole } fr
 
 function report(a: OneServer, from: string, index: number, hash: string) {
   const sentAt = a.now;
-  return a.receive(from, { kind: "heartbeatReply", term: 1, sentAt, round: 1, stateHash: { index, hash } });
+  return a.receive(from, {
+    kind: "heartbeatReply",
+    term: 1,
+    sentAt,
+    round: 1,
+    nonce: 0,
+    stateHash: { index, hash },
+  });
 }
 
 function leader(): OneServer {
@@ -51,6 +58,41 @@ test("where a quorum has another hash than the leader, the leader steps down and
   expect(a.status).toMatchObject({ role: "follower", isDiverged: true });
   a.sleepUntil(a.now + 60_000);
   expect(a.status).toMatchObject({ role: "follower", term: 1 });
+});
+
+test("a leader that goes wrong makes nobody isolate himself by what he agreed to before", () => {
+  const a = leader();
+  report(a, "b", 100, "good");
+  report(a, "c", 100, "good");
+  a.step({ kind: "stateHash", stateHash: { index: 200, hash: "wrong" } });
+  report(a, "c", 200, "right");
+  expect(a.takeEffects("diverged"), "one against one: b has not said anything about 200").toEqual([]);
+  expect(a.take("stateDiverged")).toEqual([]);
+  report(a, "b", 200, "right");
+  expect(a.takeEffects("diverged")).toEqual([{ kind: "diverged", server: "a", index: 200 }]);
+});
+
+test("who differs is named also if it reported first, and again if it goes wrong again", () => {
+  const a = leader();
+  report(a, "c", 100, "bad");
+  report(a, "b", 100, "good");
+  expect(a.takeEffects("diverged")).toMatchObject([{ server: "c", index: 100 }]);
+  for (const index of [200, 300]) a.step({ kind: "stateHash", stateHash: { index, hash: "good" } });
+  for (const id of ["b", "c"]) report(a, id, 200, "good");
+  report(a, "b", 300, "good");
+  report(a, "c", 300, "bad");
+  expect(a.takeEffects("diverged")).toMatchObject([{ server: "c", index: 300 }]);
+});
+
+test("in a joint configuration both majorities must have the same state", () => {
+  const joint = { voters: ["a", "b", "c"], votersOutgoing: ["a", "d", "e"], learners: [] };
+  const a = new OneServer({ configuration: joint }).lead("b", "d");
+  a.step({ kind: "stateHash", stateHash: { index: 100, hash: "good" } });
+  report(a, "b", 100, "good");
+  report(a, "c", 100, "bad");
+  expect(a.takeEffects("diverged"), "of the outgoing voters only the leader has said anything").toEqual([]);
+  report(a, "e", 100, "good");
+  expect(a.takeEffects("diverged")).toMatchObject([{ server: "c" }]);
 });
 
 test("a learner of a sole voter that differs is the one that is wrong", () => {

@@ -10,7 +10,14 @@ function leader(): OneServer {
   const a = new OneServer().lead("b");
   for (const id of ["b", "c"]) {
     a.acknowledge(id);
-    a.receive(id, { kind: "heartbeatReply", term: 1, sentAt: a.now, round: 1, stateHash: undefined });
+    a.receive(id, {
+      kind: "heartbeatReply",
+      term: 1,
+      sentAt: a.now,
+      round: 1,
+      nonce: 0,
+      stateHash: undefined,
+    });
   }
   a.takeSent();
   a.takeEffects("send");
@@ -76,6 +83,33 @@ test("a transfer is refused by who does not lead, twice at a time, and without a
   expect(reasons(alone)).toEqual(["noTarget"]);
 });
 
+test("neither a learner nor who votes only before a change can be a target, however well it is heard", () => {
+  const joint = { voters: ["a", "b"], votersOutgoing: ["a", "b", "c"], learners: ["c", "l"] };
+  const a = new OneServer({ configuration: joint }).lead("b", "c");
+  for (const id of ["b", "c", "l"]) a.acknowledge(id);
+  for (const to of ["c", "l"]) a.step({ kind: "transferLeadership", to });
+  expect(a.takeEffects("refused").map(({ reason }) => reason)).toEqual(["noTarget", "noTarget"]);
+  a.step({ kind: "transferLeadership" });
+  expect(a.status.transferringTo).toBe("b");
+});
+
+test("a TimeoutNow that comes after the next leader was elected deposes nobody (raft-rs #234)", () => {
+  const start = { term: 1, entries: logOf([1]), configuration: voters("a", "b", "c", "d", "e") };
+  const c = new OneServer({ ...start, id: "c" });
+  c.receive("b", heartbeat(2));
+  c.receive("a", { kind: "timeoutNow", term: 1 });
+  expect(c.status).toMatchObject({ role: "follower", leader: "b", term: 2 });
+  // One that is still in term 1 campaigns in the term that is taken: no majority is left for it there.
+  const late = new OneServer({ ...start, id: "d" });
+  late.receive("a", { kind: "timeoutNow", term: 1 });
+  const request = late.completeWrites().take("requestVote")[0]!;
+  expect(request).toMatchObject({ term: 2, isTransfer: true });
+  c.takeSent();
+  c.receive("d", request);
+  expect(c.take("requestVoteReply")).toMatchObject([{ granted: false }]);
+  expect(c.status).toMatchObject({ leader: "b", term: 2 });
+});
+
 test("a transfer that was not sent within an election timeout is as if it had not been", () => {
   const a = leader();
   a.step({ kind: "transferLeadership", to: "c" });
@@ -83,12 +117,33 @@ test("a transfer that was not sent within an election timeout is as if it had no
   for (let at = now + 100; at <= now + 1000; at += 100) {
     a.sleepUntil(at);
     const round = a.take("heartbeat").at(-1)!.round;
-    a.receive("b", { kind: "heartbeatReply", term: 1, sentAt: at, round, stateHash: undefined });
+    a.receive("b", { kind: "heartbeatReply", term: 1, sentAt: at, round, nonce: 0, stateHash: undefined });
   }
   expect(a.status).toMatchObject({ role: "leader", transferringTo: undefined });
   expect(a.status.leaseUntil).toBeGreaterThan(a.now);
   a.step({ kind: "leaseReleased" });
   expect(a.take("timeoutNow"), "too late").toEqual([]);
+});
+
+test("a release that belongs to a transfer given up long ago does not start the next one", () => {
+  const a = leader();
+  a.step({ kind: "transferLeadership", to: "c" });
+  const [first] = a.takeEffects("leaseGivenUp");
+  const { now } = a;
+  for (let at = now + 100; at <= now + 1000; at += 100) {
+    a.sleepUntil(at);
+    for (const id of ["b", "c"]) {
+      const round = a.take("heartbeat").at(-1)?.round ?? 1;
+      a.receive(id, { kind: "heartbeatReply", term: 1, sentAt: at, round, nonce: 0, stateHash: undefined });
+    }
+  }
+  a.step({ kind: "transferLeadership", to: "c" });
+  const [second] = a.takeEffects("leaseGivenUp");
+  expect(second?.transfer).not.toBe(first?.transfer);
+  a.step({ kind: "leaseReleased", transfer: first!.transfer });
+  expect(a.take("timeoutNow"), "its driver holds the address again").toEqual([]);
+  a.step({ kind: "leaseReleased", transfer: second!.transfer });
+  expect(a.take("timeoutNow")).toHaveLength(1);
 });
 
 test("a leader whose TimeoutNow came to nothing steps down: its lease cannot come back in this term", () => {

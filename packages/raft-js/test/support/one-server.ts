@@ -184,8 +184,14 @@ export class OneServer {
   }
 }
 
-export function heartbeat(term: number, commit = 0, sentAt = 0): RaftMessage {
-  return { kind: "heartbeat", term, commit, sentAt, round: 0 };
+/** The leader counts on the receiver for the entries up to `commit`, the last of which is of `matchTerm`. */
+export function heartbeat(
+  term: number,
+  commit = 0,
+  { sentAt = 0, matchTerm = commit === 0 ? 0 : term } = {},
+): MessageOf<"heartbeat"> {
+  const known = { commit, matchIndex: commit, matchTerm, lastIndex: commit, nonce: 0 };
+  return { kind: "heartbeat", term, ...known, sentAt, round: 0 };
 }
 
 export function appendEntries(

@@ -15,7 +15,7 @@ export function prng(seed: number): Prng {
   };
   return {
     below,
-    chance: (percent) => below(100) < percent,
+    chance: (percent) => below(10_000) < percent * 100,
     pick: (items) => items[below(items.length)]!,
   };
 }

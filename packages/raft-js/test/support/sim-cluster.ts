@@ -1,12 +1,11 @@
 /**
- * Raft servers in one process under a seed: virtual time, a network that loses, delays, duplicates, reorders and
- * partitions, disks that are slow and forget what was not yet safe, crashes between any two events. It is also a driver
- * written down: each effect is carried out as events.ts demands.
+ * Raft servers in one process under a seed: virtual time, clocks that drift, a network that loses, repeats and reorders,
+ * disks that are slow, processes that pause and crash between any two effects. It is also a driver written down: each
+ * effect is carried out as events.ts demands.
  */
 
 import {
-  decodeRaftMessage,
-  encodeRaftMessage,
+  decodeConfiguration,
   type HardState,
   type Outgoing,
   type RaftEffect,
@@ -17,125 +16,135 @@ import {
   type ServerId,
   type Snapshot,
 } from "../../src/index.ts";
-import { Checkers, LogMirror } from "./checkers.ts";
+import { Checkers } from "./checkers.ts";
 import { EventQueue } from "./event-queue.ts";
 import { type Prng, prng } from "./prng.ts";
-import { SimDisk } from "./sim-disk.ts";
+import { SimNetwork } from "./sim-network.ts";
+import { decodeState, SimServer } from "./sim-server.ts";
 
-export const TIMING = { heartbeatMs: 50, electionMinMs: 250, electionMaxMs: 500 };
-const ENTRIES_KEPT = 3;
 const HASH_EVERY = 10;
+/** Clocks run at most half a percent fast or slow. */
+const DRIFT_MAX = 0.005;
 
-export interface Faults {
-  lossPercent: number;
-  duplicatePercent: number;
-  delayMaxMs: number;
-  diskMaxMs: number;
-  /** Directed pairs "from>to" that are cut. */
-  cut: Set<string>;
-}
+/** Timing and limits; the same for all servers of a run. */
+export type Settings = Omit<RaftOptions, "id" | "randomBelow" | "isSnapshotUsable">;
 
-export interface SimServer {
-  readonly id: ServerId;
-  readonly disk: SimDisk;
-  readonly log: LogMirror;
-  node: RaftNode | undefined;
-  /** Applied commands in order, as numbers; what the state machine is. */
-  state: number[];
-  appliedIndex: number;
-  /** Counts restarts: what an earlier life started must not reach this one. */
-  life: number;
-  wakeAt: number;
-  /** It hands leadership over and still holds, until then, what its lease protected: its driver is at it. */
-  holdsUntil: number;
-  /** Reads that wait: by request, what had been applied anywhere when it was asked. */
-  readonly reads: Map<number, number>;
-}
+export const SETTINGS: Settings = {
+  heartbeatMs: 50,
+  electionMinMs: 250,
+  electionMaxMs: 500,
+  appendBytesMax: 200,
+  inflightMax: 4,
+  uncommittedBytesMax: 4000,
+  entriesKept: 3,
+  inflightBytesMax: 500,
+  snapshotChunkBytes: 16,
+  leaseGuardMs: 1,
+};
 
 export class SimCluster {
   readonly random: Prng;
   readonly checkers = new Checkers();
   readonly servers = new Map<ServerId, SimServer>();
-  readonly faults: Faults = {
-    lossPercent: 0,
-    duplicatePercent: 0,
-    delayMaxMs: 5,
-    diskMaxMs: 3,
-    cut: new Set(),
-  };
+  readonly network: SimNetwork;
+  /** Drawn before the first server starts. */
+  settings = SETTINGS;
   /** Applied entries after which a server saves a snapshot. */
   compactAfter = 40;
+  /** Longest time that a write takes, in ms, if the disk does not stall. */
+  diskMaxMs = 3;
+  /** Longest time that a driver takes to release what a lease protected, in ms. */
+  releaseMaxMs = 20;
+  /** How often, of a million, an effect is the last thing a process does. */
+  crashPerMillion = 0;
   now = 0;
-  /** How many reads were answered, and how many transfers went through. */
-  answeredReads = 0;
-  transfers = 0;
-  #requests = 0;
+  /** Rare situations that this run has been in. */
+  readonly seen = new Set<string>();
   readonly #queue = new EventQueue();
 
   constructor(seed: number, ids: readonly ServerId[]) {
     this.random = prng(seed);
-    for (const id of ids) {
-      const server = { id, disk: new SimDisk(), log: new LogMirror(), node: undefined };
-      this.servers.set(id, {
-        ...server,
-        state: [],
-        appliedIndex: 0,
-        life: 0,
-        wakeAt: Number.POSITIVE_INFINITY,
-        holdsUntil: Number.NEGATIVE_INFINITY,
-        reads: new Map(),
-      });
-    }
+    this.network = new SimNetwork(this.random, this.#queue);
+    ids.forEach((id, i) => {
+      const drift = this.random.pick([-DRIFT_MAX, 0, DRIFT_MAX]);
+      this.servers.set(id, new SimServer(id, i + 1, 1 + drift, this.random.below(1000)));
+    });
   }
 
   get(id: ServerId): SimServer {
     return this.servers.get(id)!;
   }
 
+  get running(): SimServer[] {
+    return [...this.servers.values()].filter(({ node }) => node !== undefined);
+  }
+
   get leaders(): SimServer[] {
-    return [...this.servers.values()].filter((server) => server.node?.status().role === "leader");
+    return this.running.filter(({ role }) => role === "leader");
   }
 
   start(id: ServerId): void {
     const server = this.get(id);
     server.life++;
     server.disk.busyUntil = this.now;
-    server.state = [...server.disk.snapshot.data];
+    server.pausedUntil = this.now;
+    server.wakeAt = Number.POSITIVE_INFINITY;
+    server.isSaving = false;
+    server.state = decodeState(server.disk.snapshot.data);
     server.appliedIndex = server.disk.snapshot.index;
     const initial = server.disk.load();
     const kept = initial.entries.filter((entry) => entry.index > initial.snapshot.index);
     server.log.reset(initial.snapshot.index, kept);
-    server.node = new RaftNode(this.#options(id), initial, this.now);
+    const options = { ...this.settings, id, randomBelow: (bound: number) => this.random.below(bound) };
+    server.node = new RaftNode(options, initial, server.clock(this.now));
+    server.role = "follower";
+    server.settled = undefined;
+    ({ term: server.term, configuration: server.configuration } = server.node.status());
     this.#schedule(server);
   }
 
-  /** Power loss: everything but what is safe on disk is gone. */
+  /** The process dies: everything but what is safe on disk is gone. */
   crash(id: ServerId): void {
     const server = this.get(id);
+    if (server.node === undefined) return;
+    this.#checkManners(server);
+    if (server.disk.crash(this.random)) this.seen.add("a write is half done when its server crashes");
     server.life++;
     server.node = undefined;
-    server.holdsUntil = Number.NEGATIVE_INFINITY;
+    server.holding = undefined;
+    server.writes.length = 0;
     server.reads.clear();
+  }
+
+  /** The process stands still for a while; what it would do happens then. */
+  pause(id: ServerId, ms: number): void {
+    this.get(id).pausedUntil = this.now + ms;
   }
 
   /** Asks for a linearizable read on a running server. */
   read(id: ServerId): void {
     const server = this.get(id);
-    if (server.node === undefined) return;
-    server.reads.set(++this.#requests, this.checkers.lastApplied);
-    this.step(id, { kind: "readIndex", request: this.#requests });
+    const request = server.reads.size;
+    server.reads.set(request, this.checkers.lastApplied);
+    this.step(id, { kind: "readIndex", request });
   }
 
+  /** Steps a server if it runs and is not paused. */
   step(id: ServerId, event: RaftEvent): void {
     const server = this.get(id);
-    if (server.node === undefined) return;
-    const lease = event.kind === "transferLeadership" ? server.node.status(this.now).leaseUntil : undefined;
-    const effects = server.node.step(event, this.now);
-    if (effects.some(({ kind }) => kind === "leaseGivenUp")) server.holdsUntil = lease ?? this.now;
-    for (const effect of effects) this.#carryOut(server, effect);
+    if (server.node === undefined || this.now < server.pausedUntil) return;
+    const { life } = server;
+    const lease = event.kind === "transferLeadership" ? server.leaseUntil(this.now) : 0;
+    for (const effect of server.node.step(event, server.clock(this.now))) {
+      if (effect.kind === "leaseGivenUp") server.holding = { transfer: effect.transfer, until: lease };
+      this.#carryOut(server, effect);
+      if (this.random.below(1_000_000) < this.crashPerMillion) this.crash(id);
+      if (server.life !== life) return;
+    }
     if (server.disk.isSuspect && !server.node.status().isSuspect) server.disk.isSuspect = false;
-    this.#compactIfDue(server);
-    this.#checkLeases();
+    this.checkers.leads(server);
+    this.#saveIfDue(server);
+    this.checkers.leases(this.#leaseHolders());
     this.#schedule(server);
   }
 
@@ -166,94 +175,117 @@ export class SimCluster {
 
   checkLogs(): void {
     this.checkers.logsMatch(new Map([...this.servers].map(([id, server]) => [id, server.log])));
+    for (const server of this.running) this.#checkManners(server);
   }
 
-  #options(id: ServerId): RaftOptions {
-    return {
-      ...TIMING,
-      id,
-      randomBelow: (bound) => this.random.below(bound),
-      appendBytesMax: 200,
-      inflightMax: 4,
-      uncommittedBytesMax: 4000,
-      entriesKept: ENTRIES_KEPT,
-      inflightBytesMax: 500,
-      snapshotChunkBytes: 16,
-      leaseGuardMs: 1,
-    };
+  /** Everyone keeps the rules here: nobody is taken for one who does not. */
+  #checkManners({ id, node }: SimServer): void {
+    const rejected = node?.status().rejectedMessages ?? 0;
+    if (rejected > 0) throw new Error(`${id} takes ${rejected} messages of its peers for nonsense`);
+  }
+
+  /** Does something for `server` at `at`: not after a crash, and later if it is paused then. */
+  #later(server: SimServer, at: number, action: () => void): void {
+    const { life } = server;
+    this.#queue.at(at, () => {
+      if (server.life !== life) return;
+      if (this.now < server.pausedUntil) this.#later(server, server.pausedUntil, action);
+      else action();
+    });
   }
 
   #carryOut(server: SimServer, effect: RaftEffect): void {
-    const { life } = server;
+    const { id } = server;
     switch (effect.kind) {
       case "persist": {
-        if (server.node?.status().role === "leader")
-          this.checkers.leaderWrites(server.id, effect.entries, server.log);
+        if (this.#hasLed(server)) this.checkers.leaderWrites(id, effect.entries, server.log);
         server.log.write(effect.entries);
-        const { index, term, sendAfter } = effect;
-        const safe = () => server.disk.write(effect.hardState, effect.entries);
-        this.#write(server, safe, sendAfter, { kind: "persisted", index, term });
+        const { hardState, entries, index, term, sendAfter } = effect;
+        server.disk.begin({ hardState, entries });
+        this.#write(server, sendAfter, { kind: "persisted", index, term });
         break;
       }
       case "restore":
         this.#restore(server, effect.snapshot, effect.hardState, effect.sendAfter);
         break;
       case "send":
-        this.#send(server.id, effect.to, effect.message);
+        this.#send(server, effect.to, effect.message);
         break;
       case "sendSnapshot":
         this.#sendSnapshot(server, effect);
         break;
       case "apply":
-        for (const entry of effect.entries) {
-          if (entry.index !== server.appliedIndex + 1)
-            throw new Error(`${server.id} applies ${entry.index} out of order`);
-          server.appliedIndex = entry.index;
-          this.checkers.applies(server.id, entry);
-          if (entry.kind === "command") server.state.push(entry.data[0]!);
-          if (entry.index % HASH_EVERY === 0) this.#hash(server, entry.index);
-        }
+        this.#apply(server, effect.entries);
         break;
       case "roleChanged":
+        ({ role: server.role, term: server.term } = effect);
         if (effect.role === "leader") {
-          this.checkers.becameLeader(server.id, effect.term, server.log);
-          this.checkers.leases([server.id, ...this.#leaseHolders().filter((id) => id !== server.id)]);
+          this.checkers.becameLeader(id, effect.term, server.log);
+          // A late vote may still elect the leader of a term that is over: it can commit nothing.
+          const earlier = this.#leaseHolders().filter(
+            (holder) => holder.id !== id && holder.term < effect.term,
+          );
+          this.checkers.leases([server, ...earlier]);
         }
         break;
+      case "configurationChanged":
+        server.configuration = effect.configuration;
+        break;
       case "leaseGivenUp":
-        this.#queue.at(this.now + this.random.below(20), () => this.#release(server, life));
+        this.#later(server, this.now + this.random.below(this.releaseMaxMs), () =>
+          this.#release(server, effect.transfer),
+        );
         break;
       case "readable":
         for (const request of effect.requests) this.#readable(server, request, effect.index);
         break;
       case "diverged":
       case "contradicted":
-        throw new Error(`${server.id}: ${effect.kind} at ${effect.index}`);
+        throw new Error(`${id}: ${effect.kind} at ${effect.index}`);
       default:
         break;
     }
   }
 
-  #hash(server: SimServer, index: number): void {
-    const { life } = server;
-    const stateHash = { index, hash: `${server.state.length}:${server.state.slice(-8).join()}` };
-    this.#queue.at(this.now, () => {
-      if (server.life === life) this.step(server.id, { kind: "stateHash", stateHash });
-    });
+  #apply(server: SimServer, entries: (RaftEffect & { readonly kind: "apply" })["entries"]): void {
+    const { id } = server;
+    const last = entries.at(-1);
+    const { term } = server.node!.status();
+    const disks = new Map([...this.servers].map(([other, { disk }]) => [other, disk]));
+    // What came before was perhaps committed by another leader, and a voter that has it may be gone.
+    if (this.#hasLed(server) && last !== undefined)
+      this.checkers.commits(id, term, last, server.configuration, disks);
+    for (const entry of entries) {
+      if (entry.index !== server.appliedIndex + 1)
+        throw new Error(`${id} applies ${entry.index} out of order`);
+      server.appliedIndex = entry.index;
+      this.checkers.applies(id, entry, term);
+      if (entry.kind === "command") server.state.push(entry.data[0]!);
+      if (entry.kind === "configuration") server.settled = decodeConfiguration(entry.data);
+      if (entry.index % HASH_EVERY === 0) this.#hash(server, entry.index);
+    }
   }
 
-  #release(server: SimServer, life: number): void {
-    if (server.life !== life) return;
-    server.holdsUntil = Number.NEGATIVE_INFINITY;
-    if (server.node?.status().transferringTo !== undefined) this.transfers++;
-    this.step(server.id, { kind: "leaseReleased" });
+  /** Whether it was the leader when the step began whose effects are being carried out, and none was heard in it. */
+  #hasLed({ role, term, node }: SimServer): boolean {
+    return role === "leader" && node?.status().term === term;
+  }
+
+  #hash(server: SimServer, index: number): void {
+    const stateHash = { index, hash: `${server.state.length}:${server.state.slice(-8).join()}` };
+    this.#later(server, this.now, () => this.step(server.id, { kind: "stateHash", stateHash }));
+  }
+
+  #release(server: SimServer, transfer: number): void {
+    if (server.holding?.transfer === transfer) server.holding = undefined;
+    else this.seen.add("a lease is released after its transfer has ended and the next has begun");
+    this.step(server.id, { kind: "leaseReleased", transfer });
   }
 
   #readable(server: SimServer, request: number, index: number): void {
     const asked = server.reads.get(request);
-    if (asked === undefined) return;
-    server.reads.delete(request);
-    this.answeredReads++;
+    if (asked === undefined) throw new Error(`${server.id} answers read ${request}, which it did not ask`);
+    this.seen.add("a read is answered");
     this.checkers.reads(server.id, asked, index, server.appliedIndex);
   }
 
@@ -263,94 +295,108 @@ export class SimCluster {
     hardState: HardState,
     sendAfter: readonly Outgoing[],
   ): void {
-    server.log.reset(snapshot.index, []);
     const { index, term } = snapshot;
-    const safe = () => {
-      server.disk.restore(snapshot, hardState);
-      server.state = [...snapshot.data];
-      server.appliedIndex = index;
-    };
-    this.#write(server, safe, sendAfter, { kind: "restored", index, term });
+    const state = decodeState(snapshot.data);
+    this.checkers.restores(server.id, index, state);
+    server.log.reset(index, []);
+    server.state = state;
+    server.appliedIndex = index;
+    server.isSaving = false;
+    server.disk.begin({ hardState, snapshot });
+    this.#write(server, sendAfter, { kind: "restored", index, term });
   }
 
-  #write(server: SimServer, safe: () => void, sendAfter: readonly Outgoing[], done: RaftEvent): void {
-    const { life, disk } = server;
-    const { diskMaxMs } = this.faults;
+  #write(server: SimServer, sendAfter: readonly Outgoing[], done: RaftEvent): void {
+    const { disk } = server;
+    // Files must be made before the first write.
+    if (disk.isFresh) disk.busyUntil = this.now + this.diskMaxMs * 5;
     // Group commit: what comes while a later flush is waiting already joins it. Else a slow disk never catches up.
-    if (disk.busyUntil <= this.now + diskMaxMs) {
-      const stall = this.random.chance(2) ? this.random.below(diskMaxMs * 20 + 1) : 0;
-      disk.busyUntil = Math.max(this.now, disk.busyUntil) + this.random.below(diskMaxMs + 1) + stall;
+    if (disk.busyUntil <= this.now + this.diskMaxMs) {
+      const stall = this.random.chance(2) ? this.random.below(this.diskMaxMs * 20 + 1) : 0;
+      disk.busyUntil = Math.max(this.now, disk.busyUntil) + this.random.below(this.diskMaxMs + 1) + stall;
     }
-    this.#queue.at(disk.busyUntil, () => {
-      if (server.life !== life) return;
-      safe();
-      for (const { to, message } of sendAfter) this.#send(server.id, to, message);
-      this.step(server.id, done);
-    });
+    server.writes.push({ sendAfter, done });
+    this.#later(server, disk.busyUntil, () => this.#written(server));
   }
 
-  #send(from: ServerId, to: ServerId, message: RaftMessage): void {
-    const { random, faults } = this;
-    const bytes = encodeRaftMessage(message);
-    const copies = random.chance(faults.duplicatePercent) ? 2 : 1;
-    for (let i = 0; i < copies; i++) {
-      if (random.chance(faults.lossPercent)) continue;
-      const late = random.chance(1) ? faults.delayMaxMs * 20 : 0;
-      this.#queue.at(this.now + 1 + random.below(faults.delayMaxMs) + late, () => {
-        if (faults.cut.has(`${from}>${to}`) || !this.servers.has(to)) return;
-        this.step(to, { kind: "receive", from, message: decodeRaftMessage(bytes) });
-      });
+  /** The oldest write is safe. */
+  #written(server: SimServer): void {
+    const { sendAfter, done } = server.writes.shift()!;
+    server.disk.complete();
+    for (const { to, message } of sendAfter) this.#send(server, to, message);
+    this.step(server.id, done);
+  }
+
+  #send(server: SimServer, to: ServerId, message: RaftMessage): void {
+    const { id: from } = server;
+    this.checkers.sends(from, to, message, server.disk);
+    const target = this.servers.get(to);
+    if (target === undefined) return;
+    this.network.send(this.now, from, to, message, (received) => this.#receive(target, from, received));
+  }
+
+  #receive(server: SimServer, from: ServerId, message: RaftMessage): void {
+    if (this.now < server.pausedUntil) {
+      this.#later(server, server.pausedUntil, () => this.#receive(server, from, message));
+      return;
     }
+    if (message.kind === "installSnapshot") {
+      const isOther = message.offset > 0 && server.pieceFrom !== undefined && server.pieceFrom !== from;
+      if (isOther) this.seen.add("a later piece of a snapshot comes from another leader than the one before");
+      server.pieceFrom = from;
+    }
+    this.step(server.id, { kind: "receive", from, message });
   }
 
   #sendSnapshot(server: SimServer, effect: RaftEffect & { readonly kind: "sendSnapshot" }): void {
-    const { life } = server;
     const { to, term, bytesMax } = effect;
     const { data, ...point } = server.disk.snapshot;
-    const offset = effect.index === point.index ? effect.offset : 0;
-    const ok = !this.random.chance(20);
+    const offset = effect.index === point.index && effect.offset < data.length ? effect.offset : 0;
+    const ok = !this.random.chance(20) && point.index > 0;
     const piece = data.subarray(offset, offset + bytesMax);
-    const message = { kind: "installSnapshot", term, point, totalBytes: data.length, offset, data: piece };
-    if (ok) this.#send(server.id, to, message as RaftMessage);
-    this.#queue.at(this.now + 5, () => {
-      if (server.life === life) this.step(server.id, { kind: "snapshotSent", to, ok });
-    });
+    if (ok) {
+      const totalBytes = data.length;
+      this.#send(server, to, { kind: "installSnapshot", term, point, totalBytes, offset, data: piece });
+    }
+    this.#later(server, this.now + 5, () => this.step(server.id, { kind: "snapshotSent", to, ok }));
   }
 
-  #compactIfDue(server: SimServer): void {
+  /** Saves a snapshot when enough was applied since the last. It takes a while; a leader's may come in meanwhile. */
+  #saveIfDue(server: SimServer): void {
     const { node, disk, appliedIndex } = server;
-    // Only what is already written: a snapshot goes to the same disk, behind it.
-    const safeIndex = disk.entries.at(-1)?.index ?? 0;
-    if (node === undefined || disk.busyUntil > this.now || appliedIndex > safeIndex) return;
-    if (appliedIndex < disk.snapshot.index + this.compactAfter) return;
+    if (node === undefined || server.isSaving || appliedIndex < disk.snapshot.index + this.compactAfter)
+      return;
     const point = node.snapshotPoint(appliedIndex);
-    if (point === undefined) return;
-    disk.compact({ ...point, data: Uint8Array.from(server.state) }, ENTRIES_KEPT);
-    for (const effect of node.step({ kind: "compacted", point }, this.now)) this.#carryOut(server, effect);
+    // Only what is already written: the snapshot goes to the same disk, behind it.
+    if (point === undefined || disk.last.index < point.index) return;
+    const data = server.encodeState();
+    server.isSaving = true;
+    this.#later(server, this.now + this.random.below(this.diskMaxMs + 1), () => {
+      if (!server.isSaving || disk.snapshot.index >= point.index) return;
+      server.isSaving = false;
+      disk.compact({ ...point, data }, this.settings.entriesKept);
+      this.step(server.id, { kind: "compacted", point });
+    });
   }
 
   #schedule(server: SimServer): void {
     const { node, life } = server;
-    if (node === undefined) return;
-    const at = Math.max(node.wakeAt, this.now);
+    if (node === undefined || node.wakeAt === Number.POSITIVE_INFINITY) {
+      server.wakeAt = Number.POSITIVE_INFINITY;
+      return;
+    }
+    const at = Math.max(server.trueTime(node.wakeAt), this.now, server.pausedUntil);
+    if (server.wakeAt === at) return;
     server.wakeAt = at;
-    if (at === Number.POSITIVE_INFINITY) return;
     this.#queue.at(at, () => {
-      if (server.life === life && server.wakeAt === at && this.now === at)
-        this.step(server.id, { kind: "wake" });
+      if (server.life !== life || server.wakeAt !== at) return;
+      server.wakeAt = Number.NaN;
+      if (this.now < server.pausedUntil) this.#schedule(server);
+      else this.step(server.id, { kind: "wake" });
     });
   }
 
-  #checkLeases(): void {
-    this.checkers.leases(this.#leaseHolders());
-  }
-
-  #leaseHolders(): ServerId[] {
-    const running = [...this.servers.values()].filter(({ node }) => node !== undefined);
-    const holders = running.filter(({ node, holdsUntil }) => {
-      const until = node!.status(this.now).leaseUntil ?? Number.NEGATIVE_INFINITY;
-      return this.now < Math.max(until, holdsUntil);
-    });
-    return holders.map((server) => server.id);
+  #leaseHolders(): SimServer[] {
+    return this.running.filter((server) => server.clock(this.now) < server.leaseUntil(this.now));
   }
 }

@@ -1,12 +1,27 @@
-/** One server's disk: what is safe, and writes under way that a power loss takes away. They complete in order. */
+/**
+ * One server's disk: a journal of records and the newest snapshot. Writes complete in the order they were begun.
+ *
+ * A crash may leave the writes under way done, half done or not at all. Damage takes entries of the newest records that
+ * were safe, never a term or vote (those are forced to the medium); what the lost records had overwritten is back then.
+ */
 
 import {
+  type Configuration,
+  decodeConfiguration,
   EMPTY_STATE,
   type Entry,
   type HardState,
   type InitialState,
   type Snapshot,
 } from "../../src/index.ts";
+import type { Prng } from "./prng.ts";
+
+interface Write {
+  readonly hardState: HardState | undefined;
+  readonly entries: readonly Entry[];
+  /** Replaces everything. All of it is written, or nothing. */
+  readonly snapshot: Snapshot | undefined;
+}
 
 export class SimDisk {
   hardState: HardState = EMPTY_STATE.hardState;
@@ -14,53 +29,118 @@ export class SimDisk {
   entries: Entry[] = [];
   /** It may have lost what was acknowledged: a mark that outlives restarts, until the server is trusted again. */
   isSuspect = false;
+  /** Entries that were safe here until damage took them. */
+  readonly lost = new Set<string>();
   /** When the last write under way completes. */
   busyUntil = 0;
+  /** The entries of each write since the last snapshot, as they were written. */
+  #records: (readonly Entry[])[] = [];
+  readonly #underWay: Write[] = [];
 
-  found(state: InitialState): void {
+  /** Starts with this, safely. */
+  found(state: Pick<InitialState, "hardState" | "entries">, snapshot: Snapshot = this.snapshot): void {
     this.hardState = state.hardState;
-    this.entries = [...state.entries];
-  }
-
-  write(hardState: HardState | undefined, entries: readonly Entry[]): void {
-    if (hardState !== undefined) this.hardState = hardState;
-    const first = entries[0];
-    if (first === undefined) return;
-    this.entries = this.entries.filter((entry) => entry.index < first.index);
-    this.entries.push(...entries);
-  }
-
-  restore(snapshot: Snapshot, hardState: HardState): void {
     this.snapshot = snapshot;
-    this.hardState = hardState;
-    this.entries = [];
+    this.#write(state.entries);
+  }
+
+  begin(write: Partial<Write>): void {
+    this.#underWay.push({ hardState: undefined, entries: [], snapshot: undefined, ...write });
+  }
+
+  /** The oldest write is safe. */
+  complete(): void {
+    this.#apply(this.#underWay.shift()!);
+  }
+
+  /** Power is gone: some of the writes under way are done, and the next one in part. Returns whether one was half done. */
+  crash(random: Prng): boolean {
+    while (this.#underWay.length > 0 && random.chance(40)) this.complete();
+    const half = this.#underWay[0];
+    this.#underWay.length = 0;
+    if (half === undefined || half.snapshot !== undefined || random.chance(50)) return false;
+    // The term goes first: without it entries of that term could not be.
+    this.#apply({ ...half, entries: half.entries.slice(0, random.below(half.entries.length + 1)) });
+    return true;
   }
 
   /** The application saved a snapshot of its own; a few entries before it stay. */
   compact(snapshot: Snapshot, entriesKept: number): void {
     this.snapshot = snapshot;
     this.entries = this.entries.filter((entry) => entry.index > snapshot.index - entriesKept);
+    this.#records = [this.entries];
   }
 
-  /** Damage: the last `count` entries behind the snapshot are gone although they were safe. */
-  lose(count: number): void {
-    const keep = Math.max(0, this.entries.length - count);
-    this.entries = this.entries.filter((entry, i) => i < keep || entry.index <= this.snapshot.index);
+  /** Damage: the entries of the newest `count` records are gone. Returns whether older ones came back in their place. */
+  lose(count: number): boolean {
+    const before = this.entries;
+    const kept = this.#records.slice(0, Math.max(0, this.#records.length - count));
+    this.#records = [];
+    this.entries = [];
+    for (const record of kept) this.#write(record);
+    const gone = before.filter(({ index, term }) => !this.holds(index, term));
+    for (const { index, term } of gone) this.lost.add(`${index} of term ${term}`);
+    return gone.some(({ index }) => index <= this.last.index);
+  }
+
+  /** How many of the newest records must go for overwritten entries to come back; undefined if none were overwritten. */
+  get recordsToOverwritten(): number | undefined {
+    const at = this.#records.findLastIndex((record, i) => {
+      const before = this.#records[i - 1]?.at(-1)?.index ?? 0;
+      return (record[0]?.index ?? 0) <= before;
+    });
+    return at === -1 ? undefined : this.#records.length - at;
   }
 
   /** Whether this log is at least as good as `other`'s (paper section 5.4.1). */
   isUpToDateWith(other: SimDisk): boolean {
-    const [own, others] = [this.#last, other.#last];
+    const [own, others] = [this.last, other.last];
     return own.term > others.term || (own.term === others.term && own.index >= others.index);
   }
 
-  get #last(): { readonly index: number; readonly term: number } {
+  /** Nothing was ever written to it, nor is under way. */
+  get isFresh(): boolean {
+    return this.hardState.term === 0 && this.#underWay.length === 1;
+  }
+
+  /** Where the log ends. */
+  get last(): { readonly index: number; readonly term: number } {
     const last = this.entries.at(-1);
     return last !== undefined && last.index > this.snapshot.index ? last : this.snapshot;
+  }
+
+  /** True if the entry (`index`, `term`) is safe here, in the log or in the snapshot. */
+  holds(index: number, term: number): boolean {
+    const entry = this.entries[index - (this.entries[0]?.index ?? 0)];
+    return entry === undefined ? index <= this.snapshot.index : entry.term === term;
+  }
+
+  /** Every configuration that is on it. */
+  configurations(): Configuration[] {
+    const entries = this.entries.filter(({ kind }) => kind === "configuration");
+    return [this.snapshot.configuration, ...entries.map(({ data }) => decodeConfiguration(data))];
   }
 
   load(): InitialState {
     const { hardState, snapshot, entries, isSuspect } = this;
     return { hardState, snapshot, entries: [...entries], isSuspect };
+  }
+
+  #apply({ hardState, entries, snapshot }: Write): void {
+    if (hardState !== undefined) this.hardState = hardState;
+    if (snapshot !== undefined) {
+      this.snapshot = snapshot;
+      this.entries = [];
+      this.#records = [];
+    }
+    this.#write(entries);
+  }
+
+  #write(entries: readonly Entry[]): void {
+    const first = entries[0];
+    if (first === undefined) return;
+    this.#records.push(entries);
+    this.entries = this.entries.filter((entry) => entry.index < first.index);
+    this.entries.push(...entries);
   }
 }

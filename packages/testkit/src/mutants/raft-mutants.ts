@@ -101,6 +101,11 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     file: `${RAFT}/heartbeats.ts`,
     search: "const commit = Math.min(matchIndex, log.commitIndex);",
     replacement: "const commit = matchIndex < 0 ? 0 : log.commitIndex;",
+    and: {
+      file: `${RAFT}/plausible.ts`,
+      search: "message.commit <= message.matchIndex &&",
+      replacement: "",
+    },
     scenario: "partitions",
   },
   {
@@ -118,8 +123,8 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     name: "no restart vote block",
     breaks: "at most one lease: a voter forgets whom it heard",
     file: `${RAFT}/server.ts`,
-    search: "this.votesFrom = isFresh || isAlone ? now : now + options.electionMinMs;",
-    replacement: "this.votesFrom = isFresh || isAlone ? now : now;",
+    search: "this.votesFrom = isAlone ? now : now + options.electionMinMs;",
+    replacement: "this.votesFrom = isAlone ? now : now;",
     scenario: "elections",
   },
   {

@@ -11,7 +11,8 @@ import type { World } from "../world/world.ts";
 
 export class DamageBudget {
   readonly #world: World;
-  readonly #damaged = new Set<SimNode>();
+  /** With the starts it had had when it was struck: what it lost shows only after the next one. */
+  readonly #damaged = new Map<SimNode, number>();
 
   constructor(world: World) {
     this.#world = world;
@@ -31,7 +32,7 @@ export class DamageBudget {
   /** Whether the disk of `node` may lose something now; if so, that is noted. */
   take(node: SimNode): boolean {
     if (this.#lost(node) + 1 > this.most) return false;
-    this.#damaged.add(node);
+    this.#damaged.set(node, node.starts);
     return true;
   }
 
@@ -42,22 +43,22 @@ export class DamageBudget {
 
   /** Every machine has lost its power: there is nothing to spare any more until they have caught up. */
   takeAll(): void {
-    if (this.#world.options.durability !== "disk")
-      for (const node of this.#world.nodes) this.#damaged.add(node);
+    if (this.#world.options.durability === "disk") return;
+    for (const node of this.#world.nodes) this.#damaged.set(node, node.starts);
   }
 
   /** Nodes but `node` that lack something, and voters whose node is nowhere. */
   #lost(node: SimNode | undefined): number {
     const { nodes, cluster } = this.#world;
-    for (const damaged of [...this.#damaged]) {
-      const { status } = damaged;
-      if (status !== undefined && status.cluster === cluster && !status.isSuspect)
-        this.#damaged.delete(damaged);
+    for (const [damaged, startsThen] of [...this.#damaged]) {
+      const { status, starts } = damaged;
+      const isBack = starts > startsThen && status !== undefined && status.cluster === cluster;
+      if (isBack && !status.isSuspect) this.#damaged.delete(damaged);
     }
     const present = new Set<string>(nodes.map(({ id }) => id));
     const voters = new Set<string>(this.#members().flatMap(({ status }) => status?.voters ?? []));
     const gone = [...voters].filter((voter) => !present.has(voter));
-    return [...this.#damaged].filter((damaged) => damaged !== node).length + gone.length;
+    return [...this.#damaged.keys()].filter((damaged) => damaged !== node).length + gone.length;
   }
 
   #members(): readonly SimNode[] {

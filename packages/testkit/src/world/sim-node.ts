@@ -72,6 +72,11 @@ export class SimNode {
     return this.#id;
   }
 
+  /** How often a process was started here. */
+  get starts(): number {
+    return this.#starts;
+  }
+
   get isPowered(): boolean {
     return this.#isPowered;
   }
