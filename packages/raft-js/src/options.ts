@@ -120,8 +120,8 @@ export interface RaftStatus {
   readonly transferringTo: ServerId | undefined;
   /**
    * Leader only: send time (its own clock, ms) of the newest heartbeat that a quorum has answered; undefined before
-   * the first, when not leader, while leadership is handed over, or when the newest configuration gives this leader no
-   * vote. Taken at sending, never at receipt. A sole voter reports `now` of the last step.
+   * the first, when not leader, while leadership is handed over, or when the newest configuration leaves another server as
+   * the only voter. Taken at sending, never at receipt. A sole voter reports `now` of the last step.
    */
   readonly quorumContactAt: number | undefined;
   /**

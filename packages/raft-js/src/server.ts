@@ -71,6 +71,8 @@ export class Server {
   nextHeartbeatAt = Number.POSITIVE_INFINITY;
   /** Rounds of heartbeats sent in this term. */
   heartbeatRound = 0;
+  /** Until then it relies on a lease that the present change of the configuration has taken from it, in ms. */
+  leaseOverAt = Number.NEGATIVE_INFINITY;
   transfer: Transfer | undefined;
   transferCount = 0;
   readonly reads = new ReadQueue();
