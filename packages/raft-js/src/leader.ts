@@ -28,7 +28,7 @@ type Message<Kind extends RaftMessage["kind"]> = RaftMessage & { readonly kind: 
 
 /** A quorum has voted for this server. */
 export function becomeLeader(server: Server): void {
-  assert(server.role === "candidate", `${server.role} cannot become leader`);
+  assert(server.role === "candidate", "only a candidate can become leader:", server.role);
   server.role = "leader";
   server.leader = server.id;
   server.votes.clear();
@@ -232,7 +232,7 @@ function sendAppend(server: Server, to: ServerId, progress: Progress): void {
   const { log, term } = server;
   const prevLogIndex = progress.nextIndex - 1;
   const prevLogTerm = log.termAt(prevLogIndex);
-  assert(prevLogTerm !== undefined, `no term for ${prevLogIndex}`);
+  assert(prevLogTerm !== undefined, "no term for", prevLogIndex);
   const entries = log.entriesFrom(progress.nextIndex, server.options.appendBytesMax);
   const leaderCommit = log.commitIndex;
   server.send(to, { kind: "appendEntries", term, prevLogIndex, prevLogTerm, entries, leaderCommit });

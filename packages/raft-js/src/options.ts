@@ -58,7 +58,7 @@ export function checkOptions(options: RaftOptions): void {
   assert(Number.isFinite(electionMaxMs), "electionMaxMs must be finite");
   assert(leaseGuardMs >= 0, "leaseGuardMs must not be negative");
   assert(Number.isInteger(entriesKept) && entriesKept >= 0, "entriesKept must be a count");
-  for (const limit of LIMITS) assert((options[limit] ?? 1) > 0, `${limit} must be positive`);
+  for (const limit of LIMITS) assert((options[limit] ?? 1) > 0, limit, "must be positive");
   assert(Number.isInteger(options.snapshotChunkBytes ?? 1), "snapshotChunkBytes must be a whole number");
 }
 

@@ -73,7 +73,7 @@ export class RaftNode {
    */
   step(event: RaftEvent, now: number): readonly RaftEffect[] {
     const server = this.#server;
-    assert(now >= server.now, `time went back from ${server.now} to ${now}`);
+    assert(now >= server.now, "time went back from", server.now, "to", now);
     server.now = now;
     switch (event.kind) {
       case "wake":
@@ -312,7 +312,12 @@ export class RaftNode {
   #compacted(point: SnapshotPoint): void {
     const { log, options } = this.#server;
     if (point.index <= log.snapshot.index) return;
-    assert(point.index <= log.lastApplied, `snapshot at ${point.index}, applied ${log.lastApplied}`);
+    assert(
+      point.index <= log.lastApplied,
+      "a snapshot of what is not applied:",
+      point.index,
+      log.lastApplied,
+    );
     const own = log.configurations.at(point.index);
     assert(
       sameConfiguration(point.configuration, own),
