@@ -90,7 +90,7 @@ export function encodeConfiguration(configuration: Configuration): Uint8Array {
   return writer.finish();
 }
 
-/** @throws {RaftFormatError} if `bytes` are not what {@link encodeConfiguration} writes. */
+/** The configuration again. @throws {RaftFormatError} if `bytes` are not what {@link encodeConfiguration} writes */
 export function decodeConfiguration(bytes: Uint8Array): Configuration {
   const reader = new ByteReader(bytes);
   const configuration = {

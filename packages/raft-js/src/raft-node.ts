@@ -56,7 +56,12 @@ import type { Entry, ServerId, SnapshotPoint } from "./types.ts";
 export class RaftNode {
   readonly #server: Server;
 
-  /** Starts from what is on disk, at `now` (ms, any origin, never decreasing). */
+  /**
+   * Starts from what is on disk, at `now` (ms, any origin, never decreasing).
+   *
+   * @throws {RaftAssertionError} if no server can work with `options`, or none has written what is on disk
+   * @throws {RaftFormatError} if a configuration entry on disk cannot be read
+   */
   constructor(options: RaftOptions, initial: InitialState, now: number) {
     const server = new Server(options, initial, now);
     this.#server = server;
