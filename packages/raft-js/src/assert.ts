@@ -10,9 +10,12 @@ export class RaftAssertionError extends Error {
   override readonly name = "RaftAssertionError";
 }
 
-/** Narrows `condition` to true, or throws {@link RaftAssertionError} with `message`. */
-export function assert(condition: boolean, message: string): asserts condition {
-  if (!condition) throw new RaftAssertionError(message);
+/**
+ * Narrows `condition` to true, or throws {@link RaftAssertionError} with `message` and the values that broke it. They are
+ * put into words only then: most assertions stand where every entry passes.
+ */
+export function assert(condition: boolean, message: string, ...values: unknown[]): asserts condition {
+  if (!condition) throw new RaftAssertionError([message, ...values].join(" "));
 }
 
 /** Closes an exhaustive `switch`: a new union member becomes a compile error here. */

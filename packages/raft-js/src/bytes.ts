@@ -42,7 +42,7 @@ export class ByteWriter {
 
   /** A whole number in [0, 2^53). */
   varint(value: number): this {
-    assert(Number.isSafeInteger(value) && value >= 0, `varint out of range: ${value}`);
+    assert(Number.isSafeInteger(value) && value >= 0, "varint out of range:", value);
     let rest = value;
     while (rest >= 0x80) {
       this.u8((rest % 0x80) | 0x80);

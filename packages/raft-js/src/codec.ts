@@ -34,13 +34,14 @@ const NO_HASH: StateHash = { index: 0, hash: "" };
 const ENTRY_HEAD_BYTES = 20;
 const ENTRY_KINDS: readonly EntryKind[] = ["command", "configuration", "empty"];
 
+/** The bytes of an entry, for the disk. */
 export function encodeEntry(entry: Entry): Uint8Array {
   const writer = new ByteWriter();
   writeEntry(writer, entry);
   return writer.finish();
 }
 
-/** @throws {RaftFormatError} if `bytes` are not what {@link encodeEntry} writes. */
+/** The entry again; its data is a view of `bytes`. @throws {RaftFormatError} if they are not what {@link encodeEntry} writes */
 export function decodeEntry(bytes: Uint8Array): Entry {
   const reader = new ByteReader(bytes);
   const entry = readEntry(reader);
@@ -48,6 +49,7 @@ export function decodeEntry(bytes: Uint8Array): Entry {
   return entry;
 }
 
+/** The bytes of a message, for the wire. Equal messages give equal bytes. */
 export function encodeRaftMessage(message: RaftMessage): Uint8Array {
   const writer = new ByteWriter(expectedBytes(message))
     .u8(MESSAGE_KINDS.indexOf(message.kind) + 1)
@@ -111,7 +113,11 @@ export function encodeRaftMessage(message: RaftMessage): Uint8Array {
   return writer.finish();
 }
 
-/** @throws {RaftFormatError} if `bytes` are not what {@link encodeRaftMessage} writes. */
+/**
+ * The message again; byte fields are views of `bytes`. It may still be nonsense: {@link RaftNode.step} judges that.
+ *
+ * @throws {RaftFormatError} if `bytes` are not what {@link encodeRaftMessage} writes
+ */
 export function decodeRaftMessage(bytes: Uint8Array): RaftMessage {
   const reader = new ByteReader(bytes);
   const message = readMessage(reader);

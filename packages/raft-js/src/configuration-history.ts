@@ -25,7 +25,7 @@ export class ConfigurationHistory {
   }
 
   add(index: number, configuration: Configuration): void {
-    assert(index > this.latest.index, `configuration at ${index} after one at ${this.latest.index}`);
+    assert(index > this.latest.index, "a configuration before the latest one:", index, this.latest.index);
     this.#history.push({ index, configuration });
   }
 
@@ -43,7 +43,7 @@ export class ConfigurationHistory {
   /** The configuration as of `index`. */
   at(index: number): Configuration {
     const adopted = this.#history.findLast((candidate) => candidate.index <= index);
-    assert(adopted !== undefined, `no configuration known as of ${index}`);
+    assert(adopted !== undefined, "no configuration known as of", index);
     return adopted.configuration;
   }
 

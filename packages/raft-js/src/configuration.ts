@@ -32,8 +32,9 @@ export function isSoleVoter(configuration: Configuration, id: ServerId): boolean
 }
 
 /** Everyone who votes, each once. */
-export function votersOf(configuration: Configuration): ReadonlySet<ServerId> {
-  return new Set([...configuration.voters, ...configuration.votersOutgoing]);
+export function votersOf(configuration: Configuration): readonly ServerId[] {
+  const { voters, votersOutgoing } = configuration;
+  return isJoint(configuration) ? [...new Set([...voters, ...votersOutgoing])] : voters;
 }
 
 /** Everyone who gets the log, each once. */
@@ -89,7 +90,7 @@ export function encodeConfiguration(configuration: Configuration): Uint8Array {
   return writer.finish();
 }
 
-/** @throws {RaftFormatError} if `bytes` are not what {@link encodeConfiguration} writes. */
+/** The configuration again. @throws {RaftFormatError} if `bytes` are not what {@link encodeConfiguration} writes */
 export function decodeConfiguration(bytes: Uint8Array): Configuration {
   const reader = new ByteReader(bytes);
   const configuration = {

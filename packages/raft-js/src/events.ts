@@ -18,22 +18,34 @@ import type {
   StateHash,
 } from "./types.ts";
 
+/** Why a proposal, a change or a transfer could not be taken now. None of it was done; try again later, perhaps elsewhere. */
 export type RefusalReason =
+  /** Another server leads, or none. */
   | "notLeader"
+  /** A change is not completed yet, or this leader has not committed an entry of its term yet. */
   | "changePending"
+  /** `uncommittedBytesMax` would be exceeded. */
   | "tooMuchUncommitted"
+  /** Leadership is being handed over. */
   | "transferring"
+  /** No voter was heard lately that could lead, or the one that was named is not one. */
   | "noTarget";
 
+/** What a server does (paper figure 4); `preCandidate`: it asks whether it could win before it campaigns (thesis 9.6). */
 export type Role = "follower" | "preCandidate" | "candidate" | "leader";
 
+/** What goes into {@link RaftNode.step}. Indexes and terms are whole numbers, times are in ms, sizes in bytes. */
 export type RaftEvent =
   /** `wakeAt` has come. */
   | { readonly kind: "wake" }
   | { readonly kind: "receive"; readonly from: ServerId; readonly message: RaftMessage }
   /** Appends `commands` in one batch if this server leads; otherwise `refused` comes back. */
   | { readonly kind: "propose"; readonly commands: readonly Uint8Array[] }
-  /** Moves to this target: joint consensus where the voters change, entered and left automatically (paper section 6). */
+  /**
+   * Moves to this target: joint consensus where the voters change, entered and left automatically (paper section 6). Where
+   * another server becomes the only voter, the change takes until this leader's lease is over. A target without voters,
+   * with a server twice, or with ids that are empty or not well-formed text is a bug of the caller.
+   */
   | {
       readonly kind: "changeConfiguration";
       readonly voters: readonly ServerId[];
@@ -59,13 +71,15 @@ export type RaftEvent =
    */
   | { readonly kind: "leaseReleased"; readonly transfer?: number }
   /**
-   * A linearizable read, by a number of the application's choice; any number of them share one round of heartbeats.
-   * `readable` or `readRefused` names it later; a question or answer lost on the way does neither: ask again.
+   * A linearizable read, by a number of the application's choice (whole, at most 2^48; it may begin again after a restart).
+   * Any number of them share one round of heartbeats. `readable` or `readRefused` names it later, now and then twice; a
+   * question or answer lost on the way does neither: ask again.
    */
   | { readonly kind: "readIndex"; readonly request: number }
   /** The application's state hash as of an index; all servers take it at the same indexes, such as every 100th. */
   | { readonly kind: "stateHash"; readonly stateHash: StateHash };
 
+/** What comes out of {@link RaftNode.step}; to be carried out in order. */
 export type RaftEffect =
   | {
       readonly kind: "persist";
@@ -79,7 +93,7 @@ export type RaftEffect =
       readonly sendAfter: readonly Outgoing[];
     }
   | { readonly kind: "send"; readonly to: ServerId; readonly message: RaftMessage }
-  /** Committed entries, in order, each exactly once between restarts; all kinds, so that indexes are visible. */
+  /** Committed entries, in order, each once between starts and `restore` effects; all kinds, so that indexes are visible. */
   | { readonly kind: "apply"; readonly entries: readonly Entry[] }
   /** Replace state machine, disk log and snapshot by this one. */
   | {
@@ -108,7 +122,7 @@ export type RaftEffect =
       readonly leader: ServerId | undefined;
     }
   | { readonly kind: "configurationChanged"; readonly configuration: Configuration }
-  /** A proposal, change or transfer could not be taken now. `noTarget`: no voter was heard that could lead. */
+  /** A proposal, change or transfer could not be taken now. */
   | {
       readonly kind: "refused";
       readonly what: "commands" | "configuration" | "transfer";

@@ -10,6 +10,7 @@ import { assert } from "./assert.ts";
 import { encodeConfiguration, firstStep, isJoint, leaveJoint, serversOf } from "./configuration.ts";
 import { becomeFollower } from "./follower.ts";
 import { hasCommittedInTerm, sendHeartbeats } from "./heartbeats.ts";
+import { leaseUntil, yieldsToOne } from "./lease.ts";
 import { entryBytes } from "./log.ts";
 import type { RaftMessage } from "./messages.ts";
 import { Progress } from "./progress.ts";
@@ -27,11 +28,12 @@ type Message<Kind extends RaftMessage["kind"]> = RaftMessage & { readonly kind: 
 
 /** A quorum has voted for this server. */
 export function becomeLeader(server: Server): void {
-  assert(server.role === "candidate", `${server.role} cannot become leader`);
+  assert(server.role === "candidate", "only a candidate can become leader:", server.role);
   server.role = "leader";
   server.leader = server.id;
   server.votes.clear();
   server.heartbeatRound = 0;
+  server.leaseOverAt = Number.NEGATIVE_INFINITY;
   followConfiguration(server, server.log.lastIndex + 1);
   // Raft §8, thesis 6.4: only an entry of its own term lets a leader commit those of earlier ones.
   append(server, "empty", [new Uint8Array(0)]);
@@ -153,6 +155,7 @@ export function onLeaderWake(server: Server): void {
     return;
   }
   endLateTransfer(server);
+  if (server.isLeader) settleConfiguration(server);
   if (!server.isLeader || server.now < server.nextHeartbeatAt) return;
   noteLostChunks(server);
   sendHeartbeats(server);
@@ -161,9 +164,11 @@ export function onLeaderWake(server: Server): void {
 
 /** When the leader wants to wake, in ms. */
 export function leaderWakeAt(server: Server): number {
-  const { nextHeartbeatAt, transfer, options } = server;
+  const { nextHeartbeatAt, transfer, options, leaseOverAt, now } = server;
   const giveUpAt = quorumHeardAt(server) + options.electionMaxMs;
-  return Math.min(nextHeartbeatAt, giveUpAt, transfer?.deadline ?? Number.POSITIVE_INFINITY);
+  const deadline = transfer?.deadline ?? Number.POSITIVE_INFINITY;
+  const leaveAt = leaseOverAt > now ? leaseOverAt : Number.POSITIVE_INFINITY;
+  return Math.min(nextHeartbeatAt, giveUpAt, deadline, leaveAt);
 }
 
 function quorumHeardAt(server: Server): number {
@@ -182,7 +187,10 @@ function append(server: Server, kind: EntryKind, batch: readonly Uint8Array[]): 
 }
 
 function appendConfiguration(server: Server, configuration: Configuration): void {
+  const lease = leaseUntil(server, server.now);
   append(server, "configuration", [encodeConfiguration(configuration)]);
+  // There is none from now on, but what was promised stays promised.
+  if (lease !== undefined && yieldsToOne(server)) server.leaseOverAt = lease;
 }
 
 /**
@@ -224,7 +232,7 @@ function sendAppend(server: Server, to: ServerId, progress: Progress): void {
   const { log, term } = server;
   const prevLogIndex = progress.nextIndex - 1;
   const prevLogTerm = log.termAt(prevLogIndex);
-  assert(prevLogTerm !== undefined, `no term for ${prevLogIndex}`);
+  assert(prevLogTerm !== undefined, "no term for", prevLogIndex);
   const entries = log.entriesFrom(progress.nextIndex, server.options.appendBytesMax);
   const leaderCommit = log.commitIndex;
   server.send(to, { kind: "appendEntries", term, prevLogIndex, prevLogTerm, entries, leaderCommit });
@@ -253,10 +261,17 @@ function advanceCommit(server: Server): void {
   if (server.isLeader) beginReads(server);
 }
 
-/** Raft §6: leaves a committed joint configuration; steps down when a committed one has no vote for this server. */
+/**
+ * Raft §6: leaves a committed joint configuration; steps down when a committed one has no vote for this server. The joint
+ * one stays until the lease is over that the change has taken: in it nobody leads at once after a restart (lease.ts).
+ */
 function settleConfiguration(server: Server): void {
   const { configuration, configurationIndex, commitIndex } = server.log;
-  if (configurationIndex > commitIndex) return;
-  if (isJoint(configuration)) appendConfiguration(server, leaveJoint(configuration));
-  else if (!configuration.voters.includes(server.id)) becomeFollower(server, server.term, undefined);
+  if (configurationIndex > commitIndex || !hasCommittedInTerm(server)) return;
+  if (!isJoint(configuration)) {
+    if (!configuration.voters.includes(server.id)) becomeFollower(server, server.term, undefined);
+  } else if (server.now >= server.leaseOverAt) {
+    server.leaseOverAt = Number.NEGATIVE_INFINITY;
+    appendConfiguration(server, leaveJoint(configuration));
+  }
 }

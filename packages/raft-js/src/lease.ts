@@ -8,7 +8,6 @@
  * in itself for longer than others wait.
  */
 
-import { isVoter } from "./configuration.ts";
 import { quorumValue } from "./quorum.ts";
 import type { Server } from "./server.ts";
 
@@ -19,13 +18,12 @@ const GUARD_MS = 50;
 /**
  * Send time of the newest heartbeat that a quorum has answered; undefined before the first.
  *
- * A leader that its newest configuration removes has none any more: where that configuration has a single voter, this
- * voter would lead at once after a restart of its own. Nor has one that hands leadership over: its target is elected
- * although the others have just heard it.
+ * A leader that hands leadership over has none any more: its target is elected although the others have just heard it. Nor
+ * has one that another server follows as the only voter: that one leads at once after a restart of its own.
  */
 export function quorumContactAt(server: Server, now: number): number | undefined {
   if (!server.isLeader || server.transfer !== undefined) return undefined;
-  if (!isVoter(server.log.configuration, server.id)) return undefined;
+  if (yieldsToOne(server)) return undefined;
   const sentAt = quorumValue(server.log.configuration, (voter) =>
     voter === server.id ? now : (server.followers.get(voter)?.ackedSentAt ?? Number.NEGATIVE_INFINITY),
   );
@@ -38,4 +36,10 @@ export function leaseUntil(server: Server, now: number): number | undefined {
   if (contactAt === undefined) return undefined;
   const { electionMinMs, leaseGuardMs = GUARD_MS } = server.options;
   return contactAt + electionMinMs * (1 - DRIFT) - leaseGuardMs;
+}
+
+/** The newest configuration leaves another server as the only voter, now or after the present change. */
+export function yieldsToOne({ log, id }: Server): boolean {
+  const { voters } = log.configuration;
+  return voters.length === 1 && voters[0] !== id;
 }

@@ -15,6 +15,8 @@ import type { Configuration, Entry, SnapshotPoint } from "./types.ts";
 /** What an entry costs beyond its data, in bytes, wherever entries are counted. */
 const ENTRY_OVERHEAD_BYTES = 32;
 
+const NONE: readonly Entry[] = [];
+
 /** What `entry` counts for in every limit, in bytes. */
 export function entryBytes(entry: Pick<Entry, "data">): number {
   return entry.data.length + ENTRY_OVERHEAD_BYTES;
@@ -99,7 +101,7 @@ export class RaftLog {
 
   /** Entries from `from` on, as many as fit in `bytesMax`, at least one if there is one. */
   entriesFrom(from: number, bytesMax: number): readonly Entry[] {
-    assert(from > this.#base.index, `entries from ${from} are compacted`);
+    assert(from > this.#base.index, "compacted are the entries from", from);
     const start = from - this.#base.index - 1;
     let end = start;
     let bytes = 0;
@@ -118,7 +120,11 @@ export class RaftLog {
   /** The first committed index at which these entries, after (`prevIndex`, `prevTerm`), are not the ones held here. */
   contradictedAt(prevIndex: number, prevTerm: number, entries: readonly Entry[]): number | undefined {
     if (this.#isContradiction(prevIndex, prevTerm)) return prevIndex;
-    return entries.find(({ index, term }) => this.#isContradiction(index, term))?.index;
+    for (const { index, term } of entries) {
+      if (index > this.#commitIndex) return undefined;
+      if (this.#isContradiction(index, term)) return index;
+    }
+    return undefined;
   }
 
   /** Raft §5.3: the highest index up to `index` whose term is not above `term`; where it is not known, `index`. */
@@ -133,8 +139,9 @@ export class RaftLog {
 
   /** Appends at the end. The caller hands over the entries. */
   append(entries: readonly Entry[]): void {
+    let last = this.lastIndex;
     for (const entry of entries) {
-      assert(entry.index === this.lastIndex + 1, `append of ${entry.index} after ${this.lastIndex}`);
+      assert(entry.index === ++last, "an append out of order:", entry.index);
       this.#entries.push(entry);
       this.#account(entry);
     }
@@ -157,14 +164,18 @@ export class RaftLog {
 
   /** Raises the commit index; never lowers it. */
   commitTo(index: number): void {
-    assert(index <= this.lastIndex, `commit ${index} beyond the log's end ${this.lastIndex}`);
-    for (let at = this.#commitIndex + 1; at <= index; at++)
-      this.#uncommittedBytes -= entryBytes(this.#entryAt(at));
+    assert(index <= this.lastIndex, "a commit beyond the log's end:", index, this.lastIndex);
+    for (let at = this.#commitIndex + 1; at <= index; at++) {
+      const entry = this.#entries[at - this.#base.index - 1];
+      assert(entry !== undefined, "not in the log:", at);
+      this.#uncommittedBytes -= entryBytes(entry);
+    }
     this.#commitIndex = Math.max(this.#commitIndex, index);
   }
 
   /** Committed entries not yet handed out, each once. */
   takeCommitted(): readonly Entry[] {
+    if (this.#lastApplied === this.#commitIndex) return NONE;
     const from = this.#lastApplied - this.#base.index;
     const entries = this.#entries.slice(from, this.#commitIndex - this.#base.index);
     this.#lastApplied = this.#commitIndex;
@@ -173,6 +184,7 @@ export class RaftLog {
 
   /** Entries not yet handed to the disk, each once (an overwritten index again). */
   takeUnwritten(): readonly Entry[] {
+    if (this.#unwrittenFrom > this.lastIndex) return NONE;
     const entries = this.#entries.slice(this.#unwrittenFrom - this.#base.index - 1);
     this.#unwrittenFrom = this.lastIndex + 1;
     return entries;
@@ -184,7 +196,7 @@ export class RaftLog {
    */
   restore(point: SnapshotPoint, isForced: boolean): void {
     const isAhead = point.index > this.#commitIndex;
-    assert(isAhead || isForced, `snapshot ${point.index} behind commit ${this.#commitIndex}`);
+    assert(isAhead || isForced, "a snapshot behind the commit index:", point.index, this.#commitIndex);
     this.#snapshot = point;
     this.#entries = [];
     this.#base = { index: point.index, term: point.term };
@@ -198,8 +210,13 @@ export class RaftLog {
   /** The application has a snapshot at `point`; all but `entriesKept` entries behind it go. */
   compact(point: SnapshotPoint, entriesKept: number): void {
     if (point.index <= this.#snapshot.index) return;
-    assert(point.index <= this.#lastApplied, `snapshot at ${point.index}, applied ${this.#lastApplied}`);
-    assert(this.termAt(point.index) === point.term, `snapshot at ${point.index} has another term`);
+    assert(
+      point.index <= this.#lastApplied,
+      "a snapshot of what is not applied:",
+      point.index,
+      this.#lastApplied,
+    );
+    assert(this.termAt(point.index) === point.term, "a snapshot of another term at", point.index);
     this.#snapshot = point;
     this.#configurations.compact(point.index);
     const lastDropped = point.index - entriesKept;
@@ -216,7 +233,7 @@ export class RaftLog {
   }
 
   #truncate(index: number): void {
-    assert(index > this.#commitIndex, `truncate at ${index}, committed ${this.#commitIndex}`);
+    assert(index > this.#commitIndex, "committed entries would be dropped:", index, this.#commitIndex);
     const dropped = this.#entries.splice(index - this.#base.index - 1);
     for (const entry of dropped) this.#uncommittedBytes -= entryBytes(entry);
     this.#configurations.truncate(index);
@@ -227,12 +244,6 @@ export class RaftLog {
     const own = this.termAt(index);
     return index <= this.#commitIndex && own !== undefined && own !== term;
   }
-
-  #entryAt(index: number): Entry {
-    const entry = this.#entries[index - this.#base.index - 1];
-    assert(entry !== undefined, `entry ${index} is not in the log`);
-    return entry;
-  }
 }
 
 /** The entries that continue the snapshot; none if they end before it or contradict it. */
@@ -240,14 +251,14 @@ function usableEntries({ entries, snapshot }: InitialState): Entry[] {
   const first = entries[0];
   const last = entries[entries.length - 1];
   if (first === undefined || last === undefined) return [];
-  assert(first.index > 0 && first.term > 0, `the initial log begins at ${first.index}, term ${first.term}`);
+  assert(first.index > 0 && first.term > 0, "the initial log begins at", first.index, "of term", first.term);
   entries.forEach((entry, i) => {
     const before = entries[i - 1] ?? first;
-    assert(entry.index === first.index + i, `gap in the initial log before ${entry.index}`);
-    assert(entry.term >= before.term, `term ${entry.term} after ${before.term} in the initial log`);
+    assert(entry.index === first.index + i, "a gap in the initial log before", entry.index);
+    assert(entry.term >= before.term, "a term falls in the initial log at", entry.index);
   });
   if (last.index <= snapshot.index) return [];
-  assert(first.index <= snapshot.index + 1, `gap between snapshot ${snapshot.index} and log ${first.index}`);
+  assert(first.index <= snapshot.index + 1, "a gap between snapshot and log:", snapshot.index, first.index);
   const atSnapshot = entries[snapshot.index - first.index];
   const isContinuation =
     atSnapshot === undefined ? first.term >= snapshot.term : atSnapshot.term === snapshot.term;

@@ -2,12 +2,14 @@
  * What servers say to each other. Paper figure 2 and section 7; thesis sections 3.10 (leadership transfer), 4.2.1
  * (learners), 6.4 (ReadIndex) and 9.6 (PreVote).
  *
- * Messages may be lost, delayed, duplicated and reordered; `term` is the sender's current term except in PreVote,
- * where it is the term the sender would campaign in.
+ * Messages may be lost, delayed, duplicated and reordered, over restarts too; `term` is the sender's current term except
+ * in PreVote, where it is the term the sender would campaign in. Indexes and terms are whole numbers, times are in ms, sizes
+ * in bytes.
  */
 
 import type { Entry, ServerId, SnapshotPoint, StateHash } from "./types.ts";
 
+/** What one server says to another. Drivers carry it, whole or as bytes, and need not look inside. */
 export type RaftMessage =
   | {
       readonly kind: "preVote" | "requestVote";

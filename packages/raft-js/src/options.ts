@@ -2,9 +2,13 @@
 
 import { assert } from "./assert.ts";
 import { EMPTY_CONFIGURATION, encodeConfiguration } from "./configuration.ts";
+import type { Role } from "./events.ts";
 import type { Configuration, Entry, HardState, ServerId, SnapshotPoint } from "./types.ts";
 
-/** Returns a whole number in [0, bound). Seeded by the caller; the core has no randomness of its own. */
+/**
+ * Returns a whole number in [0, `bound`); `bound` is 1 to 2^31. Seeded by the caller: the core has no randomness of its own.
+ * Seed it differently at each start of a server, or what was said to its earlier life may be taken for news.
+ */
 export type RandomBelow = (bound: number) => number;
 
 /** Options that may be infinite, but not 0. */
@@ -17,7 +21,9 @@ const LIMITS = [
   "snapshotBytesMax",
 ] as const;
 
+/** Timing and limits of one server. Times are in ms and may be fractions; limits may be infinite where no unit says else. */
 export interface RaftOptions {
+  /** This server. */
   readonly id: ServerId;
   readonly randomBelow: RandomBelow;
   /** How often a leader shows that it is alive, in ms. */
@@ -58,12 +64,13 @@ export function checkOptions(options: RaftOptions): void {
   assert(Number.isFinite(electionMaxMs), "electionMaxMs must be finite");
   assert(leaseGuardMs >= 0, "leaseGuardMs must not be negative");
   assert(Number.isInteger(entriesKept) && entriesKept >= 0, "entriesKept must be a count");
-  for (const limit of LIMITS) assert((options[limit] ?? 1) > 0, `${limit} must be positive`);
+  for (const limit of LIMITS) assert((options[limit] ?? 1) > 0, limit, "must be positive");
   assert(Number.isInteger(options.snapshotChunkBytes ?? 1), "snapshotChunkBytes must be a whole number");
 }
 
 /** What was read from disk; `EMPTY_STATE` for a fresh server. */
 export interface InitialState {
+  /** As the last `persist` or `restore` effect that carried one left it. */
   readonly hardState: HardState;
   /** Where the saved snapshot stands; index 0, term 0 and an empty configuration if there is none. */
   readonly snapshot: SnapshotPoint;
@@ -102,11 +109,15 @@ export function foundingState(id: ServerId): InitialState {
 
 /** A read-only view for status pages and drivers. */
 export interface RaftStatus {
-  readonly role: "follower" | "preCandidate" | "candidate" | "leader";
+  readonly role: Role;
   readonly term: number;
+  /** Who leads `term`, as far as this server knows. */
   readonly leader: ServerId | undefined;
+  /** Last entry known to be committed; after a start that of the snapshot, until a leader is heard. */
   readonly commitIndex: number;
+  /** Last entry given out with an `apply` effect or taken over with a snapshot. */
   readonly lastApplied: number;
+  /** Last entry of the log in memory, whether its disk has it or not. */
   readonly lastIndex: number;
   /** The newest in the log, committed or not (see configuration.ts); joint while a change is under way. */
   readonly configuration: Configuration;
@@ -120,8 +131,8 @@ export interface RaftStatus {
   readonly transferringTo: ServerId | undefined;
   /**
    * Leader only: send time (its own clock, ms) of the newest heartbeat that a quorum has answered; undefined before
-   * the first, when not leader, while leadership is handed over, or when the newest configuration gives this leader no
-   * vote. Taken at sending, never at receipt. A sole voter reports `now` of the last step.
+   * the first, when not leader, while leadership is handed over, or when the newest configuration leaves another server as
+   * the only voter. Taken at sending, never at receipt. A sole voter reports `now` of the last step.
    */
   readonly quorumContactAt: number | undefined;
   /**

@@ -47,13 +47,16 @@ export function electionResult(configuration: Configuration, votes: ReadonlyMap<
 }
 
 function majorityValue(voters: readonly ServerId[], reached: (voter: ServerId) => number): number {
-  const values = voters.map(reached).sort(descending);
-  // In descending order, the value at the majority's last seat is what all of the majority have reached.
+  // Sorted in descending order by insertion: there are few, and this is done for every acknowledgement.
+  const values: number[] = [];
+  for (const voter of voters) {
+    const value = reached(voter);
+    let at = values.length;
+    for (; at > 0 && (values[at - 1] as number) < value; at--) values[at] = values[at - 1] as number;
+    values[at] = value;
+  }
+  // The value at the majority's last seat is what all of the majority have reached.
   return values[Math.floor(voters.length / 2)] as number;
-}
-
-function descending(a: number, b: number): number {
-  return b - a;
 }
 
 function majorityVote(voters: readonly ServerId[], votes: ReadonlyMap<ServerId, boolean>): VoteResult {

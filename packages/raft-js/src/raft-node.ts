@@ -56,7 +56,12 @@ import type { Entry, ServerId, SnapshotPoint } from "./types.ts";
 export class RaftNode {
   readonly #server: Server;
 
-  /** Starts from what is on disk, at `now` (ms, any origin, never decreasing). */
+  /**
+   * Starts from what is on disk, at `now` (ms, any origin, never decreasing).
+   *
+   * @throws {RaftAssertionError} if no server can work with `options`, or none has written what is on disk
+   * @throws {RaftFormatError} if a configuration entry on disk cannot be read
+   */
   constructor(options: RaftOptions, initial: InitialState, now: number) {
     const server = new Server(options, initial, now);
     this.#server = server;
@@ -73,7 +78,7 @@ export class RaftNode {
    */
   step(event: RaftEvent, now: number): readonly RaftEffect[] {
     const server = this.#server;
-    assert(now >= server.now, `time went back from ${server.now} to ${now}`);
+    assert(now >= server.now, "time went back from", server.now, "to", now);
     server.now = now;
     switch (event.kind) {
       case "wake":
@@ -312,7 +317,12 @@ export class RaftNode {
   #compacted(point: SnapshotPoint): void {
     const { log, options } = this.#server;
     if (point.index <= log.snapshot.index) return;
-    assert(point.index <= log.lastApplied, `snapshot at ${point.index}, applied ${log.lastApplied}`);
+    assert(
+      point.index <= log.lastApplied,
+      "a snapshot of what is not applied:",
+      point.index,
+      log.lastApplied,
+    );
     const own = log.configurations.at(point.index);
     assert(
       sameConfiguration(point.configuration, own),

@@ -71,19 +71,21 @@ export class Server {
   nextHeartbeatAt = Number.POSITIVE_INFINITY;
   /** Rounds of heartbeats sent in this term. */
   heartbeatRound = 0;
+  /** Until then it relies on a lease that the present change of the configuration has taken from it, in ms. */
+  leaseOverAt = Number.NEGATIVE_INFINITY;
   transfer: Transfer | undefined;
   transferCount = 0;
   readonly reads = new ReadQueue();
 
   #hardState: HardState;
   #isHardStateDirty = false;
-  #sendAfter: Outgoing[] = [];
+  readonly #sendAfter: Outgoing[] = [];
   #restore: Snapshot | undefined;
-  #sends: RaftEffect[] = [];
-  #notices: RaftEffect[] = [];
+  readonly #sends: RaftEffect[] = [];
+  readonly #notices: RaftEffect[] = [];
   /** Reads that may be answered once their index is applied. */
   #allowedReads: AllowedReads[] = [];
-  #told: { role: Role; term: number; leader: ServerId | undefined; configuration: Configuration };
+  readonly #told: { role: Role; term: number; leader: ServerId | undefined; configuration: Configuration };
 
   constructor(options: RaftOptions, initial: InitialState, now: number) {
     checkOptions(options);
@@ -93,7 +95,12 @@ export class Server {
     this.#hardState = initial.hardState;
     this.log = new RaftLog(initial);
     this.writes = new Writes(this.log.lastIndex);
-    assert(this.log.lastTerm <= this.term, `log of term ${this.log.lastTerm}, hard state of ${this.term}`);
+    assert(
+      this.log.lastTerm <= this.term,
+      "the log is ahead of the hard state's term:",
+      this.log.lastTerm,
+      this.term,
+    );
     const isAlone = isSoleVoter(this.log.configuration, this.id);
     this.isSuspect = initial.isSuspect && !isAlone;
     this.nonce = 1 + options.randomBelow(NONCES);
@@ -124,8 +131,8 @@ export class Server {
   /** Raft §5.1: terms only rise, and a vote is given once per term. */
   setHardState(term: number, votedFor: ServerId | undefined): void {
     if (term === this.term && votedFor === this.votedFor) return;
-    assert(term > this.term || this.votedFor === undefined, `second vote in term ${term}`);
-    assert(term >= this.term, `term ${term} after ${this.term}`);
+    assert(term > this.term || this.votedFor === undefined, "a second vote in term", term);
+    assert(term >= this.term, "terms only rise:", this.term, term);
     if (term > this.term) this.suspectTarget = undefined;
     this.#hardState = { term, votedFor };
     this.#isHardStateDirty = true;
@@ -188,16 +195,14 @@ export class Server {
   takeEffects(): readonly RaftEffect[] {
     const effects: RaftEffect[] = [];
     this.#takeWrite(effects);
-    for (const send of this.#sends) effects.push(send);
-    this.#sends = [];
+    if (this.#sends.length > 0) effects.push(...this.#sends.splice(0));
     // While the state machine takes over a snapshot, what follows it waits.
     if (!this.writes.isRestoring) {
       const entries = this.log.takeCommitted();
       if (entries.length > 0) effects.push({ kind: "apply", entries });
     }
     this.#tellChanges(effects);
-    for (const notice of this.#notices) effects.push(notice);
-    this.#notices = [];
+    if (this.#notices.length > 0) effects.push(...this.#notices.splice(0));
     this.#takeReadable(effects);
     return effects;
   }
@@ -213,9 +218,8 @@ export class Server {
 
   #takeWrite(effects: RaftEffect[]): void {
     const entries = this.log.takeUnwritten();
-    const sendAfter = this.#sendAfter;
+    const sendAfter = this.#sendAfter.splice(0);
     const hardState = this.#isHardStateDirty ? this.#hardState : undefined;
-    this.#sendAfter = [];
     this.#isHardStateDirty = false;
     const { lastIndex: index, lastTerm: term } = this.log;
     if (this.#restore !== undefined) {
@@ -240,10 +244,13 @@ export class Server {
     const told = this.#told;
     const { role, term, leader } = this;
     const { configuration } = this.log;
-    if (configuration !== told.configuration) effects.push({ kind: "configurationChanged", configuration });
+    if (configuration !== told.configuration) {
+      effects.push({ kind: "configurationChanged", configuration });
+      told.configuration = configuration;
+    }
     if (role !== told.role || term !== told.term || leader !== told.leader) {
       effects.push({ kind: "roleChanged", role, term, leader });
+      Object.assign(told, { role, term, leader });
     }
-    this.#told = { role, term, leader, configuration };
   }
 }

@@ -11,6 +11,7 @@ export type ServerId = string;
 /** What an entry is for. `empty` is the no-op a leader appends when it is elected (thesis 6.4). */
 export type EntryKind = "command" | "configuration" | "empty";
 
+/** One entry of the log. Never changed once it is made. */
 export interface Entry {
   /** 1, 2, 3, ... without gaps. */
   readonly index: number;
@@ -21,9 +22,13 @@ export interface Entry {
   readonly data: Uint8Array;
 }
 
-/** Who takes part. Joint while `votersOutgoing` is not empty (paper section 6): both sets must then agree. */
+/**
+ * Who takes part: at most 1024 servers in each list, each once. Joint while `votersOutgoing` is not empty (paper section 6):
+ * both sets must then agree.
+ */
 export interface Configuration {
   readonly voters: readonly ServerId[];
+  /** The voters before the present change. */
   readonly votersOutgoing: readonly ServerId[];
   /** Get the log, never vote (thesis 4.2.1). */
   readonly learners: readonly ServerId[];
@@ -31,12 +36,13 @@ export interface Configuration {
 
 /** What must be on disk before it is acted on (paper figure 2, "persistent state"). */
 export interface HardState {
+  /** Newest term known; 0 before the first. */
   readonly term: number;
   /** Candidate that got this server's vote in `term`. */
   readonly votedFor: ServerId | undefined;
 }
 
-/** Where a snapshot stands in the log. */
+/** Where a snapshot stands in the log; index 0 and term 0 where there is none. */
 export interface SnapshotPoint {
   /** Last entry that the snapshot replaces. */
   readonly index: number;
@@ -52,6 +58,7 @@ export interface StateHash {
   readonly hash: string;
 }
 
+/** A snapshot: what replaces the log up to its point. */
 export interface Snapshot extends SnapshotPoint {
   /** The state machine as of `index`, in the application's own form. */
   readonly data: Uint8Array;

@@ -4,7 +4,6 @@ import { expect, test } from "vitest";
 import { EMPTY_STATE, foundingState, RaftNode } from "../src/index.ts";
 import {
   appendEntries,
-  change,
   heartbeat,
   logOf,
   OneServer,
@@ -168,22 +167,57 @@ test("thesis 6.4.1: in a joint configuration both majorities must have answered"
   expect(a.status.quorumContactAt).toBe(sentAt);
 });
 
-test("thesis 6.4.1: a leader that its newest configuration removes holds no lease", () => {
-  const joint = { voters: ["b"], votersOutgoing: ["a", "b"], learners: ["a"] };
-  const a = new OneServer({ entries: [change(1, 1, joint)] }).lead("b");
-  a.receive("b", {
-    kind: "heartbeatReply",
-    term: 2,
-    sentAt: a.now,
-    round: 0,
-    nonce: 0,
-    stateHash: undefined,
-  });
-  expect(a.status.quorumContactAt).toBe(a.now);
+/** `a` leads `voters` and has a lease until `now` + 940. */
+function leaderWithLease(...ids: readonly string[]): OneServer {
+  const a = new OneServer({ configuration: voters("a", ...ids) }).lead(...ids);
+  for (const id of ids) {
+    a.acknowledge(id);
+    a.receive(id, {
+      kind: "heartbeatReply",
+      term: 1,
+      sentAt: a.now,
+      round: 1,
+      nonce: 0,
+      stateHash: undefined,
+    });
+  }
+  expect(a.status.leaseUntil).toBe(a.now + 940);
+  return a;
+}
+
+test("thesis 6.4.1: another server becomes the only voter not before the leader's lease is over", () => {
+  const a = leaderWithLease("b");
+  const { now } = a;
+  a.step({ kind: "changeConfiguration", voters: ["b"], learners: ["a"] });
+  expect(a.status.leaseUntil, "no new one, but the old one was promised").toBeUndefined();
+  a.completeWrites();
   a.acknowledge("b");
-  expect(a.status).toMatchObject({ role: "leader", configuration: { voters: ["b"], votersOutgoing: [] } });
-  // b would lead at once if it restarted now, with this configuration in its log.
-  expect(a.status.quorumContactAt).toBeUndefined();
+  for (let at = now + 100; at <= now + 900; at += 100) {
+    a.sleepUntil(at);
+    a.acknowledge("b");
+    expect(
+      a.status.configuration,
+      "b would lead at once if it restarted now, with itself alone in its log",
+    ).toEqual({
+      voters: ["b"],
+      votersOutgoing: ["a", "b"],
+      learners: ["a"],
+    });
+  }
+  a.sleepUntil(now + 940);
+  expect(a.status.configuration).toEqual({ voters: ["b"], votersOutgoing: [], learners: ["a"] });
+  a.acknowledge("b");
+  expect(a.status.role).toBe("follower");
+});
+
+test("thesis 6.4.1: a leader that several others replace keeps its lease, and leaves the joint configuration at once", () => {
+  const a = leaderWithLease("b", "c");
+  a.step({ kind: "changeConfiguration", voters: ["b", "c"], learners: [] });
+  a.completeWrites();
+  a.acknowledge("b");
+  a.acknowledge("c");
+  expect(a.status.configuration.votersOutgoing).toEqual([]);
+  expect(a.status.leaseUntil, "b and c withhold their votes, also over a restart").toBe(a.now + 940);
 });
 
 test("thesis 6.4.1: a sole voter is its own quorum, now", () => {

@@ -44,6 +44,7 @@ test.runIf(SEEDS >= 120)("the random clusters get into the situations that they 
     "a configuration is joint",
     "a joint configuration meets a partition",
     "a later piece of a snapshot comes from another leader than the one before",
+    "a leader is cut off while all but one of the others restart",
     "a leader removes itself",
     "a learner is promoted behind a partition",
     "a lease is released after its transfer has ended and the next has begun",

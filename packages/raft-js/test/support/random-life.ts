@@ -6,6 +6,8 @@
  */
 
 import { foundingState, type ServerId } from "../../src/index.ts";
+import { partition, splitBySets } from "./random-partitions.ts";
+import { beginStranding, blackOut, bounce, restart, type Stranding, strand } from "./random-restarts.ts";
 import { SETTINGS, SimCluster } from "./sim-cluster.ts";
 import type { SimServer } from "./sim-server.ts";
 
@@ -28,9 +30,12 @@ interface Plan {
 interface Rates {
   readonly crash: number;
   readonly restart: number;
+  /** A process that dies and is there again at once. */
+  readonly bounce: number;
   readonly transfer: number;
   readonly change: number;
   readonly pause: number;
+  readonly strand: number;
   readonly damage: number;
   readonly blackOut: number;
   /** Of what is done to the cluster, the part that is done to its leader. */
@@ -102,9 +107,11 @@ function drawRates({ random }: SimCluster, { isConfigurationFixed }: Plan): Rate
   return {
     crash: random.pick([0.5, 2, 6]),
     restart: random.pick([10, 30, 80]),
+    bounce: random.pick([0, 1, 5]),
     transfer: random.pick([1, 3, 10]),
     change: isConfigurationFixed ? 0 : random.pick([4, 8, 20]),
     pause: random.pick([0, 0, 2]),
+    strand: random.pick([0, 0, 1]),
     damage: random.pick([0, 40]),
     blackOut: isConfigurationFixed ? random.pick([0, 0.2]) : 0,
     aimed: random.pick([0, 50, 90]),
@@ -119,6 +126,7 @@ function runChaos(cluster: SimCluster, plan: Plan): void {
   // Long enough for an election in every state of the network.
   const turnMs = random.pick([1, 2, 3]) * cluster.settings.electionMaxMs;
   let nextTurn = cluster.now;
+  let stranding: Stranding | undefined;
   let command = 0;
   cluster.run(cluster.now + CHAOS_MS, TICK_MS, () => {
     const leader = cluster.leaders.length > 0 ? random.pick(cluster.leaders) : undefined;
@@ -139,11 +147,20 @@ function runChaos(cluster: SimCluster, plan: Plan): void {
       noteWhatMeets(cluster, leader);
     }
     if (random.chance(30)) cluster.read(random.pick(ids));
+    if (leader !== undefined && stranding === undefined && random.chance(rates.strand)) {
+      stranding = beginStranding(cluster, leader.id, ids);
+      nextTurn = stranding.at + turnMs;
+    }
+    if (stranding !== undefined && cluster.now >= stranding.at) {
+      strand(cluster, stranding, ids);
+      stranding = undefined;
+    }
     if (cluster.now >= nextTurn) {
       nextTurn = cluster.now + turnMs + random.below(turnMs);
       partition(cluster, ids, victim());
     }
     if (random.chance(rates.crash)) cluster.crash(victim());
+    if (random.chance(rates.bounce)) bounce(cluster, random.pick(ids));
     if (random.chance(rates.pause)) cluster.pause(victim(), random.pick([100, 300, 1000]));
     if (random.chance(rates.blackOut)) blackOut(cluster, ids);
     for (const id of ids) {
@@ -161,68 +178,6 @@ function isJoint({ configuration }: SimServer): boolean {
 /** Its configuration is joint, or gives it no vote any more. */
 function isChanging(leader: SimServer): boolean {
   return isJoint(leader) || !leader.configuration.voters.includes(leader.id);
-}
-
-/** Cuts the network in two, in overlapping parts, around one server, in one direction only, or not at all. */
-function partition(cluster: SimCluster, ids: readonly ServerId[], victim: ServerId): void {
-  const { random, network } = cluster;
-  const { cut } = network.faults;
-  cut.clear();
-  const others = ids.filter((id) => id !== victim);
-  const half = ids.filter(() => random.chance(50));
-  switch (random.below(9)) {
-    case 0:
-      cut.add(`${random.pick(ids)}>${random.pick(ids)}`);
-      break;
-    case 1:
-      network.partition(
-        half,
-        ids.filter((id) => !half.includes(id)),
-      );
-      break;
-    case 2:
-      network.partition([victim], others);
-      break;
-    case 3:
-      for (const id of others) cut.add(`${id}>${victim}`);
-      break;
-    case 4:
-      for (const id of others) cut.add(`${victim}>${id}`);
-      break;
-    case 5:
-      // The victim reaches both sides, which do not reach each other.
-      network.partition(
-        half.filter((id) => id !== victim),
-        others.filter((id) => !half.includes(id)),
-      );
-      break;
-    case 6:
-    case 7: {
-      // The barest majority is connected, without the victim, and every other server alone.
-      const shuffled = ids.map((id) => ({ id, at: random.below(1000) })).sort((a, b) => a.at - b.at);
-      const rest = shuffled.map(({ id }) => id).filter((id) => id !== victim);
-      const majority = rest.slice(0, Math.floor(ids.length / 2) + 1);
-      network.partition(majority, ...ids.filter((id) => !majority.includes(id)).map((id) => [id]));
-      break;
-    }
-    default:
-      break;
-  }
-}
-
-/** Cuts between those who vote only before a change and those who vote only after it; who votes in both is on either side. */
-function splitBySets({ random, network, seen }: SimCluster, leader: SimServer): void {
-  const { voters, votersOutgoing } = leader.configuration;
-  const before: ServerId[] = [];
-  const after: ServerId[] = [];
-  for (const id of new Set([...votersOutgoing, ...voters, leader.id])) {
-    const isFree = id === leader.id || (voters.includes(id) && votersOutgoing.includes(id));
-    const isBefore = isFree ? random.chance(50) : votersOutgoing.includes(id);
-    (isBefore ? before : after).push(id);
-  }
-  network.faults.cut.clear();
-  network.partition(before, after);
-  seen.add("a network is cut between the two sets of a joint configuration");
 }
 
 function transfer(cluster: SimCluster, leader: SimServer, ids: readonly ServerId[]): void {
@@ -278,47 +233,6 @@ function noteWhatMeets({ seen, network, servers }: SimCluster, leader: SimServer
     if (node === undefined) seen.add("a voter of a joint configuration is down");
     if (disk.isSuspect) seen.add("a voter of a joint configuration is suspect");
   }
-}
-
-function restart(cluster: SimCluster, id: ServerId, damagePercent: number): void {
-  const { random, seen } = cluster;
-  const { disk } = cluster.get(id);
-  if (random.chance(damagePercent) && isDamageSurvivable(cluster, id)) {
-    const count = random.chance(50) ? disk.recordsToOverwritten : undefined;
-    if (disk.lose(count ?? 1 + random.below(6))) seen.add("entries that were overwritten come back");
-    disk.isSuspect = true;
-  }
-  cluster.start(id);
-}
-
-/**
- * A cluster survives that one server at a time loses what it acknowledged, where others have it: in every configuration
- * that any server may go by, a majority that needs this server has another member.
- */
-function isDamageSurvivable({ servers }: SimCluster, id: ServerId): boolean {
-  const all = [...servers.values()];
-  if (all.some((other) => other.id !== id && other.disk.isSuspect)) return false;
-  return all.every(({ disk, configuration }) =>
-    [...disk.configurations(), configuration].every(({ voters, votersOutgoing }) =>
-      [voters, votersOutgoing].every((set) => set.length >= 3 || !set.includes(id)),
-    ),
-  );
-}
-
-/**
- * The power of all fails, and everyone may have lost what it acknowledged. All but one of those with the best log have: so
- * nothing committed is lost as a whole, and the checkers demand that nothing is.
- */
-function blackOut(cluster: SimCluster, ids: readonly ServerId[]): void {
-  const { random } = cluster;
-  for (const id of ids) cluster.crash(id);
-  const disks = ids.map((id) => cluster.get(id).disk);
-  const best = random.pick(disks.filter((disk) => disks.every((other) => disk.isUpToDateWith(other))));
-  for (const disk of disks) {
-    if (disk !== best) disk.lose(random.below(7));
-    disk.isSuspect = true;
-  }
-  cluster.seen.add("the power of all fails");
 }
 
 /** Everything works again: all servers become voters (if they may), and one more command reaches all. */
