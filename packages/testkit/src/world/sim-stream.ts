@@ -253,9 +253,11 @@ export class SimStream implements Stream {
       length += bytes.length;
     }
     if (count === 0) return undefined;
+    const arrived = this.#outgoing;
+    this.#outgoing = arrived.splice(count);
     const gathered = this.#network.readBuffer(length);
-    for (let at = 0; count > 0; count--) {
-      const { bytes } = this.#outgoing.shift() as Piece;
+    let at = 0;
+    for (const { bytes } of arrived) {
       gathered.set(bytes, at);
       at += bytes.length;
     }
