@@ -205,11 +205,13 @@ export class Driver {
     if (this.#isStepping) return;
     this.#isStepping = true;
     try {
-      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
-        if (this.#isStopped) continue;
+      // The list grows while it is worked off.
+      for (const next of this.#events) {
+        if (this.#isStopped) break;
         for (const effect of this.#raft.step(next, this.#ports.clock.monotonicMs())) this.#carryOut(effect);
       }
     } finally {
+      this.#events.length = 0;
       this.#isStepping = false;
     }
     if (this.#isStopped) return;

@@ -8,7 +8,8 @@
 
 import { AssertionError } from "./assert.ts";
 import { SkeinError } from "./errors.ts";
-import { decodeUtf8, encodeUtf8Into, utf8Length } from "./utf8.ts";
+import { recentText } from "./recent-texts.ts";
+import { encodeUtf8Into, utf8Length } from "./utf8.ts";
 
 // Every message passes here several times. So: no DataView (making one costs more than the rest of a frame, and moves a short
 // array out of the engine's heap), and no `assert`, whose message would be put together for every number.
@@ -183,7 +184,7 @@ export class ByteReader {
   text(): string {
     const length = this.varint();
     const at = this.#take(length);
-    return decodeUtf8(this.#buffer, at, at + length);
+    return recentText(this.#buffer, at, at + length);
   }
 
   /** Throws unless everything was read. */

@@ -96,7 +96,6 @@ export class NodeAssembly {
   #isServing = false;
   #isStopping = false;
   #factsSentAt = Number.NEGATIVE_INFINITY;
-  #factsSent = "";
   #heldAddress = false;
 
   /** @throws {SkeinError} ERR_SKEIN_DISK if the node's identity can be neither read nor written */
@@ -276,16 +275,13 @@ export class NodeAssembly {
     this.#sendFacts();
   }
 
-  /** Tells the other nodes about this one, if there is anything new. */
+  /** Tells the other nodes about this one; the mesh says only what is new. */
   #sendFacts(): void {
     const { cluster, role } = this.coordinator.status;
     const holdsAddress = this.floatingAddress?.isHeld ?? false;
-    const facts = { name: this.#options.name, cluster, role, clients: this.broker.clientCount, holdsAddress };
-    const text = JSON.stringify(facts);
     this.#factsSentAt = this.#ports.clock.monotonicMs();
-    if (text === this.#factsSent) return;
-    this.#factsSent = text;
-    this.mesh.setFacts(facts);
+    const { name } = this.#options;
+    this.mesh.setFacts({ name, cluster, role, clients: this.broker.clientCount, holdsAddress });
   }
 
   #peersIn(members: readonly Member[]): readonly Member[] {

@@ -27,6 +27,8 @@ interface Stored {
   readonly message: ApplicationMessage;
   readonly bytes: number;
   readonly hash: number;
+  /** Its place in the tree, so that a topic is walked down to once and not with every value. */
+  readonly level: Level;
 }
 
 export class RetainedState {
@@ -67,10 +69,11 @@ export class RetainedState {
     if (total > RETAINED_BYTES_MAX && total > this.#bytes) return false;
     if (before !== undefined) this.#hash.remove(before.hash);
     this.#hash.add(hash);
-    this.#topics.set(topic, { message, bytes, hash });
+    const level = before?.level ?? this.#level(topic);
+    level.message = message;
+    this.#topics.set(topic, { message, bytes, hash, level });
     this.#bytes = total;
     this.#digest = undefined;
-    this.#level(topic).message = message;
     return true;
   }
 

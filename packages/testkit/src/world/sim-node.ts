@@ -51,8 +51,8 @@ export class SimNode {
   #steps: LogStep[] = [];
   #hash = 0;
   #status: CoordinatorStatus | undefined;
-  /** The last one that said something new about the configuration. */
-  #configuration: CoordinatorStatus | undefined;
+  /** Whose configuration was looked at last. */
+  #configured: CoordinatorStatus | undefined;
   #lease = 0;
 
   constructor(world: World, index: number, ratePerMillion: number) {
@@ -304,9 +304,9 @@ export class SimNode {
 
   #observeConfiguration(status: CoordinatorStatus): void {
     const { voters, learners } = status;
-    const before = this.#configuration;
+    const before = this.#configured;
+    this.#configured = status;
     if (before !== undefined && areSame(before.voters, voters) && areSame(before.learners, learners)) return;
-    this.#configuration = status;
     this.#observe({ kind: "configuration", voters, learners });
   }
 

@@ -260,9 +260,11 @@ export class SimStream implements Stream {
     if (count === 0) return undefined;
     if (length >= WINDOW_BYTES)
       this.#windowAt = events.now + this.#network.delayMs(this.other.machine, this.machine);
+    const arrived = this.#outgoing;
+    this.#outgoing = arrived.splice(count);
     const gathered = this.#network.readBuffer(length);
-    for (let at = 0; count > 0; count--) {
-      const { bytes } = this.#outgoing.shift() as Piece;
+    let at = 0;
+    for (const { bytes } of arrived) {
       gathered.set(bytes, at);
       at += bytes.length;
     }
