@@ -28,7 +28,8 @@ export interface ReplicaFilesPorts {
 /** Opens the journal of a node that has just adopted a cluster: empty. @throws {SkeinError} ERR_SKEIN_DISK */
 export function openReplica(ports: ReplicaFilesPorts, durability: Durability): OpenedJournal {
   const { disk, log, clock, bootId } = ports;
-  return Journal.open(disk, FOLDER, log, clock.wallMs(), { durability, bootId, reserveBytes: RESERVE_BYTES });
+  const options = { durability, bootId, reserveBytes: RESERVE_BYTES, clock };
+  return Journal.open(disk, FOLDER, log, clock.wallMs(), options);
 }
 
 /**
