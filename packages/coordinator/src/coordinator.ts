@@ -10,6 +10,7 @@ import { type ClusterId, type MonotonicMs, type NodeId, SkeinError, type Timer }
 import { decodeRaftMessage, encodeRaftMessage, RaftFormatError, type RaftMessage } from "raft-js";
 import { Arrival } from "./arrival.ts";
 import { CurrentReads } from "./current-reads.ts";
+import { DiskFailures } from "./disk-failures.ts";
 import { Driver } from "./driver.ts";
 import { ForeignClusterWarning } from "./foreign-cluster.ts";
 import { type ControlFrame, decodeFrame, encodeFrame } from "./frames.ts";
@@ -26,6 +27,7 @@ import { PeerFaults } from "./peer-faults.ts";
 import { ProposalRoute } from "./proposal-route.ts";
 import { Proposals } from "./proposals.ts";
 import { logReplicaFault } from "./replica-faults.ts";
+import { Resignation } from "./resignation.ts";
 import { Retained } from "./retained.ts";
 import { StateMachine } from "./state-machine/state-machine.ts";
 import { freshStatus, isSameStatus, memberStatus } from "./status.ts";
@@ -33,7 +35,7 @@ import { raftOptions } from "./timing.ts";
 
 const TICK_MS = 250;
 const FLUSH_EVERY_MS = 1000;
-/** Stopping waits this long for another node to lead. */
+/** Who stops to lead waits this long for another node to lead. */
 const HAND_OVER_MAX_MS = 1000;
 
 export class Coordinator {
@@ -59,8 +61,10 @@ export class Coordinator {
   readonly #foreignCluster: ForeignClusterWarning;
   readonly #faults: PeerFaults;
   readonly #reads: CurrentReads;
+  readonly #diskFailures: DiskFailures;
+  readonly #resignation: Resignation;
   #isStopped = false;
-  /** Set while leadership is handed over before stopping. */
+  /** Set while leadership is handed over before this node stops. */
   #handedOver: (() => void) | undefined;
 
   constructor(options: CoordinatorOptions, ports: CoordinatorPorts) {
@@ -71,8 +75,10 @@ export class Coordinator {
       ...ports,
       send: (to, frame) => ports.send(to, encodeFrame(frame)),
       arrived: (opened) => this.#begin(opened),
-      failed: (error) => this.#fail(error),
+      failed: (error) => this.#diskFailed(error),
     });
+    this.#diskFailures = new DiskFailures(ports);
+    this.#resignation = new Resignation(this.#diskFailures, { log: ports.log, ask: () => this.#resign() });
     this.#timing = raftOptions(node, options.timing, ports.prng);
     this.#foreignCluster = new ForeignClusterWarning(options.mesh, ports.log);
     this.#faults = new PeerFaults(ports.log);
@@ -128,17 +134,23 @@ export class Coordinator {
    * way, closes the journal, then calls `done`. Open writes are not settled.
    */
   stop(done: () => void): void {
-    const { clock } = this.#ports;
-    if (this.#isStopped || this.#driver?.transferLeadership() !== true) {
-      this.#stopNow(done);
+    if (this.#isStopped) this.#stopNow(done);
+    else this.#handOver(() => this.#stopNow(done));
+  }
+
+  /** Hands leadership over if this node leads and another can, then calls `then`: after a second at most. */
+  #handOver(then: () => void): void {
+    const { clock, log } = this.#ports;
+    if (this.#driver?.transferLeadership() !== true) {
+      then();
       return;
     }
-    this.#ports.log.info({}, "handing leadership over");
+    log.info({}, "handing leadership over");
     const timer = clock.after(HAND_OVER_MAX_MS, () => this.#handedOver?.());
     this.#handedOver = () => {
       this.#handedOver = undefined;
       timer.cancel();
-      clock.atTurnEnd(() => this.#stopNow(done));
+      clock.atTurnEnd(then);
     };
   }
 
@@ -146,8 +158,9 @@ export class Coordinator {
     this.#isStopped = true;
     this.#tickTimer?.cancel();
     this.#arrival.stop();
-    if (this.#driver === undefined) this.#ports.clock.atTurnEnd(done);
-    else this.#driver.stop(done);
+    const closed = (): void => this.#diskFailures.whenWritten(done);
+    if (this.#driver === undefined) this.#ports.clock.atTurnEnd(closed);
+    else this.#driver.stop(closed);
   }
 
   /** A control frame from another node. `bytes` may be kept. Whatever they hold, this never throws. */
@@ -181,6 +194,8 @@ export class Coordinator {
     this.#reads.tick(now);
     this.#faults.tick(now, this.#driver?.status(now).rejectedMessages ?? 0);
     this.#govern(now);
+    if (this.#driver?.leadership.leader !== undefined)
+      this.#resignation.tick(now, this.#driver.appliedConfiguration.voters.includes(this.#node));
     if (now >= this.#flushAt) {
       this.#flushAt = now + FLUSH_EVERY_MS;
       this.#driver?.flush();
@@ -205,7 +220,7 @@ export class Coordinator {
       faulty: (fault) => logReplicaFault(this.#ports.log, this.#node, fault),
       leadershipChanged: () => this.#leadershipChanged(),
       stepped: () => this.#scheduleStatus(),
-      failed: (error) => this.#fail(error),
+      failed: (error) => this.#diskFailed(error),
       observer: this.#ports.observer,
     });
     this.#driver = driver;
@@ -231,6 +246,7 @@ export class Coordinator {
     if (frame.kind === "raft") this.#receiveRaft(driver, from, decodeRaftMessage(frame.message));
     else if (frame.kind === "proposal") this.#route.admit(driver, from, frame.commands);
     else if (frame.kind === "join") this.#receiveJoin(driver, from, frame.joiner, bytes);
+    else if (frame.kind === "resign") this.#governor.resign(from);
     else if (frame.kind === "repair") {
       const { index, term } = frame;
       const missing = driver.missingAfter(index, term);
@@ -275,10 +291,10 @@ export class Coordinator {
     this.#ports.log.info({ ...leadership }, "leadership changed");
     this.#route.reset();
     this.#governor.reset();
-    if (leadership.leader === undefined) return;
-    this.#proposals.sendAgain();
-    // A node that votes for its successor must live until that vote has arrived.
-    if (leadership.leader !== this.#node) this.#handedOver?.();
+    // A node that votes for its successor must live until that vote has arrived. One whose disk has failed cannot vote.
+    const { role, leader } = leadership;
+    if (role !== "leader" && (leader !== undefined || this.#driver?.hasFailed === true)) this.#handedOver?.();
+    if (leader !== undefined) this.#proposals.sendAgain();
   }
 
   /** The state machine was replaced by a leader's snapshot. */
@@ -291,6 +307,13 @@ export class Coordinator {
       "Cannot go on: the cluster has lost writes of this node that were acknowledged. It takes over what is left",
     );
     this.#ports.clock.atTurnEnd(() => this.#fail(error));
+  }
+
+  /** The disk of this node is dying: the leader should let another one vote. */
+  #resign(): void {
+    const leader = this.#driver?.leadership.leader as NodeId | undefined;
+    if (leader === this.#node) this.#governor.resign(leader);
+    else if (leader !== undefined) this.#sendFrame(leader, (cluster) => ({ kind: "resign", cluster }));
   }
 
   #govern(now: MonotonicMs): void {
@@ -327,11 +350,26 @@ export class Coordinator {
             heardAt: this.#heardAt,
             silenceMs: this.#timing.electionMinMs,
             pendingProposals,
+            isDiskDying: this.#diskFailures.isDying,
             now,
           });
     if (isSameStatus(status, this.#status)) return;
     this.#status = status;
     this.#ports.statusChanged(status);
+  }
+
+  /** Whatever the disk holds now, nothing more is promised: others go on, and this node ends, to be started again. */
+  #diskFailed(error: Error): void {
+    const { clock, log } = this.#ports;
+    if (this.#isStopped) return;
+    const explanation =
+      "Nothing more is acknowledged by this node. It restarts, checks its files and takes what it lacks from the others";
+    log.error({ error: error.message, explanation }, "the disk failed");
+    this.#diskFailures.note(error);
+    // Not within the step that has found it.
+    clock.atTurnEnd(() => {
+      if (!this.#isStopped) this.#handOver(() => this.#fail(error));
+    });
   }
 
   #fail(error: Error): void {

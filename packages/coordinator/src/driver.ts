@@ -3,9 +3,12 @@
  *
  * One event at a time goes into `RaftNode.step`; its effects are carried out in order, and what they complete comes
  * back as the next event. Writes are asynchronous: their messages leave, and `persisted` is stepped, only when the
- * journal has them; heartbeats never wait for the disk. One timer waits for `wakeAt`. The state machine is saved as a
- * snapshot when the log since the last one is long, and saved snapshots stay in memory for followers that are far behind
- * (snapshot-pieces.ts). Every hundred entries its hash is compared with the other replicas'.
+ * journal has them; heartbeats never wait for the disk. One timer waits for `wakeAt`. The state machine is saved now and
+ * then (own-snapshots.ts). Every hundred entries its hash is compared with the other replicas'.
+ *
+ * Once a write has failed nothing is promised any more: no message that waits for the disk leaves, and the core is never told
+ * that a write is safe, so a leader does not count its own. It goes on only as long as it leads, so that leadership can be
+ * handed over, which takes no write of its own.
  *
  * Source: etcd-io/raft's driver contract (AsyncStorageWrites); reference design, section 1.9.
  */
@@ -29,13 +32,12 @@ import {
   type RaftStatus,
   type Role,
   type ServerId,
-  type Snapshot,
   type SnapshotPoint,
 } from "raft-js";
 import type { Journal, OpenedJournal } from "./journal/journal.ts";
 import type { CoordinatorObserver } from "./options.ts";
+import { OwnSnapshots } from "./own-snapshots.ts";
 import type { Missing } from "./repair.ts";
-import { SnapshotPieces } from "./snapshot-pieces.ts";
 import { isSnapshot } from "./state-machine/snapshot.ts";
 import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 
@@ -70,7 +72,7 @@ export interface DriverPorts {
   readonly readable: (requests: readonly number[]) => void;
   /** A replica does not hold what it should. */
   readonly faulty: (fault: ReplicaFault) => void;
-  /** The journal cannot go on. Nothing is stepped any more. */
+  /** The disk has failed: a leader must hand over now, anybody else is stepped no more. Called once, also within a step. */
   readonly failed: (error: SkeinError) => void;
   readonly observer: CoordinatorObserver | undefined;
 }
@@ -92,17 +94,12 @@ export class Driver {
   #hasLeadershipChanged = false;
   #isStepping = false;
   #isStopped = false;
+  #hasFailed = false;
   #isRefused = false;
   #isSuspect: boolean;
-  readonly #snapshots = new SnapshotPieces();
-  #isSnapshotWanted = false;
+  readonly #snapshots: OwnSnapshots;
   /** Last applied entry and the configuration as of it. */
   #applied: SnapshotPoint;
-  #entriesSince = 0;
-  #bytesSince = 0;
-  #isSavingSnapshot = false;
-  /** How often a leader's snapshot has replaced the state. */
-  #restores = 0;
   #writesStarted = 0;
   #writesDone = 0;
   #timer: Timer | undefined;
@@ -117,10 +114,14 @@ export class Driver {
     this.#applied = state.snapshot;
     this.#isSuspect = state.isSuspect;
     this.#leadership = { role: "follower", term: state.hardState.term, leader: undefined };
-    if (snapshotData !== undefined) {
-      machine.restore(snapshotData);
-      this.#snapshots.reset({ ...state.snapshot, data: snapshotData });
-    }
+    if (snapshotData !== undefined) machine.restore(snapshotData);
+    const saved = snapshotData === undefined ? undefined : { ...state.snapshot, data: snapshotData };
+    const limits = { entries: SNAPSHOT_ENTRIES, bytes: SNAPSHOT_BYTES };
+    this.#snapshots = new OwnSnapshots(journal, machine, saved, limits, {
+      clock: ports.clock,
+      saved: (point) => this.step({ kind: "compacted", point }),
+      failed: (error) => this.#failOn(error),
+    });
     ports.observer?.restored(state.snapshot.index, state.snapshot.term);
     this.#raft = new RaftNode({ ...options, isSnapshotUsable: isSnapshot }, state, ports.clock.monotonicMs());
   }
@@ -143,6 +144,11 @@ export class Driver {
   /** Term of the last applied entry: equal to the current term once a leader has committed an entry of its own. */
   get appliedTerm(): number {
     return this.#applied.term;
+  }
+
+  /** The disk has failed, and nothing is promised any more. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
   }
 
   /** No durable messages can be taken until there is room. */
@@ -169,7 +175,7 @@ export class Driver {
   propose(commands: readonly Uint8Array[]): boolean {
     assert(!this.#isStepping, "propose is never called from within a step");
     // What the disk cannot take now would only wait in memory.
-    if (this.#journal.isFull) return false;
+    if (this.#isStopped || this.#journal.isFull) return false;
     this.#isRefused = false;
     this.step({ kind: "propose", commands });
     return !this.#isRefused;
@@ -178,6 +184,7 @@ export class Driver {
   /** Hands leadership to the voter that is best prepared. False: this node does not lead, or nobody else can. */
   transferLeadership(): boolean {
     assert(!this.#isStepping, "transferLeadership is never called from within a step");
+    if (this.#isStopped) return false;
     this.#isRefused = false;
     this.step({ kind: "transferLeadership" });
     return !this.#isRefused;
@@ -201,10 +208,11 @@ export class Driver {
     } finally {
       this.#isStepping = false;
     }
-    if (this.#isStopped) return;
-    this.#saveSnapshotWhenDue();
-    this.#clearSuspectWhenCaughtUp();
-    this.#armTimer();
+    if (!this.#isStopped) {
+      this.#snapshots.saveWhenDue(this.#applied);
+      this.#clearSuspectWhenCaughtUp();
+      this.#armTimer();
+    }
     if (this.#hasLeadershipChanged) {
       this.#hasLeadershipChanged = false;
       this.#ports.leadershipChanged();
@@ -263,6 +271,7 @@ export class Driver {
       case "roleChanged":
         this.#leadership = { role: effect.role, term: effect.term, leader: effect.leader };
         this.#hasLeadershipChanged = true;
+        if (this.#hasFailed && effect.role !== "leader") this.#halt();
         this.#ports.observer?.leadershipChanged(effect.role, effect.term);
         return;
       case "configurationChanged":
@@ -290,8 +299,7 @@ export class Driver {
     const configuration = kind === "configuration" ? decodeConfiguration(data) : this.#applied.configuration;
     this.#applied = { index, term, configuration };
     this.#ports.observer?.applied(index, term, data);
-    this.#entriesSince++;
-    this.#bytesSince += data.length;
+    this.#snapshots.noteApplied(data.length);
     if (kind === "command") this.#ports.applied(this.#machine.apply(data, index));
     if (index % STATE_HASH_EVERY === 0) {
       this.#events.push({ kind: "stateHash", stateHash: { index, hash: this.#machine.stateHash() } });
@@ -303,11 +311,8 @@ export class Driver {
     const { index, term, configuration } = snapshot;
     // The core has found it usable (isSnapshot), so this cannot throw.
     this.#machine.restore(snapshot.data);
-    this.#snapshots.reset(snapshot);
-    this.#restores++;
+    this.#snapshots.replacedBy(snapshot);
     this.#applied = { index, term, configuration };
-    this.#entriesSince = 0;
-    this.#bytesSince = 0;
     this.#ports.observer?.restored(index, term);
     this.#ports.restored();
     this.#journal.restore(
@@ -318,35 +323,10 @@ export class Driver {
   }
 
   #sendSnapshot({ to, term, index, offset, bytesMax }: RaftEffect & { readonly kind: "sendSnapshot" }): void {
-    const now = this.#ports.clock.monotonicMs();
-    const message = this.#snapshots.message(term, index, offset, bytesMax, now);
-    // It will be asked for again; until then there is one.
-    if (message === undefined) this.#isSnapshotWanted = true;
+    // Without one it will be asked for again; until then there is one.
+    const message = this.#snapshots.piece(term, index, offset, bytesMax);
     const ok = message !== undefined && this.#ports.send(to, message);
     this.step({ kind: "snapshotSent", to, ok });
-  }
-
-  #saveSnapshotWhenDue(): void {
-    if (this.#isSavingSnapshot) return;
-    const isDue = this.#entriesSince >= SNAPSHOT_ENTRIES || this.#bytesSince >= SNAPSHOT_BYTES;
-    if (!isDue && !this.#isSnapshotWanted) return;
-    this.#isSavingSnapshot = true;
-    this.#isSnapshotWanted = false;
-    this.#entriesSince = 0;
-    this.#bytesSince = 0;
-    const point = this.#applied;
-    const restores = this.#restores;
-    const snapshot: Snapshot = { ...point, data: this.#machine.snapshot() };
-    this.#journal.saveSnapshot(snapshot, (error) => {
-      this.#isSavingSnapshot = false;
-      // Not saved for want of room; the next one is tried when it is due.
-      if (error?.code === "ERR_SKEIN_DISK_FULL") return;
-      if (this.#isStopped || this.#failOn(error)) return;
-      // A snapshot from a leader may have come in meanwhile; the newer one counts.
-      if ((this.#snapshots.newest?.index ?? -1) >= point.index || restores !== this.#restores) return;
-      this.#snapshots.add(snapshot, this.#ports.clock.monotonicMs());
-      this.step({ kind: "compacted", point });
-    });
   }
 
   #clearSuspectWhenCaughtUp(): void {
@@ -373,10 +353,10 @@ export class Driver {
 
   #failOn(error: SkeinError | undefined): boolean {
     if (error === undefined) return false;
-    if (!this.#isStopped) {
-      this.#halt();
-      this.#ports.failed(error);
-    }
+    if (this.#isStopped || this.#hasFailed) return true;
+    this.#hasFailed = true;
+    if (this.#leadership.role !== "leader") this.#halt();
+    this.#ports.failed(error);
     return true;
   }
 

@@ -20,6 +20,8 @@ export type ControlFrame =
   | { readonly kind: "proposal"; readonly cluster: ClusterId; readonly commands: readonly Uint8Array[] }
   /** `joiner`, a fresh node, asks to become a learner. Members pass it on to the leader once. */
   | { readonly kind: "join"; readonly cluster: ClusterId; readonly joiner: NodeId }
+  /** The sender asks the leader not to let it vote for the time being: its disk is dying. */
+  | { readonly kind: "resign"; readonly cluster: ClusterId }
   /** The leader has the receiver in its committed configuration. */
   | { readonly kind: "joined"; readonly cluster: ClusterId }
   /** What follows the entry (`index`, `term`) in the receiver's log? (repair.ts) */
@@ -47,6 +49,7 @@ const JOIN = 3;
 const JOINED = 4;
 const REPAIR = 5;
 const REPAIRED = 6;
+const RESIGN = 7;
 const CLUSTER_TEXT_MAX = 64;
 
 export function encodeFrame(frame: ControlFrame): Uint8Array {
@@ -65,6 +68,8 @@ export function encodeFrame(frame: ControlFrame): Uint8Array {
     }
     case "joined":
       return begin(JOINED, frame.cluster, 0).finish();
+    case "resign":
+      return begin(RESIGN, frame.cluster, 0).finish();
     case "repair":
       return begin(REPAIR, frame.cluster, 16).varint(frame.index).varint(frame.term).finish();
     case "repaired":
@@ -103,6 +108,8 @@ function readBody(type: number, cluster: ClusterId, input: ByteReader): ControlF
       return { kind: "join", cluster, joiner: readNodeId(input) };
     case JOINED:
       return { kind: "joined", cluster };
+    case RESIGN:
+      return { kind: "resign", cluster };
     case REPAIR:
       return { kind: "repair", cluster, index: input.varint(), term: input.varint() };
     case REPAIRED: {

@@ -98,6 +98,8 @@ export interface CoordinatorStatus {
   readonly leaseUntil: number | undefined;
   /** This replica does not hold what the others agree on: it neither votes nor leads. */
   readonly isDiverged: boolean;
+  /** This node's disk is dying (disk-failures.ts): it asks not to vote. */
+  readonly isDiskDying: boolean;
   /** Another formed cluster of the same mesh is in sight (merging is not built yet). */
   readonly foreignCluster: ClusterId | undefined;
 }

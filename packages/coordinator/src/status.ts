@@ -17,6 +17,7 @@ export interface StatusInput {
   /** Silence after which a leader no longer counts as heard, in ms. */
   readonly silenceMs: number;
   readonly pendingProposals: number;
+  readonly isDiskDying: boolean;
   readonly now: MonotonicMs;
 }
 
@@ -34,6 +35,7 @@ export function freshStatus(): CoordinatorStatus {
     quorumContactAt: undefined,
     leaseUntil: undefined,
     isDiverged: false,
+    isDiskDying: false,
     foreignCluster: undefined,
   };
 }
@@ -57,6 +59,7 @@ export function memberStatus(input: StatusInput): CoordinatorStatus {
     quorumContactAt: isEstablished ? raft.quorumContactAt : undefined,
     leaseUntil: isEstablished ? raft.leaseUntil : undefined,
     isDiverged: raft.isDiverged,
+    isDiskDying: input.isDiskDying,
     foreignCluster: foreignClusterIn(peers, cluster),
   };
 }
@@ -71,6 +74,7 @@ export function isSameStatus(a: CoordinatorStatus, b: CoordinatorStatus): boolea
     a.pendingProposals === b.pendingProposals &&
     a.quorumContactAt === b.quorumContactAt &&
     a.isDiverged === b.isDiverged &&
+    a.isDiskDying === b.isDiskDying &&
     a.foreignCluster === b.foreignCluster &&
     a.voters.join() === b.voters.join() &&
     a.learners.join() === b.learners.join()

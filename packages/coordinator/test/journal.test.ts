@@ -178,6 +178,38 @@ test("after a failed sync every later call gets the error and nothing more is wr
   expect(disk.appends).toHaveLength(appends);
 });
 
+test("close waits for the mark of a suspect server: without it the next start would trust what the medium may lack", () => {
+  const disk = new MemoryDisk();
+  const { journal } = open(disk);
+  disk.failNext("sync", "card gone");
+  journal.persist({ hardState: { term: 1, votedFor: "a" }, entries: [] }, () => {});
+  disk.step();
+  disk.step();
+  let isClosed = false;
+  journal.close(() => {
+    isClosed = true;
+  });
+  expect(isClosed).toBe(false);
+  disk.settle();
+  expect(isClosed).toBe(true);
+  expect(open(disk).state.isSuspect).toBe(true);
+});
+
+test("durability `disk`: what a process left that died is written again, since its last sync may have failed", () => {
+  const disk = new MemoryDisk();
+  const options = { durability: "disk", bootId: "boot-1" } as const;
+  const { journal } = open(disk, options);
+  disk.failNext("sync", "card gone");
+  journal.persist({ hardState: undefined, entries: entries(1, 2) }, () => {});
+  disk.step();
+  disk.step();
+  // Killed before it could mark itself suspect; the operating system still gives back what it took for written.
+  disk.kill();
+  expect(open(disk, options).state).toMatchObject({ isSuspect: false, entries: entries(1, 2) });
+  disk.crash();
+  expect(open(disk, { ...options, bootId: "boot-2" }).state.entries).toEqual(entries(1, 2));
+});
+
 test("a failed append or snapshot is reported to its caller", () => {
   const disk = new MemoryDisk();
   const errors: (string | undefined)[] = [];

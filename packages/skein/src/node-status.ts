@@ -92,6 +92,7 @@ function reasonsOf(inputs: StatusInputs): readonly string[] {
     reasons.push(
       "No coordinator is known: retained messages are read-only until a majority of voters is back.",
     );
+  if (coordinator.isDiskDying) reasons.push(dyingDisk(coordinator));
   for (const member of [...inputs.members].sort(byName)) {
     if (member.id === inputs.node) continue;
     if (member.state === "dead") reasons.push(`${member.name} is dead.`);
@@ -106,6 +107,14 @@ function reasonsOf(inputs: StatusInputs): readonly string[] {
   else if (floatingAddress !== undefined && holderOf(inputs) === null)
     reasons.push(`No node holds the floating address ${floatingAddress.address}.`);
   return reasons;
+}
+
+function dyingDisk({ role }: CoordinatorStatus): string {
+  const part =
+    role === "learner"
+      ? "so it does not vote"
+      : "so another node should vote in its place, as soon as one can";
+  return `The disk of this node failed twice within an hour, ${part}. Replace the disk, and start the node anew with an empty data directory.`;
 }
 
 /** Each node says of itself whether it holds the address. Of two that say so the coordinator is believed. */

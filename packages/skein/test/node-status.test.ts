@@ -38,6 +38,7 @@ function inputs(
       quorumContactAt: undefined,
       leaseUntil: undefined,
       isDiverged: false,
+      isDiskDying: false,
       foreignCluster: undefined,
       ...coordinator,
     },
@@ -104,6 +105,16 @@ test("two clusters of one mesh, or an address that cannot be set, are said", () 
   const status = nodeStatus(inputs({ floatingAddress }, { foreignCluster: "other" as ClusterId }));
   expect(status.health).toBe("degraded");
   expect(status.reasons).toEqual([expect.stringContaining("Another cluster (other)"), problem]);
+});
+
+test.each([
+  ["voter", "another node should vote in its place"],
+  ["learner", "it does not vote"],
+] as const)("a %s whose disk is dying says so, and what to do", (role, part) => {
+  const status = nodeStatus(inputs({}, { role, isDiskDying: true }));
+  expect(status.health).toBe("degraded");
+  expect(status.reasons).toEqual([expect.stringContaining(part)]);
+  expect(status.reasons[0]).toContain("Replace the disk");
 });
 
 test("the holder is the node that says so of itself, if it is alive; of two the coordinator", () => {

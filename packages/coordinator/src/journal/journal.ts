@@ -106,6 +106,9 @@ export class Journal {
   #isFlushing = false;
   #isClosed = false;
   #failure: SkeinError | undefined;
+  /** The mark of a suspect server is being written, and what waits for it. */
+  #isMarking = false;
+  #marked: (() => void) | undefined;
 
   /**
    * Opens the journal in `folder`, in whatever condition it is, and repairs it: a torn end is cut, damage is set aside
@@ -317,8 +320,11 @@ export class Journal {
     if (isNoRoom(error)) return;
     const { hardState } = this.#segments;
     const mark = encodeAlone({ kind: "hardState", hardState });
+    this.#isMarking = true;
     this.#disk.replace(suspectPath(this.#folder), mark, (failed) => {
       if (failed !== undefined) this.#log.error({ error: failed.message }, "cannot mark the journal suspect");
+      this.#isMarking = false;
+      this.#marked?.();
     });
   }
 
@@ -359,8 +365,10 @@ export class Journal {
       // Everything is on the medium: the next start has nothing to doubt.
       this.#snapshots.whenIdle(() => done(error ?? this.#remove(stopMarkPath(this.#folder))));
     };
-    if (this.#failure === undefined) this.#segments.sync(close);
-    else close(this.#failure);
+    const failure = this.#failure;
+    if (failure === undefined) this.#segments.sync(close);
+    else if (this.#isMarking) this.#marked = () => close(failure);
+    else close(failure);
   }
 }
 

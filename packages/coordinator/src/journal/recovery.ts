@@ -104,10 +104,15 @@ class Recovery {
 
   /**
    * After a failed sync the operating system may hold what it takes for written and the medium does not have: written
-   * again, it is known to be there (Rebello et al., ATC 2020). Only the last segment can have such bytes.
+   * again, it is known to be there (Rebello et al., ATC 2020). Only the last segment can have such bytes. A process that
+   * died may have died of that, before it could leave a mark; in `disk` what is read back counts as safe.
    */
   #rewriteLast(number: number, bytes: Uint8Array, goodBytes: number): void {
     this.#disk.replaceNow(segmentPath(this.#folder, number), withEndMark(bytes, goodBytes));
+  }
+
+  #mayHaveFailedSync(): boolean {
+    return this.#stop.kind === "process" && this.#stop.durability === "disk";
   }
 
   /** Reads the mark an earlier start left; what it holds, if it is readable. */
@@ -156,7 +161,7 @@ class Recovery {
       else if (kept < scan.records.length || scan.damage !== "none") {
         this.#cutOut(number, { bytes: bytes as Uint8Array, scan }, kept, later);
         return;
-      } else if (this.#isSuspect && later.length === 0) {
+      } else if (later.length === 0 && (this.#isSuspect || this.#mayHaveFailedSync())) {
         this.#rewriteLast(number, bytes as Uint8Array, scan.goodBytes);
       }
     }
