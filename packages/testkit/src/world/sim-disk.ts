@@ -28,6 +28,8 @@ class StoredFile {
   durable: Uint8Array = new Uint8Array(0);
   /** Numbers of the sectors written since the last sync. */
   dirty = new Set<number>();
+  /** Sectors that a failed sync has dropped: they read well, count as written, and the medium has what was there before. */
+  readonly #dropped = new Set<number>();
   isNameDurable = false;
 
   get content(): Uint8Array {
@@ -43,15 +45,36 @@ class StoredFile {
     }
     this.bytes.set(more, at);
     this.length = Math.max(this.length, end);
-    for (let sector = Math.floor(at / SECTOR_BYTES); sector * SECTOR_BYTES < end; sector++)
+    for (let sector = Math.floor(at / SECTOR_BYTES); sector * SECTOR_BYTES < end; sector++) {
       this.dirty.add(sector);
+      this.#dropped.delete(sector);
+    }
   }
 
-  /** Everything is on the medium now. */
+  /** Everything is on the medium now, but for what a failed sync has dropped. */
   settle(): void {
+    const before = this.durable;
     this.durable = this.content.slice();
+    for (const sector of this.#dropped) {
+      const start = sector * SECTOR_BYTES;
+      this.durable.fill(0, start, start + SECTOR_BYTES);
+      this.durable.set(before.subarray(start, Math.min(start + SECTOR_BYTES, this.durable.length)), start);
+    }
     this.dirty.clear();
     this.isNameDurable = true;
+  }
+
+  /** A sync has failed. */
+  drop(): void {
+    for (const sector of this.dirty) this.#dropped.add(sector);
+    this.dirty.clear();
+  }
+
+  /** The power is gone, and with it what the operating system had: returns the sectors that it took for written. */
+  takeDropped(): readonly number[] {
+    const dropped = [...this.#dropped];
+    this.#dropped.clear();
+    return dropped;
   }
 
   copy(): StoredFile {
@@ -198,6 +221,7 @@ export class SimDisk {
     this.syncs++;
     if (this.faults.syncsFailing > 0) {
       this.faults.syncsFailing--;
+      file.drop();
       return "input/output error (EIO)";
     }
     file.settle();
@@ -281,7 +305,7 @@ export class SimDisk {
     const kept = fate === 0 ? dirty.length : fate === 1 ? 0 : this.#prng.below(dirty.length + 1);
     const isLost = (at: number): boolean => (fate === 3 ? chance(this.#prng, 500) : at >= kept);
     let length = file.durable.length;
-    const lost: number[] = [];
+    const lost = [...file.takeDropped()];
     for (const [at, sector] of dirty.entries()) {
       if (isLost(at)) lost.push(sector);
       else length = Math.max(length, Math.min(file.length, (sector + 1) * SECTOR_BYTES));
