@@ -12,10 +12,12 @@ import { Arrival } from "./arrival.ts";
 import { CurrentReads } from "./current-reads.ts";
 import { DiskFailures } from "./disk-failures.ts";
 import { Driver } from "./driver.ts";
+import { ElectionWaitWarning, electionWait } from "./election-wait.ts";
 import { ForeignClusterWarning } from "./foreign-cluster.ts";
 import { type ControlFrame, decodeFrame, encodeFrame } from "./frames.ts";
 import { Governor } from "./governor.ts";
 import type { OpenedJournal } from "./journal/journal.ts";
+import { KnownNodes } from "./known-nodes.ts";
 import type {
   CoordinatorCounters,
   CoordinatorOptions,
@@ -30,7 +32,8 @@ import { logReplicaFault } from "./replica-faults.ts";
 import { Resignation } from "./resignation.ts";
 import { Retained } from "./retained.ts";
 import { StateMachine } from "./state-machine/state-machine.ts";
-import { freshStatus, isSameStatus, memberStatus } from "./status.ts";
+import { freshStatus, memberStatus } from "./status.ts";
+import { StatusReport } from "./status-report.ts";
 import { raftOptions } from "./timing.ts";
 
 const TICK_MS = 250;
@@ -54,8 +57,7 @@ export class Coordinator {
   /** Who sent the last message that only a leader sends, and when. */
   #heardFrom: NodeId | undefined;
   #heardAt = 0;
-  #status: CoordinatorStatus;
-  #isStatusScheduled = false;
+  readonly #report: StatusReport;
   #tickTimer: Timer | undefined;
   #flushAt = 0;
   readonly #foreignCluster: ForeignClusterWarning;
@@ -63,6 +65,8 @@ export class Coordinator {
   readonly #reads: CurrentReads;
   readonly #diskFailures: DiskFailures;
   readonly #resignation: Resignation;
+  readonly #known: KnownNodes;
+  readonly #electionWait: ElectionWaitWarning;
   #isStopped = false;
   /** Set while leadership is handed over before this node stops. */
   #handedOver: (() => void) | undefined;
@@ -80,6 +84,8 @@ export class Coordinator {
     this.#diskFailures = new DiskFailures(ports);
     this.#resignation = new Resignation(this.#diskFailures, { log: ports.log, ask: () => this.#resign() });
     this.#timing = raftOptions(node, options.timing, ports.prng);
+    this.#known = new KnownNodes(ports);
+    this.#electionWait = new ElectionWaitWarning(ports.log);
     this.#foreignCluster = new ForeignClusterWarning(options.mesh, ports.log);
     this.#faults = new PeerFaults(ports.log);
     this.#reads = new CurrentReads(this.#timing.electionMinMs, {
@@ -104,12 +110,16 @@ export class Coordinator {
       },
     });
     this.retained = new Retained(this.#machine.retained, this.#proposals, this.#reads);
-    this.#status = freshStatus();
+    this.#report = new StatusReport({
+      clock: ports.clock,
+      compute: () => this.#computeStatus(),
+      changed: (status) => ports.statusChanged(status),
+    });
   }
 
   /** As of the last turn of the event loop. */
   get status(): CoordinatorStatus {
-    return this.#status;
+    return this.#report.status;
   }
 
   get counters(): CoordinatorCounters {
@@ -155,8 +165,7 @@ export class Coordinator {
   }
 
   #stopNow(done: () => void): void {
-    this.#isStopped = true;
-    this.#tickTimer?.cancel();
+    this.#halt();
     this.#arrival.stop();
     const closed = (): void => this.#diskFailures.whenWritten(done);
     if (this.#driver === undefined) this.#ports.clock.atTurnEnd(closed);
@@ -182,7 +191,8 @@ export class Coordinator {
     this.#peers = peers;
     if (!wasLinked && isLinkedIn(peers, leader)) this.#proposals.sendAgain();
     this.#arrival.peersChanged(peers);
-    this.#scheduleStatus();
+    this.#known.peersChanged(peers, this.#arrival.cluster);
+    this.#report.schedule();
   }
 
   #tick(): void {
@@ -201,7 +211,8 @@ export class Coordinator {
       this.#driver?.flush();
     }
     this.#foreignCluster.tick(this.#peers, this.#arrival.cluster, now);
-    this.#scheduleStatus();
+    this.#electionWait.tick(this.status.electionWait, now);
+    this.#report.schedule();
     this.#tickTimer = clock.after(TICK_MS, () => this.#tick());
   }
 
@@ -219,7 +230,7 @@ export class Coordinator {
       readable: (requests) => this.#ports.clock.atTurnEnd(() => this.#reads.readable(requests)),
       faulty: (fault) => logReplicaFault(this.#ports.log, this.#node, fault),
       leadershipChanged: () => this.#leadershipChanged(),
-      stepped: () => this.#scheduleStatus(),
+      stepped: () => this.#report.schedule(),
       failed: (error) => this.#diskFailed(error),
       observer: this.#ports.observer,
     });
@@ -324,38 +335,26 @@ export class Coordinator {
     this.#governor.govern(driver, live, now);
   }
 
-  #scheduleStatus(): void {
-    if (this.#isStatusScheduled) return;
-    this.#isStatusScheduled = true;
-    this.#ports.clock.atTurnEnd(() => {
-      this.#isStatusScheduled = false;
-      if (!this.#isStopped) this.#refreshStatus();
-    });
-  }
-
-  #refreshStatus(): void {
+  #computeStatus(): CoordinatorStatus {
     const now = this.#ports.clock.monotonicMs();
     const pendingProposals = this.#proposals.count;
     const driver = this.#driver;
-    const status: CoordinatorStatus =
-      driver === undefined
-        ? { ...freshStatus(), pendingProposals }
-        : memberStatus({
-            node: this.#node,
-            cluster: this.#arrival.cluster,
-            raft: driver.status(now),
-            appliedTerm: driver.appliedTerm,
-            peers: this.#peers,
-            heardFrom: this.#heardFrom,
-            heardAt: this.#heardAt,
-            silenceMs: this.#timing.electionMinMs,
-            pendingProposals,
-            isDiskDying: this.#diskFailures.isDying,
-            now,
-          });
-    if (isSameStatus(status, this.#status)) return;
-    this.#status = status;
-    this.#ports.statusChanged(status);
+    if (driver === undefined) return { ...freshStatus(), pendingProposals };
+    const raft = driver.status(now);
+    return memberStatus({
+      node: this.#node,
+      cluster: this.#arrival.cluster,
+      raft,
+      appliedTerm: driver.appliedTerm,
+      peers: this.#peers,
+      heardFrom: this.#heardFrom,
+      heardAt: this.#heardAt,
+      silenceMs: this.#timing.electionMinMs,
+      pendingProposals,
+      electionWait: electionWait(raft, this.#known),
+      isDiskDying: this.#diskFailures.isDying,
+      now,
+    });
   }
 
   /** Whatever the disk holds now, nothing more is promised: others go on, and this node ends, to be started again. */
@@ -374,9 +373,14 @@ export class Coordinator {
 
   #fail(error: Error): void {
     if (this.#isStopped) return;
-    this.#isStopped = true;
-    this.#tickTimer?.cancel();
+    this.#halt();
     this.#ports.fatal(error);
+  }
+
+  #halt(): void {
+    this.#isStopped = true;
+    this.#report.stop();
+    this.#tickTimer?.cancel();
   }
 }
 

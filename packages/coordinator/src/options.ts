@@ -12,6 +12,7 @@ import type {
   ProcessPort,
   RandomSource,
 } from "@skein/kernel";
+import type { ElectionWait } from "./election-wait.ts";
 import type { Durability } from "./journal/stop-mark.ts";
 
 export type { Durability };
@@ -38,6 +39,7 @@ export interface CoordinatorOptions {
 /** The part of a mesh member that the coordinator needs. */
 export interface PeerView {
   readonly id: NodeId;
+  readonly name: string;
   readonly state: "alive" | "suspect" | "dead" | "left";
   readonly cluster: ClusterId | undefined;
   readonly isLinked: boolean;
@@ -98,6 +100,8 @@ export interface CoordinatorStatus {
   readonly leaseUntil: number | undefined;
   /** This replica does not hold what the others agree on: it neither votes nor leads. */
   readonly isDiverged: boolean;
+  /** Why there is no coordinator, where every voter is needed for one. */
+  readonly electionWait: ElectionWait | undefined;
   /** This node's disk is dying (disk-failures.ts): it asks not to vote. */
   readonly isDiskDying: boolean;
   /** Another formed cluster of the same mesh is in sight (merging is not built yet). */

@@ -2,6 +2,7 @@
 
 import type { ClusterId, MonotonicMs, NodeId } from "@skein/kernel";
 import type { RaftStatus } from "raft-js";
+import { type ElectionWait, isSameWait } from "./election-wait.ts";
 import { foreignClusterIn } from "./foreign-cluster.ts";
 import type { CoordinatorStatus, PeerView } from "./options.ts";
 
@@ -17,6 +18,7 @@ export interface StatusInput {
   /** Silence after which a leader no longer counts as heard, in ms. */
   readonly silenceMs: number;
   readonly pendingProposals: number;
+  readonly electionWait: ElectionWait | undefined;
   readonly isDiskDying: boolean;
   readonly now: MonotonicMs;
 }
@@ -35,6 +37,7 @@ export function freshStatus(): CoordinatorStatus {
     quorumContactAt: undefined,
     leaseUntil: undefined,
     isDiverged: false,
+    electionWait: undefined,
     isDiskDying: false,
     foreignCluster: undefined,
   };
@@ -59,6 +62,7 @@ export function memberStatus(input: StatusInput): CoordinatorStatus {
     quorumContactAt: isEstablished ? raft.quorumContactAt : undefined,
     leaseUntil: isEstablished ? raft.leaseUntil : undefined,
     isDiverged: raft.isDiverged,
+    electionWait: input.electionWait,
     isDiskDying: input.isDiskDying,
     foreignCluster: foreignClusterIn(peers, cluster),
   };
@@ -75,6 +79,7 @@ export function isSameStatus(a: CoordinatorStatus, b: CoordinatorStatus): boolea
     a.quorumContactAt === b.quorumContactAt &&
     a.isDiverged === b.isDiverged &&
     a.isDiskDying === b.isDiskDying &&
+    isSameWait(a.electionWait, b.electionWait) &&
     a.foreignCluster === b.foreignCluster &&
     a.voters.join() === b.voters.join() &&
     a.learners.join() === b.learners.join()

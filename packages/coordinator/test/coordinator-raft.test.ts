@@ -177,8 +177,8 @@ test("all nodes lose power, and with it what was not flushed: they elect once al
   world.run(20_000);
   expect(world.leader, "two suspects are not everybody").toBeUndefined();
   world.start(c);
-  world.until(() => world.isFormed(3), 10_000, "an election");
-  for (const node of world.nodes) expect(read(node, "t")).toBe("kept");
+  const isKept = (node: SimNode): boolean => read(node, "t") === "kept";
+  world.until(() => world.isFormed(3) && world.nodes.every(isKept), 10_000, "an election, and nothing lost");
   world.run(2000);
   for (const node of world.nodes) expect(node.disk.files.has("journal/suspect")).toBe(false);
 });

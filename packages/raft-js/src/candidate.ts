@@ -30,6 +30,7 @@ export function mayCampaign(server: Server): boolean {
 
 /** The election timeout has passed: asks for pre-votes in the next term. */
 export function startPreVote(server: Server): void {
+  server.awaited = server.role === "follower" ? [] : votersMissing(server);
   server.role = "preCandidate";
   server.isTransferCandidate = false;
   server.leader = undefined;
@@ -85,6 +86,13 @@ export function onRequestVoteReply(server: Server, from: ServerId, reply: VoteRe
   const result = electionResult(server.log.configuration, server.votes);
   if (result === "won") becomeLeader(server);
   if (result === "lost") becomeFollower(server, server.term, undefined);
+}
+
+/** Who did not grant in the round that ends, where grants of suspect servers count only together with all others. */
+function votersMissing({ votes, log }: Server): ServerId[] {
+  if (![...votes.values()].includes("ifAll")) return [];
+  const hasGranted = (voter: ServerId): boolean => (votes.get(voter) ?? "refused") !== "refused";
+  return [...votersOf(log.configuration)].filter((voter) => !hasGranted(voter)).sort();
 }
 
 /** Trusted as little as the server itself. */

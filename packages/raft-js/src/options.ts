@@ -90,6 +90,11 @@ export interface RaftStatus {
   readonly isSuspect: boolean;
   /** True once a quorum agreed on another state than this server's: it neither votes nor leads (effect `diverged`). */
   readonly isDiverged: boolean;
+  /**
+   * Not empty: there is no leader, suspect servers took part in this server's last election, and these voters did not grant.
+   * Each of them is needed, because it may hold what the suspect ones have lost.
+   */
+  readonly awaited: readonly ServerId[];
   /** Messages of peers dropped because no server that keeps the rules sends them, since the start. */
   readonly rejectedMessages: number;
   /** Leader only: whom leadership is being handed to. */

@@ -141,6 +141,7 @@ export class RaftNode {
       configuration: log.configuration,
       isSuspect: server.isSuspect,
       isDiverged: server.isDiverged,
+      awaited: server.leader === undefined ? server.awaited : [],
       rejectedMessages: server.rejectedMessages,
       transferringTo: server.transfer?.to,
       quorumContactAt: quorumContactAt(server, now ?? server.now),

@@ -60,6 +60,8 @@ export class Server {
   isTransferCandidate = false;
   askAt = Number.POSITIVE_INFINITY;
   askIntervalMs = 0;
+  /** Voters that did not grant in the last round, if all had to: suspect servers took part. */
+  awaited: readonly ServerId[] = [];
 
   /** Leader: everyone else in the configuration. */
   readonly followers = new Map<ServerId, Progress>();
