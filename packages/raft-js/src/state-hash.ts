@@ -26,7 +26,7 @@ export function onReportedHash(server: Server, from: ServerId, reported: StateHa
   const { configuration } = server.log;
   const votes = new Map<ServerId, boolean>();
   for (const voter of votersOf(configuration)) {
-    const agrees = voter === server.id || server.followers.get(voter)?.agreesOnState;
+    const agrees = voter === server.id || agreesSince(server, voter, reported.index);
     if (agrees !== undefined) votes.set(voter, agrees);
   }
   if (voteResult(configuration, votes) === "won") {
@@ -37,6 +37,12 @@ export function onReportedHash(server: Server, from: ServerId, reported: StateHa
   } else if (hasQuorumWith(server, reported)) {
     isolate(server, reported.index);
   }
+}
+
+/** Whether `voter` had this leader's state at `index` or later. What it had before proves nothing: undefined. */
+function agreesSince(server: Server, voter: ServerId, index: number): boolean | undefined {
+  const progress = server.followers.get(voter);
+  return (progress?.stateHash?.index ?? 0) < index ? undefined : progress?.agreesOnState;
 }
 
 /** Follower: a quorum has another hash than this server reported. It believes only what it sees for itself. */

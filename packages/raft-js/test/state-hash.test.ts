@@ -53,6 +53,17 @@ test("where a quorum has another hash than the leader, the leader steps down and
   expect(a.status).toMatchObject({ role: "follower", term: 1 });
 });
 
+test("who agreed with the leader at an earlier index is no witness: the leader may have gone wrong since", () => {
+  const a = leader();
+  report(a, "b", 100, "good");
+  a.step({ kind: "stateHash", stateHash: { index: 200, hash: "wrong" } });
+  report(a, "c", 200, "right");
+  expect(a.takeEffects("diverged")).toEqual([]);
+  expect(a.take("stateDiverged")).toEqual([]);
+  report(a, "b", 200, "right");
+  expect(a.takeEffects("diverged")).toEqual([{ kind: "diverged", server: "a", index: 200 }]);
+});
+
 test("a learner of a sole voter that differs is the one that is wrong", () => {
   const configuration = { voters: ["a"], votersOutgoing: [], learners: ["l"] };
   const a = new OneServer({ configuration }).sleepUntil(0).completeWrites();
