@@ -28,7 +28,7 @@ import type {
 import { PeerFaults } from "./peer-faults.ts";
 import { ProposalRoute } from "./proposal-route.ts";
 import { Proposals } from "./proposals.ts";
-import { logReplicaFault } from "./replica-faults.ts";
+import { ReplicaFaults } from "./replica-faults.ts";
 import { Resignation } from "./resignation.ts";
 import { Retained } from "./retained.ts";
 import { StateMachine } from "./state-machine/state-machine.ts";
@@ -65,6 +65,7 @@ export class Coordinator {
   readonly #reads: CurrentReads;
   readonly #diskFailures: DiskFailures;
   readonly #resignation: Resignation;
+  readonly #replicaFaults: ReplicaFaults;
   readonly #known: KnownNodes;
   readonly #electionWait: ElectionWaitWarning;
   #isStopped = false;
@@ -84,6 +85,11 @@ export class Coordinator {
     this.#diskFailures = new DiskFailures(ports);
     this.#resignation = new Resignation(this.#diskFailures, { log: ports.log, ask: () => this.#resign() });
     this.#timing = raftOptions(node, options.timing, ports.prng);
+    this.#replicaFaults = new ReplicaFaults(node, {
+      ...ports,
+      state: () => this.#driver?.stateAsSnapshot(),
+      replaceState: () => this.#driver?.replaceState(),
+    });
     this.#known = new KnownNodes(ports);
     this.#electionWait = new ElectionWaitWarning(ports.log);
     this.#foreignCluster = new ForeignClusterWarning(options.mesh, ports.log);
@@ -228,7 +234,7 @@ export class Coordinator {
       },
       // Not within the step: who waited may go on to write.
       readable: (requests) => this.#ports.clock.atTurnEnd(() => this.#reads.readable(requests)),
-      faulty: (fault) => logReplicaFault(this.#ports.log, this.#node, fault),
+      faulty: (fault) => this.#replicaFaults.found(fault),
       leadershipChanged: () => this.#leadershipChanged(),
       stepped: () => this.#report.schedule(),
       failed: (error) => this.#diskFailed(error),
@@ -311,13 +317,15 @@ export class Coordinator {
   /** The state machine was replaced by a leader's snapshot. */
   #restored(): void {
     this.#route.settle();
-    if (!this.#route.hasLostCommands) return;
-    // Numbers of commands that were lost may still be under way: only a new incarnation can go on (sequencer.ts).
-    const error = new SkeinError(
-      "ERR_SKEIN_DATA_LOST",
-      "Cannot go on: the cluster has lost writes of this node that were acknowledged. It takes over what is left",
-    );
-    this.#ports.clock.atTurnEnd(() => this.#fail(error));
+    this.#replicaFaults.restored();
+    // Not before what follows the snapshot in this node's own log has been applied.
+    this.#ports.clock.atTurnEnd(() => {
+      if (!this.#route.hasLostCommands) return;
+      // Numbers of commands that were lost may still be under way: only a new incarnation can go on (sequencer.ts).
+      const text =
+        "Cannot go on: the cluster has lost writes of this node that were acknowledged. It takes over what is left";
+      this.#fail(new SkeinError("ERR_SKEIN_DATA_LOST", text));
+    });
   }
 
   /** The disk of this node is dying: the leader should let another one vote. */
@@ -352,6 +360,7 @@ export class Coordinator {
       silenceMs: this.#timing.electionMinMs,
       pendingProposals,
       electionWait: electionWait(raft, this.#known),
+      staysDiverged: this.#replicaFaults.isFinal,
       isDiskDying: this.#diskFailures.isDying,
       now,
     });

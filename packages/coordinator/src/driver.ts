@@ -32,6 +32,7 @@ import {
   type RaftStatus,
   type Role,
   type ServerId,
+  type Snapshot,
   type SnapshotPoint,
 } from "raft-js";
 import type { Journal, OpenedJournal } from "./journal/journal.ts";
@@ -60,7 +61,7 @@ export interface DriverPorts {
   readonly send: (to: ServerId, message: RaftMessage) => boolean;
   /** A committed command went through the state machine. Must not call back into the driver. */
   readonly applied: (applied: Applied) => void;
-  /** The state machine was replaced by a snapshot. The same rule. */
+  /** The state machine was replaced by a snapshot, and goes on from there in this turn. The same rule. */
   readonly restored: () => void;
   /** Role, term or leader changed; called when the step is over, so it may call back. */
   readonly leadershipChanged: () => void;
@@ -190,6 +191,18 @@ export class Driver {
     return !this.#isRefused;
   }
 
+  /** The state of this replica as of now, right or wrong. */
+  stateAsSnapshot(): Snapshot {
+    return { ...this.#applied, data: this.#machine.snapshot() };
+  }
+
+  /** This replica has diverged: takes over the leader's state, and goes on from there with the log that it has. */
+  replaceState(): void {
+    if (!this.#raft.status(this.#ports.clock.monotonicMs()).isDiverged) return;
+    this.#snapshots.hold();
+    this.step({ kind: "replaceState" });
+  }
+
   /** A linearizable read: `readable` names `request` later, or never if it got lost. */
   read(request: number): void {
     this.step({ kind: "readIndex", request });
@@ -283,11 +296,16 @@ export class Driver {
   }
 
   /** Numbers a write; the returned callback sends what waited for it, then tells the core. Persist before send. */
-  #startWrite(sendAfter: readonly Outgoing[], event: RaftEvent): (error: SkeinError | undefined) => void {
+  #startWrite(
+    sendAfter: readonly Outgoing[],
+    event: RaftEvent,
+    isSafe: () => void = () => {},
+  ): (error: SkeinError | undefined) => void {
     const write = ++this.#writesStarted;
     return (error) => {
       assert(++this.#writesDone === write, "journal writes complete in the order they were started");
       if (this.#isStopped || this.#failOn(error)) return;
+      isSafe();
       for (const { to, message } of sendAfter) this.#ports.send(to, message);
       this.step(event);
     };
@@ -306,27 +324,27 @@ export class Driver {
     }
   }
 
-  #restore(effect: Extract<RaftEffect, { kind: "restore" }>): void {
-    const { snapshot, hardState, sendAfter } = effect;
+  /** The state is replaced when its snapshot is safe, in the turn in which what follows it is applied: reads never go back. */
+  #restore({ snapshot, keepsLog, hardState, sendAfter }: RaftEffect & { readonly kind: "restore" }): void {
     const { index, term, configuration } = snapshot;
-    // The core has found it usable (isSnapshot), so this cannot throw.
-    this.#machine.restore(snapshot.data);
     this.#snapshots.replacedBy(snapshot);
-    this.#applied = { index, term, configuration };
-    this.#ports.observer?.restored(index, term);
-    this.#ports.restored();
-    this.#journal.restore(
-      snapshot,
-      hardState,
-      this.#startWrite(sendAfter, { kind: "restored", index, term }),
-    );
+    const takeOver = (): void => {
+      // The core has found it usable (isSnapshot), so this cannot throw.
+      this.#machine.restore(snapshot.data);
+      this.#applied = { index, term, configuration };
+      this.#snapshots.release();
+      this.#ports.observer?.restored(index, term);
+      this.#ports.restored();
+    };
+    const done = this.#startWrite(sendAfter, { kind: "restored", index, term }, takeOver);
+    this.#journal.restore(snapshot, keepsLog, hardState, done);
   }
 
-  #sendSnapshot({ to, term, index, offset, bytesMax }: RaftEffect & { readonly kind: "sendSnapshot" }): void {
+  #sendSnapshot(effect: RaftEffect & { readonly kind: "sendSnapshot" }): void {
     // Without one it will be asked for again; until then there is one.
-    const message = this.#snapshots.piece(term, index, offset, bytesMax);
-    const ok = message !== undefined && this.#ports.send(to, message);
-    this.step({ kind: "snapshotSent", to, ok });
+    const message = this.#snapshots.piece(effect);
+    const ok = message !== undefined && this.#ports.send(effect.to, message);
+    this.step({ kind: "snapshotSent", to: effect.to, ok });
   }
 
   #clearSuspectWhenCaughtUp(): void {

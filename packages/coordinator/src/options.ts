@@ -98,8 +98,10 @@ export interface CoordinatorStatus {
   readonly quorumContactAt: number | undefined;
   /** Likewise: until then no other node can be elected (Clock.monotonicMs). */
   readonly leaseUntil: number | undefined;
-  /** This replica does not hold what the others agree on: it neither votes nor leads. */
+  /** This replica does not hold what the others agree on: it neither votes nor leads until it has the leader's state. */
   readonly isDiverged: boolean;
+  /** It has diverged again within an hour, and stays so. */
+  readonly staysDiverged: boolean;
   /** Why there is no coordinator, where every voter is needed for one. */
   readonly electionWait: ElectionWait | undefined;
   /** This node's disk is dying (disk-failures.ts): it asks not to vote. */

@@ -3,14 +3,16 @@
  * what is saved for followers that are far behind (snapshot-pieces.ts).
  *
  * One at a time, beside the writes of the log. A leader's snapshot that replaces the state meanwhile makes the one under way
- * void, and while the state is known to be wrong none is taken.
+ * void, and while a wrong state waits for its replacement none is taken.
  */
 
 import type { Clock, SkeinError } from "@skein/kernel";
-import type { RaftMessage, Snapshot, SnapshotPoint } from "raft-js";
+import type { RaftEffect, RaftMessage, Snapshot, SnapshotPoint } from "raft-js";
 import type { Journal } from "./journal/journal.ts";
 import { SnapshotPieces } from "./snapshot-pieces.ts";
 import type { StateMachine } from "./state-machine/state-machine.ts";
+
+type SendSnapshot = Extract<RaftEffect, { readonly kind: "sendSnapshot" }>;
 
 /** How long a log may get before a snapshot is due. */
 export interface SnapshotLimits {
@@ -37,6 +39,7 @@ export class OwnSnapshots {
   #bytesSince = 0;
   #isWanted = false;
   #isSaving = false;
+  #isHeld = false;
   /** How often the state was replaced by another snapshot. */
   #replacements = 0;
 
@@ -64,26 +67,38 @@ export class OwnSnapshots {
     this.#bytesSince += bytes;
   }
 
+  /** The state is wrong, and will be replaced: it must not be saved. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
   /** The state is being replaced by `snapshot`: what was saved before is void. */
   replacedBy(snapshot: Snapshot): void {
     this.#replacements++;
+    this.#isHeld = true;
     this.#pieces.reset(snapshot);
     this.#entriesSince = 0;
     this.#bytesSince = 0;
   }
 
-  /** A piece for a follower (see SnapshotPieces.message); undefined: there is none yet, and one will be saved. */
-  piece(term: number, index: number | undefined, offset: number, bytesMax: number): RaftMessage | undefined {
+  /** It has been replaced. */
+  release(): void {
+    this.#isHeld = false;
+  }
+
+  /** The piece that this effect asks for; undefined: there is none yet, and a snapshot will be saved. */
+  piece({ term, index, offset, bytesMax, minIndex }: SendSnapshot): RaftMessage | undefined {
     const now = this.#ports.clock.monotonicMs();
     const message = this.#pieces.message(term, index, offset, bytesMax, now);
-    if (message === undefined) this.#isWanted = true;
-    return message;
+    const isUseful = message?.kind === "installSnapshot" && message.point.index >= minIndex;
+    if (!isUseful) this.#isWanted = true;
+    return isUseful ? message : undefined;
   }
 
   /** Saves the state as of `point`, the last applied entry, if it is time to. */
   saveWhenDue(point: SnapshotPoint): void {
     const isDue = this.#entriesSince >= this.#limits.entries || this.#bytesSince >= this.#limits.bytes;
-    if (this.#isSaving || (!isDue && !this.#isWanted)) return;
+    if (this.#isSaving || this.#isHeld || (!isDue && !this.#isWanted)) return;
     this.#isSaving = true;
     this.#isWanted = false;
     this.#entriesSince = 0;

@@ -126,7 +126,7 @@ export class Repair {
     const hardState = reached(this.#opened.state.hardState, term);
     const state = { ...this.#opened.state, hardState, snapshot: { index, term, configuration }, entries: [] };
     this.#write({ ...this.#opened, state, snapshotData: snapshot.data }, (done) => {
-      this.#opened.journal.restore(snapshot, hardState, done);
+      this.#opened.journal.restore(snapshot, false, hardState, done);
     });
   }
 

@@ -13,7 +13,7 @@ import { Journal, type OpenedJournal } from "./journal/journal.ts";
 import type { Durability } from "./journal/stop-mark.ts";
 import type { Identity } from "./options.ts";
 
-const FOLDER = "journal";
+export const REPLICA_FOLDER = "journal";
 /** Held back for a full disk: a week of terms, votes and a busy hour of other nodes' entries. */
 const RESERVE_BYTES = 1024 * 1024;
 
@@ -29,7 +29,7 @@ export interface ReplicaFilesPorts {
 export function openReplica(ports: ReplicaFilesPorts, durability: Durability): OpenedJournal {
   const { disk, log, clock, bootId } = ports;
   const options = { durability, bootId, reserveBytes: RESERVE_BYTES, clock };
-  return Journal.open(disk, FOLDER, log, clock.wallMs(), options);
+  return Journal.open(disk, REPLICA_FOLDER, log, clock.wallMs(), options);
 }
 
 /**
@@ -50,10 +50,10 @@ export function reopenReplica(ports: ReplicaFilesPorts, durability: Durability):
 export function setOldReplicaAside(ports: ReplicaFilesPorts): void {
   const { disk, clock, log } = ports;
   const names = disk
-    .list(FOLDER)
-    .filter((name) => !name.includes(".bad-") && `${FOLDER}/${name}` !== reservePath(FOLDER));
+    .list(REPLICA_FOLDER)
+    .filter((name) => !name.includes(".bad-") && `${REPLICA_FOLDER}/${name}` !== reservePath(REPLICA_FOLDER));
   const suffix = `.bad-${Math.max(0, Math.floor(clock.wallMs()))}`;
-  for (const name of names) disk.rename(`${FOLDER}/${name}`, `${FOLDER}/${name}${suffix}`);
+  for (const name of names) disk.rename(`${REPLICA_FOLDER}/${name}`, `${REPLICA_FOLDER}/${name}${suffix}`);
   if (names.length > 0) log.warn({ files: names.length }, "set aside the journal of an earlier identity");
 }
 

@@ -18,6 +18,7 @@ export interface StatusInput {
   /** Silence after which a leader no longer counts as heard, in ms. */
   readonly silenceMs: number;
   readonly pendingProposals: number;
+  readonly staysDiverged: boolean;
   readonly electionWait: ElectionWait | undefined;
   readonly isDiskDying: boolean;
   readonly now: MonotonicMs;
@@ -37,6 +38,7 @@ export function freshStatus(): CoordinatorStatus {
     quorumContactAt: undefined,
     leaseUntil: undefined,
     isDiverged: false,
+    staysDiverged: false,
     electionWait: undefined,
     isDiskDying: false,
     foreignCluster: undefined,
@@ -62,6 +64,7 @@ export function memberStatus(input: StatusInput): CoordinatorStatus {
     quorumContactAt: isEstablished ? raft.quorumContactAt : undefined,
     leaseUntil: isEstablished ? raft.leaseUntil : undefined,
     isDiverged: raft.isDiverged,
+    staysDiverged: raft.isDiverged && input.staysDiverged,
     electionWait: input.electionWait,
     isDiskDying: input.isDiskDying,
     foreignCluster: foreignClusterIn(peers, cluster),
@@ -78,6 +81,7 @@ export function isSameStatus(a: CoordinatorStatus, b: CoordinatorStatus): boolea
     a.pendingProposals === b.pendingProposals &&
     a.quorumContactAt === b.quorumContactAt &&
     a.isDiverged === b.isDiverged &&
+    a.staysDiverged === b.staysDiverged &&
     a.isDiskDying === b.isDiskDying &&
     isSameWait(a.electionWait, b.electionWait) &&
     a.foreignCluster === b.foreignCluster &&

@@ -169,7 +169,7 @@ test("after a failed sync every later call gets the error and nothing more is wr
   const appends = disk.appends.length;
   journal.persist({ hardState: undefined, entries: entries(1, 1) }, note);
   journal.saveSnapshot(snapshotAt(1), note);
-  journal.restore(snapshotAt(9), { term: 2, votedFor: undefined }, note);
+  journal.restore(snapshotAt(9), false, { term: 2, votedFor: undefined }, note);
   journal.clearSuspect(note);
   journal.flushDue(note);
   journal.close(note);
@@ -277,7 +277,7 @@ test("Raft §7: a leader's snapshot replaces snapshot and log, and what is writt
   const { journal } = open(disk);
   const order: string[] = [];
   journal.persist({ hardState: { term: 1, votedFor: "a" }, entries: entries(1, 5) }, () => order.push("old"));
-  journal.restore(snapshotAt(100, 4), { term: 4, votedFor: undefined }, () => order.push("restored"));
+  journal.restore(snapshotAt(100, 4), false, { term: 4, votedFor: undefined }, () => order.push("restored"));
   journal.persist({ hardState: undefined, entries: entries(101, 102, 4) }, () => order.push("new"));
   disk.settle();
   expect(order).toEqual(["old", "restored", "new"]);
@@ -289,6 +289,28 @@ test("Raft §7: a leader's snapshot replaces snapshot and log, and what is writt
   expect(disk.list(FOLDER)).toEqual(["0000000002.log", "running", "snapshot"]);
 });
 
+test("a leader's snapshot may replace the saved one alone: the log stays, also where it goes on behind it", () => {
+  const disk = new MemoryDisk();
+  const options = { segmentBytes: 80, entriesKept: 2 };
+  const { journal } = open(disk, options);
+  journal.persist({ hardState: { term: 1, votedFor: "a" }, entries: entries(1, 20) }, noError);
+  disk.settle();
+  journal.saveSnapshot(snapshotAt(15), noError);
+  disk.settle();
+  const own = { ...snapshotAt(17), data: new Uint8Array([77]) };
+  journal.restore(own, true, { term: 2, votedFor: undefined }, noError);
+  journal.persist({ hardState: undefined, entries: entries(21, 21, 2) }, noError);
+  disk.settle();
+  disk.crash(() => Number.MAX_SAFE_INTEGER);
+  const { state, snapshotData } = open(disk, options);
+  expect(snapshotData).toEqual(own.data);
+  expect(state).toMatchObject({ hardState: { term: 2 }, snapshot: { index: 17, term: 1 }, isSuspect: false });
+  expect(state.entries.filter(({ index }) => index > 17)).toEqual([
+    ...entries(18, 20),
+    ...entries(21, 21, 2),
+  ]);
+});
+
 test("a crash at any step of a restore leaves the old state or the new one, never a mixture", () => {
   for (let steps = 0; ; steps++) {
     const disk = new MemoryDisk();
@@ -296,7 +318,7 @@ test("a crash at any step of a restore leaves the old state or the new one, neve
     journal.persist({ hardState: { term: 3, votedFor: "a" }, entries: entries(1, 5) }, noError);
     disk.settle();
     let isDone = false;
-    journal.restore(snapshotAt(100, 3), { term: 4, votedFor: undefined }, () => {
+    journal.restore(snapshotAt(100, 3), false, { term: 4, votedFor: undefined }, () => {
       isDone = true;
     });
     for (let i = 0; i < steps; i++) disk.step();

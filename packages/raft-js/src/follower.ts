@@ -135,6 +135,9 @@ export function onHeartbeat(server: Server, from: ServerId, message: Message<"he
   const { sentAt, round } = message;
   const stateHash = server.stateHashes.latest;
   server.send(from, { kind: "heartbeatReply", term: server.term, sentAt, round, stateHash });
+  // Again and again, also while it comes: another leader may be there by now.
+  if (server.stateWantedFrom !== undefined)
+    server.send(from, { kind: "snapshotRequest", term: server.term, minIndex: server.stateWantedFrom });
   if (message.commit > log.lastIndex) {
     // This server once acknowledged more than it has: its disk lost a part. The leader must know, or it never resends.
     server.send(from, appendReply(server.term, false, message.commit, log.lastIndex, log.lastTerm));
@@ -152,7 +155,7 @@ export function onHeartbeat(server: Server, from: ServerId, message: Message<"he
 function onContradiction(server: Server, leader: ServerId, index: number): void {
   if (!server.isContradicted) server.tell({ kind: "contradicted", leader, index });
   server.isContradicted = true;
-  server.send(leader, { kind: "snapshotRequest", term: server.term });
+  server.send(leader, { kind: "snapshotRequest", term: server.term, minIndex: 0 });
 }
 
 /**

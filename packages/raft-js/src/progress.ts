@@ -32,6 +32,8 @@ export class Progress {
   snapshotSentAt: number | undefined;
   /** The snapshot it gets and how much of it has arrived, in bytes; kept over interruptions, so that it is resumed. */
   snapshotIndex: number | undefined;
+  /** A snapshot before this index does not help it. */
+  snapshotMinIndex = 0;
   snapshotOffset = 0;
   /** What it last said about its application's state, and whether that was this leader's. */
   stateHash: StateHash | undefined;
@@ -119,9 +121,11 @@ export class Progress {
     this.#isPaused = true;
   }
 
-  /** The entry before `nextIndex` is compacted: only a snapshot helps. */
-  awaitSnapshot(): void {
+  /** The entry before `nextIndex` is compacted, or its state must be replaced: only a snapshot at `minIndex` or later helps. */
+  awaitSnapshot(minIndex: number): void {
     this.state = "snapshot";
+    this.snapshotMinIndex = minIndex;
+    if ((this.snapshotIndex ?? minIndex) < minIndex) this.#forgetSnapshot();
     this.#clearInflight();
     this.snapshotSentAt = undefined;
   }
@@ -135,9 +139,8 @@ export class Progress {
   /** Nothing it said about its log holds for this one: a snapshot replaces all of it. */
   startOver(): void {
     this.matchIndex = 0;
-    this.snapshotIndex = undefined;
-    this.snapshotOffset = 0;
-    this.awaitSnapshot();
+    this.#forgetSnapshot();
+    this.awaitSnapshot(0);
   }
 
   get #isWindowFull(): boolean {
@@ -148,6 +151,11 @@ export class Progress {
     this.state = "replicate";
     this.nextIndex = this.matchIndex + 1;
     this.#clearInflight();
+  }
+
+  #forgetSnapshot(): void {
+    this.snapshotIndex = undefined;
+    this.snapshotOffset = 0;
   }
 
   #forgetOldest(): void {

@@ -110,6 +110,9 @@ export class RaftNode {
       case "stateHash":
         server.stateHashes.add(event.stateHash);
         break;
+      case "replaceState":
+        if (server.isDiverged) server.stateWantedFrom ??= server.log.commitIndex;
+        break;
       default:
         unreachable(event);
     }
@@ -274,7 +277,7 @@ export class RaftNode {
         if (server.isLeader) onChunkReply(server, from, message.index, message.offset);
         break;
       case "snapshotRequest":
-        if (server.isLeader) onSnapshotRequest(server, from);
+        if (server.isLeader) onSnapshotRequest(server, from, message.minIndex);
         break;
       case "readIndex":
         if (server.isLeader) onReadIndex(server, from, message.request);

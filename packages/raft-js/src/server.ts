@@ -40,6 +40,8 @@ export class Server {
   suspectTarget: number | undefined;
   /** A quorum agreed on another state than this server's application has. */
   isDiverged = false;
+  /** Diverged only: a snapshot at this index or later is to replace the state; undefined: not asked for. */
+  stateWantedFrom: number | undefined;
   /** The leader's log contradicts what is applied here: its next snapshot replaces everything, whatever its index. */
   isContradicted = false;
   /** The first part of a leader's snapshot. */
@@ -74,7 +76,7 @@ export class Server {
   #hardState: HardState;
   #isHardStateDirty = false;
   #sendAfter: Outgoing[] = [];
-  #restore: Snapshot | undefined;
+  #restore: { readonly snapshot: Snapshot; readonly keepsLog: boolean } | undefined;
   #sends: RaftEffect[] = [];
   #notices: RaftEffect[] = [];
   /** Reads that may be answered once their index is applied. */
@@ -162,9 +164,20 @@ export class Server {
     this.writes.overwritten(Math.min(this.log.commitIndex, snapshot.index) + 1);
     this.log.restore(snapshot, this.isContradicted);
     this.isContradicted = false;
+    this.#replaceState(snapshot, false);
+  }
+
+  /** Replaces the state by one that belongs to this log: what is committed behind it is applied again. */
+  restoreState(snapshot: Snapshot): void {
+    this.log.restartFrom(snapshot);
+    this.#replaceState(snapshot, true);
+  }
+
+  #replaceState(snapshot: Snapshot, keepsLog: boolean): void {
     this.isDiverged = false;
+    this.stateWantedFrom = undefined;
     this.stateHashes.clear();
-    this.#restore = snapshot;
+    this.#restore = { snapshot, keepsLog };
   }
 
   /** The effects of this step, in the order of the contract (events.ts). */
@@ -203,10 +216,15 @@ export class Server {
     const { lastIndex: index, lastTerm: term } = this.log;
     if (this.#restore !== undefined) {
       assert(entries.length === 0, "entries behind a snapshot in the same step");
-      const snapshot = this.#restore;
+      const { snapshot, keepsLog } = this.#restore;
       this.#restore = undefined;
-      this.writes.started({ index, term, hardState: this.#hardState, isRestore: true });
-      effects.push({ kind: "restore", snapshot, hardState: this.#hardState, sendAfter });
+      this.writes.started({
+        index: snapshot.index,
+        term: snapshot.term,
+        hardState: this.#hardState,
+        isRestore: true,
+      });
+      effects.push({ kind: "restore", snapshot, keepsLog, hardState: this.#hardState, sendAfter });
     } else if (
       hardState !== undefined ||
       entries.length > 0 ||

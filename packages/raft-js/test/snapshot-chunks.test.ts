@@ -153,11 +153,11 @@ test("the leader that is asked starts over from its newest snapshot and counts n
   a.propose(1, 2);
   a.completeWrites();
   a.acknowledge("l", 3);
-  a.receive("l", { kind: "snapshotRequest", term: 1 });
+  a.receive("l", { kind: "snapshotRequest", term: 1, minIndex: 0 });
   expect(a.status.followers.get("l")?.matchIndex).toBe(0);
   expect(offsets(a)).toEqual([[undefined, 0, 262_144]]);
   a.step({ kind: "snapshotSent", to: "l", ok: true });
-  a.receive("l", { kind: "snapshotRequest", term: 1 });
+  a.receive("l", { kind: "snapshotRequest", term: 1, minIndex: 0 });
   expect(offsets(a), "one at a time").toEqual([]);
 });
 

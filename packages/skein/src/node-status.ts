@@ -99,6 +99,7 @@ function reasonsOf(inputs: StatusInputs): readonly string[] {
     reasons.push(
       "No coordinator is known: retained messages are read-only until a majority of voters is back.",
     );
+  if (coordinator.isDiverged) reasons.push(divergedReplica(coordinator));
   if (coordinator.isDiskDying) reasons.push(dyingDisk(coordinator));
   for (const member of [...inputs.members].sort(byName)) {
     if (member.id === inputs.node) continue;
@@ -114,6 +115,12 @@ function reasonsOf(inputs: StatusInputs): readonly string[] {
   else if (floatingAddress !== undefined && holderOf(inputs) === null)
     reasons.push(`No node holds the floating address ${floatingAddress.address}.`);
   return reasons;
+}
+
+function divergedReplica({ staysDiverged }: CoordinatorStatus): string {
+  return staysDiverged
+    ? 'The data of this node differs from the others again within an hour (bad memory?). It neither votes nor leads. Stop the node, test its memory, remove the folder "journal" from its data directory, and start it.'
+    : "The data of this node differs from the others. It neither votes nor leads until it has taken over the coordinator's.";
 }
 
 function dyingDisk({ role }: CoordinatorStatus): string {

@@ -38,6 +38,7 @@ function inputs(
       quorumContactAt: undefined,
       leaseUntil: undefined,
       isDiverged: false,
+      staysDiverged: false,
       isDiskDying: false,
       electionWait: undefined,
       foreignCluster: undefined,
@@ -131,6 +132,15 @@ test("two clusters of one mesh, or an address that cannot be set, are said", () 
   const status = nodeStatus(inputs({ floatingAddress }, { foreignCluster: "other" as ClusterId }));
   expect(status.health).toBe("degraded");
   expect(status.reasons).toEqual([expect.stringContaining("Another cluster (other)"), problem]);
+});
+
+test("a replica that differs says so, and what to do if it does not get right by itself", () => {
+  expect(nodeStatus(inputs({}, { isDiverged: true })).reasons).toEqual([
+    expect.stringContaining("until it has taken over the coordinator's"),
+  ]);
+  const stays = nodeStatus(inputs({}, { isDiverged: true, staysDiverged: true }));
+  expect(stays.health).toBe("degraded");
+  expect(stays.reasons).toEqual([expect.stringContaining('remove the folder "journal"')]);
 });
 
 test.each([

@@ -75,7 +75,8 @@ export function pruneSetAside(disk: Disk, folder: string, log: Log): void {
   }
 }
 
-function asidePath(path: string, wallMs: number): string {
+/** The name under which a damaged file, or a wrong state, is kept. */
+export function asidePath(path: string, wallMs: number): string {
   return `${path}.bad-${Math.max(0, Math.floor(wallMs))}`;
 }
 

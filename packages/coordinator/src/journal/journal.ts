@@ -78,15 +78,15 @@ interface WriteJob {
   readonly done: JournalDone;
 }
 
-type Job =
-  | WriteJob
-  | {
-      readonly kind: "restore";
-      readonly snapshot: Snapshot;
-      readonly hardState: HardState;
-      readonly done: JournalDone;
-    }
-  | { readonly kind: "clearSuspect" | "close"; readonly done: JournalDone };
+interface RestoreJob {
+  readonly kind: "restore";
+  readonly snapshot: Snapshot;
+  readonly keepsLog: boolean;
+  readonly hardState: HardState;
+  readonly done: JournalDone;
+}
+
+type Job = WriteJob | RestoreJob | { readonly kind: "clearSuspect" | "close"; readonly done: JournalDone };
 
 export class Journal {
   readonly #disk: Disk;
@@ -200,11 +200,11 @@ export class Journal {
   }
 
   /**
-   * Replaces snapshot and log by a leader's snapshot, durably, after all writes given before. The log is then empty.
-   * Writes given afterwards wait for it.
+   * Replaces the snapshot by a leader's, durably, after all writes given before, and the log by nothing; or the log, which has
+   * the entry of the snapshot, stays (`keepsLog`). Writes given afterwards wait for it.
    */
-  restore(snapshot: Snapshot, hardState: HardState, done: JournalDone): void {
-    this.#enqueue({ kind: "restore", snapshot, hardState, done });
+  restore(snapshot: Snapshot, keepsLog: boolean, hardState: HardState, done: JournalDone): void {
+    this.#enqueue({ kind: "restore", snapshot, keepsLog, hardState, done });
   }
 
   /**
@@ -259,7 +259,7 @@ export class Journal {
     const done: JournalDone = (error) => this.#finish([job], error);
     if (job.kind === "close") this.#close(done);
     else if (this.#failure !== undefined) done(this.#failure);
-    else if (job.kind === "restore") this.#restore(job.snapshot, job.hardState, done);
+    else if (job.kind === "restore") this.#restore(job, done);
     else this.#clearSuspect(done);
   }
 
@@ -328,7 +328,7 @@ export class Journal {
     });
   }
 
-  #restore(snapshot: Snapshot, hardState: HardState, done: JournalDone): void {
+  #restore({ snapshot, keepsLog, hardState }: RestoreJob, done: JournalDone): void {
     // The snapshot first: a crash in between leaves a log that does not join it, which the next start takes for empty.
     this.#room.carryOut(
       (saved) => this.#snapshots.replace(snapshot, saved),
@@ -338,7 +338,10 @@ export class Journal {
           return;
         }
         const { index, term } = snapshot;
-        this.#room.carryOut((reset) => this.#segments.reset(index, term, hardState, reset), done);
+        this.#room.carryOut((written) => {
+          if (keepsLog) this.#segments.append([{ hardState, entries: [] }], true, written);
+          else this.#segments.reset(index, term, hardState, written);
+        }, done);
       },
     );
   }

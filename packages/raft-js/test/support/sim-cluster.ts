@@ -7,7 +7,6 @@
 import {
   decodeRaftMessage,
   encodeRaftMessage,
-  type HardState,
   type Outgoing,
   type RaftEffect,
   type RaftEvent,
@@ -15,7 +14,6 @@ import {
   RaftNode,
   type RaftOptions,
   type ServerId,
-  type Snapshot,
 } from "../../src/index.ts";
 import { Checkers, LogMirror } from "./checkers.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -24,7 +22,8 @@ import { SimDisk } from "./sim-disk.ts";
 
 export const TIMING = { heartbeatMs: 50, electionMinMs: 250, electionMaxMs: 500 };
 const ENTRIES_KEPT = 3;
-const HASH_EVERY = 10;
+/** Entries from one comparison of the states to the next. */
+export const HASH_EVERY = 10;
 
 export interface Faults {
   lossPercent: number;
@@ -43,6 +42,10 @@ export interface SimServer {
   /** Applied commands in order, as numbers; what the state machine is. */
   state: number[];
   appliedIndex: number;
+  /** Its state was changed behind its back. */
+  isWrong: boolean;
+  hasBeenWrong: boolean;
+  isSnapshotWanted: boolean;
   /** Counts restarts: what an earlier life started must not reach this one. */
   life: number;
   wakeAt: number;
@@ -66,9 +69,10 @@ export class SimCluster {
   /** Applied entries after which a server saves a snapshot. */
   compactAfter = 40;
   now = 0;
-  /** How many reads were answered, and how many transfers went through. */
+  /** How many reads were answered, how many transfers went through, and how many wrong states were replaced. */
   answeredReads = 0;
   transfers = 0;
+  stateRepairs = 0;
   #requests = 0;
   readonly #queue = new EventQueue();
 
@@ -80,6 +84,9 @@ export class SimCluster {
         ...server,
         state: [],
         appliedIndex: 0,
+        isWrong: false,
+        hasBeenWrong: false,
+        isSnapshotWanted: false,
         life: 0,
         wakeAt: Number.POSITIVE_INFINITY,
         holdsUntil: Number.NEGATIVE_INFINITY,
@@ -102,6 +109,7 @@ export class SimCluster {
     server.disk.busyUntil = this.now;
     server.state = [...server.disk.snapshot.data];
     server.appliedIndex = server.disk.snapshot.index;
+    server.isSnapshotWanted = false;
     const initial = server.disk.load();
     const kept = initial.entries.filter((entry) => entry.index > initial.snapshot.index);
     server.log.reset(initial.snapshot.index, kept);
@@ -114,8 +122,22 @@ export class SimCluster {
     const server = this.get(id);
     server.life++;
     server.node = undefined;
+    server.isWrong = false;
     server.holdsUntil = Number.NEGATIVE_INFINITY;
     server.reads.clear();
+  }
+
+  /**
+   * A bit flips in the memory of a running server. One at a time: two of them may be taken for right. And not while another
+   * is suspect: an isolated voter and one that votes only together with all leave three voters without a leader.
+   */
+  corruptState(id: ServerId): void {
+    const server = this.get(id);
+    const isFaulty = [...this.servers.values()].some(({ isWrong, disk }) => isWrong || disk.isSuspect);
+    if (server.node === undefined || isFaulty || server.node.status().role === "leader") return;
+    server.state.push(254);
+    server.isWrong = true;
+    server.hasBeenWrong = true;
   }
 
   /** Asks for a linearizable read on a running server. */
@@ -196,7 +218,7 @@ export class SimCluster {
         break;
       }
       case "restore":
-        this.#restore(server, effect.snapshot, effect.hardState, effect.sendAfter);
+        this.#restore(server, effect);
         break;
       case "send":
         this.#send(server.id, effect.to, effect.message);
@@ -227,6 +249,12 @@ export class SimCluster {
         for (const request of effect.requests) this.#readable(server, request, effect.index);
         break;
       case "diverged":
+        // A report from when it was wrong may be late.
+        if (!this.get(effect.server).hasBeenWrong)
+          throw new Error(`${server.id}: ${effect.server} diverged at ${effect.index}`);
+        if (effect.server === server.id)
+          this.#queue.at(this.now, () => this.step(server.id, { kind: "replaceState" }));
+        break;
       case "contradicted":
         throw new Error(`${server.id}: ${effect.kind} at ${effect.index}`);
       default:
@@ -257,18 +285,16 @@ export class SimCluster {
     this.checkers.reads(server.id, asked, index, server.appliedIndex);
   }
 
-  #restore(
-    server: SimServer,
-    snapshot: Snapshot,
-    hardState: HardState,
-    sendAfter: readonly Outgoing[],
-  ): void {
-    server.log.reset(snapshot.index, []);
+  #restore(server: SimServer, effect: RaftEffect & { readonly kind: "restore" }): void {
+    const { snapshot, keepsLog, hardState, sendAfter } = effect;
+    if (!keepsLog) server.log.reset(snapshot.index, []);
     const { index, term } = snapshot;
     const safe = () => {
-      server.disk.restore(snapshot, hardState);
+      server.disk.restore(snapshot, keepsLog, hardState);
       server.state = [...snapshot.data];
       server.appliedIndex = index;
+      if (server.isWrong) this.stateRepairs++;
+      server.isWrong = false;
     };
     this.#write(server, safe, sendAfter, { kind: "restored", index, term });
   }
@@ -308,7 +334,9 @@ export class SimCluster {
     const { to, term, bytesMax } = effect;
     const { data, ...point } = server.disk.snapshot;
     const offset = effect.index === point.index ? effect.offset : 0;
-    const ok = !this.random.chance(20);
+    const isUseful = point.index >= effect.minIndex;
+    if (!isUseful) server.isSnapshotWanted = true;
+    const ok = isUseful && !this.random.chance(20);
     const piece = data.subarray(offset, offset + bytesMax);
     const message = { kind: "installSnapshot", term, point, totalBytes: data.length, offset, data: piece };
     if (ok) this.#send(server.id, to, message as RaftMessage);
@@ -322,7 +350,11 @@ export class SimCluster {
     // Only what is already written: a snapshot goes to the same disk, behind it.
     const safeIndex = disk.entries.at(-1)?.index ?? 0;
     if (node === undefined || disk.busyUntil > this.now || appliedIndex > safeIndex) return;
-    if (appliedIndex < disk.snapshot.index + this.compactAfter) return;
+    // A state that is known to be wrong is not saved; here not even before it is known, so that it cannot spread.
+    if (server.isWrong) return;
+    const isDue = appliedIndex >= disk.snapshot.index + this.compactAfter;
+    if (!isDue && !(server.isSnapshotWanted && appliedIndex > disk.snapshot.index)) return;
+    server.isSnapshotWanted = false;
     const point = node.snapshotPoint(appliedIndex);
     if (point === undefined) return;
     disk.compact({ ...point, data: Uint8Array.from(server.state) }, ENTRIES_KEPT);

@@ -30,10 +30,10 @@ export class SimDisk {
     this.entries.push(...entries);
   }
 
-  restore(snapshot: Snapshot, hardState: HardState): void {
+  restore(snapshot: Snapshot, keepsLog: boolean, hardState: HardState): void {
     this.snapshot = snapshot;
     this.hardState = hardState;
-    this.entries = [];
+    if (!keepsLog) this.entries = [];
   }
 
   /** The application saved a snapshot of its own; a few entries before it stay. */
