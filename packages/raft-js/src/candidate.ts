@@ -22,9 +22,12 @@ type VoteReply = Extract<RaftMessage, { readonly kind: "preVoteReply" | "request
 /** May this server campaign? */
 export function mayCampaign(server: Server): boolean {
   // Thesis 4.2.2: a server that its newest configuration removed may still be needed until that one is committed.
-  const { log, id, isDiverged } = server;
+  const { log, id, isDiverged, isIncomplete } = server;
   return (
-    !isDiverged && log.configuration.voters.length > 0 && log.configurations.votesSince(log.commitIndex, id)
+    !isDiverged &&
+    !isIncomplete &&
+    log.configuration.voters.length > 0 &&
+    log.configurations.votesSince(log.commitIndex, id)
   );
 }
 

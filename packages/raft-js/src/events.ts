@@ -63,6 +63,11 @@ export type RaftEvent =
   /** The application's state hash as of an index; all servers take it at the same indexes, such as every 100th. */
   | { readonly kind: "stateHash"; readonly stateHash: StateHash }
   /**
+   * An incomplete server's log goes on with these entries: they once stood there, or in the log of a server that has the
+   * entry before them (Log Matching, Raft §5.3). `isComplete`: there is nothing more to be had. Ignored once it is over.
+   */
+  | { readonly kind: "recovered"; readonly entries: readonly Entry[]; readonly isComplete: boolean }
+  /**
    * This server has diverged, and its application wants another state: the leader is asked for a snapshot of what is
    * committed here by now, or later. The log stays, with all that was acknowledged. Ignored unless diverged.
    */

@@ -5,10 +5,11 @@
  * leader does not help to depose it). Candidates and leaders answer votes with the same code.
  */
 
+import { assert } from "./assert.ts";
 import { votersOf } from "./configuration.ts";
 import type { RaftMessage } from "./messages.ts";
 import type { Server } from "./server.ts";
-import type { ServerId } from "./types.ts";
+import type { Entry, ServerId } from "./types.ts";
 
 type Message<Kind extends RaftMessage["kind"]> = RaftMessage & { readonly kind: Kind };
 type VoteRequest = Extract<RaftMessage, { readonly kind: "preVote" | "requestVote" }>;
@@ -70,7 +71,7 @@ export function withholdsVotes(server: Server, { isTransfer }: VoteRequest): boo
 }
 
 function mayVote(server: Server, request: VoteRequest): boolean {
-  return !server.isDiverged && !withholdsVotes(server, request);
+  return !server.isDiverged && !server.isIncomplete && !withholdsVotes(server, request);
 }
 
 /**
@@ -123,6 +124,8 @@ export function onAppendEntries(server: Server, from: ServerId, message: Message
   }
   const overwrittenFrom = log.merge(entries.slice(Math.max(0, commitIndex - prevLogIndex)));
   if (overwrittenFrom !== undefined) server.writes.overwritten(overwrittenFrom);
+  // Whatever was here once, the leader's log is what the cluster has.
+  server.isIncomplete = false;
   const matchIndex = prevLogIndex + entries.length;
   log.commitTo(Math.max(log.commitIndex, Math.min(message.leaderCommit, matchIndex)));
   noteCommitOfLeader(server, message.leaderCommit);
@@ -167,6 +170,23 @@ function noteCommitOfLeader(server: Server, leaderCommit: number): void {
   if (!server.isSuspect || server.now < server.votesFrom) return;
   server.suspectTarget ??= leaderCommit;
   clearSuspicion(server);
+}
+
+/**
+ * Entries that stood behind the end of this log have been found again. Like those that come from a leader they are written
+ * before anything is promised; nobody is told, because nobody leads.
+ */
+export function recover(server: Server, entries: readonly Entry[], isComplete: boolean): void {
+  if (!server.isIncomplete) return;
+  const { log } = server;
+  for (const { term } of entries) {
+    assert(term >= log.lastTerm, `term ${term} after ${log.lastTerm}`);
+    if (term > server.term) server.setHardState(term, undefined);
+  }
+  log.append(entries);
+  if (!isComplete) return;
+  server.isIncomplete = false;
+  server.electionDeadline = server.now + electionTimeoutMs(server);
 }
 
 /** Ends the suspicion if this server has caught up. */

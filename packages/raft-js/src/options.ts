@@ -51,6 +51,11 @@ export interface InitialState {
    * Ignored for a sole voter, whom nobody else can lead: what it has is the log.
    */
   readonly isSuspect: boolean;
+  /**
+   * True: entries behind the end of this log are known to have been here, and the driver is looking for what is between
+   * (`recovered`). Until that is over, or a leader is followed, the server neither votes nor campaigns. Default: false.
+   */
+  readonly isIncomplete?: boolean;
 }
 
 /** Nothing on disk: a server that waits until a leader adds it. */
@@ -88,6 +93,8 @@ export interface RaftStatus {
   readonly configuration: Configuration;
   /** True until a server that started as suspect has caught up with a leader, or leads by the votes of all. */
   readonly isSuspect: boolean;
+  /** True until entries that were here once are found again, cannot be had, or come from a leader. */
+  readonly isIncomplete: boolean;
   /** True once a quorum agreed on another state than this server's: it neither votes nor leads (effect `diverged`). */
   readonly isDiverged: boolean;
   /**

@@ -27,6 +27,7 @@ import {
   onHeartbeat,
   onPreVote,
   onRequestVote,
+  recover,
   withholdsVotes,
 } from "./follower.ts";
 import {
@@ -110,6 +111,9 @@ export class RaftNode {
       case "stateHash":
         server.stateHashes.add(event.stateHash);
         break;
+      case "recovered":
+        recover(server, event.entries, event.isComplete);
+        break;
       case "replaceState":
         if (server.isDiverged) server.stateWantedFrom ??= server.log.commitIndex;
         break;
@@ -143,6 +147,7 @@ export class RaftNode {
       lastIndex: log.lastIndex,
       configuration: log.configuration,
       isSuspect: server.isSuspect,
+      isIncomplete: server.isIncomplete,
       isDiverged: server.isDiverged,
       awaited: server.leader === undefined ? server.awaited : [],
       rejectedMessages: server.rejectedMessages,
@@ -151,6 +156,12 @@ export class RaftNode {
       leaseUntil: leaseUntil(server, now ?? server.now),
       followers,
     };
+  }
+
+  /** Index and term of the last entry of the log. */
+  get logEnd(): { readonly index: number; readonly term: number } {
+    const { lastIndex: index, lastTerm: term } = this.#server.log;
+    return { index, term };
   }
 
   /**

@@ -38,6 +38,8 @@ export class Server {
   isSuspect: boolean;
   /** Suspect only: the log must reach this index of the present leader's; undefined until it is known. */
   suspectTarget: number | undefined;
+  /** Entries that were here once are being looked for: no vote, no candidacy. */
+  isIncomplete: boolean;
   /** A quorum agreed on another state than this server's application has. */
   isDiverged = false;
   /** Diverged only: a snapshot at this index or later is to replace the state; undefined: not asked for. */
@@ -96,6 +98,7 @@ export class Server {
     assert(this.log.lastTerm <= this.term, `log of term ${this.log.lastTerm}, hard state of ${this.term}`);
     const isAlone = isSoleVoter(this.log.configuration, this.id);
     this.isSuspect = initial.isSuspect && !isAlone;
+    this.isIncomplete = initial.isIncomplete === true;
     // A fresh server has never answered anyone, and a sole voter only itself: neither can break a promise.
     const isFresh = this.term === 0 && !initial.isSuspect;
     this.votesFrom = isFresh || isAlone ? now : now + options.electionMinMs;
@@ -175,6 +178,7 @@ export class Server {
 
   #replaceState(snapshot: Snapshot, keepsLog: boolean): void {
     this.isDiverged = false;
+    this.isIncomplete = false;
     this.stateWantedFrom = undefined;
     this.stateHashes.clear();
     this.#restore = { snapshot, keepsLog };
