@@ -16,8 +16,10 @@ import { ElectionWaitWarning, electionWait } from "./election-wait.ts";
 import { ForeignClusterWarning } from "./foreign-cluster.ts";
 import { type ControlFrame, decodeFrame, encodeFrame } from "./frames.ts";
 import { Governor } from "./governor.ts";
+import { HandOver } from "./hand-over.ts";
 import type { OpenedJournal } from "./journal/journal.ts";
 import { KnownNodes } from "./known-nodes.ts";
+import { beginMending, type Mending } from "./mending.ts";
 import type {
   CoordinatorCounters,
   CoordinatorOptions,
@@ -38,8 +40,6 @@ import { raftOptions } from "./timing.ts";
 
 const TICK_MS = 250;
 const FLUSH_EVERY_MS = 1000;
-/** Who stops to lead waits this long for another node to lead. */
-const HAND_OVER_MAX_MS = 1000;
 
 export class Coordinator {
   readonly retained: Retained;
@@ -68,9 +68,10 @@ export class Coordinator {
   readonly #replicaFaults: ReplicaFaults;
   readonly #known: KnownNodes;
   readonly #electionWait: ElectionWaitWarning;
+  readonly #handOver: HandOver;
+  /** Only of a damaged journal. */
+  #mending: Mending | undefined;
   #isStopped = false;
-  /** Set while leadership is handed over before this node stops. */
-  #handedOver: (() => void) | undefined;
 
   constructor(options: CoordinatorOptions, ports: CoordinatorPorts) {
     const { node, incarnation } = options.identity;
@@ -83,6 +84,7 @@ export class Coordinator {
       failed: (error) => this.#diskFailed(error),
     });
     this.#diskFailures = new DiskFailures(ports);
+    this.#handOver = new HandOver(ports.clock, ports.log);
     this.#resignation = new Resignation(this.#diskFailures, { log: ports.log, ask: () => this.#resign() });
     this.#timing = raftOptions(node, options.timing, ports.prng);
     this.#replicaFaults = new ReplicaFaults(node, {
@@ -99,8 +101,7 @@ export class Coordinator {
       ask: (request) => this.#driver?.read(request),
     });
     this.#governor = new Governor(node, this.#timing.electionMinMs, {
-      clock: ports.clock,
-      log: ports.log,
+      ...ports,
       sendJoined: (joiner) => this.#sendFrame(joiner, (cluster) => ({ kind: "joined", cluster })),
     });
     this.#proposals = new Proposals(node, incarnation, {
@@ -109,8 +110,7 @@ export class Coordinator {
       isFull: () => this.#driver?.isDiskFull ?? false,
     });
     this.#route = new ProposalRoute(options.identity, this.#machine.sequencer, this.#proposals, {
-      clock: ports.clock,
-      log: ports.log,
+      ...ports,
       sendToLeader: (leader, commands) => {
         this.#sendFrame(leader, (cluster) => ({ kind: "proposal", cluster, commands }));
       },
@@ -151,23 +151,7 @@ export class Coordinator {
    */
   stop(done: () => void): void {
     if (this.#isStopped) this.#stopNow(done);
-    else this.#handOver(() => this.#stopNow(done));
-  }
-
-  /** Hands leadership over if this node leads and another can, then calls `then`: after a second at most. */
-  #handOver(then: () => void): void {
-    const { clock, log } = this.#ports;
-    if (this.#driver?.transferLeadership() !== true) {
-      then();
-      return;
-    }
-    log.info({}, "handing leadership over");
-    const timer = clock.after(HAND_OVER_MAX_MS, () => this.#handedOver?.());
-    this.#handedOver = () => {
-      this.#handedOver = undefined;
-      timer.cancel();
-      clock.atTurnEnd(then);
-    };
+    else this.#handOver.begin(this.#driver, () => this.#stopNow(done));
   }
 
   #stopNow(done: () => void): void {
@@ -197,6 +181,7 @@ export class Coordinator {
     this.#peers = peers;
     if (!wasLinked && isLinkedIn(peers, leader)) this.#proposals.sendAgain();
     this.#arrival.peersChanged(peers);
+    this.#mending?.peersChanged(this.#linkedMembers());
     this.#known.peersChanged(peers, this.#arrival.cluster);
     this.#report.schedule();
   }
@@ -210,6 +195,7 @@ export class Coordinator {
     this.#reads.tick(now);
     this.#faults.tick(now, this.#driver?.status(now).rejectedMessages ?? 0);
     this.#govern(now);
+    this.#mending?.tick(now);
     if (this.#driver?.leadership.leader !== undefined)
       this.#resignation.tick(now, this.#driver.appliedConfiguration.voters.includes(this.#node));
     if (now >= this.#flushAt) {
@@ -242,7 +228,17 @@ export class Coordinator {
     });
     this.#driver = driver;
     driver.start();
+    this.#mending = beginMending(this.#node, driver, opened, {
+      ...this.#ports,
+      ask: (to, index, term) => this.#sendFrame(to, (cluster) => ({ kind: "repair", cluster, index, term })),
+    });
+    this.#mending?.peersChanged(this.#linkedMembers());
     this.#proposals.sendAgain();
+  }
+
+  #linkedMembers(): readonly NodeId[] {
+    const { cluster } = this.#arrival;
+    return this.#peers.filter((peer) => peer.isLinked && peer.cluster === cluster).map(({ id }) => id);
   }
 
   // Frames
@@ -257,7 +253,10 @@ export class Coordinator {
       this.#faults.foreign(from);
       return;
     }
-    if (frame.kind === "repaired") this.#arrival.repaired(from, frame);
+    if (frame.kind === "repaired") {
+      this.#arrival.repaired(from, frame);
+      this.#mending?.answered(from, frame);
+    }
     const driver = this.#driver;
     if (driver === undefined) return;
     if (frame.kind === "raft") this.#receiveRaft(driver, from, decodeRaftMessage(frame.message));
@@ -266,7 +265,9 @@ export class Coordinator {
     else if (frame.kind === "resign") this.#governor.resign(from);
     else if (frame.kind === "repair") {
       const { index, term } = frame;
-      const missing = driver.missingAfter(index, term);
+      const entries = this.#mending?.after(index, term) ?? [];
+      const missing =
+        entries.length > 0 ? { snapshot: undefined, entries } : driver.missingAfter(index, term);
       this.#sendFrame(from, () => ({ kind: "repaired", cluster, index, term, missing }));
     }
   }
@@ -303,15 +304,14 @@ export class Coordinator {
   // Leadership and status
 
   #leadershipChanged(): void {
-    const leadership = this.#driver?.leadership;
-    if (leadership === undefined) return;
+    const driver = this.#driver;
+    if (driver === undefined) return;
+    const { leadership } = driver;
     this.#ports.log.info({ ...leadership }, "leadership changed");
     this.#route.reset();
     this.#governor.reset();
-    // A node that votes for its successor must live until that vote has arrived. One whose disk has failed cannot vote.
-    const { role, leader } = leadership;
-    if (role !== "leader" && (leader !== undefined || this.#driver?.hasFailed === true)) this.#handedOver?.();
-    if (leader !== undefined) this.#proposals.sendAgain();
+    this.#handOver.leadershipChanged(driver);
+    if (leadership.leader !== undefined) this.#proposals.sendAgain();
   }
 
   /** The state machine was replaced by a leader's snapshot. */
@@ -359,7 +359,7 @@ export class Coordinator {
       heardAt: this.#heardAt,
       silenceMs: this.#timing.electionMinMs,
       pendingProposals,
-      electionWait: electionWait(raft, this.#known),
+      electionWait: electionWait(raft, this.#mending?.awaited ?? [], this.#known),
       staysDiverged: this.#replicaFaults.isFinal,
       isDiskDying: this.#diskFailures.isDying,
       now,
@@ -376,7 +376,7 @@ export class Coordinator {
     this.#diskFailures.note(error);
     // Not within the step that has found it.
     clock.atTurnEnd(() => {
-      if (!this.#isStopped) this.#handOver(() => this.#fail(error));
+      if (!this.#isStopped) this.#handOver.begin(this.#driver, () => this.#fail(error));
     });
   }
 

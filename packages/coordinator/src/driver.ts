@@ -157,6 +157,11 @@ export class Driver {
     return this.#journal.isFull;
   }
 
+  /** The last entry of the log. */
+  get logEnd(): { readonly index: number; readonly term: number } {
+    return this.#raft.logEnd;
+  }
+
   status(now: MonotonicMs): RaftStatus {
     return this.#raft.status(now);
   }

@@ -25,10 +25,18 @@ interface AwaitedVoter {
   readonly lostAt: MonotonicMs | undefined;
 }
 
-/** What this node waits for according to Raft; undefined: nothing. */
-export function electionWait(raft: RaftStatus, known: KnownNodes): ElectionWait | undefined {
-  if (raft.awaited.length === 0) return undefined;
-  const voters = (raft.awaited as readonly NodeId[]).map((id) => {
+/**
+ * What this node waits for according to Raft, or before it even takes part in elections (`missed`, mending.ts); undefined:
+ * nothing.
+ */
+export function electionWait(
+  raft: RaftStatus,
+  missed: readonly NodeId[],
+  known: KnownNodes,
+): ElectionWait | undefined {
+  const awaited = raft.isIncomplete ? missed : (raft.awaited as readonly NodeId[]);
+  if (awaited.length === 0) return undefined;
+  const voters = awaited.map((id) => {
     return { id, name: known.nameOf(id), isLinked: known.isLinked(id), lostAt: known.lostAt(id) };
   });
   // One that is here and refuses has more of the log, or has its own reasons: what keeps all of them waiting is who is away.

@@ -82,7 +82,7 @@ function encodeRepaired(cluster: ClusterId, index: number, term: number, missing
   const { snapshot, entries } = missing;
   const out = begin(REPAIRED, cluster, 1024).varint(index).varint(term);
   if (snapshot !== undefined) encodeRecord({ kind: "snapshot", snapshot }, out);
-  for (const entry of entries) encodeRecord({ kind: "entry", entry }, out);
+  for (const entry of entries) encodeRecord({ kind: "entry", entry, previousTerm: 0 }, out);
   return out.finish();
 }
 

@@ -10,6 +10,7 @@ import { foundingState } from "raft-js";
 import { newClusterId } from "./identity.ts";
 import { reservePath } from "./journal/files.ts";
 import { Journal, type OpenedJournal } from "./journal/journal.ts";
+import { Remains } from "./journal/remains.ts";
 import type { Durability } from "./journal/stop-mark.ts";
 import type { Identity } from "./options.ts";
 
@@ -72,6 +73,7 @@ export function foundReplica(
   const { journal } = openReplica(ports, durability);
   ports.log.info({ cluster }, "no mesh in sight; founded a cluster");
   journal.persist({ hardState: state.hardState, entries: state.entries }, (error) => {
-    done(cluster, { journal, state, snapshotData: undefined, isDamaged: false }, error);
+    const remains = new Remains();
+    done(cluster, { journal, state, snapshotData: undefined, isDamaged: false, remains }, error);
   });
 }

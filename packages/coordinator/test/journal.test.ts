@@ -52,6 +52,7 @@ test("a fresh folder is an empty state that is not suspect", () => {
     snapshot: { index: 0, term: 0, configuration: NO_CONFIGURATION },
     entries: [],
     isSuspect: false,
+    isIncomplete: false,
   });
   expect(snapshotData).toBeUndefined();
 });

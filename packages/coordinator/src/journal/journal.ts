@@ -19,6 +19,7 @@ import type { Entry, HardState, InitialState, Snapshot } from "raft-js";
 import { snapshotPath, stopMarkPath, suspectPath } from "./files.ts";
 import { encodeAlone } from "./record.ts";
 import { type Recovered, recover } from "./recovery.ts";
+import type { Remains } from "./remains.ts";
 import { Reserve } from "./reserve.ts";
 import { isNoRoom, Room } from "./room.ts";
 import { SegmentWriter } from "./segment-writer.ts";
@@ -70,6 +71,8 @@ export interface OpenedJournal {
   readonly snapshotData: Uint8Array | undefined;
   /** Suspect, and not just because of a power cut: any entry may be missing, configurations included. */
   readonly isDamaged: boolean;
+  /** What is legible behind the damage. */
+  readonly remains: Remains;
 }
 
 interface WriteJob {
@@ -99,6 +102,8 @@ export class Journal {
   readonly #entriesKept: number;
   readonly #segments: SegmentWriter;
   readonly #snapshots: SnapshotWriter;
+  /** See {@link Recovered}. */
+  #asideSince: number;
   readonly #jobs: Job[] = [];
   #isBusy = false;
   /** Runs while the next write waits for its time. */
@@ -130,6 +135,7 @@ export class Journal {
     writeStopMark(disk, folder, durability, options.bootId);
     const journal = new Journal(disk, folder, log, recovered, options);
     const point = snapshot?.index ?? 0;
+    const lastIndex = Math.max(point, replay.entries.at(-1)?.index ?? 0);
     const superfluous = point - (options.entriesKept ?? ENTRIES_KEPT) - (replay.base ?? point);
     const state: InitialState = {
       hardState: replay.hardState,
@@ -140,8 +146,10 @@ export class Journal {
       },
       entries: replay.entries.slice(Math.max(0, superfluous)),
       isSuspect: recovered.isSuspect,
+      isIncomplete: recovered.remains.lastIndex > lastIndex,
     };
-    return { journal, state, snapshotData: snapshot?.data, isDamaged: recovered.isDamaged };
+    const { isDamaged, remains } = recovered;
+    return { journal, state, snapshotData: snapshot?.data, isDamaged, remains };
   }
 
   private constructor(disk: Disk, folder: string, log: Log, recovered: Recovered, options: JournalOptions) {
@@ -155,6 +163,7 @@ export class Journal {
     this.#clock = options.clock;
     this.#pace = new SyncPace(options.syncIntervalMs);
     this.#entriesKept = options.entriesKept ?? ENTRIES_KEPT;
+    this.#asideSince = recovered.asideSince;
     const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
     this.#segments = new SegmentWriter(disk, folder, log, recovered, segmentBytes);
     this.#snapshots = new SnapshotWriter(disk, snapshotPath(folder), recovered.snapshot?.index ?? 0);
@@ -319,7 +328,7 @@ export class Journal {
     this.#failure = error;
     if (isNoRoom(error)) return;
     const { hardState } = this.#segments;
-    const mark = encodeAlone({ kind: "hardState", hardState });
+    const mark = encodeAlone({ kind: "suspect", asideSince: this.#asideSince, hardState });
     this.#isMarking = true;
     this.#disk.replace(suspectPath(this.#folder), mark, (failed) => {
       if (failed !== undefined) this.#log.error({ error: failed.message }, "cannot mark the journal suspect");
@@ -348,6 +357,7 @@ export class Journal {
 
   #clearSuspect(done: JournalDone): void {
     this.#segments.sync((error) => {
+      this.#asideSince = 0;
       done(error ?? this.#remove(suspectPath(this.#folder)));
     });
   }
