@@ -12,7 +12,13 @@ export default defineConfig({
       { ...fromSource, test: { name: "conformance", include: ["test/conformance/**/*.test.ts"] } },
       {
         ...fromSource,
-        test: { name: "simulation", include: ["simulations/**/*.test.ts"], testTimeout: 120_000 },
+        test: {
+          name: "simulation",
+          include: ["simulations/**/*.test.ts"],
+          testTimeout: 120_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
       },
       {
         ...fromSource,
@@ -22,7 +28,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 60_000,
           fileParallelism: false,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -33,7 +39,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 300_000,
           fileParallelism: false,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

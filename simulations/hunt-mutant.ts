@@ -31,13 +31,11 @@ export interface MutantResult {
 
 export type Hunt = Omit<MutantJob, "isPlanted">;
 
-/** A catch that the tests replay, in simulations/mutants.json. */
+/** Where the tests begin to look, in simulations/mutants.json. */
 export interface Catch {
   readonly name: string;
-  /** Null: the swarm. */
-  readonly scenario: string | null;
   readonly seed: number;
-  /** Who complains at this seed. */
+  /** Who complained at this seed. */
   readonly checker: string;
 }
 
@@ -62,7 +60,7 @@ export async function huntMutant(hunt: Hunt): Promise<MutantResult> {
 }
 
 /** Whether `seed` passes without the bug. */
-export function passesWithout(hunt: Pick<Hunt, "mutant" | "scenario">, seed: number): Promise<boolean> {
+function passesWithout(hunt: Pick<Hunt, "mutant" | "scenario">, seed: number): Promise<boolean> {
   const key = `${hunt.mutant.load ?? "household"} ${hunt.scenario} ${seed}`;
   const known = controls.get(key);
   if (known !== undefined) return known;
@@ -72,7 +70,7 @@ export function passesWithout(hunt: Pick<Hunt, "mutant" | "scenario">, seed: num
 }
 
 /** One seed, with the bug or without. */
-export function runOne(
+function runOne(
   { mutant, scenario }: Pick<Hunt, "mutant" | "scenario">,
   seed: number,
   isPlanted: boolean,

@@ -29,7 +29,9 @@ export async function runMany(job: ManySeeds): Promise<void> {
 }
 
 function work(job: ManySeeds, take: () => number | undefined): Promise<void> {
-  const worker = new Worker(new URL("./seed-worker.ts", import.meta.url));
+  const worker = new Worker(new URL("./seed-worker.ts", import.meta.url), {
+    execArgv: ["--conditions=@skein/source"],
+  });
   return new Promise((resolve, reject) => {
     const giveNext = (): void => {
       const seed = take();

@@ -52,8 +52,7 @@ async function work(): Promise<void> {
     const scenario = values.scenario === "swarm" ? undefined : (values.scenario ?? mutant.scenario);
     const result = await huntMutant({ mutant, scenario, fromSeed, seedsMax, secondsMax });
     if (result.seed === undefined) survivors++;
-    else if (values.save)
-      save({ name: mutant.name, scenario: scenario ?? null, seed: result.seed, checker: result.checker });
+    else if (values.save) save({ name: mutant.name, seed: result.seed, checker: result.checker });
     process.stdout.write(
       `${mutant.name}${scenario === undefined ? "" : ` (scenario ${scenario})`}: ${verdictOf(result)}\n`,
     );

@@ -1,16 +1,17 @@
 /** Every failure that a simulation ever found stays fixed. */
 
 import { readFileSync } from "node:fs";
-import type { Schedule, ScheduleWishes } from "@skein/testkit";
+import type { Schedule } from "@skein/testkit";
 import { expect, test } from "vitest";
 import { type Load, run, runSeed } from "./run-seed.ts";
 
-/** `schedule`: the shortened faults, where a seed alone would change its meaning with the next new fault. */
-interface Regression extends ScheduleWishes {
+interface Regression {
+  /** The seed that found it, as seeds were at `commit`; what is replayed is the shortened `schedule`. */
+  readonly seed: number;
   /** The commit at which it failed. */
   readonly commit: string;
   readonly found: string;
-  readonly schedule?: Schedule;
+  readonly schedule: Schedule;
   /** True: not fixed yet; the test says so when it is. */
   readonly isOpen?: boolean;
   /** Default: writes. */
@@ -20,10 +21,9 @@ interface Regression extends ScheduleWishes {
 const file = new URL("./regressions.json", import.meta.url);
 const regressions = JSON.parse(readFileSync(file, "utf8")) as readonly Regression[];
 
-for (const regression of regressions) {
-  const { schedule, load = "writes", isOpen = false, seed, found } = regression;
+for (const { schedule, load = "writes", isOpen = false, seed, found } of regressions) {
   test(`seed ${seed}: ${found}${isOpen ? " (open)" : ""}`, () => {
-    const verdict = schedule === undefined ? runSeed(regression, load, false) : run(schedule, load);
+    const verdict = run(schedule, load);
     if (isOpen) expect(verdict.failure, "it is fixed: take isOpen away").toBeDefined();
     else expect(verdict.failure).toBeUndefined();
   });

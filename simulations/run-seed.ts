@@ -2,12 +2,11 @@
 
 import {
   generateSchedule,
-  householdParts,
+  householdOf,
   type Schedule,
   type ScheduleWishes,
   simulate,
   type Verdict,
-  writesParts,
 } from "@skein/testkit";
 
 /** What puts load on the mesh: retained writes at the nodes, or a household of MQTT clients as well, with every checker. */
@@ -15,7 +14,7 @@ export type Load = "writes" | "household";
 
 /** Carries out a schedule. */
 export function run(schedule: Schedule, load: Load): Verdict {
-  return simulate(schedule, load === "writes" ? writesParts() : householdParts(schedule));
+  return simulate(schedule, load === "writes" ? undefined : householdOf(schedule));
 }
 
 /** @param isTwice false: trusts that the run could be repeated */
@@ -32,6 +31,7 @@ export function runSeed(wishes: ScheduleWishes, load: Load, isTwice: boolean): V
       message: `two runs differ: ${first.hash} after ${first.events} events, ${second.hash} after ${second.events}`,
       at: first.simulatedMs,
       logs: first.failure?.logs ?? [],
+      states: first.failure?.states ?? [],
     },
   };
 }

@@ -25,6 +25,7 @@ npm run sim -- --seed N | --seeds FROM-TO | --schedule FILE [options]
   --household       MQTT clients of all kinds as well, with every checker (default: retained writes at the nodes)
   --once            do not run each seed a second time to compare the histories
   --seconds S       with --seeds: begin no new seed after S seconds
+  --log TEXT        of a failure, all log lines with TEXT in them (default: the last lines of all)
   --shrink          make the failing schedule short    --save FILE   write the schedule to a file
   --help            this text
 
@@ -38,6 +39,7 @@ Examples:
 Exit codes: 0 all promises held, 1 one was broken, 2 wrong arguments.`;
 
 const MESSAGE_CHARACTERS_MAX = 1000;
+const LOG_LINES = 60;
 
 const OPTIONS = {
   seed: { type: "string" },
@@ -49,6 +51,7 @@ const OPTIONS = {
   household: { type: "boolean", default: false },
   once: { type: "boolean", default: false },
   seconds: { type: "string" },
+  log: { type: "string" },
   shrink: { type: "boolean", default: false },
   save: { type: "string" },
   help: { type: "boolean", default: false },
@@ -139,7 +142,11 @@ function one(schedule: Schedule, seed: number | undefined): void {
   if (verdict.isStandstill)
     say("It stood still after the heal, as it may: every voter lost power and one is gone for good.");
   if (verdict.failure === undefined) return;
-  for (const line of verdict.failure.logs) say(line);
+  const { logs, states } = verdict.failure;
+  const { log } = values;
+  for (const line of log === undefined ? logs.slice(-LOG_LINES) : logs.filter((each) => each.includes(log)))
+    say(line);
+  for (const line of states) say(line);
   tell(verdict);
   process.exitCode = 1;
 }

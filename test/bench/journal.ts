@@ -15,11 +15,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import type { Disk, DiskFile, Incarnation, Log, NodeId } from "@skein/kernel";
+import type { Disk, DiskFile, Incarnation, Log, NodeId, Prng } from "@skein/kernel";
 import { openDataDirectory, systemClock } from "@skein/platform";
 import { decodeRaftMessage, encodeConfiguration, encodeRaftMessage } from "raft-js";
 import { Driver } from "../../packages/coordinator/src/driver.ts";
 import { Journal } from "../../packages/coordinator/src/journal/journal.ts";
+import { REPLICA_SIZES } from "../../packages/coordinator/src/replica-sizes.ts";
 import { encodeCommand } from "../../packages/coordinator/src/state-machine/commands.ts";
 import { StateMachine } from "../../packages/coordinator/src/state-machine/state-machine.ts";
 import { raftOptions } from "../../packages/coordinator/src/timing.ts";
@@ -37,6 +38,7 @@ const PAYLOAD = new Uint8Array(200).fill(120);
 const TOPICS = 1000;
 const IDS = ["000000000000000a", "000000000000000b", "000000000000000c"].map((id) => id as NodeId);
 const ENTRY = encodeConfiguration({ voters: [...IDS], votersOutgoing: [], learners: [] });
+const RANDOM = { below: (bound: number) => Math.floor(Math.random() * bound) } as Prng;
 const QUIET: Log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} };
 
 const clock = systemClock();
@@ -130,7 +132,10 @@ async function run(rate: number, seconds: number): Promise<void> {
     await new Promise<void>((resolve) => opened.journal.persist({ hardState, entries }, () => resolve()));
     let appliedInStep = 0;
     const driver = new Driver(
-      raftOptions(id, "wired", { below: (bound: number) => Math.floor(Math.random() * bound) } as never),
+      {
+        raft: raftOptions(id, "wired", REPLICA_SIZES, RANDOM),
+        snapshotEntries: REPLICA_SIZES.snapshotEntries,
+      },
       { ...opened, state: { ...opened.state, hardState, entries } },
       new StateMachine(),
       {

@@ -11,8 +11,7 @@ import { type ClusterId, type NodeId, SkeinError } from "@skein/kernel";
 import { Bootstrap, type BootstrapEvent } from "./bootstrap.ts";
 import type { ControlFrame } from "./frames.ts";
 import { saveIdentity } from "./identity.ts";
-import type { OpenedJournal } from "./journal/journal.ts";
-import type { Durability } from "./journal/stop-mark.ts";
+import type { JournalOptions, OpenedJournal } from "./journal/journal.ts";
 import type { CoordinatorPorts, Identity, PeerView } from "./options.ts";
 import { needsRepair, Repair, type RepairAnswer } from "./repair.ts";
 import { foundReplica, openReplica, reopenReplica, setOldReplicaAside } from "./replica-files.ts";
@@ -28,7 +27,7 @@ export interface ArrivalPorts
 
 export class Arrival {
   readonly #ports: ArrivalPorts;
-  readonly #durability: Durability;
+  readonly #journalOptions: JournalOptions;
   #identity: Identity;
   #peers: readonly PeerView[] = [];
   /** Only while fresh. */
@@ -37,9 +36,9 @@ export class Arrival {
   #repair: Repair | undefined;
   #isStopped = false;
 
-  constructor(identity: Identity, durability: Durability, ports: ArrivalPorts) {
+  constructor(identity: Identity, journalOptions: JournalOptions, ports: ArrivalPorts) {
     this.#identity = identity;
-    this.#durability = durability;
+    this.#journalOptions = journalOptions;
     this.#ports = ports;
   }
 
@@ -54,7 +53,7 @@ export class Arrival {
     const { node, cluster } = this.#identity;
     this.#guardDisk(() => {
       if (cluster !== undefined) {
-        this.#repairOrArrive(reopenReplica(this.#ports, this.#durability));
+        this.#repairOrArrive(reopenReplica(this.#ports, this.#journalOptions));
         return;
       }
       setOldReplicaAside(this.#ports);
@@ -97,7 +96,9 @@ export class Arrival {
         send(effect.to, { kind: "join", cluster: effect.cluster, joiner: this.#identity.node });
       } else if (effect.kind === "adopt") {
         log.info({ cluster: effect.cluster }, "joined a cluster");
-        this.#becomeMember(effect.cluster, () => this.#arrive(openReplica(this.#ports, this.#durability)));
+        this.#becomeMember(effect.cluster, () =>
+          this.#arrive(openReplica(this.#ports, this.#journalOptions)),
+        );
       } else {
         this.#guardDisk(() => this.#found());
       }
@@ -105,7 +106,7 @@ export class Arrival {
   }
 
   #found(): void {
-    foundReplica(this.#ports, this.#identity, this.#durability, (cluster, opened, error) => {
+    foundReplica(this.#ports, this.#identity, this.#journalOptions, (cluster, opened, error) => {
       if (this.#isStopped) return;
       if (error !== undefined) this.#ports.failed(error);
       else this.#becomeMember(cluster, () => this.#arrive(opened));

@@ -11,7 +11,7 @@ import { decodeRaftMessage, encodeRaftMessage, RaftFormatError, type RaftMessage
 import { Arrival } from "./arrival.ts";
 import { CurrentReads } from "./current-reads.ts";
 import { DiskFailures } from "./disk-failures.ts";
-import { Driver } from "./driver.ts";
+import { Driver, type DriverOptions } from "./driver.ts";
 import { ElectionWaitWarning, electionWait } from "./election-wait.ts";
 import { ForeignClusterWarning } from "./foreign-cluster.ts";
 import { type ControlFrame, decodeFrame, encodeFrame } from "./frames.ts";
@@ -28,9 +28,11 @@ import type {
   PeerView,
 } from "./options.ts";
 import { PeerFaults } from "./peer-faults.ts";
+import { isLinkedIn, linkedIn, liveIn } from "./peer-list.ts";
 import { ProposalRoute } from "./proposal-route.ts";
 import { Proposals } from "./proposals.ts";
 import { ReplicaFaults } from "./replica-faults.ts";
+import { REPLICA_SIZES } from "./replica-sizes.ts";
 import { Resignation } from "./resignation.ts";
 import { Retained } from "./retained.ts";
 import { StateMachine } from "./state-machine/state-machine.ts";
@@ -48,7 +50,7 @@ export class Coordinator {
   readonly #proposals: Proposals;
   readonly #route: ProposalRoute;
   readonly #governor: Governor;
-  readonly #timing: ReturnType<typeof raftOptions>;
+  readonly #driverOptions: DriverOptions;
   readonly #node: NodeId;
   readonly #arrival: Arrival;
   /** Only once a member of a cluster. */
@@ -77,16 +79,24 @@ export class Coordinator {
     const { node, incarnation } = options.identity;
     this.#ports = ports;
     this.#node = node;
-    this.#arrival = new Arrival(options.identity, options.durability ?? "replicated", {
-      ...ports,
-      send: (to, frame) => ports.send(to, encodeFrame(frame)),
-      arrived: (opened) => this.#begin(opened),
-      failed: (error) => this.#diskFailed(error),
-    });
+    const sizes = { ...REPLICA_SIZES, ...options.sizes };
+    const { durability = "replicated" } = options;
+    const { entriesKept, segmentBytes, snapshotEntries } = sizes;
+    this.#arrival = new Arrival(
+      options.identity,
+      { durability, entriesKept, segmentBytes },
+      {
+        ...ports,
+        send: (to, frame) => ports.send(to, encodeFrame(frame)),
+        arrived: (opened) => this.#begin(opened),
+        failed: (error) => this.#diskFailed(error),
+      },
+    );
+    const raft = raftOptions(node, options.timing, sizes, ports.prng);
+    this.#driverOptions = { raft, snapshotEntries };
     this.#diskFailures = new DiskFailures(ports);
     this.#handOver = new HandOver(ports.clock, ports.log);
     this.#resignation = new Resignation(this.#diskFailures, { log: ports.log, ask: () => this.#resign() });
-    this.#timing = raftOptions(node, options.timing, ports.prng);
     this.#replicaFaults = new ReplicaFaults(node, {
       ...ports,
       state: () => this.#driver?.stateAsSnapshot(),
@@ -96,11 +106,11 @@ export class Coordinator {
     this.#electionWait = new ElectionWaitWarning(ports.log);
     this.#foreignCluster = new ForeignClusterWarning(options.mesh, ports.log);
     this.#faults = new PeerFaults(ports.log);
-    this.#reads = new CurrentReads(this.#timing.electionMinMs, {
+    this.#reads = new CurrentReads(raft.electionMinMs, {
       clock: ports.clock,
       ask: (request) => this.#driver?.read(request),
     });
-    this.#governor = new Governor(node, this.#timing.electionMinMs, {
+    this.#governor = new Governor(node, raft.electionMinMs, {
       ...ports,
       sendJoined: (joiner) => this.#sendFrame(joiner, (cluster) => ({ kind: "joined", cluster })),
     });
@@ -181,7 +191,7 @@ export class Coordinator {
     this.#peers = peers;
     if (!wasLinked && isLinkedIn(peers, leader)) this.#proposals.sendAgain();
     this.#arrival.peersChanged(peers);
-    this.#mending?.peersChanged(this.#linkedMembers());
+    this.#mending?.peersChanged(linkedIn(this.#peers, this.#arrival.cluster));
     this.#known.peersChanged(peers, this.#arrival.cluster);
     this.#report.schedule();
   }
@@ -209,7 +219,7 @@ export class Coordinator {
   }
 
   #begin(opened: OpenedJournal): void {
-    const driver = new Driver(this.#timing, opened, this.#machine, {
+    const driver = new Driver(this.#driverOptions, opened, this.#machine, {
       clock: this.#ports.clock,
       send: (to, message) => this.#sendRaft(to as NodeId, message),
       applied: (applied) => this.#route.applied(applied),
@@ -232,13 +242,8 @@ export class Coordinator {
       ...this.#ports,
       ask: (to, index, term) => this.#sendFrame(to, (cluster) => ({ kind: "repair", cluster, index, term })),
     });
-    this.#mending?.peersChanged(this.#linkedMembers());
+    this.#mending?.peersChanged(linkedIn(this.#peers, this.#arrival.cluster));
     this.#proposals.sendAgain();
-  }
-
-  #linkedMembers(): readonly NodeId[] {
-    const { cluster } = this.#arrival;
-    return this.#peers.filter((peer) => peer.isLinked && peer.cluster === cluster).map(({ id }) => id);
   }
 
   // Frames
@@ -338,9 +343,7 @@ export class Coordinator {
   #govern(now: MonotonicMs): void {
     const driver = this.#driver;
     if (driver === undefined || driver.leadership.role !== "leader") return;
-    const live = new Set<NodeId>();
-    for (const peer of this.#peers) if (peer.state === "alive" && peer.isLinked) live.add(peer.id);
-    this.#governor.govern(driver, live, now);
+    this.#governor.govern(driver, liveIn(this.#peers), now);
   }
 
   #computeStatus(): CoordinatorStatus {
@@ -357,7 +360,7 @@ export class Coordinator {
       peers: this.#peers,
       heardFrom: this.#heardFrom,
       heardAt: this.#heardAt,
-      silenceMs: this.#timing.electionMinMs,
+      silenceMs: this.#driverOptions.raft.electionMinMs,
       pendingProposals,
       electionWait: electionWait(raft, this.#mending?.awaited ?? [], this.#known),
       staysDiverged: this.#replicaFaults.isFinal,
@@ -391,8 +394,4 @@ export class Coordinator {
     this.#report.stop();
     this.#tickTimer?.cancel();
   }
-}
-
-function isLinkedIn(peers: readonly PeerView[], node: string | undefined): boolean {
-  return peers.some((peer) => peer.id === node && peer.isLinked);
 }

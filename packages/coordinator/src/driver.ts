@@ -13,16 +13,10 @@
  * Source: etcd-io/raft's driver contract (AsyncStorageWrites); reference design, section 1.9.
  */
 
-import {
-  assert,
-  type Clock,
-  type MonotonicMs,
-  type SkeinError,
-  type Timer,
-  unreachable,
-} from "@skein/kernel";
+import { assert, type Clock, type MonotonicMs, type SkeinError, unreachable } from "@skein/kernel";
 import {
   decodeConfiguration,
+  type Entry,
   type Outgoing,
   type RaftEffect,
   type RaftEvent,
@@ -35,16 +29,16 @@ import {
   type Snapshot,
   type SnapshotPoint,
 } from "raft-js";
+import { Alarm } from "./alarm.ts";
 import type { Journal, OpenedJournal } from "./journal/journal.ts";
 import type { CoordinatorObserver } from "./options.ts";
 import { OwnSnapshots } from "./own-snapshots.ts";
 import type { Missing } from "./repair.ts";
+import { topicOf } from "./state-machine/commands.ts";
 import { isSnapshot } from "./state-machine/snapshot.ts";
 import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 
-/** Entries applied since the last snapshot after which the next one is taken. */
-const SNAPSHOT_ENTRIES = 10_000;
-/** Bytes of applied commands, likewise. */
+/** Bytes of commands applied since the last snapshot after which the next one is taken. */
 const SNAPSHOT_BYTES = 16 * 1024 * 1024;
 /** Bytes of entries in one answer to a peer that repairs its journal. */
 const REPAIR_BYTES_MAX = 256 * 1024;
@@ -54,6 +48,12 @@ const STATE_HASH_EVERY = 100;
 
 /** What the replicas of the cluster disagree about. */
 export type ReplicaFault = Extract<RaftEffect, { readonly kind: "diverged" | "contradicted" }>;
+
+export interface DriverOptions {
+  readonly raft: RaftOptions;
+  /** Entries applied since the last snapshot after which the next one is taken. */
+  readonly snapshotEntries: number;
+}
 
 export interface DriverPorts {
   readonly clock: Clock;
@@ -103,11 +103,10 @@ export class Driver {
   #applied: SnapshotPoint;
   #writesStarted = 0;
   #writesDone = 0;
-  #timer: Timer | undefined;
-  #timerAt = Number.POSITIVE_INFINITY;
+  readonly #alarm: Alarm;
 
   /** Takes over an opened journal and its state, and restores `machine` (empty) from its snapshot. */
-  constructor(options: RaftOptions, opened: OpenedJournal, machine: StateMachine, ports: DriverPorts) {
+  constructor(options: DriverOptions, opened: OpenedJournal, machine: StateMachine, ports: DriverPorts) {
     const { journal, state, snapshotData } = opened;
     this.#journal = journal;
     this.#machine = machine;
@@ -117,14 +116,19 @@ export class Driver {
     this.#leadership = { role: "follower", term: state.hardState.term, leader: undefined };
     if (snapshotData !== undefined) machine.restore(snapshotData);
     const saved = snapshotData === undefined ? undefined : { ...state.snapshot, data: snapshotData };
-    const limits = { entries: SNAPSHOT_ENTRIES, bytes: SNAPSHOT_BYTES };
+    const limits = { entries: options.snapshotEntries, bytes: SNAPSHOT_BYTES };
     this.#snapshots = new OwnSnapshots(journal, machine, saved, limits, {
       clock: ports.clock,
       saved: (point) => this.step({ kind: "compacted", point }),
       failed: (error) => this.#failOn(error),
     });
+    this.#alarm = new Alarm(ports.clock, () => this.step({ kind: "wake" }));
     ports.observer?.restored(state.snapshot.index, state.snapshot.term);
-    this.#raft = new RaftNode({ ...options, isSnapshotUsable: isSnapshot }, state, ports.clock.monotonicMs());
+    this.#raft = new RaftNode(
+      { ...options.raft, isSnapshotUsable: isSnapshot },
+      state,
+      ports.clock.monotonicMs(),
+    );
   }
 
   /** Starts the clock. Call once, when the owner is ready for calls from this driver's ports. */
@@ -229,7 +233,7 @@ export class Driver {
     if (!this.#isStopped) {
       this.#snapshots.saveWhenDue(this.#applied);
       this.#clearSuspectWhenCaughtUp();
-      this.#armTimer();
+      this.#alarm.set(this.#raft.wakeAt);
     }
     if (this.#hasLeadershipChanged) {
       this.#hasLeadershipChanged = false;
@@ -316,17 +320,27 @@ export class Driver {
     };
   }
 
-  #apply(entry: Extract<RaftEffect, { kind: "apply" }>["entries"][number]): void {
+  #apply(entry: Entry): void {
     const { index, term, kind, data } = entry;
     assert(index === this.#applied.index + 1, `applied ${index} after ${this.#applied.index}`);
     const configuration = kind === "configuration" ? decodeConfiguration(data) : this.#applied.configuration;
     this.#applied = { index, term, configuration };
-    this.#ports.observer?.applied(index, term, data);
     this.#snapshots.noteApplied(data.length);
-    if (kind === "command") this.#ports.applied(this.#machine.apply(data, index));
+    const applied = kind === "command" ? this.#machine.apply(data, index) : undefined;
+    this.#observeApplied(entry, applied);
+    if (applied !== undefined) this.#ports.applied(applied);
     if (index % STATE_HASH_EVERY === 0) {
       this.#events.push({ kind: "stateHash", stateHash: { index, hash: this.#machine.stateHash() } });
     }
+  }
+
+  #observeApplied({ index, term, data }: Entry, applied: Applied | undefined): void {
+    const { observer } = this.#ports;
+    if (observer === undefined) return;
+    const command = applied?.command;
+    const retained =
+      command === undefined ? undefined : this.#machine.retained.get(topicOf(command.operation));
+    observer.applied({ index, term, data, command, retained });
   }
 
   /** The state is replaced when its snapshot is safe, in the turn in which what follows it is applied: reads never go back. */
@@ -358,22 +372,6 @@ export class Driver {
     this.#journal.clearSuspect((error) => this.#failOn(error));
   }
 
-  /** Wakes are frequent and mostly move later, so a timer that is early is left alone and re-armed when it fires. */
-  #armTimer(): void {
-    const wakeAt = this.#raft.wakeAt;
-    if (this.#timer !== undefined && this.#timerAt <= wakeAt) return;
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    if (!Number.isFinite(wakeAt)) return;
-    this.#timerAt = wakeAt;
-    const { clock } = this.#ports;
-    this.#timer = clock.after(Math.max(0, wakeAt - clock.monotonicMs()), () => {
-      this.#timer = undefined;
-      if (clock.monotonicMs() >= this.#raft.wakeAt) this.step({ kind: "wake" });
-      else this.#armTimer();
-    });
-  }
-
   #failOn(error: SkeinError | undefined): boolean {
     if (error === undefined) return false;
     if (this.#isStopped || this.#hasFailed) return true;
@@ -385,7 +383,6 @@ export class Driver {
 
   #halt(): void {
     this.#isStopped = true;
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#alarm.stop();
   }
 }

@@ -12,8 +12,10 @@ export type {
   FloatingAddressOptions,
   FloatingAddressPorts,
   Identity,
+  ObservedEntry,
   PeerView,
   RetainedMessage,
   TimingProfile,
 } from "./options.ts";
+export type { ReplicaSizes } from "./replica-sizes.ts";
 export type { Retained } from "./retained.ts";

@@ -14,6 +14,8 @@ import type {
 } from "@skein/kernel";
 import type { ElectionWait } from "./election-wait.ts";
 import type { Durability } from "./journal/stop-mark.ts";
+import type { ReplicaSizes } from "./replica-sizes.ts";
+import type { Command } from "./state-machine/commands.ts";
 
 export type { Durability };
 
@@ -34,6 +36,8 @@ export interface CoordinatorOptions {
   readonly timing: TimingProfile;
   /** What an acknowledgement promises (architecture.md section 5). Default: `replicated`. */
   readonly durability?: Durability;
+  /** Other sizes than the usual ones, for tests. */
+  readonly sizes?: Partial<ReplicaSizes>;
 }
 
 /** The part of a mesh member that the coordinator needs. */
@@ -76,9 +80,20 @@ export interface CoordinatorPorts {
  */
 export interface CoordinatorObserver {
   readonly leadershipChanged: (role: string, term: number) => void;
-  readonly applied: (index: number, term: number, data: Uint8Array) => void;
+  readonly applied: (entry: ObservedEntry) => void;
   /** The state now is a snapshot's: the node's own at its start, or a leader's. */
   readonly restored: (index: number, term: number) => void;
+}
+
+/** A log entry right after it was applied. */
+export interface ObservedEntry {
+  readonly index: number;
+  readonly term: number;
+  readonly data: Uint8Array;
+  /** What the state machine made of it; undefined for entries that are not commands, or malformed. */
+  readonly command: Command | undefined;
+  /** The retained message of the command's topic now. */
+  readonly retained: ApplicationMessage | undefined;
 }
 
 export interface CoordinatorStatus {
@@ -98,6 +113,8 @@ export interface CoordinatorStatus {
   readonly quorumContactAt: number | undefined;
   /** Likewise: until then no other node can be elected (Clock.monotonicMs). */
   readonly leaseUntil: number | undefined;
+  /** This node's disk may have lost what it acknowledged: until it has caught up its vote counts only if all voters grant. */
+  readonly isSuspect: boolean;
   /** This replica does not hold what the others agree on: it neither votes nor leads until it has the leader's state. */
   readonly isDiverged: boolean;
   /** It has diverged again within an hour, and stays so. */

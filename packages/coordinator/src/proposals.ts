@@ -33,6 +33,7 @@ import {
   encodeCommand,
   type Operation,
   retainedOperation,
+  topicOf,
 } from "./state-machine/commands.ts";
 
 /** Most commands that are not committed yet. */
@@ -216,8 +217,4 @@ export class Proposals {
       at = this.#nextSeq - (this.#pending[0]?.seq ?? this.#nextSeq);
     }
   }
-}
-
-function topicOf(operation: Operation): string {
-  return operation.kind === "retainedSet" ? operation.message.topic : operation.topic;
 }

@@ -9,9 +9,8 @@ import type { Clock, ClusterId, Disk, DiskDone, Log, RandomSource } from "@skein
 import { foundingState } from "raft-js";
 import { newClusterId } from "./identity.ts";
 import { reservePath } from "./journal/files.ts";
-import { Journal, type OpenedJournal } from "./journal/journal.ts";
+import { Journal, type JournalOptions, type OpenedJournal } from "./journal/journal.ts";
 import { Remains } from "./journal/remains.ts";
-import type { Durability } from "./journal/stop-mark.ts";
 import type { Identity } from "./options.ts";
 
 export const REPLICA_FOLDER = "journal";
@@ -27,18 +26,18 @@ export interface ReplicaFilesPorts {
 }
 
 /** Opens the journal of a node that has just adopted a cluster: empty. @throws {SkeinError} ERR_SKEIN_DISK */
-export function openReplica(ports: ReplicaFilesPorts, durability: Durability): OpenedJournal {
+export function openReplica(ports: ReplicaFilesPorts, options: JournalOptions): OpenedJournal {
   const { disk, log, clock, bootId } = ports;
-  const options = { durability, bootId, reserveBytes: RESERVE_BYTES, clock };
-  return Journal.open(disk, REPLICA_FOLDER, log, clock.wallMs(), options);
+  const more = { bootId, reserveBytes: RESERVE_BYTES, clock };
+  return Journal.open(disk, REPLICA_FOLDER, log, clock.wallMs(), { ...options, ...more });
 }
 
 /**
  * Opens the journal of a member that starts again. One without any log may have had one: it is suspect, and must not
  * vote before it has caught up (reference design, trap 6). @throws {SkeinError} ERR_SKEIN_DISK
  */
-export function reopenReplica(ports: ReplicaFilesPorts, durability: Durability): OpenedJournal {
-  const opened = openReplica(ports, durability);
+export function reopenReplica(ports: ReplicaFilesPorts, options: JournalOptions): OpenedJournal {
+  const opened = openReplica(ports, options);
   const { state } = opened;
   if (state.snapshot.index > 0 || state.entries.length > 0) return opened;
   return { ...opened, state: { ...state, isSuspect: true } };
@@ -65,12 +64,12 @@ export function setOldReplicaAside(ports: ReplicaFilesPorts): void {
 export function foundReplica(
   ports: ReplicaFilesPorts,
   identity: Identity,
-  durability: Durability,
+  options: JournalOptions,
   done: (cluster: ClusterId, opened: OpenedJournal, error: Parameters<DiskDone>[0]) => void,
 ): void {
   const cluster = newClusterId(ports.random);
   const state = foundingState(identity.node);
-  const { journal } = openReplica(ports, durability);
+  const { journal } = openReplica(ports, options);
   ports.log.info({ cluster }, "no mesh in sight; founded a cluster");
   journal.persist({ hardState: state.hardState, entries: state.entries }, (error) => {
     const remains = new Remains();

@@ -37,6 +37,7 @@ export function freshStatus(): CoordinatorStatus {
     pendingProposals: 0,
     quorumContactAt: undefined,
     leaseUntil: undefined,
+    isSuspect: false,
     isDiverged: false,
     staysDiverged: false,
     electionWait: undefined,
@@ -63,6 +64,7 @@ export function memberStatus(input: StatusInput): CoordinatorStatus {
     pendingProposals: input.pendingProposals,
     quorumContactAt: isEstablished ? raft.quorumContactAt : undefined,
     leaseUntil: isEstablished ? raft.leaseUntil : undefined,
+    isSuspect: raft.isSuspect,
     isDiverged: raft.isDiverged,
     staysDiverged: raft.isDiverged && input.staysDiverged,
     electionWait: input.electionWait,
@@ -80,6 +82,7 @@ export function isSameStatus(a: CoordinatorStatus, b: CoordinatorStatus): boolea
     a.hasQuorum === b.hasQuorum &&
     a.pendingProposals === b.pendingProposals &&
     a.quorumContactAt === b.quorumContactAt &&
+    a.isSuspect === b.isSuspect &&
     a.isDiverged === b.isDiverged &&
     a.staysDiverged === b.staysDiverged &&
     a.isDiskDying === b.isDiskDying &&

@@ -11,9 +11,8 @@
 import type { NodeId, Prng } from "@skein/kernel";
 import type { RaftOptions } from "raft-js";
 import type { TimingProfile } from "./options.ts";
+import type { ReplicaSizes } from "./replica-sizes.ts";
 
-/** Small enough that heartbeats behind a piece are not late on a slow Wi-Fi. */
-const SNAPSHOT_CHUNK_BYTES = 256 * 1024;
 /** The retained store, its index and the proposers, with room to spare. */
 const SNAPSHOT_BYTES_MAX = 128 * 1024 * 1024;
 
@@ -22,17 +21,22 @@ const PROFILES = {
   wired: { heartbeatMs: 100, electionMinMs: 1800, electionMaxMs: 2700 },
 } as const;
 
-export function raftOptions(node: NodeId, profile: TimingProfile, prng: Prng): RaftOptions {
+export function raftOptions(
+  node: NodeId,
+  profile: TimingProfile,
+  sizes: ReplicaSizes,
+  prng: Prng,
+): RaftOptions {
   return {
     id: node,
     randomBelow: (bound) => prng.below(bound),
     ...PROFILES[profile],
-    appendBytesMax: 256 * 1024,
-    inflightMax: 16,
+    appendBytesMax: sizes.appendBytesMax,
+    inflightMax: sizes.inflightMax,
     inflightBytesMax: 4 * 1024 * 1024,
     uncommittedBytesMax: 32 * 1024 * 1024,
-    entriesKept: 10_000,
-    snapshotChunkBytes: SNAPSHOT_CHUNK_BYTES,
+    entriesKept: sizes.entriesKept,
+    snapshotChunkBytes: sizes.snapshotChunkBytes,
     snapshotBytesMax: SNAPSHOT_BYTES_MAX,
   };
 }

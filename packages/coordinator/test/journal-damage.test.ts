@@ -233,6 +233,20 @@ test("suspect outlives restarts until clearSuspect, which first makes what was c
   expect(healed.entries).toEqual(model.last.log);
 });
 
+test("a suspect that has caught up stays so where the removed mark comes back after a power cut", () => {
+  const { disk } = build([append(6), append(6)]);
+  const name = `${FOLDER}/${segmentsOf(disk)[0]}`;
+  disk.corrupt(name, (recordsOf(disk, name)[2]?.at ?? 0) + 9);
+  const { journal } = openJournal(disk);
+  // Nothing forces the folder to the medium: what was removed is there again.
+  disk.remove = () => {};
+  journal.clearSuspect(() => {});
+  disk.settle();
+  disk.crash();
+  expect(disk.list(FOLDER)).toContain("suspect");
+  expect(openJournal(disk).state.isSuspect).toBe(false);
+});
+
 test("Raft §5.2: a vote that stands behind the damage is honoured", () => {
   const { disk } = build([append(6), append(6), { kind: "vote", candidate: "b" }]);
   const name = `${FOLDER}/${segmentsOf(disk)[0]}`;

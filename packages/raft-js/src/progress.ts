@@ -125,9 +125,12 @@ export class Progress {
   awaitSnapshot(minIndex: number): void {
     this.state = "snapshot";
     this.snapshotMinIndex = minIndex;
-    if ((this.snapshotIndex ?? minIndex) < minIndex) this.#forgetSnapshot();
     this.#clearInflight();
     this.snapshotSentAt = undefined;
+    // It has that one already, and the log has been compacted beyond it since; or that one does not help.
+    if ((this.snapshotIndex ?? 0) > Math.max(this.matchIndex, minIndex - 1)) return;
+    this.snapshotIndex = undefined;
+    this.snapshotOffset = 0;
   }
 
   /** It answered a heartbeat: a lost probe may be repeated, and a lost message no longer blocks a full window. */
@@ -139,7 +142,7 @@ export class Progress {
   /** Nothing it said about its log holds for this one: a snapshot replaces all of it. */
   startOver(): void {
     this.matchIndex = 0;
-    this.#forgetSnapshot();
+    this.snapshotIndex = undefined;
     this.awaitSnapshot(0);
   }
 
@@ -151,11 +154,6 @@ export class Progress {
     this.state = "replicate";
     this.nextIndex = this.matchIndex + 1;
     this.#clearInflight();
-  }
-
-  #forgetSnapshot(): void {
-    this.snapshotIndex = undefined;
-    this.snapshotOffset = 0;
   }
 
   #forgetOldest(): void {

@@ -17,8 +17,8 @@ function chunkReply(index: number, offset: number): RaftMessage {
 }
 
 /** `a` leads term 2 with nothing before entry 10, and `b` needs the beginning. */
-function leader(): OneServer {
-  const options = { snapshotChunkBytes: 4 };
+function leader(entriesKept = 2): OneServer {
+  const options = { snapshotChunkBytes: 4, entriesKept };
   const a = new OneServer({ snapshot: POINT, entries: logOf([1], 10), options }).lead("b");
   const refusal = { kind: "appendEntriesReply", term: 2, success: false } as const;
   a.receive("b", { ...refusal, matchIndex: 10, hintIndex: 0, hintTerm: 0 });
@@ -50,6 +50,24 @@ test("a transfer that was interrupted goes on where the follower is", () => {
   expect(offsets(a)).toEqual([[9, 8, 4]]);
   a.receive("b", chunkReply(9, 0));
   expect(offsets(a), "it has restarted and lost what it had").toEqual([[9, 0, 4]]);
+});
+
+test("Raft §7: a follower that has its snapshot, but no longer finds what follows in the log, gets the newest one", () => {
+  const a = leader(0);
+  a.receive("b", chunkReply(9, 8));
+  // Meanwhile entries 10 and 11 are committed, applied and compacted.
+  a.receive("c", {
+    kind: "appendEntriesReply",
+    term: 2,
+    success: true,
+    matchIndex: 11,
+    hintIndex: 0,
+    hintTerm: 0,
+  });
+  a.step({ kind: "compacted", point: { ...POINT, index: 11, term: 2 } });
+  a.takeEffects("sendSnapshot");
+  a.receive("b", { kind: "installSnapshotReply", term: 2, matchIndex: 9 });
+  expect(offsets(a)).toEqual([[undefined, 0, 4]]);
 });
 
 test("an answer about an older snapshot than the one under way is ignored, a newer one is followed", () => {

@@ -17,6 +17,7 @@ import {
   type FloatingAddressOptions,
   type Identity,
   loadIdentity,
+  type ReplicaSizes,
   type TimingProfile,
 } from "@skein/coordinator";
 import {
@@ -46,6 +47,8 @@ export interface AssemblyOptions {
   readonly timing: TimingProfile;
   /** What an acknowledgement promises: see CoordinatorOptions. */
   readonly durability: Durability;
+  /** Other sizes of the replica than the usual ones, for tests. */
+  readonly sizes?: Partial<ReplicaSizes>;
   readonly floatingAddress: FloatingAddressOptions | undefined;
 }
 
@@ -172,9 +175,9 @@ export class NodeAssembly {
 
   #makeCoordinator(): Coordinator {
     const { clock, random, disk, bootId, log, failed, observer } = this.#ports;
-    const { mesh, timing, durability } = this.#options;
+    const { mesh, timing, durability, sizes = {} } = this.#options;
     return new Coordinator(
-      { identity: this.identity, mesh, timing, durability },
+      { identity: this.identity, mesh, timing, durability, sizes },
       {
         clock,
         prng: this.#prng(),

@@ -37,6 +37,7 @@ function inputs(
       pendingProposals: 0,
       quorumContactAt: undefined,
       leaseUntil: undefined,
+      isSuspect: false,
       isDiverged: false,
       staysDiverged: false,
       isDiskDying: false,

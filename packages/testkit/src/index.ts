@@ -14,13 +14,13 @@ export {
   type SimClientHost,
   type WorldObservation,
 } from "./observations.ts";
-export { generateSchedule, SCENARIOS, type ScheduleWishes } from "./runner/generate-schedule.ts";
-export { householdParts, writesParts } from "./runner/household-simulation.ts";
+export { generateSchedule, type ScheduleWishes } from "./runner/generate-schedule.ts";
+export { householdOf } from "./runner/household-simulation.ts";
+export { SCENARIOS, type Scenario } from "./runner/scenarios.ts";
 export type { Fault, FaultKind, Schedule } from "./runner/schedule.ts";
 export { type Shrunk, shrink } from "./runner/shrink.ts";
 export {
   type Failure,
-  type SimulationParts,
   simulate,
   type Verdict,
   type Workload,

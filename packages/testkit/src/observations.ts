@@ -16,11 +16,28 @@ export interface PublishedPacket {
   readonly retain: boolean;
 }
 
+/** A retained write in the log, and what the node's store then holds for its topic. Values by digest; null: nothing. */
+export interface AppliedCommand {
+  /** Node id and incarnation. */
+  readonly proposer: string;
+  readonly incarnation: number;
+  readonly seq: number;
+  readonly topic: string;
+  readonly value: number | null;
+  readonly held: number | null;
+}
+
 export type NodeObservation =
   /** This node says it leads this term. */
   | { readonly kind: "leader"; readonly term: number }
   /** Applied an entry; `hash` is the rolling hash of all command bytes up to and with it. */
-  | { readonly kind: "applied"; readonly index: number; readonly term: number; readonly hash: number }
+  | {
+      readonly kind: "applied";
+      readonly index: number;
+      readonly term: number;
+      readonly hash: number;
+      readonly command?: AppliedCommand | undefined;
+    }
   /** Node ids. */
   | {
       readonly kind: "configuration";

@@ -16,8 +16,8 @@
 
 import { assert, type Clock, type Disk, type Log, SkeinError, type Timer } from "@skein/kernel";
 import type { Entry, HardState, InitialState, Snapshot } from "raft-js";
-import { snapshotPath, stopMarkPath, suspectPath } from "./files.ts";
-import { encodeAlone } from "./record.ts";
+import { REPLICA_SIZES } from "../replica-sizes.ts";
+import { snapshotPath, stopMarkPath } from "./files.ts";
 import { type Recovered, recover } from "./recovery.ts";
 import type { Remains } from "./remains.ts";
 import { Reserve } from "./reserve.ts";
@@ -25,14 +25,11 @@ import { isNoRoom, Room } from "./room.ts";
 import { SegmentWriter } from "./segment-writer.ts";
 import { SnapshotWriter } from "./snapshot-writer.ts";
 import { type Durability, readStopMark, writeStopMark } from "./stop-mark.ts";
+import { clearSuspectMark, writeSuspectMark } from "./suspect-mark.ts";
 import { SyncPace } from "./sync-pace.ts";
 
-/** Size at which a segment is closed and the next one begun. */
-const SEGMENT_BYTES = 16 * 1024 * 1024;
 /** Bytes gathered into one append; what is beyond goes into the next one. A single write may be larger. */
 const BATCH_BYTES_MAX = 1024 * 1024;
-/** Entries kept behind a snapshot for servers that lag a little. */
-const ENTRIES_KEPT = 10_000;
 
 /** What `persist` writes; the part of the `persist` effect that goes to the medium. */
 export interface JournalWrite {
@@ -55,7 +52,7 @@ export interface JournalOptions {
   readonly bootId?: string | undefined;
   /** Held back for a full disk. Default: nothing. */
   readonly reserveBytes?: number;
-  /** Entries kept behind a snapshot for servers that lag a little; whole segments only. */
+  /** Whole segments only. */
   readonly entriesKept?: number;
   readonly segmentBytes?: number;
   /** Tells how long syncs take. Without it they never wait for each other. */
@@ -136,7 +133,7 @@ export class Journal {
     const journal = new Journal(disk, folder, log, recovered, options);
     const point = snapshot?.index ?? 0;
     const lastIndex = Math.max(point, replay.entries.at(-1)?.index ?? 0);
-    const superfluous = point - (options.entriesKept ?? ENTRIES_KEPT) - (replay.base ?? point);
+    const superfluous = point - (options.entriesKept ?? REPLICA_SIZES.entriesKept) - (replay.base ?? point);
     const state: InitialState = {
       hardState: replay.hardState,
       snapshot: {
@@ -162,9 +159,9 @@ export class Journal {
     this.#mustSyncEntries = options.durability === "disk";
     this.#clock = options.clock;
     this.#pace = new SyncPace(options.syncIntervalMs);
-    this.#entriesKept = options.entriesKept ?? ENTRIES_KEPT;
+    this.#entriesKept = options.entriesKept ?? REPLICA_SIZES.entriesKept;
     this.#asideSince = recovered.asideSince;
-    const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
+    const segmentBytes = options.segmentBytes ?? REPLICA_SIZES.segmentBytes;
     this.#segments = new SegmentWriter(disk, folder, log, recovered, segmentBytes);
     this.#snapshots = new SnapshotWriter(disk, snapshotPath(folder), recovered.snapshot?.index ?? 0);
   }
@@ -327,10 +324,9 @@ export class Journal {
     if (this.#failure !== undefined) return;
     this.#failure = error;
     if (isNoRoom(error)) return;
-    const { hardState } = this.#segments;
-    const mark = encodeAlone({ kind: "suspect", asideSince: this.#asideSince, hardState });
+    const mark = { hardState: this.#segments.hardState, asideSince: this.#asideSince };
     this.#isMarking = true;
-    this.#disk.replace(suspectPath(this.#folder), mark, (failed) => {
+    writeSuspectMark(this.#disk, this.#folder, mark, (failed) => {
       if (failed !== undefined) this.#log.error({ error: failed.message }, "cannot mark the journal suspect");
       this.#isMarking = false;
       this.#marked?.();
@@ -358,7 +354,8 @@ export class Journal {
   #clearSuspect(done: JournalDone): void {
     this.#segments.sync((error) => {
       this.#asideSince = 0;
-      done(error ?? this.#remove(suspectPath(this.#folder)));
+      if (error !== undefined) done(error);
+      else clearSuspectMark(this.#disk, this.#folder, done);
     });
   }
 

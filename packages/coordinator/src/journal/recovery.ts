@@ -25,14 +25,14 @@ import {
   segmentPath,
   setAside,
   snapshotPath,
-  suspectPath,
 } from "./files.ts";
-import { decodeRecord, encodeAlone, type JournalRecord } from "./record.ts";
+import { decodeRecord, type JournalRecord } from "./record.ts";
 import type { Remains } from "./remains.ts";
 import { Replay, stronger } from "./replay.ts";
 import { type SegmentScan, scanSegment } from "./segment-scan.ts";
 import { SetAside } from "./set-aside.ts";
 import type { LastStop } from "./stop-mark.ts";
+import { readSuspectMark, type SuspectMark, writeSuspectMarkNow } from "./suspect-mark.ts";
 
 const NOTHING = new Uint8Array(0);
 
@@ -94,11 +94,11 @@ class Recovery {
   }
 
   run(): Recovered {
-    const marked = this.#readMark();
+    const mark = this.#readMark();
     const { snapshot, isDamaged } = this.#readSnapshot();
     this.#readSegments(snapshot);
     const written = this.#replay.hardState;
-    if (marked !== undefined) this.#replay.hardState = stronger(written, marked);
+    if (mark?.hardState !== undefined) this.#replay.hardState = stronger(written, mark.hardState);
     this.#raiseTerm(snapshot);
     this.#judgeStop(snapshot);
     this.#join(snapshot, isDamaged, written);
@@ -130,17 +130,15 @@ class Recovery {
     return this.#stop.kind === "process" && this.#stop.durability === "disk";
   }
 
-  /** Reads the mark an earlier start left; term and vote in it, if it is readable. */
-  #readMark(): HardState | undefined {
-    const bytes = readOrDamaged(this.#disk, suspectPath(this.#folder));
-    if (bytes === "missing") return undefined;
+  /** Reads the mark an earlier start left. */
+  #readMark(): SuspectMark | undefined {
+    const mark = readSuspectMark(this.#disk, this.#folder);
+    if (mark === undefined) return undefined;
     this.#isSuspect = true;
     // Whatever made it so at that time.
     this.#isDamaged = true;
-    const record = bytes === "unreadable" ? undefined : decodeRecord(bytes, 0)?.record;
-    if (record?.kind !== "suspect") return undefined;
-    this.#aside.since = record.asideSince;
-    return record.hardState;
+    this.#aside.since = mark.asideSince;
+    return mark;
   }
 
   #readSnapshot(): { readonly snapshot: Snapshot | undefined; readonly isDamaged: boolean } {
@@ -337,8 +335,7 @@ class Recovery {
     this.#isSuspect = true;
     this.#isDamaged ||= isDamage;
     const { hardState } = this.#replay;
-    const bytes = encodeAlone({ kind: "suspect", asideSince: this.#aside.since, hardState });
-    this.#disk.replaceNow(suspectPath(this.#folder), bytes);
+    writeSuspectMarkNow(this.#disk, this.#folder, { hardState, asideSince: this.#aside.since });
   }
 
   /** No log or snapshot can be of a later term than the server has seen; where it is, a record is missing. */

@@ -52,6 +52,10 @@ export function retainedOperation(message: ApplicationMessage): Operation {
   return { kind: "retainedSet", message };
 }
 
+export function topicOf(operation: Operation): string {
+  return operation.kind === "retainedSet" ? operation.message.topic : operation.topic;
+}
+
 export function encodeCommand(command: Command): Uint8Array {
   const { envelope, operation } = command;
   const out = new ByteWriter(64);

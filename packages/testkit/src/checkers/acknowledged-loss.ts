@@ -34,6 +34,8 @@ export class AcknowledgedLoss implements Checker {
   readonly name = "acknowledged loss";
   readonly #faults = new FaultLedger();
   readonly #subscribers = new SubscriberLedger();
+  /** Payloads that were sent before: one that is sent again may have arrived long ago. */
+  readonly #known = new Set<string>();
   /** Debts that are not settled, by payload id, which is unique in the simulation. */
   readonly #publishes = new Map<string, Publish>();
   #nextCheckAt = 0;
@@ -53,11 +55,14 @@ export class AcknowledgedLoss implements Checker {
 
   #sent({ client, packet, node, at }: Extract<Observation, { kind: "publishSent" }>): void {
     const { topic, payloadId, qos } = packet;
-    if (qos === 0 || payloadId === "" || payloadId.startsWith("-") || this.#publishes.has(payloadId)) return;
+    const isRepeated = this.#known.has(payloadId);
+    this.#known.add(payloadId);
+    if (isRepeated || qos === 0 || payloadId === "" || payloadId.startsWith("-")) return;
     const owed = new Set<Connection>();
     for (const { connection, qos: granted } of this.#subscribers.matches(topic)) {
       const { node: subscriberNode } = connection;
-      if (granted > 0 && this.#isWhole(node, at) && this.#isWhole(subscriberNode, at)) owed.add(connection);
+      if (granted > 0 && this.#mayPublish(node, at) && this.#isWhole(subscriberNode, at))
+        owed.add(connection);
     }
     if (owed.size === 0) return;
     this.#publishes.set(payloadId, { client, payloadId, topic, node, sentAt: at, owed, ackedAt: undefined });
@@ -67,7 +72,7 @@ export class AcknowledgedLoss implements Checker {
     const publish = this.#publishes.get(payloadId);
     if (publish === undefined) return;
     for (const connection of publish.owed) {
-      if (!this.#isWhole(publish.node, at) || !this.#isWhole(connection.node, at))
+      if (!this.#mayPublish(publish.node, at) || !this.#isWhole(connection.node, at))
         publish.owed.delete(connection);
     }
     if (reasonCode >= 0x80 || publish.owed.size === 0) this.#publishes.delete(payloadId);
@@ -108,6 +113,11 @@ export class AcknowledgedLoss implements Checker {
         );
       }
     }
+  }
+
+  /** A node that has just started lets nobody in before it knows who wants what; one that was cut off cannot close its doors. */
+  #mayPublish(node: string | undefined, at: number): boolean {
+    return this.#isWhole(node, at) || (node !== undefined && this.#faults.isWholeFromStart(node));
   }
 
   #isWhole(node: string | undefined, at: number): boolean {

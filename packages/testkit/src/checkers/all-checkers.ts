@@ -5,6 +5,7 @@
 import type { Checker } from "../observations.ts";
 import { AcknowledgedLoss } from "./acknowledged-loss.ts";
 import { AddressHolder, type AddressHolderOptions } from "./address-holder.ts";
+import type { Durability } from "./blackout-watch.ts";
 import { BoundedMemory } from "./bounded-memory.ts";
 import { ElectionSafety } from "./election-safety.ts";
 import { ElectionStorms, type ElectionStormsOptions } from "./election-storms.ts";
@@ -16,9 +17,11 @@ import { Liveness } from "./liveness.ts";
 import { LogMatching } from "./log-matching.ts";
 import { NoRefusal } from "./no-refusal.ts";
 import { PublishOrder } from "./publish-order.ts";
+import { ReplicaModel } from "./replica-model.ts";
 import { RetainedLinearizable, type RetainedOptions } from "./retained-linearizable.ts";
 
 export interface CheckerOptions {
+  readonly durability: Durability;
   readonly address?: Partial<AddressHolderOptions>;
   readonly elections?: Partial<ElectionStormsOptions>;
   readonly interest?: Partial<InterestConvergenceOptions>;
@@ -28,14 +31,16 @@ export interface CheckerOptions {
 }
 
 /** Makes one checker for each promise that holds today. Each sees every observation of one run, in order. */
-export function allCheckers(options: CheckerOptions = {}): Checker[] {
+export function allCheckers(options: CheckerOptions): Checker[] {
+  const { durability } = options;
   return [
     new ElectionSafety(),
-    new LogMatching(),
-    new LeaderCompleteness(),
+    new LogMatching(durability),
+    new LeaderCompleteness(durability),
+    new ReplicaModel(durability),
     new LeaseHolder(),
     new AddressHolder(options.address),
-    new RetainedLinearizable(options.retained),
+    new RetainedLinearizable(durability, options.retained),
     new AcknowledgedLoss(),
     new ExactlyOnce(),
     new PublishOrder(),

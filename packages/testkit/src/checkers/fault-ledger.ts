@@ -14,6 +14,7 @@ interface Condition {
   disturbances: number;
   /** Since when it has been whole, in the world's ms; undefined: it is not. */
   wholeSince: number | undefined;
+  startedAt: number | undefined;
 }
 
 export class FaultLedger {
@@ -23,7 +24,7 @@ export class FaultLedger {
     const { node, at } = observation;
     switch (observation.kind) {
       case "started":
-        if (node !== undefined) this.#change(node, at, (it) => Object.assign(it, RUNNING));
+        if (node !== undefined) this.#change(node, at, (it) => Object.assign(it, RUNNING, { startedAt: at }));
         return;
       case "stopped":
         if (node !== undefined) this.#stopped(node, at, observation.how);
@@ -50,6 +51,12 @@ export class FaultLedger {
     return since;
   }
 
+  /** Whether `node` has been whole ever since it started. */
+  isWholeFromStart(node: string): boolean {
+    const condition = this.#nodes.get(node);
+    return condition?.wholeSince !== undefined && condition.wholeSince === condition.startedAt;
+  }
+
   isRunning(node: string): boolean {
     return this.#nodes.get(node)?.isRunning === true;
   }
@@ -64,7 +71,13 @@ export class FaultLedger {
   #change(node: string, at: number, change: (condition: Condition) => void): void {
     let condition = this.#nodes.get(node);
     if (condition === undefined) {
-      condition = { isRunning: false, isPaused: false, disturbances: 0, wholeSince: undefined };
+      condition = {
+        isRunning: false,
+        isPaused: false,
+        disturbances: 0,
+        wholeSince: undefined,
+        startedAt: undefined,
+      };
       this.#nodes.set(node, condition);
     }
     change(condition);

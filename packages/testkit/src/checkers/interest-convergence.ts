@@ -38,6 +38,8 @@ export class InterestConvergence implements Checker {
   readonly #options: InterestConvergenceOptions;
   readonly #faults = new FaultLedger();
   readonly #subscribers = new SubscriberLedger();
+  /** Payloads that were sent before: one that is sent again may have arrived long ago. */
+  readonly #known = new Set<string>();
   /** In order of `sentAt`, by payload id and subscriber. */
   readonly #debts = new Map<string, Debt>();
 
@@ -66,8 +68,10 @@ export class InterestConvergence implements Checker {
 
   #sent({ client, packet, at }: Extract<Observation, { kind: "publishSent" }>): void {
     const { topic, payloadId, qos } = packet;
+    const isRepeated = this.#known.has(payloadId);
+    this.#known.add(payloadId);
     const publisher = this.#subscribers.connection(client);
-    if (publisher === undefined || !this.#isWhole(publisher, at)) return;
+    if (isRepeated || publisher === undefined || !this.#isWhole(publisher, at)) return;
     if ((qos === 0 && !this.#options.countsQos0) || payloadId === "" || payloadId.startsWith("-")) return;
     for (const { connection, qos: granted, since } of this.#subscribers.matches(topic)) {
       if ((granted === 0 && !this.#options.countsQos0) || since >= at || !this.#isWhole(connection, at))

@@ -10,20 +10,24 @@
  */
 
 import { type Checker, CheckFailure, type Observation } from "../observations.ts";
-import { BlackoutWatch } from "./blackout-watch.ts";
+import { BlackoutWatch, type Durability } from "./blackout-watch.ts";
 
 /** After healing, time to elect a leader and to catch up, in ms. */
 const CATCH_UP_MS = 20_000;
 
 export class LeaderCompleteness implements Checker {
   readonly name = "leader completeness";
-  readonly #blackouts = new BlackoutWatch();
+  readonly #blackouts: BlackoutWatch;
   /** Highest index applied by anyone when the leader of a term was first seen. */
   readonly #committedAtElection = new Map<number, number>();
   readonly #appliedBy = new Map<string, number>();
   #committed = 0;
   #healedAt: number | undefined;
   #now = 0;
+
+  constructor(durability: Durability) {
+    this.#blackouts = new BlackoutWatch(durability);
+  }
 
   observe(observation: Observation): void {
     this.#now = observation.at;

@@ -4,13 +4,13 @@
  *
  * The first node to apply an index fixes term and rolling hash for all, also for those that apply it again after a
  * restart; the hash covers everything before it, so equal hashes mean equal prefixes. Within one life a node applies in
- * order; a jump forward is a snapshot, a jump back is a committed entry undone. A blackout begins a new history.
+ * order; a jump forward is a snapshot, a jump back is a committed entry undone. A blackout begins a new history (`replicated`).
  *
  * Source: Raft paper, figure 3, sections 5.3 and 5.4.3.
  */
 
 import { type Checker, CheckFailure, type Observation } from "../observations.ts";
-import { BlackoutWatch } from "./blackout-watch.ts";
+import { BlackoutWatch, type Durability } from "./blackout-watch.ts";
 
 interface Applied {
   readonly node: string;
@@ -20,10 +20,14 @@ interface Applied {
 
 export class LogMatching implements Checker {
   readonly name = "log matching";
-  readonly #blackouts = new BlackoutWatch();
+  readonly #blackouts: BlackoutWatch;
   readonly #applied = new Map<number, Applied>();
   /** Index applied last by each node in its present life. */
   readonly #last = new Map<string, { index: number; term: number }>();
+
+  constructor(durability: Durability) {
+    this.#blackouts = new BlackoutWatch(durability);
+  }
 
   observe(observation: Observation): void {
     if (this.#blackouts.observe(observation)) this.#applied.clear();

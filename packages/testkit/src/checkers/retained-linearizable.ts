@@ -14,7 +14,7 @@
  */
 
 import { type Checker, CheckFailure, type Observation } from "../observations.ts";
-import { BlackoutWatch } from "./blackout-watch.ts";
+import { BlackoutWatch, type Durability } from "./blackout-watch.ts";
 import { FaultLedger } from "./fault-ledger.ts";
 import { checkLinearizable, type Operation, type RegisterValue } from "./linearizability.ts";
 
@@ -51,7 +51,7 @@ export class RetainedLinearizable implements Checker {
   readonly #faults = new FaultLedger();
   /** Since when and until when some leader has had a lease, in the world's ms. */
   readonly #led = { since: 0, until: 0 };
-  readonly #blackouts = new BlackoutWatch();
+  readonly #blackouts: BlackoutWatch;
   readonly #registers = new Map<string, Register>();
   /** Retained writes by payload id, the newest sending last; deletions carry ids of their own too. */
   readonly #writes = new Map<string, { topic: string; write: Write }>();
@@ -60,7 +60,8 @@ export class RetainedLinearizable implements Checker {
   /** Until when each node was whole before its present or last fault. */
   readonly #wholeUntil = new Map<string, number>();
 
-  constructor(options: Partial<RetainedOptions> = {}) {
+  constructor(durability: Durability, options: Partial<RetainedOptions> = {}) {
+    this.#blackouts = new BlackoutWatch(durability);
     this.#options = { ...DEFAULTS, ...options };
   }
 

@@ -3,7 +3,8 @@
  *
  * Each workload is a few clients and a beat on the world's clock, everything random from one seeded sequence. Between
  * them they use every kind of delivery that a promise speaks about: all QoS, wildcards, overlapping filters, persistent
- * sessions, retained writes from several nodes to the same topic, shared subscriptions, clients that move and come back.
+ * sessions, retained writes from several nodes to the same topic, shared subscriptions, clients that move and come back,
+ * a reader that is slower than what it reads.
  *
  * Source: reference/users.md, sections 1.3 and 2.1.
  */
@@ -47,8 +48,13 @@ export function startHousehold(host: SimClientHost, options: HouseholdOptions): 
   household.retainedStates();
   household.sharedWorkers();
   household.newcomers();
+  household.slowReader();
   return household;
 }
+
+/** Less than what the checkers allow a message to take. */
+const READING_PAUSE_MS_MAX = 2500;
+const PICTURE_BYTES = 40_000;
 
 /** Topics whose retained values are written from several nodes and read on all. */
 const STATES = ["home/hall/state", "home/attic/state", "home/cellar/state"];
@@ -157,6 +163,21 @@ class RunningHousehold implements Household {
     });
   }
 
+  /** Pictures in bursts of more than a socket takes, to an archive that stops reading just then. */
+  slowReader(): void {
+    const camera = this.#client("camera", PERSISTENT_V5);
+    const archive = this.#client("archive", MQTT_JS);
+    archive.subscribe("camera/#", 2);
+    this.#beat(() => {
+      if (this.#prng.below(15) > 0) return;
+      archive.pauseReading(this.#prng.below(READING_PAUSE_MS_MAX));
+      for (let n = 20 + this.#prng.below(30); n > 0; n--) {
+        const qos = (1 + this.#prng.below(2)) as QoS;
+        camera.publish("camera/door", this.#nextPayloadId(camera), qos, false, PICTURE_BYTES);
+      }
+    });
+  }
+
   #clientOn(clientId: string, profile: ClientProfile, target: ClientTarget): SimClient {
     return this.#adopt(new SimClient(this.#host, { clientId, target, profile }));
   }
@@ -173,9 +194,13 @@ class RunningHousehold implements Household {
   }
 
   #publish(client: SimClient, topic: string, qos: QoS, retain: boolean, isDeletion = false): void {
-    const payloadId = `${isDeletion ? "-" : ""}${client.clientId}:${++this.#messages}`;
+    const payloadId = `${isDeletion ? "-" : ""}${this.#nextPayloadId(client)}`;
     const padding = this.#prng.below(8) === 0 ? this.#prng.below(2000) : 0;
     client.publish(topic, payloadId, qos, retain, padding);
+  }
+
+  #nextPayloadId({ clientId }: SimClient): string {
+    return `${clientId}:${++this.#messages}`;
   }
 
   /** Calls `step` again and again, at random times around the beat, until the household rests. */

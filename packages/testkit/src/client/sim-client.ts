@@ -152,6 +152,13 @@ export class SimClient {
     this.#pingTimer ??= this.#host.clock.after(this.#profile.pingTimeoutMs, () => this.#lost());
   }
 
+  /** Takes nothing from its connection for `forMs`: a phone that dozes, a disk that is busy. */
+  pauseReading(forMs: number): void {
+    const stream = this.#stream;
+    stream?.pause();
+    this.#host.clock.after(forMs, () => stream?.resume());
+  }
+
   // ---- connection
 
   #dial(): void {

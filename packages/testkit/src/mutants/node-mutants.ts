@@ -30,6 +30,8 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     file: `${COORDINATOR}/state-machine/sequencer.ts`,
     search: 'if (seq <= last) return "repeated";',
     replacement: "",
+    scenario: "elections",
+    load: "writes",
   },
   {
     name: "deletions are not applied",
@@ -45,12 +47,6 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     file: `${COORDINATOR}/state-machine/snapshot.ts`,
     search: "return { proposers, retained };",
     replacement: "retained.pop();\n  return { proposers, retained };",
-    // Simulations are too short for the shipped distance between two snapshots.
-    and: {
-      file: `${COORDINATOR}/driver.ts`,
-      search: "const SNAPSHOT_ENTRIES = 10_000;",
-      replacement: "const SNAPSHOT_ENTRIES = 50;",
-    },
     load: "writes",
     scenario: "crashes",
   },
@@ -66,7 +62,8 @@ export const NODE_MUTANTS: readonly Mutant[] = [
       replacement:
         '  wipe(): void {\n    for (const path of this.paths) if (path !== "identity.json") this.#files.delete(path);',
     },
-    scenario: "wiped",
+    scenario: "amnesia",
+    load: "writes",
   },
   {
     name: "address kept without a lease",
@@ -128,6 +125,13 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     file: `${MESH}/interest/interest-exchange.ts`,
     search: "if (heldVersion !== this.#local.version) this.#sendRows(link, this.#owner.node);",
     replacement: "peer.interestAcked = this.#local.version;\n    barrier.acknowledged(peer.interestAcked);",
+    // Otherwise the rows come a moment later.
+    and: {
+      file: `${MESH}/interest/interest-exchange.ts`,
+      search:
+        "    if (this.#remote.versionOf(row.node, row.incarnation) < row.interestVersion) this.#pull(link, row.node);\n",
+      replacement: "",
+    },
     scenario: "crashes",
   },
   {
@@ -136,7 +140,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     file: `${BROKER}/session.ts`,
     search: "this.#resend.length > 0 || this.#queue.length > 0 || !this.#inflight",
     replacement: "!this.#inflight",
-    scenario: "calm",
+    scenario: "cuts",
   },
   {
     name: "QoS 2 is published again when it is repeated",
@@ -144,5 +148,6 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     file: `${BROKER}/inbound-publishes.ts`,
     search: "if (qos === 2 && this.#session.received.has(packetId)) {",
     replacement: "if (qos === 2 && packetId === 0) {",
+    scenario: "cuts",
   },
 ];

@@ -13,6 +13,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     search: "server.setHardState(server.term, from);",
     replacement:
       "server.send(from, reply); server.electionDeadline = server.now + electionTimeoutMs(server); return;",
+    scenario: "elections",
   },
   {
     name: "forget the vote on restart",
@@ -20,7 +21,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     file: `${RAFT}/server.ts`,
     search: "this.#hardState = initial.hardState;",
     replacement: "this.#hardState = { term: initial.hardState.term, votedFor: undefined };",
-    scenario: "crashes",
+    scenario: "elections",
   },
   {
     name: "forget the term on restart",
@@ -29,7 +30,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     search: "this.#hardState = initial.hardState;",
     replacement:
       "this.#hardState = { term: initial.entries.at(-1)?.term ?? initial.snapshot.term, votedFor: undefined };",
-    scenario: "crashes",
+    scenario: "elections",
   },
   {
     name: "commit by counting entries of old terms",
@@ -37,6 +38,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     file: `${RAFT}/leader.ts`,
     search: "index <= log.commitIndex || log.termAt(index) !== server.term",
     replacement: "index <= log.commitIndex",
+    scenario: "figure8",
   },
   {
     name: "change voters in one step",
@@ -44,7 +46,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     file: `${RAFT}/configuration.ts`,
     search: "return { voters, votersOutgoing, learners };",
     replacement: "return { voters, votersOutgoing: [], learners };",
-    scenario: "wiped",
+    scenario: "growth",
   },
   {
     name: "one voter decides",
@@ -62,12 +64,20 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     scenario: "partitions",
   },
   {
-    name: "vote for a candidate that is behind",
+    name: "the longer log wins, whatever its last term",
     breaks: "leader completeness (Raft §5.4.1)",
-    file: `${RAFT}/follower.ts`,
-    search: "const granted = isFree && isUpToDate && server.leader",
-    replacement: "const granted = isFree && server.leader",
-    scenario: "crashes",
+    file: `${RAFT}/log.ts`,
+    search: "return term > this.lastTerm || (term === this.lastTerm && index >= this.lastIndex);",
+    replacement: "return term >= 0 && index >= this.lastIndex;",
+    scenario: "elections",
+  },
+  {
+    name: "a log must be behind in term and in index to be refused",
+    breaks: "leader completeness (Raft §5.4.1)",
+    file: `${RAFT}/log.ts`,
+    search: "return term > this.lastTerm || (term === this.lastTerm && index >= this.lastIndex);",
+    replacement: "return !(this.lastIndex > index && this.lastTerm > term);",
+    scenario: "elections",
   },
   {
     name: "any log is up to date",
@@ -83,7 +93,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     file: `${RAFT}/follower.ts`,
     search: "if (prevLogIndex >= commitIndex && log.termAt(prevLogIndex) !== prevLogTerm) {",
     replacement: "if (log.termAt(prevLogIndex) === undefined) {",
-    scenario: "partitions",
+    scenario: "elections",
   },
   {
     name: "heartbeats commit what the follower may not have",
@@ -102,6 +112,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
       "  if (server.isLeader) return !isTransfer || server.transfer?.isSent !== true;\n" +
       "  return !isTransfer && server.now < server.heardLeaderAt + server.options.electionMinMs;",
     replacement: "  return server.isLeader && (!isTransfer || server.transfer?.isSent !== true);",
+    scenario: "elections",
   },
   {
     name: "no restart vote block",
@@ -109,7 +120,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     file: `${RAFT}/server.ts`,
     search: "this.votesFrom = isFresh || isAlone ? now : now + options.electionMinMs;",
     replacement: "this.votesFrom = isFresh || isAlone ? now : now;",
-    scenario: "crashes",
+    scenario: "elections",
   },
   {
     name: "lease from receive time",
@@ -117,7 +128,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     file: `${RAFT}/leader.ts`,
     search: "progress.ackedSentAt = Math.max(progress.ackedSentAt, sentAt);",
     replacement: "progress.ackedSentAt = Math.max(progress.ackedSentAt, server.now);",
-    scenario: "partitions",
+    scenario: "elections",
   },
   {
     name: "acknowledge before the disk has it",
@@ -125,7 +136,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     file: `${RAFT}/server.ts`,
     search: "this.#sendAfter.push({ to, message });",
     replacement: 'this.#sends.push({ kind: "send", to, message });',
-    scenario: "power",
+    scenario: "blackouts",
   },
   {
     name: "a suspect server counts",
@@ -133,7 +144,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     file: `${RAFT}/server.ts`,
     search: "this.isSuspect = initial.isSuspect && !isAlone;",
     replacement: "this.isSuspect = initial.isSuspect && isAlone;",
-    scenario: "disks",
+    scenario: "amnesia",
   },
   {
     name: "skip fsync of term and vote",
@@ -141,7 +152,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     file: `${JOURNAL}/journal.ts`,
     search: "this.#mustSyncEntries || parts.some(isForced)",
     replacement: "this.#mustSyncEntries && parts.some(isForced)",
-    scenario: "power",
+    scenario: "blackouts",
   },
   {
     name: "truncate on corruption",
@@ -149,6 +160,6 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     file: `${JOURNAL}/recovery.ts`,
     search: "this.#replay.assumeLostVote();\n    this.#mark();\n    this.#mustBegin",
     replacement: "this.#mustBegin",
-    scenario: "disks",
+    scenario: "rotten",
   },
 ];

@@ -2,13 +2,15 @@
  * Draws a schedule from a seed. Swarm: each seed has its own subset of the faults and its own intensity, because a test that
  * always does everything never does anything for long (reference design, section 5.1).
  *
- * Faults that destroy what a disk holds strike a fixed minority of the machines only: two power cuts on different voters may
- * take what a majority had acknowledged, which the `replicated` profile does not promise to survive.
+ * Whether the disks of the others allow that this one loses something is decided when a fault strikes (damage-budget.ts).
  */
 
+import type { ReplicaSizes } from "@skein/coordinator";
 import type { Prng } from "@skein/kernel";
 import { between, chance, pick, randomStream } from "../world/random-streams.ts";
 import type { WorldOptions } from "../world/world.ts";
+import type { Plot } from "./plots.ts";
+import { SCENARIOS, type Scenario } from "./scenarios.ts";
 import { type Fault, type FaultKind, LEADER, type Schedule } from "./schedule.ts";
 
 export interface ScheduleWishes {
@@ -20,54 +22,72 @@ export interface ScheduleWishes {
   readonly minutes?: number | undefined;
 }
 
-/** Named subsets of faults, for those who look for something. */
-export const SCENARIOS: Readonly<Record<string, readonly FaultKind[]>> = {
-  calm: [],
-  crashes: ["crash", "stop", "pause"],
-  partitions: ["partition", "severed", "clog", "cut"],
-  disks: ["diskStall", "diskFull", "syncError", "rot", "power"],
-  power: ["power", "blackout"],
-  wiped: ["wipe", "crash", "partition"],
-  discovery: ["mdnsSilence", "mdnsStale", "crash", "wallStep"],
+/** Of 1,000 seeds so many have this kind of fault. */
+const PER_MILLE: Readonly<Record<FaultKind, number>> = {
+  crash: 400,
+  crashAfterAck: 300,
+  power: 400,
+  blackout: 150,
+  stop: 400,
+  pause: 400,
+  partition: 400,
+  severed: 400,
+  clog: 400,
+  cut: 400,
+  clientsCut: 300,
+  diskStall: 400,
+  diskFull: 400,
+  syncError: 400,
+  rot: 150,
+  wipe: 150,
+  wallStep: 400,
+  mdnsSilence: 400,
+  mdnsStale: 400,
+  arrive: 250,
+  coup: 300,
+  usurp: 200,
+  echo: 150,
+  amnesia: 200,
+  schism: 300,
 };
-
-const KINDS: readonly FaultKind[] = [
-  "crash",
-  "power",
-  "blackout",
-  "stop",
-  "pause",
-  "partition",
-  "severed",
-  "clog",
-  "cut",
-  "diskStall",
-  "diskFull",
-  "syncError",
-  "rot",
-  "wipe",
-  "wallStep",
-  "mdnsSilence",
-  "mdnsStale",
-];
-/** These are rarer than the others: one of them ends what came before. */
-const ONCE: ReadonlySet<FaultKind> = new Set(["wipe", "blackout", "rot"]);
+const KINDS = Object.keys(PER_MILLE) as readonly FaultKind[];
 
 const FORMATION_MS = 25_000;
 const CLIENTS = 4;
 const TEN_YEARS_MS = 10 * 365 * 24 * 3_600_000;
 
+/** @throws {RangeError} if there is no such scenario */
 export function generateSchedule(wishes: ScheduleWishes): Schedule {
   const { seed } = wishes;
+  const scenario = scenarioOf(wishes.scenario);
   const prng = randomStream(seed, "schedule");
   const nodes = between(prng, 3, 7);
   const minutes = wishes.minutes ?? between(prng, 2, 5);
-  const world = worldOptions(prng, seed, wishes.nodes ?? nodes);
+  const world = { ...worldOptions(prng, seed, nodes), ...worldOf(scenario, wishes) };
   const chaosUntilMs = FORMATION_MS + minutes * 60_000;
-  const kinds = kindsOf(prng, wishes.scenario);
-  const faults = kinds.flatMap((kind) => drawFaults(seed, kind, world, chaosUntilMs));
+  // Drawn in any case, so that a scenario changes nothing else.
+  const drawn = KINDS.filter((kind) => chance(prng, PER_MILLE[kind]));
+  const faults = (scenario?.kinds ?? drawn).flatMap((kind) => drawFaults(seed, kind, world, chaosUntilMs));
   faults.sort((a, b) => a.at - b.at);
   return { world, chaosFromMs: FORMATION_MS, chaosUntilMs, faults };
+}
+
+function scenarioOf(name: string | undefined): Scenario | undefined {
+  if (name === undefined) return undefined;
+  const scenario = SCENARIOS[name];
+  if (scenario === undefined)
+    throw new RangeError(`no scenario "${name}"; there are ${Object.keys(SCENARIOS).join(", ")}`);
+  return scenario;
+}
+
+/** What is not left to the seed. */
+function worldOf(scenario: Scenario | undefined, wishes: ScheduleWishes): Partial<WorldOptions> {
+  const nodes = wishes.nodes ?? scenario?.nodes;
+  return {
+    ...(nodes === undefined ? {} : { nodes }),
+    ...(scenario?.durability === undefined ? {} : { durability: scenario.durability }),
+    ...(scenario?.sizes === undefined ? {} : { sizes: scenario.sizes }),
+  };
 }
 
 function worldOptions(prng: Prng, seed: number, nodes: number): WorldOptions {
@@ -88,19 +108,36 @@ function worldOptions(prng: Prng, seed: number, nodes: number): WorldOptions {
       delaySpreadMs: pick(prng, [5, 100]),
     },
     hasStaticPeers: chance(prng, 500),
-    durability: chance(prng, 250) ? "disk" : "replicated",
+    durability: chance(prng, 300) ? "disk" : "replicated",
+    timing: chance(prng, 300) ? "wired" : "lan",
     driftPerMillionMax: pick(prng, [0, 100, 10_000]),
+    sizes: drawSizes(prng, isSlow),
   };
 }
 
-function kindsOf(prng: Prng, scenario: string | undefined): readonly FaultKind[] {
-  // Drawn in any case, so that a scenario changes nothing else.
-  const drawn = KINDS.filter((kind) => chance(prng, ONCE.has(kind) ? 150 : 400));
-  if (scenario === undefined) return drawn;
-  const kinds = SCENARIOS[scenario];
-  if (kinds === undefined)
-    throw new RangeError(`no scenario "${scenario}"; there are ${Object.keys(SCENARIOS).join(", ")}`);
-  return kinds;
+const DAMAGES = ["power", "power", "power", "rot", "wipe"] as const;
+
+/** Bytes in a message and messages under way: small, but enough to catch up with a few minutes' writes in seconds. */
+const WINDOWS = [
+  [1, 1],
+  [1, 16],
+  [300, 3],
+  [256 * 1024, 1],
+  [256 * 1024, 16],
+] as const;
+
+/** Small ones in half of the seeds: snapshots, full windows, new segments, batches in pieces. */
+function drawSizes(prng: Prng, isSlow: boolean): Partial<ReplicaSizes> {
+  const [appendBytesMax, inflightMax] = pick(prng, isSlow ? WINDOWS.slice(1) : WINDOWS);
+  const sizes: ReplicaSizes = {
+    appendBytesMax,
+    inflightMax,
+    snapshotEntries: pick(prng, [20, 150, 10_000]),
+    entriesKept: pick(prng, [0, 10, 100, 10_000]),
+    snapshotChunkBytes: pick(prng, [100, 2000, 256 * 1024]),
+    segmentBytes: pick(prng, [2000, 30_000, 16 * 1024 * 1024]),
+  };
+  return chance(prng, 500) ? sizes : {};
 }
 
 /** Each kind draws from a sequence of its own. */
@@ -111,17 +148,22 @@ function drawFaults(seed: number, kind: FaultKind, world: WorldOptions, until: n
   let at = FORMATION_MS;
   for (;;) {
     at += between(prng, Math.floor(everyMs / 4), Math.floor((everyMs * 7) / 4));
-    if (at >= until) return faults;
-    faults.push(drawFault(prng, kind, at, world));
-    if (ONCE.has(kind)) return faults;
+    if (at >= until || faults.length >= mostOf(kind, world)) return faults;
+    faults.push(drawFault(prng, kind, at, world, faults.length));
   }
 }
 
-function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions): Fault {
+/** Some end what came before, and are rarer than the others for that. */
+function mostOf(kind: FaultKind, { durability, nodes }: WorldOptions): number {
+  if (kind === "blackout") return durability === "disk" ? Number.POSITIVE_INFINITY : 1;
+  if (kind === "wipe" || kind === "rot") return 1;
+  // Somebody has to be there from the start.
+  return kind === "arrive" ? Math.floor(nodes / 2) : Number.POSITIVE_INFINITY;
+}
+
+function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions, count: number): Fault {
   const { nodes, clients } = world;
   const node = chance(prng, 400) ? LEADER : prng.below(nodes);
-  // The machines whose disks may lose something: fewer than half of the voters, whoever votes.
-  const victim = prng.below(nodes >= 7 ? 2 : 1);
   const a = prng.below(nodes);
   const b = (a + 1 + prng.below(nodes - 1)) % nodes;
   const forMs = between(prng, 200, pick(prng, [2_000, 10_000, 30_000]));
@@ -129,16 +171,17 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions)
   switch (kind) {
     case "crash":
       return { at, kind, node, effects: chance(prng, 700) ? 1 + prng.below(200) : 0, forMs };
+    case "crashAfterAck":
+      return { at, kind, delayMs: prng.below(6), forMs };
     case "power":
     case "rot":
     case "wipe":
-      return { at, kind, node: victim, forMs };
-    case "syncError":
-      return { at, kind, node: victim };
     case "stop":
     case "pause":
     case "diskFull":
       return { at, kind, node, forMs };
+    case "syncError":
+      return { at, kind, node };
     case "diskStall":
       return { at, kind, node, forMs: Math.min(forMs, 5000) };
     case "partition": {
@@ -153,13 +196,74 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions)
       return { at, kind, a, b, slowerByMs: between(prng, 50, 2500), forMs };
     case "cut":
       return { at, kind, a, b };
+    case "clientsCut":
+      return { at, kind, delayMs: prng.below(20) };
     case "wallStep":
       return { at, kind, node: a, byMs: pick(prng, [-TEN_YEARS_MS, -60_000, 1000, 3_600_000, TEN_YEARS_MS]) };
     case "blackout":
+      return { at, kind, afterAckMs: chance(prng, 700) ? prng.below(8) : undefined, forMs };
     case "mdnsSilence":
       return { at, kind, forMs };
     case "mdnsStale":
       return { at, kind };
+    case "arrive":
+      return { at, kind, node: nodes - 1 - count };
+    default:
+      return drawPlot(prng, kind, at, a, b, world);
+  }
+}
+
+function drawPlot(
+  prng: Prng,
+  kind: Plot["kind"],
+  at: number,
+  a: number,
+  b: number,
+  { durability }: WorldOptions,
+): Fault {
+  switch (kind) {
+    case "coup":
+      return {
+        at,
+        kind,
+        node: a,
+        elections: between(prng, 1, 4),
+        killedPerMille: pick(prng, [0, 300, 1000]),
+        delayMs: pick(prng, [0, prng.below(30), prng.below(300)]),
+        forMs: between(prng, 2000, 14_000),
+        absentMs: pick(prng, [0, prng.below(8000)]),
+      };
+    case "usurp":
+      return {
+        at,
+        kind,
+        node: a,
+        afterMs: between(prng, 1500, 7000),
+        downMs: between(prng, 20, 400),
+        forMs: between(prng, 3000, 10_000),
+      };
+    case "echo":
+      return {
+        at,
+        kind,
+        slowerByMs: between(prng, 100, 2500),
+        afterMs: between(prng, 1000, 6000),
+        forMs: between(prng, 4000, 9000),
+      };
+    case "amnesia":
+      return {
+        at,
+        kind,
+        node: a,
+        victim: b,
+        // A power cut takes nothing from who forces everything to the medium.
+        damage: pick(prng, durability === "disk" ? (["rot", "rot", "wipe"] as const) : DAMAGES),
+        lagMs: between(prng, 100, 3000),
+        downMs: between(prng, 20, 1500),
+        forMs: between(prng, 6000, 16_000),
+      };
+    case "schism":
+      return { at, kind, forMs: between(prng, 6000, 20_000) };
     default:
       return kind satisfies never;
   }

@@ -4,40 +4,69 @@ import { type Prng, unreachable } from "@skein/kernel";
 import { randomStream } from "../world/random-streams.ts";
 import type { SimNode } from "../world/sim-node.ts";
 import type { World } from "../world/world.ts";
+import { DamageBudget } from "./damage-budget.ts";
+import { Interventions } from "./interventions.ts";
+import { Plots } from "./plots.ts";
 import { type Fault, LEADER, type Schedule } from "./schedule.ts";
 
 /** Delays below this disturb nobody, as the checkers understand it. */
 const DISTURBING_MS = 1000;
 
+type Of<Kind extends Fault["kind"]> = Extract<Fault, { kind: Kind }>;
+
 export class FaultInjector {
   readonly #world: World;
   readonly #prng: Prng;
-  /** Undoes what is on now; each undoes itself only once. */
-  readonly #undo = new Set<() => void>();
-  #isOver = false;
+  readonly #do: Interventions;
+  readonly #budget: DamageBudget;
+  readonly #plots: Plots;
   /** Faults that struck, by kind. */
   readonly struck = new Map<string, number>();
 
   constructor(world: World) {
     this.#world = world;
     this.#prng = randomStream(world.seed, "injector");
+    this.#do = new Interventions(world);
+    this.#budget = new DamageBudget(world);
+    this.#plots = new Plots(world, this.#do, this.#budget);
   }
 
   arm(schedule: Schedule): void {
     for (const fault of schedule.faults) {
       this.#world.events.at(fault.at, () => {
-        if (this.#isOver) return;
-        this.struck.set(fault.kind, (this.struck.get(fault.kind) ?? 0) + 1);
-        this.#strike(fault);
+        if (!this.#do.isOver && this.#strike(fault))
+          this.struck.set(fault.kind, (this.struck.get(fault.kind) ?? 0) + 1);
       });
     }
   }
 
-  /** Ends all faults: everybody runs and reaches everybody. */
-  heal(): void {
-    this.#isOver = true;
-    for (const undo of [...this.#undo]) undo();
-    for (const node of this.#world.nodes) {
+  /**
+   * Ends all faults: everybody runs and reaches everybody, but for a minority that stays without power until {@link healRest}.
+   * Only where no disk lacks anything: otherwise the voters that are left may rightly wait for those. Returns who runs.
+   */
+  healMajority(): readonly SimNode[] {
+    const { most, isWhole } = this.#budget;
+    const awayCount = isWhole ? this.#prng.below(most + 1) : 0;
+    const nodes = [...this.#world.nodes];
+    const away = Array.from({ length: awayCount }, () => {
+      return nodes.splice(this.#prng.below(nodes.length), 1)[0] as SimNode;
+    });
+    this.#do.end();
+    for (const node of away) {
+      node.resume();
+      node.kill("power");
+    }
+    this.#revive(nodes);
+    return nodes;
+  }
+
+  /** The minority that was left behind comes back. */
+  healRest(): void {
+    this.#revive(this.#world.nodes);
+  }
+
+  #revive(nodes: readonly SimNode[]): void {
+    for (const node of nodes) {
       node.resume();
       node.dieAfter(Number.POSITIVE_INFINITY);
       node.disk.faults.syncsFailing = 0;
@@ -45,89 +74,123 @@ export class FaultInjector {
     }
   }
 
-  #strike(fault: Fault): void {
+  /** Whether it struck. */
+  #strike(fault: Fault): boolean {
     switch (fault.kind) {
       case "crash":
-        this.#crash(this.#node(fault.node), fault.effects, fault.forMs);
-        return;
+        this.#do.crash(this.#node(fault.node), fault.effects, fault.forMs);
+        return true;
+      case "crashAfterAck":
+        this.#plots.afterAcknowledgement(fault.delayMs, (node) => this.#do.crash(node, 0, fault.forMs));
+        return true;
       case "power":
-        this.#powerCut([this.#node(fault.node)], fault.forMs, () => {});
-        return;
+      case "rot":
+      case "wipe":
+        return this.#strikeDisk(fault, this.#node(fault.node));
+      case "syncError": {
+        const { disk } = this.#node(fault.node);
+        if (!this.#budget.take(this.#node(fault.node))) return false;
+        disk.faults.syncsFailing = 1;
+        return true;
+      }
       case "blackout":
-        this.#powerCut(this.#world.nodes, fault.forMs, () => this.#world.blackedOut());
-        return;
-      case "rot": {
-        const node = this.#node(fault.node);
-        this.#powerCut([node], fault.forMs, () => node.disk.rot(this.#prng, () => true));
-        return;
-      }
-      case "wipe": {
-        const node = this.#node(fault.node);
-        this.#powerCut([node], fault.forMs, () => node.disk.wipe());
-        return;
-      }
-      case "stop": {
-        const node = this.#node(fault.node);
-        node.stop(() => this.#for(fault.forMs, () => node.start()));
-        return;
-      }
-      case "pause": {
-        const node = this.#node(fault.node);
-        node.pause();
-        this.#for(fault.forMs, () => node.resume());
-        return;
-      }
-      case "syncError":
-        this.#node(fault.node).disk.faults.syncsFailing = 1;
-        return;
-      case "diskStall": {
-        const node = this.#node(fault.node);
-        node.disk.faults.stalledUntil = this.#world.events.now + fault.forMs;
-        this.#disturb([node], fault.forMs, () => {});
-        return;
-      }
-      case "diskFull": {
-        const node = this.#node(fault.node);
-        node.disk.faults.isFull = true;
-        this.#disturb([node], fault.forMs, () => {
-          node.disk.faults.isFull = false;
-        });
-        return;
-      }
+        if (fault.afterAckMs === undefined) this.#blackout(fault);
+        else this.#plots.afterAcknowledgement(fault.afterAckMs, () => this.#blackout(fault));
+        return true;
+      case "stop":
+      case "pause":
+      case "diskStall":
+      case "diskFull":
+        this.#hinder(fault, this.#node(fault.node));
+        return true;
+      case "arrive":
+        this.#node(fault.node).start();
+        return true;
       case "wallStep":
         this.#node(fault.node).machine.wallOffsetMs += fault.byMs;
-        return;
+        return true;
+      case "coup":
+      case "usurp":
+      case "echo":
+      case "amnesia":
+      case "schism":
+        this.#plots.begin(fault);
+        return true;
       default:
         this.#strikeNetwork(fault);
+        return true;
+    }
+  }
+
+  #blackout({ forMs }: Of<"blackout">): void {
+    this.#budget.takeAll();
+    this.#do.cutPower(this.#world.nodes, forMs, () => this.#world.blackedOut());
+  }
+
+  #strikeDisk(fault: Of<"power" | "rot" | "wipe">, node: SimNode): boolean {
+    const { kind, forMs } = fault;
+    if (kind === "power" ? !this.#budget.takePower(node) : !this.#budget.take(node)) return false;
+    this.#do.cutPower([node], forMs, () => {
+      if (kind === "rot") node.disk.rot(this.#prng, () => true);
+      if (kind === "wipe") node.disk.wipe();
+    });
+    return true;
+  }
+
+  #hinder(fault: Of<"stop" | "pause" | "diskStall" | "diskFull">, node: SimNode): void {
+    const { kind, forMs } = fault;
+    const { faults } = node.disk;
+    switch (kind) {
+      case "stop":
+        node.stop(() => this.#do.during(forMs, () => node.start()));
         return;
+      case "pause":
+        node.pause();
+        this.#do.during(forMs, () => node.resume());
+        return;
+      case "diskStall":
+        faults.stalledUntil = this.#world.events.now + forMs;
+        this.#do.disturb([node], forMs, () => {});
+        return;
+      case "diskFull":
+        faults.isFull = true;
+        this.#do.disturb([node], forMs, () => {
+          faults.isFull = false;
+        });
+        return;
+      default:
+        unreachable(kind);
     }
   }
 
   #strikeNetwork(
-    fault: Extract<Fault, { kind: "partition" | "severed" | "clog" | "cut" | "mdnsSilence" | "mdnsStale" }>,
+    fault: Of<"partition" | "severed" | "clog" | "cut" | "clientsCut" | "mdnsSilence" | "mdnsStale">,
   ): void {
     const { network, multicast } = this.#world;
     switch (fault.kind) {
       case "partition":
-        this.#partition(fault.side, fault.oneWay, fault.forMs);
+        this.#do.partition(fault.side, fault.oneWay, fault.forMs);
         return;
       case "severed":
-        this.#block([[fault.a, fault.b]], fault.oneWay, fault.forMs);
+        this.#do.block([[fault.a, fault.b]], fault.oneWay, fault.forMs);
         return;
       case "clog": {
         const nodes = [this.#node(fault.a), this.#node(fault.b)];
         network.clog(fault.a, fault.b, fault.slowerByMs);
         const undo = (): void => network.clog(fault.a, fault.b, 0);
-        if (fault.slowerByMs >= DISTURBING_MS) this.#disturb(nodes, fault.forMs, undo);
-        else this.#for(fault.forMs, undo);
+        if (fault.slowerByMs >= DISTURBING_MS) this.#do.disturb(nodes, fault.forMs, undo);
+        else this.#do.during(fault.forMs, undo);
         return;
       }
       case "cut":
         network.cut(fault.a, fault.b);
         return;
+      case "clientsCut":
+        this.#plots.afterAcknowledgement(fault.delayMs, ({ index }) => this.#cutClients(index));
+        return;
       case "mdnsSilence":
         multicast.isSilent = true;
-        this.#for(fault.forMs, () => {
+        this.#do.during(fault.forMs, () => {
           multicast.isSilent = false;
         });
         return;
@@ -139,66 +202,10 @@ export class FaultInjector {
     }
   }
 
-  #partition(side: readonly number[], oneWay: boolean, forMs: number): void {
-    const { nodes, clients } = this.#world.options;
-    const outside = Array.from({ length: nodes + clients }, (_, machine) => machine).filter(
-      (machine) => !side.includes(machine),
-    );
-    const ways = side.flatMap((inside) => outside.map((other): [number, number] => [other, inside]));
-    this.#block(ways, oneWay, forMs);
-  }
-
-  #block(ways: readonly (readonly [from: number, to: number])[], oneWay: boolean, forMs: number): void {
-    const { network, nodes } = this.#world;
-    const set = (isBlocked: boolean): void => {
-      for (const [from, to] of ways) {
-        network.block(from, to, isBlocked);
-        if (!oneWay) network.block(to, from, isBlocked);
-      }
-    };
-    set(true);
-    const machines = new Set(ways.flat());
-    const isClientConcerned = [...machines].some((machine) => machine >= nodes.length);
-    const disturbed = nodes.filter(({ index }) => isClientConcerned || machines.has(index));
-    this.#disturb(disturbed, forMs, () => set(false));
-  }
-
-  #crash(node: SimNode, effects: number, forMs: number): void {
-    if (effects === 0) node.kill("crash");
-    else node.dieAfter(effects);
-    this.#for(forMs, () => {
-      // What has not died by now lives on.
-      node.dieAfter(Number.POSITIVE_INFINITY);
-      if (node.isPowered) node.start();
-    });
-  }
-
-  #powerCut(nodes: readonly SimNode[], forMs: number, meanwhile: () => void): void {
-    for (const node of nodes) node.kill("power");
-    meanwhile();
-    this.#for(forMs, () => {
-      for (const node of nodes) node.start();
-    });
-  }
-
-  /** As {@link #for}, and tells the checkers that these nodes may be late or out of reach meanwhile. */
-  #disturb(nodes: readonly SimNode[], forMs: number, undo: () => void): void {
-    const world = this.#world;
-    const ids = nodes.map(({ id }) => id).filter((id) => id !== "");
-    world.observe({ at: world.events.now, kind: "disturbed", nodes: ids });
-    this.#for(forMs, () => {
-      undo();
-      world.observe({ at: world.events.now, kind: "calmed", nodes: ids });
-    });
-  }
-
-  /** Calls `undo` after `forMs`, or when the chaos ends: at once if it has ended, as for a stop that a pause held up. */
-  #for(forMs: number, undo: () => void): void {
-    const once = (): void => {
-      if (this.#undo.delete(once)) undo();
-    };
-    this.#undo.add(once);
-    this.#world.events.after(this.#isOver ? 0 : forMs, once);
+  #cutClients(machine: number): void {
+    const { network, options } = this.#world;
+    for (let client = options.nodes; client < options.nodes + options.clients; client++)
+      network.cut(machine, client);
   }
 
   #node(number: number): SimNode {

@@ -13,9 +13,11 @@ export type Fault = {
   readonly at: number;
 } /** kill -9; with `effects` not at once, but instead of that one of the next effects. */ & (
   | { readonly kind: "crash"; readonly node: number; readonly effects: number; readonly forMs: number }
+  /** kill -9 of whichever node acknowledges something next, so long after that. */
+  | { readonly kind: "crashAfterAck"; readonly delayMs: number; readonly forMs: number }
   | { readonly kind: "power"; readonly node: number; readonly forMs: number }
-  /** Every machine loses power at the same instant. */
-  | { readonly kind: "blackout"; readonly forMs: number }
+  /** Every machine loses power at the same instant; with `afterAckMs` so long after the next acknowledgement. */
+  | { readonly kind: "blackout"; readonly afterAckMs: number | undefined; readonly forMs: number }
   | { readonly kind: "stop"; readonly node: number; readonly forMs: number }
   | { readonly kind: "pause"; readonly node: number; readonly forMs: number }
   /** Machines (nodes, then clients) of `side` do not hear the others (`oneWay`), or neither hears the other. */
@@ -41,6 +43,8 @@ export type Fault = {
       readonly forMs: number;
     }
   | { readonly kind: "cut"; readonly a: number; readonly b: number }
+  /** All clients lose their connections to whichever node acknowledges something next, so long after that. */
+  | { readonly kind: "clientsCut"; readonly delayMs: number }
   | { readonly kind: "diskStall"; readonly node: number; readonly forMs: number }
   | { readonly kind: "diskFull"; readonly node: number; readonly forMs: number }
   | { readonly kind: "syncError"; readonly node: number }
@@ -51,6 +55,48 @@ export type Fault = {
   | { readonly kind: "wallStep"; readonly node: number; readonly byMs: number }
   | { readonly kind: "mdnsSilence"; readonly forMs: number }
   | { readonly kind: "mdnsStale" }
+  /** This node is started only now; it is not there while the mesh forms. */
+  | { readonly kind: "arrive"; readonly node: number }
+  /**
+   * The leader crashes. Each of the next `elections` winners is cut off after `delayMs`, for `forMs`, and of the others so
+   * many of 1,000 crash. One node is cut off from now until `absentMs` after the first of them (0: none). See plots.ts.
+   */
+  | {
+      readonly kind: "coup";
+      readonly node: number;
+      readonly elections: number;
+      readonly killedPerMille: number;
+      readonly delayMs: number;
+      readonly forMs: number;
+      readonly absentMs: number;
+    }
+  /** `node` and the leader do not hear each other; after `afterMs` the leader is cut off, all others restart (`downMs`). */
+  | {
+      readonly kind: "usurp";
+      readonly node: number;
+      readonly afterMs: number;
+      readonly downMs: number;
+      readonly forMs: number;
+    }
+  /** What others say reaches the leader `slowerByMs` later; after `afterMs` nothing that it says reaches them, for `forMs`. */
+  | {
+      readonly kind: "echo";
+      readonly slowerByMs: number;
+      readonly afterMs: number;
+      readonly forMs: number;
+    }
+  /** `node` is cut off for `lagMs`; then the disk of `victim` loses something, and the leader crashes for `forMs`. */
+  | {
+      readonly kind: "amnesia";
+      readonly node: number;
+      readonly victim: number;
+      readonly damage: "power" | "rot" | "wipe";
+      readonly lagMs: number;
+      readonly downMs: number;
+      readonly forMs: number;
+    }
+  /** When voters are added next, the network parts between these with their leader and all others. */
+  | { readonly kind: "schism"; readonly forMs: number }
 );
 
 export type FaultKind = Fault["kind"];
@@ -65,6 +111,6 @@ export interface Schedule {
 }
 
 /** Which schedules may lose what was acknowledged: all nodes without power at once, in the `replicated` profile. */
-export function mayLoseAcknowledged(schedule: Schedule): boolean {
-  return schedule.faults.some(({ kind }) => kind === "blackout");
+export function mayLoseAcknowledged({ world, faults }: Schedule): boolean {
+  return world.durability === "replicated" && faults.some(({ kind }) => kind === "blackout");
 }

@@ -3,14 +3,14 @@
  * the mesh must be well again in time (liveness: TigerBeetle's second phase).
  */
 
-import type { ApplicationMessage } from "@skein/kernel";
-import { type Checker, CheckFailure, type SimClientHost } from "../observations.ts";
-import { between, mix, pick, randomStream } from "../world/random-streams.ts";
+import { allCheckers } from "../checkers/all-checkers.ts";
+import { RetainedSurvivors } from "../checkers/retained-survivors.ts";
+import { CheckFailure, type SimClientHost } from "../observations.ts";
+import { mix, pick, randomStream } from "../world/random-streams.ts";
 import { retainedSet, type SimNode } from "../world/sim-node.ts";
-import type { SimProcess } from "../world/sim-process.ts";
 import { World } from "../world/world.ts";
-import { AcknowledgedRetained, OneLeaderPerTerm, SameLogEverywhere } from "./basic-checkers.ts";
 import { FaultInjector } from "./inject-faults.ts";
+import { RetainedWrites } from "./retained-writes.ts";
 import { mayLoseAcknowledged, type Schedule } from "./schedule.ts";
 import { Standstill } from "./standstill.ts";
 import { underTripwire } from "./tripwire.ts";
@@ -37,8 +37,10 @@ export interface Failure {
   readonly message: string;
   /** Ms of the world. */
   readonly at: number;
-  /** Last log lines of all nodes, in order of time. */
+  /** The newest log lines of all nodes, in order of time. */
   readonly logs: readonly string[];
+  /** What each node believes, a line each. */
+  readonly states: readonly string[];
 }
 
 /**
@@ -50,11 +52,8 @@ export type Workload = (world: {
   readonly client: (name: string) => SimClientHost;
 }) => { rest(): void } | undefined;
 
-export interface SimulationParts {
-  readonly checkers?: readonly Checker[];
-  readonly workload?: Workload;
-}
-
+/** Bytes that all connections of one node may hold for their readers together: 8 peers and some dozens of clients. */
+const MEMORY_CAP_BYTES: ReadonlyMap<string, number> = new Map([["streams", 64 * 1024 * 1024]]);
 const FORMED_BY_MS = 25_000;
 const LEADER_WITHIN_MS = 10_000;
 const SETTLED_WITHIN_MS = 20_000;
@@ -63,33 +62,36 @@ const SAME_WITHIN_MS = 10_000;
 /** A workload goes on after the heal for that long, and then has as long for what is under way. */
 const WORKLOAD_AFTER_HEAL_MS = 11_000;
 const STEP_MS = 250;
-const TOPICS = 12;
 
-/** Runs `schedule` to its end. Never throws for what the simulated code does wrong. */
-export function simulate(schedule: Schedule, parts: SimulationParts = {}): Verdict {
-  return underTripwire(() => new Simulation(schedule, parts).run());
+/**
+ * Runs `schedule` to its end with every checker watching; the load is retained writes at the nodes and, if given, `workload`.
+ * Never throws for what the simulated code does wrong.
+ */
+export function simulate(schedule: Schedule, workload?: Workload): Verdict {
+  return underTripwire(() => new Simulation(schedule, workload).run());
 }
 
 class Simulation {
   readonly #schedule: Schedule;
   readonly #world: World;
   readonly #injector: FaultInjector;
-  readonly #retained = new AcknowledgedRetained();
+  readonly #retained = new RetainedSurvivors();
+  readonly #writes: RetainedWrites;
   readonly #standstill: Standstill;
   readonly #workload: { rest(): void } | undefined;
-  #isWriting = true;
-  #serial = 0;
-  /** By payload: the process that has promised to acknowledge. */
-  readonly #openWrites = new Map<string, SimProcess>();
+  /** Nodes that must run, as far as no fault keeps them from it. */
+  #expected: readonly SimNode[] = [];
 
-  constructor(schedule: Schedule, parts: SimulationParts) {
+  constructor(schedule: Schedule, workload: Workload | undefined) {
     this.#schedule = schedule;
     this.#standstill = new Standstill(schedule);
-    const basic = [new OneLeaderPerTerm(), new SameLogEverywhere(), this.#retained, this.#standstill];
-    this.#world = new World(schedule.world, [...basic, ...(parts.checkers ?? [])]);
+    const { durability } = schedule.world;
+    const checkers = allCheckers({ durability, memoryCapBytes: MEMORY_CAP_BYTES });
+    this.#world = new World(schedule.world, [...checkers, this.#retained, this.#standstill]);
     this.#injector = new FaultInjector(this.#world);
+    this.#writes = new RetainedWrites(this.#world);
     const client = (name: string) => this.#world.addClient(name);
-    this.#workload = parts.workload?.({ nodes: schedule.world.nodes, client });
+    this.#workload = workload?.({ nodes: schedule.world.nodes, client });
   }
 
   run(): Verdict {
@@ -120,25 +122,29 @@ class Simulation {
     const world = this.#world;
     const prng = randomStream(world.seed, "formation");
     const spreadMs = pick(prng, [10, 500, 3000]);
-    for (const node of world.nodes) world.events.at(prng.below(spreadMs), () => node.start());
+    const late = new Set(
+      this.#schedule.faults.map((fault) => (fault.kind === "arrive" ? fault.node : undefined)),
+    );
+    this.#expected = world.nodes.filter(({ index }) => !late.has(index));
+    for (const node of this.#expected) world.events.at(prng.below(spreadMs), () => node.start());
     this.#injector.arm(this.#schedule);
     this.#until(() => this.#isWell(), FORMED_BY_MS, "the mesh forms");
     world.events.runUntil(this.#schedule.chaosFromMs);
-    this.#write();
+    this.#writes.begin();
   }
 
   #heal(): void {
     const world = this.#world;
     const { events } = world;
-    this.#injector.heal();
+    this.#expected = this.#injector.healMajority();
     this.#until(() => this.#haveJoined(), REJOINED_WITHIN_MS, "everybody joins the cluster");
     world.observe({ at: events.now, kind: "healed" });
     const healedAt = events.now;
     this.#until(() => this.#hasLeader(), LEADER_WITHIN_MS, "a leader after the heal");
-    this.#isWriting = false;
+    this.#writes.rest();
     const left = SETTLED_WITHIN_MS - (events.now - healedAt);
     this.#until(
-      () => this.#isWell() && !this.#isWaiting(),
+      () => this.#isWell() && !this.#writes.isWaiting,
       left,
       "all writes are acknowledged after the heal",
     );
@@ -147,19 +153,23 @@ class Simulation {
       this.#workload.rest();
       events.runUntil(events.now + WORKLOAD_AFTER_HEAL_MS);
     }
+    this.#injector.healRest();
+    this.#expected = world.nodes;
+    this.#until(() => this.#isWell() && !this.#writes.isWaiting, SETTLED_WITHIN_MS, "who was away is back");
     this.#compareReplicas();
     world.finish();
   }
 
   #isWell(): boolean {
-    const { nodes } = this.#world;
     if (!this.#hasLeader() || !this.#haveJoined()) return false;
-    return nodes.every(({ assembly, status }) => assembly?.isServing === true && status?.hasQuorum === true);
+    return this.#expected.every(
+      ({ assembly, status }) => assembly?.isServing === true && status?.hasQuorum === true,
+    );
   }
 
-  /** A majority of the machines knows the same leader, which knows that it leads. */
+  /** A majority of those that are expected to run knows the same leader, which knows that it leads. */
   #hasLeader(): boolean {
-    const { nodes } = this.#world;
+    const nodes = this.#expected;
     const leader = nodes.find(({ status }) => status?.role === "leader" && status.hasQuorum)?.id;
     if (leader === undefined) return false;
     const followers = nodes.filter(({ status }) => status?.coordinator === leader && status.hasQuorum);
@@ -168,65 +178,8 @@ class Simulation {
 
   /** Everybody belongs to the cluster; a machine that was just wiped has to join it first. */
   #haveJoined(): boolean {
-    const { nodes, cluster } = this.#world;
-    return nodes.every(({ status }) => status === undefined || status.cluster === cluster);
-  }
-
-  /** One write after another, each of a random topic on a random node that serves. */
-  #write(): void {
-    if (!this.#isWriting) return;
-    const world = this.#world;
-    const prng = randomStream(world.seed, `write ${this.#serial}`);
-    const serving = world.nodes.filter(
-      ({ assembly, process }) => assembly?.isServing && process?.isPaused === false,
-    );
-    const node = serving[prng.below(Math.max(1, serving.length))];
-    const { assembly, process, id } = node ?? {};
-    if (assembly !== undefined && process !== undefined && id !== undefined) {
-      const payloadId = `value ${this.#serial}`;
-      const packet = { topic: `topic/${prng.below(TOPICS)}`, payloadId, qos: 1, retain: true } as const;
-      const message: ApplicationMessage = {
-        ...packet,
-        payload: Uint8Array.from(payloadId, (letter) => letter.charCodeAt(0)),
-        properties: undefined,
-      };
-      world.observe({ at: world.events.now, node: id, kind: "publishSent", client: id, packet });
-      this.#openWrites.set(payloadId, process);
-      process.turn(() => this.#publish(assembly, id, payloadId, message));
-    }
-    this.#serial++;
-    world.events.after(between(prng, 20, 400), () => this.#write());
-  }
-
-  #publish(
-    assembly: NonNullable<World["nodes"][number]["assembly"]>,
-    id: string,
-    payloadId: string,
-    message: ApplicationMessage,
-  ): void {
-    const world = this.#world;
-    let parts = Number.POSITIVE_INFINITY;
-    let settled = 0;
-    let worst = 0;
-    const settle = (reasonCode: number): void => {
-      worst = Math.max(worst, reasonCode);
-      if (++settled < parts) return;
-      this.#openWrites.delete(payloadId);
-      world.observe({
-        at: world.events.now,
-        node: id,
-        kind: "publishAcked",
-        client: id,
-        payloadId,
-        reasonCode: worst,
-      });
-    };
-    parts = assembly.broker.publish(message, { settle });
-  }
-
-  /** A write is held. What a process held when it died nobody waits for. */
-  #isWaiting(): boolean {
-    return [...this.#openWrites.values()].some(({ isAlive }) => isAlive);
+    const { cluster } = this.#world;
+    return this.#expected.every(({ status }) => status === undefined || status.cluster === cluster);
   }
 
   /** What was under way on a clogged link when it was healed still takes its time. */
@@ -275,7 +228,8 @@ class Simulation {
       what: isCheck ? error.checker : "exception",
       message: isCheck ? error.message : text,
       at: this.#world.events.now,
-      logs: [...logs.slice(-60), ...this.#world.nodes.map(stateLine)],
+      logs,
+      states: this.#world.nodes.map(stateLine),
     };
   }
 }
@@ -284,7 +238,6 @@ function differentSets(sets: readonly ReadonlyMap<string, string>[]): readonly s
   return [...new Set(sets.map((set) => JSON.stringify([...set])))];
 }
 
-/** What a node believes, for the end of the log of a failure. */
 function stateLine({ id, host, process, status }: SimNode): string {
   const state = process === undefined ? "down" : process.isPaused ? "paused" : "runs";
   return `${host} ${id} ${state} ${JSON.stringify(status)}`;

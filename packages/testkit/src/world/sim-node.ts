@@ -6,7 +6,7 @@
  * only then its status says which cluster it belongs to.
  */
 
-import type { CoordinatorStatus } from "@skein/coordinator";
+import type { CoordinatorStatus, ObservedEntry } from "@skein/coordinator";
 import {
   decodeUtf8,
   type Log,
@@ -16,7 +16,7 @@ import {
   type StreamListener,
 } from "@skein/kernel";
 import { NodeAssembly } from "skein/assembly";
-import type { NodeObservation } from "../observations.ts";
+import type { AppliedCommand, NodeObservation } from "../observations.ts";
 import { between, mix, mixBytes, randomStream } from "./random-streams.ts";
 import { SimDisk } from "./sim-disk.ts";
 import { type MachineClock, SimProcess } from "./sim-process.ts";
@@ -31,7 +31,7 @@ const LOG_LINES_KEPT = 400;
 /** What it did to the log in the turn under way. */
 type LogStep =
   | { readonly kind: "role"; readonly role: string; readonly term: number }
-  | { readonly kind: "applied"; readonly index: number; readonly term: number; readonly data: Uint8Array }
+  | { readonly kind: "applied"; readonly entry: ObservedEntry }
   | { readonly kind: "restored"; readonly index: number };
 
 export class SimNode {
@@ -172,8 +172,9 @@ export class SimNode {
         peers: world.options.hasStaticPeers
           ? world.hosts.filter((peer) => peer !== host).map((peer) => `${peer}:${LINK_PORT}`)
           : [],
-        timing: "lan",
+        timing: world.options.timing,
         durability: world.options.durability,
+        sizes: world.options.sizes,
         floatingAddress: { address: world.floating.address, networkInterface: "eth0" },
       },
       {
@@ -196,7 +197,7 @@ export class SimNode {
         },
         observer: {
           leadershipChanged: (role, term) => this.#steps.push({ kind: "role", role, term }),
-          applied: (index, term, data) => this.#steps.push({ kind: "applied", index, term, data }),
+          applied: (entry) => this.#steps.push({ kind: "applied", entry }),
           restored: (index) => this.#steps.push({ kind: "restored", index }),
         },
       },
@@ -283,12 +284,12 @@ export class SimNode {
       if (step.role === "leader") this.#observe({ kind: "leader", term: step.term });
       else if (step.role === "candidate") this.#observe({ kind: "election" });
     } else if (step.kind === "restored") {
-      this.#hash = step.index === 0 ? 0 : (oracle.get(step.index) ?? 0);
+      this.#hash = oracle.hashAt(step.index);
     } else {
-      const { index, term, data } = step;
+      const { index, term, data } = step.entry;
       this.#hash = mixBytes(mix(this.#hash, term), data);
-      if (!oracle.has(index)) oracle.set(index, this.#hash);
-      this.#observe({ kind: "applied", index, term, hash: this.#hash });
+      oracle.applied(index, this.#hash);
+      this.#observe({ kind: "applied", index, term, hash: this.#hash, command: appliedCommand(step.entry) });
     }
   }
 
@@ -323,6 +324,21 @@ export class SimNode {
     if (this.logs.push(`${at} ${this.host} ${level} ${message} ${JSON.stringify(fields)}`) > LOG_LINES_KEPT)
       this.logs.shift();
   }
+}
+
+function appliedCommand({ command, retained }: ObservedEntry): AppliedCommand | undefined {
+  if (command === undefined) return undefined;
+  const { envelope, operation } = command;
+  const { node: proposer, incarnation, seq } = envelope;
+  const isDeletion = operation.kind === "retainedDelete";
+  return {
+    proposer,
+    incarnation,
+    seq,
+    topic: isDeletion ? operation.topic : operation.message.topic,
+    value: isDeletion ? null : mixBytes(0, operation.message.payload),
+    held: retained === undefined ? null : mixBytes(0, retained.payload),
+  };
 }
 
 /** The retained set of a node: topic to payload text. */

@@ -2,7 +2,8 @@
  * One end of a simulated TCP connection.
  *
  * Pieces leave in order, each after its own delay, and are gathered or split on the way as TCP does. What cannot pass (a
- * partition, a reader that does not read, a machine that is off, an address that has moved away) waits; a machine that
+ * partition, a reader that does not read, a machine that is off, an address that has moved away) waits, and then comes one
+ * receive window at a time; a machine that
  * knows nothing of the connection answers the next piece with a reset. What a receiver was given reads as garbage once
  * `received` has returned, as the port's contract allows.
  */
@@ -14,6 +15,8 @@ import type { SimProcess } from "./sim-process.ts";
 /** `write` returns false above this. */
 const FULL_BYTES = 64 * 1024;
 const DRAINED_BYTES = 16 * 1024;
+/** What the receiver takes before the sender has heard of it. */
+const WINDOW_BYTES = 64 * 1024;
 const RETRANSMIT_MS = 1000;
 const GARBAGE = 0xee;
 
@@ -41,6 +44,8 @@ export class SimStream implements Stream {
   #early: Uint8Array[] = [];
   #outgoing: Piece[] = [];
   #lastDueAt = 0;
+  /** When the next window is open. */
+  #windowAt = 0;
   #buffered = 0;
   #isFull = false;
   #isMoving = false;
@@ -157,7 +162,8 @@ export class SimStream implements Stream {
       return;
     }
     this.#isMoving = true;
-    const dueAt = first?.dueAt ?? network.events.now + network.delayMs(this.machine, this.other.machine);
+    const wantedAt = first?.dueAt ?? network.events.now + network.delayMs(this.machine, this.other.machine);
+    const dueAt = Math.max(wantedAt, this.#windowAt);
     network.events.at(dueAt, () => {
       this.#isMoving = false;
       if (this.#isClosed) return;
@@ -248,11 +254,13 @@ export class SimStream implements Stream {
     let count = 0;
     let length = 0;
     for (const { bytes, dueAt } of this.#outgoing) {
-      if (dueAt > events.now) break;
+      if (dueAt > events.now || length >= WINDOW_BYTES) break;
       count++;
       length += bytes.length;
     }
     if (count === 0) return undefined;
+    if (length >= WINDOW_BYTES)
+      this.#windowAt = events.now + this.#network.delayMs(this.other.machine, this.machine);
     const gathered = new Uint8Array(length);
     let at = 0;
     for (const { bytes } of this.#outgoing.splice(0, count)) {

@@ -7,12 +7,14 @@
  * Prior art: FoundationDB's simulation, TigerBeetle's VOPR (reference design, section 5.1).
  */
 
+import type { ReplicaSizes } from "@skein/coordinator";
 import type { Prng } from "@skein/kernel";
 import type { Checker, Observation, SimClientHost } from "../observations.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FloatingKernel } from "./floating-kernel.ts";
 import { Multicast, type MulticastOptions } from "./multicast.ts";
 import { Network, type NetworkOptions } from "./network.ts";
+import { OracleLog } from "./oracle-log.ts";
 import { mix, mixText, randomStream } from "./random-streams.ts";
 import { ClientHost } from "./sim-client-host.ts";
 import { SimNode } from "./sim-node.ts";
@@ -26,6 +28,9 @@ export interface WorldOptions {
   /** Nodes know each other's addresses from their settings, besides mDNS. */
   readonly hasStaticPeers: boolean;
   readonly durability: "replicated" | "disk";
+  readonly timing: "lan" | "wired";
+  /** Small sizes make snapshots, full windows, new segments and batches in pieces frequent. */
+  readonly sizes: Partial<ReplicaSizes>;
   /** Monotonic clocks run this much too fast or too slow at most. */
   readonly driftPerMillionMax: number;
 }
@@ -43,12 +48,12 @@ export class World {
   readonly network: Network;
   readonly multicast: Multicast;
   readonly floating: FloatingKernel;
-  /** Rolling hash by index of the log, as the first node that applied it has it. */
-  readonly oracle = new Map<number, number>();
+  readonly oracle = new OracleLog();
   readonly #checkers: readonly Checker[];
   readonly #machines: number;
   #clientCount = 0;
   #cluster: string | undefined;
+  #watcher: (observation: Observation) => void = () => {};
   #hash = 0x811c9dc5;
   /** Observations so far. */
   observations = 0;
@@ -94,7 +99,7 @@ export class World {
 
   /** Every machine has lost its power: in the `replicated` profile history goes on from what the disks have. */
   blackedOut(): void {
-    this.oracle.clear();
+    if (this.options.durability === "replicated") this.oracle.beginAnew();
   }
 
   /** Adds a client machine. At most as many as the options say. */
@@ -115,6 +120,12 @@ export class World {
     this.observations++;
     this.#hash = mixText(this.#hash, JSON.stringify(observation));
     for (const checker of this.#checkers) checker.observe(observation);
+    this.#watcher(observation);
+  }
+
+  /** `watcher` sees every observation after the checkers, in the middle of what is observed: it must only plan ahead. */
+  watch(watcher: (observation: Observation) => void): void {
+    this.#watcher = watcher;
   }
 
   /** Tells the checkers that nothing more comes. @throws {CheckFailure} */

@@ -27,7 +27,7 @@ test("election safety bites: two nodes lead one term", () => {
 });
 
 test("log matching accepts the same entries everywhere, a snapshot's jump and a replay after a restart", () => {
-  check(new LogMatching(), [
+  check(new LogMatching("replicated"), [
     applied(1, "a", 1, 1, 11),
     applied(2, "a", 2, 1, 12),
     applied(3, "a", 3, 2, 13),
@@ -44,11 +44,11 @@ test.each([
   ["an index applied twice in one life", [applied(1, "a", 1, 1, 11), applied(2, "a", 1, 1, 11)]],
   ["an older term after a newer one", [applied(1, "a", 1, 3, 11), applied(2, "a", 2, 2, 12)]],
 ])("log matching bites: %s", (_name, history) => {
-  expect(() => check(new LogMatching(), history)).toThrow(/log matching/);
+  expect(() => check(new LogMatching("replicated"), history)).toThrow(/log matching/);
 });
 
 test("leader completeness accepts a leader that appends behind what was committed", () => {
-  check(new LeaderCompleteness(), [
+  check(new LeaderCompleteness("replicated"), [
     applied(1, "a", 5, 1, 1),
     leader(2, "b", 2),
     applied(3, "b", 6, 2, 1),
@@ -59,7 +59,7 @@ test("leader completeness accepts a leader that appends behind what was committe
 
 test("leader completeness bites: an entry of the new term stands where an older one was committed", () => {
   const history = [applied(1, "a", 5, 1, 1), leader(2, "b", 2), applied(3, "b", 4, 2, 1)];
-  expect(() => check(new LeaderCompleteness(), history)).toThrow(/before that election/);
+  expect(() => check(new LeaderCompleteness("replicated"), history)).toThrow(/before that election/);
 });
 
 test("leader completeness bites: a committed entry is nowhere to be found after healing", () => {
@@ -72,7 +72,7 @@ test("leader completeness bites: a committed entry is nowhere to be found after 
     healed(5),
     end(30_000),
   ];
-  expect(() => check(new LeaderCompleteness(), history)).toThrow(/nobody is past 4/);
+  expect(() => check(new LeaderCompleteness("replicated"), history)).toThrow(/nobody is past 4/);
 });
 
 test("lease holder accepts renewal, expiry and a crash", () => {

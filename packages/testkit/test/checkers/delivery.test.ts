@@ -29,6 +29,7 @@ const BEGIN: readonly Observation[] = [
 const crash = (at: number, node: string) => seen(at, "stopped", { node, how: "crash" });
 const disturbed = (at: number, ...nodes: string[]) => seen(at, "disturbed", { nodes });
 const calmed = (at: number, ...nodes: string[]) => seen(at, "calmed", { nodes });
+const REPEATED = published(40_000, "pub", "A", { payloadId: "m1" });
 const M1 = published(20_000, "pub", "A", { payloadId: "m1" });
 
 test("[P5] acknowledged loss accepts delivery, whoever crashes after the acknowledgement", () => {
@@ -65,6 +66,17 @@ test.each<[string, readonly Observation[]]>([
     [disturbed(19_000, "B"), M1, acked(20_010, "pub", "m1"), calmed(30_000, "B")],
   ],
   ["it was paused", [seen(19_000, "stopped", { node: "B", how: "pause" }), M1, acked(28_000, "pub", "m1")]],
+  [
+    "it came long ago, and its publisher has not heard of it",
+    [
+      disturbed(19_000, "B"),
+      M1,
+      delivered(20_100, "sub", "m1"),
+      calmed(21_000, "B"),
+      REPEATED,
+      acked(40_010, "pub", "m1"),
+    ],
+  ],
   ["the publish was QoS 0", [published(20_000, "pub", "A", { payloadId: "m0", qos: 0 })]],
 ])("[P5] acknowledged loss owes nothing: %s", (_name, history) => {
   check(new AcknowledgedLoss(), [...BEGIN, ...history, end(90_000)]);
@@ -77,6 +89,17 @@ test.each<[string, readonly Observation[]]>([
 ])("[P5] acknowledged loss bites: %s", (_name, history) => {
   const whole = [...BEGIN, M1, acked(20_010, "pub", "m1"), ...history, end(60_000)];
   expect(() => check(new AcknowledgedLoss(), whole)).toThrow(/m1 of pub .* never came to sub on B/);
+});
+
+test("[P4] acknowledged loss bites: a node that has just started lets publishers in before it knows who wants what", () => {
+  const publish = published(30_002, "new", "D", { payloadId: "m2" });
+  const history = [
+    ...started(30_000, "D"),
+    connected(30_001, "new", "D"),
+    publish,
+    acked(30_010, "new", "m2"),
+  ];
+  expect(() => check(new AcknowledgedLoss(), [...BEGIN, ...history, end(60_000)])).toThrow(/m2 of new/);
 });
 
 test("[P4] interest convergence accepts arrival within 5 s, and faults as an excuse", () => {

@@ -105,7 +105,7 @@ const looked = (at: number, client: string, node: string, payloadId: string | nu
 const NODES = started(0, "A", "B", "C");
 
 test("[P8] retained store accepts what is acknowledged elsewhere, a replica a moment behind, a deletion", () => {
-  check(new RetainedLinearizable(), [
+  check(new RetainedLinearizable("replicated"), [
     ...NODES,
     put(20_000, "v1"),
     acked(20_100, "on-A", "v1"),
@@ -119,7 +119,7 @@ test("[P8] retained store accepts what is acknowledged elsewhere, a replica a mo
 });
 
 test("[P8] retained store accepts reads of uncommitted writes on the writer's own node, and of a node after a fault", () => {
-  check(new RetainedLinearizable(), [
+  check(new RetainedLinearizable("replicated"), [
     ...NODES,
     put(20_000, "v1"),
     ...looked(21_000, "r", "A", "v1"),
@@ -138,11 +138,11 @@ test("[P8] retained store accepts reads of uncommitted writes on the writer's ow
 test("[P8] retained store promises nothing without a leader, and again some time after one is back", () => {
   const lease = (at: number, until: number) => seen(at, "lease", { node: "A", until });
   const written = [...NODES, lease(100, 25_000), put(20_000, "v1"), acked(20_100, "on-A", "v1")];
-  check(new RetainedLinearizable(), [...written, ...looked(40_000, "r", "B", null)]);
+  check(new RetainedLinearizable("replicated"), [...written, ...looked(40_000, "r", "B", null)]);
   const back = [...written, lease(41_000, 90_000), ...looked(45_000, "r", "B", null)];
-  check(new RetainedLinearizable(), back);
+  check(new RetainedLinearizable("replicated"), back);
   const late = [...back, ...looked(52_000, "r", "B", null)];
-  expect(() => check(new RetainedLinearizable(), late)).toThrow(/is older than write/);
+  expect(() => check(new RetainedLinearizable("replicated"), late)).toThrow(/is older than write/);
 });
 
 test("[P8] with linearizable reads a replica that is a moment behind is a failure", () => {
@@ -152,7 +152,7 @@ test("[P8] with linearizable reads a replica that is a moment behind is a failur
     acked(20_100, "on-A", "v1"),
     ...looked(20_200, "r", "B", null),
   ];
-  expect(() => check(new RetainedLinearizable({ reads: "linearizable" }), history)).toThrow(
+  expect(() => check(new RetainedLinearizable("replicated", { reads: "linearizable" }), history)).toThrow(
     /no order explains/,
   );
 });
@@ -184,7 +184,9 @@ test.each<[string, Observation[]]>([
     ],
   ],
 ])("[P8] retained store bites: %s", (_name, history) => {
-  expect(() => check(new RetainedLinearizable(), [...NODES, ...history])).toThrow(/is older than write/);
+  expect(() => check(new RetainedLinearizable("replicated"), [...NODES, ...history])).toThrow(
+    /is older than write/,
+  );
 });
 
 test("[P8] retained store: after a blackout of all nodes each topic may be what it ever was", () => {
@@ -199,18 +201,18 @@ test("[P8] retained store: after a blackout of all nodes each topic may be what 
     ...started(23_000, "A", "B", "C"),
     ...looked(40_000, "r", "B", "v1"),
   ];
-  check(new RetainedLinearizable(), [...history, ...looked(45_000, "r", "C", "v1")]);
+  check(new RetainedLinearizable("replicated"), [...history, ...looked(45_000, "r", "C", "v1")]);
   const ghost = looked(45_000, "r", "C", "v3");
-  expect(() => check(new RetainedLinearizable(), [...history, ...ghost])).toThrow(/nobody wrote/);
+  expect(() => check(new RetainedLinearizable("replicated"), [...history, ...ghost])).toThrow(/nobody wrote/);
   const reads = "linearizable";
   const both = looked(45_000, "r", "C", "v2");
-  expect(() => check(new RetainedLinearizable({ reads }), [...history, ...both])).toThrow(
+  expect(() => check(new RetainedLinearizable("replicated", { reads }), [...history, ...both])).toThrow(
     /no order explains/,
   );
 });
 
 test("[P8] retained store bites: a value that nobody wrote to that topic", () => {
-  expect(() => check(new RetainedLinearizable(), [...NODES, ...looked(1, "r", "A", "ghost")])).toThrow(
-    /nobody wrote/,
-  );
+  expect(() =>
+    check(new RetainedLinearizable("replicated"), [...NODES, ...looked(1, "r", "A", "ghost")]),
+  ).toThrow(/nobody wrote/);
 });

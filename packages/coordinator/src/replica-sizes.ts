@@ -1,0 +1,32 @@
+/**
+ * How much of a replica is done at a time, in one place.
+ *
+ * The defaults are for small computers with SD cards. Tests choose small sizes: then what is rare in a house (a snapshot, a
+ * full window, a new segment, a batch in pieces) happens all the time.
+ *
+ * Source: reference design, section 1.9.
+ */
+
+export interface ReplicaSizes {
+  /** Most bytes of entries in one AppendEntries; one entry at least is always sent. */
+  readonly appendBytesMax: number;
+  /** Most AppendEntries under way to one follower. */
+  readonly inflightMax: number;
+  /** Entries applied since the last snapshot after which the next one is taken. */
+  readonly snapshotEntries: number;
+  /** Entries kept behind a snapshot, in memory and in the journal, for followers that lag a little. */
+  readonly entriesKept: number;
+  /** Bytes of a snapshot in one message: few enough that heartbeats behind it are not late on a slow Wi-Fi. */
+  readonly snapshotChunkBytes: number;
+  /** Bytes at which a segment of the journal is closed and the next one begun. */
+  readonly segmentBytes: number;
+}
+
+export const REPLICA_SIZES: ReplicaSizes = {
+  appendBytesMax: 256 * 1024,
+  inflightMax: 16,
+  snapshotEntries: 10_000,
+  entriesKept: 10_000,
+  snapshotChunkBytes: 256 * 1024,
+  segmentBytes: 16 * 1024 * 1024,
+};

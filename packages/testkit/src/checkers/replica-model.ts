@@ -1,0 +1,58 @@
+/**
+ * P8: the replicated state is what the log says, step by step: every command takes effect once, in its proposer's order.
+ *
+ * A model of the state machine in a few lines, fed with the commands as they are applied anywhere for the first time:
+ * per proposer the number of the last command that counts, per topic its value. Every node must then hold, right after
+ * it has applied an entry, what the model held at that index for the topic concerned. So a command that is applied twice,
+ * out of turn or not at all shows at once, even where a later one hides it again.
+ *
+ * It ends with a blackout (`replicated`): the log may go on from an earlier index, in a state the model has not kept.
+ *
+ * Source: reference design, section 4.3 rule 1; model-based testing as in FoundationDB and TigerBeetle (section 5.1).
+ */
+
+import { type AppliedCommand, type Checker, CheckFailure, type Observation } from "../observations.ts";
+import { BlackoutWatch, type Durability } from "./blackout-watch.ts";
+
+type Value = number | null;
+
+export class ReplicaModel implements Checker {
+  readonly name = "replica model";
+  readonly #blackouts: BlackoutWatch;
+  /** Highest incarnation of each proposer, and its last command that counted. */
+  readonly #proposers = new Map<string, { incarnation: number; last: number }>();
+  readonly #topics = new Map<string, Value>();
+  /** By log index: what a node must hold for the topic of that entry once it has applied it. */
+  readonly #expected: Value[] = [];
+  #isOver = false;
+
+  constructor(durability: Durability) {
+    this.#blackouts = new BlackoutWatch(durability);
+  }
+
+  observe(observation: Observation): void {
+    this.#isOver ||= this.#blackouts.observe(observation);
+    if (this.#isOver || observation.kind !== "applied") return;
+    const { index, command, node, at } = observation;
+    if (command === undefined) return;
+    if (index >= this.#expected.length) {
+      this.#apply(command);
+      this.#expected[index] = this.#topics.get(command.topic) ?? null;
+    }
+    const expected = this.#expected[index] ?? null;
+    if (command.held === expected) return;
+    throw new CheckFailure(
+      this.name,
+      `${node} holds ${command.held} for "${command.topic}" after entry ${index} at ${at} ms, which must be ${expected}`,
+    );
+  }
+
+  #apply({ proposer, incarnation, seq, topic, value }: AppliedCommand): void {
+    const known = this.#proposers.get(proposer) ?? { incarnation: 0, last: 0 };
+    if (incarnation < known.incarnation) return;
+    const last = incarnation > known.incarnation ? 0 : known.last;
+    if (seq !== last + 1) return;
+    this.#proposers.set(proposer, { incarnation, last: seq });
+    this.#topics.set(topic, value);
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * How much of what disks hold may be lost at the same time without breaking a promise: less than half of the voters.
+ *
+ * A node whose disk has lost something (a power cut in the `replicated` profile, rot, a failed sync) is a loss until it has
+ * caught up with a leader; a wiped voter is one for good. The next such fault strikes only where the others still are a
+ * majority; with that, any machine can be struck, and one after the other. `durability: disk` survives power cuts.
+ */
+
+import type { SimNode } from "../world/sim-node.ts";
+import type { World } from "../world/world.ts";
+
+export class DamageBudget {
+  readonly #world: World;
+  readonly #damaged = new Set<SimNode>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** Nobody's disk lacks anything, and no voter is gone. */
+  get isWhole(): boolean {
+    return this.#lost(undefined) === 0;
+  }
+
+  /** How many voters may lack something at once, as the node that knows of the fewest sees it. */
+  get most(): number {
+    const sizes = this.#members().map(({ status }) => status?.voters.length ?? 0);
+    return sizes.length === 0 ? 0 : Math.floor((Math.min(...sizes) - 1) / 2);
+  }
+
+  /** Whether the disk of `node` may lose something now; if so, that is noted. */
+  take(node: SimNode): boolean {
+    if (this.#lost(node) + 1 > this.most) return false;
+    this.#damaged.add(node);
+    return true;
+  }
+
+  /** As {@link take}, for a power cut. */
+  takePower(node: SimNode): boolean {
+    return this.#world.options.durability === "disk" || this.take(node);
+  }
+
+  /** Every machine has lost its power: there is nothing to spare any more until they have caught up. */
+  takeAll(): void {
+    if (this.#world.options.durability !== "disk")
+      for (const node of this.#world.nodes) this.#damaged.add(node);
+  }
+
+  /** Nodes but `node` that lack something, and voters whose node is nowhere. */
+  #lost(node: SimNode | undefined): number {
+    const { nodes, cluster } = this.#world;
+    for (const damaged of [...this.#damaged]) {
+      const { status } = damaged;
+      if (status !== undefined && status.cluster === cluster && !status.isSuspect)
+        this.#damaged.delete(damaged);
+    }
+    const present = new Set<string>(nodes.map(({ id }) => id));
+    const voters = new Set<string>(this.#members().flatMap(({ status }) => status?.voters ?? []));
+    const gone = [...voters].filter((voter) => !present.has(voter));
+    return [...this.#damaged].filter((damaged) => damaged !== node).length + gone.length;
+  }
+
+  #members(): readonly SimNode[] {
+    const { nodes, cluster } = this.#world;
+    return nodes.filter(({ status }) => cluster !== undefined && status?.cluster === cluster);
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * The load that every simulation has: retained writes with QoS 1 at the nodes themselves, each of a random topic on a random
+ * node that serves, as if a client there had sent it.
+ *
+ * It comes in bursts with pauses between them: a log that grows all the time hides what happens to one that does not (a
+ * voter that has missed nothing may be elected although the others hear their leader).
+ */
+
+import type { ApplicationMessage } from "@skein/kernel";
+import type { NodeAssembly } from "skein/assembly";
+import { between, pick, randomStream } from "../world/random-streams.ts";
+import type { SimProcess } from "../world/sim-process.ts";
+import type { World } from "../world/world.ts";
+
+const TOPICS = 12;
+const BURST_MS_MAX = 20_000;
+const PAUSE_MS_MAX = 12_000;
+
+export class RetainedWrites {
+  readonly #world: World;
+  /** Mean time between two writes of a burst, ms. */
+  readonly #everyMs: number;
+  #isResting = false;
+  #serial = 0;
+  #pauseAt = 0;
+  /** By payload: the process that has promised to acknowledge. */
+  readonly #open = new Map<string, SimProcess>();
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#everyMs = pick(randomStream(world.seed, "writes"), [50, 200, 200]);
+  }
+
+  /** A write is held. What a process held when it died nobody waits for. */
+  get isWaiting(): boolean {
+    return [...this.#open.values()].some(({ isAlive }) => isAlive);
+  }
+
+  begin(): void {
+    const { events, seed } = this.#world;
+    if (this.#isResting) return;
+    const prng = randomStream(seed, `write ${this.#serial++}`);
+    this.#writeOne(prng.below(1000), prng.below(TOPICS));
+    const nextMs = between(prng, this.#everyMs / 10, 2 * this.#everyMs);
+    if (events.now < this.#pauseAt) {
+      events.after(nextMs, () => this.begin());
+      return;
+    }
+    const pauseMs = prng.below(PAUSE_MS_MAX);
+    this.#pauseAt = events.now + pauseMs + prng.below(BURST_MS_MAX);
+    events.after(pauseMs, () => this.begin());
+  }
+
+  /** No more writes. */
+  rest(): void {
+    this.#isResting = true;
+  }
+
+  #writeOne(choice: number, topicNumber: number): void {
+    const world = this.#world;
+    const serving = world.nodes.filter(
+      ({ assembly, process }) => assembly?.isServing && process?.isPaused === false,
+    );
+    const { assembly, process, id } = serving[choice % Math.max(1, serving.length)] ?? {};
+    if (assembly === undefined || process === undefined || id === undefined) return;
+    const payloadId = `value ${this.#serial}`;
+    const packet = { topic: `topic/${topicNumber}`, payloadId, qos: 1, retain: true } as const;
+    const message: ApplicationMessage = {
+      ...packet,
+      payload: Uint8Array.from(payloadId, (letter) => letter.charCodeAt(0)),
+      properties: undefined,
+    };
+    world.observe({ at: world.events.now, node: id, kind: "publishSent", client: id, packet });
+    this.#open.set(payloadId, process);
+    process.turn(() => this.#publish(assembly, id, payloadId, message));
+  }
+
+  #publish(assembly: NodeAssembly, id: string, payloadId: string, message: ApplicationMessage): void {
+    const world = this.#world;
+    let parts = Number.POSITIVE_INFINITY;
+    let settled = 0;
+    let worst = 0;
+    const settle = (reasonCode: number): void => {
+      worst = Math.max(worst, reasonCode);
+      if (++settled < parts) return;
+      this.#open.delete(payloadId);
+      const at = world.events.now;
+      world.observe({ at, node: id, kind: "publishAcked", client: id, payloadId, reasonCode: worst });
+    };
+    parts = assembly.broker.publish(message, { settle });
+  }
+}

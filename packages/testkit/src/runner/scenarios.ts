@@ -1,0 +1,30 @@
+/** Named subsets of the faults, for those who look for something. */
+
+import type { ReplicaSizes } from "@skein/coordinator";
+import type { WorldOptions } from "../world/world.ts";
+import type { FaultKind } from "./schedule.ts";
+
+export interface Scenario {
+  readonly kinds: readonly FaultKind[];
+  /** Undefined: drawn. */
+  readonly durability?: WorldOptions["durability"];
+  readonly nodes?: number;
+  readonly sizes?: Partial<ReplicaSizes>;
+}
+
+export const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  calm: { kinds: [] },
+  crashes: { kinds: ["crash", "crashAfterAck", "stop", "pause"] },
+  partitions: { kinds: ["partition", "severed", "clog", "cut"] },
+  cuts: { kinds: ["cut", "clientsCut"] },
+  disks: { kinds: ["diskStall", "diskFull", "syncError", "rot", "power"] },
+  power: { kinds: ["power", "blackout"] },
+  blackouts: { kinds: ["blackout", "power", "crash"], durability: "disk" },
+  wiped: { kinds: ["wipe", "crash", "partition"] },
+  discovery: { kinds: ["mdnsSilence", "mdnsStale", "crash", "wallStep"] },
+  elections: { kinds: ["coup", "usurp", "echo", "crash"] },
+  figure8: { kinds: ["coup"], sizes: { appendBytesMax: 1, inflightMax: 1 } },
+  amnesia: { kinds: ["amnesia", "coup"], durability: "replicated" },
+  rotten: { kinds: ["amnesia", "rot"], durability: "disk" },
+  growth: { kinds: ["arrive", "schism", "coup"], nodes: 7 },
+};
