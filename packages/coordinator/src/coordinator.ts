@@ -172,7 +172,7 @@ export class Coordinator {
     else this.#driver.stop(closed);
   }
 
-  /** A control frame from another node. `bytes` may be kept. Whatever they hold, this never throws. */
+  /** A control frame from another node; `bytes` are valid during the call only. Whatever they hold, this never throws. */
   receive(from: NodeId, bytes: Uint8Array): void {
     if (this.#isStopped) return;
     try {

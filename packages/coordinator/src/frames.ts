@@ -52,41 +52,45 @@ const REPAIRED = 6;
 const RESIGN = 7;
 const CLUSTER_TEXT_MAX = 64;
 
+/** Every frame is put together here; `finish` copies it out. */
+const out = new ByteWriter(1024);
+
 export function encodeFrame(frame: ControlFrame): Uint8Array {
   switch (frame.kind) {
     case "raft":
-      return begin(RAFT, frame.cluster, frame.message.length).raw(frame.message).finish();
-    case "proposal": {
-      const out = begin(PROPOSAL, frame.cluster, 1024).varint(frame.commands.length);
+      begin(RAFT, frame.cluster).raw(frame.message);
+      break;
+    case "proposal":
+      begin(PROPOSAL, frame.cluster).varint(frame.commands.length);
       for (const command of frame.commands) out.bytes(command);
-      return out.finish();
-    }
-    case "join": {
-      const out = begin(JOIN, frame.cluster, 8);
-      writeNodeId(frame.joiner, out);
-      return out.finish();
-    }
+      break;
+    case "join":
+      writeNodeId(frame.joiner, begin(JOIN, frame.cluster));
+      break;
     case "joined":
-      return begin(JOINED, frame.cluster, 0).finish();
+      begin(JOINED, frame.cluster);
+      break;
     case "resign":
-      return begin(RESIGN, frame.cluster, 0).finish();
+      begin(RESIGN, frame.cluster);
+      break;
     case "repair":
-      return begin(REPAIR, frame.cluster, 16).varint(frame.index).varint(frame.term).finish();
+      begin(REPAIR, frame.cluster).varint(frame.index).varint(frame.term);
+      break;
     case "repaired":
-      return encodeRepaired(frame.cluster, frame.index, frame.term, frame.missing);
+      begin(REPAIRED, frame.cluster).varint(frame.index).varint(frame.term);
+      writeMissing(frame.missing);
+      break;
   }
-}
-
-/** Snapshot and entries go in the journal's own form, checksums included. */
-function encodeRepaired(cluster: ClusterId, index: number, term: number, missing: Missing): Uint8Array {
-  const { snapshot, entries } = missing;
-  const out = begin(REPAIRED, cluster, 1024).varint(index).varint(term);
-  if (snapshot !== undefined) encodeRecord({ kind: "snapshot", snapshot }, out);
-  for (const entry of entries) encodeRecord({ kind: "entry", entry, previousTerm: 0 }, out);
   return out.finish();
 }
 
-/** Parts are views of `bytes` (no copy). @throws {SkeinError} ERR_SKEIN_MALFORMED */
+/** Snapshot and entries go in the journal's own form, checksums included. */
+function writeMissing({ snapshot, entries }: Missing): void {
+  if (snapshot !== undefined) encodeRecord({ kind: "snapshot", snapshot }, out);
+  for (const entry of entries) encodeRecord({ kind: "entry", entry, previousTerm: 0 }, out);
+}
+
+/** Parts are copies: they are kept in the log, and `bytes` may be a link's read buffer. @throws {SkeinError} ERR_SKEIN_MALFORMED */
 export function decodeFrame(bytes: Uint8Array): ControlFrame {
   const input = new ByteReader(bytes);
   const type = input.u8();
@@ -101,7 +105,7 @@ function readBody(type: number, cluster: ClusterId, input: ByteReader): ControlF
   switch (type) {
     case RAFT:
       if (input.remaining > RAFT_BYTES_MAX) throw malformed(`Raft message of ${input.remaining} bytes`);
-      return { kind: "raft", cluster, message: input.raw(input.remaining) };
+      return { kind: "raft", cluster, message: input.copy(input.remaining) };
     case PROPOSAL:
       return { kind: "proposal", cluster, commands: readCommands(input) };
     case JOIN:
@@ -139,15 +143,15 @@ function readCommands(input: ByteReader): Uint8Array[] {
   if (count > PROPOSAL_COMMANDS_MAX) throw malformed(`${count} commands`);
   const commands: Uint8Array[] = [];
   for (let left = count; left > 0; left--) {
-    const command = input.bytes();
-    if (command.length > COMMAND_BYTES_MAX) throw malformed(`command of ${command.length} bytes`);
-    commands.push(command);
+    const length = input.varint();
+    if (length > COMMAND_BYTES_MAX) throw malformed(`command of ${length} bytes`);
+    commands.push(input.copy(length));
   }
   return commands;
 }
 
-function begin(type: number, cluster: ClusterId, bodyBytes: number): ByteWriter {
-  return new ByteWriter(bodyBytes + 64).u8(type).text(cluster);
+function begin(type: number, cluster: ClusterId): ByteWriter {
+  return out.reset().u8(type).text(cluster);
 }
 
 function malformed(what: string): SkeinError {

@@ -29,10 +29,7 @@ export class StatusReport {
   schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    this.#ports.clock.atTurnEnd(() => {
-      this.#isScheduled = false;
-      if (!this.#isStopped) this.#refresh();
-    });
+    this.#ports.clock.atTurnEnd(this.#refresh);
   }
 
   /** Nothing is told any more. */
@@ -40,10 +37,13 @@ export class StatusReport {
     this.#isStopped = true;
   }
 
-  #refresh(): void {
+  /** One function for all turns. */
+  readonly #refresh = (): void => {
+    this.#isScheduled = false;
+    if (this.#isStopped) return;
     const status = this.#ports.compute();
     if (isSameStatus(status, this.#status)) return;
     this.#status = status;
     this.#ports.changed(status);
-  }
+  };
 }

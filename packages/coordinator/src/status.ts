@@ -24,6 +24,13 @@ export interface StatusInput {
   readonly now: MonotonicMs;
 }
 
+interface Roster {
+  readonly voters: readonly NodeId[];
+  readonly learners: readonly NodeId[];
+}
+
+const rosters = new WeakMap<RaftStatus["configuration"], Roster>();
+
 /** The status of a node that belongs to no cluster yet. */
 export function freshStatus(): CoordinatorStatus {
   return {
@@ -48,9 +55,8 @@ export function freshStatus(): CoordinatorStatus {
 
 export function memberStatus(input: StatusInput): CoordinatorStatus {
   const { node, cluster, raft, peers } = input;
-  const { voters, votersOutgoing, learners } = raft.configuration;
-  const allVoters = [...new Set([...voters, ...votersOutgoing])].sort() as NodeId[];
-  const isVoter = allVoters.includes(node);
+  const { voters, learners } = rosterOf(raft.configuration);
+  const isVoter = voters.includes(node);
   // Before an entry of its own term is committed a leader may not know all that is committed (Raft paper, section 8).
   const isEstablished = raft.role === "leader" && input.appliedTerm === raft.term;
   return {
@@ -59,8 +65,8 @@ export function memberStatus(input: StatusInput): CoordinatorStatus {
     term: raft.term,
     role: raft.role === "leader" ? "leader" : isVoter ? "voter" : "learner",
     hasQuorum: hasQuorum(input),
-    voters: allVoters,
-    learners: [...learners].sort() as NodeId[],
+    voters,
+    learners,
     pendingProposals: input.pendingProposals,
     quorumContactAt: isEstablished ? raft.quorumContactAt : undefined,
     leaseUntil: isEstablished ? raft.leaseUntil : undefined,
@@ -88,9 +94,27 @@ export function isSameStatus(a: CoordinatorStatus, b: CoordinatorStatus): boolea
     a.isDiskDying === b.isDiskDying &&
     isSameWait(a.electionWait, b.electionWait) &&
     a.foreignCluster === b.foreignCluster &&
-    a.voters.join() === b.voters.join() &&
-    a.learners.join() === b.learners.join()
+    areSameNodes(a.voters, b.voters) &&
+    areSameNodes(a.learners, b.learners)
   );
+}
+
+/** Who takes part, sorted. Kept with its configuration, which changes seldom, while the status is looked at in every turn. */
+function rosterOf(configuration: RaftStatus["configuration"]): Roster {
+  let roster = rosters.get(configuration);
+  if (roster === undefined) {
+    const { voters, votersOutgoing, learners } = configuration;
+    roster = {
+      voters: [...new Set([...voters, ...votersOutgoing])].sort() as NodeId[],
+      learners: [...learners].sort() as NodeId[],
+    };
+    rosters.set(configuration, roster);
+  }
+  return roster;
+}
+
+function areSameNodes(a: readonly NodeId[], b: readonly NodeId[]): boolean {
+  return a === b || a.join() === b.join();
 }
 
 /** A leader is known and was heard, or was answered by a quorum, within an election timeout. */

@@ -2,6 +2,11 @@
 
 import { assert, type ByteReader, type ByteWriter, isNodeId, type NodeId } from "@skein/kernel";
 
+/** The same few ids stand in every command: a text that was made lately is found by its lowest bits. */
+const RECENT_IDS = 64;
+const recent: ({ readonly high: number; readonly low: number; readonly text: NodeId } | undefined)[] =
+  new Array(RECENT_IDS).fill(undefined);
+
 /** Appends the 8 bytes of `node`. */
 export function writeNodeId(node: NodeId, out: ByteWriter): void {
   assert(isNodeId(node), `not a node id: ${node}`);
@@ -10,7 +15,15 @@ export function writeNodeId(node: NodeId, out: ByteWriter): void {
 
 /** Reads 8 bytes. Any 8 bytes are a node id. @throws {SkeinError} ERR_SKEIN_MALFORMED if there are fewer */
 export function readNodeId(input: ByteReader): NodeId {
-  return (hex32(input.u32()) + hex32(input.u32())) as NodeId;
+  const high = input.u32();
+  const low = input.u32();
+  const place = low % RECENT_IDS;
+  let id = recent[place];
+  if (id === undefined || id.high !== high || id.low !== low) {
+    id = { high, low, text: (hex32(high) + hex32(low)) as NodeId };
+    recent[place] = id;
+  }
+  return id.text;
 }
 
 /** Eight lower-case hexadecimal digits of an unsigned 32-bit number. */

@@ -49,6 +49,24 @@ test("a frame comes back from its bytes as it was", () => {
   );
 });
 
+test("node ids that end in the same bits are told apart, in whatever order they come", () => {
+  const alike = fc.constantFrom(
+    "0000000000000001",
+    "0000000100000001",
+    "0000000100000041",
+    "0000000000000041",
+  );
+  fc.assert(
+    fc.property(fc.array(alike, { minLength: 2 }), (ids) => {
+      for (const id of ids) {
+        const joiner = id as NodeId;
+        const frame: ControlFrame = { kind: "join", cluster: "c" as ClusterId, joiner };
+        expect(decodeFrame(encodeFrame(frame))).toEqual(frame);
+      }
+    }),
+  );
+});
+
 test("arbitrary and cut bytes throw nothing but ERR_SKEIN_MALFORMED", () => {
   const inputs = fc.oneof(
     fc.uint8Array({ maxLength: 80 }),

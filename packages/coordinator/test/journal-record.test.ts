@@ -1,9 +1,9 @@
-import { ByteWriter } from "@skein/kernel";
+import { ByteWriter, readU32 } from "@skein/kernel";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { BatchEncoder } from "../src/journal/batch.ts";
 import { crc32c } from "../src/journal/crc32c.ts";
-import { decodeRecord, encodeAlone, type JournalRecord, readU32 } from "../src/journal/record.ts";
+import { decodeRecord, encodeAlone, type JournalRecord } from "../src/journal/record.ts";
 import { scanSegment } from "../src/journal/segment-scan.ts";
 
 const bytesOf = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0));

@@ -6,27 +6,41 @@
  * owner of the conversation answers (drops the link, sets the record aside).
  */
 
-import { assert } from "./assert.ts";
+import { AssertionError } from "./assert.ts";
 import { SkeinError } from "./errors.ts";
 import { decodeUtf8, encodeUtf8Into, utf8Length } from "./utf8.ts";
 
+// Every message passes here several times. So: no DataView (making one costs more than the rest of a frame, and moves a short
+// array out of the engine's heap), and no `assert`, whose message would be put together for every number.
+
+/** A copy of so few bytes costs the engine less than a view of them. */
+const SHORT_BYTES = 64;
+
+/** What a writer keeps for its next use, unless it was made for more. */
+const KEPT_BYTES_MAX = 64 * 1024;
+
 /** Appends values to a buffer that grows. Reuse it with `reset`; `finish` returns a copy of its own. */
 export class ByteWriter {
+  readonly #initialBytes: number;
+  readonly #keptBytesMax: number;
   #buffer: Uint8Array;
-  #view: DataView;
   #length = 0;
 
-  constructor(initialBytes = 256) {
+  /** A buffer that has grown beyond `keptBytesMax` is given back with the next `reset`. */
+  constructor(initialBytes = 256, keptBytesMax = KEPT_BYTES_MAX) {
+    this.#initialBytes = initialBytes;
+    this.#keptBytesMax = keptBytesMax;
     this.#buffer = new Uint8Array(initialBytes);
-    this.#view = new DataView(this.#buffer.buffer);
   }
 
   get length(): number {
     return this.#length;
   }
 
-  reset(): void {
+  reset(): this {
     this.#length = 0;
+    if (this.#buffer.length > this.#keptBytesMax) this.#buffer = new Uint8Array(this.#initialBytes);
+    return this;
   }
 
   /** A copy of everything written since the last `reset`. */
@@ -41,27 +55,26 @@ export class ByteWriter {
   }
 
   u16(value: number): this {
-    const at = this.#reserve(2);
-    this.#view.setUint16(at, value);
-    return this;
+    return this.u8(value >>> 8).u8(value);
   }
 
   u32(value: number): this {
     const at = this.#reserve(4);
-    this.#view.setUint32(at, value);
+    writeU32(this.#buffer, at, value);
     return this;
   }
 
   /** Overwrites four bytes written earlier at `at`: a length that was not known before. */
   setU32(at: number, value: number): this {
-    assert(at >= 0 && at + 4 <= this.#length, `setU32 outside of what was written: ${at}`);
-    this.#view.setUint32(at, value);
+    if (at < 0 || at + 4 > this.#length)
+      throw new AssertionError(`setU32 outside of what was written: ${at}`);
+    writeU32(this.#buffer, at, value);
     return this;
   }
 
   /** A whole number in [0, 2^53). */
   varint(value: number): this {
-    assert(Number.isSafeInteger(value) && value >= 0, `varint out of range: ${value}`);
+    if (!Number.isSafeInteger(value) || value < 0) throw new AssertionError(`varint out of range: ${value}`);
     let rest = value;
     while (rest >= 0x80) {
       this.u8((rest % 0x80) | 0x80);
@@ -98,7 +111,6 @@ export class ByteWriter {
       const grown = new Uint8Array(Math.max(end, this.#buffer.length * 2));
       grown.set(this.#buffer.subarray(0, at));
       this.#buffer = grown;
-      this.#view = new DataView(grown.buffer);
     }
     this.#length = end;
     return at;
@@ -108,29 +120,32 @@ export class ByteWriter {
 /** Reads what {@link ByteWriter} wrote. Every method throws ERR_SKEIN_MALFORMED where the input is too short or wrong. */
 export class ByteReader {
   readonly #buffer: Uint8Array;
-  readonly #view: DataView;
+  readonly #end: number;
   #at: number;
 
-  constructor(buffer: Uint8Array, at = 0) {
+  /** Reads `buffer[at, end)`. */
+  constructor(buffer: Uint8Array, at = 0, end = buffer.length) {
     this.#buffer = buffer;
-    this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
     this.#at = at;
+    this.#end = end;
   }
 
   get remaining(): number {
-    return this.#buffer.length - this.#at;
+    return this.#end - this.#at;
   }
 
   u8(): number {
-    return this.#view.getUint8(this.#take(1));
+    const at = this.#take(1);
+    return this.#buffer[at] as number;
   }
 
   u16(): number {
-    return this.#view.getUint16(this.#take(2));
+    return (this.u8() << 8) | this.u8();
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#take(4));
+    const at = this.#take(4);
+    return readU32(this.#buffer, at);
   }
 
   varint(): number {
@@ -148,13 +163,19 @@ export class ByteReader {
     throw new SkeinError("ERR_SKEIN_MALFORMED", "Cannot decode number: longer than 53 bits");
   }
 
-  /** `count` bytes, as a view of the input (no copy). */
+  /** `count` bytes; more than a few are a view of the input (no copy). */
   raw(count: number): Uint8Array {
     const at = this.#take(count);
-    return this.#buffer.subarray(at, at + count);
+    return count <= SHORT_BYTES ? this.#buffer.slice(at, at + count) : this.#buffer.subarray(at, at + count);
   }
 
-  /** A varint length, then that many bytes, as a view of the input (no copy). */
+  /** `count` bytes of their own, for who keeps them. */
+  copy(count: number): Uint8Array {
+    const at = this.#take(count);
+    return this.#buffer.slice(at, at + count);
+  }
+
+  /** A varint length, then that many bytes, as {@link raw} gives them. */
   bytes(): Uint8Array {
     return this.raw(this.varint());
   }
@@ -174,7 +195,7 @@ export class ByteReader {
 
   #take(count: number): number {
     const at = this.#at;
-    if (count > this.#buffer.length - at) {
+    if (count > this.#end - at) {
       throw new SkeinError(
         "ERR_SKEIN_MALFORMED",
         `Cannot decode: ${count} bytes wanted, ${this.remaining} left`,
@@ -183,4 +204,23 @@ export class ByteReader {
     this.#at = at + count;
     return at;
   }
+}
+
+/** The big-endian number at `at`; the caller knows that four bytes stand there. */
+export function readU32(bytes: Uint8Array, at: number): number {
+  return (
+    (((bytes[at] as number) << 24) |
+      ((bytes[at + 1] as number) << 16) |
+      ((bytes[at + 2] as number) << 8) |
+      (bytes[at + 3] as number)) >>>
+    0
+  );
+}
+
+/** Writes four bytes, big-endian, at `at`; the caller has made room. */
+export function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
 }

@@ -1,5 +1,5 @@
 export { AssertionError, assert, unreachable } from "./assert.ts";
-export { ByteReader, ByteWriter } from "./bytes.ts";
+export { ByteReader, ByteWriter, readU32, writeU32 } from "./bytes.ts";
 export type { Core } from "./core.ts";
 export { type ErrorCode, SkeinError } from "./errors.ts";
 export { FilterIndex } from "./filter-index.ts";

@@ -8,6 +8,10 @@
 /** Most levels a topic or filter may have; deeper ones are refused as invalid. Bounds recursion in the index. */
 export const TOPIC_LEVELS_MAX = 128;
 
+const HASH = "#".charCodeAt(0);
+const PLUS = "+".charCodeAt(0);
+const SLASH = "/".charCodeAt(0);
+
 /** The parts of `$share/<name>/<filter>`. */
 export interface SharedFilter {
   readonly shareName: string;
@@ -43,16 +47,30 @@ export function parseSharedFilter(filter: string): SharedFilter | "invalid" | un
   return { shareName, filter: rest };
 }
 
-/** Whether `filter` matches `topic`. Leading wildcards do not match topics that begin with `$` [MQTT-4.7.2-1]. */
+/** Whether the valid `filter` matches `topic`. Leading wildcards do not match topics that begin with `$` [MQTT-4.7.2-1]. */
 export function filterMatches(filter: string, topic: string): boolean {
   if (topic.startsWith("$") && (filter.startsWith("+") || filter.startsWith("#"))) return false;
-  return levelsCover(filter.split("/"), topic.split("/"));
+  let at = 0;
+  for (let i = 0; i < filter.length; i++) {
+    const letter = filter.charCodeAt(i);
+    if (letter === HASH) return true;
+    // `a/#` includes `a` itself [MQTT 5 section 4.7.1.2].
+    if (at === topic.length && letter === SLASH) return filter.charCodeAt(i + 1) === HASH;
+    if (letter === PLUS) at = levelEnd(topic, at);
+    else if (topic.charCodeAt(at++) !== letter) return false;
+  }
+  return at === topic.length;
 }
 
 /** Whether every topic that `inner` matches is matched by `outer` too (`a/#` covers `a/b`, `a/+` and `a`). */
 export function filterCovers(outer: string, inner: string): boolean {
   if (inner.startsWith("$") && (outer.startsWith("+") || outer.startsWith("#"))) return false;
   return levelsCover(outer.split("/"), inner.split("/"));
+}
+
+function levelEnd(topic: string, at: number): number {
+  const end = topic.indexOf("/", at);
+  return end === -1 ? topic.length : end;
 }
 
 function levelsCover(outer: readonly string[], inner: readonly string[]): boolean {

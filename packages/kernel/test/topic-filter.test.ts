@@ -40,6 +40,15 @@ test.each([
   expect(filterMatches(pattern, name)).toBe(expected);
 });
 
+test("a filter matches exactly the topics that it covers level by level", () => {
+  fc.assert(
+    fc.property(filter, topic, (pattern, name) => {
+      expect(filterMatches(pattern, name)).toBe(filterCovers(pattern, name));
+    }),
+    { numRuns: 2000 },
+  );
+});
+
 test.each(["sport/tennis#", "sport/#/ranking", "sport+", "", "a\u0000b"])(
   "[MQTT-4.7.1-1] refuses filter %j",
   (bad) => {

@@ -38,3 +38,15 @@ test("UTF-8 decoding accepts exactly what the platform's fatal TextDecoder accep
     { numRuns: 2000 },
   );
 });
+
+test("UTF-8 decoding gives back text of ASCII runs of any length with anything between them", () => {
+  const ascii = fc.string({ unit: "binary-ascii", maxLength: 20 });
+  const other = fc.string({ unit: "grapheme", maxLength: 2 });
+  fc.assert(
+    fc.property(fc.array(fc.tuple(ascii, other), { maxLength: 6 }), (pairs) => {
+      const text = pairs.flat().join("");
+      const bytes = encode(`<${text}>`);
+      expect(decodeUtf8(bytes, 1, bytes.length - 1)).toBe(text);
+    }),
+  );
+});

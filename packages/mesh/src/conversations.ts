@@ -278,7 +278,7 @@ export class Conversations {
         this.forwarder.receiveReturn(peer, link, body);
         break;
       case FrameType.control:
-        this.#ports.receiveControl(peer.id, body.slice());
+        this.#ports.receiveControl(peer.id, body);
         break;
       case FrameType.members:
         this.gossip.receive(peer, link, body);

@@ -47,7 +47,7 @@ export interface MeshPorts {
   readonly disk: Disk;
   readonly log: Log;
   readonly delivery: Delivery;
-  /** A control frame (Raft, proposals, join requests) from another node. `bytes` may be kept. */
+  /** A control frame (Raft, proposals, join requests) from another node. `bytes` are valid during the call only. */
   readonly receiveControl: (from: NodeId, bytes: Uint8Array) => void;
   /** The member list or a row of it changed. Called at most once per turn of the event loop. */
   readonly membersChanged: (members: readonly Member[]) => void;

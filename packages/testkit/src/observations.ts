@@ -142,6 +142,6 @@ export interface SimClientHost {
   connect(address: ClientTarget, handlers: StreamHandler & { connected(node: string): void }): Stream;
   readonly clock: Clock;
   readonly prng: Prng;
-  /** The world adds the time. */
-  observe(observation: ClientObservation & { readonly node?: string }): void;
+  /** The world adds the time. `node`: the one the client talks to. */
+  observe(observation: ClientObservation, node: string): void;
 }

@@ -12,12 +12,14 @@
  * Source: reference design 1.10 (`prevBatchHash`); TigerBeetle's hash-chained prepares.
  */
 
-import { ByteWriter } from "@skein/kernel";
+import { ByteWriter, writeU32 } from "@skein/kernel";
 import { crc32c } from "./crc32c.ts";
 import { encodeRecord, type JournalRecord } from "./record.ts";
 
 /** Zero bytes behind the last batch: no record has a length of zero. */
 const END_MARK_BYTES = 4;
+/** A batch may hold a megabyte; what a busy node writes again and again is kept. */
+const KEPT_BYTES_MAX = 1024 * 1024;
 /** The end mark alone, for who cuts a file. */
 export const END_MARK = new Uint8Array(END_MARK_BYTES);
 
@@ -31,12 +33,8 @@ export class BatchHash {
   }
 
   add(checksum: number): void {
-    const bytes = this.#bytes;
-    bytes[0] = checksum >>> 24;
-    bytes[1] = checksum >>> 16;
-    bytes[2] = checksum >>> 8;
-    bytes[3] = checksum;
-    this.#hash = crc32c(bytes, this.#hash);
+    writeU32(this.#bytes, 0, checksum);
+    this.#hash = crc32c(this.#bytes, this.#hash);
   }
 
   /** The hash by which the next batch names this one, which names `previous`. Never 0, and never `previous` itself. */
@@ -49,7 +47,7 @@ export class BatchHash {
 
 /** Gathers the records of one batch. Reused for every batch. */
 export class BatchEncoder {
-  readonly #out = new ByteWriter(4096);
+  readonly #out = new ByteWriter(4096, KEPT_BYTES_MAX);
   readonly #hash = new BatchHash();
   #generation = 0;
   #previous = 0;

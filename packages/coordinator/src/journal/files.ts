@@ -6,6 +6,7 @@ import { type Disk, type Log, SkeinError } from "@skein/kernel";
 const SET_ASIDE_MAX = 16;
 
 const SEGMENT_NAME = /^(\d{10})\.log$/;
+export const RESERVE_NAME = "reserve";
 const SET_ASIDE_NAME = /\.bad-\d+$/;
 
 export function segmentPath(folder: string, number: number): string {
@@ -28,7 +29,7 @@ export function stopMarkPath(folder: string): string {
 
 /** Bytes held back for a full disk; see reserve.ts. */
 export function reservePath(folder: string): string {
-  return `${folder}/reserve`;
+  return `${folder}/${RESERVE_NAME}`;
 }
 
 /** Numbers of the segments in `folder`, ascending. @throws {SkeinError} ERR_SKEIN_DISK */

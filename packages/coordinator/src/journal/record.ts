@@ -12,7 +12,7 @@
  * Source: reference design 1.9 and 1.10; the framing is LevelDB's with a log number (RocksDB "recyclable record").
  */
 
-import { ByteReader, ByteWriter, SkeinError } from "@skein/kernel";
+import { ByteReader, ByteWriter, readU32, SkeinError, writeU32 } from "@skein/kernel";
 import type { Configuration, Entry, EntryKind, HardState, Snapshot } from "raft-js";
 import { crc32c } from "./crc32c.ts";
 
@@ -146,7 +146,7 @@ export function decodeRecord(bytes: Uint8Array, at: number, generation = 0): Dec
   if (crc32c(bytes, seed, at + HEADER_BYTES, end) !== checksum) return undefined;
   const payload = at + HEADER_BYTES + STAMP_BYTES;
   try {
-    const record = decodePayload(new ByteReader(bytes.subarray(payload, end)));
+    const record = decodePayload(new ByteReader(bytes, payload, end));
     return record === undefined
       ? undefined
       : { record, end, previous: readU32(bytes, payload - 4), checksum };
@@ -177,7 +177,7 @@ function decodePayload(input: ByteReader): JournalRecord | undefined {
     case SNAPSHOT: {
       if (input.varint() !== FORMAT_VERSION) return undefined;
       const configuration = decodeConfiguration(input);
-      const data = input.raw(input.remaining).slice();
+      const data = input.copy(input.remaining);
       return { kind: "snapshot", snapshot: { index, term, configuration, data } };
     }
     default: {
@@ -185,7 +185,7 @@ function decodePayload(input: ByteReader): JournalRecord | undefined {
       if (entryKind === undefined || index === 0) return undefined;
       const previousTerm = input.varint();
       // A copy, so that one entry that stays in memory does not hold its whole segment there.
-      const data = input.raw(input.remaining).slice();
+      const data = input.copy(input.remaining);
       return { kind: "entry", entry: { index, term, kind: entryKind, data }, previousTerm };
     }
   }
@@ -195,7 +195,7 @@ function decodePayload(input: ByteReader): JournalRecord | undefined {
 function frame(body: Uint8Array, out: ByteWriter): number {
   const start = head.finish();
   const length = start.length + body.length;
-  writeU32(lengthBytes, length);
+  writeU32(lengthBytes, 0, length);
   const checksum = crc32c(body, crc32c(start, crc32c(lengthBytes)));
   out.u32(length).u32(checksum).raw(start).raw(body);
   return checksum;
@@ -226,22 +226,4 @@ function decodeConfiguration(input: ByteReader): Configuration {
     return ids;
   };
   return { voters: readIds(), votersOutgoing: readIds(), learners: readIds() };
-}
-
-/** A big-endian number at `at`; the caller knows that four bytes stand there. */
-export function readU32(bytes: Uint8Array, at: number): number {
-  return (
-    (((bytes[at] as number) << 24) |
-      ((bytes[at + 1] as number) << 16) |
-      ((bytes[at + 2] as number) << 8) |
-      (bytes[at + 3] as number)) >>>
-    0
-  );
-}
-
-function writeU32(bytes: Uint8Array, value: number): void {
-  bytes[0] = value >>> 24;
-  bytes[1] = value >>> 16;
-  bytes[2] = value >>> 8;
-  bytes[3] = value;
 }

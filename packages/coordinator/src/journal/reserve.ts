@@ -8,14 +8,14 @@
  */
 
 import { type Disk, SkeinError } from "@skein/kernel";
-import { reservePath } from "./files.ts";
+import { RESERVE_NAME, reservePath } from "./files.ts";
 
 /** A full disk is asked again this often at most, in calls of `restore`. */
 const CALLS_PER_TRY = 10;
 
 export class Reserve {
   readonly #disk: Disk;
-  readonly #path: string;
+  readonly #folder: string;
   readonly #bytes: number;
   #isHeld = false;
   #calls = 0;
@@ -23,7 +23,7 @@ export class Reserve {
   /** `bytes` 0: no reserve. */
   constructor(disk: Disk, folder: string, bytes: number) {
     this.#disk = disk;
-    this.#path = reservePath(folder);
+    this.#folder = folder;
     this.#bytes = bytes;
   }
 
@@ -31,8 +31,9 @@ export class Reserve {
   hold(): void {
     if (this.#bytes === 0) return;
     try {
-      if (this.#disk.read(this.#path)?.length !== this.#bytes) {
-        this.#disk.replaceNow(this.#path, new Uint8Array(this.#bytes));
+      // Replaced as a whole, so what is there is all there; reading a megabyte of nothing would tell no more.
+      if (!this.#disk.list(this.#folder).includes(RESERVE_NAME)) {
+        this.#disk.replaceNow(reservePath(this.#folder), zeros(this.#bytes));
       }
       this.#isHeld = true;
     } catch (error) {
@@ -44,7 +45,7 @@ export class Reserve {
   release(): boolean {
     if (!this.#isHeld) return false;
     this.#isHeld = false;
-    this.#disk.remove(this.#path);
+    this.#disk.remove(reservePath(this.#folder));
     return true;
   }
 
@@ -53,11 +54,19 @@ export class Reserve {
     if (this.#calls++ % CALLS_PER_TRY !== CALLS_PER_TRY - 1) return;
     // Without a reserve the room for one block shows as much as can be shown.
     const bytes = Math.max(this.#bytes, 4096);
-    this.#disk.replace(this.#path, new Uint8Array(bytes), (error) => {
+    this.#disk.replace(reservePath(this.#folder), zeros(bytes), (error) => {
       if (error !== undefined) return;
-      if (this.#bytes === 0) this.#disk.remove(this.#path);
+      if (this.#bytes === 0) this.#disk.remove(reservePath(this.#folder));
       this.#isHeld = this.#bytes > 0;
       done();
     });
   }
+}
+
+/** Made once: a disk that stays full is asked again every few seconds. */
+let nothing: Uint8Array = new Uint8Array(0);
+
+function zeros(length: number): Uint8Array {
+  if (nothing.length < length) nothing = new Uint8Array(length);
+  return nothing.subarray(0, length);
 }

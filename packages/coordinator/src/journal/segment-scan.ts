@@ -10,8 +10,9 @@
  * Source: Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage", FAST 2018 (reference design 1.10).
  */
 
+import { readU32 } from "@skein/kernel";
 import { BatchHash } from "./batch.ts";
-import { decodeRecord, HEADER_BYTES, type JournalRecord, plausibleEnd, readU32 } from "./record.ts";
+import { decodeRecord, HEADER_BYTES, type JournalRecord, plausibleEnd } from "./record.ts";
 
 /** Bytes of checksum work spent on looking for good records after a bad one. When used up, the rest counts as rotten. */
 const RESYNC_BYTES_MAX = 128 * 1024 * 1024;

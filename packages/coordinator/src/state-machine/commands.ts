@@ -46,6 +46,9 @@ const FORMAT = 1;
 const RETAINED_SET = 1;
 const RETAINED_DELETE = 2;
 
+/** Every command is put together here; `finish` copies it out. */
+const out = new ByteWriter(1024);
+
 /** The operation a PUBLISH with RETAIN asks for: an empty payload deletes [MQTT-3.3.1-6]. */
 export function retainedOperation(message: ApplicationMessage): Operation {
   if (message.payload.length === 0) return { kind: "retainedDelete", topic: message.topic };
@@ -58,9 +61,7 @@ export function topicOf(operation: Operation): string {
 
 export function encodeCommand(command: Command): Uint8Array {
   const { envelope, operation } = command;
-  const out = new ByteWriter(64);
-  out.u8(FORMAT);
-  writeNodeId(envelope.node, out);
+  writeNodeId(envelope.node, out.reset().u8(FORMAT));
   out.varint(envelope.incarnation).varint(envelope.seq);
   if (operation.kind === "retainedSet") encodeMessage(operation.message, out.u8(RETAINED_SET));
   else out.u8(RETAINED_DELETE).text(operation.topic);

@@ -31,6 +31,8 @@ export class StateMachine {
   readonly retained = new RetainedState();
   /** Commands by outcome since start; not part of the replicated state. */
   readonly outcomes = { applied: 0, full: 0, repeated: 0, gap: 0, fenced: 0, malformed: 0 };
+  /** For lengths and hashes of encoded messages. */
+  readonly #measure = new ByteWriter(1024);
 
   /** Carries out the command `bytes` of the log entry `index`. Never throws on what stands in the log. */
   apply(bytes: Uint8Array, index: number): Applied {
@@ -46,7 +48,7 @@ export class StateMachine {
 
   /** The state in short: equal states give equal texts. Cheap: a few rows of proposers are looked at, no messages. */
   stateHash(): string {
-    const out = new ByteWriter(1024);
+    const out = this.#measure.reset();
     out.varint(this.retained.count).varint(this.retained.bytes).varint(this.retained.hash);
     for (const row of this.sequencer.rows()) {
       writeNodeId(row.node, out);
@@ -60,13 +62,7 @@ export class StateMachine {
     const state: ReplicatedState = decodeSnapshot(bytes);
     this.sequencer.restore(state.proposers);
     this.retained.clear();
-    const measure = new ByteWriter(1024);
-    for (const message of state.retained) {
-      measure.reset();
-      encodeMessage(message, measure);
-      // Copied one by one: a view would keep the whole snapshot alive for as long as one of its messages lives.
-      this.retained.set(ownCopy(message), measure.length, itemHash(measure.finish()));
-    }
+    for (const message of state.retained) this.#set(message);
   }
 
   #take(bytes: Uint8Array, index: number): Applied {
@@ -82,9 +78,14 @@ export class StateMachine {
       this.retained.delete(operation.topic);
       return true;
     }
-    const measure = new ByteWriter(operation.message.payload.length + 256);
-    encodeMessage(operation.message, measure);
-    return this.retained.set(ownCopy(operation.message), measure.length, itemHash(measure.finish()));
+    return this.#set(operation.message);
+  }
+
+  /** Copied one by one: a view would keep a whole snapshot alive for as long as one of its messages lives. */
+  #set(message: ApplicationMessage): boolean {
+    const measure = this.#measure.reset();
+    encodeMessage(message, measure);
+    return this.retained.set(ownCopy(message), measure.length, itemHash(measure.finish()));
   }
 }
 

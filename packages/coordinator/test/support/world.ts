@@ -222,7 +222,10 @@ export class World {
     const [life, targetLife] = [from.life, target.life];
     this.clock.after(at - now, () => {
       if (from.life !== life || target.life !== targetLife || !this.isConnected(from, target)) return;
-      target.coordinator?.receive(from.id, bytes);
+      // As a link's read buffer: what is kept of it must have been copied.
+      const given = bytes.slice();
+      target.coordinator?.receive(from.id, given);
+      given.fill(0xee);
     });
   }
 

@@ -30,7 +30,10 @@ export interface Disk {
   read(path: string): Uint8Array | undefined;
   /** Opens for writing, creating file and folders. @throws {SkeinError} ERR_SKEIN_DISK, ERR_SKEIN_DISK_FULL */
   open(path: string): DiskFile;
-  /** Replaces a small file as a whole and durably: temporary file, sync, rename, sync of the folder. */
+  /**
+   * Replaces a small file as a whole and durably: temporary file, sync, rename, sync of the folder. The bytes must not be
+   * modified afterwards.
+   */
   replace(path: string, bytes: Uint8Array, done: DiskDone): void;
   /** The same, before returning; for start-up only. @throws {SkeinError} ERR_SKEIN_DISK */
   replaceNow(path: string, bytes: Uint8Array): void;

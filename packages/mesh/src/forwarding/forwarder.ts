@@ -70,7 +70,7 @@ export class Forwarder {
   readonly #delivery: Delivery;
   readonly #clock: Clock;
   readonly #counters: ForwardCounters;
-  #encoder = new ByteWriter(1024);
+  readonly #encoder = new ByteWriter(1024, KEPT_ENCODER_BYTES_MAX);
   #refused: { readonly completion: Completion; readonly reasonCode: number }[] = [];
 
   constructor(delivery: Delivery, clock: Clock, counters: ForwardCounters) {
@@ -298,11 +298,8 @@ export class Forwarder {
   }
 
   #encode(message: ApplicationMessage): Uint8Array {
-    this.#encoder.reset();
-    encodeMessage(message, this.#encoder);
-    const bytes = this.#encoder.finish();
-    if (bytes.length > KEPT_ENCODER_BYTES_MAX) this.#encoder = new ByteWriter(1024);
-    return bytes;
+    encodeMessage(message, this.#encoder.reset());
+    return this.#encoder.finish();
   }
 }
 

@@ -5,7 +5,7 @@
  * a read is gathered, in a buffer that grows with what really arrived, never by what a length field claims.
  */
 
-import { SkeinError } from "@skein/kernel";
+import { readU32, SkeinError } from "@skein/kernel";
 
 const HEADER_BYTES = 4;
 /** A gathering buffer above this size is given back once its frame is through. */
@@ -47,12 +47,11 @@ export class FrameSplitter {
       at = end;
     }
     if (isGathered && at === 0) return;
-    this.#keep(input.subarray(at));
+    this.#keepFrom(input, at);
   }
 
   #lengthAt(input: Uint8Array, at: number): number {
-    const [a = 0, b = 0, c = 0, d = 0] = input.subarray(at, at + HEADER_BYTES);
-    const length = a * 0x1000000 + ((b << 16) | (c << 8) | d);
+    const length = readU32(input, at);
     if (length === 0 || length > this.frameBytesMax) {
       throw new SkeinError("ERR_SKEIN_MALFORMED", `Cannot split frames: length ${length}`);
     }
@@ -71,9 +70,10 @@ export class FrameSplitter {
     return this.#pending.subarray(0, needed);
   }
 
-  #keep(rest: Uint8Array): void {
-    this.#pendingLength = rest.length;
-    if (rest.length === 0 && this.#pending.length <= KEPT_BUFFER_BYTES_MAX) return;
+  #keepFrom(input: Uint8Array, at: number): void {
+    this.#pendingLength = input.length - at;
+    if (this.#pendingLength === 0 && this.#pending.length <= KEPT_BUFFER_BYTES_MAX) return;
+    const rest = input.subarray(at);
     if (rest.length > this.#pending.length || this.#pending.length > KEPT_BUFFER_BYTES_MAX) {
       this.#pending = rest.slice();
     } else {

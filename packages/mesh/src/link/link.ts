@@ -53,7 +53,7 @@ export class Link {
   readonly #clock: Clock;
   readonly #owner: LinkOwner;
   readonly #splitter = new FrameSplitter(HANDSHAKE_FRAME_BYTES_MAX);
-  #batch = new ByteWriter(1024);
+  readonly #batch = new ByteWriter(1024, KEPT_BATCH_BYTES_MAX);
   /** What is left of an earlier batch. */
   #rest = NO_BYTES;
   #frameStart = 0;
@@ -132,7 +132,7 @@ export class Link {
   writeAtTurnEnd(): void {
     if (this.#isWriteDue || this.#isClosed) return;
     this.#isWriteDue = true;
-    this.#clock.atTurnEnd(() => this.#write());
+    this.#clock.atTurnEnd(this.#write);
   }
 
   /** Ends after what was said so far has gone out. */
@@ -154,18 +154,20 @@ export class Link {
     this.stream.reset();
   }
 
+  readonly #frame = (type: number, body: Uint8Array): void => this.#owner.received(this, type, body);
+
   #received(bytes: Uint8Array): void {
     if (this.#isClosed) return;
     this.receivedMs = this.#clock.monotonicMs();
     try {
-      this.#splitter.push(bytes, (type, body) => this.#owner.received(this, type, body));
+      this.#splitter.push(bytes, this.#frame);
     } catch (error) {
       if (!(error instanceof SkeinError && error.code === "ERR_SKEIN_MALFORMED")) throw error;
       this.reset(`malformed frame: ${error.message}`);
     }
   }
 
-  #write(): void {
+  readonly #write = (): void => {
     if (this.#isClosed || this.#isFull) {
       this.#isWriteDue = false;
       return;
@@ -174,19 +176,28 @@ export class Link {
     this.#isWriteDue = false;
     if (this.#rest.length === 0) this.#rest = this.#takeBatch();
     while (this.#rest.length > 0 && !this.#isClosed && !this.#isFull) {
-      const piece = this.#rest.subarray(0, WRITE_BYTES_MAX);
-      this.#rest = this.#rest.subarray(piece.length);
+      const piece = this.#takePiece();
       this.#writtenMs = this.#clock.monotonicMs();
       if (!this.stream.write(piece)) this.#waitForDrain();
       else if (this.#rest.length === 0) this.#rest = this.#takeBatch();
     }
+  };
+
+  /** The next bytes for the stream: nearly always all there are. */
+  #takePiece(): Uint8Array {
+    const all = this.#rest;
+    if (all.length <= WRITE_BYTES_MAX) {
+      this.#rest = NO_BYTES;
+      return all;
+    }
+    this.#rest = all.subarray(WRITE_BYTES_MAX);
+    return all.subarray(0, WRITE_BYTES_MAX);
   }
 
   #takeBatch(): Uint8Array {
     if (this.#batch.length === 0) return NO_BYTES;
     const bytes = this.#batch.finish();
-    if (bytes.length > KEPT_BATCH_BYTES_MAX) this.#batch = new ByteWriter(1024);
-    else this.#batch.reset();
+    this.#batch.reset();
     return bytes;
   }
 

@@ -131,7 +131,7 @@ export class SimNode {
           deliver: (message) => this.#deliver(message),
           deliverShared: (filter, message) => this.#deliverShared(filter, message),
         },
-        receiveControl: (from, bytes) => this.control.push([from, bytes]),
+        receiveControl: (from, bytes) => this.control.push([from, bytes.slice()]),
         membersChanged: () => {
           this.memberCalls++;
         },

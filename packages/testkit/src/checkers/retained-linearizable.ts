@@ -39,7 +39,11 @@ interface Write {
 interface Register {
   /** What it may hold in the beginning. */
   readonly initial: readonly RegisterValue[];
+  /** What was there in the beginning or was written since. */
+  readonly known: Set<RegisterValue>;
   readonly writes: Write[];
+  /** Those that are not acknowledged. */
+  readonly open: Set<Write>;
   readonly reads: Operation[];
 }
 
@@ -75,11 +79,16 @@ export class RetainedLinearizable implements Checker {
       const { topic, payloadId, retain } = observation.packet;
       if (!retain) return;
       const write: Write = { value: registerValue(payloadId), node, from: at, to: Number.POSITIVE_INFINITY };
-      this.#register(topic).writes.push(write);
+      const register = this.#register(topic);
+      register.writes.push(write);
+      register.open.add(write);
+      register.known.add(write.value);
       this.#writes.set(`${observation.client} ${payloadId}`, { topic, write });
     } else if (observation.kind === "publishAcked") {
       const known = this.#writes.get(`${observation.client} ${observation.payloadId}`);
-      if (known !== undefined && observation.reasonCode < 0x80) known.write.to = at;
+      if (known === undefined || observation.reasonCode >= 0x80) return;
+      known.write.to = at;
+      this.#register(known.topic).open.delete(known.write);
     } else if (observation.kind === "retainedRead") {
       this.#read(observation.client, observation.topic, observation.payloadId, at, node);
     }
@@ -90,7 +99,7 @@ export class RetainedLinearizable implements Checker {
     this.finish();
     for (const [topic, { initial, writes }] of this.#registers) {
       const values = new Set([null, ...initial, ...writes.map(({ value }) => value)]);
-      this.#registers.set(topic, { initial: [...values], writes: [], reads: [] });
+      this.#registers.set(topic, newRegister([...values]));
     }
   }
 
@@ -129,8 +138,8 @@ export class RetainedLinearizable implements Checker {
 
   #read(client: string, topic: string, payloadId: string | null, at: number, node: string | undefined): void {
     const value = payloadId === null ? null : registerValue(payloadId);
-    const { initial, writes, reads } = this.#register(topic);
-    if (!initial.includes(value) && !writes.some((write) => write.value === value)) {
+    const { known, open, reads } = this.#register(topic);
+    if (!known.has(value)) {
       throw new CheckFailure(
         this.name,
         `${client} reads "${value}" of topic "${topic}", which nobody wrote there`,
@@ -141,10 +150,9 @@ export class RetainedLinearizable implements Checker {
       reads.push({ kind: "read", value, from: subscribedAt, to: at });
       return;
     }
-    const isOfOwnNode = (write: Write): boolean =>
-      node === undefined || write.node === undefined || write.node === node;
     // Its node may still be waiting for the commit of a write that it shows already, or that hides an older value.
-    if (writes.some((write) => write.to > at && isOfOwnNode(write))) return;
+    for (const write of open)
+      if (node === undefined || write.node === undefined || write.node === node) return;
     reads.push({ kind: "read", value, from: this.#currentSince(node, subscribedAt), to: at });
   }
 
@@ -168,23 +176,28 @@ export class RetainedLinearizable implements Checker {
   #noteFaults(observation: Observation): void {
     if (observation.kind === "lease") this.#noteLease(observation.at, observation.until);
     const { kind, at, node } = observation;
-    const isFault = kind === "stopped" || kind === "disturbed";
-    const nodes = kind === "disturbed" ? observation.nodes : node === undefined ? [] : [node];
-    for (const each of isFault ? nodes : []) {
-      const since = this.#faults.wholeSince(each);
-      if (since !== undefined && at - since >= this.#options.settleMs) this.#wholeUntil.set(each, at);
-    }
+    if (kind === "disturbed") for (const each of observation.nodes) this.#noteFault(each, at);
+    else if (kind === "stopped" && node !== undefined) this.#noteFault(node, at);
     this.#faults.observe(observation);
+  }
+
+  #noteFault(node: string, at: number): void {
+    const since = this.#faults.wholeSince(node);
+    if (since !== undefined && at - since >= this.#options.settleMs) this.#wholeUntil.set(node, at);
   }
 
   #register(topic: string): Register {
     let register = this.#registers.get(topic);
     if (register === undefined) {
-      register = { initial: [null], writes: [], reads: [] };
+      register = newRegister([null]);
       this.#registers.set(topic, register);
     }
     return register;
   }
+}
+
+function newRegister(initial: readonly RegisterValue[]): Register {
+  return { initial, known: new Set(initial), writes: [], open: new Set(), reads: [] };
 }
 
 /** An empty payload deletes: a register without a message. Deletions have ids that begin with a dash. */

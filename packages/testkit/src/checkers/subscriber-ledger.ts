@@ -17,8 +17,15 @@ export interface Connection {
   readonly node: string | undefined;
   /** False as soon as it has ended. */
   isAlive: boolean;
-  /** Granted QoS and time of the SUBACK, by filter as in SUBSCRIBE. */
-  readonly subscriptions: Map<string, { readonly qos: QoS; readonly at: number }>;
+  /** By filter; shared subscriptions, whose messages anybody may get, are not among them. */
+  readonly subscriptions: Map<string, Subscription>;
+}
+
+interface Subscription {
+  /** As granted. */
+  readonly qos: QoS;
+  /** When the SUBACK came, in the world's ms. */
+  readonly at: number;
 }
 
 /** What a connection was subscribed to when a message was published. */
@@ -55,7 +62,7 @@ export class SubscriberLedger {
       case "subscribeAcked": {
         const { client, filter, qos = 0, at } = observation;
         // The SUBACK of a filter that is given up already may come late.
-        if (this.#givenUp.has(`${client} ${filter}`)) return;
+        if (this.#givenUp.has(`${client} ${filter}`) || parseSharedFilter(filter) !== undefined) return;
         this.#connections.get(client)?.subscriptions.set(filter, { qos, at });
         return;
       }
@@ -82,7 +89,7 @@ export class SubscriberLedger {
       let qos: QoS = 0;
       let since: number | undefined;
       for (const [filter, subscription] of connection.subscriptions) {
-        if (parseSharedFilter(filter) !== undefined || !filterMatches(filter, topic)) continue;
+        if (!filterMatches(filter, topic)) continue;
         if (since !== undefined && subscription.qos < qos) continue;
         since =
           subscription.qos === qos && since !== undefined

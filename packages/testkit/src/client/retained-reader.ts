@@ -52,7 +52,7 @@ export class RetainedReader {
     if (!this.#isSpoiled) {
       const { clientId, node } = this.client;
       const payloadId = this.#payloadId;
-      this.#host.observe({ kind: "retainedRead", client: clientId, node, topic, payloadId });
+      this.#host.observe({ kind: "retainedRead", client: clientId, topic, payloadId }, node);
     }
     this.client.unsubscribe(topic);
   }

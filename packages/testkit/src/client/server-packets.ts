@@ -66,6 +66,9 @@ const ACKNOWLEDGEMENTS = new Map<number, "puback" | "pubrec" | "pubrel" | "pubco
   [PacketType.Pubcomp, "pubcomp"],
 ]);
 
+/** Shared by all connections: clients come and go by the hundred, and the topics are the same. */
+const topics = new TopicNames();
+
 /** Cuts what the broker sends into packets. */
 export class ServerPacketReader implements PacketHandler {
   readonly #version: ProtocolVersion;
@@ -73,7 +76,6 @@ export class ServerPacketReader implements PacketHandler {
   readonly #reader: PacketReader;
   readonly #fields = new FieldReader();
   readonly #publish = new PublishPacket();
-  readonly #topics = new TopicNames();
 
   constructor(version: ProtocolVersion, handle: (packet: ServerPacket) => void) {
     this.#version = version;
@@ -110,7 +112,7 @@ export class ServerPacketReader implements PacketHandler {
       case PacketType.Connack:
         return this.#connack();
       case PacketType.Publish: {
-        this.#publish.read(header, fields, this.#version, this.#topics);
+        this.#publish.read(header, fields, this.#version, topics);
         const { topic, payload, qos, retain, packetId } = this.#publish;
         return { kind: "publish", topic, payload, qos, retain, packetId, dup: (header & 8) !== 0 };
       }

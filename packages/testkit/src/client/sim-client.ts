@@ -382,7 +382,7 @@ export class SimClient {
   }
 
   #observe(observation: ClientObservation): void {
-    this.#host.observe({ ...observation, node: this.#node });
+    this.#host.observe(observation, this.#node);
   }
 
   #writeFrame(frame: Frame, packetId: number): void {

@@ -9,7 +9,7 @@ import type { LinkTransport, Prng, Stream, StreamListener } from "@skein/kernel"
 import type { EventQueue } from "./event-queue.ts";
 import { chance } from "./random-streams.ts";
 import type { SimProcess } from "./sim-process.ts";
-import { type End, SimStream } from "./sim-stream.ts";
+import { type End, RESET_BY_PEER, SimStream } from "./sim-stream.ts";
 
 export interface NetworkOptions {
   readonly delayMinMs: number;
@@ -22,6 +22,8 @@ export interface NetworkOptions {
 
 const RETRANSMIT_MS = 200;
 const RETRANSMIT_SPREAD_MS = 800;
+const REFUSED = new Error("connection refused");
+const TIMED_OUT = new Error("dial timed out");
 
 interface Listening {
   readonly process: SimProcess;
@@ -48,6 +50,7 @@ export class Network {
   readonly #listening = new Map<string, Listening>();
   /** Sees everything that is delivered. */
   readonly #delivered: (from: number, to: number, bytes: Uint8Array) => void;
+  #readBuffer = new Uint8Array(64 * 1024);
   #portNumber = 40_000;
 
   constructor(
@@ -111,6 +114,12 @@ export class Network {
     }
   }
 
+  /** Room for `length` bytes that a reader is given; the next reader gets the same. */
+  readBuffer(length: number): Uint8Array {
+    if (length > this.#readBuffer.length) this.#readBuffer = new Uint8Array(2 * length);
+    return this.#readBuffer.subarray(0, length);
+  }
+
   delivered(from: number, to: number, bytes: Uint8Array): void {
     this.#delivered(from, to, bytes);
   }
@@ -119,8 +128,8 @@ export class Network {
   cut(a: number, b: number): void {
     for (const stream of [...this.open]) {
       if (stream.machine === a && stream.other.machine === b) {
-        stream.fail("connection reset by peer");
-        stream.other.fail("connection reset by peer");
+        stream.fail();
+        stream.other.fail();
       }
     }
   }
@@ -179,7 +188,7 @@ export class Network {
       timer.cancel();
       process.turn(() => done(result));
     };
-    const timer = this.events.after(timeoutMs, () => finish(new Error("dial timed out")));
+    const timer = this.events.after(timeoutMs, () => finish(TIMED_OUT));
     if (to !== undefined && !this.isBlocked(from, to))
       this.events.after(this.delayMs(from, to), () => this.#knock(near, to, finish));
     return () => {
@@ -195,7 +204,7 @@ export class Network {
     const backMs = this.delayMs(to, from);
     const target = this.#listening.get(`${to}:${portOf(address)}`);
     if (target === undefined) {
-      this.events.after(backMs, () => finish(new Error("connection refused")));
+      this.events.after(backMs, () => finish(REFUSED));
       return;
     }
     const fromAddress = `${host}:${this.#portNumber++}`;
@@ -205,7 +214,7 @@ export class Network {
       [target.process, to, toHost, fromAddress],
     );
     target.process.turn(() => target.accepted(far));
-    this.events.after(backMs, () => finish(near.isClosed ? new Error("connection reset by peer") : near));
+    this.events.after(backMs, () => finish(near.isClosed ? RESET_BY_PEER : near));
   }
 }
 

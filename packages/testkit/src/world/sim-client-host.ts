@@ -43,8 +43,8 @@ export class ClientHost implements SimClientHost {
     return stream;
   }
 
-  observe(observation: ClientObservation & { readonly node?: string }): void {
-    this.#world.observe({ at: this.#world.events.now, ...observation });
+  observe(observation: ClientObservation, node: string): void {
+    this.#world.observe({ at: this.#world.events.now, ...observation, node });
   }
 }
 

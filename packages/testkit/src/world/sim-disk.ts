@@ -19,75 +19,104 @@ const FULL = "no space left on device (ENOSPC)";
 const WRITE_MS_MAX = 2;
 const SYNC_MS_MIN = 2;
 const SYNC_MS_SPREAD = 14;
+const NO_BYTES = new Uint8Array(0);
 
 class StoredFile {
-  /** As the operating system has it. */
+  /** As the operating system has it; the medium has the same, but for the sectors in `dirty`. */
   bytes: Uint8Array = new Uint8Array(256);
   length = 0;
-  /** As the medium has it, in the sectors that are not in `dirty`. */
-  durable: Uint8Array = new Uint8Array(0);
-  /** Numbers of the sectors written since the last sync. */
-  dirty = new Set<number>();
-  /** Sectors that a failed sync has dropped: they read well, count as written, and the medium has what was there before. */
-  readonly #dropped = new Set<number>();
+  /** Length on the medium. */
+  durableLength = 0;
+  /** By number, the sectors written since the last sync: what the medium has there. */
+  readonly dirty = new Map<number, Uint8Array>();
+  /** Sectors that a failed sync has dropped, in the same form: they read well and count as written. */
+  readonly #dropped = new Map<number, Uint8Array>();
   isNameDurable = false;
+  /** `bytes` are somebody else's: they are copied before the first change. */
+  #isBorrowed = false;
 
   get content(): Uint8Array {
     return this.bytes.subarray(0, this.length);
   }
 
   write(at: number, more: Uint8Array): void {
+    this.#own();
     const end = at + more.length;
     if (end > this.bytes.length) {
       const grown = new Uint8Array(Math.max(end, this.bytes.length * 2));
       grown.set(this.content);
       this.bytes = grown;
     }
+    for (let sector = Math.floor(at / SECTOR_BYTES); sector * SECTOR_BYTES < end; sector++)
+      this.#keepDurable(sector);
     this.bytes.set(more, at);
     this.length = Math.max(this.length, end);
-    for (let sector = Math.floor(at / SECTOR_BYTES); sector * SECTOR_BYTES < end; sector++) {
-      this.dirty.add(sector);
-      this.#dropped.delete(sector);
-    }
   }
 
   /** Everything is on the medium now, but for what a failed sync has dropped. */
   settle(): void {
-    const before = this.durable;
-    this.durable = this.content.slice();
-    for (const sector of this.#dropped) {
-      const start = sector * SECTOR_BYTES;
-      this.durable.fill(0, start, start + SECTOR_BYTES);
-      this.durable.set(before.subarray(start, Math.min(start + SECTOR_BYTES, this.durable.length)), start);
-    }
+    this.durableLength = this.length;
     this.dirty.clear();
     this.isNameDurable = true;
   }
 
   /** A sync has failed. */
   drop(): void {
-    for (const sector of this.dirty) this.#dropped.add(sector);
+    for (const [sector, before] of this.dirty) this.#dropped.set(sector, before);
     this.dirty.clear();
   }
 
-  /** The power is gone, and with it what the operating system had: returns the sectors that it took for written. */
-  takeDropped(): readonly number[] {
-    const dropped = [...this.#dropped];
+  flipBit(at: number, bit: number): void {
+    this.#own();
+    this.bytes[at] = (this.bytes[at] as number) ^ (1 << bit);
+  }
+
+  /** The write of this sector never reached the medium. What is new there reads as zeros. */
+  lose(sector: number): void {
+    this.#revert(sector, this.dirty.get(sector));
+  }
+
+  /** The power is gone, and with it what the operating system took for written. */
+  loseDropped(): void {
+    for (const [sector, before] of this.#dropped) this.#revert(sector, before);
     this.#dropped.clear();
-    return dropped;
   }
 
   copy(): StoredFile {
-    const copied = StoredFile.whole(this.content);
+    const copied = StoredFile.whole(this.content.slice());
     copied.isNameDurable = this.isNameDurable;
     return copied;
   }
 
+  /** A file on the medium; `bytes` must not be modified afterwards. */
   static whole(bytes: Uint8Array): StoredFile {
     const file = new StoredFile();
-    file.write(0, bytes);
+    file.bytes = bytes;
+    file.#isBorrowed = true;
+    file.length = bytes.length;
     file.settle();
     return file;
+  }
+
+  #own(): void {
+    if (!this.#isBorrowed) return;
+    this.#isBorrowed = false;
+    this.bytes = this.bytes.slice();
+  }
+
+  #keepDurable(sector: number): void {
+    if (this.dirty.has(sector)) return;
+    const start = sector * SECTOR_BYTES;
+    const dropped = this.#dropped.get(sector);
+    this.#dropped.delete(sector);
+    const end = Math.min(start + SECTOR_BYTES, this.durableLength);
+    this.dirty.set(sector, dropped ?? this.bytes.slice(start, end));
+  }
+
+  #revert(sector: number, durable: Uint8Array = NO_BYTES): void {
+    const start = sector * SECTOR_BYTES;
+    this.bytes.fill(0, start, start + SECTOR_BYTES);
+    this.bytes.set(durable, start);
   }
 }
 
@@ -184,7 +213,7 @@ export class SimDisk {
     const file = this.#files.get(paths[prng.below(Math.max(1, paths.length))] ?? "");
     if (file === undefined) return false;
     const at = prng.below(file.length);
-    file.bytes[at] = (file.bytes[at] as number) ^ (1 << prng.below(8));
+    file.flipBit(at, prng.below(8));
     return true;
   }
 
@@ -298,23 +327,20 @@ export class SimDisk {
     if (failure !== undefined) throw diskError(what, failure);
   }
 
-  /** Of the sectors that were not synced all, none, the first ones or any survive; a new one that was lost reads as zeros. */
+  /** Of the sectors that were not synced all, none, the first ones or any survive. */
   #tear(file: StoredFile): void {
-    const dirty = [...file.dirty].sort((a, b) => a - b);
+    const dirty = [...file.dirty.keys()].sort((a, b) => a - b);
     const fate = this.#prng.below(4);
     const kept = fate === 0 ? dirty.length : fate === 1 ? 0 : this.#prng.below(dirty.length + 1);
     const isLost = (at: number): boolean => (fate === 3 ? chance(this.#prng, 500) : at >= kept);
-    let length = file.durable.length;
-    const lost = [...file.takeDropped()];
+    let length = file.durableLength;
+    const lost: number[] = [];
     for (const [at, sector] of dirty.entries()) {
       if (isLost(at)) lost.push(sector);
       else length = Math.max(length, Math.min(file.length, (sector + 1) * SECTOR_BYTES));
     }
-    for (const sector of lost) {
-      const start = sector * SECTOR_BYTES;
-      file.bytes.fill(0, start, start + SECTOR_BYTES);
-      file.bytes.set(file.durable.subarray(start, start + SECTOR_BYTES), start);
-    }
+    for (const sector of lost) file.lose(sector);
+    file.loseDropped();
     file.length = length;
     file.settle();
   }

@@ -51,7 +51,8 @@ export class SimNode {
   #steps: LogStep[] = [];
   #hash = 0;
   #status: CoordinatorStatus | undefined;
-  #configuration = "";
+  /** The last one that said something new about the configuration. */
+  #configuration: CoordinatorStatus | undefined;
   #lease = 0;
 
   constructor(world: World, index: number, ratePerMillion: number) {
@@ -271,8 +272,8 @@ export class SimNode {
 
   #flushSteps(): void {
     const steps = this.#steps;
-    this.#steps = [];
     if (steps.length === 0) return;
+    this.#steps = [];
     // A second cluster, founded apart, has a history of its own: the promises are checked for the first one.
     if (this.#status?.cluster === undefined || this.#status.cluster !== this.#world.cluster) return;
     for (const step of steps) this.#observeStep(step);
@@ -289,14 +290,18 @@ export class SimNode {
       const { index, term, data } = step.entry;
       this.#hash = mixBytes(mix(this.#hash, term), data);
       oracle.applied(index, this.#hash);
-      this.#observe({ kind: "applied", index, term, hash: this.#hash, command: appliedCommand(step.entry) });
+      // By far the most frequent one: made in one piece.
+      const { now: at } = this.#world.events;
+      const command = appliedCommand(step.entry);
+      this.#world.observe({ at, node: this.#id, kind: "applied", index, term, hash: this.#hash, command });
     }
   }
 
-  #observeConfiguration({ voters, learners }: CoordinatorStatus): void {
-    const key = `${voters.join()}/${learners.join()}`;
-    if (key === this.#configuration) return;
-    this.#configuration = key;
+  #observeConfiguration(status: CoordinatorStatus): void {
+    const { voters, learners } = status;
+    const before = this.#configuration;
+    if (before !== undefined && areSame(before.voters, voters) && areSame(before.learners, learners)) return;
+    this.#configuration = status;
     this.#observe({ kind: "configuration", voters, learners });
   }
 
@@ -309,7 +314,7 @@ export class SimNode {
   }
 
   #observe(observation: NodeObservation): void {
-    this.#world.observe({ at: this.#world.events.now, node: this.#id as NodeId, ...observation });
+    this.#world.observe({ at: this.#world.events.now, node: this.#id, ...observation });
   }
 
   #log(component: string): Log {
@@ -339,6 +344,10 @@ function appliedCommand({ command, retained }: ObservedEntry): AppliedCommand | 
     value: isDeletion ? null : mixBytes(0, operation.message.payload),
     held: retained === undefined ? null : mixBytes(0, retained.payload),
   };
+}
+
+function areSame(a: readonly NodeId[], b: readonly NodeId[]): boolean {
+  return a === b || a.join() === b.join();
 }
 
 /** The retained set of a node: topic to payload text. */

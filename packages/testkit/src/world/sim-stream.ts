@@ -19,6 +19,8 @@ const DRAINED_BYTES = 16 * 1024;
 const WINDOW_BYTES = 64 * 1024;
 const RETRANSMIT_MS = 1000;
 const GARBAGE = 0xee;
+/** Made once, as nobody wants to know where in the simulator it was made: gathering that is half the cost of a refused dial. */
+export const RESET_BY_PEER = new Error("connection reset by peer");
 
 interface Piece {
   readonly bytes: Uint8Array;
@@ -55,6 +57,13 @@ export class SimStream implements Stream {
   #mustReset = false;
   #isRetransmitting = false;
   #earlyEnd: { readonly error: Error | undefined } | undefined;
+  /** The next piece is due. */
+  readonly #moved = (): void => {
+    this.#isMoving = false;
+    if (this.#isClosed) return;
+    if (!this.#mustReset && this.#isPassable()) this.#arrive();
+    this.move();
+  };
 
   private constructor(network: Network, [process, machine, localAddress, remoteAddress]: End) {
     this.#network = network;
@@ -135,8 +144,8 @@ export class SimStream implements Stream {
   }
 
   /** The connection breaks at this end. */
-  fail(reason: string): void {
-    if (!this.#isClosed) this.#end(new Error(reason));
+  fail(): void {
+    if (!this.#isClosed) this.#end(RESET_BY_PEER);
   }
 
   /** Its process is gone. A machine that still runs tells the other end; one without power is just silent. */
@@ -152,7 +161,7 @@ export class SimStream implements Stream {
     if (this.#isMoving || this.#isClosed) return;
     const network = this.#network;
     if (this.#mustReset) {
-      if (this.#isReachedFromOther()) this.fail("connection reset by peer");
+      if (this.#isReachedFromOther()) this.fail();
       return;
     }
     const first = this.#outgoing[0];
@@ -163,17 +172,7 @@ export class SimStream implements Stream {
     }
     this.#isMoving = true;
     const wantedAt = first?.dueAt ?? network.events.now + network.delayMs(this.machine, this.other.machine);
-    const dueAt = Math.max(wantedAt, this.#windowAt);
-    network.events.at(dueAt, () => {
-      this.#isMoving = false;
-      if (this.#isClosed) return;
-      if (this.#mustReset || !this.#isPassable()) {
-        this.move();
-        return;
-      }
-      this.#arrive();
-      this.move();
-    });
+    network.events.at(Math.max(wantedAt, this.#windowAt), this.#moved);
   }
 
   /** The other end is gone; this one hears of it when a packet gets through. */
@@ -194,7 +193,7 @@ export class SimStream implements Stream {
       if (this.#isClosed) return;
       const { other } = this;
       const holder = network.answers(this.machine, other.localAddress);
-      if (holder !== undefined && holder !== other.machine) this.fail("connection reset by peer");
+      if (holder !== undefined && holder !== other.machine) this.fail();
       else this.move();
     });
   }
@@ -232,7 +231,7 @@ export class SimStream implements Stream {
     if (bytes !== undefined) {
       this.#buffered -= bytes.length;
       network.delivered(this.machine, other.machine, bytes);
-      if (other.#handler === undefined) other.#early.push(bytes);
+      if (other.#handler === undefined) other.#early.push(bytes.slice());
       else other.#give(bytes);
       if (this.#isClosed) return;
     }
@@ -248,7 +247,7 @@ export class SimStream implements Stream {
     }
   }
 
-  /** Everything that has arrived by now in one piece, or the first part of it. */
+  /** Everything that has arrived by now in one piece, or the first part of it, in the network's read buffer. */
   #gather(): Uint8Array | undefined {
     const { events, prng, options } = this.#network;
     let count = 0;
@@ -261,9 +260,9 @@ export class SimStream implements Stream {
     if (count === 0) return undefined;
     if (length >= WINDOW_BYTES)
       this.#windowAt = events.now + this.#network.delayMs(this.other.machine, this.machine);
-    const gathered = new Uint8Array(length);
-    let at = 0;
-    for (const { bytes } of this.#outgoing.splice(0, count)) {
+    const gathered = this.#network.readBuffer(length);
+    for (let at = 0; count > 0; count--) {
+      const { bytes } = this.#outgoing.shift() as Piece;
       gathered.set(bytes, at);
       at += bytes.length;
     }
@@ -275,10 +274,12 @@ export class SimStream implements Stream {
   }
 
   #give(bytes: Uint8Array): void {
+    // A process that is paused reads it later, and others read meanwhile.
+    const read = this.process.isPaused ? bytes.slice() : bytes;
     this.process.turn(() => {
       if (this.#isClosed) return;
-      this.#handler?.received(bytes);
-      bytes.fill(GARBAGE);
+      this.#handler?.received(read);
+      read.fill(GARBAGE);
     });
   }
 

@@ -10,12 +10,13 @@
 import type { ReplicaSizes } from "@skein/coordinator";
 import type { Prng } from "@skein/kernel";
 import type { Checker, Observation, SimClientHost } from "../observations.ts";
+import { mixValues } from "./digest.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FloatingKernel } from "./floating-kernel.ts";
 import { Multicast, type MulticastOptions } from "./multicast.ts";
 import { Network, type NetworkOptions } from "./network.ts";
 import { OracleLog } from "./oracle-log.ts";
-import { mix, mixText, randomStream } from "./random-streams.ts";
+import { mix, randomStream } from "./random-streams.ts";
 import { ClientHost } from "./sim-client-host.ts";
 import { SimNode } from "./sim-node.ts";
 
@@ -118,7 +119,7 @@ export class World {
 
   observe(observation: Observation): void {
     this.observations++;
-    this.#hash = mixText(this.#hash, JSON.stringify(observation));
+    this.#hash = mixValues(this.#hash, observation);
     for (const checker of this.#checkers) checker.observe(observation);
     this.#watcher(observation);
   }

@@ -89,8 +89,8 @@ export class LoneBroker {
       clock: this.#clock,
       prng: seededPrng(1),
       connect: (_target, handler) => this.#connect(handler),
-      observe: (observation) => {
-        this.observations.push({ at: this.events.now, ...observation } as Observation);
+      observe: (observation, node) => {
+        this.observations.push({ at: this.events.now, ...observation, node });
       },
     };
     this.#tick();

@@ -72,6 +72,19 @@ test("bytes arrive complete and in order, whatever is lost or split on the way",
   expect(atFar.bytes).toEqual(sent);
 });
 
+test("what a paused process has yet to read is not touched by what others read meanwhile", () => {
+  const { events, open, far } = connected();
+  const { stream, other, atNear, atFar } = open();
+  far.pause();
+  stream.write(Uint8Array.of(1, 2, 3));
+  events.runUntil(events.now + 5000);
+  other.write(Uint8Array.of(7, 8, 9));
+  events.runUntil(events.now + 5000);
+  expect(atNear.bytes).toEqual([7, 8, 9]);
+  far.resume();
+  expect(atFar.bytes).toEqual([1, 2, 3]);
+});
+
 test("what is written during a partition arrives after it; one-way means one way", () => {
   const { events, network, open } = connected();
   const { stream, other, atNear, atFar } = open();
