@@ -364,6 +364,7 @@ export class Coordinator {
       pendingProposals,
       electionWait: electionWait(raft, this.#mending?.awaited ?? [], this.#known),
       staysDiverged: this.#replicaFaults.isFinal,
+      isDiskFull: driver.isDiskFull,
       isDiskDying: this.#diskFailures.isDying,
       now,
     });

@@ -1,6 +1,7 @@
 /**
- * What only the leader does: it takes joiners in as learners, one after another, promotes learners to voters, and lets voters
- * resign whose disk is dying.
+ * What only the leader does: it takes joiners in as learners, one after another, promotes learners to voters, lets voters
+ * resign whose disk is dying, and gives way itself when its own disk is full: it could take nothing that is meant to last from
+ * anybody.
  *
  * It acts on the committed configuration and asks for one change at a time; what cannot be done now (another change is
  * under way, no entry of its own term committed yet) is tried again a moment later. Every leader starts with empty
@@ -16,6 +17,8 @@ const JOINERS_MAX = 64;
 /** A joiner that stopped asking is forgotten, and so is one that resigned. */
 const FORGOTTEN_MS = 5000;
 const WARN_EVERY_MS = 60_000;
+/** The next leader's disk may be full too, and then nobody gains by a change of leader. */
+const GIVE_WAY_EVERY_MS = 600_000;
 
 export interface GovernorPorts {
   readonly clock: Clock;
@@ -32,6 +35,7 @@ export class Governor {
   /** When each was heard last. */
   readonly #resigning = new Map<NodeId, MonotonicMs>();
   #warnAgainAt = 0;
+  #giveWayAgainAt = 0;
 
   /** `silenceMs`: a learner not heard by Raft for this long is not promoted. */
   constructor(self: NodeId, silenceMs: number, ports: GovernorPorts) {
@@ -60,6 +64,7 @@ export class Governor {
 
   /** Call a few times a second and after changes, while this node leads. `live`: linked, living members. */
   govern(driver: Driver, live: ReadonlySet<NodeId>, now: MonotonicMs): void {
+    if (driver.isDiskFull && this.#giveWay(driver, now)) return;
     const { configuration } = driver.status(now);
     const committed = driver.appliedConfiguration;
     if (configuration.votersOutgoing.length > 0 || committed.votersOutgoing.length > 0) return;
@@ -75,6 +80,13 @@ export class Governor {
       this.#warnFull(joiner, now);
     }
     this.#promote(driver, voters, learners, live, now);
+  }
+
+  #giveWay(driver: Driver, now: MonotonicMs): boolean {
+    if (now < this.#giveWayAgainAt || !driver.transferLeadership()) return false;
+    this.#giveWayAgainAt = now + GIVE_WAY_EVERY_MS;
+    this.#ports.log.info({}, "the disk of this node is full: handing leadership over");
+    return true;
   }
 
   #answerJoiners(voters: readonly NodeId[], learners: readonly NodeId[], now: MonotonicMs): void {

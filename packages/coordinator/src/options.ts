@@ -121,6 +121,8 @@ export interface CoordinatorStatus {
   readonly staysDiverged: boolean;
   /** Why there is no coordinator, where every voter is needed for one. */
   readonly electionWait: ElectionWait | undefined;
+  /** No durable messages are taken from this node's clients: its disk has no room. It passes when there is room. */
+  readonly isDiskFull: boolean;
   /** This node's disk is dying (disk-failures.ts): it asks not to vote. */
   readonly isDiskDying: boolean;
   /** Another formed cluster of the same mesh is in sight (merging is not built yet). */

@@ -20,6 +20,7 @@ export interface StatusInput {
   readonly pendingProposals: number;
   readonly staysDiverged: boolean;
   readonly electionWait: ElectionWait | undefined;
+  readonly isDiskFull: boolean;
   readonly isDiskDying: boolean;
   readonly now: MonotonicMs;
 }
@@ -48,6 +49,7 @@ export function freshStatus(): CoordinatorStatus {
     isDiverged: false,
     staysDiverged: false,
     electionWait: undefined,
+    isDiskFull: false,
     isDiskDying: false,
     foreignCluster: undefined,
   };
@@ -74,6 +76,7 @@ export function memberStatus(input: StatusInput): CoordinatorStatus {
     isDiverged: raft.isDiverged,
     staysDiverged: raft.isDiverged && input.staysDiverged,
     electionWait: input.electionWait,
+    isDiskFull: input.isDiskFull,
     isDiskDying: input.isDiskDying,
     foreignCluster: foreignClusterIn(peers, cluster),
   };
@@ -91,6 +94,7 @@ export function isSameStatus(a: CoordinatorStatus, b: CoordinatorStatus): boolea
     a.isSuspect === b.isSuspect &&
     a.isDiverged === b.isDiverged &&
     a.staysDiverged === b.staysDiverged &&
+    a.isDiskFull === b.isDiskFull &&
     a.isDiskDying === b.isDiskDying &&
     isSameWait(a.electionWait, b.electionWait) &&
     a.foreignCluster === b.foreignCluster &&

@@ -219,3 +219,44 @@ test.each([
     expect(new DiskFailures({ clock, disk, log }).isDying).toBe(isDying);
   },
 );
+
+test("a leader whose disk is full gives way, so that the durable messages of others are taken", () => {
+  const world = formed(3, 69, 3);
+  const old = leaderOf(world);
+  world.run(5000);
+  old.disk.room = 0;
+  const done = completion();
+  const near = world.nodes.find((node) => node !== old) as SimNode;
+  // More than the room held back.
+  const big = "x".repeat(600_000);
+  for (const topic of ["a", "b", "c"]) near.running.retained.put(retained(topic, big), done);
+  world.until(() => done.codes.length === 3, 5000, "acknowledged");
+  expect(done.codes).toEqual([0, 0, 0]);
+  expect(leaderOf(world)).not.toBe(old);
+  const refused = completion();
+  old.running.retained.put(retained("d", "1"), refused);
+  world.run(10);
+  expect(refused.codes).toEqual([0x97]);
+  expect(old.status.isDiskFull).toBe(true);
+
+  old.disk.room = Number.POSITIVE_INFINITY;
+  world.until(() => !old.status.isDiskFull, 20_000, "goes on");
+  expect(old.running.retained.count).toBe(3);
+});
+
+test("where all disks are full, leadership does not go round and round", () => {
+  const world = formed(3, 70, 3);
+  for (const node of world.nodes) node.disk.room = 0;
+  leaderOf(world).running.retained.put(retained("a", "1"), undefined);
+  world.run(MINUTE_MS);
+  const { term } = leaderOf(world).status;
+  expect(world.nodes.every(({ status }) => status.isDiskFull && status.hasQuorum)).toBe(true);
+  world.run(5 * MINUTE_MS);
+  expect(leaderOf(world).status.term).toBe(term);
+  for (const node of world.nodes) node.disk.room = Number.POSITIVE_INFINITY;
+  world.run(20_000);
+  const done = completion();
+  leaderOf(world).running.retained.put(retained("b", "1"), done);
+  world.until(() => done.codes.length === 1, 1000, "acknowledged");
+  expect(done.codes).toEqual([0]);
+});

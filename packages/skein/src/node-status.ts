@@ -100,6 +100,10 @@ function reasonsOf(inputs: StatusInputs): readonly string[] {
       "No coordinator is known: retained messages are read-only until a majority of voters is back.",
     );
   if (coordinator.isDiverged) reasons.push(divergedReplica(coordinator));
+  if (coordinator.isDiskFull)
+    reasons.push(
+      "The disk of this node is full: retained messages with QoS 1 and 2 are refused until there is room. Free space; the node goes on by itself.",
+    );
   if (coordinator.isDiskDying) reasons.push(dyingDisk(coordinator));
   for (const member of [...inputs.members].sort(byName)) {
     if (member.id === inputs.node) continue;

@@ -40,6 +40,7 @@ function inputs(
       isSuspect: false,
       isDiverged: false,
       staysDiverged: false,
+      isDiskFull: false,
       isDiskDying: false,
       electionWait: undefined,
       foreignCluster: undefined,
@@ -152,6 +153,12 @@ test.each([
   expect(status.health).toBe("degraded");
   expect(status.reasons).toEqual([expect.stringContaining(part)]);
   expect(status.reasons[0]).toContain("Replace the disk");
+});
+
+test("a full disk is said, with what goes on and what helps", () => {
+  const status = nodeStatus(inputs({}, { isDiskFull: true }));
+  expect(status.health).toBe("degraded");
+  expect(status.reasons).toEqual([expect.stringContaining("Free space; the node goes on by itself")]);
 });
 
 test("the holder is the node that says so of itself, if it is alive; of two the coordinator", () => {
