@@ -7,6 +7,7 @@
  * or not the earlier ones are done (an open loop: a stall is paid for by everyone who arrives in it).
  *
  *   npm run bench:journal -- [--durability disk|replicated] [--seconds 10] [--rates 100,1000,10000] [--folder /path]
+ *     [--sync-interval 50]    ms between syncs; without it the journal goes by the time that they take (sync-pace.ts)
  */
 
 import { mkdtempSync, rmSync } from "node:fs";
@@ -30,6 +31,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "10" },
     rates: { type: "string", default: "100,1000,10000" },
     folder: { type: "string", default: tmpdir() },
+    "sync-interval": { type: "string" },
   },
 });
 const PAYLOAD = new Uint8Array(200).fill(120);
@@ -121,7 +123,9 @@ async function run(rate: number, seconds: number): Promise<void> {
   for (const [at, id] of IDS.entries()) {
     const disk = (counted[at] as CountedDisk).around(disks[at] as Disk);
     const durability = values.durability === "replicated" ? "replicated" : "disk";
-    const opened = Journal.open(disk, "journal", QUIET, 0, { durability });
+    const interval = values["sync-interval"];
+    const syncIntervalMs = interval === undefined ? undefined : Number(interval);
+    const opened = Journal.open(disk, "journal", QUIET, 0, { durability, clock, syncIntervalMs });
     // All begin with the same founding entry, so that there is nothing to form.
     const entries = [{ index: 1, term: 1, kind: "configuration" as const, data: ENTRY }];
     const hardState = { term: 1, votedFor: undefined };

@@ -10,11 +10,16 @@ import { type ClusterId, type MonotonicMs, type NodeId, SkeinError, type Timer }
 import { decodeRaftMessage, encodeRaftMessage, RaftFormatError, type RaftMessage } from "raft-js";
 import { Arrival } from "./arrival.ts";
 import { CurrentReads } from "./current-reads.ts";
-import { Driver } from "./driver.ts";
+import { DiskFailures } from "./disk-failures.ts";
+import { Driver, type DriverOptions } from "./driver.ts";
+import { ElectionWaitWarning, electionWait } from "./election-wait.ts";
 import { ForeignClusterWarning } from "./foreign-cluster.ts";
 import { type ControlFrame, decodeFrame, encodeFrame } from "./frames.ts";
 import { Governor } from "./governor.ts";
+import { HandOver } from "./hand-over.ts";
 import type { OpenedJournal } from "./journal/journal.ts";
+import { KnownNodes } from "./known-nodes.ts";
+import { beginMending, type Mending } from "./mending.ts";
 import type {
   CoordinatorCounters,
   CoordinatorOptions,
@@ -23,19 +28,20 @@ import type {
   PeerView,
 } from "./options.ts";
 import { PeerFaults } from "./peer-faults.ts";
+import { isLinkedIn, linkedIn, liveIn } from "./peer-list.ts";
 import { ProposalRoute } from "./proposal-route.ts";
 import { Proposals } from "./proposals.ts";
-import { logReplicaFault } from "./replica-faults.ts";
+import { ReplicaFaults } from "./replica-faults.ts";
 import { REPLICA_SIZES } from "./replica-sizes.ts";
+import { Resignation } from "./resignation.ts";
 import { Retained } from "./retained.ts";
 import { StateMachine } from "./state-machine/state-machine.ts";
-import { freshStatus, isSameStatus, memberStatus } from "./status.ts";
+import { freshStatus, memberStatus } from "./status.ts";
+import { StatusReport } from "./status-report.ts";
 import { raftOptions } from "./timing.ts";
 
 const TICK_MS = 250;
 const FLUSH_EVERY_MS = 1000;
-/** Stopping waits this long for another node to lead. */
-const HAND_OVER_MAX_MS = 1000;
 
 export class Coordinator {
   readonly retained: Retained;
@@ -44,8 +50,7 @@ export class Coordinator {
   readonly #proposals: Proposals;
   readonly #route: ProposalRoute;
   readonly #governor: Governor;
-  readonly #timing: ReturnType<typeof raftOptions>;
-  readonly #snapshotEntries: number;
+  readonly #driverOptions: DriverOptions;
   readonly #node: NodeId;
   readonly #arrival: Arrival;
   /** Only once a member of a cluster. */
@@ -54,16 +59,21 @@ export class Coordinator {
   /** Who sent the last message that only a leader sends, and when. */
   #heardFrom: NodeId | undefined;
   #heardAt = 0;
-  #status: CoordinatorStatus;
-  #isStatusScheduled = false;
+  readonly #report: StatusReport;
   #tickTimer: Timer | undefined;
   #flushAt = 0;
   readonly #foreignCluster: ForeignClusterWarning;
   readonly #faults: PeerFaults;
   readonly #reads: CurrentReads;
+  readonly #diskFailures: DiskFailures;
+  readonly #resignation: Resignation;
+  readonly #replicaFaults: ReplicaFaults;
+  readonly #known: KnownNodes;
+  readonly #electionWait: ElectionWaitWarning;
+  readonly #handOver: HandOver;
+  /** Only of a damaged journal. */
+  #mending: Mending | undefined;
   #isStopped = false;
-  /** Set while leadership is handed over before stopping. */
-  #handedOver: (() => void) | undefined;
 
   constructor(options: CoordinatorOptions, ports: CoordinatorPorts) {
     const { node, incarnation } = options.identity;
@@ -79,20 +89,29 @@ export class Coordinator {
         ...ports,
         send: (to, frame) => ports.send(to, encodeFrame(frame)),
         arrived: (opened) => this.#begin(opened),
-        failed: (error) => this.#fail(error),
+        failed: (error) => this.#diskFailed(error),
       },
     );
-    this.#timing = raftOptions(node, options.timing, sizes, ports.prng);
-    this.#snapshotEntries = snapshotEntries;
+    const raft = raftOptions(node, options.timing, sizes, ports.prng);
+    this.#driverOptions = { raft, snapshotEntries };
+    this.#diskFailures = new DiskFailures(ports);
+    this.#handOver = new HandOver(ports.clock, ports.log);
+    this.#resignation = new Resignation(this.#diskFailures, { log: ports.log, ask: () => this.#resign() });
+    this.#replicaFaults = new ReplicaFaults(node, {
+      ...ports,
+      state: () => this.#driver?.stateAsSnapshot(),
+      replaceState: () => this.#driver?.replaceState(),
+    });
+    this.#known = new KnownNodes(ports);
+    this.#electionWait = new ElectionWaitWarning(ports.log);
     this.#foreignCluster = new ForeignClusterWarning(options.mesh, ports.log);
     this.#faults = new PeerFaults(ports.log);
-    this.#reads = new CurrentReads(this.#timing.electionMinMs, {
+    this.#reads = new CurrentReads(raft.electionMinMs, {
       clock: ports.clock,
       ask: (request) => this.#driver?.read(request),
     });
-    this.#governor = new Governor(node, this.#timing.electionMinMs, {
-      clock: ports.clock,
-      log: ports.log,
+    this.#governor = new Governor(node, raft.electionMinMs, {
+      ...ports,
       sendJoined: (joiner) => this.#sendFrame(joiner, (cluster) => ({ kind: "joined", cluster })),
     });
     this.#proposals = new Proposals(node, incarnation, {
@@ -101,19 +120,22 @@ export class Coordinator {
       isFull: () => this.#driver?.isDiskFull ?? false,
     });
     this.#route = new ProposalRoute(options.identity, this.#machine.sequencer, this.#proposals, {
-      clock: ports.clock,
-      log: ports.log,
+      ...ports,
       sendToLeader: (leader, commands) => {
         this.#sendFrame(leader, (cluster) => ({ kind: "proposal", cluster, commands }));
       },
     });
     this.retained = new Retained(this.#machine.retained, this.#proposals, this.#reads);
-    this.#status = freshStatus();
+    this.#report = new StatusReport({
+      clock: ports.clock,
+      compute: () => this.#computeStatus(),
+      changed: (status) => ports.statusChanged(status),
+    });
   }
 
   /** As of the last turn of the event loop. */
   get status(): CoordinatorStatus {
-    return this.#status;
+    return this.#report.status;
   }
 
   get counters(): CoordinatorCounters {
@@ -138,26 +160,16 @@ export class Coordinator {
    * way, closes the journal, then calls `done`. Open writes are not settled.
    */
   stop(done: () => void): void {
-    const { clock } = this.#ports;
-    if (this.#isStopped || this.#driver?.transferLeadership() !== true) {
-      this.#stopNow(done);
-      return;
-    }
-    this.#ports.log.info({}, "handing leadership over");
-    const timer = clock.after(HAND_OVER_MAX_MS, () => this.#handedOver?.());
-    this.#handedOver = () => {
-      this.#handedOver = undefined;
-      timer.cancel();
-      clock.atTurnEnd(() => this.#stopNow(done));
-    };
+    if (this.#isStopped) this.#stopNow(done);
+    else this.#handOver.begin(this.#driver, () => this.#stopNow(done));
   }
 
   #stopNow(done: () => void): void {
-    this.#isStopped = true;
-    this.#tickTimer?.cancel();
+    this.#halt();
     this.#arrival.stop();
-    if (this.#driver === undefined) this.#ports.clock.atTurnEnd(done);
-    else this.#driver.stop(done);
+    const closed = (): void => this.#diskFailures.whenWritten(done);
+    if (this.#driver === undefined) this.#ports.clock.atTurnEnd(closed);
+    else this.#driver.stop(closed);
   }
 
   /** A control frame from another node; `bytes` are valid during the call only. Whatever they hold, this never throws. */
@@ -179,7 +191,9 @@ export class Coordinator {
     this.#peers = peers;
     if (!wasLinked && isLinkedIn(peers, leader)) this.#proposals.sendAgain();
     this.#arrival.peersChanged(peers);
-    this.#scheduleStatus();
+    this.#mending?.peersChanged(linkedIn(this.#peers, this.#arrival.cluster));
+    this.#known.peersChanged(peers, this.#arrival.cluster);
+    this.#report.schedule();
   }
 
   #tick(): void {
@@ -191,18 +205,21 @@ export class Coordinator {
     this.#reads.tick(now);
     this.#faults.tick(now, this.#driver?.status(now).rejectedMessages ?? 0);
     this.#govern(now);
+    this.#mending?.tick(now);
+    if (this.#driver?.leadership.leader !== undefined)
+      this.#resignation.tick(now, this.#driver.appliedConfiguration.voters.includes(this.#node));
     if (now >= this.#flushAt) {
       this.#flushAt = now + FLUSH_EVERY_MS;
       this.#driver?.flush();
     }
     this.#foreignCluster.tick(this.#peers, this.#arrival.cluster, now);
-    this.#scheduleStatus();
+    this.#electionWait.tick(this.status.electionWait, now);
+    this.#report.schedule();
     this.#tickTimer = clock.after(TICK_MS, () => this.#tick());
   }
 
   #begin(opened: OpenedJournal): void {
-    const options = { raft: this.#timing, snapshotEntries: this.#snapshotEntries };
-    const driver = new Driver(options, opened, this.#machine, {
+    const driver = new Driver(this.#driverOptions, opened, this.#machine, {
       clock: this.#ports.clock,
       send: (to, message) => this.#sendRaft(to as NodeId, message),
       applied: (applied) => this.#route.applied(applied),
@@ -213,14 +230,19 @@ export class Coordinator {
       },
       // Not within the step: who waited may go on to write.
       readable: (requests) => this.#ports.clock.atTurnEnd(() => this.#reads.readable(requests)),
-      faulty: (fault) => logReplicaFault(this.#ports.log, this.#node, fault),
+      faulty: (fault) => this.#replicaFaults.found(fault),
       leadershipChanged: () => this.#leadershipChanged(),
-      stepped: () => this.#scheduleStatus(),
-      failed: (error) => this.#fail(error),
+      stepped: () => this.#report.schedule(),
+      failed: (error) => this.#diskFailed(error),
       observer: this.#ports.observer,
     });
     this.#driver = driver;
     driver.start();
+    this.#mending = beginMending(this.#node, driver, opened, {
+      ...this.#ports,
+      ask: (to, index, term) => this.#sendFrame(to, (cluster) => ({ kind: "repair", cluster, index, term })),
+    });
+    this.#mending?.peersChanged(linkedIn(this.#peers, this.#arrival.cluster));
     this.#proposals.sendAgain();
   }
 
@@ -236,15 +258,21 @@ export class Coordinator {
       this.#faults.foreign(from);
       return;
     }
-    if (frame.kind === "repaired") this.#arrival.repaired(from, frame);
+    if (frame.kind === "repaired") {
+      this.#arrival.repaired(from, frame);
+      this.#mending?.answered(from, frame);
+    }
     const driver = this.#driver;
     if (driver === undefined) return;
     if (frame.kind === "raft") this.#receiveRaft(driver, from, decodeRaftMessage(frame.message));
     else if (frame.kind === "proposal") this.#route.admit(driver, from, frame.commands);
     else if (frame.kind === "join") this.#receiveJoin(driver, from, frame.joiner, bytes);
+    else if (frame.kind === "resign") this.#governor.resign(from);
     else if (frame.kind === "repair") {
       const { index, term } = frame;
-      const missing = driver.missingAfter(index, term);
+      const entries = this.#mending?.after(index, term) ?? [];
+      const missing =
+        entries.length > 0 ? { snapshot: undefined, entries } : driver.missingAfter(index, term);
       this.#sendFrame(from, () => ({ kind: "repaired", cluster, index, term, missing }));
     }
   }
@@ -281,77 +309,90 @@ export class Coordinator {
   // Leadership and status
 
   #leadershipChanged(): void {
-    const leadership = this.#driver?.leadership;
-    if (leadership === undefined) return;
+    const driver = this.#driver;
+    if (driver === undefined) return;
+    const { leadership } = driver;
     this.#ports.log.info({ ...leadership }, "leadership changed");
     this.#route.reset();
     this.#governor.reset();
-    if (leadership.leader === undefined) return;
-    this.#proposals.sendAgain();
-    // A node that votes for its successor must live until that vote has arrived.
-    if (leadership.leader !== this.#node) this.#handedOver?.();
+    this.#handOver.leadershipChanged(driver);
+    if (leadership.leader !== undefined) this.#proposals.sendAgain();
   }
 
   /** The state machine was replaced by a leader's snapshot. */
   #restored(): void {
     this.#route.settle();
-    if (!this.#route.hasLostCommands) return;
-    // Numbers of commands that were lost may still be under way: only a new incarnation can go on (sequencer.ts).
-    const error = new SkeinError(
-      "ERR_SKEIN_DATA_LOST",
-      "Cannot go on: the cluster has lost writes of this node that were acknowledged. It takes over what is left",
-    );
-    this.#ports.clock.atTurnEnd(() => this.#fail(error));
+    this.#replicaFaults.restored();
+    // Not before what follows the snapshot in this node's own log has been applied.
+    this.#ports.clock.atTurnEnd(() => {
+      if (!this.#route.hasLostCommands) return;
+      // Numbers of commands that were lost may still be under way: only a new incarnation can go on (sequencer.ts).
+      const text =
+        "Cannot go on: the cluster has lost writes of this node that were acknowledged. It takes over what is left";
+      this.#fail(new SkeinError("ERR_SKEIN_DATA_LOST", text));
+    });
+  }
+
+  /** The disk of this node is dying: the leader should let another one vote. */
+  #resign(): void {
+    const leader = this.#driver?.leadership.leader as NodeId | undefined;
+    if (leader === this.#node) this.#governor.resign(leader);
+    else if (leader !== undefined) this.#sendFrame(leader, (cluster) => ({ kind: "resign", cluster }));
   }
 
   #govern(now: MonotonicMs): void {
     const driver = this.#driver;
     if (driver === undefined || driver.leadership.role !== "leader") return;
-    const live = new Set<NodeId>();
-    for (const peer of this.#peers) if (peer.state === "alive" && peer.isLinked) live.add(peer.id);
-    this.#governor.govern(driver, live, now);
+    this.#governor.govern(driver, liveIn(this.#peers), now);
   }
 
-  #scheduleStatus(): void {
-    if (this.#isStatusScheduled) return;
-    this.#isStatusScheduled = true;
-    this.#ports.clock.atTurnEnd(this.#refreshStatus);
-  }
-
-  readonly #refreshStatus = (): void => {
-    this.#isStatusScheduled = false;
-    if (this.#isStopped) return;
+  #computeStatus(): CoordinatorStatus {
     const now = this.#ports.clock.monotonicMs();
     const pendingProposals = this.#proposals.count;
     const driver = this.#driver;
-    const status: CoordinatorStatus =
-      driver === undefined
-        ? { ...freshStatus(), pendingProposals }
-        : memberStatus({
-            node: this.#node,
-            cluster: this.#arrival.cluster,
-            raft: driver.status(now),
-            appliedTerm: driver.appliedTerm,
-            peers: this.#peers,
-            heardFrom: this.#heardFrom,
-            heardAt: this.#heardAt,
-            silenceMs: this.#timing.electionMinMs,
-            pendingProposals,
-            now,
-          });
-    if (isSameStatus(status, this.#status)) return;
-    this.#status = status;
-    this.#ports.statusChanged(status);
-  };
+    if (driver === undefined) return { ...freshStatus(), pendingProposals };
+    const raft = driver.status(now);
+    return memberStatus({
+      node: this.#node,
+      cluster: this.#arrival.cluster,
+      raft,
+      appliedTerm: driver.appliedTerm,
+      peers: this.#peers,
+      heardFrom: this.#heardFrom,
+      heardAt: this.#heardAt,
+      silenceMs: this.#driverOptions.raft.electionMinMs,
+      pendingProposals,
+      electionWait: electionWait(raft, this.#mending?.awaited ?? [], this.#known),
+      staysDiverged: this.#replicaFaults.isFinal,
+      isDiskFull: driver.isDiskFull,
+      isDiskDying: this.#diskFailures.isDying,
+      now,
+    });
+  }
+
+  /** Whatever the disk holds now, nothing more is promised: others go on, and this node ends, to be started again. */
+  #diskFailed(error: Error): void {
+    const { clock, log } = this.#ports;
+    if (this.#isStopped) return;
+    const explanation =
+      "Nothing more is acknowledged by this node. It restarts, checks its files and takes what it lacks from the others";
+    log.error({ error: error.message, explanation }, "the disk failed");
+    this.#diskFailures.note(error);
+    // Not within the step that has found it.
+    clock.atTurnEnd(() => {
+      if (!this.#isStopped) this.#handOver.begin(this.#driver, () => this.#fail(error));
+    });
+  }
 
   #fail(error: Error): void {
     if (this.#isStopped) return;
-    this.#isStopped = true;
-    this.#tickTimer?.cancel();
+    this.#halt();
     this.#ports.fatal(error);
   }
-}
 
-function isLinkedIn(peers: readonly PeerView[], node: string | undefined): boolean {
-  return peers.some((peer) => peer.id === node && peer.isLinked);
+  #halt(): void {
+    this.#isStopped = true;
+    this.#report.stop();
+    this.#tickTimer?.cancel();
+  }
 }

@@ -3,21 +3,17 @@
  *
  * One event at a time goes into `RaftNode.step`; its effects are carried out in order, and what they complete comes
  * back as the next event. Writes are asynchronous: their messages leave, and `persisted` is stepped, only when the
- * journal has them; heartbeats never wait for the disk. One timer waits for `wakeAt`. The state machine is saved as a
- * snapshot when the log since the last one is long, and saved snapshots stay in memory for followers that are far behind
- * (snapshot-pieces.ts). Every hundred entries its hash is compared with the other replicas'.
+ * journal has them; heartbeats never wait for the disk. One timer waits for `wakeAt`. The state machine is saved now and
+ * then (own-snapshots.ts). Every hundred entries its hash is compared with the other replicas'.
+ *
+ * Once a write has failed nothing is promised any more: no message that waits for the disk leaves, and the core is never told
+ * that a write is safe, so a leader does not count its own. It goes on only as long as it leads, so that leadership can be
+ * handed over, which takes no write of its own.
  *
  * Source: etcd-io/raft's driver contract (AsyncStorageWrites); reference design, section 1.9.
  */
 
-import {
-  assert,
-  type Clock,
-  type MonotonicMs,
-  type SkeinError,
-  type Timer,
-  unreachable,
-} from "@skein/kernel";
+import { assert, type Clock, type MonotonicMs, type SkeinError, unreachable } from "@skein/kernel";
 import {
   decodeConfiguration,
   type Entry,
@@ -33,11 +29,12 @@ import {
   type Snapshot,
   type SnapshotPoint,
 } from "raft-js";
+import { Alarm } from "./alarm.ts";
 import type { Journal, OpenedJournal } from "./journal/journal.ts";
 import { observedEntry } from "./observed-entry.ts";
 import type { CoordinatorObserver } from "./options.ts";
+import { OwnSnapshots } from "./own-snapshots.ts";
 import type { Missing } from "./repair.ts";
-import { SnapshotPieces } from "./snapshot-pieces.ts";
 import { isSnapshot } from "./state-machine/snapshot.ts";
 import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 
@@ -63,7 +60,7 @@ export interface DriverPorts {
   readonly send: (to: ServerId, message: RaftMessage) => boolean;
   /** A committed command went through the state machine. Must not call back into the driver. */
   readonly applied: (applied: Applied) => void;
-  /** The state machine was replaced by a snapshot. The same rule. */
+  /** The state machine was replaced by a snapshot, and goes on from there in this turn. The same rule. */
   readonly restored: () => void;
   /** Role, term or leader changed; called when the step is over, so it may call back. */
   readonly leadershipChanged: () => void;
@@ -75,7 +72,7 @@ export interface DriverPorts {
   readonly readable: (requests: readonly number[]) => void;
   /** A replica does not hold what it should. */
   readonly faulty: (fault: ReplicaFault) => void;
-  /** The journal cannot go on. Nothing is stepped any more. */
+  /** The disk has failed: a leader must hand over now, anybody else is stepped no more. Called once, also within a step. */
   readonly failed: (error: SkeinError) => void;
   readonly observer: CoordinatorObserver | undefined;
 }
@@ -91,43 +88,40 @@ export class Driver {
   readonly #raft: RaftNode;
   readonly #journal: Journal;
   readonly #machine: StateMachine;
-  readonly #snapshotEntries: number;
   readonly #ports: DriverPorts;
   readonly #events: RaftEvent[] = [];
   #leadership: Leadership;
   #hasLeadershipChanged = false;
   #isStepping = false;
   #isStopped = false;
+  #hasFailed = false;
   #isRefused = false;
   #isSuspect: boolean;
-  readonly #snapshots = new SnapshotPieces();
-  #isSnapshotWanted = false;
+  readonly #snapshots: OwnSnapshots;
   /** Last applied entry and the configuration as of it. */
   #applied: SnapshotPoint;
-  #entriesSince = 0;
-  #bytesSince = 0;
-  #isSavingSnapshot = false;
-  /** How often a leader's snapshot has replaced the state. */
-  #restores = 0;
   #writesStarted = 0;
   #writesDone = 0;
-  #timer: Timer | undefined;
-  #timerAt = Number.POSITIVE_INFINITY;
+  readonly #alarm: Alarm;
 
   /** Takes over an opened journal and its state, and restores `machine` (empty) from its snapshot. */
   constructor(options: DriverOptions, opened: OpenedJournal, machine: StateMachine, ports: DriverPorts) {
     const { journal, state, snapshotData } = opened;
     this.#journal = journal;
-    this.#snapshotEntries = options.snapshotEntries;
     this.#machine = machine;
     this.#ports = ports;
     this.#applied = state.snapshot;
     this.#isSuspect = state.isSuspect;
     this.#leadership = { role: "follower", term: state.hardState.term, leader: undefined };
-    if (snapshotData !== undefined) {
-      machine.restore(snapshotData);
-      this.#snapshots.reset({ ...state.snapshot, data: snapshotData });
-    }
+    if (snapshotData !== undefined) machine.restore(snapshotData);
+    const saved = snapshotData === undefined ? undefined : { ...state.snapshot, data: snapshotData };
+    const limits = { entries: options.snapshotEntries, bytes: SNAPSHOT_BYTES };
+    this.#snapshots = new OwnSnapshots(journal, machine, saved, limits, {
+      clock: ports.clock,
+      saved: (point) => this.step({ kind: "compacted", point }),
+      failed: (error) => this.#failOn(error),
+    });
+    this.#alarm = new Alarm(ports.clock, () => this.step({ kind: "wake" }));
     ports.observer?.restored(state.snapshot.index, state.snapshot.term);
     this.#raft = new RaftNode(
       { ...options.raft, isSnapshotUsable: isSnapshot },
@@ -156,9 +150,19 @@ export class Driver {
     return this.#applied.term;
   }
 
+  /** The disk has failed, and nothing is promised any more. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
   /** No durable messages can be taken until there is room. */
   get isDiskFull(): boolean {
     return this.#journal.isFull;
+  }
+
+  /** The last entry of the log. */
+  get logEnd(): { readonly index: number; readonly term: number } {
+    return this.#raft.logEnd;
   }
 
   status(now: MonotonicMs): RaftStatus {
@@ -180,7 +184,7 @@ export class Driver {
   propose(commands: readonly Uint8Array[]): boolean {
     assert(!this.#isStepping, "propose is never called from within a step");
     // What the disk cannot take now would only wait in memory.
-    if (this.#journal.isFull) return false;
+    if (this.#isStopped || this.#journal.isFull) return false;
     this.#isRefused = false;
     this.step({ kind: "propose", commands });
     return !this.#isRefused;
@@ -189,9 +193,22 @@ export class Driver {
   /** Hands leadership to the voter that is best prepared. False: this node does not lead, or nobody else can. */
   transferLeadership(): boolean {
     assert(!this.#isStepping, "transferLeadership is never called from within a step");
+    if (this.#isStopped) return false;
     this.#isRefused = false;
     this.step({ kind: "transferLeadership" });
     return !this.#isRefused;
+  }
+
+  /** The state of this replica as of now, right or wrong. */
+  stateAsSnapshot(): Snapshot {
+    return { ...this.#applied, data: this.#machine.snapshot() };
+  }
+
+  /** This replica has diverged: takes over the leader's state, and goes on from there with the log that it has. */
+  replaceState(): void {
+    if (!this.#raft.status(this.#ports.clock.monotonicMs()).isDiverged) return;
+    this.#snapshots.hold();
+    this.step({ kind: "replaceState" });
   }
 
   /** A linearizable read: `readable` names `request` later, or never if it got lost. */
@@ -214,10 +231,11 @@ export class Driver {
       this.#events.length = 0;
       this.#isStepping = false;
     }
-    if (this.#isStopped) return;
-    this.#saveSnapshotWhenDue();
-    this.#clearSuspectWhenCaughtUp();
-    this.#armTimer();
+    if (!this.#isStopped) {
+      this.#snapshots.saveWhenDue(this.#applied);
+      this.#clearSuspectWhenCaughtUp();
+      this.#alarm.set(this.#raft.wakeAt);
+    }
     if (this.#hasLeadershipChanged) {
       this.#hasLeadershipChanged = false;
       this.#ports.leadershipChanged();
@@ -276,6 +294,7 @@ export class Driver {
       case "roleChanged":
         this.#leadership = { role: effect.role, term: effect.term, leader: effect.leader };
         this.#hasLeadershipChanged = true;
+        if (this.#hasFailed && effect.role !== "leader") this.#halt();
         this.#ports.observer?.leadershipChanged(effect.role, effect.term);
         return;
       case "configurationChanged":
@@ -287,11 +306,16 @@ export class Driver {
   }
 
   /** Numbers a write; the returned callback sends what waited for it, then tells the core. Persist before send. */
-  #startWrite(sendAfter: readonly Outgoing[], event: RaftEvent): (error: SkeinError | undefined) => void {
+  #startWrite(
+    sendAfter: readonly Outgoing[],
+    event: RaftEvent,
+    isSafe: () => void = () => {},
+  ): (error: SkeinError | undefined) => void {
     const write = ++this.#writesStarted;
     return (error) => {
       assert(++this.#writesDone === write, "journal writes complete in the order they were started");
       if (this.#isStopped || this.#failOn(error)) return;
+      isSafe();
       for (const { to, message } of sendAfter) this.#ports.send(to, message);
       this.step(event);
     };
@@ -302,8 +326,7 @@ export class Driver {
     assert(index === this.#applied.index + 1, `applied ${index} after ${this.#applied.index}`);
     const configuration = kind === "configuration" ? decodeConfiguration(data) : this.#applied.configuration;
     this.#applied = { index, term, configuration };
-    this.#entriesSince++;
-    this.#bytesSince += data.length;
+    this.#snapshots.noteApplied(data.length);
     const applied = kind === "command" ? this.#machine.apply(data, index) : undefined;
     this.#ports.observer?.applied(observedEntry(entry, applied, this.#machine));
     if (applied !== undefined) this.#ports.applied(applied);
@@ -312,55 +335,27 @@ export class Driver {
     }
   }
 
-  #restore(effect: Extract<RaftEffect, { kind: "restore" }>): void {
-    const { snapshot, hardState, sendAfter } = effect;
+  /** The state is replaced when its snapshot is safe, in the turn in which what follows it is applied: reads never go back. */
+  #restore({ snapshot, keepsLog, hardState, sendAfter }: RaftEffect & { readonly kind: "restore" }): void {
     const { index, term, configuration } = snapshot;
-    // The core has found it usable (isSnapshot), so this cannot throw.
-    this.#machine.restore(snapshot.data);
-    this.#snapshots.reset(snapshot);
-    this.#restores++;
-    this.#applied = { index, term, configuration };
-    this.#entriesSince = 0;
-    this.#bytesSince = 0;
-    this.#ports.observer?.restored(index, term);
-    this.#ports.restored();
-    this.#journal.restore(
-      snapshot,
-      hardState,
-      this.#startWrite(sendAfter, { kind: "restored", index, term }),
-    );
+    this.#snapshots.replacedBy(snapshot);
+    const takeOver = (): void => {
+      // The core has found it usable (isSnapshot), so this cannot throw.
+      this.#machine.restore(snapshot.data);
+      this.#applied = { index, term, configuration };
+      this.#snapshots.release();
+      this.#ports.observer?.restored(index, term);
+      this.#ports.restored();
+    };
+    const done = this.#startWrite(sendAfter, { kind: "restored", index, term }, takeOver);
+    this.#journal.restore(snapshot, keepsLog, hardState, done);
   }
 
-  #sendSnapshot({ to, term, index, offset, bytesMax }: RaftEffect & { readonly kind: "sendSnapshot" }): void {
-    const now = this.#ports.clock.monotonicMs();
-    const message = this.#snapshots.message(term, index, offset, bytesMax, now);
-    // It will be asked for again; until then there is one.
-    if (message === undefined) this.#isSnapshotWanted = true;
-    const ok = message !== undefined && this.#ports.send(to, message);
-    this.step({ kind: "snapshotSent", to, ok });
-  }
-
-  #saveSnapshotWhenDue(): void {
-    if (this.#isSavingSnapshot) return;
-    const isDue = this.#entriesSince >= this.#snapshotEntries || this.#bytesSince >= SNAPSHOT_BYTES;
-    if (!isDue && !this.#isSnapshotWanted) return;
-    this.#isSavingSnapshot = true;
-    this.#isSnapshotWanted = false;
-    this.#entriesSince = 0;
-    this.#bytesSince = 0;
-    const point = this.#applied;
-    const restores = this.#restores;
-    const snapshot: Snapshot = { ...point, data: this.#machine.snapshot() };
-    this.#journal.saveSnapshot(snapshot, (error) => {
-      this.#isSavingSnapshot = false;
-      // Not saved for want of room; the next one is tried when it is due.
-      if (error?.code === "ERR_SKEIN_DISK_FULL") return;
-      if (this.#isStopped || this.#failOn(error)) return;
-      // A snapshot from a leader may have come in meanwhile; the newer one counts.
-      if ((this.#snapshots.newest?.index ?? -1) >= point.index || restores !== this.#restores) return;
-      this.#snapshots.add(snapshot, this.#ports.clock.monotonicMs());
-      this.step({ kind: "compacted", point });
-    });
+  #sendSnapshot(effect: RaftEffect & { readonly kind: "sendSnapshot" }): void {
+    // Without one it will be asked for again; until then there is one.
+    const message = this.#snapshots.piece(effect);
+    const ok = message !== undefined && this.#ports.send(effect.to, message);
+    this.step({ kind: "snapshotSent", to: effect.to, ok });
   }
 
   #clearSuspectWhenCaughtUp(): void {
@@ -369,34 +364,17 @@ export class Driver {
     this.#journal.clearSuspect((error) => this.#failOn(error));
   }
 
-  /** Wakes are frequent and mostly move later, so a timer that is early is left alone and re-armed when it fires. */
-  #armTimer(): void {
-    const wakeAt = this.#raft.wakeAt;
-    if (this.#timer !== undefined && this.#timerAt <= wakeAt) return;
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    if (!Number.isFinite(wakeAt)) return;
-    this.#timerAt = wakeAt;
-    const { clock } = this.#ports;
-    this.#timer = clock.after(Math.max(0, wakeAt - clock.monotonicMs()), () => {
-      this.#timer = undefined;
-      if (clock.monotonicMs() >= this.#raft.wakeAt) this.step({ kind: "wake" });
-      else this.#armTimer();
-    });
-  }
-
   #failOn(error: SkeinError | undefined): boolean {
     if (error === undefined) return false;
-    if (!this.#isStopped) {
-      this.#halt();
-      this.#ports.failed(error);
-    }
+    if (this.#isStopped || this.#hasFailed) return true;
+    this.#hasFailed = true;
+    if (this.#leadership.role !== "leader") this.#halt();
+    this.#ports.failed(error);
     return true;
   }
 
   #halt(): void {
     this.#isStopped = true;
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#alarm.stop();
   }
 }

@@ -20,6 +20,8 @@ export type ControlFrame =
   | { readonly kind: "proposal"; readonly cluster: ClusterId; readonly commands: readonly Uint8Array[] }
   /** `joiner`, a fresh node, asks to become a learner. Members pass it on to the leader once. */
   | { readonly kind: "join"; readonly cluster: ClusterId; readonly joiner: NodeId }
+  /** The sender asks the leader not to let it vote for the time being: its disk is dying. */
+  | { readonly kind: "resign"; readonly cluster: ClusterId }
   /** The leader has the receiver in its committed configuration. */
   | { readonly kind: "joined"; readonly cluster: ClusterId }
   /** What follows the entry (`index`, `term`) in the receiver's log? (repair.ts) */
@@ -47,6 +49,7 @@ const JOIN = 3;
 const JOINED = 4;
 const REPAIR = 5;
 const REPAIRED = 6;
+const RESIGN = 7;
 const CLUSTER_TEXT_MAX = 64;
 
 /** Every frame is put together here; `finish` copies it out. */
@@ -67,6 +70,9 @@ export function encodeFrame(frame: ControlFrame): Uint8Array {
     case "joined":
       begin(JOINED, frame.cluster);
       break;
+    case "resign":
+      begin(RESIGN, frame.cluster);
+      break;
     case "repair":
       begin(REPAIR, frame.cluster).varint(frame.index).varint(frame.term);
       break;
@@ -81,7 +87,7 @@ export function encodeFrame(frame: ControlFrame): Uint8Array {
 /** Snapshot and entries go in the journal's own form, checksums included. */
 function writeMissing({ snapshot, entries }: Missing): void {
   if (snapshot !== undefined) encodeRecord({ kind: "snapshot", snapshot }, out);
-  for (const entry of entries) encodeRecord({ kind: "entry", entry }, out);
+  for (const entry of entries) encodeRecord({ kind: "entry", entry, previousTerm: 0 }, out);
 }
 
 /** Parts are copies: they are kept in the log, and `bytes` may be a link's read buffer. @throws {SkeinError} ERR_SKEIN_MALFORMED */
@@ -106,6 +112,8 @@ function readBody(type: number, cluster: ClusterId, input: ByteReader): ControlF
       return { kind: "join", cluster, joiner: readNodeId(input) };
     case JOINED:
       return { kind: "joined", cluster };
+    case RESIGN:
+      return { kind: "resign", cluster };
     case REPAIR:
       return { kind: "repair", cluster, index: input.varint(), term: input.varint() };
     case REPAIRED: {

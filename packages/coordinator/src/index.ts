@@ -1,5 +1,6 @@
 export { FloatingAddress } from "./address-driver.ts";
 export { Coordinator } from "./coordinator.ts";
+export { type ElectionWait, explainWait } from "./election-wait.ts";
 export { loadIdentity } from "./identity.ts";
 export type { ObservedEntry } from "./observed-entry.ts";
 export type {

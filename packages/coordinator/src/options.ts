@@ -12,6 +12,7 @@ import type {
   ProcessPort,
   RandomSource,
 } from "@skein/kernel";
+import type { ElectionWait } from "./election-wait.ts";
 import type { Durability } from "./journal/stop-mark.ts";
 import type { ObservedEntry } from "./observed-entry.ts";
 import type { ReplicaSizes } from "./replica-sizes.ts";
@@ -42,6 +43,7 @@ export interface CoordinatorOptions {
 /** The part of a mesh member that the coordinator needs. */
 export interface PeerView {
   readonly id: NodeId;
+  readonly name: string;
   readonly state: "alive" | "suspect" | "dead" | "left";
   readonly cluster: ClusterId | undefined;
   readonly isLinked: boolean;
@@ -102,8 +104,16 @@ export interface CoordinatorStatus {
   readonly leaseUntil: number | undefined;
   /** This node's disk may have lost what it acknowledged: until it has caught up its vote counts only if all voters grant. */
   readonly isSuspect: boolean;
-  /** This replica does not hold what the others agree on: it neither votes nor leads. */
+  /** This replica does not hold what the others agree on: it neither votes nor leads until it has the leader's state. */
   readonly isDiverged: boolean;
+  /** It has diverged again within an hour, and stays so. */
+  readonly staysDiverged: boolean;
+  /** Why there is no coordinator, where every voter is needed for one. */
+  readonly electionWait: ElectionWait | undefined;
+  /** No durable messages are taken from this node's clients: its disk has no room. It passes when there is room. */
+  readonly isDiskFull: boolean;
+  /** This node's disk is dying (disk-failures.ts): it asks not to vote. */
+  readonly isDiskDying: boolean;
   /** Another formed cluster of the same mesh is in sight (merging is not built yet). */
   readonly foreignCluster: ClusterId | undefined;
 }

@@ -32,6 +32,8 @@ import { decodeSnapshot } from "./state-machine/snapshot.ts";
 const SILENCE_MAX_MS = 8000;
 /** A question, or its answer, may be lost with a link. */
 const ASK_AGAIN_MS = 1000;
+/** Bytes of own entries taken back in one write. */
+const TAKE_BYTES_MAX = 1024 * 1024;
 
 /** What a peer has after the end of the asker's log: a newer snapshot, or entries that follow; nothing: no more. */
 export interface Missing {
@@ -126,7 +128,7 @@ export class Repair {
     const hardState = reached(this.#opened.state.hardState, term);
     const state = { ...this.#opened.state, hardState, snapshot: { index, term, configuration }, entries: [] };
     this.#write({ ...this.#opened, state, snapshotData: snapshot.data }, (done) => {
-      this.#opened.journal.restore(snapshot, hardState, done);
+      this.#opened.journal.restore(snapshot, false, hardState, done);
     });
   }
 
@@ -159,10 +161,15 @@ export class Repair {
 
   #askNext(): void {
     if (this.#isDone || this.#isWriting) return;
+    const last = lastOf(this.#opened.state);
+    const own = this.#opened.remains.after(last.index, last.term, TAKE_BYTES_MAX);
+    if (own.length > 0) {
+      this.#takeEntries(own);
+      return;
+    }
     this.#asked = this.#peers.find((peer) => !this.#exhausted.has(peer));
     if (this.#asked !== undefined) {
-      const { index, term } = lastOf(this.#opened.state);
-      this.#ports.ask(this.#asked, index, term);
+      this.#ports.ask(this.#asked, last.index, last.term);
     } else if (this.#peers.length > 0) {
       this.#finish(undefined);
     }
@@ -183,10 +190,16 @@ export class Repair {
 
   #finish(error: SkeinError | undefined): void {
     this.stop();
-    const { index } = lastOf(this.#opened.state);
-    if (error === undefined)
-      this.#ports.log.info({ lastIndex: index }, "journal repaired as far as peers can");
-    this.#ports.done(error === undefined ? this.#opened : undefined, error);
+    if (error !== undefined) {
+      this.#ports.done(undefined, error);
+      return;
+    }
+    const { state, remains } = this.#opened;
+    const { index } = lastOf(state);
+    this.#ports.log.info({ lastIndex: index }, "journal repaired as far as peers can");
+    const isSole = isSoleVoter(this.#node, newestConfiguration(state));
+    const isIncomplete = !isSole && remains.lastIndex > index;
+    this.#ports.done({ ...this.#opened, state: { ...state, isIncomplete } }, undefined);
   }
 }
 
@@ -206,7 +219,7 @@ function isSoleVoter(node: NodeId, { voters, votersOutgoing }: Configuration): b
 }
 
 /** At least one, without gaps and with terms that never fall, right behind `last`. */
-function follows(
+export function follows(
   last: { readonly index: number; readonly term: number },
   entries: readonly Entry[],
 ): boolean {

@@ -10,9 +10,10 @@ import { foundingState } from "raft-js";
 import { newClusterId } from "./identity.ts";
 import { reservePath } from "./journal/files.ts";
 import { Journal, type JournalOptions, type OpenedJournal } from "./journal/journal.ts";
+import { Remains } from "./journal/remains.ts";
 import type { Identity } from "./options.ts";
 
-const FOLDER = "journal";
+export const REPLICA_FOLDER = "journal";
 /** Held back for a full disk: a week of terms, votes and a busy hour of other nodes' entries. */
 const RESERVE_BYTES = 1024 * 1024;
 
@@ -27,7 +28,8 @@ export interface ReplicaFilesPorts {
 /** Opens the journal of a node that has just adopted a cluster: empty. @throws {SkeinError} ERR_SKEIN_DISK */
 export function openReplica(ports: ReplicaFilesPorts, options: JournalOptions): OpenedJournal {
   const { disk, log, clock, bootId } = ports;
-  return Journal.open(disk, FOLDER, log, clock.wallMs(), { ...options, bootId, reserveBytes: RESERVE_BYTES });
+  const more = { bootId, reserveBytes: RESERVE_BYTES, clock };
+  return Journal.open(disk, REPLICA_FOLDER, log, clock.wallMs(), { ...options, ...more });
 }
 
 /**
@@ -48,10 +50,10 @@ export function reopenReplica(ports: ReplicaFilesPorts, options: JournalOptions)
 export function setOldReplicaAside(ports: ReplicaFilesPorts): void {
   const { disk, clock, log } = ports;
   const names = disk
-    .list(FOLDER)
-    .filter((name) => !name.includes(".bad-") && `${FOLDER}/${name}` !== reservePath(FOLDER));
+    .list(REPLICA_FOLDER)
+    .filter((name) => !name.includes(".bad-") && `${REPLICA_FOLDER}/${name}` !== reservePath(REPLICA_FOLDER));
   const suffix = `.bad-${Math.max(0, Math.floor(clock.wallMs()))}`;
-  for (const name of names) disk.rename(`${FOLDER}/${name}`, `${FOLDER}/${name}${suffix}`);
+  for (const name of names) disk.rename(`${REPLICA_FOLDER}/${name}`, `${REPLICA_FOLDER}/${name}${suffix}`);
   if (names.length > 0) log.warn({ files: names.length }, "set aside the journal of an earlier identity");
 }
 
@@ -70,6 +72,7 @@ export function foundReplica(
   const { journal } = openReplica(ports, options);
   ports.log.info({ cluster }, "no mesh in sight; founded a cluster");
   journal.persist({ hardState: state.hardState, entries: state.entries }, (error) => {
-    done(cluster, { journal, state, snapshotData: undefined, isDamaged: false }, error);
+    const remains = new Remains();
+    done(cluster, { journal, state, snapshotData: undefined, isDamaged: false, remains }, error);
   });
 }

@@ -2,6 +2,7 @@
 
 import type { ClusterId, MonotonicMs, NodeId } from "@skein/kernel";
 import type { RaftStatus } from "raft-js";
+import { type ElectionWait, isSameWait } from "./election-wait.ts";
 import { foreignClusterIn } from "./foreign-cluster.ts";
 import type { CoordinatorStatus, PeerView } from "./options.ts";
 
@@ -17,6 +18,10 @@ export interface StatusInput {
   /** Silence after which a leader no longer counts as heard, in ms. */
   readonly silenceMs: number;
   readonly pendingProposals: number;
+  readonly staysDiverged: boolean;
+  readonly electionWait: ElectionWait | undefined;
+  readonly isDiskFull: boolean;
+  readonly isDiskDying: boolean;
   readonly now: MonotonicMs;
 }
 
@@ -42,6 +47,10 @@ export function freshStatus(): CoordinatorStatus {
     leaseUntil: undefined,
     isSuspect: false,
     isDiverged: false,
+    staysDiverged: false,
+    electionWait: undefined,
+    isDiskFull: false,
+    isDiskDying: false,
     foreignCluster: undefined,
   };
 }
@@ -65,6 +74,10 @@ export function memberStatus(input: StatusInput): CoordinatorStatus {
     leaseUntil: isEstablished ? raft.leaseUntil : undefined,
     isSuspect: raft.isSuspect,
     isDiverged: raft.isDiverged,
+    staysDiverged: raft.isDiverged && input.staysDiverged,
+    electionWait: input.electionWait,
+    isDiskFull: input.isDiskFull,
+    isDiskDying: input.isDiskDying,
     foreignCluster: foreignClusterIn(peers, cluster),
   };
 }
@@ -80,6 +93,10 @@ export function isSameStatus(a: CoordinatorStatus, b: CoordinatorStatus): boolea
     a.quorumContactAt === b.quorumContactAt &&
     a.isSuspect === b.isSuspect &&
     a.isDiverged === b.isDiverged &&
+    a.staysDiverged === b.staysDiverged &&
+    a.isDiskFull === b.isDiskFull &&
+    a.isDiskDying === b.isDiskDying &&
+    isSameWait(a.electionWait, b.electionWait) &&
     a.foreignCluster === b.foreignCluster &&
     areSameNodes(a.voters, b.voters) &&
     areSameNodes(a.learners, b.learners)

@@ -7,8 +7,10 @@
  * | 7 and more   | 5      |
  *
  * Only learners that are alive and have nearly the whole log are promoted, so a change never waits for a slow node.
- * The number never shrinks by itself and dead voters are not replaced: that needs the log's own judgement of death
- * (reference design, section 1.6), a later issue.
+ * A voter that resigns (its disk is dying) changes places with such a learner, one at a time; where there is none it stays,
+ * because a mesh of three voters of which one is doubtful still loses any one of them without standing still, and one of two
+ * does not. The number never shrinks by itself and dead voters are not replaced: that needs the log's own judgement of
+ * death (reference design, section 1.6), a later issue.
  *
  * Source: architecture.md section 5; reference design, section 1.2; "within 250 entries" is Consul autopilot's figure.
  */
@@ -27,18 +29,27 @@ export interface VoterPolicyInput {
   readonly live: ReadonlySet<NodeId>;
   /** Learners whose log is within {@link PROMOTION_LAG_ENTRIES} of the leader's. */
   readonly caughtUp: ReadonlySet<NodeId>;
+  /** Nodes that ask not to vote. */
+  readonly resigning: ReadonlySet<NodeId>;
+  /** The leader: the last one to change places, so that it hands over to one that stays. */
+  readonly leader: NodeId;
 }
 
-/** The voters to change to (the present ones and the promoted, lowest ids first), or undefined if all is well. */
+/** The voters to change to, those that stay first, then the promoted; or undefined if all is well. */
 export function votersWanted(input: VoterPolicyInput): readonly NodeId[] | undefined {
-  const { voters, learners, live, caughtUp } = input;
+  const { voters, learners, live, caughtUp, resigning, leader } = input;
   const liveCount = [...voters, ...learners].filter((node) => live.has(node)).length;
-  const candidates = learners.filter((node) => live.has(node) && caughtUp.has(node)).sort();
+  const isReady = (node: NodeId): boolean => live.has(node) && caughtUp.has(node) && !resigning.has(node);
+  const candidates = learners.filter(isReady).sort();
   for (const size of sizesFor(liveCount)) {
     const missing = size - voters.length;
     if (missing > 0 && missing <= candidates.length) return [...voters, ...candidates.slice(0, missing)];
   }
-  return undefined;
+  const [successor] = candidates;
+  const leaving = voters.filter((node) => resigning.has(node));
+  const first = leaving.find((node) => node !== leader) ?? leaving[0];
+  if (successor === undefined || first === undefined) return undefined;
+  return [...voters.filter((node) => node !== first), successor];
 }
 
 /** Sizes that suit `liveCount` members, the best first: with few caught-up learners a smaller step is taken at once. */

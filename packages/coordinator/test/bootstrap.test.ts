@@ -10,7 +10,7 @@ const X = "11111111-0000-4000-8000-000000000000" as ClusterId;
 const Y = "22222222-0000-4000-8000-000000000000" as ClusterId;
 
 function peer(id: NodeId, more: Partial<PeerView> = {}): PeerView {
-  return { id, state: "alive", cluster: undefined, isLinked: true, ...more };
+  return { id, name: id, state: "alive", cluster: undefined, isLinked: true, ...more };
 }
 
 function see(...peers: PeerView[]): BootstrapEvent {

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { decodeRecord } from "../src/journal/record.ts";
 import type { MemoryDisk } from "./support/memory-disk.ts";
 import { completion, retained, type SimNode, textOf, World } from "./support/world.ts";
 
@@ -173,3 +174,116 @@ function foundingBytes(disk: MemoryDisk): number {
   }
   return at;
 }
+
+/** Offsets of the records of entries in the first segment of a stopped node's journal, by index. */
+function entriesIn(disk: MemoryDisk): Map<number, { readonly at: number; readonly end: number }> {
+  const bytes = disk.read("journal/0000000001.log") ?? new Uint8Array(0);
+  const places = new Map<number, { at: number; end: number }>();
+  for (let at = 0; ; ) {
+    const decoded = decodeRecord(bytes, at, 1);
+    if (decoded === undefined) return places;
+    if (decoded.record.kind === "entry") places.set(decoded.record.entry.index, { at, end: decoded.end });
+    at = decoded.end;
+  }
+}
+
+function damageEntries(disk: MemoryDisk, ...indexes: readonly number[]): void {
+  const places = entriesIn(disk);
+  for (const index of indexes) disk.corrupt("journal/0000000001.log", (places.get(index)?.end ?? 0) - 1);
+}
+
+/** Three voters; one was away while the other two acknowledged 100 writes. All are stopped, and their disks have everything. */
+function twoThatKnow(seed: number): { world: World; a: SimNode; b: SimNode; away: SimNode } {
+  const world = formed(3, seed, 3);
+  write(world, leaderOf(world), 20);
+  world.run(2000);
+  const a = leaderOf(world);
+  const [b, away] = world.nodes.filter((node) => node !== a) as [SimNode, SimNode];
+  world.kill(away);
+  world.run(1000);
+  write(world, a, 100, 20);
+  world.run(3000);
+  for (const node of [a, b]) world.kill(node);
+  return { world, a, b, away };
+}
+
+function expectAll(world: World, count: number): void {
+  for (const node of world.nodes)
+    for (let at = 0; at < count; at++) expect([at, read(node, `t/${at}`)]).toEqual([at, String(at)]);
+}
+
+test.each([81, 82, 83, 84, 85, 86, 87, 88])(
+  "P12: two of three journals damaged at different places, the third behind: nothing acknowledged is lost (seed %i)",
+  (seed) => {
+    const { world, a, b } = twoThatKnow(seed);
+    const entries = [...entriesIn(a.disk).keys()].filter((index) => index > 40);
+    const drawn = new Set(
+      Array.from({ length: 6 }, () => entries[world.prng.below(entries.length)] as number),
+    );
+    // Each is the only one to have what the other has lost.
+    const [ofA, ofB] = [[...drawn].filter((_, i) => i % 2 === 0), [...drawn].filter((_, i) => i % 2 === 1)];
+    damageEntries(a.disk, ...ofA);
+    damageEntries(b.disk, ...ofB);
+    world.startAll();
+    const hasAll = ({ running }: SimNode): boolean => running.retained.count >= 120;
+    world.until(() => world.isFormed(3) && world.nodes.every(hasAll), 30_000, "repaired");
+    expectAll(world, 120);
+    world.until(() => world.nodes.every(({ disk }) => !disk.files.has("journal/suspect")), 20_000, "trusted");
+    write(world, leaderOf(world), 5, 200);
+  },
+);
+
+test("P12: a damaged voter waits for the one that has the rest, over its own restarts, and its status names it", () => {
+  const { world, a, b, away } = twoThatKnow(91);
+  const entries = [...entriesIn(a.disk).keys()].filter((index) => index > 40);
+  damageEntries(a.disk, entries[10] as number);
+  damageEntries(b.disk, entries[40] as number);
+  world.startAll([a, away]);
+  for (let start = 0; start < 3; start++) {
+    world.run(60_000);
+    expect(a.status).toMatchObject({
+      hasQuorum: false,
+      electionWait: { voters: [{ id: b.id, name: b.name }] },
+    });
+    world.restart(a);
+  }
+  world.start(b);
+  world.until(
+    () => world.isFormed(3) && read(a, "t/119") === "119" && world.isConverged(),
+    30_000,
+    "repaired",
+  );
+  expectAll(world, 120);
+});
+
+test("an entry that is legible nowhere ends the search once every voter has said so, and the mesh goes on without what followed", () => {
+  const { world, a, b } = twoThatKnow(92);
+  const index = [...entriesIn(a.disk).keys()].filter((one) => one > 40)[50] as number;
+  damageEntries(a.disk, index);
+  damageEntries(b.disk, index);
+  world.startAll();
+  world.until(() => world.isFormed(3) && read(a, "t/60") === "60" && world.isConverged(), 30_000, "goes on");
+  for (const node of world.nodes) {
+    expect(read(node, "t/60")).toBe("60");
+    expect(read(node, "t/119")).toBeUndefined();
+  }
+  for (const node of [a, b])
+    expect(node.disk.list("journal").some((name) => name.includes(".log.bad-"))).toBe(true);
+});
+
+test("P12: what a sole voter has behind its damage goes before what its learner has, which is behind", () => {
+  const world = formed(2, 93, 1);
+  const voter = leaderOf(world);
+  const learner = world.nodes.find((node) => node !== voter) as SimNode;
+  write(world, voter, 50);
+  world.run(3000);
+  world.kill(learner);
+  // Acknowledged by the only voter alone.
+  write(world, voter, 50, 50);
+  world.run(3000);
+  world.kill(voter);
+  damageEntries(voter.disk, 30);
+  world.startAll();
+  world.until(() => world.isFormed(1) && world.isConverged(), 20_000, "repaired");
+  expectAll(world, 100);
+});

@@ -326,6 +326,54 @@ test("old segments that come back after a power cut do not get in the way of the
   expect(JournalModel.agrees(state, model.last)).toBe(true);
 });
 
+test("P12: entries behind damage are legible as long as the server is suspect, however many files they take", () => {
+  const { disk, model } = build([append(2), ...Array.from({ length: 40 }, () => append(3))]);
+  const first = `${FOLDER}/${segmentsOf(disk)[0]}`;
+  disk.corrupt(first, (recordsOf(disk, first)[3]?.at ?? 0) + 12);
+  const keptAside = (): number => disk.list(FOLDER).filter((name) => name.includes(".log.bad-")).length;
+  for (const wallMs of [5000, 3000, 1000]) {
+    const { state, remains } = openJournal(disk, { wallMs });
+    expect(state).toMatchObject({ isSuspect: true, isIncomplete: true, entries: [{ index: 1 }] });
+    const behind = model.last.log.slice(2);
+    expect(remains.after(2, model.last.log[1]?.term ?? 0, 1_000_000)).toEqual(behind);
+    expect(keptAside()).toBeGreaterThan(20);
+  }
+  const { journal } = openJournal(disk);
+  journal.clearSuspect(() => {});
+  journal.close();
+  disk.settle();
+  const { state, remains } = openJournal(disk);
+  expect(state).toMatchObject({ isSuspect: false, isIncomplete: false });
+  expect(remains.lastIndex).toBe(0);
+  expect(keptAside()).toBe(16);
+});
+
+test("damage that a snapshot covers leaves everything behind the snapshot legible", () => {
+  const { disk, model } = build([append(3), append(3), { kind: "snapshot", behind: 1 }, append(3)]);
+  const names = segmentsOf(disk).map((name) => `${FOLDER}/${name}`);
+  const entryIn = names.flatMap((path) => recordsOf(disk, path).map((record) => ({ path, ...record })));
+  const hit = entryIn.find(({ kind }) => kind === "entry");
+  disk.corrupt(hit?.path ?? "", (hit?.at ?? 0) + 12);
+  const { state, remains } = openJournal(disk);
+  const { index, term } = state.snapshot;
+  expect(index).toBe(5);
+  expect(remains.after(index, term, 1_000_000)).toEqual(model.last.log.slice(index));
+});
+
+test("Raft §5.3: entries before the damage that others behind it had replaced are not kept", () => {
+  const steps = [append(3), append(4, 2), append(2)];
+  const { disk, model } = build(steps, { durability: "disk", segmentBytes: 10_000 });
+  const path = `${FOLDER}/${segmentsOf(disk)[0]}`;
+  const entries = recordsOf(disk, path).filter(({ kind }) => kind === "entry");
+  // The fourth record of an entry is the first of the new leader's: entry 2 once more.
+  disk.corrupt(path, (entries[3]?.at ?? 0) + 12);
+  for (const wallMs of [1000, 2000]) {
+    const { state, remains } = openJournal(disk, { wallMs, durability: "disk" });
+    expect(state.entries).toEqual(model.last.log.slice(0, 1));
+    expect(remains.after(2, 2, 1_000_000)).toEqual(model.last.log.slice(2));
+  }
+});
+
 test("at most sixteen damaged files are kept; the oldest go first", () => {
   const disk = new MemoryDisk();
   for (let i = 1; i <= 20; i++) disk.replaceNow(`${FOLDER}/snapshot.bad-${i}`, new Uint8Array(1));

@@ -47,7 +47,10 @@ const record: fc.Arbitrary<JournalRecord> = fc.oneof(
       kind: fc.constantFrom("command" as const, "configuration" as const, "empty" as const),
       data,
     }),
+    previousTerm: fc.maxSafeNat(),
   }),
+  fc.record({ kind: fc.constant("superseded" as const), from: fc.maxSafeNat() }),
+  fc.record({ kind: fc.constant("suspect" as const), asideSince: fc.maxSafeNat(), hardState }),
   fc.record({
     kind: fc.constant("snapshot" as const),
     snapshot: fc.record({
@@ -157,7 +160,7 @@ test("a bad end with nothing but its own batch behind it is torn, with a later b
   const rotten = joined(one, two, three, END);
   rotten[one.length + 2] = 0xff;
   expect(scanSegment(rotten, 7)).toMatchObject({ goodBytes: one.length, damage: "rotten" });
-  expect(scanSegment(rotten, 7).after).toEqual([term(3), term(4)]);
+  expect(scanSegment(rotten, 7).after.map(({ record }) => record)).toEqual([term(3), term(4)]);
 });
 
 test("a batch that does not continue the one before it has lost its predecessor: rot, though every record is good", () => {
@@ -165,13 +168,38 @@ test("a batch that does not continue the one before it has lost its predecessor:
   expect(scanSegment(joined(one, three, END), 7)).toMatchObject({
     goodBytes: one.length,
     damage: "rotten",
-    after: [term(3)],
+    after: [{ record: term(3), isInside: false }],
   });
   // The same at the beginning, where the batch before stands in another segment.
   const [first] = batches(8, 1234, [5]) as [Uint8Array];
   expect(scanSegment(joined(first, END), 8, 1234).damage).toBe("none");
   expect(scanSegment(joined(first, END), 8, 4321).damage).toBe("rotten");
   expect(scanSegment(joined(first, END), 8).damage).toBe("none");
+});
+
+test("what stands inside a bad record may be somebody's message: it is told apart, unless the length is bad, too", () => {
+  const forged = new BatchEncoder();
+  forged.begin(7, 99);
+  forged.add({
+    kind: "entry",
+    entry: { index: 5, term: 5, kind: "command", data: new Uint8Array(3) },
+    previousTerm: 5,
+  });
+  const encoder = new BatchEncoder();
+  encoder.begin(7, 0);
+  const entry = { index: 1, term: 1, kind: "command", data: forged.finish().bytes } as const;
+  encoder.add({ kind: "entry", entry, previousTerm: 0 });
+  const one = encoder.finish();
+  const [two] = batches(7, one.hash, [2]) as [Uint8Array];
+  const rotten = joined(one.bytes.subarray(0, one.length), two, END);
+  // A byte of its term.
+  rotten[18] = (rotten[18] as number) ^ 1;
+  expect(scanSegment(rotten, 7).after).toMatchObject([
+    { isInside: true, record: { kind: "entry", entry: { index: 5 } } },
+    { isInside: false, record: term(2) },
+  ]);
+  rotten[3] = (rotten[3] as number) ^ 1;
+  expect(scanSegment(rotten, 7).after.map(({ isInside }) => isInside)).toEqual([false, false]);
 });
 
 test("the search behind damage is bounded: bytes that promise endless records count as rot", () => {

@@ -52,6 +52,7 @@ test("a fresh folder is an empty state that is not suspect", () => {
     snapshot: { index: 0, term: 0, configuration: NO_CONFIGURATION },
     entries: [],
     isSuspect: false,
+    isIncomplete: false,
   });
   expect(snapshotData).toBeUndefined();
 });
@@ -169,13 +170,45 @@ test("after a failed sync every later call gets the error and nothing more is wr
   const appends = disk.appends.length;
   journal.persist({ hardState: undefined, entries: entries(1, 1) }, note);
   journal.saveSnapshot(snapshotAt(1), note);
-  journal.restore(snapshotAt(9), { term: 2, votedFor: undefined }, note);
+  journal.restore(snapshotAt(9), false, { term: 2, votedFor: undefined }, note);
   journal.clearSuspect(note);
   journal.flushDue(note);
   journal.close(note);
   disk.settle();
   expect(errors).toEqual(Array.from({ length: 8 }, () => "card gone"));
   expect(disk.appends).toHaveLength(appends);
+});
+
+test("close waits for the mark of a suspect server: without it the next start would trust what the medium may lack", () => {
+  const disk = new MemoryDisk();
+  const { journal } = open(disk);
+  disk.failNext("sync", "card gone");
+  journal.persist({ hardState: { term: 1, votedFor: "a" }, entries: [] }, () => {});
+  disk.step();
+  disk.step();
+  let isClosed = false;
+  journal.close(() => {
+    isClosed = true;
+  });
+  expect(isClosed).toBe(false);
+  disk.settle();
+  expect(isClosed).toBe(true);
+  expect(open(disk).state.isSuspect).toBe(true);
+});
+
+test("durability `disk`: what a process left that died is written again, since its last sync may have failed", () => {
+  const disk = new MemoryDisk();
+  const options = { durability: "disk", bootId: "boot-1" } as const;
+  const { journal } = open(disk, options);
+  disk.failNext("sync", "card gone");
+  journal.persist({ hardState: undefined, entries: entries(1, 2) }, () => {});
+  disk.step();
+  disk.step();
+  // Killed before it could mark itself suspect; the operating system still gives back what it took for written.
+  disk.kill();
+  expect(open(disk, options).state).toMatchObject({ isSuspect: false, entries: entries(1, 2) });
+  disk.crash();
+  expect(open(disk, { ...options, bootId: "boot-2" }).state.entries).toEqual(entries(1, 2));
 });
 
 test("a failed append or snapshot is reported to its caller", () => {
@@ -245,7 +278,7 @@ test("Raft §7: a leader's snapshot replaces snapshot and log, and what is writt
   const { journal } = open(disk);
   const order: string[] = [];
   journal.persist({ hardState: { term: 1, votedFor: "a" }, entries: entries(1, 5) }, () => order.push("old"));
-  journal.restore(snapshotAt(100, 4), { term: 4, votedFor: undefined }, () => order.push("restored"));
+  journal.restore(snapshotAt(100, 4), false, { term: 4, votedFor: undefined }, () => order.push("restored"));
   journal.persist({ hardState: undefined, entries: entries(101, 102, 4) }, () => order.push("new"));
   disk.settle();
   expect(order).toEqual(["old", "restored", "new"]);
@@ -257,6 +290,28 @@ test("Raft §7: a leader's snapshot replaces snapshot and log, and what is writt
   expect(disk.list(FOLDER)).toEqual(["0000000002.log", "running", "snapshot"]);
 });
 
+test("a leader's snapshot may replace the saved one alone: the log stays, also where it goes on behind it", () => {
+  const disk = new MemoryDisk();
+  const options = { segmentBytes: 80, entriesKept: 2 };
+  const { journal } = open(disk, options);
+  journal.persist({ hardState: { term: 1, votedFor: "a" }, entries: entries(1, 20) }, noError);
+  disk.settle();
+  journal.saveSnapshot(snapshotAt(15), noError);
+  disk.settle();
+  const own = { ...snapshotAt(17), data: new Uint8Array([77]) };
+  journal.restore(own, true, { term: 2, votedFor: undefined }, noError);
+  journal.persist({ hardState: undefined, entries: entries(21, 21, 2) }, noError);
+  disk.settle();
+  disk.crash(() => Number.MAX_SAFE_INTEGER);
+  const { state, snapshotData } = open(disk, options);
+  expect(snapshotData).toEqual(own.data);
+  expect(state).toMatchObject({ hardState: { term: 2 }, snapshot: { index: 17, term: 1 }, isSuspect: false });
+  expect(state.entries.filter(({ index }) => index > 17)).toEqual([
+    ...entries(18, 20),
+    ...entries(21, 21, 2),
+  ]);
+});
+
 test("a crash at any step of a restore leaves the old state or the new one, never a mixture", () => {
   for (let steps = 0; ; steps++) {
     const disk = new MemoryDisk();
@@ -264,7 +319,7 @@ test("a crash at any step of a restore leaves the old state or the new one, neve
     journal.persist({ hardState: { term: 3, votedFor: "a" }, entries: entries(1, 5) }, noError);
     disk.settle();
     let isDone = false;
-    journal.restore(snapshotAt(100, 3), { term: 4, votedFor: undefined }, () => {
+    journal.restore(snapshotAt(100, 3), false, { term: 4, votedFor: undefined }, () => {
       isDone = true;
     });
     for (let i = 0; i < steps; i++) disk.step();

@@ -22,14 +22,18 @@ type VoteReply = Extract<RaftMessage, { readonly kind: "preVoteReply" | "request
 /** May this server campaign? */
 export function mayCampaign(server: Server): boolean {
   // Thesis 4.2.2: a server that its newest configuration removed may still be needed until that one is committed.
-  const { log, id, isDiverged } = server;
+  const { log, id, isDiverged, isIncomplete } = server;
   return (
-    !isDiverged && log.configuration.voters.length > 0 && log.configurations.votesSince(log.commitIndex, id)
+    !isDiverged &&
+    !isIncomplete &&
+    log.configuration.voters.length > 0 &&
+    log.configurations.votesSince(log.commitIndex, id)
   );
 }
 
 /** The election timeout has passed: asks for pre-votes in the next term. */
 export function startPreVote(server: Server): void {
+  server.awaited = server.role === "follower" ? [] : votersMissing(server);
   server.role = "preCandidate";
   server.isTransferCandidate = false;
   server.leader = undefined;
@@ -85,6 +89,13 @@ export function onRequestVoteReply(server: Server, from: ServerId, reply: VoteRe
   const result = electionResult(server.log.configuration, server.votes);
   if (result === "won") becomeLeader(server);
   if (result === "lost") becomeFollower(server, server.term, undefined);
+}
+
+/** Who did not grant in the round that ends, where grants of suspect servers count only together with all others. */
+function votersMissing({ votes, log }: Server): ServerId[] {
+  if (![...votes.values()].includes("ifAll")) return [];
+  const hasGranted = (voter: ServerId): boolean => (votes.get(voter) ?? "refused") !== "refused";
+  return [...votersOf(log.configuration)].filter((voter) => !hasGranted(voter)).sort();
 }
 
 /** Trusted as little as the server itself. */

@@ -105,6 +105,8 @@ export function encodeRaftMessage(message: RaftMessage): Uint8Array {
       writeStateHash(writer, message.stateHash);
       break;
     case "snapshotRequest":
+      writer.varint(message.minIndex);
+      break;
     case "timeoutNow":
       break;
     default:
@@ -182,6 +184,7 @@ function readMessage(reader: ByteReader): RaftMessage {
     case "stateDiverged":
       return { kind, term, stateHash: readStateHash(reader) };
     case "snapshotRequest":
+      return { kind, term, minIndex: reader.varint() };
     case "timeoutNow":
       return { kind, term };
     default:

@@ -77,7 +77,17 @@ export type RaftEvent =
    */
   | { readonly kind: "readIndex"; readonly request: number }
   /** The application's state hash as of an index; all servers take it at the same indexes, such as every 100th. */
-  | { readonly kind: "stateHash"; readonly stateHash: StateHash };
+  | { readonly kind: "stateHash"; readonly stateHash: StateHash }
+  /**
+   * An incomplete server's log goes on with these entries: they once stood there, or in the log of a server that has the
+   * entry before them (Log Matching, Raft §5.3). `isComplete`: there is nothing more to be had. Ignored once it is over.
+   */
+  | { readonly kind: "recovered"; readonly entries: readonly Entry[]; readonly isComplete: boolean }
+  /**
+   * This server has diverged, and its application wants another state: the leader is asked for a snapshot of what is
+   * committed here by now, or later. The log stays, with all that was acknowledged. Ignored unless diverged.
+   */
+  | { readonly kind: "replaceState" };
 
 /** What comes out of {@link RaftNode.step}; to be carried out in order. */
 export type RaftEffect =
@@ -95,17 +105,22 @@ export type RaftEffect =
   | { readonly kind: "send"; readonly to: ServerId; readonly message: RaftMessage }
   /** Committed entries, in order, each once between starts and `restore` effects; all kinds, so that indexes are visible. */
   | { readonly kind: "apply"; readonly entries: readonly Entry[] }
-  /** Replace state machine, disk log and snapshot by this one. */
+  /**
+   * Replace snapshot and state machine by this one; the state machine not before the write is safe, because `apply` effects
+   * go on with what follows. `keepsLog`: the log on disk stays, and entries behind the snapshot are applied again.
+   * Otherwise the disk log is replaced, too.
+   */
   | {
       readonly kind: "restore";
       readonly snapshot: Snapshot;
+      readonly keepsLog: boolean;
       readonly hardState: HardState;
       readonly sendAfter: readonly Outgoing[];
     }
   /**
    * A follower needs a snapshot: send it `installSnapshot` with this `term` and the piece at `offset` (bytes, at most
    * `bytesMax`) of the snapshot at `index`; if that is not there any more, or `index` is undefined, the first piece of
-   * the newest saved one.
+   * the newest saved one. One before `minIndex` does not help: then save a newer one, and say that none was sent.
    */
   | {
       readonly kind: "sendSnapshot";
@@ -114,6 +129,7 @@ export type RaftEffect =
       readonly index: number | undefined;
       readonly offset: number;
       readonly bytesMax: number;
+      readonly minIndex: number;
     }
   | {
       readonly kind: "roleChanged";
@@ -136,7 +152,8 @@ export type RaftEffect =
   | { readonly kind: "readRefused"; readonly requests: readonly number[] }
   /**
    * The state of `server` at `index` is not the one a quorum agrees on. If it is this server, it neither votes nor leads
-   * any more until a leader's snapshot replaces its state (`status().isDiverged`). An operator must know.
+   * any more until a leader's snapshot replaces its state (`status().isDiverged`), which `replaceState` asks for. An
+   * operator must know.
    */
   | { readonly kind: "diverged"; readonly server: ServerId; readonly index: number }
   /**

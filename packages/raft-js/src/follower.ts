@@ -5,10 +5,11 @@
  * leader does not help to depose it). Candidates and leaders answer votes with the same code.
  */
 
+import { assert } from "./assert.ts";
 import { votersOf } from "./configuration.ts";
 import type { RaftMessage } from "./messages.ts";
 import type { Server } from "./server.ts";
-import type { ServerId } from "./types.ts";
+import type { Entry, ServerId } from "./types.ts";
 
 type Message<Kind extends RaftMessage["kind"]> = RaftMessage & { readonly kind: Kind };
 type VoteRequest = Extract<RaftMessage, { readonly kind: "preVote" | "requestVote" }>;
@@ -70,7 +71,7 @@ export function withholdsVotes(server: Server, { isTransfer }: VoteRequest): boo
 }
 
 function mayVote(server: Server, request: VoteRequest): boolean {
-  return !server.isDiverged && !withholdsVotes(server, request);
+  return !server.isDiverged && !server.isIncomplete && !withholdsVotes(server, request);
 }
 
 /**
@@ -121,6 +122,8 @@ export function onAppendEntries(server: Server, from: ServerId, message: Message
   }
   const overwrittenFrom = log.merge(entries.slice(Math.max(0, commitIndex - prevLogIndex)));
   if (overwrittenFrom !== undefined) server.writes.overwritten(overwrittenFrom);
+  // Whatever was here once, the leader's log is what the cluster has.
+  server.isIncomplete = false;
   const matchIndex = prevLogIndex + entries.length;
   server.commitTo(Math.min(message.leaderCommit, matchIndex));
   server.sendWhenSafe(from, appendReply(term, true, matchIndex, 0, 0));
@@ -133,6 +136,9 @@ export function onHeartbeat(server: Server, from: ServerId, message: Message<"he
   const stateHash = server.stateHashes.latest;
   const nonce = server.isSuspect ? server.nonce : 0;
   server.send(from, { kind: "heartbeatReply", term: server.term, sentAt, round, nonce, stateHash });
+  // Again and again, also while it comes: another leader may be there by now.
+  if (server.stateWantedFrom !== undefined)
+    server.send(from, { kind: "snapshotRequest", term: server.term, minIndex: server.stateWantedFrom });
   if (matchIndex > log.commitIndex && log.termAt(matchIndex) !== matchTerm) {
     // This server once acknowledged what it has not: its disk lost a part. The leader must know, or it never resends.
     refuse(server, from, matchIndex, matchTerm);
@@ -153,7 +159,7 @@ export function onHeartbeat(server: Server, from: ServerId, message: Message<"he
 function onContradiction(server: Server, leader: ServerId, index: number): void {
   if (!server.isContradicted) server.tell({ kind: "contradicted", leader, index });
   server.contradictedTerm = server.term;
-  server.send(leader, { kind: "snapshotRequest", term: server.term });
+  server.send(leader, { kind: "snapshotRequest", term: server.term, minIndex: 0 });
 }
 
 /**
@@ -170,6 +176,23 @@ export function clearSuspicion(server: Server): void {
   const isLeaders = (log.termAt(target) ?? server.term) === server.term;
   if (!isLeaders || server.isContradicted) return;
   server.isSuspect = false;
+  server.electionDeadline = server.now + electionTimeoutMs(server);
+}
+
+/**
+ * Entries that stood behind the end of this log have been found again. Like those that come from a leader they are written
+ * before anything is promised; nobody is told, because nobody leads.
+ */
+export function recover(server: Server, entries: readonly Entry[], isComplete: boolean): void {
+  if (!server.isIncomplete) return;
+  const { log } = server;
+  for (const { term } of entries) {
+    assert(term >= log.lastTerm, "terms only rise:", log.lastTerm, term);
+    if (term > server.term) server.setHardState(term, undefined);
+  }
+  log.append(entries);
+  if (!isComplete) return;
+  server.isIncomplete = false;
   server.electionDeadline = server.now + electionTimeoutMs(server);
 }
 

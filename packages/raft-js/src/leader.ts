@@ -101,8 +101,9 @@ export function onAppendReply(server: Server, from: ServerId, reply: Message<"ap
   }
   // More than was ever sent: not a follower of this log.
   if (reply.matchIndex > log.lastIndex) return;
-  if (progress.state === "snapshot" && log.holdsFrom(reply.matchIndex + 1))
-    progress.probe(reply.matchIndex + 1);
+  // It has come so far without the snapshot after all. One whose state is wrong still needs it.
+  const isNeeded = progress.snapshotMinIndex > 0 || !log.holdsFrom(reply.matchIndex + 1);
+  if (progress.state === "snapshot" && !isNeeded) progress.probe(reply.matchIndex + 1);
   if (progress.acknowledged(reply.matchIndex)) advanceCommit(server);
   // It may have stepped down: nobody is followed then.
   if (server.followers.has(from)) replicateTo(server, from, progress, false);
@@ -137,12 +138,18 @@ export function onInstallSnapshotReply(server: Server, from: ServerId, matchInde
   continueTransfer(server);
 }
 
-/** The follower has committed something else than this log says: it starts over from a snapshot. */
-export function onSnapshotRequest(server: Server, from: ServerId): void {
+/**
+ * The follower has committed something else than this log says, and starts over; or its state alone is wrong, and its log
+ * counts as before.
+ */
+export function onSnapshotRequest(server: Server, from: ServerId, minIndex: number): void {
   const progress = server.followers.get(from);
   if (progress === undefined || progress.state === "snapshot") return;
   progress.lastHeardAt = server.now;
-  progress.startOver();
+  // Not committed here yet, and its entries may be needed for that. It asks again.
+  if (minIndex > server.log.commitIndex) return;
+  if (minIndex === 0) progress.startOver();
+  else progress.awaitSnapshot(minIndex);
   sendChunk(server, from, progress);
 }
 
@@ -219,7 +226,7 @@ function replicateTo(server: Server, to: ServerId, progress: Progress, evenEmpty
       // Only for a follower that answers: a dead one needs no snapshot, and asking again costs nothing.
       if (server.now - (progress.lastHeardAt ?? Number.NEGATIVE_INFINITY) > server.options.electionMaxMs)
         return;
-      progress.awaitSnapshot();
+      progress.awaitSnapshot(0);
       sendChunk(server, to, progress);
       return;
     }

@@ -207,6 +207,19 @@ export class RaftLog {
     this.#configurations = new ConfigurationHistory(point.index, point.configuration);
   }
 
+  /** The state is replaced by the one at `point`, an entry of this log: what is committed behind it is handed out again. */
+  restartFrom(point: SnapshotPoint): void {
+    assert(this.termAt(point.index) === point.term, "the state is not of this log:", point.index);
+    this.commitTo(Math.max(this.#commitIndex, point.index));
+    this.#snapshot = point;
+    this.#lastApplied = point.index;
+    this.#configurations = new ConfigurationHistory(point.index, point.configuration);
+    for (const { index, kind, data } of this.#entries) {
+      if (index > point.index && kind === "configuration")
+        this.#configurations.add(index, decodeConfiguration(data));
+    }
+  }
+
   /** The application has a snapshot at `point`; all but `entriesKept` entries behind it go. */
   compact(point: SnapshotPoint, entriesKept: number): void {
     if (point.index <= this.#snapshot.index) return;

@@ -96,8 +96,16 @@ export type RaftMessage =
     }
   /** The whole snapshot is safe. */
   | { readonly kind: "installSnapshotReply"; readonly term: number; readonly matchIndex: number }
-  /** The leader's log contradicts what this server knows to be committed: only a snapshot helps (follower.ts). */
-  | { readonly kind: "snapshotRequest"; readonly term: number }
+  | {
+      /** Only a snapshot helps the sender. */
+      readonly kind: "snapshotRequest";
+      readonly term: number;
+      /**
+       * 0: the leader's log contradicts what the sender knows to be committed, so nothing it said about its log holds.
+       * Otherwise its log is good and only its state is not (follower.ts): a snapshot at this index or later.
+       */
+      readonly minIndex: number;
+    }
   /** Campaign at once (thesis 3.10). Sent only after the leader gave up whatever its lease protects. */
   | { readonly kind: "timeoutNow"; readonly term: number }
   | {

@@ -82,6 +82,11 @@ export interface InitialState {
    * Ignored for a sole voter, whom nobody else can lead: what it has is the log.
    */
   readonly isSuspect: boolean;
+  /**
+   * True: entries behind the end of this log are known to have been here, and the driver is looking for what is between
+   * (`recovered`). Until that is over, or a leader is followed, the server neither votes nor campaigns. Default: false.
+   */
+  readonly isIncomplete?: boolean;
 }
 
 /** Nothing on disk: a server that waits until a leader adds it. */
@@ -123,8 +128,15 @@ export interface RaftStatus {
   readonly configuration: Configuration;
   /** True until a server that started as suspect has caught up with a leader, or leads by the votes of all. */
   readonly isSuspect: boolean;
+  /** True until entries that were here once are found again, cannot be had, or come from a leader. */
+  readonly isIncomplete: boolean;
   /** True once a quorum agreed on another state than this server's: it neither votes nor leads (effect `diverged`). */
   readonly isDiverged: boolean;
+  /**
+   * Not empty: there is no leader, suspect servers took part in this server's last election, and these voters did not grant.
+   * Each of them is needed, because it may hold what the suspect ones have lost.
+   */
+  readonly awaited: readonly ServerId[];
   /** Messages of peers dropped because no server that keeps the rules sends them, since the start. */
   readonly rejectedMessages: number;
   /** Leader only: whom leadership is being handed to. */

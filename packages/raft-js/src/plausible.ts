@@ -78,6 +78,7 @@ export function isPlausible(message: RaftMessage): boolean {
     case "stateDiverged":
       return isStateHash(message.stateHash);
     case "snapshotRequest":
+      return isCount(message.minIndex);
     case "timeoutNow":
       return true;
     default:

@@ -34,6 +34,8 @@ export class Progress {
   snapshotSentAt: number | undefined;
   /** The snapshot it gets and how much of it has arrived, in bytes; kept over interruptions, so that it is resumed. */
   snapshotIndex: number | undefined;
+  /** A snapshot before this index does not help it. */
+  snapshotMinIndex = 0;
   snapshotOffset = 0;
   /** What it last said about its application's state. */
   stateHash: StateHash | undefined;
@@ -120,13 +122,14 @@ export class Progress {
     this.#isPaused = true;
   }
 
-  /** The entry before `nextIndex` is compacted: only a snapshot helps. */
-  awaitSnapshot(): void {
+  /** The entry before `nextIndex` is compacted, or its state must be replaced: only a snapshot at `minIndex` or later helps. */
+  awaitSnapshot(minIndex: number): void {
     this.state = "snapshot";
+    this.snapshotMinIndex = minIndex;
     this.#clearInflight();
     this.snapshotSentAt = undefined;
-    // It has that one already, and the log has been compacted beyond it since.
-    if ((this.snapshotIndex ?? 0) > this.matchIndex) return;
+    // It has that one already, and the log has been compacted beyond it since; or that one does not help.
+    if ((this.snapshotIndex ?? 0) > Math.max(this.matchIndex, minIndex - 1)) return;
     this.snapshotIndex = undefined;
     this.snapshotOffset = 0;
   }
@@ -141,7 +144,7 @@ export class Progress {
   startOver(): void {
     this.matchIndex = 0;
     this.snapshotIndex = undefined;
-    this.awaitSnapshot();
+    this.awaitSnapshot(0);
   }
 
   get #isWindowFull(): boolean {

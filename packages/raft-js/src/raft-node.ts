@@ -27,6 +27,7 @@ import {
   onHeartbeat,
   onPreVote,
   onRequestVote,
+  recover,
   withholdsVotes,
 } from "./follower.ts";
 import {
@@ -115,6 +116,12 @@ export class RaftNode {
       case "stateHash":
         server.stateHashes.add(event.stateHash);
         break;
+      case "recovered":
+        recover(server, event.entries, event.isComplete);
+        break;
+      case "replaceState":
+        if (server.isDiverged) server.stateWantedFrom ??= server.log.commitIndex;
+        break;
       default:
         unreachable(event);
     }
@@ -145,13 +152,21 @@ export class RaftNode {
       lastIndex: log.lastIndex,
       configuration: log.configuration,
       isSuspect: server.isSuspect,
+      isIncomplete: server.isIncomplete,
       isDiverged: server.isDiverged,
+      awaited: server.leader === undefined ? server.awaited : [],
       rejectedMessages: server.rejectedMessages,
       transferringTo: server.transfer?.to,
       quorumContactAt: quorumContactAt(server, now ?? server.now),
       leaseUntil: leaseUntil(server, now ?? server.now),
       followers,
     };
+  }
+
+  /** Index and term of the last entry of the log. */
+  get logEnd(): { readonly index: number; readonly term: number } {
+    const { lastIndex: index, lastTerm: term } = this.#server.log;
+    return { index, term };
   }
 
   /**
@@ -279,7 +294,7 @@ export class RaftNode {
         if (server.isLeader) onChunkReply(server, from, message.index, message.offset);
         break;
       case "snapshotRequest":
-        if (server.isLeader) onSnapshotRequest(server, from);
+        if (server.isLeader) onSnapshotRequest(server, from, message.minIndex);
         break;
       case "readIndex":
         if (server.isLeader) onReadIndex(server, from, message);

@@ -43,8 +43,12 @@ export class Server {
   readonly nonce: number;
   /** Suspect only: the log must reach this index of the present leader's; undefined until it is known. */
   suspectTarget: number | undefined;
+  /** Entries that were here once are being looked for: no vote, no candidacy. */
+  isIncomplete: boolean;
   /** A quorum agreed on another state than this server's application has. */
   isDiverged = false;
+  /** Diverged only: a snapshot at this index or later is to replace the state; undefined: not asked for. */
+  stateWantedFrom: number | undefined;
   /** In this term the leader's log contradicted what is applied here: its next snapshot replaces everything. */
   contradictedTerm: number | undefined;
   /** The first part of a leader's snapshot. */
@@ -65,6 +69,8 @@ export class Server {
   isTransferCandidate = false;
   askAt = Number.POSITIVE_INFINITY;
   askIntervalMs = 0;
+  /** Voters that did not grant in the last round, if all had to: suspect servers took part. */
+  awaited: readonly ServerId[] = [];
 
   /** Leader: everyone else in the configuration. */
   readonly followers = new Map<ServerId, Progress>();
@@ -80,7 +86,7 @@ export class Server {
   #hardState: HardState;
   #isHardStateDirty = false;
   readonly #sendAfter: Outgoing[] = [];
-  #restore: Snapshot | undefined;
+  #restore: { readonly snapshot: Snapshot; readonly keepsLog: boolean } | undefined;
   readonly #sends: RaftEffect[] = [];
   readonly #notices: RaftEffect[] = [];
   /** Reads that may be answered once their index is applied. */
@@ -104,6 +110,7 @@ export class Server {
     const isAlone = isSoleVoter(this.log.configuration, this.id);
     this.isSuspect = initial.isSuspect && !isAlone;
     this.nonce = 1 + options.randomBelow(NONCES);
+    this.isIncomplete = initial.isIncomplete === true;
     // A sole voter has answered only itself. A server that has nothing on disk may still have answered a leader: its
     // answers to heartbeats do not wait for the term to be safe.
     this.votesFrom = isAlone ? now : now + options.electionMinMs;
@@ -178,7 +185,8 @@ export class Server {
     log.commitTo(Math.max(log.commitIndex, index));
     // The log has caught up without the snapshot that was under way.
     const isCovered = (this.incoming?.point.index ?? 0) <= log.commitIndex;
-    if (isCovered && !this.isContradicted) this.incoming = undefined;
+    const isNeeded = this.isContradicted || this.stateWantedFrom !== undefined;
+    if (isCovered && !isNeeded) this.incoming = undefined;
   }
 
   /** Replaces log and state. Below the commit index only if what was committed here is contradicted. */
@@ -186,9 +194,21 @@ export class Server {
     this.writes.overwritten(Math.min(this.log.commitIndex, snapshot.index) + 1);
     this.log.restore(snapshot, this.isContradicted);
     this.contradictedTerm = undefined;
+    this.#replaceState(snapshot, false);
+  }
+
+  /** Replaces the state by one that belongs to this log: what is committed behind it is applied again. */
+  restoreState(snapshot: Snapshot): void {
+    this.log.restartFrom(snapshot);
+    this.#replaceState(snapshot, true);
+  }
+
+  #replaceState(snapshot: Snapshot, keepsLog: boolean): void {
     this.isDiverged = false;
+    this.isIncomplete = false;
+    this.stateWantedFrom = undefined;
     this.stateHashes.clear();
-    this.#restore = snapshot;
+    this.#restore = { snapshot, keepsLog };
   }
 
   /** The effects of this step, in the order of the contract (events.ts). */
@@ -224,10 +244,15 @@ export class Server {
     const { lastIndex: index, lastTerm: term } = this.log;
     if (this.#restore !== undefined) {
       assert(entries.length === 0, "entries behind a snapshot in the same step");
-      const snapshot = this.#restore;
+      const { snapshot, keepsLog } = this.#restore;
       this.#restore = undefined;
-      this.writes.started({ index, term, hardState: this.#hardState, isRestore: true });
-      effects.push({ kind: "restore", snapshot, hardState: this.#hardState, sendAfter });
+      this.writes.started({
+        index: snapshot.index,
+        term: snapshot.term,
+        hardState: this.#hardState,
+        isRestore: true,
+      });
+      effects.push({ kind: "restore", snapshot, keepsLog, hardState: this.#hardState, sendAfter });
     } else if (
       hardState !== undefined ||
       entries.length > 0 ||

@@ -65,8 +65,11 @@ export function onInstallSnapshot(server: Server, from: ServerId, message: Insta
     server.rejectedMessages++;
     return;
   }
-  const isCovered = point.index <= log.commitIndex || log.termAt(point.index) === point.term;
-  if (isCovered && !server.isContradicted) {
+  const isHeld = log.termAt(point.index) === point.term;
+  const isCovered = point.index <= log.commitIndex || isHeld;
+  const { stateWantedFrom = Number.POSITIVE_INFINITY } = server;
+  const isStateWanted = isHeld && point.index >= stateWantedFrom;
+  if (isCovered && !server.isContradicted && !isStateWanted) {
     // Step 6: the log already holds what the snapshot says; it is kept, with what follows.
     server.commitTo(point.index);
     answerInstalled(server, from);
@@ -87,7 +90,8 @@ export function onInstallSnapshot(server: Server, from: ServerId, message: Insta
     server.rejectedMessages++;
     return;
   }
-  server.restore({ ...incoming.point, data });
+  if (isStateWanted && !server.isContradicted) server.restoreState({ ...incoming.point, data });
+  else server.restore({ ...incoming.point, data });
   answerInstalled(server, from);
 }
 

@@ -22,6 +22,7 @@ export function sendChunk(server: Server, to: ServerId, progress: Progress): voi
     index: progress.snapshotIndex,
     offset: progress.snapshotIndex === undefined ? 0 : progress.snapshotOffset,
     bytesMax: server.options.snapshotChunkBytes ?? CHUNK_BYTES,
+    minIndex: progress.snapshotMinIndex,
   });
 }
 

@@ -4,7 +4,8 @@
  * Each application hands in a hash of its state at the same log indexes, and followers report their newest one with the
  * answers to heartbeats. Where a quorum has the leader's hash, whoever has another one has gone wrong; where a quorum
  * has the same other one, the leader has. A server that has gone wrong isolates itself: it neither votes nor leads, so
- * that its state does not become everyone's with its next snapshot. Its log is as good as before and still counts.
+ * that its state does not become everyone's with its next snapshot. Its log is as good as before and still counts. If its
+ * application wants that (`replaceState`), it asks for the leader's state and goes on from there with its own log.
  *
  * Source: reference design, section 5.4, I9; TigerBeetle and CockroachDB compare replicas in production the same way.
  */

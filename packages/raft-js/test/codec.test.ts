@@ -92,7 +92,8 @@ const message: fc.Arbitrary<RaftMessage> = fc.oneof(
   }),
   fc.record({ kind: fc.constant("snapshotChunkReply"), term: count, index: count, offset: count }),
   fc.record({ kind: fc.constant("installSnapshotReply"), term: count, matchIndex: count }),
-  fc.record({ kind: fc.constantFrom("snapshotRequest", "timeoutNow"), term: count }),
+  fc.record({ kind: fc.constant("snapshotRequest"), term: count, minIndex: count }),
+  fc.record({ kind: fc.constant("timeoutNow"), term: count }),
   fc.record({ kind: fc.constant("readIndex"), term: count, request: count, nonce: count }),
   fc.record({
     kind: fc.constant("readIndexReply"),

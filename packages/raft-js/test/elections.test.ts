@@ -379,6 +379,27 @@ test("a suspect server leads only if every voter grants, and is trusted once it 
   expect(a.status).toMatchObject({ commitIndex: 2, isSuspect: false });
 });
 
+test("where every voter is needed, those that did not grant are named, and nobody once there is a leader", () => {
+  /** For three rounds, `b` answers every 100 ms. */
+  const threeRounds = (server: OneServer, isSuspect?: boolean): readonly string[] => {
+    for (const until = server.now + 6000; server.now < until; server.sleepUntil(server.now + 100))
+      if (isSuspect !== undefined)
+        server.receive("b", { kind: "preVoteReply", term: 2, granted: true, isSuspect });
+    return server.status.awaited;
+  };
+  const a = new OneServer({ term: 1, entries: logOf([1]), isSuspect: true });
+  a.sleepUntil(a.node.wakeAt);
+  expect(a.status.awaited, "the first round is not over").toEqual([]);
+  expect(threeRounds(a, true)).toEqual(["c"]);
+  expect(threeRounds(a)).toEqual(["b", "c"]);
+  a.receive("b", heartbeat(2));
+  expect(a.status.awaited).toEqual([]);
+  // One that is trusted waits for all as soon as a suspect one takes part; before, for a majority, whoever that is.
+  const trusted = new OneServer({ term: 1 });
+  expect(threeRounds(trusted)).toEqual([]);
+  expect(threeRounds(trusted, true)).toEqual(["c"]);
+});
+
 test("one refusal is enough to stop a suspect candidate", () => {
   const a = new OneServer({ term: 1, entries: logOf([1]), isSuspect: true });
   a.campaign("b", "c");

@@ -54,6 +54,7 @@ test.runIf(SEEDS >= 120)("the random clusters get into the situations that they 
     "a voter of a joint configuration is down",
     "a voter of a joint configuration is suspect",
     "a write is half done when its server crashes",
+    "a wrong state is found and replaced",
     "entries that were overwritten come back",
     "leadership is transferred in a joint configuration",
     "seven servers vote",

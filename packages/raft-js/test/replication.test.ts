@@ -258,7 +258,7 @@ function leaderWithSnapshot(): OneServer {
 test("Raft §7: a follower whose next entry is compacted gets a snapshot, and nothing else until then", () => {
   const a = leaderWithSnapshot();
   expect(a.takeEffects("sendSnapshot")).toEqual([
-    { kind: "sendSnapshot", to: "b", term: 2, index: undefined, offset: 0, bytesMax: 262_144 },
+    { kind: "sendSnapshot", to: "b", term: 2, index: undefined, offset: 0, bytesMax: 262_144, minIndex: 0 },
   ]);
   a.takeSent();
   a.step({ kind: "snapshotSent", to: "b", ok: true });

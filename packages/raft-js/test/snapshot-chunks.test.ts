@@ -221,7 +221,7 @@ test("only a follower can ask for a snapshot, and what the others have counts on
   a.takeEffects("sendSnapshot");
   a.acknowledge("c");
   const { commitIndex } = a.status;
-  for (const from of ["z", "c"]) a.receive(from, { kind: "snapshotRequest", term: 2 });
+  for (const from of ["z", "c"]) a.receive(from, { kind: "snapshotRequest", term: 2, minIndex: 0 });
   expect(a.takeEffects("sendSnapshot").map(({ to }) => to)).toEqual(["c"]);
   expect(a.status).toMatchObject({ role: "leader", commitIndex });
 });
@@ -245,11 +245,11 @@ test("the leader that is asked starts over from its newest snapshot and counts n
   a.propose(1, 2);
   a.completeWrites();
   a.acknowledge("l", 3);
-  a.receive("l", { kind: "snapshotRequest", term: 1 });
+  a.receive("l", { kind: "snapshotRequest", term: 1, minIndex: 0 });
   expect(a.status.followers.get("l")?.matchIndex).toBe(0);
   expect(offsets(a)).toEqual([[undefined, 0, 262_144]]);
   a.step({ kind: "snapshotSent", to: "l", ok: true });
-  a.receive("l", { kind: "snapshotRequest", term: 1 });
+  a.receive("l", { kind: "snapshotRequest", term: 1, minIndex: 0 });
   expect(offsets(a), "one at a time").toEqual([]);
 });
 

@@ -1,7 +1,16 @@
 /** Replicas that no longer hold the same state: found, named, and kept from voting and leading. */
 
 import { expect, test } from "vitest";
-import { appendEntries, heartbeat, logOf, OneServer, preVote, voters, whole } from "./support/one-server.ts";
+import {
+  appendEntries,
+  change,
+  heartbeat,
+  logOf,
+  OneServer,
+  preVote,
+  voters,
+  whole,
+} from "./support/one-server.ts";
 
 function report(a: OneServer, from: string, index: number, hash: string) {
   const sentAt = a.now;
@@ -132,4 +141,110 @@ test("a snapshot of the leader replaces the state, and the server is whole again
     whole(1, { index: 200, term: 1, configuration: voters("a", "b", "c"), data: new Uint8Array(3) }),
   );
   expect(c.completeWrites().status.isDiverged).toBe(false);
+});
+
+const ABC = voters("a", "b", "c");
+
+/** `c` holds six entries, of which five are committed; its state is wrong, and it wants the leader's. */
+function wrong(): OneServer {
+  const c = new OneServer({ id: "c", term: 1 });
+  c.receive("a", appendEntries(1, 0, 0, [...logOf([1, 1, 1]), change(4, 1, ABC), ...logOf([1, 1], 5)], 5));
+  c.completeWrites();
+  c.step({ kind: "stateHash", stateHash: { index: 5, hash: "bad" } });
+  c.receive("a", { kind: "stateDiverged", term: 1, stateHash: { index: 5, hash: "good" } });
+  c.receive("a", heartbeat(1, 5));
+  expect(c.take("snapshotRequest"), "not before its application wants it").toEqual([]);
+  c.step({ kind: "replaceState" });
+  c.takeEffects("apply");
+  return c;
+}
+
+test("a diverged server asks every leader, with every heartbeat, for the state as of what it had committed", () => {
+  const c = wrong();
+  const request = { kind: "snapshotRequest", term: 1, minIndex: 5 };
+  for (let i = 0; i < 2; i++) {
+    c.receive("a", heartbeat(1, 5));
+    expect(c.take("snapshotRequest", "a")).toEqual([request]);
+  }
+  c.receive("a", appendEntries(1, 6, 1, logOf([1], 7), 7));
+  c.completeWrites().takeSent();
+  c.receive("b", heartbeat(2, 7));
+  expect(c.take("snapshotRequest", "b"), "what is committed later does not move the mark").toEqual([
+    { ...request, term: 2 },
+  ]);
+});
+
+test("the leader's state replaces a wrong one, and the log with all that was acknowledged stays", () => {
+  const c = wrong();
+  c.receive("a", appendEntries(1, 6, 1, logOf([1, 1], 7), 7));
+  c.completeWrites();
+  c.takeEffects("apply");
+  c.takeSent();
+  c.receive("a", whole(1, { index: 4, term: 1, configuration: ABC, data: new Uint8Array(3) }));
+  expect(c.takeEffects("restore"), "older than what it had committed").toEqual([]);
+  c.receive("a", whole(1, { index: 5, term: 1, configuration: ABC, data: new Uint8Array(3) }));
+  expect(c.takeEffects("restore")).toMatchObject([{ keepsLog: true, snapshot: { index: 5 } }]);
+  expect(c.status).toMatchObject({ isDiverged: false, lastIndex: 8, commitIndex: 7 });
+  c.receive("a", heartbeat(1, 7));
+  expect(c.takeEffects("apply"), "not before the state is there").toEqual([]);
+  c.completeWrites();
+  expect(c.takeEffects("apply")).toMatchObject([{ entries: [{ index: 6 }, { index: 7 }] }]);
+  expect(c.take("installSnapshotReply").at(-1)).toMatchObject({ matchIndex: 7 });
+  c.receive("a", appendEntries(1, 8, 1, [], 8));
+  expect(c.take("appendEntriesReply"), "what it acknowledged it still has").toMatchObject([
+    { success: true, matchIndex: 8 },
+  ]);
+  expect(c.take("snapshotRequest")).toEqual([]);
+});
+
+test("a leader's state that is ahead of a wrong server's log replaces both", () => {
+  const c = wrong();
+  c.receive("a", whole(1, { index: 20, term: 1, configuration: ABC, data: new Uint8Array(3) }));
+  expect(c.takeEffects("restore")).toMatchObject([{ keepsLog: false, snapshot: { index: 20 } }]);
+  expect(c.completeWrites().status).toMatchObject({ isDiverged: false, lastIndex: 20, lastApplied: 20 });
+});
+
+test("a state that comes in pieces is complete although what it covers is committed meanwhile", () => {
+  const c = wrong();
+  const point = { index: 5, term: 1, configuration: ABC };
+  const piece = { kind: "installSnapshot", term: 1, point, totalBytes: 2, data: new Uint8Array(1) } as const;
+  c.receive("a", { ...piece, offset: 0 });
+  c.receive("a", heartbeat(1, 6));
+  c.receive("a", { ...piece, offset: 1 });
+  expect(c.takeEffects("restore")).toMatchObject([{ keepsLog: true, snapshot: { index: 5 } }]);
+});
+
+test("changes of the configuration behind the state that was taken over stay in force", () => {
+  const c = wrong();
+  const grown = { ...ABC, learners: ["d"] };
+  c.receive("a", appendEntries(1, 6, 1, [change(7, 1, grown)], 7));
+  c.completeWrites();
+  c.receive("a", whole(1, { index: 5, term: 1, configuration: ABC, data: new Uint8Array(3) }));
+  c.completeWrites();
+  expect(c.status.configuration).toEqual(grown);
+  expect(c.node.snapshotPoint(6)?.configuration).toEqual(ABC);
+  expect(c.node.snapshotPoint(7)?.configuration).toEqual(grown);
+});
+
+test("the leader serves a wrong follower once it has committed as much, from a snapshot that is new enough, and counts it on", () => {
+  const a = leader();
+  a.propose(1, 2);
+  a.completeWrites();
+  a.acknowledge("c", 3);
+  a.takeSent();
+  a.receive("c", { kind: "snapshotRequest", term: 1, minIndex: 4 });
+  expect(a.takeEffects("sendSnapshot"), "not committed here").toEqual([]);
+  a.receive("c", { kind: "snapshotRequest", term: 1, minIndex: 3 });
+  expect(a.takeEffects("sendSnapshot")).toMatchObject([{ to: "c", index: undefined, minIndex: 3 }]);
+  a.step({ kind: "snapshotSent", to: "c", ok: true });
+  expect(a.status.followers.get("c")?.matchIndex, "its log is good").toBe(3);
+  // An answer that was still under way does not end it.
+  a.acknowledge("c", 3);
+  a.propose(3);
+  a.completeWrites();
+  expect(a.take("appendEntries", "c"), "the state first").toEqual([]);
+  a.receive("c", { kind: "snapshotChunkReply", term: 1, index: 3, offset: 10 });
+  expect(a.takeEffects("sendSnapshot")).toMatchObject([{ index: 3, offset: 10, minIndex: 3 }]);
+  a.receive("c", { kind: "installSnapshotReply", term: 1, matchIndex: 3 });
+  expect(a.take("appendEntries", "c")).toMatchObject([{ prevLogIndex: 3, entries: [{ index: 4 }] }]);
 });

@@ -67,6 +67,23 @@ test("thesis 3.10: without a wish the voter with most of the log is chosen; lear
   expect(a.status.transferringTo).toBe("c");
 });
 
+test("thesis 3.10: a transfer takes no write of the old leader, and what its own disk never confirmed it does not count", () => {
+  const a = leader();
+  a.propose(1);
+  // From here on the disk of `a` answers nothing any more.
+  a.step({ kind: "transferLeadership", to: "c" });
+  a.step({ kind: "leaseReleased" });
+  a.acknowledge("c", 2);
+  expect(a.take("timeoutNow", "c")).toHaveLength(1);
+  expect(a.status, "one of three has entry 2 on its disk").toMatchObject({ commitIndex: 1, lastIndex: 2 });
+  a.acknowledge("b", 2);
+  expect(a.status.commitIndex, "two of three, without `a`").toBe(2);
+  // The vote for its successor would have to be written.
+  a.receive("c", { ...requestVote(2, 2, 1), isTransfer: true });
+  expect(a.status).toMatchObject({ role: "follower", term: 2 });
+  expect(a.take("requestVoteReply")).toEqual([]);
+});
+
 test("a transfer is refused by who does not lead, twice at a time, and without a voter that was heard", () => {
   const reasons = (server: OneServer) => server.takeEffects("refused").map(({ reason }) => reason);
   const follower = new OneServer();

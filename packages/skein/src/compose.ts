@@ -70,6 +70,7 @@ class Node implements RunningNode {
   readonly #config: NodeConfig;
   readonly #log: NodeLog;
   readonly #data: DataDirectory;
+  readonly #clock = systemClock();
   readonly #assembly: NodeAssembly;
   #admin: AdminApi | undefined;
   #listeners: readonly StreamListener[] = [];
@@ -129,6 +130,7 @@ class Node implements RunningNode {
       isServing,
       isStopping,
       coordinator: coordinator.status,
+      now: this.#clock.monotonicMs(),
       members: this.#assembly.mesh.members,
       floatingAddress:
         configured === undefined || floatingAddress === undefined
@@ -178,7 +180,7 @@ class Node implements RunningNode {
     const linkListen = formatHostPort(link);
     const options = { name, mesh, linkListen, peers, timing, durability, floatingAddress };
     return new NodeAssembly(options, {
-      clock: systemClock(),
+      clock: this.#clock,
       random: systemRandom,
       disk: this.#data,
       bootId: systemBootId(),

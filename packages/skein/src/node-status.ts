@@ -5,7 +5,8 @@
  * the address) stands in one place and can be tested without a node. Reasons are sentences for the operator.
  */
 
-import type { CoordinatorStatus } from "@skein/coordinator";
+import { type CoordinatorStatus, explainWait } from "@skein/coordinator";
+import type { MonotonicMs } from "@skein/kernel";
 import type { Member } from "@skein/mesh";
 
 export type Health = "healthy" | "degraded" | "down";
@@ -32,6 +33,8 @@ export interface NodeStatus {
   readonly coordinator: string | null;
   readonly term: number;
   readonly quorum: boolean;
+  /** Voters without which there can be no coordinator now (after a power cut of all), by node id; empty otherwise. */
+  readonly waitsFor: readonly { readonly id: string; readonly name: string | null }[];
   readonly health: Health;
   /** Why the node is not healthy. Empty when it is. */
   readonly reasons: readonly string[];
@@ -53,6 +56,8 @@ export interface StatusInputs {
   readonly isServing: boolean;
   readonly isStopping: boolean;
   readonly coordinator: CoordinatorStatus;
+  /** Clock.monotonicMs. */
+  readonly now: MonotonicMs;
   readonly members: readonly Member[];
   readonly floatingAddress:
     | { readonly address: string; readonly isHeld: boolean; readonly problem: string | undefined }
@@ -73,6 +78,7 @@ export function nodeStatus(inputs: StatusInputs): NodeStatus {
     coordinator: coordinator.coordinator ?? null,
     term: coordinator.term,
     quorum: coordinator.hasQuorum,
+    waitsFor: (coordinator.electionWait?.voters ?? []).map(({ id, name }) => ({ id, name: name ?? null })),
     health: !inputs.isServing || inputs.isStopping ? "down" : reasons.length > 0 ? "degraded" : "healthy",
     reasons,
     vip: { address: inputs.floatingAddress?.address ?? null, holder: holderOf(inputs) },
@@ -88,10 +94,17 @@ function reasonsOf(inputs: StatusInputs): readonly string[] {
   if (inputs.isStopping) reasons.push("The node is stopping.");
   else if (!inputs.isServing) reasons.push("The node is starting; clients are let in when it is ready.");
   // Before it belongs to a cluster a node has no quorum to miss.
-  if (coordinator.cluster !== undefined && !coordinator.hasQuorum)
+  if (coordinator.electionWait !== undefined) reasons.push(explainWait(coordinator.electionWait, inputs.now));
+  else if (coordinator.cluster !== undefined && !coordinator.hasQuorum)
     reasons.push(
       "No coordinator is known: retained messages are read-only until a majority of voters is back.",
     );
+  if (coordinator.isDiverged) reasons.push(divergedReplica(coordinator));
+  if (coordinator.isDiskFull)
+    reasons.push(
+      "The disk of this node is full: retained messages with QoS 1 and 2 are refused until there is room. Free space; the node goes on by itself.",
+    );
+  if (coordinator.isDiskDying) reasons.push(dyingDisk(coordinator));
   for (const member of [...inputs.members].sort(byName)) {
     if (member.id === inputs.node) continue;
     if (member.state === "dead") reasons.push(`${member.name} is dead.`);
@@ -106,6 +119,20 @@ function reasonsOf(inputs: StatusInputs): readonly string[] {
   else if (floatingAddress !== undefined && holderOf(inputs) === null)
     reasons.push(`No node holds the floating address ${floatingAddress.address}.`);
   return reasons;
+}
+
+function divergedReplica({ staysDiverged }: CoordinatorStatus): string {
+  return staysDiverged
+    ? 'The data of this node differs from the others again within an hour (bad memory?). It neither votes nor leads. Stop the node, test its memory, remove the folder "journal" from its data directory, and start it.'
+    : "The data of this node differs from the others. It neither votes nor leads until it has taken over the coordinator's.";
+}
+
+function dyingDisk({ role }: CoordinatorStatus): string {
+  const part =
+    role === "learner"
+      ? "so it does not vote"
+      : "so another node should vote in its place, as soon as one can";
+  return `The disk of this node failed twice within an hour, ${part}. Replace the disk, and start the node anew with an empty data directory.`;
 }
 
 /** Each node says of itself whether it holds the address. Of two that say so the coordinator is believed. */

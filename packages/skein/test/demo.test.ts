@@ -20,6 +20,7 @@ function status(changes: Partial<NodeStatus>, ...states: readonly MemberStatus["
     coordinator: "id1",
     term: 3,
     quorum: true,
+    waitsFor: [],
     health: "healthy",
     reasons: [],
     vip: { address: null, holder: null },

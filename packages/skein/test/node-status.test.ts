@@ -1,5 +1,5 @@
-import type { CoordinatorStatus } from "@skein/coordinator";
-import type { ClusterId, Incarnation, NodeId } from "@skein/kernel";
+import type { CoordinatorStatus, ElectionWait } from "@skein/coordinator";
+import type { ClusterId, Incarnation, MonotonicMs, NodeId } from "@skein/kernel";
 import type { Member } from "@skein/mesh";
 import { expect, test } from "vitest";
 import { formatStatus } from "../src/cli/status.ts";
@@ -39,9 +39,14 @@ function inputs(
       leaseUntil: undefined,
       isSuspect: false,
       isDiverged: false,
+      staysDiverged: false,
+      isDiskFull: false,
+      isDiskDying: false,
+      electionWait: undefined,
       foreignCluster: undefined,
       ...coordinator,
     },
+    now: 600_000 as MonotonicMs,
     members: [member(C, "pi3"), member(A, "pi1", { address: "", isLinked: false }), member(B, "pi2")],
     floatingAddress: undefined,
     clients: 5,
@@ -59,6 +64,7 @@ test("a complete mesh is healthy and lists every node, itself included, by name"
     coordinator: B,
     term: 7,
     quorum: true,
+    waitsFor: [],
     health: "healthy",
     reasons: [],
     vip: { address: null, holder: null },
@@ -99,12 +105,60 @@ test("without a quorum the mesh is degraded, and the address has no known holder
   expect(status.vip).toEqual({ address: "192.168.1.250", holder: null });
 });
 
+test("an election that waits for every voter names the one that is missing, as text and as data, and what helps", () => {
+  const away = { id: C, name: "pi3", isLinked: false };
+  const wait = (...voters: ElectionWait["voters"]) => {
+    return { hasQuorum: false, coordinator: undefined, electionWait: { isSuspect: true, voters } };
+  };
+  const status = nodeStatus(inputs({}, wait({ ...away, lostAt: (600_000 - 185_000) as MonotonicMs })));
+  expect(status).toMatchObject({ health: "degraded", waitsFor: [{ id: C, name: "pi3" }] });
+  expect(status.reasons).toEqual([
+    "No coordinator: this node lost power (or a part of its data) and waits for pi3 (last seen 3 min ago), because it may hold acknowledged messages. " +
+      "Switch pi3 on, on this network. Until then retained messages can be read but not written.",
+  ]);
+  expect(formatStatus(status)).toContain("  ! No coordinator: this node lost power");
+  const both = wait(
+    { ...away, lostAt: undefined },
+    { ...away, id: B, name: undefined, lostAt: (600_000 - 7_300_000) as MonotonicMs },
+  );
+  expect(nodeStatus(inputs({}, both)).reasons).toEqual([
+    expect.stringContaining(
+      `waits for pi3 (not seen since this node started) and node ${B} (last seen 2 h ago), because they may hold`,
+    ),
+  ]);
+});
+
 test("two clusters of one mesh, or an address that cannot be set, are said", () => {
   const problem = "No permission to set addresses (CAP_NET_ADMIN).";
   const floatingAddress = { address: "192.168.1.250", isHeld: false, problem };
   const status = nodeStatus(inputs({ floatingAddress }, { foreignCluster: "other" as ClusterId }));
   expect(status.health).toBe("degraded");
   expect(status.reasons).toEqual([expect.stringContaining("Another cluster (other)"), problem]);
+});
+
+test("a replica that differs says so, and what to do if it does not get right by itself", () => {
+  expect(nodeStatus(inputs({}, { isDiverged: true })).reasons).toEqual([
+    expect.stringContaining("until it has taken over the coordinator's"),
+  ]);
+  const stays = nodeStatus(inputs({}, { isDiverged: true, staysDiverged: true }));
+  expect(stays.health).toBe("degraded");
+  expect(stays.reasons).toEqual([expect.stringContaining('remove the folder "journal"')]);
+});
+
+test.each([
+  ["voter", "another node should vote in its place"],
+  ["learner", "it does not vote"],
+] as const)("a %s whose disk is dying says so, and what to do", (role, part) => {
+  const status = nodeStatus(inputs({}, { role, isDiskDying: true }));
+  expect(status.health).toBe("degraded");
+  expect(status.reasons).toEqual([expect.stringContaining(part)]);
+  expect(status.reasons[0]).toContain("Replace the disk");
+});
+
+test("a full disk is said, with what goes on and what helps", () => {
+  const status = nodeStatus(inputs({}, { isDiskFull: true }));
+  expect(status.health).toBe("degraded");
+  expect(status.reasons).toEqual([expect.stringContaining("Free space; the node goes on by itself")]);
 });
 
 test("the holder is the node that says so of itself, if it is alive; of two the coordinator", () => {

@@ -38,6 +38,8 @@ export type NodeObservation =
       readonly hash: number;
       readonly command?: AppliedCommand | undefined;
     }
+  /** Its state is a snapshot now, its own at a start or a leader's; what follows it is applied, be it once more. */
+  | { readonly kind: "restored"; readonly index: number; readonly term: number }
   /** Node ids. */
   | {
       readonly kind: "configuration";

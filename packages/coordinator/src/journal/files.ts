@@ -66,20 +66,28 @@ export function keepCopy(disk: Disk, path: string, bytes: Uint8Array, wallMs: nu
   return kept;
 }
 
-/** Removes the files that were set aside first, until few enough are left. */
-export function pruneSetAside(disk: Disk, folder: string, log: Log): void {
-  const kept = disk.list(folder).filter((name) => SET_ASIDE_NAME.test(name));
+/** Removes the files that were set aside first, until few enough are left; none that is needed, set aside at `neededSince` or later. */
+export function pruneSetAside(disk: Disk, folder: string, log: Log, neededSince: number): void {
+  const kept = disk.list(folder).filter(isAside);
   kept.sort((a, b) => asideTime(a) - asideTime(b));
   for (const name of kept.slice(0, Math.max(0, kept.length - SET_ASIDE_MAX))) {
+    if (asideTime(name) >= neededSince) return;
     disk.remove(`${folder}/${name}`);
     log.info({ file: `${folder}/${name}` }, "removed an old damaged file");
   }
 }
 
-function asidePath(path: string, wallMs: number): string {
+/** The name under which a damaged file, or a wrong state, is kept. */
+export function asidePath(path: string, wallMs: number): string {
   return `${path}.bad-${Math.max(0, Math.floor(wallMs))}`;
 }
 
-function asideTime(name: string): number {
+/** Whether `name` is that of a file that was set aside. */
+export function isAside(name: string): boolean {
+  return SET_ASIDE_NAME.test(name);
+}
+
+/** When the file of this name was set aside. */
+export function asideTime(name: string): number {
   return Number(name.slice(name.lastIndexOf("-") + 1));
 }

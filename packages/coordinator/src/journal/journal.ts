@@ -4,26 +4,29 @@
  * Entries, terms and votes are records in one sequence of segment files, only ever appended to. Writes given while one
  * is under way are written together with the next append (group commit). Term, vote and configurations are forced to the
  * medium before their write is done; other entries are done when the operating system has them (`replicated`), and the driver calls
- * `flushDue` once a second, or when they are on the medium too (`disk`). A snapshot makes old segments superfluous:
+ * `flushDue` once a second, or when they are on the medium too (`disk`; on a slow one at most every 50 ms, sync-pace.ts). A snapshot makes old segments superfluous:
  * whole ones are recycled or removed, oldest first; every segment begins with term and vote, so none is needed for those.
  *
  * After a failed write or sync nothing more is written: what the medium then holds is unknown until it is read again.
  * So the journal leaves the mark of a suspect server behind and its owner ends the process. A disk without room is not a
- * failure: the reserve is given up, then the write waits and is tried again with each `flushDue`; `isFull` says so.
+ * failure: the write waits and is tried again with each `flushDue`; `isFull` says so (room.ts).
  *
  * Source: Raft figure 2 and section 7; Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020.
  */
 
-import { assert, type Disk, type Log, SkeinError } from "@skein/kernel";
+import { assert, type Clock, type Disk, type Log, SkeinError, type Timer } from "@skein/kernel";
 import type { Entry, HardState, InitialState, Snapshot } from "raft-js";
 import { REPLICA_SIZES } from "../replica-sizes.ts";
 import { snapshotPath, stopMarkPath } from "./files.ts";
 import { type Recovered, recover } from "./recovery.ts";
+import type { Remains } from "./remains.ts";
 import { Reserve } from "./reserve.ts";
+import { isNoRoom, Room } from "./room.ts";
 import { SegmentWriter } from "./segment-writer.ts";
 import { SnapshotWriter } from "./snapshot-writer.ts";
 import { type Durability, readStopMark, writeStopMark } from "./stop-mark.ts";
 import { clearSuspectMark, writeSuspectMark } from "./suspect-mark.ts";
+import { SyncPace } from "./sync-pace.ts";
 
 /** Bytes gathered into one append; what is beyond goes into the next one. A single write may be larger. */
 const BATCH_BYTES_MAX = 1024 * 1024;
@@ -52,6 +55,10 @@ export interface JournalOptions {
   /** Whole segments only. */
   readonly entriesKept?: number;
   readonly segmentBytes?: number;
+  /** Tells how long syncs take. Without it they never wait for each other. */
+  readonly clock?: Pick<Clock, "monotonicMs" | "after"> | undefined;
+  /** `disk`: shortest time between the starts of two syncs, in ms. Default: as the medium is found to be. */
+  readonly syncIntervalMs?: number | undefined;
 }
 
 export interface OpenedJournal {
@@ -61,6 +68,8 @@ export interface OpenedJournal {
   readonly snapshotData: Uint8Array | undefined;
   /** Suspect, and not just because of a power cut: any entry may be missing, configurations included. */
   readonly isDamaged: boolean;
+  /** What is legible behind the damage. */
+  readonly remains: Remains;
 }
 
 interface WriteJob {
@@ -69,33 +78,39 @@ interface WriteJob {
   readonly done: JournalDone;
 }
 
-type Job =
-  | WriteJob
-  | {
-      readonly kind: "restore";
-      readonly snapshot: Snapshot;
-      readonly hardState: HardState;
-      readonly done: JournalDone;
-    }
-  | { readonly kind: "clearSuspect" | "close"; readonly done: JournalDone };
+interface RestoreJob {
+  readonly kind: "restore";
+  readonly snapshot: Snapshot;
+  readonly keepsLog: boolean;
+  readonly hardState: HardState;
+  readonly done: JournalDone;
+}
+
+type Job = WriteJob | RestoreJob | { readonly kind: "clearSuspect" | "close"; readonly done: JournalDone };
 
 export class Journal {
   readonly #disk: Disk;
   readonly #folder: string;
   readonly #log: Log;
-  readonly #reserve: Reserve;
+  readonly #room: Room;
   readonly #mustSyncEntries: boolean;
+  readonly #clock: JournalOptions["clock"];
+  readonly #pace: SyncPace;
   readonly #entriesKept: number;
   readonly #segments: SegmentWriter;
   readonly #snapshots: SnapshotWriter;
+  /** See {@link Recovered}. */
+  #asideSince: number;
   readonly #jobs: Job[] = [];
   #isBusy = false;
+  /** Runs while the next write waits for its time. */
+  #pause: Timer | undefined;
   #isFlushing = false;
   #isClosed = false;
-  #isFull = false;
-  /** What waits for room on the disk. */
-  #stalled: { readonly retry: () => void; readonly giveUp: JournalDone } | undefined;
   #failure: SkeinError | undefined;
+  /** The mark of a suspect server is being written, and what waits for it. */
+  #isMarking = false;
+  #marked: (() => void) | undefined;
 
   /**
    * Opens the journal in `folder`, in whatever condition it is, and repairs it: a torn end is cut, damage is set aside
@@ -116,8 +131,8 @@ export class Journal {
     // Only now: a crash before this is judged by the old mark once more.
     writeStopMark(disk, folder, durability, options.bootId);
     const journal = new Journal(disk, folder, log, recovered, options);
-    journal.#reserve.hold();
     const point = snapshot?.index ?? 0;
+    const lastIndex = Math.max(point, replay.entries.at(-1)?.index ?? 0);
     const superfluous = point - (options.entriesKept ?? REPLICA_SIZES.entriesKept) - (replay.base ?? point);
     const state: InitialState = {
       hardState: replay.hardState,
@@ -128,17 +143,24 @@ export class Journal {
       },
       entries: replay.entries.slice(Math.max(0, superfluous)),
       isSuspect: recovered.isSuspect,
+      isIncomplete: recovered.remains.lastIndex > lastIndex,
     };
-    return { journal, state, snapshotData: snapshot?.data, isDamaged: recovered.isDamaged };
+    const { isDamaged, remains } = recovered;
+    return { journal, state, snapshotData: snapshot?.data, isDamaged, remains };
   }
 
   private constructor(disk: Disk, folder: string, log: Log, recovered: Recovered, options: JournalOptions) {
     this.#disk = disk;
     this.#folder = folder;
     this.#log = log;
-    this.#reserve = new Reserve(disk, folder, options.reserveBytes ?? 0);
+    const reserve = new Reserve(disk, folder, options.reserveBytes ?? 0);
+    reserve.hold();
+    this.#room = new Room(reserve, log);
     this.#mustSyncEntries = options.durability === "disk";
+    this.#clock = options.clock;
+    this.#pace = new SyncPace(options.syncIntervalMs);
     this.#entriesKept = options.entriesKept ?? REPLICA_SIZES.entriesKept;
+    this.#asideSince = recovered.asideSince;
     const segmentBytes = options.segmentBytes ?? REPLICA_SIZES.segmentBytes;
     this.#segments = new SegmentWriter(disk, folder, log, recovered, segmentBytes);
     this.#snapshots = new SnapshotWriter(disk, snapshotPath(folder), recovered.snapshot?.index ?? 0);
@@ -146,12 +168,12 @@ export class Journal {
 
   /** Whether {@link flushDue} has something to do. */
   get isDirty(): boolean {
-    return this.#segments.isDirty || this.#isFull;
+    return this.#segments.isDirty || this.isFull;
   }
 
   /** The disk has no room (or not the reserve back yet): take nothing new that is meant to last. */
   get isFull(): boolean {
-    return this.#isFull;
+    return this.#room.isFull;
   }
 
   /** Appends term, vote and entries. The `done` of several calls are called in the order of the calls. */
@@ -171,7 +193,7 @@ export class Journal {
     }
     this.#snapshots.save(snapshot, (error) => {
       if (error !== undefined) {
-        if (isNoRoom(error)) this.#noteFull(error);
+        if (isNoRoom(error)) this.#room.noteFull(error);
         else this.#fail(error);
         done(error);
         return;
@@ -184,11 +206,11 @@ export class Journal {
   }
 
   /**
-   * Replaces snapshot and log by a leader's snapshot, durably, after all writes given before. The log is then empty.
-   * Writes given afterwards wait for it.
+   * Replaces the snapshot by a leader's, durably, after all writes given before, and the log by nothing; or the log, which has
+   * the entry of the snapshot, stays (`keepsLog`). Writes given afterwards wait for it.
    */
-  restore(snapshot: Snapshot, hardState: HardState, done: JournalDone): void {
-    this.#enqueue({ kind: "restore", snapshot, hardState, done });
+  restore(snapshot: Snapshot, keepsLog: boolean, hardState: HardState, done: JournalDone): void {
+    this.#enqueue({ kind: "restore", snapshot, keepsLog, hardState, done });
   }
 
   /**
@@ -196,7 +218,7 @@ export class Journal {
    * second while {@link isDirty}; writes go on meanwhile. `done` is called with the result, at once if there is nothing to do or a flush is under way.
    */
   flushDue(done: JournalDone = () => {}): void {
-    if (this.#isFull && this.#failure === undefined) this.#tryAgain();
+    if (this.isFull && this.#failure === undefined) this.#room.tryAgain();
     if (!this.#segments.isDirty || this.#isFlushing || this.#failure !== undefined) {
       done(this.#failure);
       return;
@@ -218,21 +240,22 @@ export class Journal {
   close(done: JournalDone = () => {}): void {
     this.#enqueue({ kind: "close", done });
     this.#isClosed = true;
-    const stalled = this.#stalled;
-    this.#stalled = undefined;
-    stalled?.giveUp(new SkeinError("ERR_SKEIN_DISK_FULL", "Cannot write the journal: no space left"));
+    this.#room.close();
   }
 
   #enqueue(job: Job): void {
     assert(!this.#isClosed, "journal used after close");
     this.#jobs.push(job);
-    if (!this.#isBusy) this.#next();
+    if (this.#isBusy || (this.#pause !== undefined && !isUrgent(job))) return;
+    this.#pause?.cancel();
+    this.#pause = undefined;
+    this.#next();
   }
 
   /** Starts the next job, or all writes that wait at the front of the queue together. */
   #next(): void {
     const job = this.#jobs[0];
-    if (job === undefined) return;
+    if (job === undefined || this.#isTooEarly()) return;
     this.#isBusy = true;
     if (job.kind === "write") {
       this.#write(this.#takeBatch());
@@ -242,8 +265,21 @@ export class Journal {
     const done: JournalDone = (error) => this.#finish([job], error);
     if (job.kind === "close") this.#close(done);
     else if (this.#failure !== undefined) done(this.#failure);
-    else if (job.kind === "restore") this.#restore(job.snapshot, job.hardState, done);
+    else if (job.kind === "restore") this.#restore(job, done);
     else this.#clearSuspect(done);
+  }
+
+  /** Whether all that waits can wait for the medium's next turn, and that has not come; then it goes on by itself. */
+  #isTooEarly(): boolean {
+    if (this.#clock === undefined || !this.#mustSyncEntries || this.#failure !== undefined) return false;
+    if (this.#jobs.some(isUrgent)) return false;
+    const waitMs = this.#pace.waitMs(this.#clock.monotonicMs());
+    if (waitMs <= 0) return false;
+    this.#pause = this.#clock.after(waitMs, () => {
+      this.#pause = undefined;
+      this.#next();
+    });
+    return true;
   }
 
   #finish(jobs: readonly Job[], error: SkeinError | undefined): void {
@@ -272,44 +308,15 @@ export class Journal {
     }
     const parts = batch.map((job) => job.write);
     const mustSync = this.#mustSyncEntries || parts.some(isForced);
-    this.#withRoom(
+    const now = (): number => this.#clock?.monotonicMs() ?? 0;
+    this.#pace.begun(now());
+    this.#room.carryOut(
       (done) => this.#segments.append(parts, mustSync, done),
-      (error) => this.#finish(batch, error),
+      (error) => {
+        if (mustSync && error === undefined) this.#pace.ended(now());
+        this.#finish(batch, error);
+      },
     );
-  }
-
-  /** Carries `work` out, again and again as long as it finds no room on the disk. */
-  #withRoom(work: (done: JournalDone) => void, done: JournalDone): void {
-    work((error) => {
-      if (!isNoRoom(error)) {
-        done(error);
-        return;
-      }
-      this.#noteFull(error);
-      const retry = (): void => this.#withRoom(work, done);
-      if (this.#isClosed) done(error);
-      else if (this.#reserve.release()) retry();
-      else this.#stalled = { retry, giveUp: done };
-    });
-  }
-
-  #noteFull(error: SkeinError): void {
-    if (this.#isFull) return;
-    this.#isFull = true;
-    this.#log.error({ error: error.message }, "disk full: no durable messages are taken until there is room");
-  }
-
-  #tryAgain(): void {
-    const stalled = this.#stalled;
-    if (stalled !== undefined) {
-      this.#stalled = undefined;
-      stalled.retry();
-      return;
-    }
-    this.#reserve.restore(() => {
-      this.#isFull = false;
-      this.#log.info({}, "there is room on the disk again");
-    });
   }
 
   /** After this nothing is written but, if the disk still can, the mark that makes the next start suspect. */
@@ -317,14 +324,18 @@ export class Journal {
     if (this.#failure !== undefined) return;
     this.#failure = error;
     if (isNoRoom(error)) return;
-    writeSuspectMark(this.#disk, this.#folder, this.#segments.hardState, (failed) => {
+    const mark = { hardState: this.#segments.hardState, asideSince: this.#asideSince };
+    this.#isMarking = true;
+    writeSuspectMark(this.#disk, this.#folder, mark, (failed) => {
       if (failed !== undefined) this.#log.error({ error: failed.message }, "cannot mark the journal suspect");
+      this.#isMarking = false;
+      this.#marked?.();
     });
   }
 
-  #restore(snapshot: Snapshot, hardState: HardState, done: JournalDone): void {
+  #restore({ snapshot, keepsLog, hardState }: RestoreJob, done: JournalDone): void {
     // The snapshot first: a crash in between leaves a log that does not join it, which the next start takes for empty.
-    this.#withRoom(
+    this.#room.carryOut(
       (saved) => this.#snapshots.replace(snapshot, saved),
       (error) => {
         if (error !== undefined) {
@@ -332,13 +343,17 @@ export class Journal {
           return;
         }
         const { index, term } = snapshot;
-        this.#withRoom((reset) => this.#segments.reset(index, term, hardState, reset), done);
+        this.#room.carryOut((written) => {
+          if (keepsLog) this.#segments.append([{ hardState, entries: [] }], true, written);
+          else this.#segments.reset(index, term, hardState, written);
+        }, done);
       },
     );
   }
 
   #clearSuspect(done: JournalDone): void {
     this.#segments.sync((error) => {
+      this.#asideSince = 0;
       if (error !== undefined) done(error);
       else clearSuspectMark(this.#disk, this.#folder, done);
     });
@@ -360,16 +375,19 @@ export class Journal {
       // Everything is on the medium: the next start has nothing to doubt.
       this.#snapshots.whenIdle(() => done(error ?? this.#remove(stopMarkPath(this.#folder))));
     };
-    if (this.#failure === undefined) this.#segments.sync(close);
-    else close(this.#failure);
+    const failure = this.#failure;
+    if (failure === undefined) this.#segments.sync(close);
+    else if (this.#isMarking) this.#marked = () => close(failure);
+    else close(failure);
   }
+}
+
+/** Whether it must not wait for others to share a sync with: elections do not, and neither does who stops. */
+function isUrgent(job: Job): boolean {
+  return job.kind !== "write" || isForced(job.write);
 }
 
 /** Term, vote and who takes part are never only in memory: losing them would break elections, not just a second's writes. */
 function isForced({ hardState, entries }: JournalWrite): boolean {
   return hardState !== undefined || entries.some(({ kind }) => kind === "configuration");
-}
-
-function isNoRoom(error: SkeinError | undefined): error is SkeinError {
-  return error?.code === "ERR_SKEIN_DISK_FULL";
 }

@@ -6,7 +6,8 @@
  * anywhere in a record is found. A record that does not check is never used in part. `generation` is the number of the
  * segment it was written to: segments are recycled, and what an earlier one has left in the file never parses as a
  * record of this one. `previous` is the hash of the batch (one append) before (batch.ts). Entries are replaced by writing another entry with the same or a
- * lower index: whoever reads the journal lets the later record win, so nothing is ever overwritten in place.
+ * lower index: whoever reads the journal lets the later record win, so nothing is ever overwritten in place. The body of an
+ * entry begins with the term of the entry before it, which says what it continues where records between are lost (remains.ts).
  *
  * Source: reference design 1.9 and 1.10; the framing is LevelDB's with a log number (RocksDB "recyclable record").
  */
@@ -19,10 +20,15 @@ export type JournalRecord =
   /** First of every segment: its number, and term and vote as they stood, so that older segments can go. */
   | { readonly kind: "segment"; readonly number: number; readonly hardState: HardState }
   | { readonly kind: "hardState"; readonly hardState: HardState }
-  | { readonly kind: "entry"; readonly entry: Entry }
+  /** `previousTerm`: of the entry before it in the log; 0: not known, or there is none. */
+  | { readonly kind: "entry"; readonly entry: Entry; readonly previousTerm: number }
   /** The log starts anew after `index`: a snapshot has replaced everything before. */
   | { readonly kind: "reset"; readonly index: number; readonly term: number }
-  | { readonly kind: "snapshot"; readonly snapshot: Snapshot };
+  /** Entries from this index on are void: what was set aside at this time had taken their place. */
+  | { readonly kind: "superseded"; readonly from: number }
+  | { readonly kind: "snapshot"; readonly snapshot: Snapshot }
+  /** Of a suspect server: term and vote as far as they were found, and since when files were set aside (0: none were). */
+  | { readonly kind: "suspect"; readonly asideSince: number; readonly hardState: HardState };
 
 /** What a record says about its place; zeros where it stands alone in its file. */
 export interface Stamp {
@@ -33,7 +39,7 @@ export interface Stamp {
 }
 
 /** Version of the record format, written into every segment record. */
-const FORMAT_VERSION = 2;
+const FORMAT_VERSION = 3;
 /** Bytes before the part that `length` counts. */
 export const HEADER_BYTES = 8;
 const STAMP_BYTES = 8;
@@ -44,6 +50,8 @@ const SEGMENT = 1;
 const HARD_STATE = 2;
 const RESET = 3;
 const SNAPSHOT = 4;
+const SUSPECT = 5;
+const SUPERSEDED = 6;
 /** Entry kinds follow from here, in the order of ENTRY_KINDS. */
 const ENTRY = 16;
 const ENTRY_KINDS: readonly EntryKind[] = ["command", "configuration", "empty"];
@@ -69,6 +77,13 @@ export function encodeRecord(record: JournalRecord, out: ByteWriter, stamp: Stam
     case "reset":
       head.u8(RESET).varint(record.term).varint(record.index);
       return frame(NO_BYTES, out);
+    case "superseded":
+      head.u8(SUPERSEDED).varint(0).varint(record.from);
+      return frame(NO_BYTES, out);
+    case "suspect":
+      head.u8(SUSPECT).varint(record.hardState.term).varint(record.asideSince);
+      encodeVote(record.hardState, head);
+      return frame(NO_BYTES, out);
     case "snapshot": {
       const { snapshot } = record;
       head.u8(SNAPSHOT).varint(snapshot.term).varint(snapshot.index).varint(FORMAT_VERSION);
@@ -80,7 +95,8 @@ export function encodeRecord(record: JournalRecord, out: ByteWriter, stamp: Stam
       head
         .u8(ENTRY + ENTRY_KINDS.indexOf(entry.kind))
         .varint(entry.term)
-        .varint(entry.index);
+        .varint(entry.index)
+        .varint(record.previousTerm);
       return frame(entry.data, out);
     }
   }
@@ -114,7 +130,7 @@ export function plausibleEnd(bytes: Uint8Array, at: number, generation: number):
   if (readU32(bytes, at + HEADER_BYTES) !== generation) return undefined;
   const kind = bytes[at + HEADER_BYTES + STAMP_BYTES] as number;
   const isKnown =
-    (kind >= SEGMENT && kind <= SNAPSHOT) || (kind >= ENTRY && kind < ENTRY + ENTRY_KINDS.length);
+    (kind >= SEGMENT && kind <= SUPERSEDED) || (kind >= ENTRY && kind < ENTRY + ENTRY_KINDS.length);
   return isKnown ? at + HEADER_BYTES + length : undefined;
 }
 
@@ -150,6 +166,11 @@ function decodePayload(input: ByteReader): JournalRecord | undefined {
       return { kind: "segment", number: index, hardState: decodeHardState(term, input) };
     case HARD_STATE:
       return { kind: "hardState", hardState: decodeHardState(term, input) };
+    case SUPERSEDED:
+      input.end();
+      return { kind: "superseded", from: index };
+    case SUSPECT:
+      return { kind: "suspect", asideSince: index, hardState: decodeHardState(term, input) };
     case RESET:
       input.end();
       return { kind: "reset", index, term };
@@ -162,9 +183,10 @@ function decodePayload(input: ByteReader): JournalRecord | undefined {
     default: {
       const entryKind = ENTRY_KINDS[kind - ENTRY];
       if (entryKind === undefined || index === 0) return undefined;
+      const previousTerm = input.varint();
       // A copy, so that one entry that stays in memory does not hold its whole segment there.
       const data = input.copy(input.remaining);
-      return { kind: "entry", entry: { index, term, kind: entryKind, data } };
+      return { kind: "entry", entry: { index, term, kind: entryKind, data }, previousTerm };
     }
   }
 }

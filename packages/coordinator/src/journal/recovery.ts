@@ -8,6 +8,9 @@
  * the profile was `disk` and the stop unclean (then what was cut short had not been acknowledged). The mark is a file, written before anything is moved, so it outlives a crash at any step; each step
  * leaves a folder that the next start reads with the same result.
  *
+ * What is legible behind damage is not lost: it may be the last copy of something that was acknowledged. It is read from the
+ * files that were set aside, also by later starts, for as long as the server is suspect (remains.ts).
+ *
  * Source: Alagappan et al., FAST 2018 (reference design 1.10).
  */
 
@@ -24,10 +27,14 @@ import {
   snapshotPath,
 } from "./files.ts";
 import { decodeRecord, type JournalRecord } from "./record.ts";
+import type { Remains } from "./remains.ts";
 import { Replay, stronger } from "./replay.ts";
 import { type SegmentScan, scanSegment } from "./segment-scan.ts";
+import { SetAside } from "./set-aside.ts";
 import type { LastStop } from "./stop-mark.ts";
 import { readSuspectMark, type SuspectMark, writeSuspectMarkNow } from "./suspect-mark.ts";
+
+const NOTHING = new Uint8Array(0);
 
 /** A segment that is in use. */
 export interface Segment {
@@ -48,6 +55,10 @@ export interface Recovered {
    * forced to the medium).
    */
   readonly isDamaged: boolean;
+  /** Entries behind damage; nothing unless suspect. */
+  readonly remains: Remains;
+  /** Since when files were set aside that may be needed; 0: none. */
+  readonly asideSince: number;
   /** Ascending numbers without gaps. The last one is written on. */
   readonly segments: Segment[];
   /** Hash of the last batch, which the next one names. */
@@ -63,7 +74,7 @@ class Recovery {
   readonly #disk: Disk;
   readonly #folder: string;
   readonly #log: Log;
-  readonly #wallMs: number;
+  readonly #aside: SetAside;
   readonly #stop: LastStop;
   readonly #replay = new Replay();
   readonly #segments: Segment[] = [];
@@ -79,7 +90,7 @@ class Recovery {
     this.#disk = disk;
     this.#folder = folder;
     this.#log = log;
-    this.#wallMs = wallMs;
+    this.#aside = new SetAside(disk, folder, wallMs);
   }
 
   run(): Recovered {
@@ -91,12 +102,16 @@ class Recovery {
     this.#raiseTerm(snapshot);
     this.#judgeStop(snapshot);
     this.#join(snapshot, isDamaged, written);
-    pruneSetAside(this.#disk, this.#folder, this.#log);
+    const asideSince = this.#aside.since;
+    const neededSince = asideSince > 0 ? asideSince : Number.POSITIVE_INFINITY;
+    pruneSetAside(this.#disk, this.#folder, this.#log, neededSince);
     return {
       replay: this.#replay,
       snapshot,
       isSuspect: this.#isSuspect,
       isDamaged: this.#isDamaged,
+      remains: this.#aside.remains(),
+      asideSince,
       segments: this.#segments,
       hash: this.#hash,
     };
@@ -104,10 +119,15 @@ class Recovery {
 
   /**
    * After a failed sync the operating system may hold what it takes for written and the medium does not have: written
-   * again, it is known to be there (Rebello et al., ATC 2020). Only the last segment can have such bytes.
+   * again, it is known to be there (Rebello et al., ATC 2020). Only the last segment can have such bytes. A process that
+   * died may have died of that, before it could leave a mark; in `disk` what is read back counts as safe.
    */
   #rewriteLast(number: number, bytes: Uint8Array, goodBytes: number): void {
-    this.#disk.replaceNow(segmentPath(this.#folder, number), withEndMark(bytes, goodBytes));
+    this.#keepGood(number, bytes.subarray(0, goodBytes), undefined);
+  }
+
+  #mayHaveFailedSync(): boolean {
+    return this.#stop.kind === "process" && this.#stop.durability === "disk";
   }
 
   /** Reads the mark an earlier start left. */
@@ -117,6 +137,7 @@ class Recovery {
     this.#isSuspect = true;
     // Whatever made it so at that time.
     this.#isDamaged = true;
+    this.#aside.since = mark.asideSince;
     return mark;
   }
 
@@ -128,7 +149,7 @@ class Recovery {
     if (decoded?.record.kind === "snapshot" && decoded.end === bytes.length) {
       return { snapshot: decoded.record.snapshot, isDamaged: false };
     }
-    const movedTo = setAside(this.#disk, path, this.#wallMs);
+    const movedTo = setAside(this.#disk, path, this.#aside.time);
     this.#log.warn({ file: path, movedTo }, "snapshot damaged, set aside");
     return { snapshot: undefined, isDamaged: true };
   }
@@ -151,12 +172,13 @@ class Recovery {
         return;
       }
       const kept = this.#applyAll(scan, number);
-      const isTorn = kept === scan.records.length && scan.damage === "torn" && later.length === 0;
-      if (isTorn) this.#cutTornEnd(number, bytes as Uint8Array, scan.goodBytes);
+      const isLast = later.length === 0 && !this.#aside.wasInterrupted(number, bytes as Uint8Array);
+      const isTorn = kept === scan.records.length && scan.damage === "torn" && isLast;
+      if (isTorn) this.#cutTornEnd(number, bytes as Uint8Array, scan);
       else if (kept < scan.records.length || scan.damage !== "none") {
         this.#cutOut(number, { bytes: bytes as Uint8Array, scan }, kept, later);
         return;
-      } else if (this.#isSuspect && later.length === 0) {
+      } else if (later.length === 0 && (this.#isSuspect || this.#mayHaveFailedSync())) {
         this.#rewriteLast(number, bytes as Uint8Array, scan.goodBytes);
       }
     }
@@ -191,21 +213,26 @@ class Recovery {
     return scan.records.length;
   }
 
-  #cutTornEnd(number: number, bytes: Uint8Array, goodBytes: number): void {
+  #cutTornEnd(number: number, bytes: Uint8Array, scan: SegmentScan): void {
     const file = segmentPath(this.#folder, number);
     if (this.#stop.kind === "clean" || this.#stop.durability === "replicated") {
       // What was cut short may have been acknowledged; how much of it there was cannot be known.
       // A power cut cuts short only what nobody was told of. Anything else may have damaged the newest vote.
       const isDamage = this.#stop.kind !== "machine";
       if (isDamage) this.#replay.assumeLostVote();
+      this.#aside.begin(number, bytes, []);
+      this.#supersede(scan, scan.records.length);
       this.#mark(isDamage);
-      const movedTo = keepCopy(this.#disk, file, bytes, this.#wallMs);
+      const movedTo = keepCopy(this.#disk, file, bytes, this.#aside.time);
       const explanation = `End of data file damaged. Kept ${this.#replay.count} records and a copy in ${movedTo}, taking current state from peers`;
       this.#log.warn({ file, movedTo, explanation }, "data file damaged");
     } else {
-      this.#log.info({ file, bytes: goodBytes }, "cut off an unfinished write at the end of the journal");
+      this.#log.info(
+        { file, bytes: scan.goodBytes },
+        "cut off an unfinished write at the end of the journal",
+      );
     }
-    this.#disk.replaceNow(file, withEndMark(bytes, goodBytes));
+    this.#keepGood(number, bytes.subarray(0, scan.goodBytes), this.#replay.dropSuperseded());
   }
 
   /** Where the machine stopped before a flush, entries that were acknowledged may be gone without a trace. */
@@ -227,37 +254,69 @@ class Recovery {
     later: readonly number[],
   ): void {
     const file = segmentPath(this.#folder, number);
-    for (const { record } of content?.scan.records.slice(kept) ?? []) this.#replay.honour(record);
-    for (const record of content?.scan.after ?? []) this.#replay.honour(record);
-    for (const other of content === undefined ? [number, ...later] : later) this.#honourSegment(other);
+    this.#aside.begin(number, content?.bytes, later);
+    if (content !== undefined) this.#honour(content.scan, kept);
+    for (const other of content === undefined ? [number, ...later] : later)
+      this.#honourFile(segmentPath(this.#folder, other), other);
+    // Those that an earlier start has already set aside, if it was interrupted at that.
+    for (const other of this.#aside.behind(number)) this.#honourFile(other.path, other.number);
     this.#replay.assumeLostVote();
     this.#mark();
     this.#mustBegin = true;
 
     // The damaged copy first, the newest segment next, the good part last: any step may be the last one before a crash.
     const goodBytes = content?.scan.records[kept - 1]?.end ?? 0;
-    const hasGood = content !== undefined && goodBytes > 0;
-    let movedTo = hasGood ? keepCopy(this.#disk, file, content.bytes, this.#wallMs) : "";
+    const superseded = this.#replay.dropSuperseded();
+    const isKept = goodBytes > 0 || superseded !== undefined;
+    let movedTo = "";
+    if (isKept && content !== undefined)
+      movedTo = keepCopy(this.#disk, file, content.bytes, this.#aside.time);
     for (const other of later.toReversed()) {
-      setAside(this.#disk, segmentPath(this.#folder, other), this.#wallMs);
+      setAside(this.#disk, segmentPath(this.#folder, other), this.#aside.time);
     }
-    if (hasGood) this.#disk.replaceNow(file, withEndMark(content.bytes, goodBytes));
-    else movedTo = setAside(this.#disk, file, this.#wallMs);
-
-    const segment = this.#segments.at(-1);
-    if (segment?.number === number) {
-      if (hasGood) segment.bytes = goodBytes;
-      else this.#segments.pop();
-    }
+    if (movedTo === "") movedTo = setAside(this.#disk, file, this.#aside.time);
+    if (isKept) this.#keepGood(number, content?.bytes.subarray(0, goodBytes) ?? NOTHING, superseded);
+    else if (this.#segments.at(-1)?.number === number) this.#segments.pop();
     this.#reportDamage(file, movedTo, later.length);
   }
 
-  #honourSegment(number: number): void {
-    const bytes = readOrDamaged(this.#disk, segmentPath(this.#folder, number));
+  /**
+   * Leaves the good part of a segment in its place. Entries from `superseded` on, here or in earlier segments, are void: what
+   * had taken their place was set aside. That is said in the same step, because nothing else would say it any more.
+   */
+  #keepGood(number: number, good: Uint8Array, superseded: number | undefined): void {
+    if (this.#segments.at(-1)?.number !== number) this.#segments.push({ number, bytes: 0, maxIndex: 0 });
+    const segment = this.#segments.at(-1) as Segment;
+    segment.bytes = good.length;
+    let end: Uint8Array = good.length > 0 ? END_MARK : NOTHING;
+    if (superseded !== undefined) {
+      const batch = new BatchEncoder();
+      batch.begin(number, this.#hash);
+      if (good.length === 0) batch.add({ kind: "segment", number, hardState: this.#replay.hardState });
+      batch.add({ kind: "superseded", from: superseded });
+      const { bytes, length, hash } = batch.finish();
+      end = bytes;
+      segment.bytes += length;
+      this.#hash = hash;
+    }
+    this.#disk.replaceNow(segmentPath(this.#folder, number), joined(good, end));
+  }
+
+  #honourFile(path: string, number: number): void {
+    const bytes = readOrDamaged(this.#disk, path);
     if (bytes === "missing" || bytes === "unreadable") return;
-    const scan = scanSegment(bytes, number);
-    for (const { record } of scan.records) this.#replay.honour(record);
-    for (const record of scan.after) this.#replay.honour(record);
+    this.#honour(scanSegment(bytes, number), 0);
+  }
+
+  /** What stands behind the damage is not in use, but it is believed where it says more than what was kept. */
+  #honour(scan: SegmentScan, kept: number): void {
+    for (const { record } of [...scan.records.slice(kept), ...scan.after]) this.#replay.honour(record);
+    this.#supersede(scan, kept);
+  }
+
+  #supersede({ records, after }: SegmentScan, kept: number): void {
+    const own = after.filter(({ isInside }) => !isInside);
+    for (const { record } of [...records.slice(kept), ...own]) this.#replay.supersede(record);
   }
 
   #reportDamage(file: string, movedTo: string, laterSegments: number): void {
@@ -275,7 +334,8 @@ class Recovery {
   #mark(isDamage = true): void {
     this.#isSuspect = true;
     this.#isDamaged ||= isDamage;
-    writeSuspectMarkNow(this.#disk, this.#folder, this.#replay.hardState);
+    const { hardState } = this.#replay;
+    writeSuspectMarkNow(this.#disk, this.#folder, { hardState, asideSince: this.#aside.since });
   }
 
   /** No log or snapshot can be of a later term than the server has seen; where it is, a record is missing. */
@@ -306,6 +366,7 @@ class Recovery {
     if (mustReset) {
       replay.forgetLog();
       replay.base = point;
+      replay.baseTerm = snapshot?.term ?? 0;
     }
     this.#beginSegment(mustReset ? { kind: "reset", index: point, term: snapshot?.term ?? 0 } : undefined);
   }
@@ -323,9 +384,9 @@ class Recovery {
   }
 }
 
-/** The first `goodBytes` of a segment, ended as its writer would. */
-function withEndMark(bytes: Uint8Array, goodBytes: number): Uint8Array {
-  const good = new Uint8Array(goodBytes + (goodBytes > 0 ? END_MARK.length : 0));
-  good.set(bytes.subarray(0, goodBytes));
-  return good;
+function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
 }

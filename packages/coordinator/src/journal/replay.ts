@@ -23,11 +23,14 @@ export class Replay {
   entries: Entry[] = [];
   /** Index before the first entry; undefined until the first entry or reset tells. */
   base: number | undefined;
+  /** Term of the entry at `base`; 0: not known. */
+  baseTerm = 0;
   hardState: HardState = { term: 0, votedFor: undefined };
   /** Records applied. */
   count = 0;
   /** Whether `base` is what the first entry implied; a later entry may then imply a lower one. */
   #isBaseImplied = true;
+  #supersededFrom = Number.POSITIVE_INFINITY;
 
   /** Last index of the log; undefined while nothing is known. */
   get lastIndex(): number | undefined {
@@ -48,16 +51,43 @@ export class Replay {
       case "reset":
         this.entries = [];
         this.base = record.index;
+        this.baseTerm = record.term;
         this.#isBaseImplied = false;
         break;
       case "entry":
-        if (!this.#put(record.entry)) return false;
+        if (!this.#put(record.entry, record.previousTerm)) return false;
+        break;
+      case "superseded":
+        this.#cut(record.from);
         break;
       case "snapshot":
+      case "suspect":
         return false;
     }
     this.count++;
     return true;
+  }
+
+  /**
+   * A record that stands behind the damage, so it is later than everything here. An entry with an index that is here has taken
+   * the place of that one and all behind it; and where the one before it had another term, of that one, too.
+   */
+  supersede(record: JournalRecord): void {
+    if (record.kind === "reset") this.#supersededFrom = Math.min(this.#supersededFrom, record.index + 1);
+    if (record.kind !== "entry") return;
+    const { index } = record.entry;
+    const before = index - 1;
+    const term = this.entries[before - (this.base ?? 0) - 1]?.term;
+    const isOther = term !== undefined && record.previousTerm !== 0 && term !== record.previousTerm;
+    this.#supersededFrom = Math.min(this.#supersededFrom, isOther ? before : index);
+  }
+
+  /** Drops what {@link supersede} has found. Returns its first index; undefined: there is none. */
+  dropSuperseded(): number | undefined {
+    const from = this.#supersededFrom;
+    if (this.lastIndex === undefined || from > this.lastIndex) return undefined;
+    this.#cut(from);
+    return from;
   }
 
   /** Takes term and vote, and nothing else, from a record found behind damage. */
@@ -77,6 +107,7 @@ export class Replay {
   forgetLog(): void {
     this.entries = [];
     this.base = undefined;
+    this.baseTerm = 0;
     this.#isBaseImplied = true;
   }
 
@@ -86,10 +117,16 @@ export class Replay {
     return this.entries[snapshot.index - this.base - 1]?.term === snapshot.term;
   }
 
-  #put(entry: Entry): boolean {
+  #cut(from: number): void {
+    if (this.base !== undefined)
+      this.entries.length = Math.min(this.entries.length, Math.max(0, from - this.base - 1));
+  }
+
+  #put(entry: Entry, previousTerm: number): boolean {
     // Where older segments are gone, the first entries left may be superseded by one that begins before them.
     if (this.base === undefined || (this.#isBaseImplied && entry.index <= this.base)) {
       this.base = entry.index - 1;
+      this.baseTerm = previousTerm;
     }
     const at = entry.index - this.base - 1;
     if (at < 0 || at > this.entries.length) return false;

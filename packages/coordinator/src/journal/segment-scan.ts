@@ -35,8 +35,11 @@ export interface SegmentScan {
    * or too much to tell.
    */
   readonly damage: "none" | "torn" | "rotten";
-  /** Good records after the damage. Their order is theirs in the file; what stood between them is unknown. */
-  readonly after: readonly JournalRecord[];
+  /**
+   * Good records after the damage. Their order is theirs in the file; what stood between them is unknown. `isInside`: it
+   * stands within a bad record whose length seems to be right, so it may be a part of somebody's message.
+   */
+  readonly after: readonly { readonly record: JournalRecord; readonly isInside: boolean }[];
 }
 
 /**
@@ -90,12 +93,13 @@ function resynchronize(
   damagedAt: number,
   generation: number,
   batches: readonly (number | undefined)[],
-): { readonly after: readonly JournalRecord[]; readonly isExhausted: boolean; readonly isOneBatch: boolean } {
-  const after: JournalRecord[] = [];
+): { readonly after: SegmentScan["after"]; readonly isExhausted: boolean; readonly isOneBatch: boolean } {
+  const after: SegmentScan["after"][number][] = [];
   let isOneBatch = true;
   let work = 0;
   // The length of the bad record is not trusted: a wrong one could jump over a vote.
   let at = damagedAt;
+  let badUntil = damagedAt;
   while (at < bytes.length - HEADER_BYTES) {
     const end = plausibleEnd(bytes, at, generation);
     if (end === undefined) {
@@ -106,9 +110,10 @@ function resynchronize(
     if (work > RESYNC_BYTES_MAX) return { after, isExhausted: true, isOneBatch };
     const decoded = decodeRecord(bytes, at, generation);
     if (decoded === undefined) {
+      if (at >= badUntil && decodeRecord(bytes, end, generation) !== undefined) badUntil = end;
       at++;
     } else {
-      after.push(decoded.record);
+      after.push({ record: decoded.record, isInside: at < badUntil });
       isOneBatch &&= decoded.previous !== 0 && batches.includes(decoded.previous);
       at = decoded.end;
     }

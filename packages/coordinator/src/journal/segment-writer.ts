@@ -20,6 +20,7 @@ import { segmentPath } from "./files.ts";
 import type { JournalWrite } from "./journal.ts";
 import type { Recovered, Segment } from "./recovery.ts";
 import { SyncGate } from "./sync-gate.ts";
+import { TermSpans } from "./term-spans.ts";
 
 /** Superfluous segments kept for recycling; more are removed. */
 const SPARES_MAX = 1;
@@ -34,6 +35,7 @@ export class SegmentWriter {
   readonly #segments: Segment[];
   readonly #segmentBytes: number;
   readonly #batch = new BatchEncoder();
+  readonly #terms = new TermSpans();
   /** Hash of the last batch that was written. */
   #hash: number;
   #file: DiskFile | undefined;
@@ -58,6 +60,10 @@ export class SegmentWriter {
     this.#hardState = recovered.replay.hardState;
     this.#segmentBytes = segmentBytes;
     this.#isDirty = recovered.segments.length > 0;
+    const { replay, snapshot } = recovered;
+    if (replay.base !== undefined) this.#terms.reset(replay.base, replay.baseTerm);
+    else if (snapshot !== undefined) this.#terms.reset(snapshot.index, snapshot.term);
+    for (const { index, term } of replay.entries) this.#terms.append(index, term);
   }
 
   /** As of the newest record that was handed to the disk. */
@@ -84,7 +90,11 @@ export class SegmentWriter {
           this.#batch.add({ kind: "hardState", hardState });
         }
         for (const entry of entries) {
-          this.#batch.add({ kind: "entry", entry });
+          this.#batch.add({
+            kind: "entry",
+            entry,
+            previousTerm: this.#terms.append(entry.index, entry.term),
+          });
           segment.maxIndex = Math.max(segment.maxIndex, entry.index);
         }
       }
@@ -102,6 +112,7 @@ export class SegmentWriter {
       }
       this.#begin();
       this.#batch.add({ kind: "reset", index, term });
+      this.#terms.reset(index, term);
       this.#write(file, true, (failed) => {
         if (failed === undefined) {
           this.#coveredIndex = Number.POSITIVE_INFINITY;

@@ -1,5 +1,6 @@
 /**
- * The mark of a journal that may lack entries which were acknowledged, with term and vote as far as they were found.
+ * The mark of a journal that may lack entries which were acknowledged, with term and vote as far as they were found, and since
+ * when damaged files have been set aside (set-aside.ts).
  *
  * It outlives restarts, so it is a file of its own. To take it away takes two steps, because a removed name may come back
  * after a power cut (nothing forces the folder to the medium): first it is replaced, durably, by a text that says that
@@ -16,25 +17,29 @@ const CLEARED = Uint8Array.from("cleared\n", (letter) => letter.charCodeAt(0));
 export interface SuspectMark {
   /** Undefined: not legible. */
   readonly hardState: HardState | undefined;
+  /** 0: none were. */
+  readonly asideSince: number;
 }
+
+type LegibleMark = SuspectMark & { readonly hardState: HardState };
 
 /** Undefined: there is no mark. */
 export function readSuspectMark(disk: Disk, folder: string): SuspectMark | undefined {
   const bytes = readOrDamaged(disk, suspectPath(folder));
   if (bytes === "missing") return undefined;
-  if (bytes === "unreadable") return { hardState: undefined };
+  if (bytes === "unreadable") return { hardState: undefined, asideSince: 0 };
   if (isCleared(bytes)) return undefined;
   const record = decodeRecord(bytes, 0)?.record;
-  return { hardState: record?.kind === "hardState" ? record.hardState : undefined };
+  return record?.kind === "suspect" ? record : { hardState: undefined, asideSince: 0 };
 }
 
 /** Durable when this returns. @throws {SkeinError} ERR_SKEIN_DISK, ERR_SKEIN_DISK_FULL */
-export function writeSuspectMarkNow(disk: Disk, folder: string, hardState: HardState): void {
-  disk.replaceNow(suspectPath(folder), encodeAlone({ kind: "hardState", hardState }));
+export function writeSuspectMarkNow(disk: Disk, folder: string, mark: LegibleMark): void {
+  disk.replaceNow(suspectPath(folder), encodeAlone({ kind: "suspect", ...mark }));
 }
 
-export function writeSuspectMark(disk: Disk, folder: string, hardState: HardState, done: DiskDone): void {
-  disk.replace(suspectPath(folder), encodeAlone({ kind: "hardState", hardState }), done);
+export function writeSuspectMark(disk: Disk, folder: string, mark: LegibleMark, done: DiskDone): void {
+  disk.replace(suspectPath(folder), encodeAlone({ kind: "suspect", ...mark }), done);
 }
 
 /** For good once `done` is called, also over a power cut. */

@@ -121,7 +121,7 @@ export class JournalModel {
         const next = { term: hardState.term + 1, votedFor: undefined };
         const at = this.#remember({ hardState: next, log: Array.from({ length: index }, () => undefined) });
         this.snapshot = index;
-        journal.restore(snapshotAt(index, next.term), next, (error) => {
+        journal.restore(snapshotAt(index, next.term), false, next, (error) => {
           if (error === undefined) this.#promise(at);
         });
         return;

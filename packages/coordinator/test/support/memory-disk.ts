@@ -19,6 +19,8 @@ interface StoredFile {
 
 interface Pending {
   readonly operation: Operation;
+  /** Bytes more than before that are stored when it has run. */
+  readonly growth: () => number;
   readonly run: () => void;
   readonly done: DiskDone;
 }
@@ -40,6 +42,9 @@ export class MemoryDisk implements Disk {
   readonly completed = { append: 0, sync: 0, replace: 0, move: 0 };
   /** Appends under way or done, with their size in bytes. */
   readonly appends: number[] = [];
+
+  /** Bytes that still find room. */
+  room = Number.POSITIVE_INFINITY;
 
   get pending(): number {
     return this.#pending.length;
@@ -77,24 +82,27 @@ export class MemoryDisk implements Disk {
           if (at > file.cached.length) throw new Error(`write at ${at} behind the end of ${path}`);
           file.cached = overwritten(file.cached, at, bytes);
         };
-        this.#pending.push({ operation: "append", run: write, done });
+        const growth = (): number => Math.max(0, at + bytes.length - file.cached.length);
+        this.#pending.push({ operation: "append", growth, run: write, done });
       },
       sync: (done) => {
         const sync = (): void => {
           file.durable = file.cached;
         };
-        this.#pending.push({ operation: "sync", run: sync, done });
+        this.#pending.push({ operation: "sync", growth: () => 0, run: sync, done });
       },
       close: () => {},
     };
   }
 
   replace(path: string, bytes: Uint8Array, done: DiskDone): void {
-    this.#pending.push({ operation: "replace", run: () => this.replaceNow(path, bytes), done });
+    const growth = (): number => bytes.length - this.#sizeOf(path);
+    this.#pending.push({ operation: "replace", growth, run: () => this.replaceNow(path, bytes), done });
   }
 
   replaceNow(path: string, bytes: Uint8Array): void {
     this.#change();
+    this.room -= bytes.length - this.#sizeOf(path);
     this.files.set(path, { cached: bytes.slice(), durable: bytes.slice() });
   }
 
@@ -103,16 +111,18 @@ export class MemoryDisk implements Disk {
     const file = this.files.get(from);
     if (file === undefined) throw new SkeinError("ERR_SKEIN_DISK", `Cannot rename ${from}: no such file`);
     this.files.delete(from);
+    this.room += this.#sizeOf(to);
     this.files.set(to, file);
     if (this.#unreadable.delete(from)) this.#unreadable.add(to);
   }
 
   move(from: string, to: string, done: DiskDone): void {
-    this.#pending.push({ operation: "move", run: () => this.rename(from, to), done });
+    this.#pending.push({ operation: "move", growth: () => 0, run: () => this.rename(from, to), done });
   }
 
   remove(path: string): void {
     this.#change();
+    this.room += this.#sizeOf(path);
     this.files.delete(path);
   }
 
@@ -126,6 +136,12 @@ export class MemoryDisk implements Disk {
       next.done(new SkeinError(failure.code, failure.message));
       return true;
     }
+    const growth = next.growth();
+    if (growth > this.room) {
+      next.done(new SkeinError("ERR_SKEIN_DISK_FULL", "no space left"));
+      return true;
+    }
+    if (next.operation === "append") this.room -= growth;
     next.run();
     this.completed[next.operation]++;
     next.done(undefined);
@@ -195,6 +211,10 @@ export class MemoryDisk implements Disk {
     const copy = new MemoryDisk();
     for (const [path, file] of this.files) copy.files.set(path, { ...file });
     return copy;
+  }
+
+  #sizeOf(path: string): number {
+    return this.files.get(path)?.cached.length ?? 0;
   }
 
   #change(): void {

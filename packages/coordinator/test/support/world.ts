@@ -33,6 +33,8 @@ export class SimNode {
   readonly logs: LogLine[] = [];
   readonly statuses: CoordinatorStatus[] = [];
   id: NodeId = "" as NodeId;
+  /** As people call it. */
+  readonly name: string;
   coordinator: Coordinator | undefined;
   /** Grows with every start; what an earlier life has scheduled does not happen. */
   life = 0;
@@ -45,6 +47,10 @@ export class SimNode {
   releaseMs = 0;
   /** Another text after the machine has stopped. */
   bootId: string | undefined = "boot-1";
+
+  constructor(name: string) {
+    this.name = name;
+  }
 
   get running(): Coordinator {
     if (this.coordinator === undefined) throw new Error(`${this.id} is not running`);
@@ -81,7 +87,7 @@ export class World {
 
   /** Adds `count` nodes, not started. */
   add(count: number): SimNode[] {
-    const added = Array.from({ length: count }, () => new SimNode());
+    const added = Array.from({ length: count }, (_, i) => new SimNode(`pi${this.nodes.length + i + 1}`));
     this.nodes.push(...added);
     return added;
   }
@@ -243,17 +249,18 @@ export class World {
     for (const node of this.nodes) {
       if (node.life === 0 || node.id === "") continue;
       const key = `${viewer.id}>${node.id}`;
+      const { id, name } = node;
       const cluster = node.coordinator?.status.cluster;
       if (node === viewer) {
-        views.push({ id: node.id, state: "alive", cluster, isLinked: false });
+        views.push({ id, name, state: "alive", cluster, isLinked: false });
       } else if (this.isConnected(viewer, node)) {
         this.#linkedSince.set(key, now);
-        views.push({ id: node.id, state: "alive", cluster, isLinked: true });
+        views.push({ id, name, state: "alive", cluster, isLinked: true });
       } else {
         const lastSeen = this.#linkedSince.get(key);
         if (lastSeen === undefined) continue;
         const state = now - lastSeen > DEAD_AFTER_MS ? "dead" : "suspect";
-        views.push({ id: node.id, state, cluster, isLinked: false });
+        views.push({ id, name, state, cluster, isLinked: false });
       }
     }
     return views;

@@ -7,8 +7,16 @@
 
 import { foundingState, type ServerId } from "../../src/index.ts";
 import { partition, splitBySets } from "./random-partitions.ts";
-import { beginStranding, blackOut, bounce, restart, type Stranding, strand } from "./random-restarts.ts";
-import { SETTINGS, SimCluster } from "./sim-cluster.ts";
+import {
+  beginStranding,
+  blackOut,
+  bounce,
+  corrupt,
+  restart,
+  type Stranding,
+  strand,
+} from "./random-restarts.ts";
+import { HASH_EVERY, SETTINGS, SimCluster } from "./sim-cluster.ts";
 import type { SimServer } from "./sim-server.ts";
 
 const CHAOS_MS = 8_000;
@@ -38,6 +46,7 @@ interface Rates {
   readonly strand: number;
   readonly damage: number;
   readonly blackOut: number;
+  readonly corrupt: number;
   /** Of what is done to the cluster, the part that is done to its leader. */
   readonly aimed: number;
 }
@@ -114,6 +123,7 @@ function drawRates({ random }: SimCluster, { isConfigurationFixed }: Plan): Rate
     strand: random.pick([0, 0, 1]),
     damage: random.pick([0, 40]),
     blackOut: isConfigurationFixed ? random.pick([0, 0.2]) : 0,
+    corrupt: isConfigurationFixed ? random.pick([0, 2]) : 0,
     aimed: random.pick([0, 50, 90]),
   };
 }
@@ -163,6 +173,7 @@ function runChaos(cluster: SimCluster, plan: Plan): void {
     if (random.chance(rates.bounce)) bounce(cluster, random.pick(ids));
     if (random.chance(rates.pause)) cluster.pause(victim(), random.pick([100, 300, 1000]));
     if (random.chance(rates.blackOut)) blackOut(cluster, ids);
+    if (random.chance(rates.corrupt)) corrupt(cluster, victim());
     for (const id of ids) {
       if (cluster.get(id).node === undefined && random.chance(rates.restart))
         restart(cluster, id, rates.damage);
@@ -272,7 +283,9 @@ function healAndDemandProgress(cluster: SimCluster, { ids, isConfigurationFixed 
   };
   while (!isEverywhere() && cluster.now < deadline) {
     const [leader] = cluster.leaders;
-    if (leader !== undefined) cluster.step(leader.id, { kind: "propose", commands: [Uint8Array.of(LAST)] });
+    // As many as it takes to compare the states once more.
+    const commands = Array.from({ length: HASH_EVERY }, () => Uint8Array.of(LAST));
+    if (leader !== undefined) cluster.step(leader.id, { kind: "propose", commands });
     cluster.runUntil(cluster.now + 4 * cluster.settings.electionMaxMs, isEverywhere);
   }
   if (!isEverywhere())

@@ -1,7 +1,11 @@
-/** What is done to the servers of a random life: restarts, damage, power cuts. */
+/** What is done to the servers of a random life: restarts, damage, wrong bits, power cuts. */
 
 import type { ServerId } from "../../src/index.ts";
 import type { SimCluster } from "./sim-cluster.ts";
+import type { SimServer } from "./sim-server.ts";
+
+/** A value that no command has written. */
+const WRONG = 256;
 
 /** A process dies and is there again at once. */
 export function bounce(cluster: SimCluster, id: ServerId): void {
@@ -28,12 +32,29 @@ export function restart(cluster: SimCluster, id: ServerId, damagePercent: number
  */
 function isDamageSurvivable({ servers }: SimCluster, id: ServerId): boolean {
   const all = [...servers.values()];
-  if (all.some((other) => other.id !== id && other.disk.isSuspect)) return false;
+  if (all.some((other) => other.id !== id && isFaulty(other))) return false;
   return all.every(({ disk, configuration }) =>
     [...disk.configurations(), configuration].every(({ voters, votersOutgoing }) =>
       [voters, votersOutgoing].every((set) => set.length >= 3 || !set.includes(id)),
     ),
   );
+}
+
+function isFaulty({ isWrong, disk }: SimServer): boolean {
+  return isWrong || disk.isSuspect;
+}
+
+/**
+ * A bit flips in the memory of a running follower. One at a time: two of them may be taken for right. And not while
+ * another is suspect: an isolated voter and one that votes only together with all leave three voters without a leader.
+ */
+export function corrupt(cluster: SimCluster, id: ServerId): void {
+  const server = cluster.get(id);
+  const isOneFaulty = [...cluster.servers.values()].some(isFaulty);
+  if (server.node === undefined || server.role === "leader" || isOneFaulty) return;
+  server.state.push(WRONG);
+  server.isWrong = true;
+  server.hasBeenWrong = true;
 }
 
 /**

@@ -6,7 +6,6 @@
 
 import {
   decodeConfiguration,
-  type HardState,
   type Outgoing,
   type RaftEffect,
   type RaftEvent,
@@ -14,7 +13,6 @@ import {
   RaftNode,
   type RaftOptions,
   type ServerId,
-  type Snapshot,
 } from "../../src/index.ts";
 import { Checkers } from "./checkers.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -22,7 +20,8 @@ import { type Prng, prng } from "./prng.ts";
 import { SimNetwork } from "./sim-network.ts";
 import { decodeState, SimServer } from "./sim-server.ts";
 
-const HASH_EVERY = 10;
+/** Entries from one comparison of the states to the next. */
+export const HASH_EVERY = 10;
 /** Clocks run at most half a percent fast or slow. */
 const DRIFT_MAX = 0.005;
 
@@ -92,6 +91,7 @@ export class SimCluster {
     server.isSaving = false;
     server.state = decodeState(server.disk.snapshot.data);
     server.appliedIndex = server.disk.snapshot.index;
+    server.isSnapshotWanted = false;
     const initial = server.disk.load();
     const kept = initial.entries.filter((entry) => entry.index > initial.snapshot.index);
     server.log.reset(initial.snapshot.index, kept);
@@ -111,6 +111,7 @@ export class SimCluster {
     if (server.disk.crash(this.random)) this.seen.add("a write is half done when its server crashes");
     server.life++;
     server.node = undefined;
+    server.isWrong = false;
     server.holding = undefined;
     server.writes.length = 0;
     server.reads.clear();
@@ -206,7 +207,7 @@ export class SimCluster {
         break;
       }
       case "restore":
-        this.#restore(server, effect.snapshot, effect.hardState, effect.sendAfter);
+        this.#restore(server, effect);
         break;
       case "send":
         this.#send(server, effect.to, effect.message);
@@ -240,6 +241,12 @@ export class SimCluster {
         for (const request of effect.requests) this.#readable(server, request, effect.index);
         break;
       case "diverged":
+        // A report from when it was wrong may be late.
+        if (!this.get(effect.server).hasBeenWrong)
+          throw new Error(`${id}: ${effect.server} diverged at ${effect.index}`);
+        if (effect.server === id)
+          this.#later(server, this.now, () => this.step(id, { kind: "replaceState" }));
+        break;
       case "contradicted":
         throw new Error(`${id}: ${effect.kind} at ${effect.index}`);
       default:
@@ -289,24 +296,28 @@ export class SimCluster {
     this.checkers.reads(server.id, asked, index, server.appliedIndex);
   }
 
-  #restore(
-    server: SimServer,
-    snapshot: Snapshot,
-    hardState: HardState,
-    sendAfter: readonly Outgoing[],
-  ): void {
+  #restore(server: SimServer, effect: RaftEffect & { readonly kind: "restore" }): void {
+    const { snapshot, keepsLog, hardState, sendAfter } = effect;
     const { index, term } = snapshot;
     const state = decodeState(snapshot.data);
     this.checkers.restores(server.id, index, state);
-    server.log.reset(index, []);
-    server.state = state;
-    server.appliedIndex = index;
+    if (!keepsLog) server.log.reset(index, []);
     server.isSaving = false;
-    server.disk.begin({ hardState, snapshot });
-    this.#write(server, sendAfter, { kind: "restored", index, term });
+    server.disk.begin({ hardState, snapshot, keepsLog });
+    this.#write(server, sendAfter, { kind: "restored", index, term }, () => {
+      if (server.isWrong) this.seen.add("a wrong state is found and replaced");
+      server.isWrong = false;
+      server.state = state;
+      server.appliedIndex = index;
+    });
   }
 
-  #write(server: SimServer, sendAfter: readonly Outgoing[], done: RaftEvent): void {
+  #write(
+    server: SimServer,
+    sendAfter: readonly Outgoing[],
+    done: RaftEvent,
+    safe: () => void = () => {},
+  ): void {
     const { disk } = server;
     // Files must be made before the first write.
     if (disk.isFresh) disk.busyUntil = this.now + this.diskMaxMs * 5;
@@ -315,14 +326,15 @@ export class SimCluster {
       const stall = this.random.chance(2) ? this.random.below(this.diskMaxMs * 20 + 1) : 0;
       disk.busyUntil = Math.max(this.now, disk.busyUntil) + this.random.below(this.diskMaxMs + 1) + stall;
     }
-    server.writes.push({ sendAfter, done });
+    server.writes.push({ sendAfter, done, safe });
     this.#later(server, disk.busyUntil, () => this.#written(server));
   }
 
   /** The oldest write is safe. */
   #written(server: SimServer): void {
-    const { sendAfter, done } = server.writes.shift()!;
+    const { sendAfter, done, safe } = server.writes.shift()!;
     server.disk.complete();
+    safe();
     for (const { to, message } of sendAfter) this.#send(server, to, message);
     this.step(server.id, done);
   }
@@ -352,7 +364,9 @@ export class SimCluster {
     const { to, term, bytesMax } = effect;
     const { data, ...point } = server.disk.snapshot;
     const offset = effect.index === point.index && effect.offset < data.length ? effect.offset : 0;
-    const ok = !this.random.chance(20) && point.index > 0;
+    const isUseful = point.index > 0 && point.index >= effect.minIndex;
+    if (!isUseful) server.isSnapshotWanted = true;
+    const ok = !this.random.chance(20) && isUseful;
     const piece = data.subarray(offset, offset + bytesMax);
     if (ok) {
       const totalBytes = data.length;
@@ -364,12 +378,15 @@ export class SimCluster {
   /** Saves a snapshot when enough was applied since the last. It takes a while; a leader's may come in meanwhile. */
   #saveIfDue(server: SimServer): void {
     const { node, disk, appliedIndex } = server;
-    if (node === undefined || server.isSaving || appliedIndex < disk.snapshot.index + this.compactAfter)
-      return;
+    // A state that is wrong is not saved, not even before that is known: so it cannot spread.
+    if (node === undefined || server.isSaving || server.isWrong) return;
+    const dueIndex = disk.snapshot.index + (server.isSnapshotWanted ? 1 : this.compactAfter);
+    if (appliedIndex < dueIndex) return;
     const point = node.snapshotPoint(appliedIndex);
     // Only what is already written: the snapshot goes to the same disk, behind it.
     if (point === undefined || disk.last.index < point.index) return;
     const data = server.encodeState();
+    server.isSnapshotWanted = false;
     server.isSaving = true;
     this.#later(server, this.now + this.random.below(this.diskMaxMs + 1), () => {
       if (!server.isSaving || disk.snapshot.index >= point.index) return;

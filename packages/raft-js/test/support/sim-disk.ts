@@ -19,8 +19,9 @@ import type { Prng } from "./prng.ts";
 interface Write {
   readonly hardState: HardState | undefined;
   readonly entries: readonly Entry[];
-  /** Replaces everything. All of it is written, or nothing. */
+  /** Replaces everything, or everything but the log. All of it is written, or nothing. */
   readonly snapshot: Snapshot | undefined;
+  readonly keepsLog: boolean;
 }
 
 export class SimDisk {
@@ -45,7 +46,13 @@ export class SimDisk {
   }
 
   begin(write: Partial<Write>): void {
-    this.#underWay.push({ hardState: undefined, entries: [], snapshot: undefined, ...write });
+    this.#underWay.push({
+      hardState: undefined,
+      entries: [],
+      snapshot: undefined,
+      keepsLog: false,
+      ...write,
+    });
   }
 
   /** The oldest write is safe. */
@@ -126,12 +133,12 @@ export class SimDisk {
     return { hardState, snapshot, entries: [...entries], isSuspect };
   }
 
-  #apply({ hardState, entries, snapshot }: Write): void {
+  #apply({ hardState, entries, snapshot, keepsLog }: Write): void {
     if (hardState !== undefined) this.hardState = hardState;
     if (snapshot !== undefined) {
       this.snapshot = snapshot;
-      this.entries = [];
-      this.#records = [];
+      if (!keepsLog) this.entries = [];
+      this.#records = [this.entries];
     }
     this.#write(entries);
   }

@@ -27,9 +27,18 @@ export class SimServer {
   /** A transfer is under way, and its driver still holds until then, in ms of its clock, what the lease protected. */
   holding: { readonly transfer: number; readonly until: number } | undefined;
   /** What follows each write under way, oldest first. */
-  readonly writes: { readonly sendAfter: readonly Outgoing[]; readonly done: RaftEvent }[] = [];
+  readonly writes: {
+    readonly sendAfter: readonly Outgoing[];
+    readonly done: RaftEvent;
+    readonly safe: () => void;
+  }[] = [];
   /** A snapshot of its own is being written. */
   isSaving = false;
+  /** The saved one was too old for a follower. */
+  isSnapshotWanted = false;
+  /** Its state was changed behind its back, and in some life it was. */
+  isWrong = false;
+  hasBeenWrong = false;
   /** Its reads, numbered from 0 in each life: what had been applied anywhere when each was asked. */
   readonly reads = new Map<number, number>();
   /** Whose piece of a snapshot came last. */

@@ -4,7 +4,8 @@
  *
  * The first node to apply an index fixes term and rolling hash for all, also for those that apply it again after a
  * restart; the hash covers everything before it, so equal hashes mean equal prefixes. Within one life a node applies in
- * order; a jump forward is a snapshot, a jump back is a committed entry undone. A blackout begins a new history (`replicated`).
+ * order; a jump forward is a snapshot, a jump back is a committed entry undone, unless the state was replaced by a snapshot
+ * from before (a replica that had diverged). A blackout begins a new history (`replicated`).
  *
  * Source: Raft paper, figure 3, sections 5.3 and 5.4.3.
  */
@@ -34,6 +35,7 @@ export class LogMatching implements Checker {
     const { node } = observation;
     if (node === undefined) return;
     if (observation.kind === "started") this.#last.delete(node);
+    if (observation.kind === "restored") this.#last.set(node, observation);
     if (observation.kind !== "applied") return;
     const { index, term, hash, at } = observation;
     this.#checkOrder(node, index, term, at);

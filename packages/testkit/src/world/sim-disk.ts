@@ -29,6 +29,8 @@ class StoredFile {
   durableLength = 0;
   /** By number, the sectors written since the last sync: what the medium has there. */
   readonly dirty = new Map<number, Uint8Array>();
+  /** Sectors that a failed sync has dropped, in the same form: they read well and count as written. */
+  readonly #dropped = new Map<number, Uint8Array>();
   isNameDurable = false;
   /** `bytes` are somebody else's: they are copied before the first change. */
   #isBorrowed = false;
@@ -51,11 +53,17 @@ class StoredFile {
     this.length = Math.max(this.length, end);
   }
 
-  /** Everything is on the medium now. */
+  /** Everything is on the medium now, but for what a failed sync has dropped. */
   settle(): void {
     this.durableLength = this.length;
     this.dirty.clear();
     this.isNameDurable = true;
+  }
+
+  /** A sync has failed. */
+  drop(): void {
+    for (const [sector, before] of this.dirty) this.#dropped.set(sector, before);
+    this.dirty.clear();
   }
 
   flipBit(at: number, bit: number): void {
@@ -65,9 +73,13 @@ class StoredFile {
 
   /** The write of this sector never reached the medium. What is new there reads as zeros. */
   lose(sector: number): void {
-    const start = sector * SECTOR_BYTES;
-    this.bytes.fill(0, start, start + SECTOR_BYTES);
-    this.bytes.set(this.dirty.get(sector) ?? NO_BYTES, start);
+    this.#revert(sector, this.dirty.get(sector));
+  }
+
+  /** The power is gone, and with it what the operating system took for written. */
+  loseDropped(): void {
+    for (const [sector, before] of this.#dropped) this.#revert(sector, before);
+    this.#dropped.clear();
   }
 
   copy(): StoredFile {
@@ -95,7 +107,16 @@ class StoredFile {
   #keepDurable(sector: number): void {
     if (this.dirty.has(sector)) return;
     const start = sector * SECTOR_BYTES;
-    this.dirty.set(sector, this.bytes.slice(start, Math.min(start + SECTOR_BYTES, this.durableLength)));
+    const dropped = this.#dropped.get(sector);
+    this.#dropped.delete(sector);
+    const end = Math.min(start + SECTOR_BYTES, this.durableLength);
+    this.dirty.set(sector, dropped ?? this.bytes.slice(start, end));
+  }
+
+  #revert(sector: number, durable: Uint8Array = NO_BYTES): void {
+    const start = sector * SECTOR_BYTES;
+    this.bytes.fill(0, start, start + SECTOR_BYTES);
+    this.bytes.set(durable, start);
   }
 }
 
@@ -229,6 +250,7 @@ export class SimDisk {
     this.syncs++;
     if (this.faults.syncsFailing > 0) {
       this.faults.syncsFailing--;
+      file.drop();
       return "input/output error (EIO)";
     }
     file.settle();
@@ -318,6 +340,7 @@ export class SimDisk {
       else length = Math.max(length, Math.min(file.length, (sector + 1) * SECTOR_BYTES));
     }
     for (const sector of lost) file.lose(sector);
+    file.loseDropped();
     file.length = length;
     file.settle();
   }

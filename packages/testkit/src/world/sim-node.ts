@@ -32,7 +32,7 @@ const LOG_LINES_KEPT = 400;
 type LogStep =
   | { readonly kind: "role"; readonly role: string; readonly term: number }
   | { readonly kind: "applied"; readonly entry: ObservedEntry }
-  | { readonly kind: "restored"; readonly index: number };
+  | { readonly kind: "restored"; readonly index: number; readonly term: number };
 
 export class SimNode {
   readonly index: number;
@@ -204,7 +204,7 @@ export class SimNode {
         observer: {
           leadershipChanged: (role, term) => this.#steps.push({ kind: "role", role, term }),
           applied: (entry) => this.#steps.push({ kind: "applied", entry }),
-          restored: (index) => this.#steps.push({ kind: "restored", index }),
+          restored: (index, term) => this.#steps.push({ kind: "restored", index, term }),
         },
       },
     );
@@ -291,6 +291,7 @@ export class SimNode {
       else if (step.role === "candidate") this.#observe({ kind: "election" });
     } else if (step.kind === "restored") {
       this.#hash = oracle.hashAt(step.index);
+      this.#observe(step);
     } else {
       const { index, term, data } = step.entry;
       this.#hash = mixBytes(mix(this.#hash, term), data);

@@ -11,6 +11,8 @@ import { check, end, healed, seen, started } from "../support/history.ts";
 const leader = (at: number, node: string, term: number) => seen(at, "leader", { node, term });
 const applied = (at: number, node: string, index: number, term: number, hash: number) =>
   seen(at, "applied", { node, index, term, hash });
+const restored = (at: number, node: string, index: number, term: number) =>
+  seen(at, "restored", { node, index, term });
 const lease = (at: number, node: string, until: number) => seen(at, "lease", { node, until });
 const stopped = (at: number, node: string, how: "crash" | "power" | "pause" | "resume" | "clean") =>
   seen(at, "stopped", { node, how });
@@ -26,7 +28,7 @@ test("election safety bites: two nodes lead one term", () => {
   );
 });
 
-test("log matching accepts the same entries everywhere, a snapshot's jump and a replay after a restart", () => {
+test("log matching accepts the same entries everywhere, a snapshot's jump, and a replay after a restart or a snapshot", () => {
   check(new LogMatching("replicated"), [
     applied(1, "a", 1, 1, 11),
     applied(2, "a", 2, 1, 12),
@@ -35,6 +37,9 @@ test("log matching accepts the same entries everywhere, a snapshot's jump and a 
     stopped(5, "a", "power"),
     ...started(6, "a"),
     applied(7, "a", 2, 1, 12),
+    applied(8, "a", 3, 2, 13),
+    restored(9, "a", 1, 1),
+    applied(10, "a", 2, 1, 12),
   ]);
 });
 
@@ -42,6 +47,7 @@ test.each([
   ["another command at the same index", [applied(1, "a", 1, 1, 11), applied(2, "b", 1, 1, 99)]],
   ["another term at the same index", [applied(1, "a", 1, 1, 11), applied(2, "b", 1, 2, 11)]],
   ["an index applied twice in one life", [applied(1, "a", 1, 1, 11), applied(2, "a", 1, 1, 11)]],
+  ["an entry that the snapshot covers", [restored(1, "a", 5, 1), applied(2, "a", 5, 1, 11)]],
   ["an older term after a newer one", [applied(1, "a", 1, 3, 11), applied(2, "a", 2, 2, 12)]],
 ])("log matching bites: %s", (_name, history) => {
   expect(() => check(new LogMatching("replicated"), history)).toThrow(/log matching/);

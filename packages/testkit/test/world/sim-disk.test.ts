@@ -72,6 +72,20 @@ test("a failed sync makes nothing durable, a full disk takes nothing, and both s
   expect(port.read("log")).toHaveLength(10);
 });
 
+test("what a failed sync has dropped reads well, is not saved by later syncs, and is gone after a power cut", () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const { disk, events, port } = opened(seed);
+    appended(port, events, "log", bytes(1024, 1), true);
+    disk.faults.syncsFailing = 1;
+    appended(port, events, "log", bytes(1024, 2), true);
+    appended(port, events, "log", bytes(1024, 3), true);
+    expect([...(port.read("log") ?? [])].filter((byte) => byte === 2)).toHaveLength(1024);
+    disk.cutPower();
+    const left = [...(port.read("log") ?? [])];
+    expect(left).toEqual([...bytes(1024, 1), ...bytes(1024, 0), ...bytes(1024, 3)]);
+  }
+});
+
 test("operations complete in order, also over a stall", () => {
   const { disk, events, port } = opened();
   disk.faults.stalledUntil = 500;

@@ -1,0 +1,122 @@
+/**
+ * Saves the state machine when the log since the last snapshot is long, or when a follower needs a newer one, and keeps
+ * what is saved for followers that are far behind (snapshot-pieces.ts).
+ *
+ * One at a time, beside the writes of the log. A leader's snapshot that replaces the state meanwhile makes the one under way
+ * void, and while a wrong state waits for its replacement none is taken.
+ */
+
+import type { Clock, SkeinError } from "@skein/kernel";
+import type { RaftEffect, RaftMessage, Snapshot, SnapshotPoint } from "raft-js";
+import type { Journal } from "./journal/journal.ts";
+import { SnapshotPieces } from "./snapshot-pieces.ts";
+import type { StateMachine } from "./state-machine/state-machine.ts";
+
+type SendSnapshot = Extract<RaftEffect, { readonly kind: "sendSnapshot" }>;
+
+/** How long a log may get before a snapshot is due. */
+export interface SnapshotLimits {
+  /** Applied entries. */
+  readonly entries: number;
+  /** Bytes of applied commands. */
+  readonly bytes: number;
+}
+
+export interface OwnSnapshotsPorts {
+  readonly clock: Clock;
+  /** A snapshot at this point is on the medium: entries before it may go. */
+  readonly saved: (point: SnapshotPoint) => void;
+  readonly failed: (error: SkeinError) => void;
+}
+
+export class OwnSnapshots {
+  readonly #journal: Journal;
+  readonly #machine: StateMachine;
+  readonly #limits: SnapshotLimits;
+  readonly #ports: OwnSnapshotsPorts;
+  readonly #pieces = new SnapshotPieces();
+  #entriesSince = 0;
+  #bytesSince = 0;
+  #isWanted = false;
+  #isSaving = false;
+  #isHeld = false;
+  /** How often the state was replaced by another snapshot. */
+  #replacements = 0;
+
+  constructor(
+    journal: Journal,
+    machine: StateMachine,
+    saved: Snapshot | undefined,
+    limits: SnapshotLimits,
+    ports: OwnSnapshotsPorts,
+  ) {
+    this.#journal = journal;
+    this.#machine = machine;
+    this.#limits = limits;
+    this.#ports = ports;
+    if (saved !== undefined) this.#pieces.reset(saved);
+  }
+
+  get newest(): Snapshot | undefined {
+    return this.#pieces.newest;
+  }
+
+  /** An entry was applied. */
+  noteApplied(bytes: number): void {
+    this.#entriesSince++;
+    this.#bytesSince += bytes;
+  }
+
+  /** The state is wrong, and will be replaced: it must not be saved. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** The state is being replaced by `snapshot`: what was saved before is void. */
+  replacedBy(snapshot: Snapshot): void {
+    this.#replacements++;
+    this.#isHeld = true;
+    this.#pieces.reset(snapshot);
+    this.#entriesSince = 0;
+    this.#bytesSince = 0;
+  }
+
+  /** It has been replaced. */
+  release(): void {
+    this.#isHeld = false;
+  }
+
+  /** The piece that this effect asks for; undefined: there is none yet, and a snapshot will be saved. */
+  piece({ term, index, offset, bytesMax, minIndex }: SendSnapshot): RaftMessage | undefined {
+    const now = this.#ports.clock.monotonicMs();
+    const message = this.#pieces.message(term, index, offset, bytesMax, now);
+    const isUseful = message?.kind === "installSnapshot" && message.point.index >= minIndex;
+    if (!isUseful) this.#isWanted = true;
+    return isUseful ? message : undefined;
+  }
+
+  /** Saves the state as of `point`, the last applied entry, if it is time to. */
+  saveWhenDue(point: SnapshotPoint): void {
+    const isDue = this.#entriesSince >= this.#limits.entries || this.#bytesSince >= this.#limits.bytes;
+    if (this.#isSaving || this.#isHeld || (!isDue && !this.#isWanted)) return;
+    this.#isSaving = true;
+    this.#isWanted = false;
+    this.#entriesSince = 0;
+    this.#bytesSince = 0;
+    const replacements = this.#replacements;
+    const snapshot: Snapshot = { ...point, data: this.#machine.snapshot() };
+    this.#journal.saveSnapshot(snapshot, (error) => {
+      this.#isSaving = false;
+      // Not saved for want of room; the next one is tried when it is due.
+      if (error?.code === "ERR_SKEIN_DISK_FULL") return;
+      if (error !== undefined) {
+        this.#ports.failed(error);
+        return;
+      }
+      // A snapshot from a leader may have come in meanwhile; the newer one counts.
+      if ((this.newest?.index ?? -1) >= point.index || replacements !== this.#replacements) return;
+      this.#pieces.add(snapshot, this.#ports.clock.monotonicMs());
+      this.#ports.saved(point);
+    });
+  }
+}
