@@ -26,7 +26,7 @@ import { PeerFaults } from "./peer-faults.ts";
 import { ProposalRoute } from "./proposal-route.ts";
 import { Proposals } from "./proposals.ts";
 import { logReplicaFault } from "./replica-faults.ts";
-import { Retained } from "./retained.ts";
+import { Retained, type RetainedReader } from "./retained.ts";
 import { StateMachine } from "./state-machine/state-machine.ts";
 import { freshStatus, isSameStatus, memberStatus } from "./status.ts";
 import { raftOptions } from "./timing.ts";
@@ -53,12 +53,12 @@ export class Coordinator {
   #heardFrom: NodeId | undefined;
   #heardAt = 0;
   #status: CoordinatorStatus;
-  #isStatusScheduled = false;
+  #isTurnEndScheduled = false;
   #tickTimer: Timer | undefined;
   #flushAt = 0;
   readonly #foreignCluster: ForeignClusterWarning;
   readonly #faults: PeerFaults;
-  readonly #reads: CurrentReads;
+  readonly #reads: CurrentReads<RetainedReader>;
   #isStopped = false;
   /** Set while leadership is handed over before stopping. */
   #handedOver: (() => void) | undefined;
@@ -76,10 +76,6 @@ export class Coordinator {
     this.#timing = raftOptions(node, options.timing, ports.prng);
     this.#foreignCluster = new ForeignClusterWarning(options.mesh, ports.log);
     this.#faults = new PeerFaults(ports.log);
-    this.#reads = new CurrentReads(this.#timing.electionMinMs, {
-      clock: ports.clock,
-      ask: (request) => this.#driver?.read(request),
-    });
     this.#governor = new Governor(node, this.#timing.electionMinMs, {
       clock: ports.clock,
       log: ports.log,
@@ -95,6 +91,17 @@ export class Coordinator {
       log: ports.log,
       sendToLeader: (leader, commands) => {
         this.#sendFrame(leader, (cluster) => ({ kind: "proposal", cluster, commands }));
+      },
+    });
+    this.#reads = new CurrentReads(incarnation, {
+      clock: ports.clock,
+      hasLeader: () => this.#driver?.leadership.leader !== undefined,
+      ask: (request) => this.#driver?.read(request),
+      proposedSeq: () => this.#proposals.proposedSeq,
+      settledSeq: () => this.#proposals.settledSeq,
+      answer: (reader, isCurrent) => {
+        if (!isCurrent) ports.observer?.readUncertain();
+        this.retained.answer(reader, isCurrent);
       },
     });
     this.retained = new Retained(this.#machine.retained, this.#proposals, this.#reads);
@@ -114,6 +121,7 @@ export class Coordinator {
       malformedCommands: this.#machine.outcomes.malformed,
       droppedWrites: this.#proposals.dropped,
       refusedWrites: this.#proposals.refused,
+      uncertainReads: this.#reads.uncertain,
     };
   }
 
@@ -167,9 +175,9 @@ export class Coordinator {
     const leader = this.#driver?.leadership.leader;
     const wasLinked = isLinkedIn(this.#peers, leader);
     this.#peers = peers;
-    if (!wasLinked && isLinkedIn(peers, leader)) this.#proposals.sendAgain();
+    if (!wasLinked && isLinkedIn(peers, leader)) this.#sendAgain();
     this.#arrival.peersChanged(peers);
-    this.#scheduleStatus();
+    this.#scheduleTurnEnd();
   }
 
   #tick(): void {
@@ -186,7 +194,7 @@ export class Coordinator {
       this.#driver?.flush();
     }
     this.#foreignCluster.tick(this.#peers, this.#arrival.cluster, now);
-    this.#scheduleStatus();
+    this.#scheduleTurnEnd();
     this.#tickTimer = clock.after(TICK_MS, () => this.#tick());
   }
 
@@ -200,11 +208,10 @@ export class Coordinator {
         if (this.#ports.giveUpLease === undefined) released();
         else this.#ports.giveUpLease(released);
       },
-      // Not within the step: who waited may go on to write.
-      readable: (requests) => this.#ports.clock.atTurnEnd(() => this.#reads.readable(requests)),
+      readable: (requests) => this.#reads.confirmed(requests),
       faulty: (fault) => logReplicaFault(this.#ports.log, this.#node, fault),
       leadershipChanged: () => this.#leadershipChanged(),
-      stepped: () => this.#scheduleStatus(),
+      stepped: () => this.#scheduleTurnEnd(),
       failed: (error) => this.#fail(error),
       observer: this.#ports.observer,
     });
@@ -276,9 +283,15 @@ export class Coordinator {
     this.#route.reset();
     this.#governor.reset();
     if (leadership.leader === undefined) return;
-    this.#proposals.sendAgain();
+    this.#sendAgain();
     // A node that votes for its successor must live until that vote has arrived.
     if (leadership.leader !== this.#node) this.#handedOver?.();
+  }
+
+  /** There is a way to a leader: what went to an earlier one, or on an earlier way, may be lost. */
+  #sendAgain(): void {
+    this.#proposals.sendAgain();
+    this.#reads.askAgain();
   }
 
   /** The state machine was replaced by a leader's snapshot. */
@@ -301,12 +314,15 @@ export class Coordinator {
     this.#governor.govern(driver, live, now);
   }
 
-  #scheduleStatus(): void {
-    if (this.#isStatusScheduled) return;
-    this.#isStatusScheduled = true;
+  /** Not within a step of Raft: who waited to read and who hears of the status may go on to anything. */
+  #scheduleTurnEnd(): void {
+    if (this.#isTurnEndScheduled) return;
+    this.#isTurnEndScheduled = true;
     this.#ports.clock.atTurnEnd(() => {
-      this.#isStatusScheduled = false;
-      if (!this.#isStopped) this.#refreshStatus();
+      this.#isTurnEndScheduled = false;
+      if (this.#isStopped) return;
+      this.#reads.settle();
+      this.#refreshStatus();
     });
   }
 

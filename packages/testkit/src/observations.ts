@@ -35,6 +35,8 @@ export type NodeObservation =
   | { readonly kind: "stopped"; readonly how: "crash" | "power" | "clean" | "pause" | "resume" }
   /** The node became a candidate (or pre-candidate whose term went up). */
   | { readonly kind: "election" }
+  /** It let somebody read what it knows, because no quorum has confirmed in time that this is current. */
+  | { readonly kind: "readUncertain" }
   /** Bytes a named queue of this node holds now. */
   | { readonly kind: "memory"; readonly queueName: string; readonly bytes: number };
 

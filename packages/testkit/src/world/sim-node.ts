@@ -198,6 +198,7 @@ export class SimNode {
           leadershipChanged: (role, term) => this.#steps.push({ kind: "role", role, term }),
           applied: (index, term, data) => this.#steps.push({ kind: "applied", index, term, data }),
           restored: (index) => this.#steps.push({ kind: "restored", index }),
+          readUncertain: () => this.#observe({ kind: "readUncertain" }),
         },
       },
     );
