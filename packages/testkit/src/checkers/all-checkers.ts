@@ -16,13 +16,14 @@ import { Liveness } from "./liveness.ts";
 import { LogMatching } from "./log-matching.ts";
 import { NoRefusal } from "./no-refusal.ts";
 import { PublishOrder } from "./publish-order.ts";
-import { RetainedLinearizable, type RetainedOptions } from "./retained-linearizable.ts";
+import { RetainedLinearizable } from "./retained-linearizable.ts";
+import type { UncertainReadsOptions } from "./uncertain-reads.ts";
 
 export interface CheckerOptions {
   readonly address?: Partial<AddressHolderOptions>;
   readonly elections?: Partial<ElectionStormsOptions>;
   readonly interest?: Partial<InterestConvergenceOptions>;
-  readonly retained?: Partial<RetainedOptions>;
+  readonly retained?: Partial<UncertainReadsOptions>;
   /** Caps in bytes of the queues that the world reports, by name. */
   readonly memoryCapBytes?: ReadonlyMap<string, number>;
 }

@@ -48,7 +48,7 @@ export interface SimClientEvents {
 }
 
 interface Pending {
-  readonly filter: string;
+  readonly filters: readonly string[];
   readonly isSubscribe: boolean;
 }
 
@@ -129,17 +129,18 @@ export class SimClient {
     return isTaken;
   }
 
-  /** Subscribes now and after every loss of the session. */
-  subscribe(filter: string, qos: QoS): void {
-    this.#filters.set(filter, qos);
-    if (this.#isConnected) this.#sendSubscribe(filter, qos);
+  /** Subscribes now and after every loss of the session. Several filters go in one SUBSCRIBE. */
+  subscribe(filter: string | readonly string[], qos: QoS): void {
+    const filters = typeof filter === "string" ? [filter] : filter;
+    for (const each of filters) this.#filters.set(each, qos);
+    if (this.#isConnected) this.#sendSubscribe(filters, qos);
   }
 
   unsubscribe(filter: string): void {
     this.#filters.delete(filter);
     if (!this.#isConnected) return;
     const packetId = this.#outgoing.takePacketId();
-    this.#pending.set(packetId, { filter, isSubscribe: false });
+    this.#pending.set(packetId, { filters: [filter], isSubscribe: false });
     this.#observe({ kind: "unsubscribeSent", client: this.clientId, filter });
     this.#write(unsubscribePacket(this.#profile.version, packetId, filter));
   }
@@ -193,7 +194,7 @@ export class SimClient {
     if (session !== this.#session) this.#outgoing.forget();
     this.#session = session;
     this.#observe({ kind: "connected", client: this.clientId, session: session.name });
-    if (!isSessionPresent) for (const [filter, qos] of this.#filters) this.#sendSubscribe(filter, qos);
+    if (!isSessionPresent) for (const [filter, qos] of this.#filters) this.#sendSubscribe([filter], qos);
     for (const entry of this.#outgoing.unfinished()) this.#transmit(entry, true);
     this.#keepAlive();
     this.#pump();
@@ -269,7 +270,7 @@ export class SimClient {
         return;
       case "suback":
       case "unsuback":
-        this.#answered(packet.packetId, packet.kind === "suback" ? (packet.codes[0] ?? 0x80) : 0);
+        this.#answered(packet.packetId, packet.kind === "suback" ? packet.codes : [0]);
         return;
       case "pingresp":
         this.#pingTimer?.cancel();
@@ -320,17 +321,19 @@ export class SimClient {
     this.#observe({ kind: "publishAcked", client: this.clientId, payloadId, reasonCode });
   }
 
-  #answered(packetId: number, code: number): void {
+  #answered(packetId: number, codes: readonly number[]): void {
     const pending = this.#pending.get(packetId);
     if (pending === undefined) return;
     this.#pending.delete(packetId);
-    const { filter } = pending;
-    if (!pending.isSubscribe) {
-      this.#events.unsubscribed?.(filter);
-    } else if (code <= 2) {
-      this.#observe({ kind: "subscribeAcked", client: this.clientId, filter, qos: code as QoS });
-      this.#events.subscribed?.(filter);
-    }
+    pending.filters.forEach((filter, i) => {
+      const code = codes[i] ?? 0x80;
+      if (!pending.isSubscribe) {
+        this.#events.unsubscribed?.(filter);
+      } else if (code <= 2) {
+        this.#observe({ kind: "subscribeAcked", client: this.clientId, filter, qos: code as QoS });
+        this.#events.subscribed?.(filter);
+      }
+    });
   }
 
   // ---- packets out
@@ -363,11 +366,13 @@ export class SimClient {
     this.#writeFrame(encodePublish(message, this.#profile.version, form), packetId);
   }
 
-  #sendSubscribe(filter: string, qos: QoS): void {
+  #sendSubscribe(filters: readonly string[], qos: QoS): void {
     const packetId = this.#outgoing.takePacketId();
-    this.#pending.set(packetId, { filter, isSubscribe: true });
-    this.#observe({ kind: "subscribeSent", client: this.clientId, filter, qos });
-    this.#write(subscribePacket(this.#profile.version, packetId, filter, qos));
+    this.#pending.set(packetId, { filters, isSubscribe: true });
+    for (const filter of filters) {
+      this.#observe({ kind: "subscribeSent", client: this.clientId, filter, qos });
+    }
+    this.#write(subscribePacket(this.#profile.version, packetId, filters, qos));
   }
 
   #acknowledge(type: 4 | 5 | 6 | 7, packetId: number): void {
