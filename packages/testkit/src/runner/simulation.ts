@@ -11,6 +11,7 @@ import type { SimProcess } from "../world/sim-process.ts";
 import { World } from "../world/world.ts";
 import { AcknowledgedRetained, OneLeaderPerTerm, SameLogEverywhere } from "./basic-checkers.ts";
 import { FaultInjector } from "./inject-faults.ts";
+import { LoadReads } from "./load-reads.ts";
 import { mayLoseAcknowledged, type Schedule } from "./schedule.ts";
 import { Standstill } from "./standstill.ts";
 import { underTripwire } from "./tripwire.ts";
@@ -63,7 +64,7 @@ const SAME_WITHIN_MS = 10_000;
 /** A workload goes on after the heal for that long, and then has as long for what is under way. */
 const WORKLOAD_AFTER_HEAL_MS = 11_000;
 const STEP_MS = 250;
-const TOPICS = 12;
+const TOPICS = Array.from({ length: 12 }, (_, i) => `topic/${i}`);
 
 /** Runs `schedule` to its end. Never throws for what the simulated code does wrong. */
 export function simulate(schedule: Schedule, parts: SimulationParts = {}): Verdict {
@@ -86,7 +87,9 @@ class Simulation {
     this.#schedule = schedule;
     this.#standstill = new Standstill(schedule);
     const basic = [new OneLeaderPerTerm(), new SameLogEverywhere(), this.#retained, this.#standstill];
-    this.#world = new World(schedule.world, [...basic, ...(parts.checkers ?? [])]);
+    const reads = new LoadReads("topic/+", TOPICS);
+    this.#world = new World(schedule.world, [...basic, ...(parts.checkers ?? []), reads]);
+    reads.begin(this.#world);
     this.#injector = new FaultInjector(this.#world);
     const client = (name: string) => this.#world.addClient(name);
     this.#workload = parts.workload?.({ nodes: schedule.world.nodes, client });
@@ -184,7 +187,7 @@ class Simulation {
     const { assembly, process, id } = node ?? {};
     if (assembly !== undefined && process !== undefined && id !== undefined) {
       const payloadId = `value ${this.#serial}`;
-      const packet = { topic: `topic/${prng.below(TOPICS)}`, payloadId, qos: 1, retain: true } as const;
+      const packet = { topic: pick(prng, TOPICS), payloadId, qos: 1, retain: true } as const;
       const message: ApplicationMessage = {
         ...packet,
         payload: Uint8Array.from(payloadId, (letter) => letter.charCodeAt(0)),
