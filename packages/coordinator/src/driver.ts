@@ -39,13 +39,11 @@ import { SnapshotPieces } from "./snapshot-pieces.ts";
 import { isSnapshot } from "./state-machine/snapshot.ts";
 import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 
-/** Entries applied since the last snapshot after which the next one is taken. */
+/** Entries applied since the last snapshot, or bytes of their commands, after which the next one is taken. */
 const SNAPSHOT_ENTRIES = 10_000;
-/** Bytes of applied commands, likewise. */
 const SNAPSHOT_BYTES = 16 * 1024 * 1024;
 /** Bytes of entries in one answer to a peer that repairs its journal. */
 const REPAIR_BYTES_MAX = 256 * 1024;
-
 /** All nodes must hash at the same indexes. */
 const STATE_HASH_EVERY = 100;
 
@@ -98,6 +96,8 @@ export class Driver {
   #isSnapshotWanted = false;
   /** Last applied entry and the configuration as of it. */
   #applied: SnapshotPoint;
+  /** Last entry of which the journal says that it is committed. */
+  #notedIndex: number;
   #entriesSince = 0;
   #bytesSince = 0;
   #isSavingSnapshot = false;
@@ -115,6 +115,7 @@ export class Driver {
     this.#machine = machine;
     this.#ports = ports;
     this.#applied = state.snapshot;
+    this.#notedIndex = state.commitIndex ?? 0;
     this.#isSuspect = state.isSuspect;
     this.#leadership = { role: "follower", term: state.hardState.term, leader: undefined };
     if (snapshotData !== undefined) {
@@ -212,16 +213,26 @@ export class Driver {
     this.#ports.stepped();
   }
 
-  /** About once a second: what the operating system holds goes to the medium. */
+  /** About once a second: notes how far the log is committed, and what the operating system holds goes to the medium. */
   flush(): void {
+    this.#noteApplied();
     if (this.#isStopped || !this.#journal.isDirty) return;
     this.#journal.flushDue((error) => this.#failOn(error));
   }
 
   /** Completes the writes under way, closes the journal and calls `done`. */
   stop(done: () => void): void {
+    this.#noteApplied();
     this.#halt();
     this.#journal.close(() => done());
+  }
+
+  /** A node that starts again and finds no leader then still has its state: entries alone do not tell what is committed. */
+  #noteApplied(): void {
+    const { index } = this.#applied;
+    if (this.#isStopped || index === this.#notedIndex || this.#journal.isFull) return;
+    this.#notedIndex = index;
+    this.#journal.noteCommitted(index, (error) => this.#failOn(error));
   }
 
   #carryOut(effect: RaftEffect): void {

@@ -108,6 +108,33 @@ test("P3: a node that knows that it has no leader answers at once", () => {
   expect(ask(node, "t").values).toEqual(["mine"]);
 });
 
+test.each(["killed", "stopped"] as const)(
+  "P3, P8: a node that was %s and starts again alone serves its own last state",
+  (how) => {
+    const world = formed(3, 10);
+    const node = follower(world);
+    const done = completion();
+    for (const [topic, text] of [
+      ["a", "1"],
+      ["b", "2"],
+      ["a", "3"],
+      ["b", ""],
+    ] as const)
+      node.running.retained.put(retained(topic, text), done);
+    world.until(() => done.codes.length === 4, 1000);
+    // What a killed process had not noted yet is a second old at most.
+    if (how === "killed") world.run(1500);
+    else node.running.stop(() => {});
+    world.run(100);
+    for (const other of world.nodes) world.kill(other);
+    world.start(node);
+    expect(ask(node, "+").values).toEqual(["3"]);
+    world.run(20_000);
+    expect(ask(node, "+").values).toEqual(["3"]);
+    expect(node.status.hasQuorum).toBe(false);
+  },
+);
+
 test("P3: a node that belongs to no cluster yet answers at once", () => {
   const world = new World(8);
   const [node] = world.add(1) as [SimNode];

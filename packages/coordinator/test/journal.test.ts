@@ -52,6 +52,7 @@ test("a fresh folder is an empty state that is not suspect", () => {
     snapshot: { index: 0, term: 0, configuration: NO_CONFIGURATION },
     entries: [],
     isSuspect: false,
+    commitIndex: 0,
   });
   expect(snapshotData).toBeUndefined();
 });
@@ -75,6 +76,32 @@ test("Raft AppendEntries rule 3: a write with a lower index replaces that entry 
   disk.settle();
   disk.crash();
   expect(open(disk).state.entries).toEqual([...entries(1, 2), ...entries(3, 3, 2)]);
+});
+
+test("what was noted as committed is known after a restart, but for what was written over since", () => {
+  const disk = new MemoryDisk();
+  const first = open(disk).journal;
+  first.persist({ hardState: undefined, entries: entries(1, 5) }, noError);
+  first.noteCommitted(2, noError);
+  first.noteCommitted(4, noError);
+  first.close();
+  disk.settle();
+  const second = open(disk);
+  expect(second.state.commitIndex).toBe(4);
+  second.journal.persist({ hardState: undefined, entries: entries(5, 6) }, noError);
+  second.journal.close();
+  disk.settle();
+  const third = open(disk);
+  expect(third.state.commitIndex).toBe(4);
+  third.journal.persist({ hardState: undefined, entries: entries(3, 3) }, noError);
+  third.journal.close();
+  disk.settle();
+  const fourth = open(disk);
+  expect(fourth.state.commitIndex).toBe(2);
+  fourth.journal.restore(snapshotAt(9), { term: 1, votedFor: undefined }, noError);
+  fourth.journal.close();
+  disk.settle();
+  expect(open(disk).state.commitIndex).toBe(9);
 });
 
 test("writes given while one is under way are written together, and done in order", () => {

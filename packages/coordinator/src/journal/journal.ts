@@ -1,5 +1,5 @@
 /**
- * What a Raft server keeps on its medium: term, vote, log entries and one snapshot.
+ * What a Raft server keeps on its medium: term, vote, log entries, how far they are committed, and one snapshot.
  *
  * Entries, terms and votes are records in one sequence of segment files, only ever appended to. Writes given while one
  * is under way are written together with the next append (group commit). Term, vote and configurations are forced to the
@@ -39,6 +39,12 @@ export interface JournalWrite {
   readonly entries: readonly Entry[];
 }
 
+/** What the writer appends in one go. */
+export interface JournalPart extends JournalWrite {
+  /** Up to here the entries, these included, are committed. */
+  readonly committed?: number;
+}
+
 /**
  * Undefined: it worked. An error is final: the journal writes nothing more and every later call gets it too. (But for
  * ERR_SKEIN_DISK_FULL from `saveSnapshot`: that snapshot was not saved, and everything else goes on.)
@@ -68,7 +74,7 @@ export interface OpenedJournal {
 
 interface WriteJob {
   readonly kind: "write";
-  readonly write: JournalWrite;
+  readonly write: JournalPart;
   readonly done: JournalDone;
 }
 
@@ -130,6 +136,7 @@ export class Journal {
         configuration: snapshot?.configuration ?? { voters: [], votersOutgoing: [], learners: [] },
       },
       entries: replay.entries.slice(Math.max(0, superfluous)),
+      commitIndex: Math.max(point, Math.min(replay.committed, replay.lastIndex ?? 0)),
       isSuspect: recovered.isSuspect,
     };
     return { journal, state, snapshotData: snapshot?.data, isDamaged: recovered.isDamaged };
@@ -160,6 +167,11 @@ export class Journal {
   /** Appends term, vote and entries. The `done` of several calls are called in the order of the calls. */
   persist(write: JournalWrite, done: JournalDone): void {
     this.#enqueue({ kind: "write", write, done });
+  }
+
+  /** Appends that all entries given before, up to `index`, are committed. */
+  noteCommitted(index: number, done: JournalDone): void {
+    this.#enqueue({ kind: "write", write: { hardState: undefined, entries: [], committed: index }, done });
   }
 
   /**

@@ -22,6 +22,8 @@ export type JournalRecord =
   | { readonly kind: "entry"; readonly entry: Entry }
   /** The log starts anew after `index`: a snapshot has replaced everything before. */
   | { readonly kind: "reset"; readonly index: number; readonly term: number }
+  /** Entries up to `index` are committed. Stands behind them. */
+  | { readonly kind: "committed"; readonly index: number }
   | { readonly kind: "snapshot"; readonly snapshot: Snapshot };
 
 /** What a record says about its place; zeros where it stands alone in its file. */
@@ -44,6 +46,7 @@ const SEGMENT = 1;
 const HARD_STATE = 2;
 const RESET = 3;
 const SNAPSHOT = 4;
+const COMMITTED = 5;
 /** Entry kinds follow from here, in the order of ENTRY_KINDS. */
 const ENTRY = 16;
 const ENTRY_KINDS: readonly EntryKind[] = ["command", "configuration", "empty"];
@@ -68,6 +71,9 @@ export function encodeRecord(record: JournalRecord, out: ByteWriter, stamp: Stam
       return frame(NO_BYTES, out);
     case "reset":
       head.u8(RESET).varint(record.term).varint(record.index);
+      return frame(NO_BYTES, out);
+    case "committed":
+      head.u8(COMMITTED).varint(0).varint(record.index);
       return frame(NO_BYTES, out);
     case "snapshot": {
       const { snapshot } = record;
@@ -114,7 +120,7 @@ export function plausibleEnd(bytes: Uint8Array, at: number, generation: number):
   if (readU32(bytes, at + HEADER_BYTES) !== generation) return undefined;
   const kind = bytes[at + HEADER_BYTES + STAMP_BYTES] as number;
   const isKnown =
-    (kind >= SEGMENT && kind <= SNAPSHOT) || (kind >= ENTRY && kind < ENTRY + ENTRY_KINDS.length);
+    (kind >= SEGMENT && kind <= COMMITTED) || (kind >= ENTRY && kind < ENTRY + ENTRY_KINDS.length);
   return isKnown ? at + HEADER_BYTES + length : undefined;
 }
 
@@ -153,6 +159,9 @@ function decodePayload(input: ByteReader): JournalRecord | undefined {
     case RESET:
       input.end();
       return { kind: "reset", index, term };
+    case COMMITTED:
+      input.end();
+      return { kind: "committed", index };
     case SNAPSHOT: {
       if (input.varint() !== FORMAT_VERSION) return undefined;
       const configuration = decodeConfiguration(input);

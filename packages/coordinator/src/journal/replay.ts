@@ -24,6 +24,8 @@ export class Replay {
   /** Index before the first entry; undefined until the first entry or reset tells. */
   base: number | undefined;
   hardState: HardState = { term: 0, votedFor: undefined };
+  /** Up to here the log is known to be committed. */
+  committed = 0;
   /** Records applied. */
   count = 0;
   /** Whether `base` is what the first entry implied; a later entry may then imply a lower one. */
@@ -48,7 +50,11 @@ export class Replay {
       case "reset":
         this.entries = [];
         this.base = record.index;
+        this.committed = record.index;
         this.#isBaseImplied = false;
+        break;
+      case "committed":
+        this.committed = record.index;
         break;
       case "entry":
         if (!this.#put(record.entry)) return false;
@@ -77,6 +83,7 @@ export class Replay {
   forgetLog(): void {
     this.entries = [];
     this.base = undefined;
+    this.committed = 0;
     this.#isBaseImplied = true;
   }
 
@@ -95,6 +102,7 @@ export class Replay {
     if (at < 0 || at > this.entries.length) return false;
     this.entries.length = at;
     this.entries.push(entry);
+    this.committed = Math.min(this.committed, entry.index - 1);
     return true;
   }
 }

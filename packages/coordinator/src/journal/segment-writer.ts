@@ -17,7 +17,7 @@ import { assert, type Disk, type DiskDone, type DiskFile, type Log, SkeinError }
 import type { HardState } from "raft-js";
 import { BatchEncoder } from "./batch.ts";
 import { segmentPath } from "./files.ts";
-import type { JournalWrite } from "./journal.ts";
+import type { JournalPart } from "./journal.ts";
 import type { Recovered, Segment } from "./recovery.ts";
 import { SyncGate } from "./sync-gate.ts";
 
@@ -70,15 +70,15 @@ export class SegmentWriter {
     return this.#isDirty;
   }
 
-  /** Appends in one write, for each part: term and vote if given, then the entries. */
-  append(parts: readonly JournalWrite[], mustSync: boolean, done: DiskDone): void {
+  /** Appends in one write, for each part: term and vote if given, then the entries, then what is committed if given. */
+  append(parts: readonly JournalPart[], mustSync: boolean, done: DiskDone): void {
     this.#withSegment((file, error) => {
       if (file === undefined) {
         done(error);
         return;
       }
       const segment = this.#begin();
-      for (const { hardState, entries } of parts) {
+      for (const { hardState, entries, committed } of parts) {
         if (hardState !== undefined) {
           this.#hardState = hardState;
           this.#batch.add({ kind: "hardState", hardState });
@@ -87,6 +87,7 @@ export class SegmentWriter {
           this.#batch.add({ kind: "entry", entry });
           segment.maxIndex = Math.max(segment.maxIndex, entry.index);
         }
+        if (committed !== undefined) this.#batch.add({ kind: "committed", index: committed });
       }
       this.#write(file, mustSync, done);
     });

@@ -55,6 +55,7 @@ export interface Start {
   readonly entries?: readonly Entry[];
   readonly snapshot?: InitialState["snapshot"];
   readonly isSuspect?: boolean;
+  readonly commitIndex?: number;
   readonly options?: Partial<RaftOptions>;
 }
 
@@ -79,6 +80,7 @@ export class OneServer {
       snapshot: start.snapshot ?? { ...EMPTY_STATE.snapshot, configuration },
       entries: start.entries ?? [],
       isSuspect: start.isSuspect ?? false,
+      commitIndex: start.commitIndex ?? 0,
     };
     this.node = new RaftNode({ ...OPTIONS, id: start.id ?? "a", ...start.options }, initial, 0);
   }

@@ -24,6 +24,8 @@ import { SimDisk } from "./sim-disk.ts";
 
 export const TIMING = { heartbeatMs: 50, electionMinMs: 250, electionMaxMs: 500 };
 const ENTRIES_KEPT = 3;
+/** A server notes what is committed with every so many'th write: what it finds after a restart is behind. */
+const COMMIT_NOTED_EVERY = 3;
 const HASH_EVERY = 10;
 
 export interface Faults {
@@ -191,7 +193,11 @@ export class SimCluster {
           this.checkers.leaderWrites(server.id, effect.entries, server.log);
         server.log.write(effect.entries);
         const { index, term, sendAfter } = effect;
-        const safe = () => server.disk.write(effect.hardState, effect.entries);
+        const { commitIndex = 0 } = server.node?.status() ?? {};
+        const safe = () => {
+          server.disk.write(effect.hardState, effect.entries);
+          if (index % COMMIT_NOTED_EVERY === 0) server.disk.commitIndex = commitIndex;
+        };
         this.#write(server, safe, sendAfter, { kind: "persisted", index, term });
         break;
       }

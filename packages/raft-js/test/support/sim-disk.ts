@@ -14,6 +14,8 @@ export class SimDisk {
   entries: Entry[] = [];
   /** It may have lost what was acknowledged: a mark that outlives restarts, until the server is trusted again. */
   isSuspect = false;
+  /** Up to here the log is known to be committed; now and then it is noted. */
+  commitIndex = 0;
   /** When the last write under way completes. */
   busyUntil = 0;
 
@@ -60,7 +62,7 @@ export class SimDisk {
   }
 
   load(): InitialState {
-    const { hardState, snapshot, entries, isSuspect } = this;
-    return { hardState, snapshot, entries: [...entries], isSuspect };
+    const { hardState, snapshot, entries, isSuspect, commitIndex } = this;
+    return { hardState, snapshot, entries: [...entries], isSuspect, commitIndex };
   }
 }
