@@ -200,9 +200,10 @@ export class Proposals {
   #flush(): void {
     const oldest = this.#pending[0];
     if (oldest === undefined) return;
-    // The clock of "nothing has come back" starts when something is sent, not when it was queued.
-    this.#progressAt = this.#ports.clock.monotonicMs();
     let at = Math.max(0, this.#nextSeq - oldest.seq);
+    // The clock of "nothing has come back" starts when the oldest is sent: not when it was queued, and not anew with
+    // each command after it, or a steady flow of them would keep it waiting for ever.
+    if (at === 0) this.#progressAt = this.#ports.clock.monotonicMs();
     while (at < this.#pending.length) {
       const batch: Uint8Array[] = [];
       let bytes = 0;
