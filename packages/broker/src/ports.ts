@@ -40,8 +40,8 @@ export interface RetainedStore {
   /** Sets, or with an empty payload deletes, the retained message of a topic. Returns the parts `done` waits for. */
   put(message: ApplicationMessage, done: Completion | undefined): number;
   /**
-   * Calls `reader.mayRead` once, at once or soon: with a view that is at least as new as every write acknowledged anywhere
-   * before this call, or, if that cannot be known for want of a quorum, with what this node has.
+   * Calls `reader.mayRead` once, at once or soon: with a view that is at least as new as every write acknowledged
+   * anywhere before this call, or, if that cannot be known for want of a quorum, with what this node has.
    */
   read(reader: RetainedReader): void;
   /** Retained messages held. */

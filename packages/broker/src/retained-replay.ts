@@ -2,12 +2,12 @@
  * Retained messages that a new subscription still has to get, as fast as its client reads.
  *
  * After the SUBACK the store is asked what may be read: it may first have to find out what is committed elsewhere. One
- * question at a time serves all subscriptions of the session that came before it. Then nothing is dropped for a slow reader:
- * what could not be sent stays here and goes on when there is room. Only the subscription whose turn it is has its list of
- * messages made; the others wait as themselves, so the memory is one list for each client.
+ * question at a time serves all subscriptions of the session that came before it. Then nothing is dropped for a slow
+ * reader: what could not be sent stays here and goes on when there is room. Only the subscription whose turn it is has
+ * its list of messages made; the others wait as themselves, so the memory is one list for each client.
  *
- * From SUBSCRIBE until the last retained message is sent, live messages come too. What came live is not replayed, and an
- * older message that waits in a list is taken out, so that no client sees an old value after a newer one (P8).
+ * From SUBSCRIBE until the last retained message is sent, live messages come too. What came live is not replayed, and
+ * an older message that waits in a list is taken out, so that no client sees an old value after a newer one (P8).
  *
  * Source: MQTT 5 sections 3.3.1.3 and 3.8.4 (messages may come before SUBACK); users' large retained sets at start-up
  * (docs/architecture.md, promise P8).
@@ -31,7 +31,9 @@ export class RetainedReplay {
   #announced = 0;
   /** Topics whose newest value came live while a replay was announced or pending. */
   readonly #live = new Set<string>();
-  /** Subscriptions for which the store has still to be asked; like the next two bounded by the session's subscriptions. */
+  /**
+   * Subscriptions for which the store has still to be asked; like the next two bounded by the session's subscriptions.
+   */
   #unasked: Subscription[] = [];
   /** Those that the question under way will answer; undefined: there is none. */
   #asked: Subscription[] | undefined;

@@ -2,12 +2,12 @@
  * When a reader may look at this node's replica: as soon as it holds everything that was committed anywhere before the
  * reader came (ReadIndex), and everything that this node itself has proposed before that.
  *
- * The second is what lets a client read its own write, acknowledged or not, without anybody being shown what may still be
- * lost. All that come while a question is under way share the next one, so a storm of readers costs one round trip at a
- * time. A question that gets lost is asked again.
+ * The second is what lets a client read its own write, acknowledged or not, without anybody being shown what may still
+ * be lost. All that come while a question is under way share the next one, so a storm of readers costs one round trip
+ * at a time. A question that gets lost is asked again.
  *
- * Nobody waits long (promise P3): a node that knows of no leader answers at once, one that believes in a leader which does
- * not answer within a second then, that its replica may not be current.
+ * Nobody waits long (promise P3): a node that knows of no leader answers at once, one that believes in a leader which
+ * does not answer within a second then, that its replica may not be current.
  *
  * Source: Ongaro's thesis, section 6.4; reference design, 1.7 and 4.3 rule 5.
  */
@@ -19,6 +19,8 @@ const WAITING_MAX = 10_000;
 /** With the tick of the coordinator, which looks four times a second, nobody waits longer than a second. */
 const PATIENCE_MS = 750;
 const ASK_AGAIN_MS = 300;
+/** A gap between ticks from which on this process must have stood still. */
+const STALL_MS = 500;
 /** Numbers of questions of one incarnation; Raft takes numbers up to 2^48. */
 const QUESTIONS_MAX = 2 ** 32;
 const INCARNATIONS_MAX = 2 ** 16;
@@ -32,7 +34,10 @@ export interface CurrentReadsPorts<Reader> {
   /** Number of this node's newest proposal, and up to which they have come back through the log. */
   readonly proposedSeq: () => number;
   readonly settledSeq: () => number;
-  /** The replica is current, or may not be. Called once for each reader, possibly before {@link CurrentReads.add} returns. */
+  /**
+   * The replica is current, or may not be. Called once for each reader, possibly before {@link CurrentReads.add}
+   * returns.
+   */
   readonly answer: (reader: Reader, isCurrent: boolean) => void;
 }
 
@@ -55,6 +60,7 @@ export class CurrentReads<Reader> {
   /** The newest question has no answer yet. */
   #isAsking = false;
   #askedAt = 0;
+  #tickedAt = 0;
   #uncertain = 0;
 
   /** `incarnation` keeps answers to questions of an earlier life of this node apart from those of this one. */
@@ -105,7 +111,10 @@ export class CurrentReads<Reader> {
 
   /** A few times a second: who has waited long enough is answered, what got lost is asked again. */
   tick(now: number): void {
-    if (this.#waiting.length === 0) return;
+    const hasStalled = now - this.#tickedAt > STALL_MS;
+    this.#tickedAt = now;
+    // After a standstill the answers of all that time are still unread.
+    if (hasStalled || this.#waiting.length === 0) return;
     this.#answerThose(({ giveUpAt }) => giveUpAt <= now);
     if (now >= this.#askedAt + ASK_AGAIN_MS) this.askAgain();
   }

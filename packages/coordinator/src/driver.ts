@@ -96,8 +96,6 @@ export class Driver {
   #isSnapshotWanted = false;
   /** Last applied entry and the configuration as of it. */
   #applied: SnapshotPoint;
-  /** Last entry of which the journal says that it is committed. */
-  #notedIndex: number;
   #entriesSince = 0;
   #bytesSince = 0;
   #isSavingSnapshot = false;
@@ -115,7 +113,6 @@ export class Driver {
     this.#machine = machine;
     this.#ports = ports;
     this.#applied = state.snapshot;
-    this.#notedIndex = state.commitIndex ?? 0;
     this.#isSuspect = state.isSuspect;
     this.#leadership = { role: "follower", term: state.hardState.term, leader: undefined };
     if (snapshotData !== undefined) {
@@ -213,26 +210,20 @@ export class Driver {
     this.#ports.stepped();
   }
 
-  /** About once a second: notes how far the log is committed, and what the operating system holds goes to the medium. */
+  /**
+   * About once a second: the journal learns what is committed, and what the operating system holds goes to the medium.
+   */
   flush(): void {
-    this.#noteApplied();
-    if (this.#isStopped || !this.#journal.isDirty) return;
-    this.#journal.flushDue((error) => this.#failOn(error));
+    if (this.#isStopped) return;
+    this.#journal.noteCommitted(this.#applied.index);
+    if (this.#journal.isDirty) this.#journal.flushDue((error) => this.#failOn(error));
   }
 
   /** Completes the writes under way, closes the journal and calls `done`. */
   stop(done: () => void): void {
-    this.#noteApplied();
+    if (!this.#isStopped) this.#journal.noteCommitted(this.#applied.index);
     this.#halt();
     this.#journal.close(() => done());
-  }
-
-  /** A node that starts again and finds no leader then still has its state: entries alone do not tell what is committed. */
-  #noteApplied(): void {
-    const { index } = this.#applied;
-    if (this.#isStopped || index === this.#notedIndex || this.#journal.isFull) return;
-    this.#notedIndex = index;
-    this.#journal.noteCommitted(index, (error) => this.#failOn(error));
   }
 
   #carryOut(effect: RaftEffect): void {

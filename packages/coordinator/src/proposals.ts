@@ -10,8 +10,8 @@
  * Bounded: beyond 1024 commands or 16 MiB, and while this node's disk is full, a write is refused with 0x97 (Quota exceeded), and one that nobody waits for
  * (QoS 0) is dropped and counted.
  *
- * Nobody sees a write before it is committed: a reader on this node waits for it (current-reads.ts). Only without a quorum
- * does this node show it to its own clients. A refused write is seen by nobody.
+ * Nobody sees a write before it is committed: a reader on this node waits for it (current-reads.ts). Only without a
+ * quorum does this node show it to its own clients. A refused write is seen by nobody.
  *
  * Source: reference design, section 4.3 rule 1.
  */

@@ -1,10 +1,10 @@
 /**
  * The retained store of the mesh as the broker of this node sees it: writes are proposed, reads are local.
  *
- * A read waits until this replica holds what was committed anywhere before it (current-reads.ts) and then sees the replica
- * and nothing else: what is committed is not lost (P8). Without a quorum it sees what this node knows: the replica with this
- * node's own uncommitted writes on top (P3). `count`, `digest` and `entries` describe the replica alone, so that nodes can be
- * compared.
+ * A read waits until this replica holds what was committed anywhere before it (current-reads.ts) and then sees the
+ * replica and nothing else: what is committed is not lost (P8). Without a quorum it sees what this node knows: the
+ * replica with this node's own uncommitted writes on top (P3). `count`, `digest` and `entries` describe the replica
+ * alone, so that nodes can be compared.
  */
 
 import type { Completion } from "@skein/kernel";
@@ -62,8 +62,9 @@ export class Retained {
   }
 
   /**
-   * Lets `reader` read once this replica holds every write that was acknowledged anywhere before the call, and every write of
-   * this node; or, when no quorum confirms that within a second, what this node knows. At once if no leader is known.
+   * Lets `reader` read once this replica holds every write that was acknowledged anywhere before the call, and every
+   * write of this node; or, when no quorum confirms that within a second, what this node knows. At once if no leader
+   * is known.
    */
   read(reader: RetainedReader): void {
     this.#reads.add(reader);

@@ -50,6 +50,25 @@ test("P8: a reader sees its own node's writes, and nobody sees one before it is 
   expect(others.values).toEqual(["1"]);
 });
 
+test("P8: not even on the writer's node is a write seen before it is committed", () => {
+  const world = formed(3, 3);
+  const writer = follower(world);
+  let wasPending = 0;
+  for (let i = 1; i <= 20; i++) {
+    const answer = ask(writer, "t");
+    const done = completion();
+    // Behind the read, which waits only for what was proposed before it.
+    writer.running.retained.put(retained("t", `${i}`), done);
+    world.until(() => answer.values !== undefined, 100);
+    if (done.codes.length === 0) {
+      wasPending++;
+      expect(answer.values).toEqual(i === 1 ? [] : [`${i - 1}`]);
+    }
+    world.until(() => done.codes.length === 1, 100);
+  }
+  expect(wasPending).toBeGreaterThan(5);
+});
+
 test("P8: a deletion that waits for its commit is not undone by a read meanwhile", () => {
   const world = formed(3, 9);
   const node = follower(world);
@@ -151,6 +170,18 @@ test("a read that was asked of a leader that died is answered by the next one", 
   leader.running.stop(() => world.kill(leader));
   const answer = ask(node, "t");
   world.until(() => answer.values !== undefined, 1000);
+  expect(node.running.counters.uncertainReads).toBe(0);
+});
+
+test("a read that was lost with a link is asked again as soon as the link is back", () => {
+  const world = formed(3, 13);
+  const node = follower(world);
+  world.isolate([node], true);
+  world.run(20);
+  const answer = ask(node, "t");
+  world.run(20);
+  world.isolate([node], false);
+  world.until(() => answer.values !== undefined, 60);
   expect(node.running.counters.uncertainReads).toBe(0);
 });
 

@@ -137,6 +137,17 @@ test("P3: patience ends within a second; what a quorum has confirmed by then is 
   expect(node.reads.uncertain).toBe(1);
 });
 
+test("patience does not end while the process stood still: the answer may be there, unread", () => {
+  const node = new Node();
+  node.pass(250);
+  node.reads.add("a");
+  node.clock.advance(3000);
+  node.pass(250);
+  expect(node.answers).toEqual([]);
+  node.confirm(1);
+  expect(node.answers).toEqual([["a", true]]);
+});
+
 test("P3: without a leader nobody waits", () => {
   const node = new Node();
   node.hasLeader = false;

@@ -82,8 +82,7 @@ test("what was noted as committed is known after a restart, but for what was wri
   const disk = new MemoryDisk();
   const first = open(disk).journal;
   first.persist({ hardState: undefined, entries: entries(1, 5) }, noError);
-  first.noteCommitted(2, noError);
-  first.noteCommitted(4, noError);
+  first.noteCommitted(4);
   first.close();
   disk.settle();
   const second = open(disk);
@@ -102,6 +101,27 @@ test("what was noted as committed is known after a restart, but for what was wri
   fourth.journal.close();
   disk.settle();
   expect(open(disk).state.commitIndex).toBe(9);
+});
+
+test("the note of what is committed goes with the next write, or by itself when none comes for a while", () => {
+  const disk = new MemoryDisk();
+  const first = open(disk).journal;
+  first.persist({ hardState: undefined, entries: entries(1, 3) }, noError);
+  disk.settle();
+  first.noteCommitted(2);
+  expect(disk.appends).toHaveLength(1);
+  first.persist({ hardState: undefined, entries: entries(4, 4) }, noError);
+  disk.settle();
+  disk.kill();
+  const second = open(disk);
+  expect(second.state.commitIndex).toBe(2);
+  second.journal.noteCommitted(4);
+  expect(disk.appends).toHaveLength(2);
+  for (let i = 0; i < 5; i++) second.journal.noteCommitted(4);
+  disk.settle();
+  expect(disk.appends, "once").toHaveLength(3);
+  disk.kill();
+  expect(open(disk).state.commitIndex).toBe(4);
 });
 
 test("writes given while one is under way are written together, and done in order", () => {

@@ -46,8 +46,8 @@ export interface InitialState {
   /** Entries after the snapshot (or a little before it), without gaps. */
   readonly entries: readonly Entry[];
   /**
-   * Up to here the entries are known to be committed; those that are there are applied at once. It may lag, or be left out: then
-   * the server applies what follows the snapshot only when it hears of a leader.
+   * Up to here the entries are known to be committed; those that are there are applied at once. It may lag, or be left
+   * out: then the server applies what follows the snapshot only when it hears of a leader.
    */
   readonly commitIndex?: number;
   /**

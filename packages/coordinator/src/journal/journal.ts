@@ -16,6 +16,7 @@
 
 import { assert, type Disk, type Log, SkeinError } from "@skein/kernel";
 import type { Entry, HardState, InitialState, Snapshot } from "raft-js";
+import { CommitNote } from "./commit-note.ts";
 import { snapshotPath, stopMarkPath, suspectPath } from "./files.ts";
 import { encodeAlone } from "./record.ts";
 import { type Recovered, recover } from "./recovery.ts";
@@ -37,10 +38,6 @@ export interface JournalWrite {
   readonly hardState: HardState | undefined;
   /** Replaces entries from `entries[0].index` on. */
   readonly entries: readonly Entry[];
-}
-
-/** What the writer appends in one go. */
-export interface JournalPart extends JournalWrite {
   /** Up to here the entries, these included, are committed. */
   readonly committed?: number;
 }
@@ -74,7 +71,7 @@ export interface OpenedJournal {
 
 interface WriteJob {
   readonly kind: "write";
-  readonly write: JournalPart;
+  readonly write: JournalWrite;
   readonly done: JournalDone;
 }
 
@@ -98,6 +95,7 @@ export class Journal {
   readonly #segments: SegmentWriter;
   readonly #snapshots: SnapshotWriter;
   readonly #jobs: Job[] = [];
+  readonly #note: CommitNote;
   #isBusy = false;
   #isFlushing = false;
   #isClosed = false;
@@ -136,7 +134,7 @@ export class Journal {
         configuration: snapshot?.configuration ?? { voters: [], votersOutgoing: [], learners: [] },
       },
       entries: replay.entries.slice(Math.max(0, superfluous)),
-      commitIndex: Math.max(point, Math.min(replay.committed, replay.lastIndex ?? 0)),
+      commitIndex: recovered.commitIndex,
       isSuspect: recovered.isSuspect,
     };
     return { journal, state, snapshotData: snapshot?.data, isDamaged: recovered.isDamaged };
@@ -147,6 +145,7 @@ export class Journal {
     this.#folder = folder;
     this.#log = log;
     this.#reserve = new Reserve(disk, folder, options.reserveBytes ?? 0);
+    this.#note = new CommitNote(recovered.commitIndex);
     this.#mustSyncEntries = options.durability === "disk";
     this.#entriesKept = options.entriesKept ?? ENTRIES_KEPT;
     const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
@@ -169,9 +168,9 @@ export class Journal {
     this.#enqueue({ kind: "write", write, done });
   }
 
-  /** Appends that all entries given before, up to `index`, are committed. */
-  noteCommitted(index: number, done: JournalDone): void {
-    this.#enqueue({ kind: "write", write: { hardState: undefined, entries: [], committed: index }, done });
+  /** All entries given before, up to `index`, are committed (commit-note.ts). Call it about once a second. */
+  noteCommitted(index: number): void {
+    if (this.#note.set(index) && !this.#isFull && this.#failure === undefined) this.#writeNote();
   }
 
   /**
@@ -231,11 +230,17 @@ export class Journal {
 
   /** Completes what was given before, forces it to the medium and closes. Nothing may be called afterwards. */
   close(done: JournalDone = () => {}): void {
+    if (this.#note.isDue) this.#writeNote();
     this.#enqueue({ kind: "close", done });
     this.#isClosed = true;
     const stalled = this.#stalled;
     this.#stalled = undefined;
     stalled?.giveUp(new SkeinError("ERR_SKEIN_DISK_FULL", "Cannot write the journal: no space left"));
+  }
+
+  /** A write of nothing but what every write brings. */
+  #writeNote(): void {
+    this.#enqueue({ kind: "write", write: { hardState: undefined, entries: [] }, done: () => {} });
   }
 
   #enqueue(job: Job): void {
@@ -286,6 +291,8 @@ export class Journal {
       return;
     }
     const parts = batch.map((job) => job.write);
+    const committed = this.#note.take();
+    if (committed !== undefined) parts.push({ hardState: undefined, entries: [], committed });
     const mustSync = this.#mustSyncEntries || parts.some(isForced);
     this.#withRoom(
       (done) => this.#segments.append(parts, mustSync, done),

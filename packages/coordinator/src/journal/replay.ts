@@ -24,7 +24,7 @@ export class Replay {
   /** Index before the first entry; undefined until the first entry or reset tells. */
   base: number | undefined;
   hardState: HardState = { term: 0, votedFor: undefined };
-  /** Up to here the log is known to be committed. */
+  /** Up to here the log is known to be committed, as far as it goes. */
   committed = 0;
   /** Records applied. */
   count = 0;
@@ -50,7 +50,6 @@ export class Replay {
       case "reset":
         this.entries = [];
         this.base = record.index;
-        this.committed = record.index;
         this.#isBaseImplied = false;
         break;
       case "committed":

@@ -17,7 +17,7 @@ import { assert, type Disk, type DiskDone, type DiskFile, type Log, SkeinError }
 import type { HardState } from "raft-js";
 import { BatchEncoder } from "./batch.ts";
 import { segmentPath } from "./files.ts";
-import type { JournalPart } from "./journal.ts";
+import type { JournalWrite } from "./journal.ts";
 import type { Recovered, Segment } from "./recovery.ts";
 import { SyncGate } from "./sync-gate.ts";
 
@@ -71,7 +71,7 @@ export class SegmentWriter {
   }
 
   /** Appends in one write, for each part: term and vote if given, then the entries, then what is committed if given. */
-  append(parts: readonly JournalPart[], mustSync: boolean, done: DiskDone): void {
+  append(parts: readonly JournalWrite[], mustSync: boolean, done: DiskDone): void {
     this.#withSegment((file, error) => {
       if (file === undefined) {
         done(error);

@@ -137,7 +137,7 @@ export class JournalModel {
       }
       case "commit": {
         this.committed = Math.max(this.committed, log.length - step.behind);
-        journal.noteCommitted(this.committed, () => {});
+        journal.noteCommitted(this.committed);
         return;
       }
       case "nothing":
