@@ -68,7 +68,10 @@ export type ClientObservation =
   | { readonly kind: "disconnected"; readonly client: string; readonly session: string }
   /** CONNACK with a code other than success. */
   | { readonly kind: "refused"; readonly client: string; readonly code: number }
-  /** The replay after a SUBSCRIBE gave this; null: it gave nothing for the topic. `askedAt`: when that was sent, in the world's ms. */
+  /**
+   * The replay after a SUBSCRIBE gave this; null: it gave nothing for the topic. `askedAt`: when that was sent, in the
+   * world's ms.
+   */
   | {
       readonly kind: "retainedRead";
       readonly client: string;

@@ -2,8 +2,9 @@
  * Decides whether reads and writes of one register are linearizable: whether each can be given one instant between its
  * call and its return so that every read returns the value written last.
  *
- * Depth-first search: any operation that was called before the first pending one returned may come next; configurations
- * (set of placed operations, value) seen before are not tried again. What keeps it small, at each step without losing a solution:
+ * Depth-first search: any operation that was called before the first pending one returned may come next;
+ * configurations (set of placed operations, value) seen before are not tried again. What keeps it small, at each step
+ * without losing a solution:
  *
  * - At an instant when nothing is pending the history is cut, and only the possible values are carried over.
  * - A read that fits now is placed now: it changes nothing for the others.
@@ -32,7 +33,10 @@ export interface Operation {
 
 export type Verdict =
   | { readonly kind: "linearizable" }
-  /** `operations`: the first stretch of the history for which no order exists; `before`: what may have been there before it. */
+  /**
+   * `operations`: the first stretch of the history for which no order exists; `before`: what may have been there
+   * before it.
+   */
   | {
       readonly kind: "violation";
       readonly operations: readonly Operation[];
@@ -51,8 +55,8 @@ const CONFIGURATIONS_MAX = 200_000;
  *
  * @example
  * ```ts
- * checkLinearizable([{ kind: "write", value: "a", from: 0, to: 5 }, { kind: "read", value: null, from: 6, to: 7 }], [null]);
- * // { kind: "violation", operations: [...], before: ["a"] }
+ * checkLinearizable([{ kind: "write", value: "a", from: 0, to: 5 }, { kind: "read", value: null, from: 6, to: 7 }],
+ * [null]); // { kind: "violation", operations: [...], before: ["a"] }
  * ```
  */
 export function checkLinearizable(history: readonly Operation[], initial: readonly RegisterValue[]): Verdict {

@@ -1,10 +1,10 @@
 /**
  * What may be read on a node that no quorum answers (P8: "a minority serves its own last state").
  *
- * It shows the replica of the node, never older than the newest value acknowledged before the replica was current: that is
- * `lagMs` before the read while the node is whole, and after a fault before the last time it was whole. Without a leader nothing
- * is promised. A node also shows its own clients the writes it has not committed yet; such a read says nothing about the others
- * and is left out.
+ * It shows the replica of the node, never older than the newest value acknowledged before the replica was current:
+ * that is `lagMs` before the read while the node is whole, and after a fault before the last time it was whole.
+ * Without a leader nothing is promised. A node also shows its own clients the writes it has not committed yet; such a
+ * read says nothing about the others and is left out.
  *
  * Source: architecture.md section 2, P8 and P3.
  */
@@ -15,8 +15,8 @@ import { describe, type Operation, type RegisterValue } from "./linearizability.
 
 export interface UncertainReadsOptions {
   /**
-   * How far the replica of a whole node may be behind, in ms. A leader that dies right after a commit has told nobody, so
-   * until the next election the others show what was before.
+   * How far the replica of a whole node may be behind, in ms. A leader that dies right after a commit has told nobody,
+   * so until the next election the others show what was before.
    */
   readonly lagMs: number;
   /** After a fault, time until a replica is current again, in ms. */

@@ -111,7 +111,10 @@ class RunningHousehold implements Household {
     }
   }
 
-  /** Retained states written and deleted by two clients on any nodes, read on every node: now and then, and at that moment. */
+  /**
+   * Retained states written and deleted by two clients on any nodes, read on every node: now and then, and at that
+   * moment.
+   */
   retainedStates(): void {
     const readers = Array.from({ length: this.#options.nodes }, (_, i) => {
       const reader = new RetainedReader(this.#host, `reader-${i}`, `node:${i}`, MQTT_JS);
@@ -126,7 +129,7 @@ class RunningHousehold implements Household {
         const topic = this.#pick(STATES);
         const qos = this.#prng.below(4) === 0 ? 0 : 1;
         this.#publish(writer, topic, qos, true, this.#prng.below(5) === 0);
-        for (const reader of readers) if (this.#prng.below(2) === 0) reader.read(topic);
+        this.#pick(readers).read(topic);
         if (this.#prng.below(40) === 0) writer.moveTo(this.#target());
         if (this.#prng.below(20) === 0) this.#publish(writer, MARK_TOPIC, 1, true);
       });

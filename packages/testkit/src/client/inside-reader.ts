@@ -1,8 +1,9 @@
 /**
  * Reads retained messages from within a node's process: real packets through the broker, and no network between.
  *
- * One connection for each read: CONNECT and SUBSCRIBE go in together, and when the mark has come (retained-reader.ts) everything
- * has. A topic on which a live message comes meanwhile is left out, because a broker may then leave its replay out.
+ * One connection for each read: CONNECT and SUBSCRIBE go in together, and when the mark has come (retained-reader.ts)
+ * everything has. A topic on which a live message comes meanwhile is left out, because a broker may then leave its
+ * replay out.
  */
 
 import { decodeUtf8, type Stream, type StreamHandler } from "@skein/kernel";

@@ -1,11 +1,11 @@
 /**
  * Reads retained messages the only way MQTT has: subscribe, take the replay, unsubscribe.
  *
- * A replay has no end mark, and a broker may begin it long after the SUBACK, so the client brings a mark of its own: a second
- * filter in the same SUBSCRIBE, for a topic that always has a retained message. The filters are served in their order, so when
- * the mark comes, what the broker had for the topic has come. A live message meanwhile makes the read say nothing, because a
- * broker may then leave the replay out. The client subscribes with QoS 0 and to nothing else, so that nothing holds its replay
- * back.
+ * A replay has no end mark, and a broker may begin it long after the SUBACK, so the client brings a mark of its own: a
+ * second filter in the same SUBSCRIBE, for a topic that always has a retained message. The filters are served in their
+ * order, so when the mark comes, what the broker had for the topic has come. A live message meanwhile makes the read
+ * say nothing, because a broker may then leave the replay out. The client subscribes with QoS 0 and to nothing else,
+ * so that nothing holds its replay back. It stays subscribed to the mark: subscribing again replays it again.
  */
 
 import type { Timer } from "@skein/kernel";
@@ -36,7 +36,10 @@ export class RetainedReader {
       {
         message: (message) => this.#message(message),
         unsubscribed: (filter) => this.#unsubscribed(filter),
-        disconnected: () => this.#end(),
+        disconnected: () => {
+          this.#end();
+          this.#topic = undefined;
+        },
       },
     );
   }
@@ -49,7 +52,7 @@ export class RetainedReader {
     this.#askedAt = clock.monotonicMs();
     this.#payloadId = null;
     this.#isSpoiled = false;
-    this.#patience = clock.after(GIVE_UP_MS, () => this.#unsubscribe());
+    this.#patience = clock.after(GIVE_UP_MS, () => this.#end());
     this.client.subscribe([topic, MARK_TOPIC], 0);
   }
 
@@ -68,11 +71,10 @@ export class RetainedReader {
     this.#unsubscribe();
   }
 
-  /** The topic last: when that is answered, the next read may begin. */
+  /** When that is answered, the next read may begin. */
   #unsubscribe(): void {
     this.#patience?.cancel();
     this.#patience = undefined;
-    this.client.unsubscribe(MARK_TOPIC);
     if (this.#topic !== undefined) this.client.unsubscribe(this.#topic);
   }
 
@@ -80,8 +82,9 @@ export class RetainedReader {
     if (filter === this.#topic) this.#topic = undefined;
   }
 
+  /** No mark came, or the connection is gone: one that is still on its way must not end the next read. */
   #end(): void {
+    this.client.unsubscribe(MARK_TOPIC);
     this.#unsubscribe();
-    this.#topic = undefined;
   }
 }

@@ -1,4 +1,7 @@
-/** Bugs planted in the way of a read of retained messages: each shows somebody what is outdated, or what may still be lost. */
+/**
+ * Bugs planted in the way of a read of retained messages: each shows somebody what is outdated, or what may still be
+ * lost.
+ */
 
 import type { Mutant } from "./mutate.ts";
 

@@ -1,13 +1,14 @@
 /**
  * Reads of what the runner's load writes: all its topics at once, on any node, at moments that matter.
  *
- * Those are the instant at which a write was acknowledged elsewhere (nobody may show what was before it from then on), the sending
- * of a write on the same node (nobody may show what can still be lost), and the election of a leader (it must not answer yet).
- * Half of the reads go to a node that says it leads, because one that was deposed and does not know it is where an old value would
- * come from. Often another read follows on another node, which must not see less than the one before.
+ * Those are the instant at which a write was acknowledged elsewhere (nobody may show what was before it from then on),
+ * the sending of a write on the same node (nobody may show what can still be lost), and the election of a leader (it
+ * must not answer yet). Half of the reads go to a node that says it leads, because one that was deposed and does not
+ * know it is where an old value would come from. Often another read follows on another node, which must not see less
+ * than the one before.
  *
- * Most reads ask the store as a broker does. Some come in through the broker: there the barrier of the SUBSCRIBE goes before, which
- * costs more events and gives a replica time to catch up.
+ * Most reads ask the store as a broker does. Some come in through the broker: there the barrier of the SUBSCRIBE goes
+ * before, which costs more events and gives a replica time to catch up.
  */
 
 import { decodeUtf8, type Prng } from "@skein/kernel";
@@ -21,8 +22,8 @@ import type { World } from "../world/world.ts";
 const MARK = "mark";
 const LISTENER = { allowAnonymous: true, name: "load" };
 /** Of 1,000 writes so many are followed by a read: at their sending, at their acknowledgement. */
-const PER_SENDING = 40;
-const PER_ACKNOWLEDGEMENT = 80;
+const PER_SENDING = 35;
+const PER_ACKNOWLEDGEMENT = 70;
 /** Of 1,000 reads so many: go to a node that leads, are followed by another one, come in through the broker. */
 const AT_LEADER = 500;
 const FOLLOWED = 500;
@@ -51,22 +52,29 @@ export class LoadReads implements Checker {
   }
 
   observe(observation: Observation): void {
-    const world = this.#world;
-    const prng = this.#prng;
-    if (world === undefined || prng === undefined) return;
     const { kind, node } = observation;
-    const here = (): SimNode[] => serving(world).filter(({ id }) => id === node);
-    if (kind === "leader") this.#soon(here);
-    if (kind !== "publishSent" && kind !== "publishAcked") return;
     // The load's own writes: their client is the node.
-    if (observation.client !== node) return;
-    if (kind === "publishSent" && chance(prng, PER_SENDING)) this.#soon(here);
-    if (kind === "publishAcked" && chance(prng, PER_ACKNOWLEDGEMENT)) this.#soon(() => serving(world));
+    const isHere =
+      kind === "leader" ||
+      (kind === "publishSent" && observation.client === node && this.#chance(PER_SENDING));
+    if (isHere) this.#soon(({ id }) => id === node);
+    else if (kind === "publishAcked" && observation.client === node && this.#chance(PER_ACKNOWLEDGEMENT))
+      this.#soon(() => true);
   }
 
-  /** At this instant, but not within the turn of the node that is observed. */
-  #soon(nodes: () => SimNode[]): void {
-    this.#world?.events.after(0, () => this.#read(nodes()));
+  #chance(perMille: number): boolean {
+    return this.#prng !== undefined && chance(this.#prng, perMille);
+  }
+
+  /** At this instant, but not within the turn of the node that is observed. `isWanted`: which nodes, if they serve. */
+  #soon(isWanted: (node: SimNode) => boolean): void {
+    const world = this.#world;
+    world?.events.after(0, () => {
+      const nodes = world.nodes.filter(
+        (node) => node.assembly?.isServing && node.process?.isPaused === false && isWanted(node),
+      );
+      this.#read(nodes);
+    });
   }
 
   #read(nodes: readonly SimNode[]): void {
@@ -91,7 +99,7 @@ export class LoadReads implements Checker {
           view.match(this.#filter, ({ topic, payload }) => {
             values.set(topic, decodeUtf8(payload, 0, payload.length));
           });
-          this.#done(node, askedAt, values, new Set());
+          this.#done(this.#topics, node, askedAt, values);
         },
       });
     });
@@ -107,7 +115,8 @@ export class LoadReads implements Checker {
       soon: (callback) => events.after(0, callback),
       closed: (isComplete) => {
         patience.cancel();
-        if (isComplete) this.#done(node, askedAt, reader.values, reader.live);
+        const certain = this.#topics.filter((topic) => !reader.live.has(topic));
+        if (isComplete) this.#done(certain, node, askedAt, reader.values);
         // A live mark ends a read too; without any it is lost and has to be written again.
         else if (!reader.live.has(MARK)) this.#hasMark = false;
       },
@@ -127,25 +136,18 @@ export class LoadReads implements Checker {
     });
   }
 
-  /** `spoiled`: topics of which the read says nothing. */
   #done(
+    topics: readonly string[],
     { id: node }: SimNode,
     askedAt: number,
     values: ReadonlyMap<string, string>,
-    spoiled: ReadonlySet<string>,
   ): void {
     const world = this.#world as World;
     const at = world.events.now;
-    for (const topic of this.#topics) {
-      if (spoiled.has(topic)) continue;
+    for (const topic of topics) {
       const payloadId = values.get(topic) ?? null;
       world.observe({ at, node, kind: "retainedRead", client: "load", topic, payloadId, askedAt });
     }
-    if (chance(this.#prng as Prng, FOLLOWED))
-      this.#soon(() => serving(world).filter(({ id }) => id !== node));
+    if (this.#chance(FOLLOWED)) this.#soon(({ id }) => id !== node);
   }
-}
-
-function serving(world: World): SimNode[] {
-  return world.nodes.filter(({ assembly, process }) => assembly?.isServing && process?.isPaused === false);
 }
