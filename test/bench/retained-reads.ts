@@ -1,10 +1,12 @@
 /**
- * How long a subscriber waits for its retained messages: from SUBSCRIBE to the first of them, on three real nodes on loopback.
+ * How long a subscriber waits for its retained messages: from SUBSCRIBE to the first of them, on three real nodes on
+ * loopback.
  *
  *   npm run bench:retained-reads
  *
- * One client at a time on the coordinator's node and on another, and then a storm: all clients of all nodes subscribe at the
- * same instant, as after a power cut. Topics are read that nobody writes meanwhile, so only the reading is measured.
+ * One client at a time on the coordinator's node and on another, and then a storm: all clients of all nodes subscribe
+ * at the same instant, as after a power cut. Topics are read that nobody writes meanwhile, so only the reading is
+ * measured.
  */
 
 import { once } from "node:events";
