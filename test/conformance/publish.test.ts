@@ -122,7 +122,7 @@ test("[MQTT-3.3.1-6] [MQTT-3.3.1-7] an empty retained payload deletes, and is de
   publisher.publish("t", "x", { retain: true });
   publisher.publish("t", "", { retain: true });
   expect(subscriber.takePayloads()).toEqual(["x", ""]);
-  expect(world.retainedCount()).toBe(0);
+  expect(world.retainedCount).toBe(0);
   const late = world.connect("l");
   late.subscribe("t");
   expect(late.packets).toEqual([]);

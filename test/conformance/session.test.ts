@@ -167,7 +167,7 @@ test("[MQTT-3.1.2-8] the will is published on keep-alive timeout, Protocol Error
 test("[MQTT-3.1.2-14] [MQTT-3.1.2-15] will retain decides whether the will is retained", () => {
   const { world } = watched();
   world.connect("a", will("not", { retain: false })).sever();
-  expect(world.retainedCount()).toBe(0);
+  expect(world.retainedCount).toBe(0);
   world.connect("a", will("kept", { retain: true })).sever();
   const late = world.connect("late");
   late.subscribe("will");

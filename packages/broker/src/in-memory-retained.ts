@@ -11,14 +11,14 @@ import {
   filterMatches,
   type MonotonicMs,
 } from "@skein/kernel";
-import type { RetainedStore } from "./ports.ts";
+import type { RetainedReader, RetainedStore, RetainedView } from "./ports.ts";
 
 interface Kept {
   readonly message: ApplicationMessage;
   readonly since: MonotonicMs;
 }
 
-export class InMemoryRetained implements RetainedStore {
+export class InMemoryRetained implements RetainedStore, RetainedView {
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #byTopic = new Map<string, Kept>();
 
@@ -34,6 +34,10 @@ export class InMemoryRetained implements RetainedStore {
     if (message.payload.length === 0) this.#byTopic.delete(message.topic);
     else this.#byTopic.set(message.topic, { message, since: this.#clock.monotonicMs() });
     return 0;
+  }
+
+  read(reader: RetainedReader): void {
+    reader.mayRead(this);
   }
 
   match(filter: string, visit: (message: ApplicationMessage) => void): void {

@@ -89,6 +89,6 @@ export class InboundSubscribes {
     }
     session.replay.settled();
     this.#answers?.sendSuback(pending.packetId, pending.codes);
-    session.pump();
+    session.readRetained();
   }
 }

@@ -3,4 +3,4 @@ export type { Counters } from "./counters.ts";
 export { InMemoryRetained } from "./in-memory-retained.ts";
 export { loneNodePorts, type SharedDelivery } from "./lone-node.ts";
 export { type BrokerOptions, DEFAULT_BROKER_OPTIONS, type ListenerOptions } from "./options.ts";
-export type { BrokerPorts, Forwarder, Interest, RetainedStore } from "./ports.ts";
+export type { BrokerPorts, Forwarder, Interest, RetainedReader, RetainedStore } from "./ports.ts";

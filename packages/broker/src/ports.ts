@@ -24,12 +24,26 @@ export interface Interest {
   remove(filter: string): void;
 }
 
-/** The retained store of the mesh, as seen from this node. Reads are local. */
+/** What a reader may see of the retained store, now and later: it never gets older. */
+export interface RetainedView {
+  /** Calls `visit` for every retained message that `filter` (no `$share`) matches, in no particular order. */
+  match(filter: string, visit: (message: ApplicationMessage) => void): void;
+}
+
+/** Who has asked to read the retained store. */
+export interface RetainedReader {
+  mayRead(view: RetainedView): void;
+}
+
+/** The retained store of the mesh, as seen from this node. */
 export interface RetainedStore {
   /** Sets, or with an empty payload deletes, the retained message of a topic. Returns the parts `done` waits for. */
   put(message: ApplicationMessage, done: Completion | undefined): number;
-  /** Calls `visit` for every retained message that `filter` (no `$share`) matches, in no particular order. */
-  match(filter: string, visit: (message: ApplicationMessage) => void): void;
+  /**
+   * Calls `reader.mayRead` once, at once or soon: with a view that is at least as new as every write acknowledged
+   * anywhere before this call, or, if that cannot be known for want of a quorum, with what this node has.
+   */
+  read(reader: RetainedReader): void;
   /** Retained messages held. */
   readonly count: number;
 }

@@ -1,45 +1,56 @@
 /**
  * Retained messages that a new subscription still has to get, as fast as its client reads.
  *
- * Nothing is dropped for a slow reader: what could not be sent stays here and goes on when there is room. Only the
- * subscription whose turn it is has its list of messages made; the others wait as themselves, so the memory is one list
- * for each client. While a list waits, a newer retained message on one of its topics may pass it as a live message; the
- * older one is then taken out, so that no client sees an old value after a newer one (P8). The same holds between
- * SUBSCRIBE and SUBACK, while the barrier is closed but messages already come: what came live is not replayed.
+ * After the SUBACK the store is asked what may be read: it may first have to find out what is committed elsewhere. One
+ * question at a time serves all subscriptions of the session that came before it. Then nothing is dropped for a slow
+ * reader: what could not be sent stays here and goes on when there is room. Only the subscription whose turn it is has
+ * its list of messages made; the others wait as themselves, so the memory is one list for each client.
  *
- * Source: MQTT 5 section 3.3.1.3; users' large retained sets at start-up (docs/architecture.md, promise P8).
+ * From SUBSCRIBE until the last retained message is sent, live messages come too. What came live is not replayed, and
+ * an older message that waits in a list is taken out, so that no client sees an old value after a newer one (P8).
+ *
+ * Source: MQTT 5 sections 3.3.1.3 and 3.8.4 (messages may come before SUBACK); users' large retained sets at start-up
+ * (docs/architecture.md, promise P8).
  */
 
 import type { ApplicationMessage } from "@skein/kernel";
-import type { RetainedStore } from "./ports.ts";
+import type { RetainedView } from "./ports.ts";
 import type { Subscription } from "./subscription-index.ts";
 
 /** Topics remembered as delivered live. Beyond it a client may see a value live and once more as a retained message. */
 const LIVE_TOPICS_MAX = 10_000;
 
+/** A subscription and what may be replayed to it. */
+interface Turn {
+  readonly subscription: Subscription;
+  readonly view: RetainedView;
+}
+
 export class RetainedReplay {
-  readonly #retained: RetainedStore;
   /** SUBSCRIBEs whose SUBACK waits. */
   #announced = 0;
   /** Topics whose newest value came live while a replay was announced or pending. */
   readonly #live = new Set<string>();
-  /** Subscriptions whose turn has not come. Bounded by the subscriptions of the session. */
-  #waiting: Subscription[] = [];
+  /**
+   * Subscriptions for which the store has still to be asked; like the next two bounded by the session's subscriptions.
+   */
+  #unasked: Subscription[] = [];
+  /** Those that the question under way will answer; undefined: there is none. */
+  #asked: Subscription[] | undefined;
+  /** Those whose turn has not come. */
+  #turns: Turn[] = [];
   #current: Subscription | undefined;
   /** Messages of the current subscription that are not sent, by topic. */
   readonly #messages = new Map<string, ApplicationMessage>();
 
-  constructor(retained: RetainedStore) {
-    this.#retained = retained;
-  }
-
+  /** Something may be sent. */
   get isPending(): boolean {
-    return this.#current !== undefined || this.#waiting.length > 0;
+    return this.#current !== undefined || this.#turns.length > 0;
   }
 
   /** Live messages matter to a replay that is pending or about to come. */
   get isWatching(): boolean {
-    return this.#announced > 0 || this.isPending;
+    return this.#announced > 0 || this.#unasked.length > 0 || this.#asked !== undefined || this.isPending;
   }
 
   /** A SUBSCRIBE has come: its subscriptions get live messages from now on, and a replay when it is settled. */
@@ -55,12 +66,30 @@ export class RetainedReplay {
 
   /** Replays everything that `subscription` matches, after what is already waiting. */
   add(subscription: Subscription): void {
-    this.#waiting.push(subscription);
+    this.#unasked.push(subscription);
+  }
+
+  /** True: the store is to be asked now, for everything added so far; {@link answered} follows. */
+  beginQuestion(): boolean {
+    if (this.#asked !== undefined || this.#unasked.length === 0) return false;
+    this.#asked = this.#unasked;
+    this.#unasked = [];
+    return true;
+  }
+
+  /** The store lets those read for which it was asked. */
+  answered(view: RetainedView): void {
+    for (const subscription of this.#asked ?? []) this.#turns.push({ subscription, view });
+    this.#asked = undefined;
+    this.#forgetLive();
   }
 
   /** The subscription has ended or was replaced. */
   remove(subscription: Subscription): void {
-    if (this.#waiting.length > 0) this.#waiting = this.#waiting.filter((other) => other !== subscription);
+    const isOther = (other: Subscription): boolean => other !== subscription;
+    if (this.#unasked.length > 0) this.#unasked = this.#unasked.filter(isOther);
+    this.#asked = this.#asked?.filter(isOther);
+    if (this.#turns.length > 0) this.#turns = this.#turns.filter((turn) => isOther(turn.subscription));
     if (this.#current === subscription) {
       this.#current = undefined;
       this.#messages.clear();
@@ -73,12 +102,11 @@ export class RetainedReplay {
       if (this.#current !== undefined) {
         for (const message of this.#messages.values()) return { subscription: this.#current, message };
       }
-      this.#current = this.#waiting.shift();
-      if (this.#current !== undefined) {
-        this.#retained.match(this.#current.filter, (message) => {
-          if (!this.#live.has(message.topic)) this.#messages.set(message.topic, message);
-        });
-      }
+      const turn = this.#turns.shift();
+      this.#current = turn?.subscription;
+      turn?.view.match(turn.subscription.filter, (message) => {
+        if (!this.#live.has(message.topic)) this.#messages.set(message.topic, message);
+      });
     }
     this.#forgetLive();
     return undefined;

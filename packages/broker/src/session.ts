@@ -19,7 +19,7 @@ import type { Counters } from "./counters.ts";
 import { Inflight, type InflightEntry } from "./inflight.ts";
 import { MessageQueue } from "./message-queue.ts";
 import type { BrokerOptions } from "./options.ts";
-import type { RetainedStore } from "./ports.ts";
+import type { RetainedReader, RetainedStore, RetainedView } from "./ports.ts";
 import { RetainedReplay } from "./retained-replay.ts";
 import type { Subscriber, Subscription } from "./subscription-index.ts";
 import type { Will } from "./will.ts";
@@ -56,7 +56,7 @@ const RELEASED: ApplicationMessage = {
   properties: undefined,
 };
 
-export class Session implements Subscriber {
+export class Session implements Subscriber, RetainedReader {
   readonly clientId: string;
   /** The present connection. */
   outlet: Outlet | undefined;
@@ -65,7 +65,7 @@ export class Session implements Subscriber {
   will: Will | undefined;
   readonly subscriptions = new Map<string, Subscription>();
   readonly received: ReceivedQos2 = new Map();
-  readonly replay: RetainedReplay;
+  readonly replay = new RetainedReplay();
   readonly #ports: SessionPorts;
   readonly #inflight: Inflight;
   readonly #queue: MessageQueue;
@@ -78,7 +78,6 @@ export class Session implements Subscriber {
     this.#ports = ports;
     this.#inflight = new Inflight(options.inflightMax);
     this.#queue = new MessageQueue(options.queuedMessagesMax, options.queuedBytesMax);
-    this.replay = new RetainedReplay(ports.retained);
   }
 
   get isConnected(): boolean {
@@ -129,6 +128,17 @@ export class Session implements Subscriber {
   pump(): void {
     const { outlet } = this;
     while (outlet?.hasRoom === true && this.#sendNext(outlet));
+  }
+
+  /** Retained messages of the subscriptions added to `replay` follow as soon as the store lets them be read. */
+  readRetained(): void {
+    if (this.replay.beginQuestion()) this.#ports.retained.read(this);
+  }
+
+  mayRead(view: RetainedView): void {
+    this.replay.answered(view);
+    this.readRetained();
+    this.pump();
   }
 
   puback(packetId: number): void {

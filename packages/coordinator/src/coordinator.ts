@@ -19,6 +19,7 @@ import { Governor } from "./governor.ts";
 import { HandOver } from "./hand-over.ts";
 import type { OpenedJournal } from "./journal/journal.ts";
 import { KnownNodes } from "./known-nodes.ts";
+import { LeaderContact } from "./leader-contact.ts";
 import { beginMending, type Mending } from "./mending.ts";
 import type {
   CoordinatorCounters,
@@ -34,11 +35,11 @@ import { Proposals } from "./proposals.ts";
 import { ReplicaFaults } from "./replica-faults.ts";
 import { REPLICA_SIZES } from "./replica-sizes.ts";
 import { Resignation } from "./resignation.ts";
-import { Retained } from "./retained.ts";
+import { Retained, type RetainedReader } from "./retained.ts";
 import { StateMachine } from "./state-machine/state-machine.ts";
 import { freshStatus, memberStatus } from "./status.ts";
-import { StatusReport } from "./status-report.ts";
 import { raftOptions } from "./timing.ts";
+import { TurnEnd } from "./turn-end.ts";
 
 const TICK_MS = 250;
 const FLUSH_EVERY_MS = 1000;
@@ -56,15 +57,13 @@ export class Coordinator {
   /** Only once a member of a cluster. */
   #driver: Driver | undefined;
   #peers: readonly PeerView[] = [];
-  /** Who sent the last message that only a leader sends, and when. */
-  #heardFrom: NodeId | undefined;
-  #heardAt = 0;
-  readonly #report: StatusReport;
+  readonly #contact = new LeaderContact();
+  readonly #turnEnd: TurnEnd;
   #tickTimer: Timer | undefined;
   #flushAt = 0;
   readonly #foreignCluster: ForeignClusterWarning;
   readonly #faults: PeerFaults;
-  readonly #reads: CurrentReads;
+  readonly #reads: CurrentReads<RetainedReader>;
   readonly #diskFailures: DiskFailures;
   readonly #resignation: Resignation;
   readonly #replicaFaults: ReplicaFaults;
@@ -106,10 +105,6 @@ export class Coordinator {
     this.#electionWait = new ElectionWaitWarning(ports.log);
     this.#foreignCluster = new ForeignClusterWarning(options.mesh, ports.log);
     this.#faults = new PeerFaults(ports.log);
-    this.#reads = new CurrentReads(raft.electionMinMs, {
-      clock: ports.clock,
-      ask: (request) => this.#driver?.read(request),
-    });
     this.#governor = new Governor(node, raft.electionMinMs, {
       ...ports,
       sendJoined: (joiner) => this.#sendFrame(joiner, (cluster) => ({ kind: "joined", cluster })),
@@ -125,17 +120,29 @@ export class Coordinator {
         this.#sendFrame(leader, (cluster) => ({ kind: "proposal", cluster, commands }));
       },
     });
-    this.retained = new Retained(this.#machine.retained, this.#proposals, this.#reads);
-    this.#report = new StatusReport({
+    this.#reads = new CurrentReads(incarnation, {
       clock: ports.clock,
-      compute: () => this.#computeStatus(),
-      changed: (status) => ports.statusChanged(status),
+      hasLeader: () => this.#driver?.leadership.leader !== undefined,
+      ask: (request) => this.#driver?.read(request),
+      proposedSeq: () => this.#proposals.proposedSeq,
+      settledSeq: () => this.#proposals.settledSeq,
+      answer: (reader, isCurrent) => {
+        if (!isCurrent) ports.observer?.readUncertain();
+        this.retained.answer(reader, isCurrent);
+      },
+    });
+    this.retained = new Retained(this.#machine.retained, this.#proposals, this.#reads);
+    this.#turnEnd = new TurnEnd({
+      clock: ports.clock,
+      settleReads: () => this.#reads.settle(),
+      computeStatus: () => this.#computeStatus(),
+      statusChanged: (status) => ports.statusChanged(status),
     });
   }
 
   /** As of the last turn of the event loop. */
   get status(): CoordinatorStatus {
-    return this.#report.status;
+    return this.#turnEnd.status;
   }
 
   get counters(): CoordinatorCounters {
@@ -146,6 +153,7 @@ export class Coordinator {
       malformedCommands: this.#machine.outcomes.malformed,
       droppedWrites: this.#proposals.dropped,
       refusedWrites: this.#proposals.refused,
+      uncertainReads: this.#reads.uncertain,
     };
   }
 
@@ -189,11 +197,11 @@ export class Coordinator {
     const leader = this.#driver?.leadership.leader;
     const wasLinked = isLinkedIn(this.#peers, leader);
     this.#peers = peers;
-    if (!wasLinked && isLinkedIn(peers, leader)) this.#proposals.sendAgain();
+    if (!wasLinked && isLinkedIn(peers, leader)) this.#sendAgain();
     this.#arrival.peersChanged(peers);
     this.#mending?.peersChanged(linkedIn(this.#peers, this.#arrival.cluster));
     this.#known.peersChanged(peers, this.#arrival.cluster);
-    this.#report.schedule();
+    this.#turnEnd.schedule();
   }
 
   #tick(): void {
@@ -214,7 +222,7 @@ export class Coordinator {
     }
     this.#foreignCluster.tick(this.#peers, this.#arrival.cluster, now);
     this.#electionWait.tick(this.status.electionWait, now);
-    this.#report.schedule();
+    this.#turnEnd.schedule();
     this.#tickTimer = clock.after(TICK_MS, () => this.#tick());
   }
 
@@ -224,15 +232,11 @@ export class Coordinator {
       send: (to, message) => this.#sendRaft(to as NodeId, message),
       applied: (applied) => this.#route.applied(applied),
       restored: () => this.#restored(),
-      giveUpLease: (released) => {
-        if (this.#ports.giveUpLease === undefined) released();
-        else this.#ports.giveUpLease(released);
-      },
-      // Not within the step: who waited may go on to write.
-      readable: (requests) => this.#ports.clock.atTurnEnd(() => this.#reads.readable(requests)),
+      giveUpLease: this.#ports.giveUpLease ?? ((released) => released()),
+      readable: (requests) => this.#reads.confirmed(requests),
       faulty: (fault) => this.#replicaFaults.found(fault),
       leadershipChanged: () => this.#leadershipChanged(),
-      stepped: () => this.#report.schedule(),
+      stepped: () => this.#turnEnd.schedule(),
       failed: (error) => this.#diskFailed(error),
       observer: this.#ports.observer,
     });
@@ -270,19 +274,14 @@ export class Coordinator {
     else if (frame.kind === "resign") this.#governor.resign(from);
     else if (frame.kind === "repair") {
       const { index, term } = frame;
-      const entries = this.#mending?.after(index, term) ?? [];
-      const missing =
-        entries.length > 0 ? { snapshot: undefined, entries } : driver.missingAfter(index, term);
+      const missing = this.#mending?.missingAfter(index, term) ?? driver.missingAfter(index, term);
       this.#sendFrame(from, () => ({ kind: "repaired", cluster, index, term, missing }));
     }
   }
 
   #receiveRaft(driver: Driver, from: NodeId, message: RaftMessage): void {
-    const { kind } = message;
     driver.step({ kind: "receive", from, message });
-    if (kind !== "heartbeat" && kind !== "appendEntries" && kind !== "installSnapshot") return;
-    this.#heardFrom = from;
-    this.#heardAt = this.#ports.clock.monotonicMs();
+    this.#contact.received(from, message, this.#ports.clock.monotonicMs());
   }
 
   #receiveJoin(driver: Driver, from: NodeId, joiner: NodeId, bytes: Uint8Array): void {
@@ -316,7 +315,13 @@ export class Coordinator {
     this.#route.reset();
     this.#governor.reset();
     this.#handOver.leadershipChanged(driver);
-    if (leadership.leader !== undefined) this.#proposals.sendAgain();
+    if (leadership.leader !== undefined) this.#sendAgain();
+  }
+
+  /** There is a way to a leader: what went to an earlier one, or on an earlier way, may be lost. */
+  #sendAgain(): void {
+    this.#proposals.sendAgain();
+    this.#reads.askAgain();
   }
 
   /** The state machine was replaced by a leader's snapshot. */
@@ -358,8 +363,7 @@ export class Coordinator {
       raft,
       appliedTerm: driver.appliedTerm,
       peers: this.#peers,
-      heardFrom: this.#heardFrom,
-      heardAt: this.#heardAt,
+      contact: this.#contact,
       silenceMs: this.#driverOptions.raft.electionMinMs,
       pendingProposals,
       electionWait: electionWait(raft, this.#mending?.awaited ?? [], this.#known),
@@ -372,14 +376,10 @@ export class Coordinator {
 
   /** Whatever the disk holds now, nothing more is promised: others go on, and this node ends, to be started again. */
   #diskFailed(error: Error): void {
-    const { clock, log } = this.#ports;
     if (this.#isStopped) return;
-    const explanation =
-      "Nothing more is acknowledged by this node. It restarts, checks its files and takes what it lacks from the others";
-    log.error({ error: error.message, explanation }, "the disk failed");
     this.#diskFailures.note(error);
     // Not within the step that has found it.
-    clock.atTurnEnd(() => {
+    this.#ports.clock.atTurnEnd(() => {
       if (!this.#isStopped) this.#handOver.begin(this.#driver, () => this.#fail(error));
     });
   }
@@ -392,7 +392,7 @@ export class Coordinator {
 
   #halt(): void {
     this.#isStopped = true;
-    this.#report.stop();
+    this.#turnEnd.stop();
     this.#tickTimer?.cancel();
   }
 }

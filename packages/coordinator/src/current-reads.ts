@@ -1,80 +1,144 @@
 /**
- * Waits until this node's replica holds everything that was committed anywhere before now (ReadIndex).
+ * When a reader may look at this node's replica: as soon as it holds everything that was committed anywhere before the
+ * reader came (ReadIndex), and everything that this node itself has proposed before that.
  *
- * All that ask while a question is under way share the next one, so a storm of readers costs one round trip at a time. A
- * question that gets lost is asked again; a node without a quorum says so instead of waiting for ever (promise P3).
+ * The second is what lets a client read its own write, acknowledged or not, without anybody being shown what may still
+ * be lost. All that come while a question is under way share the next one, so a storm of readers costs one round trip
+ * at a time. A question that gets lost is asked again.
+ *
+ * Nobody waits long (promise P3): a node that knows of no leader answers at once, one that believes in a leader which
+ * does not answer within a second then, that its replica may not be current.
+ *
+ * Source: Ongaro's thesis, section 6.4; reference design, 1.7 and 4.3 rule 5.
  */
 
 import type { Clock } from "@skein/kernel";
 
 /** Most readers that wait; more are told at once that the replica may not be current. */
 const WAITING_MAX = 10_000;
-const ASK_AGAIN_MS = 500;
+/** With the tick of the coordinator, which looks four times a second, nobody waits longer than a second. */
+const PATIENCE_MS = 750;
+const ASK_AGAIN_MS = 300;
+/** A gap between ticks from which on this process must have stood still. */
+const STALL_MS = 500;
+/** Numbers of questions of one incarnation; Raft takes numbers up to 2^48. */
+const QUESTIONS_MAX = 2 ** 32;
+const INCARNATIONS_MAX = 2 ** 16;
 
-/** `isCurrent`: everything committed before the call is applied here. False: no quorum answered in time. */
-export type WhenCurrent = (isCurrent: boolean) => void;
-
-interface Waiting {
-  readonly done: WhenCurrent;
-  readonly giveUpAt: number;
-}
-
-export interface CurrentReadsPorts {
+export interface CurrentReadsPorts<Reader> {
   readonly clock: Clock;
-  /** Asks Raft under this number, if this node is in a cluster. */
+  /** A leader is known. */
+  readonly hasLeader: () => boolean;
+  /** Asks Raft under this number. */
   readonly ask: (request: number) => void;
+  /** Number of this node's newest proposal, and up to which they have come back through the log. */
+  readonly proposedSeq: () => number;
+  readonly settledSeq: () => number;
+  /**
+   * The replica is current, or may not be. Called once for each reader, possibly before {@link CurrentReads.add}
+   * returns.
+   */
+  readonly answer: (reader: Reader, isCurrent: boolean) => void;
 }
 
-export class CurrentReads {
-  readonly #ports: CurrentReadsPorts;
-  readonly #patienceMs: number;
-  #waiting: Waiting[] = [];
-  /** Those the question under way will settle. */
-  #asked: Waiting[] = [];
-  #request = 0;
-  #askedAt = 0;
+interface Waiting<Reader> {
+  readonly reader: Reader;
+  readonly giveUpAt: number;
+  /** This node's own proposals that it waits for. */
+  readonly proposedSeq: number;
+  /** The first question that was asked after it came; undefined: none yet. */
+  request: number | undefined;
+  /** Everything committed elsewhere is here. */
+  isConfirmed: boolean;
+}
 
-  /** `patienceMs`: how long a reader waits for a quorum. */
-  constructor(patienceMs: number, ports: CurrentReadsPorts) {
-    this.#patienceMs = patienceMs;
+export class CurrentReads<Reader> {
+  readonly #ports: CurrentReadsPorts<Reader>;
+  /** In the order in which they came. */
+  #waiting: Waiting<Reader>[] = [];
+  #request: number;
+  /** The newest question has no answer yet. */
+  #isAsking = false;
+  #askedAt = 0;
+  #tickedAt = 0;
+  #uncertain = 0;
+
+  /** `incarnation` keeps answers to questions of an earlier life of this node apart from those of this one. */
+  constructor(incarnation: number, ports: CurrentReadsPorts<Reader>) {
     this.#ports = ports;
+    this.#request = (incarnation % INCARNATIONS_MAX) * QUESTIONS_MAX;
   }
 
-  /** Calls `done` once, now or later. */
-  add(done: WhenCurrent): void {
-    if (this.#waiting.length + this.#asked.length >= WAITING_MAX) {
-      done(false);
+  /** Readers that were told that the replica may not be current. */
+  get uncertain(): number {
+    return this.#uncertain;
+  }
+
+  /** `reader` comes now, and is answered now or later. */
+  add(reader: Reader): void {
+    const { clock, hasLeader, proposedSeq } = this.#ports;
+    if (!hasLeader() || this.#waiting.length >= WAITING_MAX) {
+      this.#answer(reader, false);
       return;
     }
-    this.#waiting.push({ done, giveUpAt: this.#ports.clock.monotonicMs() + this.#patienceMs });
-    if (this.#asked.length === 0) this.#ask();
+    const giveUpAt = clock.monotonicMs() + PATIENCE_MS;
+    const waiting = { reader, giveUpAt, proposedSeq: proposedSeq(), request: undefined, isConfirmed: false };
+    this.#waiting.push(waiting);
+    if (!this.#isAsking) this.#ask();
   }
 
-  /** These requests may be answered. */
-  readable(requests: readonly number[]): void {
-    if (this.#asked.length === 0 || !requests.includes(this.#request)) return;
-    const settled = this.#asked;
-    this.#asked = [];
-    for (const { done } of settled) done(true);
-    if (this.#asked.length === 0 && this.#waiting.length > 0) this.#ask();
+  /** What was committed before these questions is applied here. Nobody is answered before {@link settle}. */
+  confirmed(requests: readonly number[]): void {
+    const newest = Math.max(...requests);
+    if (newest === this.#request) this.#isAsking = false;
+    for (const waiting of this.#waiting) {
+      if (waiting.request !== undefined && waiting.request <= newest) waiting.isConfirmed = true;
+    }
   }
 
-  /** A few times a second: what got lost is asked again, who has waited too long is told. */
+  /** Another node leads now, or the way to the leader is open again: what was asked may be lost. */
+  askAgain(): void {
+    if (this.#waiting.some(({ isConfirmed }) => !isConfirmed)) this.#ask();
+  }
+
+  /** Answers those whose wait is over. Call it at the end of each turn in which Raft made a step. */
+  settle(): void {
+    if (this.#waiting.length === 0) return;
+    const settledSeq = this.#ports.settledSeq();
+    this.#answerThose(({ isConfirmed, proposedSeq }) => isConfirmed && proposedSeq <= settledSeq);
+    if (!this.#isAsking && this.#waiting.some(({ request }) => request === undefined)) this.#ask();
+  }
+
+  /** A few times a second: who has waited long enough is answered, what got lost is asked again. */
   tick(now: number): void {
-    const all = [...this.#asked, ...this.#waiting];
-    if (all.length === 0) return;
-    const late = all.filter(({ giveUpAt }) => giveUpAt <= now);
-    this.#asked = this.#asked.filter(({ giveUpAt }) => giveUpAt > now);
-    this.#waiting = this.#waiting.filter(({ giveUpAt }) => giveUpAt > now);
-    for (const { done } of late) done(false);
-    if (this.#asked.length === 0 ? this.#waiting.length > 0 : now >= this.#askedAt + ASK_AGAIN_MS)
-      this.#ask();
+    const hasStalled = now - this.#tickedAt > STALL_MS;
+    this.#tickedAt = now;
+    // After a standstill the answers of all that time are still unread.
+    if (hasStalled || this.#waiting.length === 0) return;
+    this.#answerThose(({ giveUpAt }) => giveUpAt <= now);
+    if (now >= this.#askedAt + ASK_AGAIN_MS) this.askAgain();
   }
 
   #ask(): void {
-    this.#asked.push(...this.#waiting);
-    this.#waiting = [];
+    this.#isAsking = true;
     this.#askedAt = this.#ports.clock.monotonicMs();
-    this.#ports.ask(++this.#request);
+    const request = ++this.#request;
+    for (const waiting of this.#waiting) waiting.request ??= request;
+    this.#ports.ask(request);
+  }
+
+  #answerThose(isOver: (waiting: Waiting<Reader>) => boolean): void {
+    const over: Waiting<Reader>[] = [];
+    const left: Waiting<Reader>[] = [];
+    for (const waiting of this.#waiting) (isOver(waiting) ? over : left).push(waiting);
+    if (over.length === 0) return;
+    this.#waiting = left;
+    if (left.length === 0) this.#isAsking = false;
+    for (const { reader, isConfirmed } of over) this.#answer(reader, isConfirmed);
+  }
+
+  #answer(reader: Reader, isCurrent: boolean): void {
+    if (!isCurrent) this.#uncertain++;
+    this.#ports.answer(reader, isCurrent);
   }
 }

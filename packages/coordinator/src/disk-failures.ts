@@ -26,6 +26,9 @@ const TWICE_WITHIN_MS = 60 * 60 * 1000;
 /** Without another failure for so long, in ms, it is trusted again. */
 const TRUSTED_AFTER_MS = 24 * 60 * 60 * 1000;
 
+const EXPLANATION =
+  "Nothing more is acknowledged by this node. It restarts, checks its files and takes what it lacks from the others";
+
 export interface DiskFailuresPorts {
   readonly clock: Clock;
   readonly disk: Disk;
@@ -55,9 +58,10 @@ export class DiskFailures {
 
   /** The disk has failed just now: `error`, the first of this run. */
   note(error: Error): void {
+    const { clock, disk, log } = this.#ports;
+    log.error({ error: error.message, explanation: EXPLANATION }, "the disk failed");
     // A full disk, and data that the cluster lost, are other matters.
     if (!(error instanceof SkeinError) || error.code !== "ERR_SKEIN_DISK") return;
-    const { clock, disk, log } = this.#ports;
     const now = clock.wallMs();
     this.#times = [...this.#times.filter((time) => time <= now), now].slice(-2);
     const text = `${JSON.stringify({ failedAt: this.#times })}\n`;

@@ -243,14 +243,18 @@ export class Driver {
     this.#ports.stepped();
   }
 
-  /** About once a second: what the operating system holds goes to the medium. */
+  /**
+   * About once a second: the journal learns what is committed, and what the operating system holds goes to the medium.
+   */
   flush(): void {
-    if (this.#isStopped || !this.#journal.isDirty) return;
-    this.#journal.flushDue((error) => this.#failOn(error));
+    if (this.#isStopped) return;
+    this.#journal.noteCommitted(this.#applied.index);
+    if (this.#journal.isDirty) this.#journal.flushDue((error) => this.#failOn(error));
   }
 
   /** Completes the writes under way, closes the journal and calls `done`. */
   stop(done: () => void): void {
+    if (!this.#isStopped) this.#journal.noteCommitted(this.#applied.index);
     this.#halt();
     this.#journal.close(() => done());
   }

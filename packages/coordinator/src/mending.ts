@@ -22,7 +22,7 @@ import type { Entry, RaftStatus } from "raft-js";
 import type { Driver } from "./driver.ts";
 import type { OpenedJournal } from "./journal/journal.ts";
 import { Remains } from "./journal/remains.ts";
-import { follows, type RepairAnswer } from "./repair.ts";
+import { follows, type Missing, type RepairAnswer } from "./repair.ts";
 
 const ASK_AGAIN_MS = 1000;
 /** Bytes of entries taken back at a time, and in one answer to a peer. */
@@ -111,9 +111,10 @@ export class Mending {
     return this.#isDone ? [] : this.#mended.voters().filter((voter) => !this.#hasAnswered(voter));
   }
 
-  /** What follows the entry (`index`, `term`) in what is legible here, for a peer that asks. */
-  after(index: number, term: number): readonly Entry[] {
-    return this.#remains.after(index, term, TAKE_BYTES_MAX);
+  /** For a peer whose log ends at (`index`, `term`): what follows in what is legible here; undefined if nothing does. */
+  missingAfter(index: number, term: number): Missing | undefined {
+    const entries = this.#after(index, term);
+    return entries.length > 0 ? { snapshot: undefined, entries } : undefined;
   }
 
   /** These members of the cluster can be asked now. */
@@ -136,7 +137,7 @@ export class Mending {
     this.#foundFrom ??= from;
     for (const entry of missing.entries) {
       this.#found.push(entry);
-      if (this.after(entry.index, entry.term).length > 0) {
+      if (this.#after(entry.index, entry.term).length > 0) {
         this.#takeFound();
         return;
       }
@@ -179,12 +180,16 @@ export class Mending {
     this.#exhausted.clear();
     this.#ledNowhere.clear();
     let end = this.#mended.end();
-    for (let own = this.after(end.index, end.term); own.length > 0; own = this.after(end.index, end.term)) {
+    for (let own = this.#after(end.index, end.term); own.length > 0; own = this.#after(end.index, end.term)) {
       this.#mended.take(own, false);
       end = own.at(-1) as Entry;
     }
     if (this.#remains.lastIndex <= end.index) this.#finish("the entries behind the damage are in use again");
     else this.#askNext();
+  }
+
+  #after(index: number, term: number): readonly Entry[] {
+    return this.#remains.after(index, term, TAKE_BYTES_MAX);
   }
 
   #askNext(): void {

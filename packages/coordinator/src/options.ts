@@ -83,6 +83,8 @@ export interface CoordinatorObserver {
   readonly applied: (entry: ObservedEntry) => void;
   /** The state now is a snapshot's: the node's own at its start, or a leader's. */
   readonly restored: (index: number, term: number) => void;
+  /** A read was answered from what this node knows: no quorum has confirmed that it is current. */
+  readonly readUncertain: () => void;
 }
 
 export interface CoordinatorStatus {
@@ -132,6 +134,8 @@ export interface CoordinatorCounters {
   readonly droppedWrites: number;
   /** Retained writes that were refused with a reason code. */
   readonly refusedWrites: number;
+  /** Reads of retained messages that were answered from what this node knows, for want of a quorum. */
+  readonly uncertainReads: number;
 }
 
 /** A message in the retained store. */

@@ -10,8 +10,8 @@
  * Bounded: beyond 1024 commands or 16 MiB, and while this node's disk is full, a write is refused with 0x97 (Quota exceeded), and one that nobody waits for
  * (QoS 0) is dropped and counted.
  *
- * Reads see these writes before they are committed, so a client of this node always reads its own write; another
- * node's client sees it when it is committed. A refused write is seen by nobody.
+ * Nobody sees a write before it is committed: a reader on this node waits for it (current-reads.ts). Only without a
+ * quorum does this node show it to its own clients. A refused write is seen by nobody.
  *
  * Source: reference design, section 4.3 rule 1.
  */
@@ -68,7 +68,7 @@ export class Proposals {
   readonly #ports: ProposalsPorts;
   /** In order of seq, without gaps. */
   readonly #pending: Pending[] = [];
-  /** Newest pending command of each topic: what reads show instead of the replica. */
+  /** Newest pending command of each topic: what a read without a quorum shows instead of the replica. */
   readonly #newest = new Map<string, Pending>();
   #pendingBytes = 0;
   #lastSeq = 0;
@@ -118,6 +118,11 @@ export class Proposals {
     return done === undefined ? 0 : 1;
   }
 
+  /** Number of the newest command. */
+  get proposedSeq(): number {
+    return this.#lastSeq;
+  }
+
   /** All commands up to this number have been settled. */
   get settledSeq(): number {
     return (this.#pending[0]?.seq ?? this.#lastSeq + 1) - 1;
@@ -156,7 +161,7 @@ export class Proposals {
     this.#resendAfterMs = backoff;
   }
 
-  /** Whether a read must show the pending write of `topic` instead of the replica's message. */
+  /** Whether a read without a quorum shows the pending write of `topic` instead of the replica's message. */
   hides(topic: string): boolean {
     return this.#newest.has(topic);
   }
@@ -196,9 +201,10 @@ export class Proposals {
   #flush(): void {
     const oldest = this.#pending[0];
     if (oldest === undefined) return;
-    // The clock of "nothing has come back" starts when something is sent, not when it was queued.
-    this.#progressAt = this.#ports.clock.monotonicMs();
     let at = Math.max(0, this.#nextSeq - oldest.seq);
+    // The clock of "nothing has come back" starts when the oldest is sent: not when it was queued, and not anew with
+    // each command after it, or a steady flow of them would keep it waiting for ever.
+    if (at === 0) this.#progressAt = this.#ports.clock.monotonicMs();
     while (at < this.#pending.length) {
       const batch: Uint8Array[] = [];
       let bytes = 0;

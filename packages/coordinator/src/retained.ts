@@ -1,34 +1,50 @@
 /**
  * The retained store of the mesh as the broker of this node sees it: writes are proposed, reads are local.
  *
- * `match` shows this node's replica with its own uncommitted writes on top (proposals.ts). A write committed elsewhere a
- * moment ago may not have reached this replica yet; a reader that must see it waits with `whenCurrent` first. `count`,
- * `digest` and `entries` describe the replica alone, so that nodes can be compared.
+ * A read waits until this replica holds what was committed anywhere before it (current-reads.ts) and then sees the
+ * replica and nothing else: what is committed is not lost (P8). Without a quorum it sees what this node knows: the
+ * replica with this node's own uncommitted writes on top (P3). `count`, `digest` and `entries` describe the replica
+ * alone, so that nodes can be compared.
  */
 
 import type { Completion } from "@skein/kernel";
-import type { CurrentReads, WhenCurrent } from "./current-reads.ts";
+import type { CurrentReads } from "./current-reads.ts";
 import type { RetainedMessage } from "./options.ts";
 import type { Proposals } from "./proposals.ts";
 import type { RetainedState } from "./state-machine/retained-state.ts";
 
+/** What a reader may see, now and later: it stays as new as it was. */
+export interface RetainedView {
+  /** Calls `visit` for every retained message that the valid `filter` matches, in no particular order. */
+  match(filter: string, visit: (message: RetainedMessage) => void): void;
+}
+
+/** Who wants to read. */
+export interface RetainedReader {
+  /** Called once. It must not write at once. */
+  mayRead(view: RetainedView): void;
+}
+
 export class Retained {
   readonly #replica: RetainedState;
   readonly #proposals: Proposals;
-  readonly #reads: CurrentReads;
+  readonly #reads: CurrentReads<RetainedReader>;
+  /** What this node knows: its uncommitted writes hide what they replace. */
+  readonly #own: RetainedView;
 
-  constructor(replica: RetainedState, proposals: Proposals, reads: CurrentReads) {
+  /** `reads` answers through {@link answer}. */
+  constructor(replica: RetainedState, proposals: Proposals, reads: CurrentReads<RetainedReader>) {
     this.#replica = replica;
     this.#proposals = proposals;
     this.#reads = reads;
-  }
-
-  /**
-   * Calls `done(true)` once this replica holds every write that was acknowledged anywhere before the call, or
-   * `done(false)` if no quorum confirms that within an election timeout: then it is this node's own last state.
-   */
-  whenCurrent(done: WhenCurrent): void {
-    this.#reads.add(done);
+    this.#own = {
+      match(filter, visit) {
+        replica.match(filter, (message) => {
+          if (!proposals.hides(message.topic)) visit(message);
+        });
+        proposals.match(filter, visit);
+      },
+    };
   }
 
   /** Retained messages in the replica. */
@@ -45,17 +61,18 @@ export class Retained {
     return this.#proposals.put(message, done);
   }
 
-  /** Calls `visit` for every retained message that the valid `filter` matches, in no particular order. */
-  match(filter: string, visit: (message: RetainedMessage) => void): void {
-    const proposals = this.#proposals;
-    if (proposals.count === 0) {
-      this.#replica.match(filter, visit);
-      return;
-    }
-    this.#replica.match(filter, (message) => {
-      if (!proposals.hides(message.topic)) visit(message);
-    });
-    proposals.match(filter, visit);
+  /**
+   * Lets `reader` read once this replica holds every write that was acknowledged anywhere before the call, and every
+   * write of this node; or, when no quorum confirms that within a second, what this node knows. At once if no leader
+   * is known.
+   */
+  read(reader: RetainedReader): void {
+    this.#reads.add(reader);
+  }
+
+  /** It is known how current the replica is. */
+  answer(reader: RetainedReader, isCurrent: boolean): void {
+    reader.mayRead(isCurrent ? this.#replica : this.#own);
   }
 
   /** 32 hexadecimal digits over the sorted set; equal on equal sets. */

@@ -4,6 +4,7 @@ import type { ClusterId, MonotonicMs, NodeId } from "@skein/kernel";
 import type { RaftStatus } from "raft-js";
 import { type ElectionWait, isSameWait } from "./election-wait.ts";
 import { foreignClusterIn } from "./foreign-cluster.ts";
+import type { LeaderContact } from "./leader-contact.ts";
 import type { CoordinatorStatus, PeerView } from "./options.ts";
 
 export interface StatusInput {
@@ -13,8 +14,7 @@ export interface StatusInput {
   /** Term of the last applied entry. */
   readonly appliedTerm: number;
   readonly peers: readonly PeerView[];
-  readonly heardFrom: NodeId | undefined;
-  readonly heardAt: number;
+  readonly contact: LeaderContact;
   /** Silence after which a leader no longer counts as heard, in ms. */
   readonly silenceMs: number;
   readonly pendingProposals: number;
@@ -125,7 +125,7 @@ function areSameNodes(a: readonly NodeId[], b: readonly NodeId[]): boolean {
 function hasQuorum(input: StatusInput): boolean {
   const { raft, now, silenceMs } = input;
   if (raft.leader === undefined) return false;
-  const contactAt = raft.role === "leader" ? raft.quorumContactAt : input.heardAt;
-  if (raft.role !== "leader" && input.heardFrom !== raft.leader) return false;
+  const contactAt = raft.role === "leader" ? raft.quorumContactAt : input.contact.at;
+  if (raft.role !== "leader" && input.contact.from !== raft.leader) return false;
   return contactAt !== undefined && now - contactAt < silenceMs;
 }

@@ -9,17 +9,9 @@ import { ReplicaFaults } from "../src/replica-faults.ts";
 import { StateMachine } from "../src/state-machine/state-machine.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
 import { VirtualClock } from "./support/virtual-clock.ts";
-import { completion, retained, type SimNode, textOf, World } from "./support/world.ts";
+import { completion, replicated, retained, type SimNode, World } from "./support/world.ts";
 
 const HOUR_MS = 60 * 60 * 1000;
-
-function read(node: SimNode, topic: string): string | undefined {
-  let found: string | undefined;
-  node.running.retained.match(topic, (message) => {
-    found = textOf(message);
-  });
-  return found;
-}
 
 /** So many entries that the states are compared. */
 function fill(world: World, node: SimNode, name: string): void {
@@ -58,7 +50,7 @@ function withWrongReplica(seed: number): { world: World; leader: SimNode; wrong:
   const snapshot = encodeAlone({ kind: "snapshot", snapshot: falseSnapshot(wrong) });
   wrong.disk.replaceNow("journal/snapshot", snapshot);
   world.start(wrong);
-  const isFollowing = () => read(wrong, "never/written") === "x" && world.isFormed(3);
+  const isFollowing = () => replicated(wrong, "never/written") === "x" && world.isFormed(3);
   world.until(isFollowing, 10_000, "following with a false state");
   return { world, leader, wrong, third };
 }
@@ -88,7 +80,7 @@ test("a wrong replica takes over the leader's state by itself, keeps its own in 
   const { world, leader, wrong } = withWrongReplica(14);
   fill(world, leader, "u");
   world.until(() => hasTakenOver(wrong), 10_000, "takes over");
-  expect(read(wrong, "never/written")).toBeUndefined();
+  expect(replicated(wrong, "never/written")).toBeUndefined();
   expect(wrong.status).toMatchObject({ isDiverged: false, staysDiverged: false });
   world.until(() => world.isConverged(), 5000, "the same everywhere");
   const kept = wrong.disk.list("journal").filter((name) => name.startsWith("snapshot.bad-"));
@@ -100,7 +92,7 @@ test("a wrong replica takes over the leader's state by itself, keeps its own in 
   // Nor does it come back with the next start.
   world.restart(wrong);
   world.until(() => world.isFormed(3) && world.isConverged(), 10_000, "restarted");
-  expect(read(wrong, "never/written")).toBeUndefined();
+  expect(replicated(wrong, "never/written")).toBeUndefined();
   world.run(5000);
   world.kill(leader);
   world.until(() => world.leader !== undefined, 10_000, "it takes both of them to elect");
@@ -119,7 +111,7 @@ test("P5: a wrong replica keeps all that it has acknowledged, and nobody who rea
     leader.running.retained.put(retained("count", String(i)), done);
     wrong.running.retained.put(retained("own", String(i)), done);
     world.run(5);
-    const seen = Number(read(wrong, "count") ?? 0);
+    const seen = Number(replicated(wrong, "count") ?? 0);
     expect(seen).toBeGreaterThanOrEqual(newest);
     newest = seen;
   }
@@ -129,7 +121,8 @@ test("P5: a wrong replica keeps all that it has acknowledged, and nobody who rea
   world.kill(leader);
   world.start(third);
   world.until(() => world.leader !== undefined && world.isConverged(), 20_000, "goes on without the leader");
-  for (const node of [wrong, third]) expect([read(node, "count"), read(node, "own")]).toEqual(["600", "600"]);
+  for (const node of [wrong, third])
+    expect([replicated(node, "count"), replicated(node, "own")]).toEqual(["600", "600"]);
 });
 
 test("again within an hour: it stays isolated and says what to do; after an hour it is put right once more", () => {

@@ -1,10 +1,10 @@
-/** What the coordinator makes of the Raft core: hand-over, current reads, snapshots in pieces, power cuts, odd peers. */
+/** What the coordinator makes of the Raft core: hand-over, snapshots in pieces, power cuts, odd peers. */
 
 import type { ClusterId, NodeId } from "@skein/kernel";
 import { decodeRaftMessage, encodeRaftMessage, type RaftMessage } from "raft-js";
 import { expect, test } from "vitest";
 import { decodeFrame, encodeFrame } from "../src/frames.ts";
-import { completion, retained, type SimNode, textOf, World } from "./support/world.ts";
+import { completion, replicated, retained, type SimNode, World } from "./support/world.ts";
 
 function formed(count: number, seed: number): World {
   const world = new World(seed);
@@ -18,14 +18,6 @@ function write(world: World, node: SimNode, topic: string, text: string): void {
   const done = completion();
   node.running.retained.put(retained(topic, text), done);
   world.until(() => done.codes.length === 1, 5000, `write of ${topic}`);
-}
-
-function read(node: SimNode, topic: string): string | undefined {
-  let found: string | undefined;
-  node.running.retained.match(topic, (message) => {
-    found = textOf(message);
-  });
-  return found;
 }
 
 function raftMessage(bytes: Uint8Array): RaftMessage | undefined {
@@ -85,39 +77,6 @@ test("a node that leads alone, and one that does not lead, stop at once", () => 
   expect(stopped).toBe(2);
 });
 
-test("whenCurrent: any replica waits until it has what was acknowledged anywhere before (P8)", () => {
-  const world = formed(3, 5);
-  const [a, b, c] = world.nodes as [SimNode, SimNode, SimNode];
-  for (let i = 0; i < 30; i++) {
-    const done = completion();
-    [a, b, c][i % 3]?.running.retained.put(retained("t", `${i}`), done);
-    world.until(() => done.codes.length === 1, 1000);
-    const answers: boolean[] = [];
-    const seen: (string | undefined)[] = [];
-    for (const node of [a, b, c]) {
-      node.running.retained.whenCurrent((isCurrent) => {
-        answers.push(isCurrent);
-        seen.push(read(node, "t"));
-      });
-    }
-    world.until(() => answers.length === 3, 1000, "answers");
-    expect(answers).toEqual([true, true, true]);
-    expect(seen).toEqual([`${i}`, `${i}`, `${i}`]);
-  }
-});
-
-test("whenCurrent: a node without a quorum says so instead of waiting for ever (P3)", () => {
-  const world = formed(3, 6);
-  const leader = world.leader as SimNode;
-  const cut = world.nodes.find((node) => node !== leader) as SimNode;
-  world.isolate([cut, leader], true);
-  world.isolate([cut], true);
-  const answers: boolean[] = [];
-  for (const node of [cut, leader]) node.running.retained.whenCurrent((isCurrent) => answers.push(isCurrent));
-  world.until(() => answers.length === 2, 4000, "answers");
-  expect(answers).toEqual([false, false]);
-});
-
 test("a large snapshot goes over in pieces, survives a cut in the middle, and heartbeats go on between them", () => {
   const world = formed(3, 7);
   const leader = world.leader as SimNode;
@@ -167,7 +126,7 @@ test("all nodes lose power, and with it what was not flushed: they elect once al
   world.run(20_000);
   expect(world.leader, "two suspects are not everybody").toBeUndefined();
   world.start(c);
-  const isKept = (node: SimNode): boolean => read(node, "t") === "kept";
+  const isKept = (node: SimNode): boolean => replicated(node, "t") === "kept";
   world.until(() => world.isFormed(3) && world.nodes.every(isKept), 10_000, "an election, and nothing lost");
   world.run(2000);
   for (const node of world.nodes) expect(node.disk.files.has("journal/suspect")).toBe(false);
@@ -181,15 +140,15 @@ test("a sole voter comes back without its last writes: the replica that had them
   world.run(2000);
   const before = leader.disk.clone();
   for (let i = 0; i < 5; i++) write(world, leader, `lost/${i}`, "x");
-  world.until(() => read(learner, "lost/4") === "x", 1000);
+  world.until(() => replicated(learner, "lost/4") === "x", 1000);
   world.kill(leader);
   leader.disk = before;
   world.start(leader);
   world.until(() => world.isFormed(1), 10_000, "leading again");
   for (let i = 0; i < 20; i++) write(world, leader, `new/${i}`, "y");
   world.until(() => world.isConverged(), 10_000, "equal replicas");
-  expect(read(learner, "lost/4")).toBeUndefined();
-  expect(read(learner, "new/19")).toBe("y");
+  expect(replicated(learner, "lost/4")).toBeUndefined();
+  expect(replicated(learner, "new/19")).toBe("y");
   expect(learner.logs.filter(({ level }) => level === "error").map(({ message }) => message)).toEqual([
     "the cluster has lost committed writes that this node has; it takes over the rest",
   ]);
@@ -213,7 +172,7 @@ test("a node whose own acknowledged writes the cluster has lost ends, because th
   world.restart(learner);
   world.until(() => world.isFormed(1), 10_000, "following");
   write(world, learner, "mine", "again");
-  expect(read(leader, "mine")).toBe("again");
+  expect(replicated(leader, "mine")).toBe("again");
 });
 
 test("replicas with the same log never call each other diverged", () => {

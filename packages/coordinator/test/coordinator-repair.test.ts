@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { decodeRecord } from "../src/journal/record.ts";
 import type { MemoryDisk } from "./support/memory-disk.ts";
-import { completion, retained, type SimNode, textOf, World } from "./support/world.ts";
+import { completion, replicated, retained, type SimNode, World } from "./support/world.ts";
 
 function formed(count: number, seed: number, voters: number): World {
   const world = new World(seed);
@@ -17,14 +17,6 @@ function write(world: World, node: SimNode, count: number, from = 0): void {
     node.running.retained.put(retained(`t/${at}`, String(at)), done);
   world.until(() => done.codes.length === count, 5000, "acknowledged");
   expect(done.codes.every((code) => code === 0)).toBe(true);
-}
-
-function read(node: SimNode, topic: string): string | undefined {
-  let found: string | undefined;
-  node.running.retained.match(topic, (message) => {
-    found = textOf(message);
-  });
-  return found;
 }
 
 /** The machine loses power: what was not flushed is gone, and its next run is another one. */
@@ -48,7 +40,7 @@ test("P5: what a sole voter acknowledged and lost in a power cut comes back from
   world.start(voter);
   world.until(() => world.isFormed(1) && world.isConverged(), 15_000, "repaired");
   for (let at = 0; at < 30; at++)
-    for (const node of world.nodes) expect(read(node, `t/${at}`)).toBe(String(at));
+    for (const node of world.nodes) expect(replicated(node, `t/${at}`)).toBe(String(at));
   expect(voter.disk.files.has("journal/suspect")).toBe(false);
   write(world, voter, 5, 100);
 
@@ -59,7 +51,7 @@ test("P5: what a sole voter acknowledged and lost in a power cut comes back from
   node.bootId = "another";
   lone.start(node);
   lone.until(() => lone.isFormed(1), 15_000, "alone");
-  expect(read(node, "t/29")).toBeUndefined();
+  expect(replicated(node, "t/29")).toBeUndefined();
 });
 
 test("P12: a rotten record of a sole voter is repaired from its learner, with everything after it", () => {
@@ -73,11 +65,11 @@ test("P12: a rotten record of a sole voter is repaired from its learner, with ev
   world.start(voter);
   world.until(() => world.isFormed(1) && world.isConverged(), 15_000, "repaired");
   expect(voter.logs.some(({ message }) => message === "data file damaged")).toBe(true);
-  for (let at = 0; at < 200; at++) expect(read(voter, `t/${at}`)).toBe(String(at));
+  for (let at = 0; at < 200; at++) expect(replicated(voter, `t/${at}`)).toBe(String(at));
   // What was repaired is on its own disk again.
   world.restart(voter);
   world.until(() => world.isFormed(1) && world.isConverged(), 15_000, "restarted");
-  expect(read(voter, "t/199")).toBe("199");
+  expect(replicated(voter, "t/199")).toBe("199");
 });
 
 test("a sole voter that lost its whole journal but the founding gets it from its learner", () => {
@@ -90,7 +82,7 @@ test("a sole voter that lost its whole journal but the founding gets it from its
   voter.disk.cut("journal/0000000001.log", founding);
   world.start(voter);
   world.until(() => world.isFormed(1) && world.isConverged(), 15_000, "repaired");
-  expect(read(voter, "t/49")).toBe("49");
+  expect(replicated(voter, "t/49")).toBe("49");
 });
 
 test("a founder that lost the change to three voters does not lead alone: it finds the others and follows", () => {
@@ -110,7 +102,7 @@ test("a founder that lost the change to three voters does not lead alone: it fin
   expect(founder.statuses.map(({ role }) => role)).not.toContain("leader");
   // Nobody was deposed for it.
   expect(world.running.map(({ status }) => status.term)).toEqual([terms[0], terms[0], terms[0]]);
-  for (const node of world.nodes) expect(read(node, "t/49")).toBe("49");
+  for (const node of world.nodes) expect(replicated(node, "t/49")).toBe("49");
 });
 
 test("P3: a suspect sole voter whose learner is gone serves with what it has after eight seconds", () => {
@@ -123,7 +115,7 @@ test("P3: a suspect sole voter whose learner is gone serves with what it has aft
   world.run(7000);
   expect(voter.status.role).not.toBe("leader");
   world.until(() => voter.status.hasQuorum, 3000, "leads");
-  expect(read(voter, "t/9")).toBe("9");
+  expect(replicated(voter, "t/9")).toBe("9");
 });
 
 test("a node that was alone waits for nobody after a power cut", () => {
@@ -134,7 +126,7 @@ test("a node that was alone waits for nobody after a power cut", () => {
   cutPower(world, node);
   world.start(node);
   world.until(() => node.status.hasQuorum, 500, "leads");
-  expect(read(node, "t/9")).toBe("9");
+  expect(replicated(node, "t/9")).toBe("9");
 });
 
 test("P5: after a power cut a voter of three is suspect, and takes part again once it has caught up", () => {
@@ -147,7 +139,7 @@ test("P5: after a power cut a voter of three is suspect, and takes part again on
   expect(victim.disk.files.has("journal/suspect")).toBe(true);
   world.until(() => world.isFormed(3) && world.isConverged(), 15_000, "caught up");
   world.until(() => !victim.disk.files.has("journal/suspect"), 15_000, "not suspect any more");
-  for (let at = 0; at < 30; at++) expect(read(victim, `t/${at}`)).toBe(String(at));
+  for (let at = 0; at < 30; at++) expect(replicated(victim, `t/${at}`)).toBe(String(at));
 });
 
 test("a failed sync ends the node, and its next start is suspect: the operating system may claim what the medium lacks", () => {
@@ -209,7 +201,7 @@ function twoThatKnow(seed: number): { world: World; a: SimNode; b: SimNode; away
 
 function expectAll(world: World, count: number): void {
   for (const node of world.nodes)
-    for (let at = 0; at < count; at++) expect([at, read(node, `t/${at}`)]).toEqual([at, String(at)]);
+    for (let at = 0; at < count; at++) expect([at, replicated(node, `t/${at}`)]).toEqual([at, String(at)]);
 }
 
 test.each([81, 82, 83, 84, 85, 86, 87, 88])(
@@ -249,7 +241,7 @@ test("P12: a damaged voter waits for the one that has the rest, over its own res
   }
   world.start(b);
   world.until(
-    () => world.isFormed(3) && read(a, "t/119") === "119" && world.isConverged(),
+    () => world.isFormed(3) && replicated(a, "t/119") === "119" && world.isConverged(),
     30_000,
     "repaired",
   );
@@ -262,10 +254,14 @@ test("an entry that is legible nowhere ends the search once every voter has said
   damageEntries(a.disk, index);
   damageEntries(b.disk, index);
   world.startAll();
-  world.until(() => world.isFormed(3) && read(a, "t/60") === "60" && world.isConverged(), 30_000, "goes on");
+  world.until(
+    () => world.isFormed(3) && replicated(a, "t/60") === "60" && world.isConverged(),
+    30_000,
+    "goes on",
+  );
   for (const node of world.nodes) {
-    expect(read(node, "t/60")).toBe("60");
-    expect(read(node, "t/119")).toBeUndefined();
+    expect(replicated(node, "t/60")).toBe("60");
+    expect(replicated(node, "t/119")).toBeUndefined();
   }
   for (const node of [a, b])
     expect(node.disk.list("journal").some((name) => name.includes(".log.bad-"))).toBe(true);

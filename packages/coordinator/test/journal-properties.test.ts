@@ -32,6 +32,9 @@ test("after any history, a restart gives back exactly what was written", () => {
         const { state, snapshotData } = openJournal(disk);
         expect(state.hardState).toEqual(model.last.hardState);
         expect(state.snapshot.index).toBe(model.snapshot);
+        expect(Math.max(state.commitIndex ?? 0, model.snapshot)).toBe(
+          Math.max(model.committed, model.snapshot),
+        );
         expect(JournalModel.agrees(state, model.last)).toBe(true);
         expect(state.isSuspect).toBe(false);
         if (model.snapshot > 0) {
@@ -68,6 +71,11 @@ test("P12: after a crash of the process or the power at any moment, the state is
         const isAnything = state.hardState.term > 0 || state.snapshot.index > 0 || state.entries.length > 0;
         if (isAnything) expect(state.isSuspect).toBe(isPowerCut && durability === "replicated");
         expect(possible.some((remembered) => isPrefix(state, remembered, model))).toBe(true);
+        // What is noted as committed was, and is there.
+        const last = state.entries.at(-1)?.index ?? 0;
+        expect(state.commitIndex).toBeLessThanOrEqual(
+          Math.max(state.snapshot.index, Math.min(model.committed, last)),
+        );
         // Opening it again changes nothing.
         expect(openJournal(disk, after).state).toEqual(state);
       },

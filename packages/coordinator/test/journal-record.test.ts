@@ -38,6 +38,7 @@ const data = fc.uint8Array({ maxLength: 64 });
 const record: fc.Arbitrary<JournalRecord> = fc.oneof(
   fc.record({ kind: fc.constant("segment" as const), number: fc.maxSafeNat(), hardState }),
   fc.record({ kind: fc.constant("hardState" as const), hardState }),
+  fc.record({ kind: fc.constant("committed" as const), index: fc.maxSafeNat() }),
   fc.record({ kind: fc.constant("reset" as const), index: fc.maxSafeNat(), term: fc.maxSafeNat() }),
   fc.record({
     kind: fc.constant("entry" as const),

@@ -53,6 +53,7 @@ test("a fresh folder is an empty state that is not suspect", () => {
     entries: [],
     isSuspect: false,
     isIncomplete: false,
+    commitIndex: 0,
   });
   expect(snapshotData).toBeUndefined();
 });
@@ -76,6 +77,52 @@ test("Raft AppendEntries rule 3: a write with a lower index replaces that entry 
   disk.settle();
   disk.crash();
   expect(open(disk).state.entries).toEqual([...entries(1, 2), ...entries(3, 3, 2)]);
+});
+
+test("what was noted as committed is known after a restart, but for what was written over since", () => {
+  const disk = new MemoryDisk();
+  const first = open(disk).journal;
+  first.persist({ hardState: undefined, entries: entries(1, 5) }, noError);
+  first.noteCommitted(4);
+  first.close();
+  disk.settle();
+  const second = open(disk);
+  expect(second.state.commitIndex).toBe(4);
+  second.journal.persist({ hardState: undefined, entries: entries(5, 6) }, noError);
+  second.journal.close();
+  disk.settle();
+  const third = open(disk);
+  expect(third.state.commitIndex).toBe(4);
+  third.journal.persist({ hardState: undefined, entries: entries(3, 3) }, noError);
+  third.journal.close();
+  disk.settle();
+  const fourth = open(disk);
+  expect(fourth.state.commitIndex).toBe(2);
+  fourth.journal.restore(snapshotAt(9), false, { term: 1, votedFor: undefined }, noError);
+  fourth.journal.close();
+  disk.settle();
+  expect(open(disk).state.commitIndex).toBe(9);
+});
+
+test("the note of what is committed goes with the next write, or by itself when none comes for a while", () => {
+  const disk = new MemoryDisk();
+  const first = open(disk).journal;
+  first.persist({ hardState: undefined, entries: entries(1, 3) }, noError);
+  disk.settle();
+  first.noteCommitted(2);
+  expect(disk.appends).toHaveLength(1);
+  first.persist({ hardState: undefined, entries: entries(4, 4) }, noError);
+  disk.settle();
+  disk.kill();
+  const second = open(disk);
+  expect(second.state.commitIndex).toBe(2);
+  second.journal.noteCommitted(4);
+  expect(disk.appends).toHaveLength(2);
+  for (let i = 0; i < 5; i++) second.journal.noteCommitted(4);
+  disk.settle();
+  expect(disk.appends, "once").toHaveLength(3);
+  disk.kill();
+  expect(open(disk).state.commitIndex).toBe(4);
 });
 
 test("writes given while one is under way are written together, and done in order", () => {

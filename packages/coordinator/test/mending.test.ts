@@ -110,7 +110,7 @@ class Voter {
   }
 
   after(index: number, term: number): readonly Entry[] {
-    const own = this.mending?.after(index, term) ?? [];
+    const own = this.mending?.missingAfter(index, term)?.entries ?? [];
     const known = index === 0 ? term === 0 : this.log[index - 1]?.term === term;
     return own.length > 0 ? own : known ? this.log.slice(index, index + 3) : [];
   }

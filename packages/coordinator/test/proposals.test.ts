@@ -73,6 +73,17 @@ test("without progress everything goes again from the oldest after 0.5 s, then e
   expect(frames.length).toBeLessThanOrEqual(9);
 });
 
+test("a steady flow of new proposals does not keep a lost one from going again", () => {
+  const { clock, frames, proposals, run } = setUp();
+  proposals.put(retained("lost", "1"), undefined);
+  clock.endTurn();
+  for (let i = 0; i < 4; i++) {
+    proposals.put(retained(`t/${i}`, "1"), undefined);
+    run(250);
+  }
+  expect(frames.filter((seqs) => seqs[0] === 1).length).toBeGreaterThan(1);
+});
+
 test("without a leader nothing is sent; when one is known everything goes, oldest first", () => {
   const { clock, frames, leader, proposals } = setUp();
   leader.isKnown = false;

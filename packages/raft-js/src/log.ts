@@ -47,6 +47,7 @@ export class RaftLog {
       if (entry.index > snapshot.index) this.#account(entry);
     }
     this.#unwrittenFrom = this.lastIndex + 1;
+    this.commitTo(Math.min(initial.commitIndex ?? 0, this.lastIndex));
   }
 
   get lastIndex(): number {

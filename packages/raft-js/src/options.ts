@@ -77,6 +77,11 @@ export interface InitialState {
   /** Entries after the snapshot (or a little before it), without gaps. */
   readonly entries: readonly Entry[];
   /**
+   * Up to here the entries are known to be committed; those that are there are applied at once. It may lag, or be left
+   * out: then the server applies what follows the snapshot only when it hears of a leader.
+   */
+  readonly commitIndex?: number;
+  /**
    * True: acknowledged entries may be missing from this disk (damage, power cut). Until the server has caught up with
    * a leader its vote, and its own candidacy, count only if every voter grants: then whoever has most of the log wins.
    * Ignored for a sole voter, whom nobody else can lead: what it has is the log.

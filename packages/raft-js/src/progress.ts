@@ -128,8 +128,8 @@ export class Progress {
     this.snapshotMinIndex = minIndex;
     this.#clearInflight();
     this.snapshotSentAt = undefined;
-    // It has that one already, and the log has been compacted beyond it since; or that one does not help.
-    if ((this.snapshotIndex ?? 0) > Math.max(this.matchIndex, minIndex - 1)) return;
+    // Otherwise it has that one already, and the log has been compacted beyond it since; or that one does not help.
+    if ((this.snapshotIndex ?? 0) > (minIndex > 0 ? minIndex - 1 : this.matchIndex)) return;
     this.snapshotIndex = undefined;
     this.snapshotOffset = 0;
   }

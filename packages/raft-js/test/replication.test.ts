@@ -407,6 +407,19 @@ test("a restart with a snapshot and the entries kept before it goes on where it 
   expect(older.status, "entries that end before the snapshot are of no use").toMatchObject({ lastIndex: 9 });
 });
 
+test("a restart with a note of what is committed applies that at once, as far as it is there", () => {
+  const a = new OneServer({ entries: logOf([1, 1, 1, 1]), commitIndex: 3 });
+  const effects = a.step({ kind: "wake" });
+  expect(effects.filter(({ kind }) => kind === "apply")).toMatchObject([
+    { entries: [{ index: 1 }, { index: 2 }, { index: 3 }] },
+  ]);
+  expect(a.status).toMatchObject({ commitIndex: 3, lastApplied: 3, role: "follower" });
+  const cut = new OneServer({ snapshot: POINT, entries: logOf([1, 1, 1, 1], 7), commitIndex: 40 });
+  expect(cut.status, "entries behind the note were lost").toMatchObject({ commitIndex: 10 });
+  const old = new OneServer({ snapshot: POINT, entries: logOf([1, 1, 1, 1], 7), commitIndex: 4 });
+  expect(old.status, "a snapshot is newer than the note").toMatchObject({ commitIndex: 9 });
+});
+
 test("a log with a gap is a bug of the driver", () => {
   expect(() => new OneServer({ entries: [...logOf([1]), ...logOf([1], 3)] })).toThrow("gap");
   expect(() => new OneServer({ snapshot: POINT, entries: logOf([1], 11) })).toThrow("gap");

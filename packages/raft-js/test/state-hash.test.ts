@@ -245,6 +245,11 @@ test("the leader serves a wrong follower once it has committed as much, from a s
   expect(a.take("appendEntries", "c"), "the state first").toEqual([]);
   a.receive("c", { kind: "snapshotChunkReply", term: 1, index: 3, offset: 10 });
   expect(a.takeEffects("sendSnapshot")).toMatchObject([{ index: 3, offset: 10, minIndex: 3 }]);
+  a.step({ kind: "snapshotSent", to: "c", ok: false });
+  a.receive("c", { kind: "snapshotRequest", term: 1, minIndex: 3 });
+  expect(a.takeEffects("sendSnapshot"), "resumed, although its log is as far").toMatchObject([
+    { index: 3, offset: 10 },
+  ]);
   a.receive("c", { kind: "installSnapshotReply", term: 1, matchIndex: 3 });
   expect(a.take("appendEntries", "c")).toMatchObject([{ prevLogIndex: 3, entries: [{ index: 4 }] }]);
 });

@@ -54,6 +54,8 @@ export type NodeObservation =
   | { readonly kind: "stopped"; readonly how: "crash" | "power" | "clean" | "pause" | "resume" }
   /** The node became a candidate (or pre-candidate whose term went up). */
   | { readonly kind: "election" }
+  /** It let somebody read what it knows, because no quorum has confirmed in time that this is current. */
+  | { readonly kind: "readUncertain" }
   /** Bytes a named queue of this node holds now. */
   | { readonly kind: "memory"; readonly queueName: string; readonly bytes: number };
 
@@ -85,12 +87,16 @@ export type ClientObservation =
   | { readonly kind: "disconnected"; readonly client: string; readonly session: string }
   /** CONNACK with a code other than success. */
   | { readonly kind: "refused"; readonly client: string; readonly code: number }
-  /** The replay after a SUBSCRIBE gave this; null: it gave nothing for the topic. */
+  /**
+   * The replay after a SUBSCRIBE gave this; null: it gave nothing for the topic. `askedAt`: when that was sent, in the
+   * world's ms.
+   */
   | {
       readonly kind: "retainedRead";
       readonly client: string;
       readonly topic: string;
       readonly payloadId: string | null;
+      readonly askedAt: number;
     };
 
 export type WorldObservation =

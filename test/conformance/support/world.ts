@@ -7,6 +7,8 @@ import {
   type Forwarder,
   type Interest,
   loneNodePorts,
+  type RetainedReader,
+  type RetainedStore,
 } from "@skein/broker";
 import { type ApplicationMessage, type Completion, type Log, seededPrng } from "@skein/kernel";
 import type { IConnectPacket } from "mqtt-packet";
@@ -63,22 +65,56 @@ export class HeldMesh implements Forwarder, Interest {
   }
 }
 
+/** A store that lets nobody read before the test says so, or lets everybody read at once. */
+class HeldStore implements RetainedStore {
+  isHolding = false;
+  /** Who waits, in order. */
+  readonly held: RetainedReader[] = [];
+  readonly #inner: RetainedStore;
+
+  constructor(inner: RetainedStore) {
+    this.#inner = inner;
+  }
+
+  get count(): number {
+    return this.#inner.count;
+  }
+
+  put(message: ApplicationMessage, done: Completion | undefined): number {
+    return this.#inner.put(message, done);
+  }
+
+  read(reader: RetainedReader): void {
+    if (this.isHolding) this.held.push(reader);
+    else this.#inner.read(reader);
+  }
+
+  /** Lets those read that wait. */
+  answer(): void {
+    for (const reader of this.held.splice(0)) this.#inner.read(reader);
+  }
+}
+
 export class World {
   readonly clock = new VirtualClock();
   readonly broker: Broker;
   readonly mesh: HeldMesh;
-  readonly retainedCount: () => number;
+  readonly store: HeldStore;
   allowAnonymous = true;
 
   constructor(options: Partial<BrokerOptions> = {}) {
     const environment = { clock: this.clock, prng: seededPrng(7), log: SILENT };
     const ports = loneNodePorts(environment, () => this.broker);
     this.mesh = new HeldMesh(ports.forwarder, ports.interest);
-    this.retainedCount = () => ports.retained.count;
+    this.store = new HeldStore(ports.retained);
     this.broker = new Broker(
       { ...DEFAULT_BROKER_OPTIONS, ...options },
-      { ...ports, forwarder: this.mesh, interest: this.mesh },
+      { ...ports, forwarder: this.mesh, interest: this.mesh, retained: this.store },
     );
+  }
+
+  get retainedCount(): number {
+    return this.store.count;
   }
 
   /** A connection that has said nothing yet. */
@@ -107,6 +143,12 @@ export class World {
   answer(reasonCode = 0, indexes?: readonly number[]): void {
     const held = this.mesh.held.splice(0);
     for (const index of indexes ?? held.keys()) held[index]?.settle(reasonCode);
+    this.clock.settle();
+  }
+
+  /** The store lets those read that wait. */
+  letRead(): void {
+    this.store.answer();
     this.clock.settle();
   }
 

@@ -1,5 +1,5 @@
 /**
- * What a Raft server keeps on its medium: term, vote, log entries and one snapshot.
+ * What a Raft server keeps on its medium: term, vote, log entries, how far they are committed, and one snapshot.
  *
  * Entries, terms and votes are records in one sequence of segment files, only ever appended to. Writes given while one
  * is under way are written together with the next append (group commit). Term, vote and configurations are forced to the
@@ -15,9 +15,11 @@
  */
 
 import { assert, type Clock, type Disk, type Log, SkeinError, type Timer } from "@skein/kernel";
-import type { Entry, HardState, InitialState, Snapshot } from "raft-js";
+import type { HardState, InitialState, Snapshot } from "raft-js";
 import { REPLICA_SIZES } from "../replica-sizes.ts";
+import { CommitNote } from "./commit-note.ts";
 import { snapshotPath, stopMarkPath } from "./files.ts";
+import { isForced, type JournalWrite } from "./journal-write.ts";
 import { type Recovered, recover } from "./recovery.ts";
 import type { Remains } from "./remains.ts";
 import { Reserve } from "./reserve.ts";
@@ -30,14 +32,6 @@ import { SyncPace } from "./sync-pace.ts";
 
 /** Bytes gathered into one append; what is beyond goes into the next one. A single write may be larger. */
 const BATCH_BYTES_MAX = 1024 * 1024;
-
-/** What `persist` writes; the part of the `persist` effect that goes to the medium. */
-export interface JournalWrite {
-  /** Set when term or vote changed. */
-  readonly hardState: HardState | undefined;
-  /** Replaces entries from `entries[0].index` on. */
-  readonly entries: readonly Entry[];
-}
 
 /**
  * Undefined: it worked. An error is final: the journal writes nothing more and every later call gets it too. (But for
@@ -102,6 +96,7 @@ export class Journal {
   /** See {@link Recovered}. */
   #asideSince: number;
   readonly #jobs: Job[] = [];
+  readonly #note: CommitNote;
   #isBusy = false;
   /** Runs while the next write waits for its time. */
   #pause: Timer | undefined;
@@ -142,6 +137,7 @@ export class Journal {
         configuration: snapshot?.configuration ?? { voters: [], votersOutgoing: [], learners: [] },
       },
       entries: replay.entries.slice(Math.max(0, superfluous)),
+      commitIndex: recovered.commitIndex,
       isSuspect: recovered.isSuspect,
       isIncomplete: recovered.remains.lastIndex > lastIndex,
     };
@@ -156,6 +152,7 @@ export class Journal {
     const reserve = new Reserve(disk, folder, options.reserveBytes ?? 0);
     reserve.hold();
     this.#room = new Room(reserve, log);
+    this.#note = new CommitNote(recovered.commitIndex);
     this.#mustSyncEntries = options.durability === "disk";
     this.#clock = options.clock;
     this.#pace = new SyncPace(options.syncIntervalMs);
@@ -179,6 +176,11 @@ export class Journal {
   /** Appends term, vote and entries. The `done` of several calls are called in the order of the calls. */
   persist(write: JournalWrite, done: JournalDone): void {
     this.#enqueue({ kind: "write", write, done });
+  }
+
+  /** All entries given before, up to `index`, are committed (commit-note.ts). Call it about once a second. */
+  noteCommitted(index: number): void {
+    if (this.#note.set(index) && !this.isFull && this.#failure === undefined) this.#writeNote();
   }
 
   /**
@@ -238,9 +240,15 @@ export class Journal {
 
   /** Completes what was given before, forces it to the medium and closes. Nothing may be called afterwards. */
   close(done: JournalDone = () => {}): void {
+    if (this.#note.isDue) this.#writeNote();
     this.#enqueue({ kind: "close", done });
     this.#isClosed = true;
     this.#room.close();
+  }
+
+  /** A write of nothing but what every write brings. */
+  #writeNote(): void {
+    this.#enqueue({ kind: "write", write: { hardState: undefined, entries: [] }, done: () => {} });
   }
 
   #enqueue(job: Job): void {
@@ -307,6 +315,8 @@ export class Journal {
       return;
     }
     const parts = batch.map((job) => job.write);
+    const committed = this.#note.take();
+    if (committed !== undefined) parts.push({ hardState: undefined, entries: [], committed });
     const mustSync = this.#mustSyncEntries || parts.some(isForced);
     const now = (): number => this.#clock?.monotonicMs() ?? 0;
     this.#pace.begun(now());
@@ -385,9 +395,4 @@ export class Journal {
 /** Whether it must not wait for others to share a sync with: elections do not, and neither does who stops. */
 function isUrgent(job: Job): boolean {
   return job.kind !== "write" || isForced(job.write);
-}
-
-/** Term, vote and who takes part are never only in memory: losing them would break elections, not just a second's writes. */
-function isForced({ hardState, entries }: JournalWrite): boolean {
-  return hardState !== undefined || entries.some(({ kind }) => kind === "configuration");
 }

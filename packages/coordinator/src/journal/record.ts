@@ -26,6 +26,8 @@ export type JournalRecord =
   | { readonly kind: "reset"; readonly index: number; readonly term: number }
   /** Entries from this index on are void: what was set aside at this time had taken their place. */
   | { readonly kind: "superseded"; readonly from: number }
+  /** Entries up to `index` are committed. Stands behind them. */
+  | { readonly kind: "committed"; readonly index: number }
   | { readonly kind: "snapshot"; readonly snapshot: Snapshot }
   /** Of a suspect server: term and vote as far as they were found, and since when files were set aside (0: none were). */
   | { readonly kind: "suspect"; readonly asideSince: number; readonly hardState: HardState };
@@ -52,6 +54,7 @@ const RESET = 3;
 const SNAPSHOT = 4;
 const SUSPECT = 5;
 const SUPERSEDED = 6;
+const COMMITTED = 7;
 /** Entry kinds follow from here, in the order of ENTRY_KINDS. */
 const ENTRY = 16;
 const ENTRY_KINDS: readonly EntryKind[] = ["command", "configuration", "empty"];
@@ -79,6 +82,9 @@ export function encodeRecord(record: JournalRecord, out: ByteWriter, stamp: Stam
       return frame(NO_BYTES, out);
     case "superseded":
       head.u8(SUPERSEDED).varint(0).varint(record.from);
+      return frame(NO_BYTES, out);
+    case "committed":
+      head.u8(COMMITTED).varint(0).varint(record.index);
       return frame(NO_BYTES, out);
     case "suspect":
       head.u8(SUSPECT).varint(record.hardState.term).varint(record.asideSince);
@@ -130,7 +136,7 @@ export function plausibleEnd(bytes: Uint8Array, at: number, generation: number):
   if (readU32(bytes, at + HEADER_BYTES) !== generation) return undefined;
   const kind = bytes[at + HEADER_BYTES + STAMP_BYTES] as number;
   const isKnown =
-    (kind >= SEGMENT && kind <= SUPERSEDED) || (kind >= ENTRY && kind < ENTRY + ENTRY_KINDS.length);
+    (kind >= SEGMENT && kind <= COMMITTED) || (kind >= ENTRY && kind < ENTRY + ENTRY_KINDS.length);
   return isKnown ? at + HEADER_BYTES + length : undefined;
 }
 
@@ -174,6 +180,9 @@ function decodePayload(input: ByteReader): JournalRecord | undefined {
     case RESET:
       input.end();
       return { kind: "reset", index, term };
+    case COMMITTED:
+      input.end();
+      return { kind: "committed", index };
     case SNAPSHOT: {
       if (input.varint() !== FORMAT_VERSION) return undefined;
       const configuration = decodeConfiguration(input);

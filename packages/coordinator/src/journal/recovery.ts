@@ -49,6 +49,8 @@ export interface Segment {
 export interface Recovered {
   readonly replay: Replay;
   readonly snapshot: Snapshot | undefined;
+  /** Up to here everything is known to be committed. */
+  readonly commitIndex: number;
   readonly isSuspect: boolean;
   /**
    * More may be missing than what a power cut takes in `replicated`: anything, configurations included (those are
@@ -108,6 +110,10 @@ class Recovery {
     return {
       replay: this.#replay,
       snapshot,
+      commitIndex: Math.max(
+        snapshot?.index ?? 0,
+        Math.min(this.#replay.committed, this.#replay.lastIndex ?? 0),
+      ),
       isSuspect: this.#isSuspect,
       isDamaged: this.#isDamaged,
       remains: this.#aside.remains(),

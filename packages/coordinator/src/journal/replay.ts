@@ -26,6 +26,8 @@ export class Replay {
   /** Term of the entry at `base`; 0: not known. */
   baseTerm = 0;
   hardState: HardState = { term: 0, votedFor: undefined };
+  /** Up to here the log is known to be committed, as far as it goes. */
+  committed = 0;
   /** Records applied. */
   count = 0;
   /** Whether `base` is what the first entry implied; a later entry may then imply a lower one. */
@@ -53,6 +55,9 @@ export class Replay {
         this.base = record.index;
         this.baseTerm = record.term;
         this.#isBaseImplied = false;
+        break;
+      case "committed":
+        this.committed = record.index;
         break;
       case "entry":
         if (!this.#put(record.entry, record.previousTerm)) return false;
@@ -108,6 +113,7 @@ export class Replay {
     this.entries = [];
     this.base = undefined;
     this.baseTerm = 0;
+    this.committed = 0;
     this.#isBaseImplied = true;
   }
 
@@ -120,6 +126,7 @@ export class Replay {
   #cut(from: number): void {
     if (this.base !== undefined)
       this.entries.length = Math.min(this.entries.length, Math.max(0, from - this.base - 1));
+    this.committed = Math.min(this.committed, from - 1);
   }
 
   #put(entry: Entry, previousTerm: number): boolean {
@@ -132,6 +139,7 @@ export class Replay {
     if (at < 0 || at > this.entries.length) return false;
     this.entries.length = at;
     this.entries.push(entry);
+    this.committed = Math.min(this.committed, entry.index - 1);
     return true;
   }
 }

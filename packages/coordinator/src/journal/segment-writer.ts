@@ -17,7 +17,7 @@ import { assert, type Disk, type DiskDone, type DiskFile, type Log, SkeinError }
 import type { HardState } from "raft-js";
 import { BatchEncoder } from "./batch.ts";
 import { segmentPath } from "./files.ts";
-import type { JournalWrite } from "./journal.ts";
+import type { JournalWrite } from "./journal-write.ts";
 import type { Recovered, Segment } from "./recovery.ts";
 import { SyncGate } from "./sync-gate.ts";
 import { TermSpans } from "./term-spans.ts";
@@ -76,7 +76,7 @@ export class SegmentWriter {
     return this.#isDirty;
   }
 
-  /** Appends in one write, for each part: term and vote if given, then the entries. */
+  /** Appends in one write, for each part: term and vote if given, then the entries, then what is committed if given. */
   append(parts: readonly JournalWrite[], mustSync: boolean, done: DiskDone): void {
     this.#withSegment((file, error) => {
       if (file === undefined) {
@@ -84,7 +84,7 @@ export class SegmentWriter {
         return;
       }
       const segment = this.#begin();
-      for (const { hardState, entries } of parts) {
+      for (const { hardState, entries, committed } of parts) {
         if (hardState !== undefined) {
           this.#hardState = hardState;
           this.#batch.add({ kind: "hardState", hardState });
@@ -97,6 +97,7 @@ export class SegmentWriter {
           });
           segment.maxIndex = Math.max(segment.maxIndex, entry.index);
         }
+        if (committed !== undefined) this.#batch.add({ kind: "committed", index: committed });
       }
       this.#write(file, mustSync, done);
     });

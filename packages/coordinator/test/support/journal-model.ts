@@ -23,6 +23,8 @@ export type Step =
   | { readonly kind: "snapshot"; readonly behind: number }
   /** A leader's snapshot, `ahead` entries after the end. */
   | { readonly kind: "restore"; readonly ahead: number }
+  /** Notes that all but the last `behind` entries are committed. */
+  | { readonly kind: "commit"; readonly behind: number }
   /** `nothing`: a write that only waits for those before it. */
   | { readonly kind: "flush" | "nothing" };
 
@@ -52,6 +54,10 @@ export const history: fc.Arbitrary<readonly Step[]> = fc.array(
       weight: 1,
       arbitrary: fc.record({ kind: fc.constant("restore" as const), ahead: fc.integer({ min: 1, max: 5 }) }),
     },
+    {
+      weight: 2,
+      arbitrary: fc.record({ kind: fc.constant("commit" as const), behind: fc.integer({ min: 0, max: 4 }) }),
+    },
     { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("flush" as const, "nothing" as const) }) },
   ),
   { minLength: 1, maxLength: 25 },
@@ -70,6 +76,8 @@ export class JournalModel {
   /** Index of the newest state that a power cut must not take back. */
   durable = 0;
   snapshot = 0;
+  /** Noted as committed. */
+  committed = 0;
   readonly #isDisk: boolean;
   #serial = 0;
 
@@ -87,7 +95,7 @@ export class JournalModel {
     const { hardState, log } = this.last;
     switch (step.kind) {
       case "append": {
-        const cut = Math.max(this.snapshot, log.length - step.back);
+        const cut = Math.max(this.snapshot, this.committed, log.length - step.back);
         const term = Math.max(1, hardState.term + (cut < log.length ? 1 : 0));
         const isNew = term > hardState.term;
         const next: HardState = isNew ? { term, votedFor: undefined } : hardState;
@@ -121,9 +129,15 @@ export class JournalModel {
         const next = { term: hardState.term + 1, votedFor: undefined };
         const at = this.#remember({ hardState: next, log: Array.from({ length: index }, () => undefined) });
         this.snapshot = index;
+        this.committed = index;
         journal.restore(snapshotAt(index, next.term), false, next, (error) => {
           if (error === undefined) this.#promise(at);
         });
+        return;
+      }
+      case "commit": {
+        this.committed = Math.max(this.committed, log.length - step.behind);
+        journal.noteCommitted(this.committed);
         return;
       }
       case "nothing":

@@ -289,6 +289,25 @@ export function textOf(message: ApplicationMessage | undefined): string | undefi
   return message === undefined ? undefined : String.fromCharCode(...message.payload);
 }
 
+/** What the replica of `node` holds of `topic`. */
+export function replicated(node: SimNode, topic: string): string | undefined {
+  for (const message of node.running.retained.entries()) if (message.topic === topic) return textOf(message);
+  return undefined;
+}
+
+/** A read of `filter` on `node` as its broker does it; `values` is undefined until it may read. */
+export function ask(node: SimNode, filter: string): { values: (string | undefined)[] | undefined } {
+  const answer: { values: (string | undefined)[] | undefined } = { values: undefined };
+  node.running.retained.read({
+    mayRead: (view) => {
+      const values: (string | undefined)[] = [];
+      view.match(filter, (message) => values.push(textOf(message)));
+      answer.values = values;
+    },
+  });
+  return answer;
+}
+
 /** A completion that remembers what it was settled with. */
 export function completion(): { readonly codes: number[]; settle(reasonCode: number): void } {
   const codes: number[] = [];

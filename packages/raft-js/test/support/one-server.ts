@@ -56,6 +56,7 @@ export interface Start {
   readonly snapshot?: InitialState["snapshot"];
   readonly isSuspect?: boolean;
   readonly isIncomplete?: boolean;
+  readonly commitIndex?: number;
   readonly options?: Partial<RaftOptions>;
 }
 
@@ -81,6 +82,7 @@ export class OneServer {
       entries: start.entries ?? [],
       isSuspect: start.isSuspect ?? false,
       isIncomplete: start.isIncomplete ?? false,
+      commitIndex: start.commitIndex ?? 0,
     };
     this.node = new RaftNode({ ...OPTIONS, id: start.id ?? "a", ...start.options }, initial, 0);
   }

@@ -283,9 +283,12 @@ function healAndDemandProgress(cluster: SimCluster, { ids, isConfigurationFixed 
   };
   while (!isEverywhere() && cluster.now < deadline) {
     const [leader] = cluster.leaders;
-    // As many as it takes to compare the states once more.
-    const commands = Array.from({ length: HASH_EVERY }, () => Uint8Array.of(LAST));
-    if (leader !== undefined) cluster.step(leader.id, { kind: "propose", commands });
+    // As many as it takes to compare the states once more, and not before all have said what they have.
+    const isOneWrong = ids.some((id) => cluster.get(id).isWrong);
+    const isBehind = ids.some((id) => cluster.get(id).appliedIndex !== leader?.appliedIndex);
+    const commands = Array.from({ length: isOneWrong ? HASH_EVERY : 1 }, () => Uint8Array.of(LAST));
+    if (leader !== undefined && !(isOneWrong && isBehind))
+      cluster.step(leader.id, { kind: "propose", commands });
     cluster.runUntil(cluster.now + 4 * cluster.settings.electionMaxMs, isEverywhere);
   }
   if (!isEverywhere())

@@ -20,6 +20,8 @@ import { type Prng, prng } from "./prng.ts";
 import { SimNetwork } from "./sim-network.ts";
 import { decodeState, SimServer } from "./sim-server.ts";
 
+/** A server notes what is committed with every so many'th write: what it finds after a restart is behind. */
+const COMMIT_NOTED_EVERY = 3;
 /** Entries from one comparison of the states to the next. */
 export const HASH_EVERY = 10;
 /** Clocks run at most half a percent fast or slow. */
@@ -115,6 +117,7 @@ export class SimCluster {
     server.holding = undefined;
     server.writes.length = 0;
     server.reads.clear();
+    server.sentSnapshots.clear();
   }
 
   /** The process stands still for a while; what it would do happens then. */
@@ -202,7 +205,8 @@ export class SimCluster {
         if (this.#hasLed(server)) this.checkers.leaderWrites(id, effect.entries, server.log);
         server.log.write(effect.entries);
         const { hardState, entries, index, term, sendAfter } = effect;
-        server.disk.begin({ hardState, entries });
+        const committed = index % COMMIT_NOTED_EVERY === 0 ? server.node?.status().commitIndex : undefined;
+        server.disk.begin({ hardState, entries, committed });
         this.#write(server, sendAfter, { kind: "persisted", index, term });
         break;
       }
@@ -362,7 +366,12 @@ export class SimCluster {
 
   #sendSnapshot(server: SimServer, effect: RaftEffect & { readonly kind: "sendSnapshot" }): void {
     const { to, term, bytesMax } = effect;
-    const { data, ...point } = server.disk.snapshot;
+    const begun = server.sentSnapshots.get(to);
+    const isThere = begun?.snapshot.index === effect.index && begun?.isKept === true;
+    const snapshot = isThere ? begun.snapshot : server.disk.snapshot;
+    // Mostly what was begun can be ended, though it is replaced meanwhile: else a long one never arrives.
+    if (!isThere) server.sentSnapshots.set(to, { snapshot, isKept: this.random.chance(80) });
+    const { data, ...point } = snapshot;
     const offset = effect.index === point.index && effect.offset < data.length ? effect.offset : 0;
     const isUseful = point.index > 0 && point.index >= effect.minIndex;
     if (!isUseful) server.isSnapshotWanted = true;

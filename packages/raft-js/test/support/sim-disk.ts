@@ -16,9 +16,14 @@ import {
 } from "../../src/index.ts";
 import type { Prng } from "./prng.ts";
 
-interface Write {
-  readonly hardState: HardState | undefined;
+/** Entries, and the index up to which the log with them is noted as committed. */
+interface LogRecord {
   readonly entries: readonly Entry[];
+  readonly committed: number | undefined;
+}
+
+interface Write extends LogRecord {
+  readonly hardState: HardState | undefined;
   /** Replaces everything, or everything but the log. All of it is written, or nothing. */
   readonly snapshot: Snapshot | undefined;
   readonly keepsLog: boolean;
@@ -34,21 +39,23 @@ export class SimDisk {
   readonly lost = new Set<string>();
   /** When the last write under way completes. */
   busyUntil = 0;
-  /** The entries of each write since the last snapshot, as they were written. */
-  #records: (readonly Entry[])[] = [];
+  /** Each write since the last snapshot, as it was written. */
+  #records: LogRecord[] = [];
+  #committed = 0;
   readonly #underWay: Write[] = [];
 
   /** Starts with this, safely. */
   found(state: Pick<InitialState, "hardState" | "entries">, snapshot: Snapshot = this.snapshot): void {
     this.hardState = state.hardState;
     this.snapshot = snapshot;
-    this.#write(state.entries);
+    this.#write({ entries: state.entries, committed: undefined });
   }
 
   begin(write: Partial<Write>): void {
     this.#underWay.push({
       hardState: undefined,
       entries: [],
+      committed: undefined,
       snapshot: undefined,
       keepsLog: false,
       ...write,
@@ -67,7 +74,8 @@ export class SimDisk {
     this.#underWay.length = 0;
     if (half === undefined || half.snapshot !== undefined || random.chance(50)) return false;
     // The term goes first: without it entries of that term could not be.
-    this.#apply({ ...half, entries: half.entries.slice(0, random.below(half.entries.length + 1)) });
+    const entries = half.entries.slice(0, random.below(half.entries.length + 1));
+    this.#apply({ ...half, entries, committed: undefined });
     return true;
   }
 
@@ -75,7 +83,7 @@ export class SimDisk {
   compact(snapshot: Snapshot, entriesKept: number): void {
     this.snapshot = snapshot;
     this.entries = this.entries.filter((entry) => entry.index > snapshot.index - entriesKept);
-    this.#records = [this.entries];
+    this.#records = [this.#whole];
   }
 
   /** Damage: the entries of the newest `count` records are gone. Returns whether older ones came back in their place. */
@@ -84,6 +92,7 @@ export class SimDisk {
     const kept = this.#records.slice(0, Math.max(0, this.#records.length - count));
     this.#records = [];
     this.entries = [];
+    this.#committed = 0;
     for (const record of kept) this.#write(record);
     const gone = before.filter(({ index, term }) => !this.holds(index, term));
     for (const { index, term } of gone) this.lost.add(`${index} of term ${term}`);
@@ -92,9 +101,9 @@ export class SimDisk {
 
   /** How many of the newest records must go for overwritten entries to come back; undefined if none were overwritten. */
   get recordsToOverwritten(): number | undefined {
-    const at = this.#records.findLastIndex((record, i) => {
-      const before = this.#records[i - 1]?.at(-1)?.index ?? 0;
-      return (record[0]?.index ?? 0) <= before;
+    const at = this.#records.findLastIndex(({ entries }, i) => {
+      const before = this.#records[i - 1]?.entries.at(-1)?.index ?? 0;
+      return (entries[0]?.index ?? 0) <= before;
     });
     return at === -1 ? undefined : this.#records.length - at;
   }
@@ -130,24 +139,34 @@ export class SimDisk {
 
   load(): InitialState {
     const { hardState, snapshot, entries, isSuspect } = this;
-    return { hardState, snapshot, entries: [...entries], isSuspect };
+    return { hardState, snapshot, entries: [...entries], isSuspect, commitIndex: this.#committed };
   }
 
-  #apply({ hardState, entries, snapshot, keepsLog }: Write): void {
+  get #whole(): LogRecord {
+    return { entries: this.entries, committed: this.#committed };
+  }
+
+  #apply({ hardState, snapshot, keepsLog, ...record }: Write): void {
     if (hardState !== undefined) this.hardState = hardState;
     if (snapshot !== undefined) {
       this.snapshot = snapshot;
       if (!keepsLog) this.entries = [];
-      this.#records = [this.entries];
+      this.#records = [this.#whole];
     }
-    this.#write(entries);
+    this.#write(record);
   }
 
-  #write(entries: readonly Entry[]): void {
+  #write({ entries, committed }: LogRecord): void {
     const first = entries[0];
-    if (first === undefined) return;
-    this.#records.push(entries);
-    this.entries = this.entries.filter((entry) => entry.index < first.index);
-    this.entries.push(...entries);
+    if (first !== undefined) {
+      this.#records.push({ entries, committed });
+      this.entries = this.entries.filter((entry) => entry.index < first.index);
+      this.entries.push(...entries);
+      this.#committed = Math.min(this.#committed, first.index - 1);
+    } else if (committed !== undefined) {
+      // Lost with what it stands behind.
+      this.#records.push({ entries: [], ...this.#records.pop(), committed });
+    }
+    this.#committed = committed ?? this.#committed;
   }
 }

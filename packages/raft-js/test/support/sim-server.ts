@@ -1,6 +1,14 @@
 /** What a simulation keeps of one server: its disk and clock, which outlive a crash, and its node, which does not. */
 
-import type { Configuration, Outgoing, RaftEvent, RaftNode, Role, ServerId } from "../../src/index.ts";
+import type {
+  Configuration,
+  Outgoing,
+  RaftEvent,
+  RaftNode,
+  Role,
+  ServerId,
+  Snapshot,
+} from "../../src/index.ts";
 import { LogMirror } from "./checkers.ts";
 import { SimDisk } from "./sim-disk.ts";
 
@@ -34,6 +42,8 @@ export class SimServer {
   }[] = [];
   /** A snapshot of its own is being written. */
   isSaving = false;
+  /** The snapshots that others are being sent. */
+  readonly sentSnapshots = new Map<ServerId, { readonly snapshot: Snapshot; readonly isKept: boolean }>();
   /** The saved one was too old for a follower. */
   isSnapshotWanted = false;
   /** Its state was changed behind its back, and in some life it was. */

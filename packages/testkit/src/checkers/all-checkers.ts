@@ -18,14 +18,15 @@ import { LogMatching } from "./log-matching.ts";
 import { NoRefusal } from "./no-refusal.ts";
 import { PublishOrder } from "./publish-order.ts";
 import { ReplicaModel } from "./replica-model.ts";
-import { RetainedLinearizable, type RetainedOptions } from "./retained-linearizable.ts";
+import { RetainedLinearizable } from "./retained-linearizable.ts";
+import type { UncertainReadsOptions } from "./uncertain-reads.ts";
 
 export interface CheckerOptions {
   readonly durability: Durability;
   readonly address?: Partial<AddressHolderOptions>;
   readonly elections?: Partial<ElectionStormsOptions>;
   readonly interest?: Partial<InterestConvergenceOptions>;
-  readonly retained?: Partial<RetainedOptions>;
+  readonly retained?: Partial<UncertainReadsOptions>;
   /** Caps in bytes of the queues that the world reports, by name. */
   readonly memoryCapBytes?: ReadonlyMap<string, number>;
 }

@@ -2,10 +2,18 @@
  * Decides whether reads and writes of one register are linearizable: whether each can be given one instant between its
  * call and its return so that every read returns the value written last.
  *
- * Depth-first search: any operation that was called before the first pending one returned may come next; configurations
- * (set of placed operations, value) seen before are not tried again. Two things keep it small. At an instant when
- * nothing is pending the history is cut, and only the possible values are carried over. A write that may never have
- * happened and that nobody read can be left out; one that was read has happened by the end of that read.
+ * Depth-first search: any operation that was called before the first pending one returned may come next;
+ * configurations (set of placed operations, value) seen before are not tried again. What keeps it small, at each step
+ * without losing a solution:
+ *
+ * - At an instant when nothing is pending the history is cut, and only the possible values are carried over.
+ * - A read that fits now is placed now: it changes nothing for the others.
+ * - A write that nobody reads is placed just before another write as soon as it may be: there it changes nothing either.
+ * - A value that is still to be read, and that nothing can write again, is not overwritten.
+ * - A write that may never have happened and that nobody read is left out; one that was read has happened by the end of that
+ *   read; where another may have been meant, it is placed only right before a read that needs it.
+ *
+ * So it branches over the order of the writes that somebody read, and over nothing else.
  *
  * Source: Wing and Gong, "Testing and verifying concurrent objects" (1993); Lowe, "Testing for linearizability" (2017);
  * Porcupine's checker.go.
@@ -25,8 +33,15 @@ export interface Operation {
 
 export type Verdict =
   | { readonly kind: "linearizable" }
-  /** `operations`: the shortest stretch of the history for which no order exists. */
-  | { readonly kind: "violation"; readonly operations: readonly Operation[] }
+  /**
+   * `operations`: the first stretch of the history for which no order exists; `before`: what may have been there
+   * before it.
+   */
+  | {
+      readonly kind: "violation";
+      readonly operations: readonly Operation[];
+      readonly before: readonly RegisterValue[];
+    }
   /** Too many operations at the same time to tell. */
   | { readonly kind: "undecided"; readonly operations: readonly Operation[] };
 
@@ -40,27 +55,45 @@ const CONFIGURATIONS_MAX = 200_000;
  *
  * @example
  * ```ts
- * checkLinearizable([{ kind: "write", value: "a", from: 0, to: 5 }, { kind: "read", value: null, from: 6, to: 7 }], [null]);
- * // { kind: "violation", operations: [...] }
+ * checkLinearizable([{ kind: "write", value: "a", from: 0, to: 5 }, { kind: "read", value: null, from: 6, to: 7 }],
+ * [null]); // { kind: "violation", operations: [...], before: ["a"] }
  * ```
  */
 export function checkLinearizable(history: readonly Operation[], initial: readonly RegisterValue[]): Verdict {
   const { certain, optional } = decided(history);
+  const readValues = new Set(history.filter(({ kind }) => kind === "read").map(({ value }) => value));
   let states: readonly State[] = initial.map((value) => ({ value, used: 0n }));
   for (const stretch of stretches(certain)) {
-    const after = statesAfter(stretch, optional, states);
+    const after = new Stretch(stretch, optional, readValues).statesAfter(states);
     const operations = [...stretch, ...optional];
     if (after === undefined) return { kind: "undecided", operations };
-    if (after.length === 0) return { kind: "violation", operations };
+    if (after.length === 0) return { kind: "violation", operations, before: valuesOf(states) };
     states = after;
   }
   return { kind: "linearizable" };
 }
 
+/** An operation in words, for messages. */
+export function describe({ kind, value, from, to }: Operation): string {
+  return `${kind} ${value === null ? "nothing" : `"${value}"`} from ${from} to ${to} ms`;
+}
+
+/** The value of a register that a write nobody reads has changed. */
+const UNREAD = Symbol("unread");
+
 /** What may be true at an instant: the value, and which optional writes have happened (a set of bits). */
 interface State {
-  readonly value: RegisterValue;
+  readonly value: RegisterValue | typeof UNREAD;
   readonly used: bigint;
+}
+
+/** A state in the middle of a stretch, with the set of its operations that have been placed. */
+interface Configuration extends State {
+  readonly placed: bigint;
+}
+
+function valuesOf(states: readonly State[]): readonly RegisterValue[] {
+  return states.flatMap(({ value }) => (typeof value === "symbol" ? [] : [value]));
 }
 
 /** Leaves out writes that need not have happened, and gives an end to those that have. */
@@ -101,36 +134,104 @@ function* stretches(history: readonly Operation[]): Generator<Operation[]> {
   if (stretch.length > 0) yield stretch;
 }
 
-/** Every state the register may be in after `stretch`; undefined if there are too many ways to try. */
-function statesAfter(
-  stretch: readonly Operation[],
-  optional: readonly Operation[],
-  initial: readonly State[],
-): readonly State[] | undefined {
-  const all = (1n << BigInt(stretch.length)) - 1n;
-  const end = Math.max(...stretch.map(({ to }) => to));
-  const results: State[] = [];
-  const seen = new Set<string>();
-  const open = initial.map((state) => ({ ...state, placed: 0n }));
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const { placed, value, used } = next;
-    const key = `${placed.toString(36)} ${used.toString(36)} ${JSON.stringify(value)}`;
-    if (seen.has(key)) continue;
-    seen.add(key);
-    if (seen.size > CONFIGURATIONS_MAX) return undefined;
-    if (placed === all) results.push({ value, used });
-    const before = Math.min(end, firstReturn(stretch, placed));
-    stretch.forEach((operation, i) => {
-      if (operation.from > before || (placed & bit(i)) !== 0n) return;
-      if (operation.kind === "write") open.push({ placed: placed | bit(i), value: operation.value, used });
-      else if (operation.value === value) open.push({ placed: placed | bit(i), value, used });
-    });
-    optional.forEach((operation, i) => {
-      if (operation.from > before || (used & bit(i)) !== 0n) return;
-      open.push({ placed, value: operation.value, used: used | bit(i) });
-    });
+/** The search through one stretch of a history. */
+class Stretch {
+  readonly #operations: readonly Operation[];
+  readonly #optional: readonly Operation[];
+  readonly #readValues: ReadonlySet<RegisterValue>;
+  readonly #end: number;
+
+  constructor(
+    operations: readonly Operation[],
+    optional: readonly Operation[],
+    readValues: ReadonlySet<RegisterValue>,
+  ) {
+    this.#operations = operations;
+    this.#optional = optional;
+    this.#readValues = readValues;
+    this.#end = Math.max(...operations.map(({ to }) => to));
   }
-  return withoutDominated(results);
+
+  /** Every state the register may be in afterwards; undefined if there are too many ways to try. */
+  statesAfter(initial: readonly State[]): readonly State[] | undefined {
+    const all = bit(this.#operations.length) - 1n;
+    const results: State[] = [];
+    const seen = new Set<string>();
+    const open = initial.map((state) => this.#withReads({ ...state, placed: 0n }));
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      const { placed, value, used } = next;
+      const key = `${placed.toString(36)} ${used.toString(36)} ${typeof value === "symbol" ? "" : JSON.stringify(value)}`;
+      if (seen.has(key)) continue;
+      seen.add(key);
+      if (seen.size > CONFIGURATIONS_MAX) return undefined;
+      if (placed === all) results.push({ value, used });
+      for (const after of this.#writes(next)) open.push(this.#withReads(after));
+    }
+    return withoutDominated(results);
+  }
+
+  /** Places all reads that fit. */
+  #withReads(configuration: Configuration): Configuration {
+    const { value } = configuration;
+    return {
+      ...configuration,
+      placed: this.#place(configuration.placed, (it) => it.kind === "read" && it.value === value),
+    };
+  }
+
+  /** Every configuration that one more write leads to. */
+  *#writes(configuration: Configuration): Generator<Configuration> {
+    if (this.#isStillNeeded(configuration)) return;
+    const { placed, used } = configuration;
+    const isUnread = ({ kind, value }: Operation): boolean =>
+      kind === "write" && !this.#readValues.has(value);
+    const base = this.#place(placed, isUnread);
+    if (base !== placed) yield { placed: base, value: UNREAD, used };
+    const before = this.#firstReturn(base);
+    const wanted = new Set<RegisterValue>();
+    for (const [i, { kind, value, from }] of this.#operations.entries()) {
+      if (from > before || (base & bit(i)) !== 0n) continue;
+      if (kind === "write") yield { placed: base | bit(i), value, used };
+      else wanted.add(value);
+    }
+    for (const [i, { value, from }] of this.#optional.entries()) {
+      if (from > before || (used & bit(i)) !== 0n || !wanted.delete(value)) continue;
+      yield { placed: base, value, used: used | bit(i) };
+    }
+  }
+
+  /** A read waits for the present value, and nothing is left that could write it once more. */
+  #isStillNeeded({ placed, used, value }: Configuration): boolean {
+    let isRead = false;
+    for (const [i, operation] of this.#operations.entries()) {
+      if (operation.value !== value || (placed & bit(i)) !== 0n) continue;
+      if (operation.kind === "write") return false;
+      isRead = true;
+    }
+    if (!isRead) return false;
+    return !this.#optional.some((operation, i) => operation.value === value && (used & bit(i)) === 0n);
+  }
+
+  /** Adds everything of a kind that may come next, again and again. */
+  #place(placed: bigint, isWanted: (operation: Operation) => boolean): bigint {
+    for (let now = placed; ; ) {
+      const before = this.#firstReturn(now);
+      const earlier = now;
+      for (const [i, operation] of this.#operations.entries()) {
+        if (operation.from <= before && (now & bit(i)) === 0n && isWanted(operation)) now |= bit(i);
+      }
+      if (now === earlier) return now;
+    }
+  }
+
+  /** When the first operation that is not placed returns: what was called later cannot come before it. */
+  #firstReturn(placed: bigint): number {
+    let first = this.#end;
+    for (const [i, { to }] of this.#operations.entries()) {
+      if (to < first && (placed & bit(i)) === 0n) first = to;
+    }
+    return first;
+  }
 }
 
 /** A state that has used fewer optional writes can do everything that one with the same value and more can. */
@@ -144,15 +245,6 @@ function withoutDominated(states: readonly State[]): readonly State[] {
           (other.used & state.used) === other.used,
       ),
   );
-}
-
-/** When the first operation that is not placed returns: what was called later cannot come before it. */
-function firstReturn(operations: readonly Operation[], placed: bigint): number {
-  let first = Number.POSITIVE_INFINITY;
-  operations.forEach(({ to }, i) => {
-    if ((placed & bit(i)) === 0n) first = Math.min(first, to);
-  });
-  return first;
 }
 
 function bit(i: number): bigint {

@@ -2,37 +2,22 @@
  * P8: one retained store. Each topic is a register that all nodes share, deletions included.
  *
  * Retained publishes are writes, from their sending to their acknowledgement; one that was refused, has QoS 0 or was
- * never acknowledged may take effect at any later time or never. The replay after a SUBSCRIBE is a read.
+ * never acknowledged may take effect at any later time or never. The replay after a SUBSCRIBE is a read, from its
+ * SUBSCRIBE to its last message, and one order of all reads and writes of a topic must explain them (Wing-Gong-Lowe,
+ * linearizability.ts).
  *
- * Two meanings of a read. `linearizable`: it takes effect between SUBSCRIBE and replay, and one order must explain all
- * reads and writes of the topic (Wing-Gong-Lowe, linearizability.ts). `local`, which holds today: it shows the replica of
- * its node, never older than the newest value acknowledged before the replica was current; that is `lagMs` ago while the
- * node is whole, and after a fault the last time it was whole. Without a leader nothing is promised (P8: with quorum). A node also shows its own clients the writes it has not
- * committed yet; such a read says nothing about the others and is left out. This takes time linear in the history.
+ * A node that lets read what it knows, because no quorum answers, says so; then a weaker rule holds
+ * (uncertain-reads.ts). As long as nothing is wrong with the mesh that must be the exception.
  *
  * Source: architecture.md section 2, P8; reference design, 5.4 (I6).
  */
 
 import { type Checker, CheckFailure, type Observation } from "../observations.ts";
 import { BlackoutWatch, type Durability } from "./blackout-watch.ts";
-import { FaultLedger } from "./fault-ledger.ts";
-import { checkLinearizable, type Operation, type RegisterValue } from "./linearizability.ts";
+import { checkLinearizable, describe, type Operation, type RegisterValue } from "./linearizability.ts";
+import { type RegisterWrite, UncertainReads, type UncertainReadsOptions } from "./uncertain-reads.ts";
 
-export interface RetainedOptions {
-  readonly reads: "linearizable" | "local";
-  /**
-   * How far the replica of a whole node may be behind, in ms. A leader that dies right after a commit has told nobody, so
-   * until the next election the others show what was before.
-   */
-  readonly lagMs: number;
-  /** After a fault, time until a replica is current again, in ms. */
-  readonly settleMs: number;
-}
-
-interface Write {
-  readonly value: RegisterValue;
-  readonly node: string | undefined;
-  readonly from: number;
+interface Write extends RegisterWrite {
   to: number;
 }
 
@@ -47,42 +32,42 @@ interface Register {
   readonly reads: Operation[];
 }
 
-const DEFAULTS: RetainedOptions = { reads: "local", lagMs: 6000, settleMs: 10_000 };
+const DEFAULTS: UncertainReadsOptions = { lagMs: 6000, settleMs: 10_000 };
+/**
+ * Of at least so many reads on a mesh that is well, at most so many may be without a quorum. Some are: ways that are
+ * slower by less than a second, and packets that are sent again, do not count as faults, but use up a node's patience.
+ */
+const WELL_READS_MIN = 40;
+const UNCERTAIN_PER_CENT_MAX = 50;
 
 export class RetainedLinearizable implements Checker {
   readonly name = "retained store";
-  readonly #options: RetainedOptions;
-  readonly #faults = new FaultLedger();
-  /** Since when and until when some leader has had a lease, in the world's ms. */
-  readonly #led = { since: 0, until: 0 };
+  readonly #uncertain: UncertainReads;
   readonly #blackouts: BlackoutWatch;
   readonly #registers = new Map<string, Register>();
   /** Retained writes by payload id, the newest sending last; deletions carry ids of their own too. */
-  readonly #writes = new Map<string, { topic: string; write: Write }>();
-  /** When each client last sent a SUBSCRIBE for a filter. */
-  readonly #subscribedAt = new Map<string, number>();
-  /** Until when each node was whole before its present or last fault. */
-  readonly #wholeUntil = new Map<string, number>();
+  readonly #writes = new Map<string, { readonly topic: string; readonly write: Write }>();
+  /** Reads on a mesh that was well. */
+  readonly #onWell = { reads: 0, uncertain: 0 };
 
-  constructor(durability: Durability, options: Partial<RetainedOptions> = {}) {
+  constructor(durability: Durability, options: Partial<UncertainReadsOptions> = {}) {
     this.#blackouts = new BlackoutWatch(durability);
-    this.#options = { ...DEFAULTS, ...options };
+    this.#uncertain = new UncertainReads({ ...DEFAULTS, ...options });
   }
 
   observe(observation: Observation): void {
-    this.#noteFaults(observation);
+    this.#uncertain.observe(observation);
     if (this.#blackouts.observe(observation)) this.#beginAnew();
     const { at, node } = observation;
-    if (observation.kind === "subscribeSent") {
-      this.#subscribedAt.set(`${observation.client} ${observation.filter}`, at);
-    } else if (observation.kind === "publishSent") {
+    if (observation.kind === "publishSent") {
       const { topic, payloadId, retain } = observation.packet;
       if (!retain) return;
-      const write: Write = { value: registerValue(payloadId), node, from: at, to: Number.POSITIVE_INFINITY };
+      const value = registerValue(payloadId);
+      const write: Write = { kind: "write", value, node, from: at, to: Number.POSITIVE_INFINITY };
       const register = this.#register(topic);
       register.writes.push(write);
       register.open.add(write);
-      register.known.add(write.value);
+      register.known.add(value);
       this.#writes.set(`${observation.client} ${payloadId}`, { topic, write });
     } else if (observation.kind === "publishAcked") {
       const known = this.#writes.get(`${observation.client} ${observation.payloadId}`);
@@ -90,13 +75,13 @@ export class RetainedLinearizable implements Checker {
       known.write.to = at;
       this.#register(known.topic).open.delete(known.write);
     } else if (observation.kind === "retainedRead") {
-      this.#read(observation.client, observation.topic, observation.payloadId, at, node);
+      this.#read(observation, at, node);
     }
   }
 
   /** Judges what was until the blackout; afterwards each register may hold what was ever written to it. */
   #beginAnew(): void {
-    this.finish();
+    this.#judgeOrders();
     for (const [topic, { initial, writes }] of this.#registers) {
       const values = new Set([null, ...initial, ...writes.map(({ value }) => value)]);
       this.#registers.set(topic, newRegister([...values]));
@@ -104,86 +89,47 @@ export class RetainedLinearizable implements Checker {
   }
 
   finish(): void {
-    for (const [topic, register] of this.#registers) {
-      if (register.reads.length === 0) continue;
-      if (this.#options.reads === "linearizable") this.#judgeOrder(topic, register);
-      else for (const read of register.reads) this.#judgeRead(topic, register, read);
+    this.#judgeOrders();
+    const { reads, uncertain } = this.#onWell;
+    if (reads < WELL_READS_MIN || uncertain * 100 <= reads * UNCERTAIN_PER_CENT_MAX) return;
+    throw new CheckFailure(this.name, `${uncertain} of ${reads} reads on a healthy mesh without a quorum`);
+  }
+
+  #judgeOrders(): void {
+    for (const [topic, { initial, writes, reads }] of this.#registers) {
+      if (reads.length === 0) continue;
+      const verdict = checkLinearizable([...reads, ...writes], initial);
+      if (verdict.kind === "linearizable") continue;
+      const text = verdict.operations.map(describe).join("\n  ");
+      const what =
+        verdict.kind === "undecided"
+          ? "too many at once to decide"
+          : `no order explains what follows ${verdict.before.map((value) => value ?? "nothing").join(" or ")}`;
+      throw new CheckFailure(this.name, `topic "${topic}": ${what}\n  ${text}`);
     }
   }
 
-  #judgeOrder(topic: string, { initial, writes, reads }: Register): void {
-    const history: Operation[] = [...reads];
-    for (const { value, from, to } of writes) history.push({ kind: "write", value, from, to });
-    const verdict = checkLinearizable(history, initial);
-    if (verdict.kind === "linearizable") return;
-    const text = verdict.operations.map(describe).join("\n  ");
-    const what = verdict.kind === "violation" ? "no order explains" : "too many at once to decide";
-    throw new CheckFailure(this.name, `topic "${topic}": ${what}\n  ${text}`);
-  }
-
-  #judgeRead(topic: string, { initial, writes }: Register, read: Operation): void {
-    /** Latest sending among the writes that were acknowledged by the time the replica was current. */
-    let newest: Write | undefined;
-    for (const write of writes) {
-      if (write.to <= read.from && write.from >= (newest?.from ?? 0)) newest = write;
-    }
-    if (newest === undefined && initial.includes(read.value)) return;
-    const { from } = newest ?? { from: Number.NEGATIVE_INFINITY };
-    // A write that was still under way when the newest acknowledged one was sent may have come after it.
-    if (writes.some((write) => write.value === read.value && write.from <= read.to && write.to >= from))
-      return;
-    const than = newest === undefined ? "anything that was written" : describe({ kind: "write", ...newest });
-    throw new CheckFailure(this.name, `topic "${topic}": ${describe(read)} is older than ${than}`);
-  }
-
-  #read(client: string, topic: string, payloadId: string | null, at: number, node: string | undefined): void {
+  #read(
+    { client, topic, payloadId, askedAt }: Extract<Observation, { kind: "retainedRead" }>,
+    at: number,
+    node: string | undefined,
+  ): void {
     const value = payloadId === null ? null : registerValue(payloadId);
-    const { known, open, reads } = this.#register(topic);
-    if (!known.has(value)) {
+    const register = this.#register(topic);
+    if (!register.known.has(value)) {
       throw new CheckFailure(
         this.name,
         `${client} reads "${value}" of topic "${topic}", which nobody wrote there`,
       );
     }
-    const subscribedAt = this.#subscribedAt.get(`${client} ${topic}`) ?? at;
-    if (this.#options.reads === "linearizable") {
-      reads.push({ kind: "read", value, from: subscribedAt, to: at });
-      return;
+    const read: Operation = { kind: "read", value, from: askedAt, to: at };
+    const isUncertain = this.#uncertain.isUncertain(node, askedAt);
+    if (this.#uncertain.isMeshWell(askedAt)) {
+      this.#onWell.reads++;
+      if (isUncertain) this.#onWell.uncertain++;
     }
-    // Its node may still be waiting for the commit of a write that it shows already, or that hides an older value.
-    for (const write of open)
-      if (node === undefined || write.node === undefined || write.node === node) return;
-    reads.push({ kind: "read", value, from: this.#currentSince(node, subscribedAt), to: at });
-  }
-
-  /** The earliest state that a read on `node`, asked for at `at`, may show. */
-  #currentSince(node: string | undefined, at: number): number {
-    const { since: ledSince, until: ledUntil } = this.#led;
-    const isLed = at <= ledUntil && at - ledSince >= this.#options.settleMs;
-    if (ledUntil > 0 && !isLed) return Number.NEGATIVE_INFINITY;
-    const { lagMs, settleMs } = this.#options;
-    const since = this.#faults.wholeSince(node);
-    if (since !== undefined && at - since >= settleMs) return at - lagMs;
-    return Math.min(at, node === undefined ? 0 : (this.#wholeUntil.get(node) ?? 0)) - lagMs;
-  }
-
-  #noteLease(at: number, until: number): void {
-    if (until <= at) return;
-    if (at > this.#led.until) this.#led.since = at;
-    this.#led.until = Math.max(this.#led.until, until);
-  }
-
-  #noteFaults(observation: Observation): void {
-    if (observation.kind === "lease") this.#noteLease(observation.at, observation.until);
-    const { kind, at, node } = observation;
-    if (kind === "disturbed") for (const each of observation.nodes) this.#noteFault(each, at);
-    else if (kind === "stopped" && node !== undefined) this.#noteFault(node, at);
-    this.#faults.observe(observation);
-  }
-
-  #noteFault(node: string, at: number): void {
-    const since = this.#faults.wholeSince(node);
-    if (since !== undefined && at - since >= this.#options.settleMs) this.#wholeUntil.set(node, at);
+    if (isUncertain) this.#uncertain.judge(this.name, topic, register, read, node);
+    else register.reads.push(read);
   }
 
   #register(topic: string): Register {
@@ -203,8 +149,4 @@ function newRegister(initial: readonly RegisterValue[]): Register {
 /** An empty payload deletes: a register without a message. Deletions have ids that begin with a dash. */
 function registerValue(payloadId: string): RegisterValue {
   return payloadId === "" || payloadId.startsWith("-") ? null : payloadId;
-}
-
-function describe({ kind, value, from, to }: Operation): string {
-  return `${kind} ${value === null ? "nothing" : `"${value}"`} from ${from} to ${to} ms`;
 }

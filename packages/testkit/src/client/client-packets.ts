@@ -41,13 +41,15 @@ export function connectPacket(options: ConnectOptions): Uint8Array {
 export function subscribePacket(
   version: ProtocolVersion,
   packetId: number,
-  filter: string,
+  filters: readonly string[],
   qos: QoS,
 ): Uint8Array {
   const body = new ByteWriter(64).u16(packetId);
   if (version === 5) body.u8(0);
-  writeText(body, filter);
-  body.u8(qos);
+  for (const filter of filters) {
+    writeText(body, filter);
+    body.u8(qos);
+  }
   return packet((PacketType.Subscribe << 4) | 2, body);
 }
 

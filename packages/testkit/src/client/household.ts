@@ -20,7 +20,7 @@ import {
   PERSISTENT_V5,
   TASMOTA,
 } from "./profiles.ts";
-import { RetainedReader } from "./retained-reader.ts";
+import { MARK_TOPIC, RetainedReader } from "./retained-reader.ts";
 import { SimClient, type SimClientEvents } from "./sim-client.ts";
 
 export interface HouseholdOptions {
@@ -117,21 +117,28 @@ class RunningHousehold implements Household {
     }
   }
 
-  /** Retained states written and deleted by two clients on any nodes, read on every node. */
+  /**
+   * Retained states written and deleted by two clients on any nodes, read on every node: now and then, and at that
+   * moment.
+   */
   retainedStates(): void {
+    const readers = Array.from({ length: this.#options.nodes }, (_, i) => {
+      const reader = new RetainedReader(this.#host, `reader-${i}`, `node:${i}`, MQTT_JS);
+      this.#adopt(reader.client);
+      this.#beat(() => reader.read(this.#pick(STATES)));
+      return reader;
+    });
     for (const [i, profile] of [MQTT_JS, PERSISTENT_V5].entries()) {
       const writer = this.#client(`writer-${i}`, profile);
+      this.#publish(writer, MARK_TOPIC, 1, true);
       this.#beat(() => {
         const topic = this.#pick(STATES);
         const qos = this.#prng.below(4) === 0 ? 0 : 1;
         this.#publish(writer, topic, qos, true, this.#prng.below(5) === 0);
+        this.#pick(readers).read(topic);
         if (this.#prng.below(40) === 0) writer.moveTo(this.#target());
+        if (this.#prng.below(20) === 0) this.#publish(writer, MARK_TOPIC, 1, true);
       });
-    }
-    for (let i = 0; i < this.#options.nodes; i++) {
-      const reader = new RetainedReader(this.#host, `reader-${i}`, `node:${i}`, MQTT_JS);
-      this.#adopt(reader.client);
-      this.#beat(() => reader.read(this.#pick(STATES)));
     }
   }
 

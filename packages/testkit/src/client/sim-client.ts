@@ -47,11 +47,6 @@ export interface SimClientEvents {
   unsubscribed?(filter: string): void;
 }
 
-interface Pending {
-  readonly filter: string;
-  readonly isSubscribe: boolean;
-}
-
 export class SimClient {
   readonly clientId: string;
   readonly #host: SimClientHost;
@@ -60,7 +55,10 @@ export class SimClient {
   readonly #outgoing = new Outgoing();
   readonly #filters = new Map<string, QoS>();
   /** SUBSCRIBE and UNSUBSCRIBE without an answer, by packet identifier. */
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new Map<
+    number,
+    { readonly filters: readonly string[]; readonly isSubscribe: boolean }
+  >();
   /** What to call with each PINGRESP. */
   #pings: (() => void)[] = [];
   #target: ClientTarget;
@@ -129,17 +127,18 @@ export class SimClient {
     return isTaken;
   }
 
-  /** Subscribes now and after every loss of the session. */
-  subscribe(filter: string, qos: QoS): void {
-    this.#filters.set(filter, qos);
-    if (this.#isConnected) this.#sendSubscribe(filter, qos);
+  /** Subscribes now and after every loss of the session. Several filters go in one SUBSCRIBE. */
+  subscribe(filter: string | readonly string[], qos: QoS): void {
+    const filters = typeof filter === "string" ? [filter] : filter;
+    for (const each of filters) this.#filters.set(each, qos);
+    if (this.#isConnected) this.#sendSubscribe(filters, qos);
   }
 
   unsubscribe(filter: string): void {
     this.#filters.delete(filter);
     if (!this.#isConnected) return;
     const packetId = this.#outgoing.takePacketId();
-    this.#pending.set(packetId, { filter, isSubscribe: false });
+    this.#pending.set(packetId, { filters: [filter], isSubscribe: false });
     this.#observe({ kind: "unsubscribeSent", client: this.clientId, filter });
     this.#write(unsubscribePacket(this.#profile.version, packetId, filter));
   }
@@ -200,7 +199,7 @@ export class SimClient {
     if (session !== this.#session) this.#outgoing.forget();
     this.#session = session;
     this.#observe({ kind: "connected", client: this.clientId, session: session.name });
-    if (!isSessionPresent) for (const [filter, qos] of this.#filters) this.#sendSubscribe(filter, qos);
+    if (!isSessionPresent) for (const [filter, qos] of this.#filters) this.#sendSubscribe([filter], qos);
     for (const entry of this.#outgoing.unfinished()) this.#transmit(entry, true);
     this.#keepAlive();
     this.#pump();
@@ -276,7 +275,7 @@ export class SimClient {
         return;
       case "suback":
       case "unsuback":
-        this.#answered(packet.packetId, packet.kind === "suback" ? (packet.codes[0] ?? 0x80) : 0);
+        this.#answered(packet.packetId, packet.kind === "suback" ? packet.codes : [0]);
         return;
       case "pingresp":
         this.#pingTimer?.cancel();
@@ -327,17 +326,19 @@ export class SimClient {
     this.#observe({ kind: "publishAcked", client: this.clientId, payloadId, reasonCode });
   }
 
-  #answered(packetId: number, code: number): void {
+  #answered(packetId: number, codes: readonly number[]): void {
     const pending = this.#pending.get(packetId);
     if (pending === undefined) return;
     this.#pending.delete(packetId);
-    const { filter } = pending;
-    if (!pending.isSubscribe) {
-      this.#events.unsubscribed?.(filter);
-    } else if (code <= 2) {
-      this.#observe({ kind: "subscribeAcked", client: this.clientId, filter, qos: code as QoS });
-      this.#events.subscribed?.(filter);
-    }
+    pending.filters.forEach((filter, i) => {
+      const code = codes[i] ?? 0x80;
+      if (!pending.isSubscribe) {
+        this.#events.unsubscribed?.(filter);
+      } else if (code <= 2) {
+        this.#observe({ kind: "subscribeAcked", client: this.clientId, filter, qos: code as QoS });
+        this.#events.subscribed?.(filter);
+      }
+    });
   }
 
   // ---- packets out
@@ -370,11 +371,13 @@ export class SimClient {
     this.#writeFrame(encodePublish(message, this.#profile.version, form), packetId);
   }
 
-  #sendSubscribe(filter: string, qos: QoS): void {
+  #sendSubscribe(filters: readonly string[], qos: QoS): void {
     const packetId = this.#outgoing.takePacketId();
-    this.#pending.set(packetId, { filter, isSubscribe: true });
-    this.#observe({ kind: "subscribeSent", client: this.clientId, filter, qos });
-    this.#write(subscribePacket(this.#profile.version, packetId, filter, qos));
+    this.#pending.set(packetId, { filters, isSubscribe: true });
+    for (const filter of filters) {
+      this.#observe({ kind: "subscribeSent", client: this.clientId, filter, qos });
+    }
+    this.#write(subscribePacket(this.#profile.version, packetId, filters, qos));
   }
 
   #acknowledge(type: 4 | 5 | 6 | 7, packetId: number): void {

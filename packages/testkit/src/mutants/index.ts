@@ -1,11 +1,13 @@
 import type { Mutant } from "./mutate.ts";
 import { NODE_MUTANTS } from "./node-mutants.ts";
 import { RAFT_MUTANTS } from "./raft-mutants.ts";
+import { READ_MUTANTS } from "./read-mutants.ts";
 
 export { editsOf, type Mutant, mutate } from "./mutate.ts";
 
 /** All planted bugs. */
 export const MUTANTS: readonly Mutant[] = [
   ...NODE_MUTANTS,
+  ...READ_MUTANTS,
   ...RAFT_MUTANTS.map((mutant) => ({ ...mutant, load: "writes" }) as const),
 ];

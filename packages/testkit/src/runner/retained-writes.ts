@@ -12,7 +12,8 @@ import { between, pick, randomStream } from "../world/random-streams.ts";
 import type { SimProcess } from "../world/sim-process.ts";
 import type { World } from "../world/world.ts";
 
-const TOPICS = 12;
+/** What is written, and nothing else is below `topic`. */
+export const RETAINED_TOPICS: readonly string[] = Array.from({ length: 12 }, (_, i) => `topic/${i}`);
 const BURST_MS_MAX = 20_000;
 const PAUSE_MS_MAX = 12_000;
 
@@ -40,7 +41,7 @@ export class RetainedWrites {
     const { events, seed } = this.#world;
     if (this.#isResting) return;
     const prng = randomStream(seed, `write ${this.#serial++}`);
-    this.#writeOne(prng.below(1000), prng.below(TOPICS));
+    this.#writeOne(prng.below(1000), pick(prng, RETAINED_TOPICS));
     const nextMs = between(prng, this.#everyMs / 10, 2 * this.#everyMs);
     if (events.now < this.#pauseAt) {
       events.after(nextMs, () => this.begin());
@@ -56,7 +57,7 @@ export class RetainedWrites {
     this.#isResting = true;
   }
 
-  #writeOne(choice: number, topicNumber: number): void {
+  #writeOne(choice: number, topic: string): void {
     const world = this.#world;
     const serving = world.nodes.filter(
       ({ assembly, process }) => assembly?.isServing && process?.isPaused === false,
@@ -64,7 +65,7 @@ export class RetainedWrites {
     const { assembly, process, id } = serving[choice % Math.max(1, serving.length)] ?? {};
     if (assembly === undefined || process === undefined || id === undefined) return;
     const payloadId = `value ${this.#serial}`;
-    const packet = { topic: `topic/${topicNumber}`, payloadId, qos: 1, retain: true } as const;
+    const packet = { topic, payloadId, qos: 1, retain: true } as const;
     const message: ApplicationMessage = {
       ...packet,
       payload: Uint8Array.from(payloadId, (letter) => letter.charCodeAt(0)),

@@ -205,6 +205,7 @@ export class SimNode {
           leadershipChanged: (role, term) => this.#steps.push({ kind: "role", role, term }),
           applied: (entry) => this.#steps.push({ kind: "applied", entry }),
           restored: (index, term) => this.#steps.push({ kind: "restored", index, term }),
+          readUncertain: () => this.#observe({ kind: "readUncertain" }),
         },
       },
     );

@@ -11,7 +11,7 @@ import {
   PROFILES,
   TASMOTA,
 } from "../../src/client/profiles.ts";
-import { RetainedReader } from "../../src/client/retained-reader.ts";
+import { MARK_TOPIC, RetainedReader } from "../../src/client/retained-reader.ts";
 import { SimClient } from "../../src/client/sim-client.ts";
 import { LoneBroker } from "../support/lone-broker.ts";
 
@@ -124,19 +124,26 @@ test("[P8] a retained read gives the value, and null after a deletion; a live me
   const reader = new RetainedReader(world.host, "reader", "node:0", MQTT_JS);
   reader.client.start();
   world.run(100);
+  reader.read("t");
+  world.run(11_000);
+  expect(world.of("retainedRead"), "without a mark a read says nothing").toEqual([]);
+  pub.publish(MARK_TOPIC, "mark", 1, true);
   pub.publish("t", "v1", 1, true);
   world.run(100);
+  const askedAt = world.events.now;
   reader.read("t");
   world.run(100);
   pub.publish("t", "-1", 1, true);
   world.run(100);
   reader.read("t");
   world.run(100);
+  world.readDelayMs = 50;
   reader.read("t");
-  world.run(1);
+  world.run(25);
   pub.publish("t", "v2", 1, true);
   world.run(100);
   expect(world.of("retainedRead").map(({ payloadId }) => payloadId)).toEqual(["v1", null]);
+  expect(world.of("retainedRead")[0]).toMatchObject({ client: "reader", topic: "t", askedAt });
   reader.read("t");
   world.run(100);
   expect(world.of("retainedRead").at(-1)?.payloadId).toBe("v2");

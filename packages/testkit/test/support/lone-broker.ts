@@ -1,6 +1,6 @@
 /** A broker on its own with simulated clients around it: virtual time, connections that deliver after a millisecond. */
 
-import { Broker, DEFAULT_BROKER_OPTIONS, loneNodePorts } from "@skein/broker";
+import { Broker, DEFAULT_BROKER_OPTIONS, loneNodePorts, type RetainedStore } from "@skein/broker";
 import {
   type Clock,
   type Log,
@@ -74,6 +74,8 @@ export class LoneBroker {
   /** When each was dialled, ms. */
   readonly dialledAt: number[] = [];
   isUp = true;
+  /** How long its retained store takes to let somebody read. */
+  readDelayMs = 0;
   broker: Broker;
   readonly host: SimClientHost;
   readonly #clock: Clock = {
@@ -133,7 +135,15 @@ export class LoneBroker {
 
   #makeBroker(): Broker {
     const ports = loneNodePorts({ clock: this.#clock, prng: seededPrng(2), log: SILENT }, () => broker);
-    const broker: Broker = new Broker(DEFAULT_BROKER_OPTIONS, ports);
+    const store = ports.retained;
+    const retained: RetainedStore = {
+      get count() {
+        return store.count;
+      },
+      put: (message, done) => store.put(message, done),
+      read: (reader) => void this.events.after(this.readDelayMs, () => store.read(reader)),
+    };
+    const broker: Broker = new Broker(DEFAULT_BROKER_OPTIONS, { ...ports, retained });
     return broker;
   }
 

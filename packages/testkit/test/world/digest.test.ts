@@ -26,8 +26,9 @@ test("a change of any value, however small or deep, changes the digest, and so d
     { at: 1, kind: "disturbed", nodes: ["a", "bc"] },
     { at: 1, kind: "disturbed", nodes: ["ab", "c"] },
     { at: 1, kind: "calmed", nodes: ["ab", "c"] },
-    { at: 1, kind: "retainedRead", client: "c", topic: "t", payloadId: null },
-    { at: 1, kind: "retainedRead", client: "c", topic: "t", payloadId: "" },
+    { at: 1, kind: "retainedRead", client: "c", topic: "t", payloadId: null, askedAt: 0 },
+    { at: 1, kind: "retainedRead", client: "c", topic: "t", payloadId: "", askedAt: 0 },
+    { at: 1, kind: "retainedRead", client: "c", topic: "t", payloadId: "", askedAt: 0.5 },
   ];
   const digests = new Set(others.map((observation) => mixValues(1, observation)));
   for (const observation of others) digests.add(mixValues(mixValues(1, observation), published));

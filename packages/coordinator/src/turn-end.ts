@@ -1,22 +1,26 @@
-/** Tells the rest of the node what has changed in the status, once per turn of the event loop at most. */
+/**
+ * What is done once per turn of the event loop, after all steps of Raft in it: who waits to read is answered, and the rest
+ * of the node hears what has changed in the status. Not within a step: who hears of either may go on to anything.
+ */
 
 import type { Clock } from "@skein/kernel";
 import type { CoordinatorStatus } from "./options.ts";
 import { freshStatus, isSameStatus } from "./status.ts";
 
-export interface StatusReportPorts {
+export interface TurnEndPorts {
   readonly clock: Clock;
-  readonly compute: () => CoordinatorStatus;
-  readonly changed: (status: CoordinatorStatus) => void;
+  readonly settleReads: () => void;
+  readonly computeStatus: () => CoordinatorStatus;
+  readonly statusChanged: (status: CoordinatorStatus) => void;
 }
 
-export class StatusReport {
-  readonly #ports: StatusReportPorts;
+export class TurnEnd {
+  readonly #ports: TurnEndPorts;
   #status = freshStatus();
   #isScheduled = false;
   #isStopped = false;
 
-  constructor(ports: StatusReportPorts) {
+  constructor(ports: TurnEndPorts) {
     this.#ports = ports;
   }
 
@@ -29,7 +33,7 @@ export class StatusReport {
   schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    this.#ports.clock.atTurnEnd(this.#refresh);
+    this.#ports.clock.atTurnEnd(this.#run);
   }
 
   /** Nothing is told any more. */
@@ -38,12 +42,13 @@ export class StatusReport {
   }
 
   /** One function for all turns. */
-  readonly #refresh = (): void => {
+  readonly #run = (): void => {
     this.#isScheduled = false;
     if (this.#isStopped) return;
-    const status = this.#ports.compute();
+    this.#ports.settleReads();
+    const status = this.#ports.computeStatus();
     if (isSameStatus(status, this.#status)) return;
     this.#status = status;
-    this.#ports.changed(status);
+    this.#ports.statusChanged(status);
   };
 }
