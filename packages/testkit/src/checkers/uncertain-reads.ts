@@ -39,8 +39,12 @@ export interface WrittenRegister {
 export class UncertainReads {
   readonly #options: UncertainReadsOptions;
   readonly #faults = new FaultLedger();
-  /** Since when and until when some leader has had a lease, in the world's ms. */
-  readonly #led = { since: 0, until: 0 };
+  /** Since when and until when a leader has had a lease, in the world's ms, and which. A sole voter's has no end. */
+  readonly #led: { since: number; until: number; by: string | undefined } = {
+    since: 0,
+    until: 0,
+    by: undefined,
+  };
   /** Until when each node was whole before its present or last fault. */
   readonly #wholeUntil = new Map<string, number>();
   /** When a node last stopped, or a leader was elected. */
@@ -54,7 +58,7 @@ export class UncertainReads {
 
   observe(observation: Observation): void {
     const { kind, at, node } = observation;
-    if (kind === "lease") this.#noteLease(at, observation.until);
+    if (kind === "lease") this.#noteLease(node, at, observation.until);
     if (kind === "readUncertain" && node !== undefined) this.#uncertainAt.set(node, at);
     if (kind === "stopped" || kind === "leader") this.#changedAt = at;
     const isFault = kind === "stopped" || kind === "disturbed";
@@ -121,12 +125,17 @@ export class UncertainReads {
   }
 
   #isLed(at: number): boolean {
-    return at <= this.#led.until && at - this.#led.since >= this.#options.settleMs;
+    const { since, until, by } = this.#led;
+    const wholeSince = this.#faults.wholeSince(by);
+    return (
+      at <= until && wholeSince !== undefined && at - Math.max(since, wholeSince) >= this.#options.settleMs
+    );
   }
 
-  #noteLease(at: number, until: number): void {
+  #noteLease(node: string | undefined, at: number, until: number): void {
     if (until <= at) return;
-    if (at > this.#led.until) this.#led.since = at;
+    if (at > this.#led.until || node !== this.#led.by) this.#led.since = at;
     this.#led.until = Math.max(this.#led.until, until);
+    this.#led.by = node;
   }
 }

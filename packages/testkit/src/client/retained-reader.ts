@@ -66,9 +66,12 @@ export class RetainedReader {
   #answered(): void {
     const { clientId, node } = this.client;
     const [topic, askedAt, payloadId] = [this.#topic, this.#askedAt, this.#payloadId];
-    if (!this.#isSpoiled && topic !== undefined)
+    if (this.#isSpoiled) {
+      this.#end();
+    } else if (topic !== undefined) {
       this.#host.observe({ kind: "retainedRead", client: clientId, topic, payloadId, askedAt }, node);
-    this.#unsubscribe();
+      this.#unsubscribe();
+    }
   }
 
   /** When that is answered, the next read may begin. */
@@ -82,7 +85,7 @@ export class RetainedReader {
     if (filter === this.#topic) this.#topic = undefined;
   }
 
-  /** No mark came, or the connection is gone: one that is still on its way must not end the next read. */
+  /** No mark came, or a live one, or the connection is gone: one that is still on its way must not end the next read. */
   #end(): void {
     this.client.unsubscribe(MARK_TOPIC);
     this.#unsubscribe();

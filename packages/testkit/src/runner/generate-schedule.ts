@@ -119,8 +119,8 @@ const DAMAGES = ["power", "power", "power", "rot", "wipe"] as const;
 
 /** Bytes in a message and messages under way: small, but enough to catch up with a few minutes' writes in seconds. */
 const WINDOWS = [
-  [1, 1],
   [1, 16],
+  [1000, 1],
   [300, 3],
   [256 * 1024, 1],
   [256 * 1024, 16],
@@ -128,12 +128,14 @@ const WINDOWS = [
 
 /** Small ones in half of the seeds: snapshots, full windows, new segments, batches in pieces. */
 function drawSizes(prng: Prng, isSlow: boolean): Partial<ReplicaSizes> {
-  const [appendBytesMax, inflightMax] = pick(prng, isSlow ? WINDOWS.slice(1) : WINDOWS);
+  const [appendBytesMax, inflightMax] = pick(prng, isSlow ? WINDOWS.slice(2) : WINDOWS);
+  // One entry at a time is too slow for a long log: who was away gets a snapshot.
+  const isNarrow = appendBytesMax === 1;
   const sizes: ReplicaSizes = {
     appendBytesMax,
     inflightMax,
-    snapshotEntries: pick(prng, [20, 150, 10_000]),
-    entriesKept: pick(prng, [0, 10, 100, 10_000]),
+    snapshotEntries: pick(prng, isNarrow ? [20, 50, 150] : [20, 150, 10_000]),
+    entriesKept: pick(prng, isNarrow ? [0, 10, 50, 100] : [0, 10, 100, 10_000]),
     snapshotChunkBytes: pick(prng, [100, 2000, 256 * 1024]),
     segmentBytes: pick(prng, [2000, 30_000, 16 * 1024 * 1024]),
   };
