@@ -1,4 +1,4 @@
-import type { Log, LogFields } from "@skein/kernel";
+import { type Log, type LogFields, seededPrng } from "@skein/kernel";
 import type { Entry, Snapshot } from "raft-js";
 import { expect, test } from "vitest";
 import {
@@ -498,6 +498,37 @@ test("superfluous segments are written over: files keep their size, and nothing 
     const { state } = open(after, { ...options, durability: "disk" });
     const last = state.entries.at(-1)?.index ?? state.snapshot.index;
     expect(last).toBeGreaterThanOrEqual(200);
+    for (const { index, data } of state.entries) expect(data).toEqual(entry(index).data);
+  }
+});
+
+test("writes, snapshots and flushes that overlap in any way leave every entry in its own segment", () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const disk = new MemoryDisk();
+    const prng = seededPrng(seed);
+    const options: JournalOptions = { segmentBytes: 400, entriesKept: 0, durability: "disk" };
+    const { journal } = open(disk, options);
+    let snapshot = 0;
+    let done = 0;
+    for (let index = 1; index <= 120; index++) {
+      journal.persist({ hardState: undefined, entries: entries(index, index) }, (error) => {
+        noError(error);
+        done = index;
+      });
+      if (prng.below(20) === 0 && done > snapshot) {
+        snapshot = done;
+        journal.saveSnapshot(snapshotAt(snapshot), noError);
+      }
+      if (prng.below(4) === 0) journal.flushDue(noError);
+      for (let steps = prng.below(8); steps > 0; steps--) disk.step();
+    }
+    disk.settle();
+    const { state, isDamaged } = open(disk, options);
+    expect({ seed, isDamaged, last: state.entries.at(-1)?.index ?? state.snapshot.index }).toEqual({
+      seed,
+      isDamaged: false,
+      last: 120,
+    });
     for (const { index, data } of state.entries) expect(data).toEqual(entry(index).data);
   }
 });

@@ -25,7 +25,12 @@ import { TermSpans } from "./term-spans.ts";
 /** Superfluous segments kept for recycling; more are removed. */
 const SPARES_MAX = 1;
 
-type Opened = (file: DiskFile | undefined, error: SkeinError | undefined) => void;
+interface OpenSegment {
+  readonly file: DiskFile;
+  readonly syncs: SyncGate;
+}
+
+type Opened = (opened: OpenSegment | undefined, error: SkeinError | undefined) => void;
 
 export class SegmentWriter {
   readonly #disk: Disk;
@@ -38,8 +43,8 @@ export class SegmentWriter {
   readonly #terms = new TermSpans();
   /** Hash of the last batch that was written. */
   #hash: number;
-  #file: DiskFile | undefined;
-  #syncs: SyncGate | undefined;
+  /** The last segment, open. */
+  #current: OpenSegment | undefined;
   /** Set while an append is under way: a sync then says nothing about it. */
   #isWriting = false;
   /** As of the newest record that was handed to the disk. */
@@ -78,8 +83,8 @@ export class SegmentWriter {
 
   /** Appends in one write, for each part: term and vote if given, then the entries, then what is committed if given. */
   append(parts: readonly JournalWrite[], mustSync: boolean, done: DiskDone): void {
-    this.#withSegment((file, error) => {
-      if (file === undefined) {
+    this.#withSegment((opened, error) => {
+      if (opened === undefined) {
         done(error);
         return;
       }
@@ -99,22 +104,22 @@ export class SegmentWriter {
         }
         if (committed !== undefined) this.#batch.add({ kind: "committed", index: committed });
       }
-      this.#write(file, mustSync, done);
+      this.#write(opened, mustSync, done);
     });
   }
 
   /** Begins a segment that says: the log starts anew after `index`. Durable when done; the older segments may go. */
   reset(index: number, term: number, hardState: HardState, done: DiskDone): void {
     this.#hardState = hardState;
-    this.#beginNext((file, error) => {
-      if (file === undefined) {
+    this.#beginNext((opened, error) => {
+      if (opened === undefined) {
         done(error);
         return;
       }
       this.#begin();
       this.#batch.add({ kind: "reset", index, term });
       this.#terms.reset(index, term);
-      this.#write(file, true, (failed) => {
+      this.#write(opened, true, (failed) => {
         if (failed === undefined) {
           this.#coveredIndex = Number.POSITIVE_INFINITY;
           this.#dropCovered();
@@ -133,15 +138,14 @@ export class SegmentWriter {
       done(undefined);
       return;
     }
-    this.#openCurrent((file, error) => {
-      if (file === undefined) {
+    this.#openCurrent((opened, error) => {
+      if (opened === undefined) {
         done(error);
         return;
       }
       const hasHeader = segment.bytes > 0 && !this.#isWriting;
       this.#isDirty = false;
-      this.#syncs ??= new SyncGate(file);
-      this.#syncs.sync((failed) => {
+      opened.syncs.sync((failed) => {
         if (failed === undefined && hasHeader) this.#durableSegment = segment.number;
         done(failed);
       });
@@ -162,9 +166,8 @@ export class SegmentWriter {
   }
 
   close(): void {
-    this.#file?.close();
-    this.#file = undefined;
-    this.#syncs = undefined;
+    this.#current?.syncs.close();
+    this.#current = undefined;
   }
 
   /** Whether `segment` and all before it are superfluous, and a durable later one holds term and vote. */
@@ -207,18 +210,19 @@ export class SegmentWriter {
   }
 
   #openCurrent(use: Opened): void {
-    if (this.#file !== undefined) {
-      use(this.#file, undefined);
-      return;
-    }
     try {
-      this.#file = this.#disk.open(segmentPath(this.#folder, this.#current().number));
+      this.#current ??= this.#open(this.#last());
     } catch (error) {
       if (!(error instanceof SkeinError)) throw error;
       use(undefined, error);
       return;
     }
-    use(this.#file, undefined);
+    use(this.#current, undefined);
+  }
+
+  #open({ number }: Segment): OpenSegment {
+    const file = this.#disk.open(segmentPath(this.#folder, number));
+    return { file, syncs: new SyncGate(file) };
   }
 
   #beginNext(use: Opened): void {
@@ -235,6 +239,8 @@ export class SegmentWriter {
       this.close();
       const number = (this.#segments.at(-1)?.number ?? 0) + 1;
       const begin = (): void => {
+        // Not before: a flush may come while a spare is renamed, and what it opens would then be written to.
+        this.close();
         this.#segments.push({ number, bytes: 0, maxIndex: 0 });
         this.#openCurrent(use);
       };
@@ -261,7 +267,7 @@ export class SegmentWriter {
 
   /** Begins the next batch of the current segment. */
   #begin(): Segment {
-    const segment = this.#current();
+    const segment = this.#last();
     this.#batch.begin(segment.number, this.#hash);
     if (segment.bytes === 0) {
       this.#batch.add({ kind: "segment", number: segment.number, hardState: this.#hardState });
@@ -270,9 +276,9 @@ export class SegmentWriter {
   }
 
   /** Writes the batch. */
-  #write(file: DiskFile, mustSync: boolean, done: DiskDone): void {
+  #write({ file }: OpenSegment, mustSync: boolean, done: DiskDone): void {
     const { bytes, length, hash } = this.#batch.finish();
-    const segment = this.#current();
+    const segment = this.#last();
     if (length === 0) {
       // Nothing but messages waited for this turn. A batch of nothing would be a link of the chain that nobody finds.
       done(undefined);
@@ -294,7 +300,7 @@ export class SegmentWriter {
     });
   }
 
-  #current(): Segment {
+  #last(): Segment {
     const segment = this.#segments.at(-1);
     assert(segment !== undefined, "the journal has a segment to write to");
     return segment;

@@ -1,5 +1,5 @@
 /**
- * At most one sync of a file at a time; whoever asks meanwhile shares the next one.
+ * At most one sync of a file at a time; whoever asks meanwhile shares the next one, also of those who ask before it is closed.
  *
  * A sync that is under way may have passed the bytes written since, so it cannot answer for them. Many small syncs are
  * what wears a card out and stalls it (reference design 1.9).
@@ -11,6 +11,7 @@ export class SyncGate {
   readonly #file: DiskFile;
   #waiting: DiskDone[] = [];
   #isBusy = false;
+  #isClosed = false;
 
   constructor(file: DiskFile) {
     this.#file = file;
@@ -22,9 +23,18 @@ export class SyncGate {
     if (!this.#isBusy) this.#next();
   }
 
+  /** Closes the file once everybody who has asked is answered. */
+  close(): void {
+    this.#isClosed = true;
+    if (!this.#isBusy && this.#waiting.length === 0) this.#file.close();
+  }
+
   #next(): void {
     const served = this.#waiting;
-    if (served.length === 0) return;
+    if (served.length === 0) {
+      if (this.#isClosed) this.#file.close();
+      return;
+    }
     this.#waiting = [];
     this.#isBusy = true;
     this.#file.sync((error) => {

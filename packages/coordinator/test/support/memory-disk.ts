@@ -75,8 +75,13 @@ export class MemoryDisk implements Disk {
     if (!this.files.has(path)) this.files.set(path, { cached: EMPTY, durable: undefined });
     const file = this.files.get(path);
     if (file === undefined) throw new Error("the file was just made");
+    let isClosed = false;
+    const use = (): void => {
+      if (isClosed) throw new Error(`file used after close: ${path}`);
+    };
     return {
       write: (at, bytes, done) => {
+        use();
         this.appends.push(bytes.length);
         const write = (): void => {
           if (at > file.cached.length) throw new Error(`write at ${at} behind the end of ${path}`);
@@ -86,12 +91,15 @@ export class MemoryDisk implements Disk {
         this.#pending.push({ operation: "append", growth, run: write, done });
       },
       sync: (done) => {
+        use();
         const sync = (): void => {
           file.durable = file.cached;
         };
         this.#pending.push({ operation: "sync", growth: () => 0, run: sync, done });
       },
-      close: () => {},
+      close: () => {
+        isClosed = true;
+      },
     };
   }
 

@@ -128,7 +128,7 @@ const WINDOWS = [
 
 /** Small ones in half of the seeds: snapshots, full windows, new segments, batches in pieces. */
 function drawSizes(prng: Prng, isSlow: boolean): Partial<ReplicaSizes> {
-  const [appendBytesMax, inflightMax] = pick(prng, isSlow ? WINDOWS.slice(2) : WINDOWS);
+  const [appendBytesMax, inflightMax] = pick(prng, isSlow ? WINDOWS.slice(3) : WINDOWS);
   // One entry at a time is too slow for a long log: who was away gets a snapshot.
   const isNarrow = appendBytesMax === 1;
   const sizes: ReplicaSizes = {

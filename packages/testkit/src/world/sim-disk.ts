@@ -230,11 +230,22 @@ export class SimDisk {
   #open(process: SimProcess, path: string): DiskFile {
     if (process.effect() && !this.#files.has(path)) this.#files.set(path, new StoredFile());
     const file = this.#files.get(path) ?? new StoredFile();
+    let isClosed = false;
+    const use = (
+      leastMs: number,
+      what: string,
+      operation: () => string | undefined,
+      done: DiskDone,
+    ): void => {
+      if (isClosed) throw new Error(`file used after close: ${path}`);
+      this.#later(process, leastMs, `${what} "${path}"`, operation, done);
+    };
     return {
-      write: (at, bytes, done) =>
-        this.#later(process, 0, `write "${path}"`, () => this.#write(file, at, bytes), done),
-      sync: (done) => this.#later(process, SYNC_MS_MIN, `sync "${path}"`, () => this.#sync(file), done),
-      close: () => {},
+      write: (at, bytes, done) => use(0, "write", () => this.#write(file, at, bytes), done),
+      sync: (done) => use(SYNC_MS_MIN, "sync", () => this.#sync(file), done),
+      close: () => {
+        isClosed = true;
+      },
     };
   }
 
