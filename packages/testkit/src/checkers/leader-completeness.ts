@@ -64,6 +64,6 @@ export class LeaderCompleteness implements Checker {
       );
     }
     this.#appliedBy.set(node, index);
-    if (index > this.#committed) this.#committed = index;
+    if (index > this.#committed && term > this.#blackouts.termBefore) this.#committed = index;
   }
 }

@@ -5,7 +5,8 @@
  * The first node to apply an index fixes term and rolling hash for all, also for those that apply it again after a
  * restart; the hash covers everything before it, so equal hashes mean equal prefixes. Within one life a node applies in
  * order; a jump forward is a snapshot, a jump back is a committed entry undone, unless the state was replaced by a snapshot
- * from before (a replica that had diverged). A blackout begins a new history (`replicated`).
+ * from before (a replica that had diverged). A blackout begins a new history (`replicated`); then a node may still have what
+ * was applied before it and no voter has any more.
  *
  * Source: Raft paper, figure 3, sections 5.3 and 5.4.3.
  */
@@ -22,7 +23,9 @@ interface Applied {
 export class LogMatching implements Checker {
   readonly name = "log matching";
   readonly #blackouts: BlackoutWatch;
-  readonly #applied = new Map<number, Applied>();
+  #applied = new Map<number, Applied>();
+  /** As it was before the last blackout. */
+  #before = new Map<number, Applied>();
   /** Index applied last by each node in its present life. */
   readonly #last = new Map<string, { index: number; term: number }>();
 
@@ -31,7 +34,10 @@ export class LogMatching implements Checker {
   }
 
   observe(observation: Observation): void {
-    if (this.#blackouts.observe(observation)) this.#applied.clear();
+    if (this.#blackouts.observe(observation)) {
+      this.#before = this.#applied;
+      this.#applied = new Map();
+    }
     const { node } = observation;
     if (node === undefined) return;
     if (observation.kind === "started") this.#last.delete(node);
@@ -39,6 +45,10 @@ export class LogMatching implements Checker {
     if (observation.kind !== "applied") return;
     const { index, term, hash, at } = observation;
     this.#checkOrder(node, index, term, at);
+    if (term <= this.#blackouts.termBefore) {
+      const before = this.#before.get(index);
+      if (before?.term === term && before.hash === hash) return;
+    }
     const known = this.#applied.get(index);
     if (known === undefined) {
       this.#applied.set(index, { node, term, hash });

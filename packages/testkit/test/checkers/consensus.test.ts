@@ -53,6 +53,33 @@ test.each([
   expect(() => check(new LogMatching("replicated"), history)).toThrow(/log matching/);
 });
 
+/** `b` has entry 3 on its disk, and the voters that go on in term 2 have not. */
+const forgotten = [
+  ...started(0, "a", "b", "c"),
+  applied(1, "b", 2, 1, 12),
+  applied(2, "b", 3, 1, 13),
+  ...["a", "b", "c"].map((node) => stopped(3, node, "power")),
+  ...started(4, "b"),
+  applied(5, "b", 2, 1, 12),
+  applied(6, "b", 3, 1, 13),
+  ...started(7, "a", "c"),
+  applied(8, "a", 2, 1, 12),
+  leader(9, "a", 2),
+  applied(10, "a", 3, 2, 99),
+];
+
+test("after a blackout in `replicated` a node may still have what the voters have lost, and what they put in its place counts", () => {
+  const overtaken = [...forgotten, restored(11, "b", 3, 2), applied(12, "b", 4, 2, 14)];
+  for (const checker of [new LogMatching("replicated"), new LeaderCompleteness("replicated")])
+    check(checker, overtaken);
+  expect(() => check(new LogMatching("disk"), overtaken)).toThrow(/but b applied it/);
+  expect(() => check(new LeaderCompleteness("disk"), overtaken)).toThrow(/before that election/);
+  const other = [...forgotten, applied(11, "c", 3, 2, 98)];
+  expect(() => check(new LogMatching("replicated"), other)).toThrow(/but a applied it/);
+  const invented = [...forgotten, applied(11, "c", 3, 1, 98)];
+  expect(() => check(new LogMatching("replicated"), invented)).toThrow(/but a applied it/);
+});
+
 test("leader completeness accepts a leader that appends behind what was committed", () => {
   check(new LeaderCompleteness("replicated"), [
     applied(1, "a", 5, 1, 1),
