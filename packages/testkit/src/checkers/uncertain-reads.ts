@@ -3,7 +3,7 @@
  *
  * It shows the replica of the node, never older than the newest value acknowledged before the replica was current:
  * that is `lagMs` before the read while the node is whole, and after a fault before the last time it was whole.
- * Without a leader nothing is promised. A node also shows its own clients the writes it has not committed yet; such a
+ * Without a leader nothing is promised, nor of a node that has just come and has no state yet. A node also shows its own clients the writes it has not committed yet; such a
  * read says nothing about the others and is left out.
  *
  * Source: architecture.md section 2, P8 and P3.
@@ -49,6 +49,8 @@ export class UncertainReads {
   readonly #wholeUntil = new Map<string, number>();
   /** When a node last stopped, or a leader was elected. */
   #changedAt = 0;
+  /** Nodes that have ever had a state. */
+  readonly #haveState = new Set<string>();
   /** When each node last let somebody read what it knows. */
   readonly #uncertainAt = new Map<string, number>();
 
@@ -61,6 +63,7 @@ export class UncertainReads {
     if (kind === "lease") this.#noteLease(node, at, observation.until);
     if (kind === "readUncertain" && node !== undefined) this.#uncertainAt.set(node, at);
     if (kind === "stopped" || kind === "leader") this.#changedAt = at;
+    if ((kind === "applied" || kind === "restored") && node !== undefined) this.#haveState.add(node);
     const isFault = kind === "stopped" || kind === "disturbed";
     const nodes = kind === "disturbed" ? observation.nodes : node === undefined ? [] : [node];
     for (const each of isFault ? nodes : []) {
@@ -97,6 +100,7 @@ export class UncertainReads {
     read: Operation,
     node: string | undefined,
   ): void {
+    if (node !== undefined && !this.#haveState.has(node)) return;
     // Its node may still be waiting for the commit of a write that it shows already, or that hides an older value.
     for (const write of open)
       if (node === undefined || write.node === undefined || write.node === node) return;

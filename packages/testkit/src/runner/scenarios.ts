@@ -23,7 +23,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   wiped: { kinds: ["wipe", "crash", "partition"] },
   discovery: { kinds: ["mdnsSilence", "mdnsStale", "crash", "wallStep"] },
   elections: { kinds: ["coup", "usurp", "echo", "crash"] },
-  figure8: { kinds: ["coup"], sizes: { appendBytesMax: 1, inflightMax: 1 } },
+  figure8: { kinds: ["coup"], sizes: { appendBytesMax: 1000, inflightMax: 1 } },
   amnesia: { kinds: ["amnesia", "coup"], durability: "replicated" },
   rotten: { kinds: ["amnesia", "rot"], durability: "disk" },
   growth: { kinds: ["arrive", "schism", "coup"], nodes: 7 },

@@ -144,7 +144,10 @@ const looked = (at: number, client: string, node: string, payloadId: string | nu
   seen(at, "subscribeSent", { client, node, filter: "t" }),
   seen(at + 10, "retainedRead", { client, node, topic: "t", payloadId, askedAt: at }),
 ];
-const NODES = started(0, "A", "B", "C");
+const NODES = [
+  ...started(0, "A", "B", "C"),
+  ...["A", "B", "C"].map((node) => seen(1, "restored", { node, index: 0, term: 0 })),
+];
 
 /** The node says that it answers without a quorum. */
 const guessed = (at: number, client: string, node: string, payloadId: string | null): Observation[] => {
@@ -218,6 +221,14 @@ test("[P8] without a quorum: accepts a replica a moment behind, and what its own
     ...guessed(62_000, "r", "C", "v1"),
     ...guessed(72_000, "r", "C", "v2"),
   ]);
+});
+
+test("[P8] without a quorum: a node that has just come may have no state yet, one that had it may not", () => {
+  const written = [...NODES, put(20_000, "v1"), acked(20_100, "on-A", "v1"), ...started(21_000, "D")];
+  check(new RetainedLinearizable("replicated"), [...written, ...guessed(40_000, "r", "D", null)]);
+  const joined = [...written, seen(30_000, "restored", { node: "D", index: 9, term: 1 })];
+  const late = [...joined, ...guessed(40_000, "r", "D", null)];
+  expect(() => check(new RetainedLinearizable("replicated"), late)).toThrow(/is older than write/);
 });
 
 test("[P8] without a quorum: nothing is promised without a leader, and again some time after one is back", () => {
