@@ -101,6 +101,24 @@ test("messages on the way to a node that dies go to another member", () => {
   world.close();
 });
 
+test("a node without a member that was taken for dead does not have the message served a second time", () => {
+  const world = new World();
+  const [a, b, c] = world.formed(3);
+  settle(world, [b!.subscribe(SHARED), c!.subscribe(SHARED)]);
+  world.clock.run(5000);
+  // What comes back from b is late: first that its last member has gone, then that it has sent the message on.
+  world.network.mute(b!.host, a!.host);
+  b!.unsubscribe(SHARED);
+  const awaited = Array.from({ length: 4 }, (_, at) => a!.publish("jobs/x", at));
+  settle(world, awaited, 10_000);
+  world.network.unblock(a!.host, b!.host);
+  world.clock.runUntil(() => world.isFormed(), 20_000, "formed again");
+  world.clock.run(2000);
+  expect(b!.gotShared).toHaveLength(0);
+  expect(c!.gotShared.map(([, message]) => textOf(message)).sort()).toEqual(["0", "1", "2", "3"]);
+  world.close();
+});
+
 test.each(Array.from({ length: 20 }, (_, at) => at + 1))(
   "exactly one member through random cuts and members that come and go (seed %i)",
   (seed) => {

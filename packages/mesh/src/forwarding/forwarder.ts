@@ -131,13 +131,15 @@ export class Forwarder {
     const head = decodeReturnHead(input);
     const message = decodeMessage(input);
     input.end();
+    if (message.qos > 0) acknowledgeAtTurnEnd(peer, link);
+    // The peer counted as dead for a while: another node has served it since.
+    if (peer.outbound.wasAbandoned(head.sequence)) return;
     const kept = peer.outbound.find(head.sequence);
     // Behind a cut the acknowledgement may have overtaken the return: it is served all the same, nobody waits.
     const joined = kept?.completion === undefined ? undefined : new JoinedCompletion(kept.completion);
     if (joined !== undefined && kept !== undefined) kept.completion = joined;
     const parts = this.#serveElsewhere(head.sharedFilter, message, peer, head.tries + 1, joined);
     joined?.expect(parts);
-    if (message.qos > 0) acknowledgeAtTurnEnd(peer, link);
   }
 
   receiveAck(peer: Peer, body: Uint8Array): void {

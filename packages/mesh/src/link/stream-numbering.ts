@@ -25,6 +25,8 @@ export interface KeptFrame {
   completion: Completion | undefined;
 }
 
+/** Ranges of numbers given up that are remembered. */
+const ABANDONED_MAX = 16;
 /** Settled entries at the front of the array before it is cut. */
 const CUT_AFTER = 1024;
 
@@ -34,6 +36,7 @@ export class OutboundStream {
   /** Index of the first frame not yet acknowledged. */
   #front = 0;
   #bytes = 0;
+  readonly #abandoned: { readonly from: number; readonly to: number }[] = [];
 
   /** Bytes of all frames not yet acknowledged. */
   get keptBytes(): number {
@@ -84,10 +87,19 @@ export class OutboundStream {
   /** Gives up all frames: the peer they were for is gone. The caller settles them. Numbers go on. */
   abandon(): readonly KeptFrame[] {
     const frames = this.#kept.slice(this.#front);
+    const [first, last] = [frames[0], frames.at(-1)];
+    if (first !== undefined && last !== undefined)
+      this.#abandoned.push({ from: first.sequence, to: last.sequence });
+    if (this.#abandoned.length > ABANDONED_MAX) this.#abandoned.shift();
     this.#kept = [];
     this.#front = 0;
     this.#bytes = 0;
     return frames;
+  }
+
+  /** Whether the frame of this number was given up while it was on its way. */
+  wasAbandoned(sequence: number): boolean {
+    return this.#abandoned.some(({ from, to }) => from <= sequence && sequence <= to);
   }
 }
 

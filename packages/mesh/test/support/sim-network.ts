@@ -196,6 +196,11 @@ export class SimNetwork {
     this.#blocked.add(`${b} ${a}`);
   }
 
+  /** What `from` sends does not reach `to`; the other direction works. */
+  mute(from: string, to: string): void {
+    this.#blocked.add(`${from} ${to}`);
+  }
+
   unblock(a: string, b: string): void {
     this.#blocked.delete(`${a} ${b}`);
     this.#blocked.delete(`${b} ${a}`);
