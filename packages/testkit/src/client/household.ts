@@ -176,7 +176,8 @@ class RunningHousehold implements Household {
     const archive = this.#client("archive", MQTT_JS);
     archive.subscribe("camera/#", 2);
     this.#beat(() => {
-      if (this.#prng.below(15) > 0) return;
+      // What it could not send is not kept: all of it at once is more than a broker keeps for a slow reader.
+      if (this.#prng.below(15) > 0 || !camera.isConnected) return;
       archive.pauseReading(this.#prng.below(READING_PAUSE_MS_MAX));
       for (let n = 20 + this.#prng.below(30); n > 0; n--) {
         const qos = (1 + this.#prng.below(2)) as QoS;
