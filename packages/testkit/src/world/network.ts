@@ -103,8 +103,13 @@ export class Network {
     return usual + slower + (isLost ? RETRANSMIT_MS + this.prng.below(RETRANSMIT_SPREAD_MS) : 0);
   }
 
+  /** The way from `from` to `to` is free: what waited for it goes on, and who is gone there is heard of here. */
   moveBetween(from: number, to: number): void {
-    for (const stream of this.open) if (stream.machine === from && stream.other.machine === to) stream.move();
+    for (const stream of [...this.open]) {
+      const { machine, other } = stream;
+      if ((machine === from && other.machine === to) || (machine === to && other.machine === from))
+        stream.move();
+    }
   }
 
   /** An address has come to a machine, or it has been switched on: what waited for that goes on. */

@@ -129,6 +129,25 @@ test("the end of a process is a reset at once, the end of a machine silence unti
   expect(down.size).toBe(0);
 });
 
+test("a reset behind a partition is heard of when the way back is free, whichever direction is freed first", () => {
+  for (const [first, second] of [
+    [0, 1],
+    [1, 0],
+  ] as const) {
+    const { events, network, open } = connected();
+    const { other, atNear } = open();
+    network.block(0, 1, true);
+    network.block(1, 0, true);
+    other.reset();
+    events.runUntil(events.now + 2000);
+    expect(atNear.ended).toBeUndefined();
+    network.block(first, second, false);
+    network.block(second, first, false);
+    events.runUntil(events.now + 2000);
+    expect(atNear.ended).toBe("connection reset by peer");
+  }
+});
+
 test("an orderly end comes after everything written", () => {
   const { events, open } = connected();
   const { stream, atFar, atNear } = open();
