@@ -32,6 +32,8 @@ class StoredFile {
   /** Sectors that a failed sync has dropped, in the same form: they read well and count as written. */
   readonly #dropped = new Map<number, Uint8Array>();
   isNameDurable = false;
+  /** Where the last write began; undefined: it was written as a whole. */
+  lastWriteAt: number | undefined;
   /** `bytes` are somebody else's: they are copied before the first change. */
   #isBorrowed = false;
 
@@ -51,6 +53,7 @@ class StoredFile {
       this.#keepDurable(sector);
     this.bytes.set(more, at);
     this.length = Math.max(this.length, end);
+    this.lastWriteAt = at;
   }
 
   /** Everything is on the medium now, but for what a failed sync has dropped. */
@@ -207,12 +210,17 @@ export class SimDisk {
     this.#removed.clear();
   }
 
-  /** Flips one bit of one file in `folder` (or of any file). False: there is nothing to rot. */
+  /**
+   * Flips one bit of one file that is meant, but not in its last write: after a power cut nothing tells rot there from a torn
+   * write, and a journal that syncs before it acknowledges takes it for one (segment-scan.ts). False: there is nothing to rot.
+   */
   rot(prng: Prng, isMeant: (path: string) => boolean): boolean {
     const paths = this.paths.filter((path) => isMeant(path) && (this.#files.get(path)?.length ?? 0) > 0);
     const file = this.#files.get(paths[prng.below(Math.max(1, paths.length))] ?? "");
     if (file === undefined) return false;
-    const at = prng.below(file.length);
+    const before = file.lastWriteAt ?? file.length;
+    if (before === 0) return false;
+    const at = prng.below(before);
     file.flipBit(at, prng.below(8));
     return true;
   }
