@@ -36,6 +36,8 @@ export async function demo(options: { readonly nodes: string; readonly port: str
   const layout = demoNodes(options);
   const stopped = stopSignal();
   const directory = mkdtempSync(join(tmpdir(), "skein-demo-"));
+  // A name of its own: where another demo has these ports, its nodes must not be taken for the own ones.
+  const mesh = `demo-${randomBytes(3).toString("hex")}`;
   const nodes: RunningDemoNode[] = [];
   const stopping = new AbortController();
   // However this process ends, its nodes end too.
@@ -46,8 +48,8 @@ export async function demo(options: { readonly nodes: string; readonly port: str
     const keyFile = join(directory, "mesh.key");
     writeFileSync(keyFile, randomBytes(32).toString("hex"), { mode: 0o600 });
     print(`Starting ${layout.length} nodes, data in ${directory}`);
-    for (const node of layout) nodes.push(startDemoNode(node, layout, directory, keyFile));
-    const outcome = await Promise.race([stopped, watch(nodes, stopping.signal)]);
+    for (const node of layout) nodes.push(startDemoNode(node, layout, directory, keyFile, mesh));
+    const outcome = await Promise.race([stopped, watch(nodes, mesh, stopping.signal)]);
     if (outcome instanceof Error) throw outcome;
     print("Stopping all nodes");
     return EXIT_OK;
@@ -63,12 +65,13 @@ function startDemoNode(
   all: readonly DemoNode[],
   directory: string,
   keyFile: string,
+  mesh: string,
 ): RunningDemoNode {
   const program = fileURLToPath(new URL("../../bin/skein.js", import.meta.url));
   const peers = all
     .filter((other) => other !== node)
     .flatMap((other) => ["--peer", `127.0.0.1:${other.linkPort}`]);
-  const args = ["up", "--name", node.name, "--data-dir", join(directory, node.name), "--mesh", "demo"];
+  const args = ["up", "--name", node.name, "--data-dir", join(directory, node.name), "--mesh", mesh];
   args.push("--mesh-key", `@${keyFile}`, "--listen", `mqtt://127.0.0.1:${node.mqttPort}`);
   args.push(
     "--link",
@@ -101,7 +104,7 @@ function withoutSettings(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 }
 
 /** Prints events until `signal`. Returns an error if the mesh does not form. */
-async function watch(nodes: readonly RunningDemoNode[], signal: AbortSignal): Promise<Error> {
+async function watch(nodes: readonly RunningDemoNode[], mesh: string, signal: AbortSignal): Promise<Error> {
   const startedAt = performance.now();
   const ends = new Map<string, string>();
   for (const node of nodes) void node.ended.then((text) => ends.set(node.name, text));
@@ -116,7 +119,8 @@ async function watch(nodes: readonly RunningDemoNode[], signal: AbortSignal): Pr
       reported.add(name);
       printEvent(startedAt, `${name} stopped: its process has ended`);
     }
-    const statuses = await look(nodes.filter(({ name }) => !ends.has(name)));
+    const running = nodes.filter(({ name }) => !ends.has(name));
+    const statuses = (await look(running)).filter((status) => status.mesh === mesh);
     const after = snapshotOf(statuses);
     for (const event of eventsBetween(before, after)) printEvent(startedAt, event);
     before = after;
