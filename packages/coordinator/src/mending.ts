@@ -5,10 +5,12 @@
  * other lost, and if they elected with what stands before the damage, what is legible behind it would be gone. So a
  * damaged voter neither votes nor campaigns (raft-js, `isIncomplete`) but asks the others for the entries in between, and
  * as soon as its own go on from there (remains.ts) it puts both into its log. What a peer sends counts for nothing unless it leads
- * there: a peer's log may have another end than this server's had.
+ * there: a peer's log may have another end than this server's had. So it is a search: every peer is asked at every place that
+ * an answer has led to, and what leads nowhere is taken back, an entry at a time.
  *
  * It ends when everything is back, when a leader was found meanwhile, or when every other voter has said that it has nothing
- * that helps. Waiting for all of them costs nothing: a suspect server's vote counts only together with all others.
+ * that helps, again and again: another one may be mending its own log, and have more a second later. Waiting for all of them
+ * costs nothing: a suspect server's vote counts only together with all others.
  *
  * Limit: where two or more lost records were the first to overwrite others, the end of what stands before them is one of those,
  * and nobody has what follows it. Peers are still served from what is behind; if two voters are hit like that, what only these
@@ -84,13 +86,14 @@ export class Mending {
   #peers: readonly NodeId[] = [];
   /** Entries behind the log's end that peers have; they count once the own ones go on behind them. */
   #found: Entry[] = [];
-  /** Who has nothing that helps: those that do not have the next entry, and those whose entries led nowhere. */
-  readonly #exhausted = new Set<NodeId>();
-  readonly #ledNowhere = new Set<NodeId>();
-  /** Who sent the first of what was found. */
-  #foundFrom: NodeId | undefined;
+  /** By place: whose next entry is known. */
+  readonly #tried = new Map<string, Set<NodeId>>();
+  /** Places that lead nowhere. */
+  readonly #dead = new Set<string>();
   #asked: NodeId | undefined;
   #askAgainAt: number;
+  /** Rounds since the last progress in which everybody had nothing that helps. */
+  #rounds = 0;
   #isDone = false;
 
   constructor(mended: MendedLog, remains: Remains, ports: MendingPorts) {
@@ -119,7 +122,7 @@ export class Mending {
 
   /** These members of the cluster can be asked now. */
   peersChanged(linked: readonly NodeId[]): void {
-    if (linked.some((peer) => !this.#peers.includes(peer))) this.#ledNowhere.clear();
+    if (linked.some((peer) => !this.#peers.includes(peer))) this.#dead.clear();
     this.#peers = linked;
     if (this.#asked === undefined || !linked.includes(this.#asked)) this.#askNext();
   }
@@ -129,21 +132,19 @@ export class Mending {
     const at = this.#position;
     if (this.#isDone || from !== this.#asked || index !== at.index || term !== at.term) return;
     this.#asked = undefined;
-    if (!follows(at, missing.entries)) {
-      this.#exhausted.add(from);
-      this.#askNext();
-      return;
-    }
-    this.#foundFrom ??= from;
-    for (const entry of missing.entries) {
+    let place: Position = at;
+    for (const entry of follows(at, missing.entries) ? missing.entries : []) {
+      this.#triedAt(place).add(from);
+      place = entry;
+      if (this.#dead.has(keyOf(place))) break;
       this.#found.push(entry);
       if (this.#after(entry.index, entry.term).length > 0) {
         this.#takeFound();
         return;
       }
+      if (entry.index > this.#remains.lastIndex) break;
     }
-    this.#exhausted.clear();
-    if (this.#position.index > this.#remains.lastIndex) this.#giveUpFound();
+    if (place === at) this.#triedAt(at).add(from);
     this.#askNext();
   }
 
@@ -156,7 +157,7 @@ export class Mending {
     if (state === "trusted") this.#remains = new Remains();
     if (state !== "incomplete") this.#isDone = true;
     if (this.#isDone) return;
-    if (this.#asked === undefined) this.#exhausted.clear();
+    if (this.#asked === undefined) this.#startOver();
     // One that is silent is asked again after the others.
     else this.#peers = [...this.#peers.filter((peer) => peer !== this.#asked), this.#asked];
     this.#askNext();
@@ -176,9 +177,8 @@ export class Mending {
 
   /** Takes back what is legible here as far as it joins, then looks for the next hole. */
   #advance(): void {
-    this.#foundFrom = undefined;
-    this.#exhausted.clear();
-    this.#ledNowhere.clear();
+    this.#rounds = 0;
+    this.#startOver();
     let end = this.#mended.end();
     for (let own = this.#after(end.index, end.term); own.length > 0; own = this.#after(end.index, end.term)) {
       this.#mended.take(own, false);
@@ -194,19 +194,36 @@ export class Mending {
 
   #askNext(): void {
     if (this.#isDone) return;
-    const isFirst = this.#found.length === 0;
-    this.#asked = this.#peers.find(
-      (peer) => !this.#exhausted.has(peer) && !(isFirst && this.#ledNowhere.has(peer)),
-    );
-    if (this.#asked !== undefined) {
+    for (;;) {
       const { index, term } = this.#position;
-      this.#ports.ask(this.#asked, index, term);
-    } else if (!isFirst) {
-      this.#giveUpFound();
-      this.#askNext();
-    } else if (this.#haveAllAnswered()) {
-      this.#finish("nobody has the entries in between; going on with what was kept");
+      const isBeyond = index > this.#remains.lastIndex;
+      const tried = this.#triedAt({ index, term });
+      this.#asked = isBeyond ? undefined : this.#peers.find((peer) => !tried.has(peer));
+      if (this.#asked !== undefined) {
+        this.#ports.ask(this.#asked, index, term);
+        return;
+      }
+      if (this.#found.length === 0) break;
+      this.#dead.add(keyOf({ index, term }));
+      this.#found.pop();
     }
+    if (this.#haveAllAnswered()) this.#endRound();
+  }
+
+  /** Everybody else may be waiting for somebody else: the last of that chain has its own log back after so many rounds. */
+  #endRound(): void {
+    if (++this.#rounds > this.#mended.voters().length) {
+      this.#finish("nobody has the entries in between; going on with what was kept");
+      return;
+    }
+    this.#startOver();
+    this.#askAgainAt = this.#ports.clock.monotonicMs() + ASK_AGAIN_MS;
+  }
+
+  #startOver(): void {
+    this.#found = [];
+    this.#tried.clear();
+    this.#dead.clear();
   }
 
   /** Where the log does not even say who votes, everybody in sight has to do. */
@@ -217,15 +234,16 @@ export class Mending {
   }
 
   #hasAnswered(peer: NodeId): boolean {
-    return this.#exhausted.has(peer) || this.#ledNowhere.has(peer);
+    return this.#triedAt(this.#mended.end()).has(peer);
   }
 
-  /** What was found leads nowhere: whoever sent its first entry is not asked first again. */
-  #giveUpFound(): void {
-    if (this.#foundFrom !== undefined) this.#ledNowhere.add(this.#foundFrom);
-    this.#foundFrom = undefined;
-    this.#found = [];
-    this.#exhausted.clear();
+  #triedAt(place: Position): Set<NodeId> {
+    const key = keyOf(place);
+    const known = this.#tried.get(key);
+    if (known !== undefined) return known;
+    const tried = new Set<NodeId>();
+    this.#tried.set(key, tried);
+    return tried;
   }
 
   #finish(text: string): void {
@@ -234,4 +252,8 @@ export class Mending {
     this.#ports.log.info({ lastIndex: index, legibleUpTo: this.#remains.lastIndex }, text);
     this.#mended.take([], true);
   }
+}
+
+function keyOf({ index, term }: Position): string {
+  return `${index} ${term}`;
 }
