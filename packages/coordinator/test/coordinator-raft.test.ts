@@ -4,10 +4,11 @@ import type { ClusterId, NodeId } from "@skein/kernel";
 import { decodeRaftMessage, encodeRaftMessage, type RaftMessage } from "raft-js";
 import { expect, test } from "vitest";
 import { decodeFrame, encodeFrame } from "../src/frames.ts";
+import type { ReplicaSizes } from "../src/replica-sizes.ts";
 import { completion, replicated, retained, type SimNode, World } from "./support/world.ts";
 
-function formed(count: number, seed: number): World {
-  const world = new World(seed);
+function formed(count: number, seed: number, sizes: Partial<ReplicaSizes> = {}): World {
+  const world = new World(seed, sizes);
   world.add(count);
   world.startAll();
   world.until(() => world.isFormed(count >= 3 ? 3 : 1), 12_000, "formation");
@@ -78,18 +79,16 @@ test("a node that leads alone, and one that does not lead, stop at once", () => 
 });
 
 test("a large snapshot goes over in pieces, survives a cut in the middle, and heartbeats go on between them", () => {
-  const world = formed(3, 7);
+  const pieceBytes = 4096;
+  const world = formed(3, 7, { snapshotChunkBytes: pieceBytes, snapshotEntries: 100, entriesKept: 50 });
   const leader = world.leader as SimNode;
   const away = world.nodes.find((node) => node !== leader) as SimNode;
   world.kill(away);
   const done = completion();
-  for (let i = 0; i < 44; i++)
-    leader.running.retained.put(retained(`big/${i % 22}`, "x".repeat(900_000)), done);
+  for (let i = 0; i < 22; i++) leader.running.retained.put(retained(`big/${i}`, "x".repeat(15_000)), done);
   // Small ones behind them, so that the log is long enough for the big ones to be compacted away.
-  for (let written = 0; written < 21_000; written += 1000) {
-    for (let i = 0; i < 1000; i++) leader.running.retained.put(retained(`t/${i}`, `${written + i}`), done);
-    world.until(() => done.codes.length === 44 + written + 1000, 20_000, `writes up to ${written}`);
-  }
+  for (let i = 0; i < 300; i++) leader.running.retained.put(retained(`t/${i % 50}`, `${i}`), done);
+  world.until(() => done.codes.length === 322, 20_000, "writes");
   const offsets: number[] = [];
   let largest = 0;
   world.watch = (bytes) => {
@@ -105,12 +104,12 @@ test("a large snapshot goes over in pieces, survives a cut in the middle, and he
   const sentBefore = offsets.length;
   world.isolate([away], false);
   world.until(() => world.isFormed(3) && world.isConverged(), 30_000, "catching up");
-  expect(largest).toBeLessThan(300_000);
+  expect(largest).toBeLessThan(pieceBytes + 500);
   expect(offsets.length).toBeGreaterThan(50);
   expect(Math.min(...offsets.slice(sentBefore)), "it went on, it did not start over").toBeGreaterThan(
-    20 * 200_000,
+    15 * pieceBytes,
   );
-}, 60_000);
+});
 
 test("all nodes lose power, and with it what was not flushed: they elect once all of them have answered", () => {
   const world = formed(3, 8);
@@ -198,10 +197,11 @@ test("malformed, foreign, far-future and oversized messages change nothing but a
   const raft = (message: Uint8Array) => encodeFrame({ kind: "raft", cluster, message });
   const { status } = node;
   const far = { kind: "timeoutNow", term: status.term + 2 ** 30 } as const;
+  const oversized = raft(new Uint8Array(6 * 1024 * 1024));
   for (let second = 0; second < 130; second++) {
     node.running.receive(from, raft(Uint8Array.of(99, 1, 2)));
     node.running.receive(from, raft(encodeRaftMessage(far)));
-    node.running.receive(from, raft(new Uint8Array(6 * 1024 * 1024)));
+    node.running.receive(from, oversized);
     node.running.receive(
       "00000000000000aa" as NodeId,
       encodeFrame({ kind: "joined", cluster: "x" as ClusterId }),

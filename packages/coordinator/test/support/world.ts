@@ -16,6 +16,7 @@ import {
   seededPrng,
 } from "@skein/kernel";
 import { Coordinator, type CoordinatorStatus, loadIdentity, type PeerView } from "../../src/index.ts";
+import type { ReplicaSizes } from "../../src/replica-sizes.ts";
 import { MemoryDisk } from "./memory-disk.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
@@ -79,8 +80,11 @@ export class World {
   #isRefreshScheduled = false;
   /** Sees every control frame that gets onto a link. */
   watch: (bytes: Uint8Array) => void = () => {};
+  readonly #sizes: Partial<ReplicaSizes>;
 
-  constructor(seed: number) {
+  /** `sizes`: of all nodes' replicas, where they are not the usual ones. */
+  constructor(seed: number, sizes: Partial<ReplicaSizes> = {}) {
+    this.#sizes = sizes;
     this.prng = seededPrng(seed);
     this.clock.afterTurn = () => this.#runDisks();
   }
@@ -98,7 +102,7 @@ export class World {
     const life = ++node.life;
     node.id = identity.node;
     node.coordinator = new Coordinator(
-      { identity, mesh: "home", timing: "lan" },
+      { identity, mesh: "home", timing: "lan", sizes: this.#sizes },
       {
         clock: this.#clockOf(node, life),
         prng: seededPrng(this.prng.below(2 ** 31)),
