@@ -18,6 +18,7 @@ export type ErrorCode =
   | "ERR_SKEIN_DISK_FULL"
   | "ERR_SKEIN_MALFORMED"
   | "ERR_SKEIN_NOT_REACHABLE"
+  | "ERR_SKEIN_REFUSED"
   | "ERR_SKEIN_PROCESS";
 
 /** An expected failure of the world outside. The message names the cause and, where there is one, the fix. */

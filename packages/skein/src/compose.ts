@@ -16,7 +16,8 @@ import {
   systemRandom,
   tlsPskTransport,
 } from "@skein/platform";
-import { type AdminApi, openAdminApi } from "./admin-api.ts";
+import type { NodeActions } from "./admin/node-actions.ts";
+import { type AdminApi, openAdminApi } from "./admin/server.ts";
 import { NodeAssembly } from "./assembly.ts";
 import { formatHostPort } from "./config/addresses.ts";
 import type { NodeConfig } from "./config/load-config.ts";
@@ -92,7 +93,7 @@ class Node implements RunningNode {
   }
 
   async start(): Promise<void> {
-    const { name, http, dataDirectory, configFile } = this.#config;
+    const { name, http, httpActions, dataDirectory, configFile } = this.#config;
     const linksOpen = new Promise<SkeinError | undefined>((resolve) => {
       this.#linksOpen = resolve;
     });
@@ -100,11 +101,7 @@ class Node implements RunningNode {
     assembly.start();
     const error = await linksOpen;
     if (error !== undefined) throw error;
-    this.#admin = await openAdminApi(http, {
-      status: () => this.status(),
-      isServing: () => assembly.isServing,
-      retained: assembly.coordinator.retained,
-    });
+    this.#admin = await openAdminApi({ address: http, httpActions }, this.#actions());
     assembly.begin();
     this.#log.info(
       {
@@ -151,6 +148,16 @@ class Node implements RunningNode {
     await new Promise<void>((resolve) => this.#assembly.finishStop(resolve));
     this.#admin?.close();
     this.#data.close();
+  }
+
+  /** What the admin API may ask and do. */
+  #actions(): NodeActions {
+    const assembly = this.#assembly;
+    return {
+      status: () => this.status(),
+      isServing: () => assembly.isServing,
+      retained: assembly.coordinator.retained,
+    };
   }
 
   async #serve(reason: ReadyReason): Promise<void> {

@@ -75,6 +75,7 @@ peer: 192.168.1.21:7883
 no-mdns: true
 vip: 192.168.1.250%eth0
 http: "[::1]:7000"
+http-actions: any
 log-level: error
 timing: wired
 durability: disk
@@ -93,6 +94,7 @@ durability: disk
     isMdnsEnabled: false,
     floatingAddress: { address: "192.168.1.250", networkInterface: "eth0" },
     http: { host: "::1", port: 7000 },
+    httpActions: "any",
     logLevel: "error",
     timing: "wired",
     durability: "disk",

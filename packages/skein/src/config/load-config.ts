@@ -43,6 +43,8 @@ export interface NodeConfig {
   readonly isMdnsEnabled: boolean;
   readonly floatingAddress: { readonly address: string; readonly networkInterface: string } | undefined;
   readonly http: { readonly host: string; readonly port: number };
+  /** Who may change something over HTTP. */
+  readonly httpActions: "local" | "any";
   readonly logLevel: "error" | "warn" | "info" | "debug";
   readonly timing: "lan" | "wired";
   readonly durability: "replicated" | "disk";
@@ -82,6 +84,7 @@ export function loadConfig(sources: ConfigSources): NodeConfig {
     isMdnsEnabled: !settings["no-mdns"],
     floatingAddress: settings.vip,
     http: settings.http,
+    httpActions: settings["http-actions"],
     logLevel: settings["log-level"],
     timing: settings.timing,
     durability: settings.durability,

@@ -69,6 +69,7 @@ const fields = {
   "no-mdns": onOff,
   vip: parsed<FloatingAddressSetting>(parseFloatingAddress).optional(),
   http: parsed<HostPort>(parseHostPort).default({ host: "127.0.0.1", port: 7880 }),
+  "http-actions": z.enum(["local", "any"], { error: "it must be local or any" }).default("local"),
   "log-level": z
     .enum(["error", "warn", "info", "debug"], { error: "it must be error, warn, info or debug" })
     .default("info"),

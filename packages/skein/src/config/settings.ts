@@ -52,6 +52,10 @@ export const SETTINGS = {
     "address that the coordinator holds for the clients, such as 192.168.1.250%eth0",
   ),
   http: value("HOST:PORT", "status and health over HTTP (default: 127.0.0.1:7880)"),
+  "http-actions": value(
+    "WHO",
+    "local or any: who may change something over HTTP, programs on this machine or on all (default: local)",
+  ),
   "log-level": value("LEVEL", "error, warn, info or debug (default: info)"),
   timing: value(
     "PROFILE",

@@ -1,0 +1,10 @@
+/**
+ * What the admin API may ask of a node and do to it.
+ *
+ * Each group of routes says in its own file what it needs; here they come together. compose.ts provides them all.
+ */
+
+import type { QueryActions } from "./query-routes.ts";
+
+/** Add your group's interface with `&`. */
+export type NodeActions = QueryActions;

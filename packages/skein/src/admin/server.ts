@@ -1,0 +1,127 @@
+/**
+ * The admin API: status and health to look at, actions to carry out, as JSON over HTTP.
+ *
+ * One table of routes (routes.ts); this file finds the route, lets request-guard.ts check what changes something, and turns what the
+ * handler says into an answer. Errors are `{error: sentence}`: 400 asked for wrongly, 403 not allowed, 404 and 405 not served,
+ * 409 cannot be done now. What a handler throws beyond SkeinError is a bug and ends the process like any other.
+ */
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { SkeinError } from "@skein/kernel";
+import { formatHostPort, type HostPort } from "../config/addresses.ts";
+import type { NodeActions } from "./node-actions.ts";
+import { readBody, refusal } from "./request-guard.ts";
+import { Answer, type Route, statusCodeOf } from "./route.ts";
+import { ROUTES } from "./routes.ts";
+
+export interface AdminOptions {
+  readonly address: HostPort;
+  /** Who may change something: programs on this machine, or everybody who reaches the port. */
+  readonly httpActions: "local" | "any";
+}
+
+export interface AdminApi {
+  /** The port it really got. */
+  readonly port: number;
+  close(): void;
+}
+
+/** Connections in total, and how long one may take to say what it wants: a stranger must not use up the process. */
+const CONNECTIONS_MAX = 64;
+const REQUEST_TIMEOUT_MS = 2000;
+/** How often Node looks for such connections; its default of 30 s would let silent ones hold all places for that long. */
+const TIMEOUT_CHECK_MS = 500;
+
+/** Opens the API. @throws {SkeinError} ERR_SKEIN_PORT_IN_USE, ERR_SKEIN_LISTEN */
+export function openAdminApi(
+  options: AdminOptions,
+  node: NodeActions,
+  routes: readonly Route[] = ROUTES,
+): Promise<AdminApi> {
+  const { address, httpActions } = options;
+  const limits = {
+    headersTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+  };
+  const server = createServer(limits, (request, response) => {
+    answer(request, routes, httpActions, node).then((said) => send(response, said), failUnlessGone(request));
+  });
+  server.maxConnections = CONNECTIONS_MAX;
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(address, error)));
+    server.listen(address.port, address.host, () => {
+      resolve({ port: (server.address() as AddressInfo).port, close: () => closeNow(server) });
+    });
+  });
+}
+
+/** A connection that breaks in the middle of its request is the asker's business. */
+function failUnlessGone(request: IncomingMessage): (error: unknown) => void {
+  return (error) => {
+    if (!request.destroyed || request.complete) throw error;
+  };
+}
+
+async function answer(
+  request: IncomingMessage,
+  routes: readonly Route[],
+  httpActions: AdminOptions["httpActions"],
+  node: NodeActions,
+): Promise<Answer> {
+  const [path = "/", query] = (request.url ?? "/").split("?", 2);
+  const route = findRoute(routes, request.method === "HEAD" ? "GET" : request.method, path);
+  if (route instanceof Answer) return route;
+  let body: Readonly<Record<string, unknown>> | Answer = {};
+  if (route.method === "POST") body = refusal(request, httpActions) ?? (await readBody(request));
+  if (body instanceof Answer) return body;
+  try {
+    const said = await route.handle({ query: new URLSearchParams(query), body }, node);
+    return said instanceof Answer ? said : new Answer(200, said ?? {});
+  } catch (error) {
+    if (error instanceof SkeinError) return new Answer(statusCodeOf(error), { error: error.message });
+    throw error;
+  }
+}
+
+function findRoute(routes: readonly Route[], method: string | undefined, path: string): Route | Answer {
+  const here = routes.filter((route) => route.path === path);
+  if (here.length === 0) return new Answer(404, { error: "not found; try /api/status" });
+  return (
+    here.find((route) => route.method === method) ??
+    new Answer(405, { error: `only ${here.map((route) => route.method).join(" and ")} is served here` })
+  );
+}
+
+function send(response: ServerResponse, { statusCode, body }: Answer): void {
+  const text = `${JSON.stringify(body)}\n`;
+  response.writeHead(statusCode, {
+    "content-type": "application/json; charset=utf-8",
+    "content-length": Buffer.byteLength(text),
+    "cache-control": "no-store",
+    // What was not read of a refused request must not be taken for the next one.
+    ...(response.req.complete ? {} : { connection: "close" }),
+  });
+  response.end(text);
+}
+
+function closeNow(server: Server): void {
+  server.close();
+  server.closeAllConnections();
+}
+
+function listenError(address: HostPort, error: NodeJS.ErrnoException): SkeinError {
+  if (error.code === "EADDRINUSE") {
+    return new SkeinError(
+      "ERR_SKEIN_PORT_IN_USE",
+      `Port ${address.port} is already in use. Stop the other program, or choose another port with --http ${formatHostPort({ ...address, port: address.port + 1 })}`,
+      { cause: error },
+    );
+  }
+  return new SkeinError(
+    "ERR_SKEIN_LISTEN",
+    `Cannot serve HTTP on ${formatHostPort(address)} (${error.code}). Choose an address of this machine with --http HOST:PORT`,
+    { cause: error },
+  );
+}

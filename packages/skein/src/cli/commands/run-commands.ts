@@ -1,0 +1,70 @@
+/** Commands that run nodes: `up` and `demo`. */
+
+import { type Command, Option } from "commander";
+import { SETTING_NAMES, SETTINGS, type SettingName } from "../../config/settings.ts";
+import type { SetExitCode } from "./command-group.ts";
+
+export function addRunCommands(program: Command, setExitCode: SetExitCode): void {
+  addUp(program, setExitCode);
+  addDemo(program, setExitCode);
+}
+
+function addUp(program: Command, setExitCode: SetExitCode): void {
+  const command = program.command("up").description("run a node").allowExcessArguments(false);
+  for (const setting of SETTING_NAMES) {
+    const { placeholder, isList, description } = SETTINGS[setting];
+    const flags = placeholder === undefined ? `--${setting}` : `--${setting} <${placeholder}>`;
+    const option = new Option(flags, description);
+    if (isList)
+      option.argParser((value: string, all: readonly string[] | undefined) => [...(all ?? []), value]);
+    command.addOption(option);
+  }
+  command
+    .addHelpText(
+      "after",
+      `
+Each option can also be set in the environment (--data-dir: SKEIN_DATA_DIR; lists separated by commas) and in skein.yaml
+(data-dir: PATH). Flags win over the environment, the environment over the file.
+
+Examples:
+  skein up                                  the first node, for programs on this machine
+  skein up --allow-anonymous                the same, for the whole network
+  skein up --allow-anonymous --mesh-key @mesh.key
+                                            another node of the mesh whose key is in mesh.key
+  skein up --allow-anonymous --vip 192.168.1.250%eth0
+                                            with an address that always answers`,
+    )
+    .action(async () => {
+      const { up } = await import("../up.ts");
+      setExitCode(await up(givenFlags(command)));
+    });
+}
+
+/** Only what was typed; commander itself invents a default for `--no-...`. */
+function givenFlags(command: Command): Partial<Record<SettingName, unknown>> {
+  const flags: Partial<Record<SettingName, unknown>> = {};
+  for (const setting of SETTING_NAMES) {
+    const isNegation = setting.startsWith("no-");
+    const key = camelCase(isNegation ? setting.slice(3) : setting);
+    if (command.getOptionValueSource(key) !== "cli") continue;
+    flags[setting] = isNegation ? true : command.getOptionValue(key);
+  }
+  return flags;
+}
+
+function camelCase(name: string): string {
+  return name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function addDemo(program: Command, setExitCode: SetExitCode): void {
+  program
+    .command("demo")
+    .description("run a mesh of several nodes on this machine, to try it out")
+    .option("--nodes <N>", "number of nodes, 1 to 9", "3")
+    .option("--port <BASE>", "port of the first node; the others follow", "1883")
+    .addHelpText("after", "\nExamples:\n  skein demo\n  skein demo --nodes 5 --port 2883")
+    .action(async (options) => {
+      const { demo } = await import("../../demo/demo.ts");
+      setExitCode(await demo(options));
+    });
+}

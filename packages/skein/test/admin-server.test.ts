@@ -1,0 +1,142 @@
+import { once } from "node:events";
+import { connect } from "node:net";
+import type { ApplicationMessage } from "@skein/kernel";
+import { SkeinError } from "@skein/kernel";
+import { expect, onTestFinished, test } from "vitest";
+import type { NodeActions } from "../src/admin/node-actions.ts";
+import { type Route, requiredText } from "../src/admin/route.ts";
+import { openAdminApi } from "../src/admin/server.ts";
+import { tellNode } from "../src/cli/admin-client.ts";
+import type { NodeStatus } from "../src/node-status.ts";
+
+const NODE = { status: () => STATUS, isServing: () => true } as NodeActions;
+const STATUS = { mesh: "home", members: [{ id: "a", name: "pi1" }] } as unknown as NodeStatus;
+
+function message(topic: string, payload: Uint8Array): ApplicationMessage {
+  return { topic, payload, qos: 1, retain: true, properties: undefined };
+}
+
+async function open(isServing = true): Promise<string> {
+  // A payload that is a view into a larger buffer must be cut out of it, and may be binary.
+  const large = Uint8Array.from([9, 9, 0xff, 0x00, 9]);
+  const node: NodeActions = {
+    status: () => STATUS,
+    isServing: () => isServing,
+    retained: {
+      count: 1,
+      digest: () => "d1ce",
+      entries: () => [message("home/lamp", large.subarray(2, 4))],
+    },
+  };
+  const api = await openAdminApi({ address: { host: "127.0.0.1", port: 0 }, httpActions: "local" }, node);
+  onTestFinished(() => api.close());
+  return `http://127.0.0.1:${api.port}`;
+}
+
+test("/healthz answers while the process lives, /readyz only when clients are let in", async () => {
+  const starting = await open(false);
+  expect((await fetch(`${starting}/healthz`)).status).toBe(200);
+  expect((await fetch(`${starting}/readyz`)).status).toBe(503);
+  expect((await fetch(`${await open()}/readyz`)).status).toBe(200);
+});
+
+test("/api/status and /api/members are the status document and its members", async () => {
+  const url = await open();
+  expect(await (await fetch(`${url}/api/status`)).json()).toEqual(STATUS);
+  expect(await (await fetch(`${url}/api/members`)).json()).toEqual(STATUS.members);
+});
+
+test("/api/retained gives count and digest; entries with base64 payloads only when asked for", async () => {
+  const url = await open();
+  expect(await (await fetch(`${url}/api/retained`)).json()).toEqual({ count: 1, digest: "d1ce" });
+  expect(await (await fetch(`${url}/api/retained?entries=1`)).json()).toEqual({
+    count: 1,
+    digest: "d1ce",
+    entries: [{ topic: "home/lamp", qos: 1, payload: "/wA=" }],
+  });
+});
+
+test("nothing else is served, and what is only for looking at cannot be posted to", async () => {
+  const url = await open();
+  expect((await fetch(`${url}/`)).status).toBe(404);
+  expect((await fetch(`${url}/api/status`, { method: "POST", body: "{}" })).status).toBe(405);
+  expect((await fetch(`${url}/api/status`, { method: "DELETE" })).status).toBe(405);
+});
+
+/** An API with one action that can be carried out, and the two ways in which it can fail. */
+async function openWithAction(httpActions: "local" | "any", host = "127.0.0.1"): Promise<string> {
+  const rename: Route = {
+    method: "POST",
+    path: "/api/rename",
+    handle: async (request) => {
+      const name = requiredText(request, "name");
+      if (name === "taken") throw new SkeinError("ERR_SKEIN_REFUSED", "Another node has this name.");
+      return { renamed: name };
+    },
+  };
+  const api = await openAdminApi({ address: { host, port: 0 }, httpActions }, NODE, [rename]);
+  onTestFinished(() => api.close());
+  return `${host}:${api.port}`;
+}
+
+const post = (address: string, headers: Record<string, string>, body = '{"name":"pi9"}'): Promise<Response> =>
+  fetch(`http://${address}/api/rename`, { method: "POST", headers, body });
+
+test("an action is carried out when it is asked for properly, and its answer comes back", async () => {
+  const address = await openWithAction("local");
+  expect(await tellNode(address, "/api/rename", { name: "pi9" })).toEqual({ renamed: "pi9" });
+  expect((await fetch(`http://${address}/api/rename`)).status).toBe(405);
+});
+
+test("what a node refuses or does not understand reaches the command as the node's sentence", async () => {
+  const address = await openWithAction("local");
+  await expect(tellNode(address, "/api/rename", { name: "taken" })).rejects.toMatchObject({
+    code: "ERR_SKEIN_REFUSED",
+    message: "Another node has this name.",
+  });
+  await expect(tellNode(address, "/api/rename", {})).rejects.toMatchObject({
+    code: "ERR_SKEIN_CONFIG",
+    message: 'The request lacks "name", which must be text.',
+  });
+  await expect(tellNode(address, "/api/other", {})).rejects.toMatchObject({
+    code: "ERR_SKEIN_REFUSED",
+    message: expect.stringContaining("does not know this command"),
+  });
+});
+
+test("a page in a browser cannot change anything: neither across sites nor by a name that was pointed here", async () => {
+  const address = await openWithAction("any");
+  expect((await post(address, {})).status).toBe(403);
+  expect((await post(address, { "x-skein": "1", origin: "http://evil.example" })).status).toBe(403);
+  expect((await post(address, { "x-skein": "1", origin: "null" })).status).toBe(403);
+  expect((await post(address, { "x-skein": "1", origin: `http://${address}` })).status).toBe(200);
+});
+
+test("a body that is no JSON object, or too large, is refused and the connection goes on or ends cleanly", async () => {
+  const address = await openWithAction("local");
+  const headers = { "x-skein": "1" };
+  expect((await post(address, headers, "[1]")).status).toBe(400);
+  expect((await post(address, headers, "{")).status).toBe(400);
+  expect((await post(address, headers, `{"name":"${"x".repeat(20_000)}"}`)).status).toBe(413);
+  expect((await post(address, headers)).status).toBe(200);
+});
+
+test("programs on this machine may change something, by whichever of its addresses", async () => {
+  for (const host of ["127.0.0.1", "127.0.0.2"])
+    expect((await post(await openWithAction("local", host), { "x-skein": "1" })).status).toBe(200);
+});
+
+test("connections that say nothing are closed, so that they cannot keep the others out", async () => {
+  const url = new URL(await open());
+  const silent = Array.from({ length: 64 }, () => connect(Number(url.port), url.hostname).resume());
+  await Promise.all(silent.map((socket) => once(socket, "close")));
+  expect((await fetch(`${url}healthz`)).status).toBe(200);
+});
+
+test("a port in use is said with the option that chooses another", async () => {
+  const port = Number(new URL(await open()).port);
+  const options = { address: { host: "127.0.0.1", port }, httpActions: "local" } as const;
+  await expect(openAdminApi(options, NODE)).rejects.toThrow(
+    `Port ${port} is already in use. Stop the other program, or choose another port with --http 127.0.0.1:${port + 1}`,
+  );
+});
