@@ -47,6 +47,20 @@ export interface PeerView {
   readonly state: "alive" | "suspect" | "dead" | "left";
   readonly cluster: ClusterId | undefined;
   readonly isLinked: boolean;
+  /** There is no link, but a third node passes everything on. */
+  readonly isRelayed: boolean;
+  /** 16 hexadecimal digits that nodes on one machine share; empty: unknown. */
+  readonly machine: string;
+  /** Its network is a cable, not Wi-Fi; undefined: unknown. */
+  readonly isWired: boolean | undefined;
+  /** Of its disk flushes 99 % take no longer than this; 0: unknown. */
+  readonly flushP99Ms: number;
+  /** Time to it and back; undefined: not measured. */
+  readonly rttMs: number | undefined;
+  /** How long its process had been running when this was told; 0: unknown. */
+  readonly uptimeMs: number;
+  /** The newest version of the protocol it speaks. */
+  readonly protocolVersion: number;
 }
 
 export interface CoordinatorPorts {

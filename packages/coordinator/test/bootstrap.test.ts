@@ -2,6 +2,7 @@ import { type ClusterId, type MonotonicMs, type NodeId, seededPrng } from "@skei
 import { expect, test } from "vitest";
 import { Bootstrap, type BootstrapEffect, type BootstrapEvent } from "../src/bootstrap.ts";
 import type { PeerView } from "../src/index.ts";
+import { UNKNOWN_MACHINE } from "./support/peer-view.ts";
 
 const A = "000000000000000a" as NodeId;
 const B = "000000000000000b" as NodeId;
@@ -10,7 +11,7 @@ const X = "11111111-0000-4000-8000-000000000000" as ClusterId;
 const Y = "22222222-0000-4000-8000-000000000000" as ClusterId;
 
 function peer(id: NodeId, more: Partial<PeerView> = {}): PeerView {
-  return { id, name: id, state: "alive", cluster: undefined, isLinked: true, ...more };
+  return { id, name: id, state: "alive", cluster: undefined, isLinked: true, ...UNKNOWN_MACHINE, ...more };
 }
 
 function see(...peers: PeerView[]): BootstrapEvent {

@@ -8,7 +8,6 @@
 import {
   ByteReader,
   type ByteWriter,
-  type ClusterId,
   type Incarnation,
   isNodeId,
   isValidTopicFilter,
@@ -16,30 +15,28 @@ import {
   parseSharedFilter,
   SkeinError,
 } from "@skein/kernel";
-import { MEMBERS_MAX } from "./limits.ts";
 import type {
   DataHead,
   Hello,
   InterestAck,
   InterestDelta,
   InterestRows,
-  MemberRow,
-  MembersFrame,
   Resume,
   ReturnHead,
 } from "./messages.ts";
 
-const ROLES = ["learner", "voter", "leader"] as const;
-
 export function encodeHello(hello: Hello, out: ByteWriter): void {
-  out.varint(hello.protocolVersion).text(hello.mesh).text(hello.node).varint(hello.incarnation);
+  const { oldest, newest } = hello.versions;
+  // Version 1 knows one number and compares it with its own: it must find the oldest version spoken there.
+  out.varint(oldest).text(hello.mesh).text(hello.node).varint(hello.incarnation);
   out.u32(hello.nonce).text(hello.name).u16(hello.linkPort);
+  if (newest > 1) out.varint(newest);
 }
 
 export function decodeHello(body: Uint8Array): Hello {
   const input = new ByteReader(body);
-  const hello: Hello = {
-    protocolVersion: input.varint(),
+  const oldest = input.varint();
+  const said = {
     mesh: input.text(),
     node: nodeId(input),
     incarnation: incarnation(input),
@@ -47,8 +44,10 @@ export function decodeHello(body: Uint8Array): Hello {
     name: input.text(),
     linkPort: input.u16(),
   };
-  // A newer version may say more in its greeting; the version check comes after and gives the better message.
-  return hello;
+  // A newer version may say more in its greeting; what this one does not know it passes over.
+  const newest = input.remaining === 0 ? oldest : input.varint();
+  if (newest < oldest) throw malformed(`hello: versions ${oldest} to ${newest}`);
+  return { versions: { oldest, newest }, ...said };
 }
 
 export function encodeResume(resume: Resume, out: ByteWriter): void {
@@ -64,51 +63,6 @@ export function decodeResume(body: Uint8Array): Resume {
   };
   input.end();
   return resume;
-}
-
-export function encodeMembers(frame: MembersFrame, out: ByteWriter): void {
-  out.u8(frame.wantsReply ? 1 : 0).varint(frame.rows.length);
-  for (const row of frame.rows) {
-    out.text(row.node).varint(row.incarnation);
-    const flags = (row.hasLeft ? 1 : 0) | (row.cluster === undefined ? 0 : 2) | (row.holdsAddress ? 4 : 0);
-    out.u8(flags | (ROLES.indexOf(row.role) << 3));
-    out.varint(row.heardAgoMs).text(row.address).varint(row.factsVersion).text(row.name);
-    if (row.cluster !== undefined) out.text(row.cluster);
-    out.varint(row.clients).varint(row.interestVersion);
-  }
-}
-
-export function decodeMembers(body: Uint8Array): MembersFrame {
-  const input = new ByteReader(body);
-  const flags = input.u8();
-  const count = input.varint();
-  if (flags > 1 || count > MEMBERS_MAX) throw malformed(`members: flags ${flags}, ${count} rows`);
-  const rows: MemberRow[] = [];
-  for (let at = 0; at < count; at++) rows.push(decodeMemberRow(input));
-  input.end();
-  return { wantsReply: flags === 1, rows };
-}
-
-function decodeMemberRow(input: ByteReader): MemberRow {
-  const node = nodeId(input);
-  const nodeIncarnation = incarnation(input);
-  const flags = input.u8();
-  const role = ROLES[flags >> 3];
-  if (role === undefined) throw malformed(`member row: flags ${flags}`);
-  return {
-    node,
-    incarnation: nodeIncarnation,
-    hasLeft: (flags & 1) !== 0,
-    heardAgoMs: input.varint(),
-    address: input.text(),
-    factsVersion: input.varint(),
-    name: input.text(),
-    cluster: (flags & 2) === 0 ? undefined : (input.text() as ClusterId),
-    role,
-    clients: input.varint(),
-    holdsAddress: (flags & 4) !== 0,
-    interestVersion: input.varint(),
-  };
 }
 
 export function encodeInterestDelta(delta: InterestDelta, out: ByteWriter): void {

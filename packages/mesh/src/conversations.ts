@@ -8,20 +8,21 @@
  * Source: architecture.md section 4; reference/design.md 3.4, 3.5.
  */
 
-import { type NodeId, SkeinError, type Stream } from "@skein/kernel";
+import type { NodeId, Stream } from "@skein/kernel";
 import { Forwarder } from "./forwarding/forwarder.ts";
 import { InterestExchange } from "./interest/interest-exchange.ts";
 import { RemoteRows } from "./interest/rows.ts";
-import { FRAME_BYTES_MAX, HEARTBEAT_MS, PROTOCOL_VERSION } from "./limits.ts";
+import { FRAME_BYTES_MAX, HEARTBEAT_MS } from "./limits.ts";
 import { joinAddress, splitAddress } from "./link/address.ts";
 import type { Refusal } from "./link/handshake.ts";
 import type { Link } from "./link/link.ts";
 import { LinkSet } from "./link/link-set.ts";
+import { type ProtocolVersions, SPOKEN_VERSIONS } from "./link/protocol-version.ts";
 import { LogThrottle } from "./log-throttle.ts";
-import type { MemberState, NodeFacts } from "./members.ts";
+import type { MemberState } from "./members.ts";
 import { Gossip } from "./membership/gossip.ts";
 import { Membership } from "./membership/membership.ts";
-import { FrameType, type Hello, type Resume } from "./messages.ts";
+import { Echo, FrameType, type Hello, type Resume } from "./messages.ts";
 import type { MeshOptions, MeshPorts } from "./options.ts";
 import { Peer } from "./peer.ts";
 
@@ -53,6 +54,7 @@ export class Conversations {
     qos0Dropped: 0,
     lateBarriers: 0,
     controlDropped: 0,
+    unknownFrames: 0,
   };
   readonly membership: Membership;
   readonly interest: InterestExchange;
@@ -138,15 +140,19 @@ export class Conversations {
   }
 
   #newMembership(): Membership {
-    const { node, incarnation, name } = this.#options;
-    const facts: NodeFacts = { name, cluster: undefined, role: "learner", clients: 0, holdsAddress: false };
-    return new Membership(node, incarnation, facts, {
+    const { node: id, incarnation, name } = this.#options;
+    const own = { id, incarnation, name, protocolVersion: this.#versions.newest };
+    return new Membership(own, this.#ports.clock.monotonicMs(), {
       stateChanged: (member, from, to) => this.#stateChanged(member, from, to),
       restarted: (member) => this.#restarted(member),
       rowsExpired: (member) => this.#remoteRows.drop(member),
       forgotten: (member) => this.#forgotten(member),
       changed: () => this.#membersChanged(),
     });
+  }
+
+  get #versions(): ProtocolVersions {
+    return this.#options.protocolVersions ?? SPOKEN_VERSIONS;
   }
 
   #newInterest(): InterestExchange {
@@ -181,7 +187,7 @@ export class Conversations {
 
   #ownHello(): Hello {
     return {
-      protocolVersion: PROTOCOL_VERSION,
+      versions: this.#versions,
       mesh: this.#options.mesh,
       node: this.#options.node,
       incarnation: this.#options.incarnation,
@@ -267,6 +273,7 @@ export class Conversations {
     if (peer === undefined || this.#isStopped) return;
     switch (type) {
       case FrameType.heartbeat:
+        this.#heartbeat(peer, link, body);
         break;
       case FrameType.data:
         this.forwarder.receiveData(peer, link, body);
@@ -299,7 +306,19 @@ export class Conversations {
         this.membership.left(peer.id, this.#ports.clock.monotonicMs());
         break;
       default:
-        throw new SkeinError("ERR_SKEIN_MALFORMED", `Cannot take frame: unknown type ${type}`);
+        // A newer peer has something to say that this version does not know.
+        this.counters.unknownFrames++;
+    }
+  }
+
+  #heartbeat(peer: Peer, link: Link, body: Uint8Array): void {
+    const [echo] = body;
+    if (echo === Echo.request) {
+      link.beginFrame(FrameType.heartbeat).u8(Echo.answer);
+      link.endFrame();
+    } else if (echo === Echo.answer && link.roundTrip.answered(this.#ports.clock.monotonicMs())) {
+      const { medianMs } = link.roundTrip;
+      if (peer.link === link && medianMs !== undefined) this.membership.measured(peer.id, medianMs);
     }
   }
 

@@ -1,3 +1,3 @@
-export type { Member, MemberState, NodeFacts } from "./members.ts";
+export { factsOfNewcomer, type Member, type MemberState, type NodeFacts } from "./members.ts";
 export { Mesh } from "./mesh.ts";
 export type { Delivery, MeshCounters, MeshOptions, MeshPorts } from "./options.ts";

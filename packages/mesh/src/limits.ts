@@ -4,9 +4,6 @@
  * Limits of a single part stand in its own file. Source: reference/design.md 3.3-3.5; architecture.md section 4.
  */
 
-/** Version of everything nodes say to each other. Nodes with another version refuse the link. */
-export const PROTOCOL_VERSION = 1;
-
 const MIB = 1024 * 1024;
 
 /** Largest frame body. A snapshot chunk or a large MQTT payload must fit; more than this is a broken peer. */

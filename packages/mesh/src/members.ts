@@ -20,6 +20,31 @@ export interface NodeFacts {
   readonly clients: number;
   /** It holds the floating address right now. */
   readonly holdsAddress: boolean;
+  /** 16 hexadecimal digits that nodes on one machine share; empty: unknown. */
+  readonly machine: string;
+  /** Its network is a cable, not Wi-Fi; undefined: unknown. */
+  readonly isWired: boolean | undefined;
+  /** Of its disk flushes 99 % take no longer than this; 0: unknown. */
+  readonly flushP99Ms: number;
+  /** Where its clients and its admin API are reached from other machines; 0: they are not. */
+  readonly mqttPort: number;
+  readonly httpPort: number;
+}
+
+/** What is known of a node that has said nothing but its name. */
+export function factsOfNewcomer(name: string): NodeFacts {
+  return {
+    name,
+    cluster: undefined,
+    role: "learner",
+    clients: 0,
+    holdsAddress: false,
+    machine: "",
+    isWired: undefined,
+    flushP99Ms: 0,
+    mqttPort: 0,
+    httpPort: 0,
+  };
 }
 
 /** A row of the member list. The node itself is always in the list, alive. */
@@ -31,4 +56,12 @@ export interface Member extends NodeFacts {
   readonly address: string;
   /** A link to it is up right now. */
   readonly isLinked: boolean;
+  /** There is no link, but a third node passes everything on. */
+  readonly isRelayed: boolean;
+  /** Time to it and back, measured on the link; undefined while there is none, and for this node itself. */
+  readonly rttMs: number | undefined;
+  /** How long its process had been running when this list was made; 0: unknown. */
+  readonly uptimeMs: number;
+  /** The newest version of the protocol it speaks. */
+  readonly protocolVersion: number;
 }

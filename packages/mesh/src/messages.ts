@@ -5,7 +5,9 @@
  * other frames are either versioned (interest, members) or may get lost (heartbeat, control).
  */
 
-import type { ClusterId, Incarnation, NodeId } from "@skein/kernel";
+import type { Incarnation, NodeId } from "@skein/kernel";
+import type { ProtocolVersions } from "./link/protocol-version.ts";
+import type { NodeFacts } from "./members.ts";
 
 /** First body byte of a frame. Numbers are never reused. */
 export const FrameType = {
@@ -24,9 +26,12 @@ export const FrameType = {
   left: 13,
 } as const;
 
+/** What a heartbeat may carry since version 2; most carry nothing. */
+export const Echo = { request: 1, answer: 2 } as const;
+
 /** Who is calling. */
 export interface Hello {
-  readonly protocolVersion: number;
+  readonly versions: ProtocolVersions;
   readonly mesh: string;
   readonly node: NodeId;
   readonly incarnation: Incarnation;
@@ -48,7 +53,7 @@ export interface Resume {
 }
 
 /** One member as the sender of a digest sees it. */
-export interface MemberRow {
+export interface MemberRow extends NodeFacts {
   readonly node: NodeId;
   readonly incarnation: Incarnation;
   readonly hasLeft: boolean;
@@ -57,11 +62,10 @@ export interface MemberRow {
   /** `host:port` where the sender reaches it; empty in the sender's own row. */
   readonly address: string;
   readonly factsVersion: number;
-  readonly name: string;
-  readonly cluster: ClusterId | undefined;
-  readonly role: "leader" | "voter" | "learner";
-  readonly clients: number;
-  readonly holdsAddress: boolean;
+  /** How long its process has been running; 0: unknown. */
+  readonly uptimeMs: number;
+  /** The newest version of the protocol it speaks. */
+  readonly protocolVersion: number;
   /** Version of its interest rows that the sender holds; 0: none. */
   readonly interestVersion: number;
 }

@@ -12,6 +12,7 @@ import type {
   Prng,
   SkeinError,
 } from "@skein/kernel";
+import type { ProtocolVersions } from "./link/protocol-version.ts";
 import type { Member } from "./members.ts";
 
 export interface MeshOptions {
@@ -27,6 +28,8 @@ export interface MeshOptions {
   readonly peers: readonly string[];
   /** Addresses that are never a node's own: the floating address. Neither advertised nor dialled. */
   readonly excludedAddresses: readonly string[];
+  /** Other versions of the protocol than this program speaks, for tests. */
+  readonly protocolVersions?: ProtocolVersions;
 }
 
 /** Local subscribers, reached from the mesh. */
@@ -69,4 +72,6 @@ export interface MeshCounters {
   readonly lateBarriers: number;
   /** Control frames dropped because there was no link or it was full. */
   readonly controlDropped: number;
+  /** Frames of a type this node does not know, from newer peers. They are passed over. */
+  readonly unknownFrames: number;
 }

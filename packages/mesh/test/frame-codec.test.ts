@@ -12,10 +12,26 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import * as codec from "../src/codec.ts";
 import { FrameSplitter } from "../src/link/frame.ts";
+import { decodeMembers, encodeMembers } from "../src/member-codec.ts";
 
 const nodeIds = fc.stringMatching(/^[0-9a-f]{16}$/).map((text) => text as NodeId);
 const incarnations = fc.nat().map((value) => value as Incarnation);
 const versions = fc.nat();
+const ports = fc.integer({ min: 0, max: 65_535 });
+const ranges = fc.tuple(fc.nat(9), fc.nat(9)).map(([oldest, more]) => ({
+  oldest: oldest + 1,
+  newest: oldest + 1 + more,
+}));
+/** What version 1 does not tell of a member. */
+const UNKNOWN = {
+  machine: "",
+  isWired: undefined,
+  flushP99Ms: 0,
+  mqttPort: 0,
+  httpPort: 0,
+  uptimeMs: 0,
+  protocolVersion: 1,
+};
 const filters = fc.array(fc.constantFrom("a/b", "a/#", "+/x", "$share/g/a/+", "ä/ö", "#"), { maxLength: 20 });
 const texts = fc.string({ unit: "grapheme", maxLength: 30 });
 
@@ -27,13 +43,13 @@ function written(write: (out: ByteWriter) => void): Uint8Array {
 
 test("HELLO and RESUME survive the wire", () => {
   const hellos = fc.record({
-    protocolVersion: versions,
+    versions: ranges,
     mesh: texts,
     node: nodeIds,
     incarnation: incarnations,
     nonce: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
     name: texts,
-    linkPort: fc.integer({ min: 0, max: 65_535 }),
+    linkPort: ports,
   });
   fc.assert(
     fc.property(hellos, (hello) => {
@@ -50,6 +66,13 @@ test("HELLO and RESUME survive the wire", () => {
 
 test("digests and interest frames survive the wire", () => {
   const rows = fc.record({
+    machine: fc.constantFrom("", "00112233445566ff"),
+    isWired: fc.constantFrom(undefined, true, false),
+    flushP99Ms: versions,
+    mqttPort: ports,
+    httpPort: ports,
+    uptimeMs: versions,
+    protocolVersion: versions,
     node: nodeIds,
     incarnation: incarnations,
     hasLeft: fc.boolean(),
@@ -66,7 +89,17 @@ test("digests and interest frames survive the wire", () => {
   const members = fc.record({ wantsReply: fc.boolean(), rows: fc.array(rows, { maxLength: 5 }) });
   fc.assert(
     fc.property(members, (frame) => {
-      expect(codec.decodeMembers(written((out) => codec.encodeMembers(frame, out)))).toEqual(frame);
+      expect(
+        decodeMembers(
+          written((out) => encodeMembers(frame, 2, out)),
+          2,
+        ),
+      ).toEqual(frame);
+      const inVersion1 = decodeMembers(
+        written((out) => encodeMembers(frame, 1, out)),
+        1,
+      );
+      expect(inVersion1).toEqual({ ...frame, rows: frame.rows.map((row) => ({ ...row, ...UNKNOWN })) });
     }),
   );
   const deltas = fc
@@ -112,7 +145,8 @@ test("arbitrary bytes decode or are refused as malformed, never anything else", 
   const decoders: ((bytes: Uint8Array) => unknown)[] = [
     codec.decodeHello,
     codec.decodeResume,
-    codec.decodeMembers,
+    (bytes) => decodeMembers(bytes, 1),
+    (bytes) => decodeMembers(bytes, 2),
     codec.decodeInterestDelta,
     codec.decodeInterestRows,
     codec.decodeInterestPull,

@@ -2,6 +2,7 @@
 
 import type { ClusterId, Incarnation } from "@skein/kernel";
 import { expect, test } from "vitest";
+import { factsOfNewcomer } from "../src/index.ts";
 import { World } from "./support/world.ts";
 
 test("a silent member is suspect after 3 s and dead after 6 s, and alive again when it is heard", () => {
@@ -99,7 +100,8 @@ test("facts reach every member at once, at most four times a second, and third n
   world.clock.run(2000);
   const cluster = "c1" as ClusterId;
   for (let clients = 1; clients <= 100; clients++) {
-    a!.mesh.setFacts({ name: "front door", cluster, role: "leader", clients, holdsAddress: true });
+    const told = { role: "leader", clients, holdsAddress: true } as const;
+    a!.mesh.setFacts({ ...factsOfNewcomer("front door"), cluster, ...told });
     world.clock.run(10);
   }
   world.clock.run(300);
@@ -116,7 +118,7 @@ test("facts reach every member at once, at most four times a second, and third n
   // Now c cannot talk to a any more, but still hears of it through b.
   world.network.block(a!.host, c!.host);
   world.clock.run(30_000);
-  a!.mesh.setFacts({ name: "back door", cluster, role: "voter", clients: 7, holdsAddress: false });
+  a!.mesh.setFacts({ ...factsOfNewcomer("back door"), cluster, role: "voter", clients: 7 });
   world.clock.run(40_000);
   const third = c!.mesh.members.find((member) => member.id === a!.id);
   expect(third).toMatchObject({ name: "back door", clients: 7, isLinked: false, state: "alive" });

@@ -1,5 +1,6 @@
 export { systemBootId } from "./boot-id.ts";
 export { type DataDirectory, openDataDirectory } from "./data-directory.ts";
+export { isWiredAddress, isWiredInterface, systemMachineName } from "./machine.ts";
 export { type MulticastDnsOptions, multicastDns } from "./multicast-dns.ts";
 export { systemClock } from "./node-clock.ts";
 export { systemProcesses } from "./node-process.ts";

@@ -33,7 +33,7 @@ import {
   type SkeinError,
   seededPrng,
 } from "@skein/kernel";
-import { type Member, Mesh } from "@skein/mesh";
+import { type Member, Mesh, type NodeFacts } from "@skein/mesh";
 import { Readiness, type ReadyReason } from "./readiness.ts";
 
 export interface AssemblyOptions {
@@ -52,12 +52,17 @@ export interface AssemblyOptions {
   readonly floatingAddress: FloatingAddressOptions | undefined;
 }
 
+/** What a node tells the others about its machine (mesh NodeFacts). */
+export type HostFacts = Pick<NodeFacts, "machine" | "isWired" | "mqttPort" | "httpPort">;
+
 export interface AssemblyPorts {
   readonly clock: Clock;
   readonly random: RandomSource;
   readonly disk: Disk;
   /** Which run of the machine this is, as long as it does not restart; undefined: not known. */
   readonly bootId: string | undefined;
+  /** Asked once a second: the network may change. */
+  readonly host: () => HostFacts;
   /** Links that only holders of the mesh key can open; the node's id is its name in the handshake. */
   readonly transport: (node: NodeId) => LinkTransport;
   /** Undefined: discovery by mDNS is off. */
@@ -281,7 +286,15 @@ export class NodeAssembly {
     const holdsAddress = this.floatingAddress?.isHeld ?? false;
     this.#factsSentAt = this.#ports.clock.monotonicMs();
     const { name } = this.#options;
-    this.mesh.setFacts({ name, cluster, role, clients: this.broker.clientCount, holdsAddress });
+    this.mesh.setFacts({
+      name,
+      cluster,
+      role,
+      clients: this.broker.clientCount,
+      holdsAddress,
+      flushP99Ms: 0,
+      ...this.#ports.host(),
+    });
   }
 
   #peersIn(members: readonly Member[]): readonly Member[] {

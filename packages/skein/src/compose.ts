@@ -8,18 +8,21 @@
 import type { SkeinError, StreamListener } from "@skein/kernel";
 import {
   type DataDirectory,
+  isWiredAddress,
+  isWiredInterface,
   multicastDns,
   openDataDirectory,
   systemBootId,
   systemClock,
+  systemMachineName,
   systemProcesses,
   systemRandom,
   tlsPskTransport,
 } from "@skein/platform";
 import type { NodeActions } from "./admin/node-actions.ts";
 import { type AdminApi, openAdminApi } from "./admin/server.ts";
-import { NodeAssembly } from "./assembly.ts";
-import { formatHostPort } from "./config/addresses.ts";
+import { type HostFacts, NodeAssembly } from "./assembly.ts";
+import { formatHostPort, isLoopback } from "./config/addresses.ts";
 import type { NodeConfig } from "./config/load-config.ts";
 import { loadMeshKey } from "./config/mesh-key.ts";
 import { checkListeners, openListeners } from "./listeners.ts";
@@ -72,6 +75,7 @@ class Node implements RunningNode {
   readonly #log: NodeLog;
   readonly #data: DataDirectory;
   readonly #clock = systemClock();
+  readonly #machine = systemMachineName();
   readonly #assembly: NodeAssembly;
   #admin: AdminApi | undefined;
   #listeners: readonly StreamListener[] = [];
@@ -182,6 +186,18 @@ class Node implements RunningNode {
     this.#setServing();
   }
 
+  #hostFacts(): HostFacts {
+    const { listeners, http, link, floatingAddress } = this.#config;
+    const mqttAt = listeners.findIndex(({ protocol, host }) => protocol === "mqtt" && !isLoopback(host));
+    const network = floatingAddress?.networkInterface;
+    return {
+      machine: this.#machine,
+      isWired: network === undefined ? isWiredAddress(link.host) : isWiredInterface(network),
+      mqttPort: this.#listeners[mqttAt]?.port ?? listeners[mqttAt]?.port ?? 0,
+      httpPort: isLoopback(http.host) ? 0 : (this.#admin?.port ?? http.port),
+    };
+  }
+
   #assemble(key: Uint8Array): NodeAssembly {
     const { name, mesh, link, peers, timing, durability, floatingAddress, isMdnsEnabled } = this.#config;
     const linkListen = formatHostPort(link);
@@ -191,6 +207,7 @@ class Node implements RunningNode {
       random: systemRandom,
       disk: this.#data,
       bootId: systemBootId(),
+      host: () => this.#hostFacts(),
       transport: (node) => tlsPskTransport({ key, identity: node }),
       mdns: isMdnsEnabled ? multicastDns({ log: this.#log.component("mesh") }) : undefined,
       process: systemProcesses(),

@@ -1,6 +1,6 @@
 import type { CoordinatorStatus, ElectionWait } from "@skein/coordinator";
 import type { ClusterId, Incarnation, MonotonicMs, NodeId } from "@skein/kernel";
-import type { Member } from "@skein/mesh";
+import { factsOfNewcomer, type Member } from "@skein/mesh";
 import { expect, test } from "vitest";
 import { formatStatus } from "../src/cli/status.ts";
 import { nodeStatus, type StatusInputs } from "../src/node-status.ts";
@@ -12,8 +12,17 @@ const CLUSTER = "11111111-2222-4333-8444-555555555555" as ClusterId;
 
 function member(id: NodeId, name: string, changes: Partial<Member> = {}): Member {
   const facts = { cluster: CLUSTER, role: "voter", clients: 2, incarnation: 1 as Incarnation } as const;
-  const address = `${name}:7883`;
-  return { id, name, state: "alive", address, isLinked: true, holdsAddress: false, ...facts, ...changes };
+  const link = { address: `${name}:7883`, isLinked: true, isRelayed: false, rttMs: 0.5 };
+  const process = { uptimeMs: 60_000, protocolVersion: 2 };
+  return {
+    ...factsOfNewcomer(name),
+    id,
+    state: "alive",
+    ...link,
+    ...process,
+    ...facts,
+    ...changes,
+  };
 }
 
 function inputs(

@@ -18,6 +18,7 @@ import {
 import { Coordinator, type CoordinatorStatus, loadIdentity, type PeerView } from "../../src/index.ts";
 import type { ReplicaSizes } from "../../src/replica-sizes.ts";
 import { MemoryDisk } from "./memory-disk.ts";
+import { UNKNOWN_MACHINE } from "./peer-view.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
 /** As the mesh: suspect at once when the link goes, dead after this long, in ms. */
@@ -256,15 +257,15 @@ export class World {
       const { id, name } = node;
       const cluster = node.coordinator?.status.cluster;
       if (node === viewer) {
-        views.push({ id, name, state: "alive", cluster, isLinked: false });
+        views.push({ id, name, state: "alive", cluster, isLinked: false, ...UNKNOWN_MACHINE });
       } else if (this.isConnected(viewer, node)) {
         this.#linkedSince.set(key, now);
-        views.push({ id, name, state: "alive", cluster, isLinked: true });
+        views.push({ id, name, state: "alive", cluster, isLinked: true, ...UNKNOWN_MACHINE });
       } else {
         const lastSeen = this.#linkedSince.get(key);
         if (lastSeen === undefined) continue;
         const state = now - lastSeen > DEAD_AFTER_MS ? "dead" : "suspect";
-        views.push({ id, name, state, cluster, isLinked: false });
+        views.push({ id, name, state, cluster, isLinked: false, ...UNKNOWN_MACHINE });
       }
     }
     return views;

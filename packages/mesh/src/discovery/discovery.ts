@@ -6,8 +6,8 @@
  */
 
 import type { Clock, ClusterId, Disk, Log, MulticastDns, NodeId, Prng } from "@skein/kernel";
-import { PROTOCOL_VERSION } from "../limits.ts";
 import { isLoopback, isWildcardHost, splitAddress } from "../link/address.ts";
+import { SPOKEN_VERSIONS } from "../link/protocol-version.ts";
 import type { MeshOptions } from "../options.ts";
 import { Advertiser } from "./advertiser.ts";
 import { Browser } from "./browser.ts";
@@ -123,7 +123,7 @@ export class Discovery {
       incarnation,
       cluster: this.#cluster,
       port: this.#port,
-      protocolVersion: PROTOCOL_VERSION,
+      protocolVersion: (this.#options.protocolVersions ?? SPOKEN_VERSIONS).newest,
       addresses,
     };
   }

@@ -6,8 +6,8 @@
  * hurts most, a copied data directory: the same identity on two machines (reference/design.md, trap 5).
  */
 
-import { PROTOCOL_VERSION } from "../limits.ts";
 import type { Hello } from "../messages.ts";
+import { commonVersion, type ProtocolVersions } from "./protocol-version.ts";
 
 export interface Refusal {
   readonly kind: "version" | "mesh" | "self" | "clone";
@@ -17,11 +17,10 @@ export interface Refusal {
 
 /** Returns why no link with the sender of `hello` is possible, or undefined if it is welcome. */
 export function refusalOf(own: Hello, hello: Hello): Refusal | undefined {
-  if (hello.protocolVersion !== PROTOCOL_VERSION) {
-    return {
-      kind: "version",
-      text: `Peer speaks protocol version ${hello.protocolVersion}, this node ${PROTOCOL_VERSION}: update the older one.`,
-    };
+  if (commonVersion(own.versions, hello.versions) === undefined) {
+    const older = hello.versions.newest < own.versions.oldest ? hello.name : "this node";
+    const text = `${hello.name} speaks protocol ${spoken(hello.versions)}, this node ${spoken(own.versions)}: update Skein on ${older}.`;
+    return { kind: "version", text };
   }
   if (hello.mesh !== own.mesh) {
     return { kind: "mesh", text: `Peer belongs to mesh "${hello.mesh}", this node to "${own.mesh}".` };
@@ -32,4 +31,8 @@ export function refusalOf(own: Hello, hello: Hello): Refusal | undefined {
     kind: "clone",
     text: `Two machines use the node id ${own.node} (copied data directory?): empty the data directory of one of them.`,
   };
+}
+
+function spoken({ oldest, newest }: ProtocolVersions): string {
+  return oldest === newest ? `version ${newest}` : `versions ${oldest} to ${newest}`;
 }

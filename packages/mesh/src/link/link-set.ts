@@ -14,9 +14,10 @@
 import { type Clock, type NodeId, SkeinError, type Stream } from "@skein/kernel";
 import { decodeHello, decodeResume, encodeHello, encodeResume } from "../codec.ts";
 import { FRAME_BYTES_MAX, LINK_SILENCE_MAX_MS } from "../limits.ts";
-import { FrameType, type Hello, type Resume } from "../messages.ts";
+import { Echo, FrameType, type Hello, type Resume } from "../messages.ts";
 import { type Refusal, refusalOf } from "./handshake.ts";
 import { Link } from "./link.ts";
+import { commonVersion, VERSION_GROWING_ROWS } from "./protocol-version.ts";
 
 /** HELLO and RESUME must be through by then. */
 const HANDSHAKE_TIMEOUT_MS = 5000;
@@ -84,7 +85,11 @@ export class LinkSet {
     const now = this.#clock.monotonicMs();
     for (const link of [...this.#active.values()]) {
       if (now - link.receivedMs >= LINK_SILENCE_MAX_MS) link.reset("peer is silent");
-      else if (now - link.writtenMs >= heartbeatMs && link.unsentBytes === 0) {
+      else if (link.protocolVersion >= VERSION_GROWING_ROWS && link.roundTrip.isDue(now)) {
+        link.roundTrip.asked(now);
+        link.beginFrame(FrameType.heartbeat).u8(Echo.request);
+        link.endFrame();
+      } else if (now - link.writtenMs >= heartbeatMs && link.unsentBytes === 0) {
         link.beginFrame(FrameType.heartbeat);
         link.endFrame();
       }
@@ -132,6 +137,7 @@ export class LinkSet {
       return;
     }
     link.hello = hello;
+    link.protocolVersion = commonVersion(this.#own().versions, hello.versions) ?? link.protocolVersion;
     encodeResume(resume, link.beginFrame(FrameType.resume));
     link.endFrame();
   }

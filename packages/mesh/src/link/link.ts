@@ -9,6 +9,8 @@
 import { ByteWriter, type Clock, type MonotonicMs, SkeinError, type Stream, type Timer } from "@skein/kernel";
 import type { Hello } from "../messages.ts";
 import { FrameSplitter } from "./frame.ts";
+import { SPOKEN_VERSIONS } from "./protocol-version.ts";
+import { RoundTrip } from "./round-trip.ts";
 
 /** A stream that took nothing for this long is reset. */
 const WRITE_DEADLINE_MS = 5000;
@@ -48,6 +50,9 @@ export class Link {
   hello: Hello | undefined = undefined;
   /** Both sides have said where their streams go on. */
   isEstablished = false;
+  /** The version talked in with this peer; of use once `hello` is there. */
+  protocolVersion = SPOKEN_VERSIONS.oldest;
+  readonly roundTrip = new RoundTrip();
   establishedMs = 0;
   receivedMs: MonotonicMs;
   readonly #clock: Clock;

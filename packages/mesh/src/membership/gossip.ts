@@ -10,11 +10,11 @@
  */
 
 import type { Clock, Prng, Timer } from "@skein/kernel";
-import { decodeMembers, encodeMembers } from "../codec.ts";
 import type { InterestExchange } from "../interest/interest-exchange.ts";
 import { DIGEST_MS } from "../limits.ts";
 import type { Link } from "../link/link.ts";
-import { FrameType } from "../messages.ts";
+import { decodeMembers, encodeMembers } from "../member-codec.ts";
+import { FrameType, type MemberRow } from "../messages.ts";
 import type { Peer } from "../peer.ts";
 import type { Membership } from "./membership.ts";
 
@@ -81,15 +81,13 @@ export class Gossip {
       const [own] = this.#rows();
       if (own === undefined) return;
       for (const peer of this.#owner.linkedPeers()) {
-        if (peer.link === undefined) continue;
-        encodeMembers({ wantsReply: false, rows: [own] }, peer.link.beginFrame(FrameType.members));
-        peer.link.endFrame();
+        if (peer.link !== undefined) sendRows(peer.link, false, [own]);
       }
     });
   }
 
   receive(peer: Peer, link: Link, body: Uint8Array): void {
-    const { wantsReply, rows } = decodeMembers(body);
+    const { wantsReply, rows } = decodeMembers(body, link.protocolVersion);
     const now = this.#clock.monotonicMs();
     for (const row of rows) {
       const address = this.#membership.gossip(row, row.node === peer.id, now);
@@ -101,8 +99,7 @@ export class Gossip {
   }
 
   #sendDigest(link: Link, wantsReply: boolean): void {
-    encodeMembers({ wantsReply, rows: this.#rows() }, link.beginFrame(FrameType.members));
-    link.endFrame();
+    sendRows(link, wantsReply, this.#rows());
   }
 
   #rows() {
@@ -110,4 +107,9 @@ export class Gossip {
       this.#interest.versionOf(node, incarnation),
     );
   }
+}
+
+function sendRows(link: Link, wantsReply: boolean, rows: readonly MemberRow[]): void {
+  encodeMembers({ wantsReply, rows }, link.protocolVersion, link.beginFrame(FrameType.members));
+  link.endFrame();
 }

@@ -18,8 +18,11 @@ import {
   MEMBERS_MAX,
   SUSPECT_AFTER_MS,
 } from "../limits.ts";
-import type { Member, MemberState, NodeFacts } from "../members.ts";
+import { factsOfNewcomer, type Member, type MemberState, type NodeFacts } from "../members.ts";
 import type { Hello, MemberRow } from "../messages.ts";
+
+/** Uptime and round trip change all the time: the list is made anew at least this often. */
+const LIST_KEPT_MS = 10_000;
 
 /** What follows from a change of state; carried out by the mesh. */
 export interface MembershipOwner {
@@ -46,6 +49,10 @@ interface MemberRecord {
   /** Known only from what others say. */
   isIndirect: boolean;
   heardMs: number;
+  /** When its process started; undefined: unknown. */
+  startedMs: number | undefined;
+  rttMs: number | undefined;
+  protocolVersion: number;
   /** Since when it is dead or left. */
   goneMs: number;
   areRowsExpired: boolean;
@@ -56,19 +63,35 @@ export class Membership {
   readonly #self: MemberRecord;
   readonly #others = new Map<NodeId, MemberRecord>();
   #list: readonly Member[] | undefined;
+  #listedMs = 0;
+  #now: MonotonicMs;
 
-  constructor(id: NodeId, incarnation: Incarnation, facts: NodeFacts, owner: MembershipOwner) {
+  /** `own`: how this node calls itself, and the newest version of the protocol it speaks. */
+  constructor(
+    own: {
+      readonly id: NodeId;
+      readonly incarnation: Incarnation;
+      readonly name: string;
+      readonly protocolVersion: number;
+    },
+    now: MonotonicMs,
+    owner: MembershipOwner,
+  ) {
     this.#owner = owner;
-    this.#self = newRecord(id, incarnation, facts, 0);
+    this.#now = now;
+    this.#self = newRecord(own.id, own.incarnation, factsOfNewcomer(own.name), now);
     this.#self.factsVersion = 1;
+    this.#self.protocolVersion = own.protocolVersion;
+    this.#self.startedMs = now;
   }
 
   /** The member list, this node first, the others by id. The same array until something changes. */
   get members(): readonly Member[] {
-    this.#list ??= [
-      memberOf(this.#self),
-      ...[...this.#others.values()].sort((a, b) => (a.id < b.id ? -1 : 1)).map(memberOf),
-    ];
+    if (this.#list === undefined) {
+      const others = [...this.#others.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+      this.#list = [this.#self, ...others].map((record) => memberOf(record, this.#now));
+      this.#listedMs = this.#now;
+    }
     return this.#list;
   }
 
@@ -98,6 +121,7 @@ export class Membership {
     const record = this.#recordOf(hello.node, hello.incarnation, hello.name, now);
     if (record === undefined || hello.incarnation < record.incarnation) return false;
     if (hello.incarnation > record.incarnation) this.#renew(record, hello.incarnation, hello.name);
+    record.protocolVersion = hello.versions.newest;
     return true;
   }
 
@@ -117,6 +141,7 @@ export class Membership {
     const record = this.#others.get(node);
     if (record === undefined || !record.isLinked) return;
     record.isLinked = false;
+    record.rttMs = undefined;
     this.#changed();
     if (record.state === "alive") this.#enter(record, "suspect", now);
   }
@@ -128,6 +153,15 @@ export class Membership {
     record.heardMs = Math.max(record.heardMs, heardMs);
     const isAudible = now - record.heardMs < SUSPECT_AFTER_MS;
     if (record.state === "suspect" && record.isLinked && isAudible) this.#enter(record, "alive", now);
+  }
+
+  /** The way to it and back takes `rttMs`. */
+  measured(node: NodeId, rttMs: number): void {
+    const record = this.#others.get(node);
+    if (record === undefined) return;
+    const before = record.rttMs;
+    record.rttMs = Math.round(rttMs * 10) / 10;
+    if (before === undefined) this.#changed();
   }
 
   /** It said goodbye. */
@@ -154,7 +188,7 @@ export class Membership {
       if (row.hasLeft) this.#enter(record, "left", now);
       else if (known === undefined || record.state !== "left") this.#believe(record, row, now);
     }
-    this.#takeFacts(record, row);
+    this.#takeFacts(record, row, isOwn, now);
     if (isOwn || record.isLinked || row.hasLeft) return undefined;
     if (record.address === "") record.address = row.address;
     return row.address === "" ? undefined : row.address;
@@ -162,6 +196,8 @@ export class Membership {
 
   /** Looks for silence. Call it every TICK_MS. */
   tick(now: MonotonicMs): void {
+    this.#now = now;
+    if (now - this.#listedMs >= LIST_KEPT_MS) this.#changed();
     for (const record of [...this.#others.values()]) {
       const silenceMs = now - record.heardMs;
       if (record.state === "alive" && record.isIndirect) {
@@ -178,10 +214,10 @@ export class Membership {
 
   /** The rows for a digest: this node's own first, then every member that is not dead. */
   rows(now: MonotonicMs, interestVersionOf: (node: NodeId, incarnation: Incarnation) => number): MemberRow[] {
-    const rows = [rowOf(this.#self, 0, interestVersionOf)];
+    const rows = [rowOf(this.#self, now, now, interestVersionOf)];
     for (const record of this.#others.values()) {
       if (record.state === "dead") continue;
-      rows.push(rowOf(record, Math.max(0, Math.floor(now - record.heardMs)), interestVersionOf));
+      rows.push(rowOf(record, record.heardMs, now, interestVersionOf));
     }
     return rows.slice(0, MEMBERS_MAX);
   }
@@ -195,8 +231,7 @@ export class Membership {
     const known = this.#others.get(node);
     if (known !== undefined) return known;
     if (this.#others.size >= MEMBERS_MAX - 1) return undefined;
-    const facts: NodeFacts = { name, cluster: undefined, role: "learner", clients: 0, holdsAddress: false };
-    const record = newRecord(node, incarnation, facts, now);
+    const record = newRecord(node, incarnation, factsOfNewcomer(name), now);
     record.isIndirect = true;
     this.#others.set(node, record);
     this.#changed();
@@ -207,6 +242,7 @@ export class Membership {
   #renew(record: MemberRecord, incarnation: Incarnation, name: string): void {
     record.incarnation = incarnation;
     record.factsVersion = 0;
+    record.startedMs = undefined;
     // Its cluster and part in it are likely the same as before the restart, and it will tell in a moment.
     record.facts = { ...record.facts, name, clients: 0, holdsAddress: false };
     this.#changed();
@@ -226,11 +262,16 @@ export class Membership {
     this.#enter(record, "alive", now);
   }
 
-  #takeFacts(record: MemberRecord, row: MemberRow): void {
-    if (row.factsVersion <= record.factsVersion) return;
+  #takeFacts(record: MemberRecord, row: MemberRow, isOwn: boolean, now: MonotonicMs): void {
+    if (row.uptimeMs > 0 && (isOwn || record.startedMs === undefined)) record.startedMs = now - row.uptimeMs;
+    record.protocolVersion = Math.max(record.protocolVersion, row.protocolVersion);
+    // What a third node says of it may lack what that node's version does not know: its own word has all of it.
+    if (row.factsVersion < record.factsVersion || (row.factsVersion === record.factsVersion && !isOwn))
+      return;
     record.factsVersion = row.factsVersion;
-    const { name, cluster, role, clients, holdsAddress } = row;
-    record.facts = { name, cluster, role, clients, holdsAddress };
+    const facts = factsIn(row);
+    if (sameFacts(record.facts, facts)) return;
+    record.facts = facts;
     this.#changed();
   }
 
@@ -275,39 +316,73 @@ function newRecord(id: NodeId, incarnation: Incarnation, facts: NodeFacts, now: 
     isLinked: false,
     isIndirect: false,
     heardMs: now,
+    startedMs: undefined,
+    rttMs: undefined,
+    protocolVersion: 1,
     goneMs: 0,
     areRowsExpired: false,
   };
 }
 
-function memberOf(record: MemberRecord): Member {
-  const { id, incarnation, state, address, isLinked } = record;
-  return { ...record.facts, id, incarnation, state, address, isLinked };
+function memberOf(record: MemberRecord, now: number): Member {
+  const { id, incarnation, state, address, isLinked, rttMs, protocolVersion } = record;
+  const uptimeMs = uptimeOf(record, now);
+  const isRelayed = false;
+  return {
+    ...record.facts,
+    id,
+    incarnation,
+    state,
+    address,
+    isLinked,
+    isRelayed,
+    rttMs,
+    uptimeMs,
+    protocolVersion,
+  };
+}
+
+function uptimeOf({ startedMs }: MemberRecord, now: number): number {
+  return startedMs === undefined ? 0 : Math.max(0, Math.floor(now - startedMs));
 }
 
 function rowOf(
   record: MemberRecord,
-  heardAgoMs: number,
+  heardMs: number,
+  now: number,
   interestVersionOf: (node: NodeId, incarnation: Incarnation) => number,
 ): MemberRow {
   return {
     node: record.id,
     incarnation: record.incarnation,
     hasLeft: record.state === "left",
-    heardAgoMs,
+    heardAgoMs: Math.max(0, Math.floor(now - heardMs)),
     address: record.address,
     factsVersion: record.factsVersion,
     ...record.facts,
+    uptimeMs: uptimeOf(record, now),
+    protocolVersion: record.protocolVersion,
     interestVersion: interestVersionOf(record.id, record.incarnation),
   };
 }
 
+function factsIn(row: MemberRow): NodeFacts {
+  const { name, cluster, role, clients, holdsAddress } = row;
+  const { machine, isWired, flushP99Ms, mqttPort, httpPort } = row;
+  return {
+    name,
+    cluster,
+    role,
+    clients,
+    holdsAddress,
+    machine,
+    isWired,
+    flushP99Ms,
+    mqttPort,
+    httpPort,
+  };
+}
+
 function sameFacts(a: NodeFacts, b: NodeFacts): boolean {
-  return (
-    a.name === b.name &&
-    a.cluster === b.cluster &&
-    a.role === b.role &&
-    a.clients === b.clients &&
-    a.holdsAddress === b.holdsAddress
-  );
+  return (Object.keys(a) as (keyof NodeFacts)[]).every((fact) => a[fact] === b[fact]);
 }

@@ -188,6 +188,12 @@ export class SimNode {
         random: { bytes: (count) => Uint8Array.from({ length: count }, () => random.below(256)) },
         disk: this.disk.openFor(process),
         bootId: `boot-${this.#boots}`,
+        host: () => ({
+          machine: index.toString(16).padStart(16, "a"),
+          isWired: true,
+          mqttPort: MQTT_PORT,
+          httpPort: 0,
+        }),
         transport: () => world.network.transport(process, index, host, (name) => world.locate(index, name)),
         mdns: world.multicast.openFor(process, index, host),
         process: world.floating.openFor(process, index),
