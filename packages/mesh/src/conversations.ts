@@ -12,7 +12,7 @@ import type { NodeId, Stream } from "@skein/kernel";
 import { Forwarder } from "./forwarding/forwarder.ts";
 import { InterestExchange } from "./interest/interest-exchange.ts";
 import { RemoteRows } from "./interest/rows.ts";
-import { FRAME_BYTES_MAX, HEARTBEAT_MS } from "./limits.ts";
+import { FRAME_BYTES_MAX } from "./limits.ts";
 import { joinAddress, splitAddress } from "./link/address.ts";
 import type { Refusal } from "./link/handshake.ts";
 import type { Link } from "./link/link.ts";
@@ -111,7 +111,7 @@ export class Conversations {
     const now = this.#ports.clock.monotonicMs();
     for (const [node, link] of this.#links.active) this.membership.heard(node, link.receivedMs, now);
     this.membership.tick(now);
-    this.#links.tick(HEARTBEAT_MS);
+    this.#links.tick();
   }
 
   /** Says LEFT to all, then closes all links; calls `done` when that has gone out, or a second later. */

@@ -228,3 +228,23 @@ test("a link port in use is reported as ERR_SKEIN_LISTEN", () => {
   expect(second.readyError).toMatchObject({ code: "ERR_SKEIN_LISTEN" });
   world.close();
 });
+
+test("an idle link carries one beat a second, and the answer comes at once", () => {
+  const world = new World();
+  world.start(1);
+  world.clock.run(250);
+  world.start(2);
+  world.untilFormed();
+  world.clock.run(20_000);
+  const before = world.network.writes;
+  let bursts = 0;
+  for (let step = 0; step < 60_000; step += 20) {
+    const { writes } = world.network;
+    world.clock.run(20);
+    if (world.network.writes > writes) bursts++;
+  }
+  // 60 beats, some of them in the way of two steps, and a digest every 10 s from either node.
+  expect(world.network.writes - before).toBeGreaterThanOrEqual(115);
+  expect(bursts).toBeLessThan(100);
+  world.close();
+});

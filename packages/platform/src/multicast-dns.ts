@@ -10,6 +10,7 @@
 
 import type { RemoteInfo } from "node:dgram";
 import { networkInterfaces } from "node:os";
+import { performance } from "node:perf_hooks";
 import type { DnsHandler, DnsQuestion, DnsRecord, Log, MulticastDns } from "@skein/kernel";
 import createSocket, { type MulticastDNS as DnsSocket, type FullPacket } from "multicast-dns";
 import { recordFromWire, recordToWire } from "./dns-records.ts";
@@ -185,8 +186,22 @@ function sendingAddresses(): readonly string[] {
   return addresses.length === 0 ? ["127.0.0.1"] : addresses;
 }
 
-/** IPv4 first; without loopback and without IPv6 addresses that only mean something on one interface. */
+/** Asking the system anew takes longer than all the rest of reading a record, and records come in bursts. */
+const ADDRESSES_KEPT_MS = 1000;
+let keptAddresses: readonly string[] = [];
+let keptUntil = 0;
+
 function localAddresses(): readonly string[] {
+  const now = performance.now();
+  if (now >= keptUntil) {
+    keptAddresses = currentAddresses();
+    keptUntil = now + ADDRESSES_KEPT_MS;
+  }
+  return keptAddresses;
+}
+
+/** IPv4 first; without loopback and without IPv6 addresses that only mean something on one interface. */
+function currentAddresses(): readonly string[] {
   const global = interfaceAddresses("IPv6").filter((address) => !address.toLowerCase().startsWith("fe80:"));
   return [...interfaceAddresses("IPv4"), ...global];
 }

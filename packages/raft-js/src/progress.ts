@@ -20,6 +20,8 @@ export class Progress {
   nextIndex: number;
   /** When it was last heard in this term, in ms; undefined before that. */
   lastHeardAt: number | undefined;
+  /** When it was last sent a heartbeat, in ms. */
+  heartbeatAt = Number.NEGATIVE_INFINITY;
   /** Send time of the newest heartbeat it has answered, in ms. */
   ackedSentAt = Number.NEGATIVE_INFINITY;
   /** Highest commit index it was sent with an AppendEntries. */

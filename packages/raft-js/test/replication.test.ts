@@ -463,3 +463,24 @@ test("time that goes back is a bug of the driver", () => {
   a.node.step({ kind: "wake" }, 5);
   expect(() => a.node.step({ kind: "wake" }, 4)).toThrow("time went back");
 });
+
+test("a learner gets every fourth heartbeat, a voter each", () => {
+  const configuration = { voters: ["a", "b", "c"], votersOutgoing: [], learners: ["l"] };
+  const a = new OneServer({ configuration }).lead("b");
+  a.take("heartbeat");
+  const start = a.now;
+  for (let at = 0; at < 20; at++) {
+    a.sleepUntil(start + (at + 1) * 100);
+    a.receive("b", {
+      kind: "heartbeatReply",
+      term: 1,
+      sentAt: a.now,
+      round: 0,
+      nonce: 0,
+      stateHash: undefined,
+    });
+  }
+  const sent = a.take("heartbeat");
+  expect(sent.length, "to b, c and l").toBe(45);
+  expect(a.status.role).toBe("leader");
+});

@@ -1,8 +1,11 @@
 /**
  * Finds the other nodes: asks for our service type and reads what is answered or announced.
  *
- * Asks at once, then after 1, 2, 4 ... 60 s; anew from the start when all links are lost. Only addresses worth dialling
- * come out of it; records are not cached, because a stale address costs one failed dial and the owner remembers them.
+ * Asks at once, then after 1, 2, 4 ... s, at last every quarter of an hour; anew from the start when all links are lost.
+ * Everybody answers everybody's question, so in a mesh of twenty that asks every minute seven answers a second wake each
+ * node; who comes or changes announces itself anyway, and everybody does once a minute (advertiser.ts). Only addresses
+ * worth dialling come out of it; records are not cached, because a stale address costs one failed dial and the owner
+ * remembers them.
  *
  * Source: RFC 6762 section 5.2 (continuous querying, doubling intervals).
  */
@@ -11,7 +14,7 @@ import type { Clock, DnsRecord, MulticastDns, Timer } from "@skein/kernel";
 import { instancesIn, SERVICE_TYPE, type SeenInstance } from "./service-instance.ts";
 
 const QUERY_FIRST_MS = 1000;
-const QUERY_MAX_MS = 60_000;
+const QUERY_MAX_MS = 900_000;
 
 export class Browser {
   readonly #mdns: MulticastDns;

@@ -13,7 +13,7 @@
 
 import { type Clock, type NodeId, SkeinError, type Stream } from "@skein/kernel";
 import { decodeHello, decodeResume, encodeHello, encodeResume } from "../codec.ts";
-import { FRAME_BYTES_MAX, LINK_SILENCE_MAX_MS } from "../limits.ts";
+import { FRAME_BYTES_MAX, HEARTBEAT_MS, LINK_SILENCE_MAX_MS } from "../limits.ts";
 import { Echo, FrameType, type Hello, type Resume } from "../messages.ts";
 import { type Refusal, refusalOf } from "./handshake.ts";
 import { Link } from "./link.ts";
@@ -24,6 +24,10 @@ const HANDSHAKE_TIMEOUT_MS = 5000;
 /** Streams of one pair that come up within this time are a double dial. Longer than a dial may take. */
 const DOUBLE_DIAL_MS = 5000;
 const LINGER_MS = 1000;
+/** An accepted link that has been asked for nothing and has carried nothing for this long beats by itself. */
+const UNASKED_BEAT_MS = 1.5 * HEARTBEAT_MS;
+/** A heartbeat is answered unless something was said within this time before it. */
+const JUST_SAID_MS = 0.5 * HEARTBEAT_MS;
 /** Streams in handshake. More are reset at once: whoever dials has a mesh key, but may be broken. */
 const HANDSHAKES_MAX = 256;
 
@@ -80,19 +84,23 @@ export class LinkSet {
     if (this.#handshakes.size > HANDSHAKES_MAX) link.reset("too many handshakes");
   }
 
-  /** Writes heartbeats where nothing else was written and resets links that have been silent for too long. */
-  tick(heartbeatMs: number): void {
+  /**
+   * Writes heartbeats where nothing else was written and resets links that have been silent for too long.
+   *
+   * Who dialled sets the beat and the other end answers in the turn in which it reads it. So both hear each other as
+   * often as if both beat by themselves, but answers come together and ride on acknowledgements: an idle node of twenty
+   * wakes half as often.
+   */
+  tick(): void {
     const now = this.#clock.monotonicMs();
     for (const link of [...this.#active.values()]) {
+      const beatMs = link.isDialled ? HEARTBEAT_MS : UNASKED_BEAT_MS;
       if (now - link.receivedMs >= LINK_SILENCE_MAX_MS) link.reset("peer is silent");
       else if (link.protocolVersion >= VERSION_GROWING_ROWS && link.roundTrip.isDue(now)) {
         link.roundTrip.asked(now);
         link.beginFrame(FrameType.heartbeat).u8(Echo.request);
         link.endFrame();
-      } else if (now - link.writtenMs >= heartbeatMs && link.unsentBytes === 0) {
-        link.beginFrame(FrameType.heartbeat);
-        link.endFrame();
-      }
+      } else beatAfter(beatMs, link, now);
     }
   }
 
@@ -115,6 +123,9 @@ export class LinkSet {
   #received(link: Link, type: number, body: Uint8Array): void {
     if (link.isEstablished) {
       this.#owner.received(link, type, body);
+      if (type === FrameType.heartbeat && !link.isDialled) {
+        beatAfter(JUST_SAID_MS, link, this.#clock.monotonicMs());
+      }
     } else if (type === FrameType.hello && link.hello === undefined) {
       this.#greeted(link, decodeHello(body));
     } else if (type === FrameType.resume && link.hello !== undefined) {
@@ -185,4 +196,11 @@ export class LinkSet {
     this.#active.delete(node);
     this.#owner.lost(link, reason);
   }
+}
+
+/** Writes a heartbeat if the link has carried nothing for `silenceMs` and nothing waits to be written. */
+function beatAfter(silenceMs: number, link: Link, now: number): void {
+  if (now - link.writtenMs < silenceMs || link.unsentBytes > 0) return;
+  link.beginFrame(FrameType.heartbeat);
+  link.endFrame();
 }
