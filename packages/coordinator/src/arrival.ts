@@ -78,9 +78,10 @@ export class Arrival {
     this.#repair?.peersChanged(peers, this.cluster);
   }
 
-  /** The leader of `cluster` says that this node is in. */
-  joined(cluster: ClusterId): void {
+  /** The leader of `cluster` says that this node is in. False: it is in another one. */
+  joined(cluster: ClusterId): boolean {
     this.#step({ kind: "joined", cluster });
+    return this.cluster === undefined;
   }
 
   /** A peer's answer to a sole voter that repairs its journal. @throws {SkeinError} ERR_SKEIN_MALFORMED */

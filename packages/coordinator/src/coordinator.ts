@@ -2,24 +2,24 @@
  * The control plane of one node: bootstrap, Raft, replicated state and this node's proposals, wired together.
  *
  * A node with data starts its Raft server at once; a fresh one founds or joins first (arrival.ts), and its writes are
- * held meanwhile. Control frames of another cluster are refused before anything else. One tick of 250 ms serves everything that is not urgent: resending, the leader's
+ * held meanwhile. One tick of 250 ms serves everything that is not urgent: resending, the leader's
  * duties, flushing the journal, the status.
  */
 
-import { type ClusterId, type MonotonicMs, type NodeId, SkeinError, type Timer } from "@skein/kernel";
-import { decodeRaftMessage, encodeRaftMessage, RaftFormatError, type RaftMessage } from "raft-js";
+import type { NodeId, Timer } from "@skein/kernel";
+import { decodeRaftMessage, encodeRaftMessage, type RaftMessage } from "raft-js";
 import { Arrival } from "./arrival.ts";
+import { ControlTraffic, type MemberHandlers } from "./control-traffic.ts";
 import { CurrentReads } from "./current-reads.ts";
 import { DiskFailures } from "./disk-failures.ts";
 import { Driver, type DriverOptions } from "./driver.ts";
 import { ElectionWaitWarning, electionWait } from "./election-wait.ts";
+import { Ending } from "./ending.ts";
 import { ForeignClusterWarning } from "./foreign-cluster.ts";
-import { type ControlFrame, decodeFrame, encodeFrame } from "./frames.ts";
-import { Governor } from "./governor.ts";
-import { HandOver } from "./hand-over.ts";
 import type { OpenedJournal } from "./journal/journal.ts";
 import { KnownNodes } from "./known-nodes.ts";
 import { LeaderContact } from "./leader-contact.ts";
+import { Membership } from "./membership.ts";
 import { beginMending, type Mending } from "./mending.ts";
 import type {
   CoordinatorCounters,
@@ -29,12 +29,11 @@ import type {
   PeerView,
 } from "./options.ts";
 import { PeerFaults } from "./peer-faults.ts";
-import { isLinkedIn, linkedIn, liveIn } from "./peer-list.ts";
+import { isLinkedIn, linkedIn } from "./peer-list.ts";
 import { ProposalRoute } from "./proposal-route.ts";
 import { Proposals } from "./proposals.ts";
 import { ReplicaFaults } from "./replica-faults.ts";
 import { REPLICA_SIZES } from "./replica-sizes.ts";
-import { Resignation } from "./resignation.ts";
 import { Retained, type RetainedReader } from "./retained.ts";
 import { StateMachine } from "./state-machine/state-machine.ts";
 import { freshStatus, memberStatus } from "./status.ts";
@@ -50,7 +49,6 @@ export class Coordinator {
   readonly #machine = new StateMachine();
   readonly #proposals: Proposals;
   readonly #route: ProposalRoute;
-  readonly #governor: Governor;
   readonly #driverOptions: DriverOptions;
   readonly #node: NodeId;
   readonly #arrival: Arrival;
@@ -63,16 +61,16 @@ export class Coordinator {
   #flushAt = 0;
   readonly #foreignCluster: ForeignClusterWarning;
   readonly #faults: PeerFaults;
+  readonly #traffic: ControlTraffic;
   readonly #reads: CurrentReads<RetainedReader>;
   readonly #diskFailures: DiskFailures;
-  readonly #resignation: Resignation;
+  readonly #membership: Membership;
   readonly #replicaFaults: ReplicaFaults;
   readonly #known: KnownNodes;
   readonly #electionWait: ElectionWaitWarning;
-  readonly #handOver: HandOver;
+  readonly #ending: Ending;
   /** Only of a damaged journal. */
   #mending: Mending | undefined;
-  #isStopped = false;
 
   constructor(options: CoordinatorOptions, ports: CoordinatorPorts) {
     const { node, incarnation } = options.identity;
@@ -86,16 +84,19 @@ export class Coordinator {
       { durability, entriesKept, segmentBytes },
       {
         ...ports,
-        send: (to, frame) => ports.send(to, encodeFrame(frame)),
+        send: (to, frame) => this.#traffic.send(to, frame),
         arrived: (opened) => this.#begin(opened),
-        failed: (error) => this.#diskFailed(error),
+        failed: (error) => this.#ending.diskFailed(error),
       },
     );
     const raft = raftOptions(node, options.timing, sizes, ports.prng);
     this.#driverOptions = { raft, snapshotEntries };
     this.#diskFailures = new DiskFailures(ports);
-    this.#handOver = new HandOver(ports.clock, ports.log);
-    this.#resignation = new Resignation(this.#diskFailures, { log: ports.log, ask: () => this.#resign() });
+    this.#ending = new Ending(this.#diskFailures, {
+      ...ports,
+      driver: () => this.#driver,
+      halt: () => this.#halt(),
+    });
     this.#replicaFaults = new ReplicaFaults(node, {
       ...ports,
       state: () => this.#driver?.stateAsSnapshot(),
@@ -105,9 +106,20 @@ export class Coordinator {
     this.#electionWait = new ElectionWaitWarning(ports.log);
     this.#foreignCluster = new ForeignClusterWarning(options.mesh, ports.log);
     this.#faults = new PeerFaults(ports.log);
-    this.#governor = new Governor(node, raft.electionMinMs, {
+    this.#membership = new Membership(node, raft.electionMinMs, this.#diskFailures, {
       ...ports,
-      sendJoined: (joiner) => this.#sendFrame(joiner, (cluster) => ({ kind: "joined", cluster })),
+      sendMember: (to, frame) => this.#traffic.sendMember(to, frame),
+      driver: () => this.#driver,
+      peers: () => this.#peers,
+    });
+    this.#traffic = new ControlTraffic({
+      cluster: () => this.#arrival.cluster,
+      send: ports.send,
+      faults: this.#faults,
+      members: this.#memberHandlers(),
+      strangers: {
+        joined: (_, { cluster }) => this.#arrival.joined(cluster),
+      },
     });
     this.#proposals = new Proposals(node, incarnation, {
       clock: ports.clock,
@@ -117,7 +129,7 @@ export class Coordinator {
     this.#route = new ProposalRoute(options.identity, this.#machine.sequencer, this.#proposals, {
       ...ports,
       sendToLeader: (leader, commands) => {
-        this.#sendFrame(leader, (cluster) => ({ kind: "proposal", cluster, commands }));
+        this.#traffic.sendMember(leader, (cluster) => ({ kind: "proposal", cluster, commands }));
       },
     });
     this.#reads = new CurrentReads(incarnation, {
@@ -149,6 +161,7 @@ export class Coordinator {
     return {
       malformedFrames: this.#faults.malformedFrames,
       foreignFrames: this.#faults.foreignFrames,
+      unknownFrames: this.#faults.unknownFrames,
       rejectedMessages: this.#driver?.status(this.#ports.clock.monotonicMs()).rejectedMessages ?? 0,
       malformedCommands: this.#machine.outcomes.malformed,
       droppedWrites: this.#proposals.dropped,
@@ -168,32 +181,25 @@ export class Coordinator {
    * way, closes the journal, then calls `done`. Open writes are not settled.
    */
   stop(done: () => void): void {
-    if (this.#isStopped) this.#stopNow(done);
-    else this.#handOver.begin(this.#driver, () => this.#stopNow(done));
+    this.#ending.stop(done);
   }
 
-  #stopNow(done: () => void): void {
-    this.#halt();
-    this.#arrival.stop();
-    const closed = (): void => this.#diskFailures.whenWritten(done);
-    if (this.#driver === undefined) this.#ports.clock.atTurnEnd(closed);
-    else this.#driver.stop(closed);
+  /**
+   * Makes a new node of this one: its membership is over, or its identity is not its own. It joins as any fresh node does; the
+   * journal is kept aside. What it has acknowledged must be safe elsewhere, or be lost already.
+   */
+  startAnew(reason: string): void {
+    this.#ending.startAnew(reason);
   }
 
   /** A control frame from another node; `bytes` are valid during the call only. Whatever they hold, this never throws. */
   receive(from: NodeId, bytes: Uint8Array): void {
-    if (this.#isStopped) return;
-    try {
-      this.#receiveFrame(from, decodeFrame(bytes), bytes);
-    } catch (error) {
-      if (!(error instanceof SkeinError) && !(error instanceof RaftFormatError)) throw error;
-      this.#faults.malformed(from, error.message);
-    }
+    if (!this.#ending.isStopped) this.#traffic.receive(from, bytes);
   }
 
   /** The member list, or a row of it, changed. */
   membersChanged(peers: readonly PeerView[]): void {
-    if (this.#isStopped) return;
+    if (this.#ending.isStopped) return;
     const leader = this.#driver?.leadership.leader;
     const wasLinked = isLinkedIn(this.#peers, leader);
     this.#peers = peers;
@@ -205,17 +211,15 @@ export class Coordinator {
   }
 
   #tick(): void {
-    if (this.#isStopped) return;
+    if (this.#ending.isStopped) return;
     const { clock } = this.#ports;
     const now = clock.monotonicMs();
     this.#arrival.tick();
     this.#proposals.tick(now);
     this.#reads.tick(now);
     this.#faults.tick(now, this.#driver?.status(now).rejectedMessages ?? 0);
-    this.#govern(now);
+    this.#membership.tick(now);
     this.#mending?.tick(now);
-    if (this.#driver?.leadership.leader !== undefined)
-      this.#resignation.tick(now, this.#driver.appliedConfiguration.voters.includes(this.#node));
     if (now >= this.#flushAt) {
       this.#flushAt = now + FLUSH_EVERY_MS;
       this.#driver?.flush();
@@ -237,14 +241,15 @@ export class Coordinator {
       faulty: (fault) => this.#replicaFaults.found(fault),
       leadershipChanged: () => this.#leadershipChanged(),
       stepped: () => this.#turnEnd.schedule(),
-      failed: (error) => this.#diskFailed(error),
+      failed: (error) => this.#ending.diskFailed(error),
       observer: this.#ports.observer,
     });
     this.#driver = driver;
     driver.start();
     this.#mending = beginMending(this.#node, driver, opened, {
       ...this.#ports,
-      ask: (to, index, term) => this.#sendFrame(to, (cluster) => ({ kind: "repair", cluster, index, term })),
+      ask: (to, index, term) =>
+        this.#traffic.sendMember(to, (cluster) => ({ kind: "repair", cluster, index, term })),
     });
     this.#mending?.peersChanged(linkedIn(this.#peers, this.#arrival.cluster));
     this.#proposals.sendAgain();
@@ -252,31 +257,26 @@ export class Coordinator {
 
   // Frames
 
-  #receiveFrame(from: NodeId, frame: ControlFrame, bytes: Uint8Array): void {
-    const { cluster } = this.#arrival;
-    if (cluster === undefined) {
-      if (frame.kind === "joined") this.#arrival.joined(frame.cluster);
-      return;
-    }
-    if (frame.cluster !== cluster) {
-      this.#faults.foreign(from);
-      return;
-    }
-    if (frame.kind === "repaired") {
-      this.#arrival.repaired(from, frame);
-      this.#mending?.answered(from, frame);
-    }
-    const driver = this.#driver;
-    if (driver === undefined) return;
-    if (frame.kind === "raft") this.#receiveRaft(driver, from, decodeRaftMessage(frame.message));
-    else if (frame.kind === "proposal") this.#route.admit(driver, from, frame.commands);
-    else if (frame.kind === "join") this.#receiveJoin(driver, from, frame.joiner, bytes);
-    else if (frame.kind === "resign") this.#governor.resign(from);
-    else if (frame.kind === "repair") {
-      const { index, term } = frame;
-      const missing = this.#mending?.missingAfter(index, term) ?? driver.missingAfter(index, term);
-      this.#sendFrame(from, () => ({ kind: "repaired", cluster, index, term, missing }));
-    }
+  #memberHandlers(): MemberHandlers {
+    /** Kinds that wait for the replica. */
+    const withDriver = (handle: (driver: Driver) => void): void => {
+      if (this.#driver !== undefined) handle(this.#driver);
+    };
+    return {
+      raft: (from, { message }) =>
+        withDriver((driver) => this.#receiveRaft(driver, from, decodeRaftMessage(message))),
+      proposal: (from, { commands }) => withDriver((driver) => this.#route.admit(driver, from, commands)),
+      ...this.#membership.handlers,
+      repair: (from, { cluster, index, term }) =>
+        withDriver((driver) => {
+          const missing = this.#mending?.missingAfter(index, term) ?? driver.missingAfter(index, term);
+          this.#traffic.send(from, { kind: "repaired", cluster, index, term, missing });
+        }),
+      repaired: (from, frame) => {
+        this.#arrival.repaired(from, frame);
+        this.#mending?.answered(from, frame);
+      },
+    };
   }
 
   #receiveRaft(driver: Driver, from: NodeId, message: RaftMessage): void {
@@ -284,25 +284,13 @@ export class Coordinator {
     this.#contact.received(from, message, this.#ports.clock.monotonicMs());
   }
 
-  #receiveJoin(driver: Driver, from: NodeId, joiner: NodeId, bytes: Uint8Array): void {
-    const { role, leader } = driver.leadership;
-    if (role === "leader") {
-      this.#governor.join(joiner);
-      this.#govern(this.#ports.clock.monotonicMs());
-    } else if (from === joiner && leader !== undefined) {
-      // Passed on once: only what comes from the joiner itself.
-      this.#ports.send(leader as NodeId, bytes);
-    }
-  }
-
   #sendRaft(to: NodeId, message: RaftMessage): boolean {
-    this.#sendFrame(to, (cluster) => ({ kind: "raft", cluster, message: encodeRaftMessage(message) }));
+    this.#traffic.sendMember(to, (cluster) => ({
+      kind: "raft",
+      cluster,
+      message: encodeRaftMessage(message),
+    }));
     return isLinkedIn(this.#peers, to);
-  }
-
-  #sendFrame(to: NodeId, frame: (cluster: ClusterId) => ControlFrame): void {
-    const { cluster } = this.#arrival;
-    if (cluster !== undefined) this.#ports.send(to, encodeFrame(frame(cluster)));
   }
 
   // Leadership and status
@@ -313,8 +301,8 @@ export class Coordinator {
     const { leadership } = driver;
     this.#ports.log.info({ ...leadership }, "leadership changed");
     this.#route.reset();
-    this.#governor.reset();
-    this.#handOver.leadershipChanged(driver);
+    this.#membership.leadershipChanged();
+    this.#ending.leadershipChanged(driver);
     if (leadership.leader !== undefined) this.#sendAgain();
   }
 
@@ -330,25 +318,8 @@ export class Coordinator {
     this.#replicaFaults.restored();
     // Not before what follows the snapshot in this node's own log has been applied.
     this.#ports.clock.atTurnEnd(() => {
-      if (!this.#route.hasLostCommands) return;
-      // Numbers of commands that were lost may still be under way: only a new incarnation can go on (sequencer.ts).
-      const text =
-        "Cannot go on: the cluster has lost writes of this node that were acknowledged. It takes over what is left";
-      this.#fail(new SkeinError("ERR_SKEIN_DATA_LOST", text));
+      if (this.#route.hasLostCommands) this.#ending.commandsLost();
     });
-  }
-
-  /** The disk of this node is dying: the leader should let another one vote. */
-  #resign(): void {
-    const leader = this.#driver?.leadership.leader as NodeId | undefined;
-    if (leader === this.#node) this.#governor.resign(leader);
-    else if (leader !== undefined) this.#sendFrame(leader, (cluster) => ({ kind: "resign", cluster }));
-  }
-
-  #govern(now: MonotonicMs): void {
-    const driver = this.#driver;
-    if (driver === undefined || driver.leadership.role !== "leader") return;
-    this.#governor.govern(driver, liveIn(this.#peers), now);
   }
 
   #computeStatus(): CoordinatorStatus {
@@ -374,24 +345,8 @@ export class Coordinator {
     });
   }
 
-  /** Whatever the disk holds now, nothing more is promised: others go on, and this node ends, to be started again. */
-  #diskFailed(error: Error): void {
-    if (this.#isStopped) return;
-    this.#diskFailures.note(error);
-    // Not within the step that has found it.
-    this.#ports.clock.atTurnEnd(() => {
-      if (!this.#isStopped) this.#handOver.begin(this.#driver, () => this.#fail(error));
-    });
-  }
-
-  #fail(error: Error): void {
-    if (this.#isStopped) return;
-    this.#halt();
-    this.#ports.fatal(error);
-  }
-
   #halt(): void {
-    this.#isStopped = true;
+    this.#arrival.stop();
     this.#turnEnd.stop();
     this.#tickTimer?.cancel();
   }

@@ -3,7 +3,8 @@
  *
  * `type u8 | cluster text | body`. Every frame names the cluster (Raft group) it is about, and the receiver looks at
  * that before anything else: two clusters that meet must never act on each other's terms (architecture.md section 5).
- * The sender is known from the link; the length from the link's framing.
+ * The sender is known from the link; the length from the link's framing. Compatible changes add types; a node ignores those
+ * that it does not know.
  */
 
 import { ByteReader, ByteWriter, type ClusterId, type NodeId, SkeinError } from "@skein/kernel";
@@ -90,18 +91,21 @@ function writeMissing({ snapshot, entries }: Missing): void {
   for (const entry of entries) encodeRecord({ kind: "entry", entry, previousTerm: 0 }, out);
 }
 
-/** Parts are copies: they are kept in the log, and `bytes` may be a link's read buffer. @throws {SkeinError} ERR_SKEIN_MALFORMED */
-export function decodeFrame(bytes: Uint8Array): ControlFrame {
+/**
+ * Undefined: a kind that this version does not know. Parts are copies: they are kept in the log, and `bytes` may be a link's
+ * read buffer. @throws {SkeinError} ERR_SKEIN_MALFORMED
+ */
+export function decodeFrame(bytes: Uint8Array): ControlFrame | undefined {
   const input = new ByteReader(bytes);
   const type = input.u8();
   const cluster = input.text() as ClusterId;
   if (cluster.length === 0 || cluster.length > CLUSTER_TEXT_MAX) throw malformed("cluster id");
   const frame = readBody(type, cluster, input);
-  input.end();
+  if (frame !== undefined) input.end();
   return frame;
 }
 
-function readBody(type: number, cluster: ClusterId, input: ByteReader): ControlFrame {
+function readBody(type: number, cluster: ClusterId, input: ByteReader): ControlFrame | undefined {
   switch (type) {
     case RAFT:
       if (input.remaining > RAFT_BYTES_MAX) throw malformed(`Raft message of ${input.remaining} bytes`);
@@ -121,7 +125,7 @@ function readBody(type: number, cluster: ClusterId, input: ByteReader): ControlF
       return { kind: "repaired", cluster, index, term, missing: readMissing(input.raw(input.remaining)) };
     }
     default:
-      throw malformed(`type ${type}`);
+      return undefined;
   }
 }
 

@@ -43,10 +43,23 @@ export function loadIdentity(disk: Disk, random: RandomSource, log: Log): Identi
   }
   const identity: Identity =
     before === undefined
-      ? { node: hexText(random.bytes(8)) as NodeId, incarnation: 1 as Incarnation, cluster: undefined }
+      ? newIdentity(random, 1)
       : { ...before, incarnation: (before.incarnation + 1) as Incarnation };
   disk.replaceNow(FILE, serialize(identity));
   return identity;
+}
+
+/**
+ * Makes a new node of this data directory, durably, then calls `done`. Its next start is its first one and sets the journal of
+ * the old node aside (replica-files.ts), so a crash at any point leaves either the old node or the new one.
+ */
+export function replaceIdentity(disk: Disk, random: RandomSource, done: DiskDone): void {
+  saveIdentity(disk, newIdentity(random, 0), done);
+}
+
+/** `starts`: how often it was started, this time included. */
+function newIdentity(random: RandomSource, starts: number): Identity {
+  return { node: hexText(random.bytes(8)) as NodeId, incarnation: starts as Incarnation, cluster: undefined };
 }
 
 /** Writes `identity` durably, then calls `done`. */
@@ -92,7 +105,7 @@ function parse(bytes: Uint8Array): Identity | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const { node, incarnation, cluster, check } = value as Record<string, unknown>;
   if (typeof node !== "string" || !isNodeId(node)) return undefined;
-  if (typeof incarnation !== "number" || !Number.isSafeInteger(incarnation) || incarnation < 1)
+  if (typeof incarnation !== "number" || !Number.isSafeInteger(incarnation) || incarnation < 0)
     return undefined;
   if (cluster !== null && (typeof cluster !== "string" || !/^[0-9a-f-]{36}$/.test(cluster))) return undefined;
   const identity: Identity = {

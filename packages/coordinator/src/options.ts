@@ -85,6 +85,11 @@ export interface CoordinatorPorts {
   readonly giveUpLease?: (released: () => void) => void;
   /** The disk failed in a way that this process must not survive (failed sync): stop, so that the supervisor restarts. */
   readonly fatal: (error: Error) => void;
+  /**
+   * The identity on disk has been replaced: this node is another one from now on. Stop it, and build it anew from its data
+   * directory, in the same process or another.
+   */
+  readonly startAgain: (reason: string) => void;
   readonly observer?: CoordinatorObserver | undefined;
 }
 
@@ -140,6 +145,8 @@ export interface CoordinatorCounters {
   readonly malformedFrames: number;
   /** Control frames that named another cluster. */
   readonly foreignFrames: number;
+  /** Control frames of kinds that only newer versions know; ignored. */
+  readonly unknownFrames: number;
   /** Raft messages that no node which keeps the rules sends: implausible, of an unreachable term, too large. */
   readonly rejectedMessages: number;
   /** Commands in the log that could not be decoded and changed nothing. */

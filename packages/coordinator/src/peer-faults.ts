@@ -13,6 +13,8 @@ export class PeerFaults {
   readonly #log: Log;
   malformedFrames = 0;
   foreignFrames = 0;
+  /** Of kinds that this version does not know. Normal while versions are mixed, so nothing is said about them. */
+  unknownFrames = 0;
   #lastFrom: NodeId | undefined;
   #lastError: string | undefined;
   #counted = 0;
@@ -26,6 +28,10 @@ export class PeerFaults {
     this.malformedFrames++;
     this.#lastFrom = from;
     this.#lastError = error;
+  }
+
+  unknown(): void {
+    this.unknownFrames++;
   }
 
   foreign(from: NodeId): void {

@@ -16,6 +16,8 @@ import type { Identity } from "./options.ts";
 export const REPLICA_FOLDER = "journal";
 /** Held back for a full disk: a week of terms, votes and a busy hour of other nodes' entries. */
 const RESERVE_BYTES = 1024 * 1024;
+/** A file of an earlier identity's journal. */
+const ARCHIVED = /\.old-(\d+)$/;
 
 export interface ReplicaFilesPorts {
   readonly clock: Clock;
@@ -44,17 +46,25 @@ export function reopenReplica(ports: ReplicaFilesPorts, options: JournalOptions)
 }
 
 /**
- * A journal of an earlier identity, or of a founding that did not complete, must not become a fresh node's log.
+ * A journal of an earlier identity, or of a founding that did not complete, must not become a fresh node's log. It is kept as
+ * an archive, under names that end in `.old-<wallMs>`: it may hold what nobody else has.
  * @throws {SkeinError} ERR_SKEIN_DISK
  */
 export function setOldReplicaAside(ports: ReplicaFilesPorts): void {
   const { disk, clock, log } = ports;
-  const names = disk
-    .list(REPLICA_FOLDER)
-    .filter((name) => !name.includes(".bad-") && `${REPLICA_FOLDER}/${name}` !== reservePath(REPLICA_FOLDER));
-  const suffix = `.bad-${Math.max(0, Math.floor(clock.wallMs()))}`;
-  for (const name of names) disk.rename(`${REPLICA_FOLDER}/${name}`, `${REPLICA_FOLDER}/${name}${suffix}`);
-  if (names.length > 0) log.warn({ files: names.length }, "set aside the journal of an earlier identity");
+  const archives: number[] = [];
+  const names: string[] = [];
+  for (const name of disk.list(REPLICA_FOLDER)) {
+    const archivedAt = ARCHIVED.exec(name)?.[1];
+    if (archivedAt !== undefined) archives.push(Number(archivedAt));
+    else if (!name.includes(".bad-") && `${REPLICA_FOLDER}/${name}` !== reservePath(REPLICA_FOLDER))
+      names.push(name);
+  }
+  if (names.length === 0) return;
+  // Its own time, whatever the wall clock does: an archive never replaces another.
+  const now = Math.max(0, Math.floor(clock.wallMs()), ...archives.map((time) => time + 1));
+  for (const name of names) disk.rename(`${REPLICA_FOLDER}/${name}`, `${REPLICA_FOLDER}/${name}.old-${now}`);
+  log.warn({ files: names.length }, "set aside the journal of an earlier identity");
 }
 
 /**

@@ -52,6 +52,20 @@ test("frames of another cluster are refused before anything else", () => {
   expect(node.running.retained.count).toBe(0);
 });
 
+test("frames of kinds that only a newer version knows are counted and otherwise ignored, also while a node is fresh", () => {
+  const { world, node } = alone(14);
+  const newer = encodeFrame({ kind: "joined", cluster: node.status.cluster as ClusterId });
+  newer[0] = 200;
+  for (let i = 0; i < 5; i++) node.running.receive(PEER, newer);
+  world.run(65_000);
+  expect(node.running.counters).toMatchObject({ unknownFrames: 5, malformedFrames: 0, foreignFrames: 0 });
+  expect(node.logs.some(({ message }) => message.startsWith("peers send control frames"))).toBe(false);
+  const [fresh] = world.add(1) as [SimNode];
+  world.start(fresh);
+  fresh.running.receive(PEER, newer);
+  expect(fresh.running.counters.unknownFrames).toBe(1);
+});
+
 test("a node can propose only in its own name", () => {
   const { world, node } = alone(3);
   const cluster = node.status.cluster as ClusterId;
@@ -178,7 +192,7 @@ test("a lone node whose identity is damaged starts as a new one; the old journal
   expect(node.status.cluster).not.toBe(before);
   expect(node.running.retained.count).toBe(0);
   expect(
-    [...node.disk.files.keys()].some((name) => name.startsWith("journal/") && name.includes(".log.bad-")),
+    [...node.disk.files.keys()].some((name) => name.startsWith("journal/") && name.includes(".log.old-")),
   ).toBe(true);
 });
 
@@ -210,7 +224,7 @@ test("a write that was committed while its node was away is acknowledged by the 
   // Cut off with the leader's first answer to it: the entry never gets to the node that wrote it.
   world.watch = (bytes) => {
     const frame = decodeFrame(bytes);
-    const message = frame.kind === "raft" ? decodeRaftMessage(frame.message) : undefined;
+    const message = frame?.kind === "raft" ? decodeRaftMessage(frame.message) : undefined;
     if (message?.kind === "appendEntries" && message.entries.length > 0) world.isolate([away], true);
   };
   away.running.retained.put(retained("mine", "x"), done);

@@ -23,7 +23,7 @@ function write(world: World, node: SimNode, topic: string, text: string): void {
 
 function raftMessage(bytes: Uint8Array): RaftMessage | undefined {
   const frame = decodeFrame(bytes);
-  return frame.kind === "raft" ? decodeRaftMessage(frame.message) : undefined;
+  return frame?.kind === "raft" ? decodeRaftMessage(frame.message) : undefined;
 }
 
 test("a leader that stops hands over: what its lease protects goes first, another leads within a second (P1)", () => {

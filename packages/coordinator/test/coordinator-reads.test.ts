@@ -191,7 +191,7 @@ test("a thousand readers at once share one question at a time", () => {
   let questions = 0;
   world.watch = (bytes) => {
     const frame = decodeFrame(bytes);
-    if (frame.kind === "raft" && decodeRaftMessage(frame.message).kind === "readIndex") questions++;
+    if (frame?.kind === "raft" && decodeRaftMessage(frame.message).kind === "readIndex") questions++;
   };
   const answers = Array.from({ length: 1000 }, () => ask(node, "t"));
   world.until(() => answers.every(({ values }) => values !== undefined), 100);

@@ -174,7 +174,8 @@ test("a node that was away for more than the log keeps gets a snapshot and has t
   let snapshotsSent = 0;
   world.watch = (bytes) => {
     const frame = decodeFrame(bytes);
-    if (frame.kind === "raft" && decodeRaftMessage(frame.message).kind === "installSnapshot") snapshotsSent++;
+    if (frame?.kind === "raft" && decodeRaftMessage(frame.message).kind === "installSnapshot")
+      snapshotsSent++;
   };
   world.start(away);
   world.until(() => world.isFormed(3) && world.isConverged(), 10_000, "catching up");

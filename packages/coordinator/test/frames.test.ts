@@ -91,3 +91,8 @@ test("a proposal that promises more commands than allowed is malformed before an
   expect(() => decodeFrame(frame)).toThrow("wanted");
   expect(() => decodeFrame(Uint8Array.from([...frame.slice(0, -1), 0xff, 0xff, 0x7f]))).toThrow("commands");
 });
+
+test("a kind that only a newer version knows is no error, whatever its body holds", () => {
+  const known = encodeFrame({ kind: "joined", cluster: "c" as ClusterId });
+  expect(decodeFrame(Uint8Array.from([200, ...known.slice(1), 1, 2, 3]))).toBeUndefined();
+});

@@ -76,6 +76,8 @@ export interface AssemblyPorts {
   readonly ready: (reason: ReadyReason) => void;
   /** The node can no longer run and must be stopped. */
   readonly failed: (error: Error) => void;
+  /** This node has become another one, on disk: it must be stopped, and a new assembly made in its place. */
+  readonly startAgain: (reason: string) => void;
   /** Sees what the replicated log does, for checks from outside. */
   readonly observer?: CoordinatorObserver | undefined;
 }
@@ -178,7 +180,7 @@ export class NodeAssembly {
   }
 
   #makeCoordinator(): Coordinator {
-    const { clock, random, disk, bootId, log, failed, observer } = this.#ports;
+    const { clock, random, disk, bootId, log, failed, startAgain, observer } = this.#ports;
     const { mesh, timing, durability, sizes = {} } = this.#options;
     return new Coordinator(
       { identity: this.identity, mesh, timing, durability, sizes },
@@ -196,6 +198,7 @@ export class NodeAssembly {
           released();
         },
         fatal: failed,
+        startAgain,
         observer,
       },
     );

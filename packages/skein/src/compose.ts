@@ -23,20 +23,22 @@ import type { NodeActions } from "./admin/node-actions.ts";
 import { type AdminApi, openAdminApi } from "./admin/server.ts";
 import { type HostFacts, NodeAssembly } from "./assembly.ts";
 import { formatHostPort, isLoopback } from "./config/addresses.ts";
-import type { NodeConfig } from "./config/load-config.ts";
+import type { ListenerConfig, NodeConfig } from "./config/load-config.ts";
 import { loadMeshKey } from "./config/mesh-key.ts";
 import { checkListeners, openListeners } from "./listeners.ts";
 import { type NodeStatus, nodeStatus } from "./node-status.ts";
 import type { NodeLog } from "./pino-log.ts";
 import type { ReadyReason } from "./readiness.ts";
 
-/** A node that has been started. */
+/** A node that has been started. It may become another one meanwhile (Coordinator.startAnew), in the same process. */
 export interface RunningNode {
   /** Settles when clients are let in. */
   readonly serving: Promise<void>;
   /** Settles when the node can no longer run and must be stopped, with the reason. */
   readonly failed: Promise<Error>;
   status(): NodeStatus;
+  /** Becomes a new node, which joins or founds as any fresh one; its clients are reset. */
+  startAnew(reason: string): void;
   /** Leaves the mesh and closes everything. Takes at most a few seconds. */
   stop(): Promise<void>;
 }
@@ -74,9 +76,14 @@ class Node implements RunningNode {
   readonly #config: NodeConfig;
   readonly #log: NodeLog;
   readonly #data: DataDirectory;
+  readonly #key: Uint8Array;
   readonly #clock = systemClock();
   readonly #machine = systemMachineName();
-  readonly #assembly: NodeAssembly;
+  /** The node as it is now. */
+  #assembly: NodeAssembly;
+  #isStopping = false;
+  /** Settles when this node has become another one, if it is about to. */
+  #rebirth: Promise<void> = Promise.resolve();
   #admin: AdminApi | undefined;
   #listeners: readonly StreamListener[] = [];
   #setServing: () => void = () => undefined;
@@ -87,25 +94,21 @@ class Node implements RunningNode {
     this.#config = config;
     this.#log = log;
     this.#data = data;
+    this.#key = key;
     this.serving = new Promise((resolve) => {
       this.#setServing = resolve;
     });
     this.failed = new Promise((resolve) => {
       this.#fail = resolve;
     });
-    this.#assembly = this.#assemble(key);
+    this.#assembly = this.#assemble(config.link.port);
   }
 
   async start(): Promise<void> {
     const { name, http, httpActions, dataDirectory, configFile } = this.#config;
-    const linksOpen = new Promise<SkeinError | undefined>((resolve) => {
-      this.#linksOpen = resolve;
-    });
-    const assembly = this.#assembly;
-    assembly.start();
-    const error = await linksOpen;
-    if (error !== undefined) throw error;
+    await this.#openLinks();
     this.#admin = await openAdminApi({ address: http, httpActions }, this.#actions());
+    const assembly = this.#assembly;
     assembly.begin();
     this.#log.info(
       {
@@ -119,6 +122,41 @@ class Node implements RunningNode {
       },
       "node started",
     );
+  }
+
+  /** @throws {SkeinError} ERR_SKEIN_LISTEN, ERR_SKEIN_PORT_IN_USE */
+  async #openLinks(): Promise<void> {
+    const linksOpen = new Promise<SkeinError | undefined>((resolve) => {
+      this.#linksOpen = resolve;
+    });
+    this.#assembly.start();
+    const error = await linksOpen;
+    if (error !== undefined) throw error;
+  }
+
+  startAnew(reason: string): void {
+    this.#assembly.coordinator.startAnew(reason);
+  }
+
+  /** Builds the node anew from its data directory, on the same ports. The admin API goes on and shows the new one. */
+  async #startAgain(): Promise<void> {
+    const before = this.#assembly;
+    await this.#stopAssembly();
+    if (this.#isStopping) return;
+    try {
+      this.#assembly = this.#assemble(before.mesh.linkPort);
+      await this.#openLinks();
+      this.#assembly.begin();
+      this.#log.info({ before: before.identity.node, node: this.#assembly.identity.node }, "a new node now");
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  async #stopAssembly(): Promise<void> {
+    if (!this.#assembly.beginStop()) return;
+    for (const listener of this.#listeners) listener.close();
+    await new Promise<void>((resolve) => this.#assembly.finishStop(resolve));
   }
 
   status(): NodeStatus {
@@ -147,29 +185,33 @@ class Node implements RunningNode {
   }
 
   async stop(): Promise<void> {
-    if (!this.#assembly.beginStop()) return;
-    for (const listener of this.#listeners) listener.close();
-    await new Promise<void>((resolve) => this.#assembly.finishStop(resolve));
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    await this.#rebirth;
+    await this.#stopAssembly();
     this.#admin?.close();
     this.#data.close();
   }
 
   /** What the admin API may ask and do. */
   #actions(): NodeActions {
-    const assembly = this.#assembly;
+    const current = (): NodeAssembly => this.#assembly;
     return {
       status: () => this.status(),
-      isServing: () => assembly.isServing,
-      retained: assembly.coordinator.retained,
+      isServing: () => current().isServing,
+      get retained() {
+        return current().coordinator.retained;
+      },
     };
   }
 
   async #serve(reason: ReadyReason): Promise<void> {
+    const assembly = this.#assembly;
     if (reason !== "current")
       this.#log.warn({ reason }, "not up to date, but serving clients with what this node has");
     try {
-      const listeners = await openListeners(this.#config.listeners, this.#assembly.broker);
-      if (this.#assembly.isStopping) {
+      const listeners = await openListeners(this.#listenerConfigs(), assembly.broker);
+      if (assembly.isStopping) {
         for (const listener of listeners) listener.close();
         return;
       }
@@ -178,7 +220,7 @@ class Node implements RunningNode {
       this.#fail(error instanceof Error ? error : new Error(String(error)));
       return;
     }
-    this.#assembly.clientsWelcome();
+    assembly.clientsWelcome();
     const urls = this.#config.listeners.map(({ protocol, host }, at) => {
       return `${protocol}://${formatHostPort({ host, port: this.#listeners[at]?.port ?? 0 })}`;
     });
@@ -198,9 +240,16 @@ class Node implements RunningNode {
     };
   }
 
-  #assemble(key: Uint8Array): NodeAssembly {
+  /** With the ports that it had before, where they were free to choose. */
+  #listenerConfigs(): readonly ListenerConfig[] {
+    return this.#config.listeners.map((config, at) => {
+      return { ...config, port: this.#listeners[at]?.port ?? config.port };
+    });
+  }
+
+  #assemble(linkPort: number): NodeAssembly {
     const { name, mesh, link, peers, timing, durability, floatingAddress, isMdnsEnabled } = this.#config;
-    const linkListen = formatHostPort(link);
+    const linkListen = formatHostPort({ ...link, port: linkPort });
     const options = { name, mesh, linkListen, peers, timing, durability, floatingAddress };
     return new NodeAssembly(options, {
       clock: this.#clock,
@@ -208,13 +257,16 @@ class Node implements RunningNode {
       disk: this.#data,
       bootId: systemBootId(),
       host: () => this.#hostFacts(),
-      transport: (node) => tlsPskTransport({ key, identity: node }),
+      transport: (node) => tlsPskTransport({ key: this.#key, identity: node }),
       mdns: isMdnsEnabled ? multicastDns({ log: this.#log.component("mesh") }) : undefined,
       process: systemProcesses(),
       log: (component) => this.#log.component(component),
       linksOpen: (error) => this.#linksOpen(error),
       ready: (reason) => void this.#serve(reason),
       failed: (error) => this.#fail(error),
+      startAgain: () => {
+        this.#rebirth = this.#startAgain();
+      },
     });
   }
 }

@@ -43,6 +43,8 @@ export class SimNode {
   downSince = 0;
   isDiskBusy = false;
   fatal: Error | undefined;
+  /** Why it became a new node, each time. */
+  readonly rebirths: string[] = [];
   /** How often it was told to release what only a leader may hold. */
   leasesGivenUp = 0;
   /** How long that takes, in ms. */
@@ -122,6 +124,10 @@ export class World {
         },
         fatal: (error) => {
           node.fatal = error;
+        },
+        startAgain: (reason) => {
+          node.rebirths.push(reason);
+          this.clock.after(0, () => this.restart(node));
         },
       },
     );

@@ -207,6 +207,7 @@ export class SimNode {
           this.#logLine("error", { error: error.message }, "node must stop");
           this.stop(() => this.#restartSoon());
         },
+        startAgain: () => this.stop(() => this.#restartSoon()),
         observer: {
           leadershipChanged: (role, term) => this.#steps.push({ kind: "role", role, term }),
           applied: (entry) => this.#steps.push({ kind: "applied", entry }),

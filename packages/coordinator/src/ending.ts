@@ -1,0 +1,103 @@
+/**
+ * How the coordinator's run ends: asked to stop, its disk failed, or this node becomes another one. Each end comes once, hands
+ * over what others need while there is a way to them, and leaves a closed journal.
+ */
+
+import { type Clock, type Disk, type Log, type RandomSource, SkeinError } from "@skein/kernel";
+import type { DiskFailures } from "./disk-failures.ts";
+import type { Driver } from "./driver.ts";
+import { HandOver } from "./hand-over.ts";
+import { replaceIdentity } from "./identity.ts";
+
+export interface EndingPorts {
+  readonly clock: Clock;
+  readonly disk: Disk;
+  readonly random: RandomSource;
+  readonly log: Log;
+  /** Undefined while this node is no member. */
+  readonly driver: () => Driver | undefined;
+  /** Nothing more is done, received or told from now on. Called once. */
+  readonly halt: () => void;
+  /** This process must not go on (CoordinatorPorts). */
+  readonly fatal: (error: Error) => void;
+  readonly startAgain: (reason: string) => void;
+}
+
+export class Ending {
+  readonly #failures: DiskFailures;
+  readonly #ports: EndingPorts;
+  readonly #handOver: HandOver;
+  #isStopped = false;
+  #isClosed = false;
+
+  constructor(failures: DiskFailures, ports: EndingPorts) {
+    this.#failures = failures;
+    this.#ports = ports;
+    this.#handOver = new HandOver(ports.clock, ports.log);
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
+  /** Hands leadership over if this node leads, at most a second, closes the journal, then calls `done`. */
+  stop(done: () => void): void {
+    if (this.#isStopped) this.#close(done);
+    else this.#handOver.begin(this.#ports.driver(), () => this.#close(done));
+  }
+
+  /** Makes a new node of this data directory and asks to be started again as that. */
+  startAnew(reason: string): void {
+    if (this.#isStopped) return;
+    const { disk, random, log, startAgain, fatal } = this.#ports;
+    log.warn({ reason }, "starting again as a new node");
+    this.#close(() => {
+      replaceIdentity(disk, random, (error) => {
+        if (error === undefined) startAgain(reason);
+        else fatal(error);
+      });
+    });
+  }
+
+  /** Whatever the disk holds now, nothing more is promised: others go on, and this node ends, to be started again. */
+  diskFailed(error: Error): void {
+    if (this.#isStopped) return;
+    this.#failures.note(error);
+    // Not within the step that has found it.
+    this.#ports.clock.atTurnEnd(() => {
+      if (!this.#isStopped) this.#handOver.begin(this.#ports.driver(), () => this.#fail(error));
+    });
+  }
+
+  /** Numbers of commands that were lost may still be under way: only a new incarnation can go on (sequencer.ts). */
+  commandsLost(): void {
+    const text =
+      "Cannot go on: the cluster has lost writes of this node that were acknowledged. It takes over what is left";
+    this.#fail(new SkeinError("ERR_SKEIN_DATA_LOST", text));
+  }
+
+  leadershipChanged(driver: Driver): void {
+    this.#handOver.leadershipChanged(driver);
+  }
+
+  #fail(error: Error): void {
+    if (this.#isStopped) return;
+    this.#halt();
+    this.#ports.fatal(error);
+  }
+
+  #close(done: () => void): void {
+    this.#halt();
+    const closed = (): void => this.#failures.whenWritten(done);
+    const driver = this.#ports.driver();
+    if (driver === undefined || this.#isClosed) this.#ports.clock.atTurnEnd(closed);
+    else driver.stop(closed);
+    this.#isClosed = true;
+  }
+
+  #halt(): void {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    this.#ports.halt();
+  }
+}
