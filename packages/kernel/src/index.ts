@@ -4,6 +4,7 @@ export type { Core } from "./core.ts";
 export { type ErrorCode, SkeinError } from "./errors.ts";
 export { FilterIndex } from "./filter-index.ts";
 export { type ClusterId, type Incarnation, isNodeId, type MonotonicMs, type NodeId } from "./ids.ts";
+export { formatIp, parseIp } from "./ip-text.ts";
 export type { ApplicationMessage, Completion, MessageProperties, QoS } from "./message.ts";
 export { decodeMessage, encodeMessage } from "./message-codec.ts";
 export type { Clock, Timer } from "./ports/clock.ts";
@@ -13,6 +14,13 @@ export type { Log, LogFields } from "./ports/log.ts";
 export type { LongProcess, ProcessPort, ProcessResult } from "./ports/process.ts";
 export type { RandomSource } from "./ports/random.ts";
 export type { LinkTransport, Stream, StreamHandler, StreamListener } from "./ports/stream.ts";
+export {
+  encodeProxyHeader,
+  PROXY_V2_FIRST_BYTE,
+  type ProxyEndpoint,
+  type ProxyHeader,
+  ProxyHeaderReader,
+} from "./proxy-header.ts";
 export { type Prng, seededPrng } from "./random.ts";
 export {
   filterCovers,
