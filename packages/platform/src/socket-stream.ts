@@ -9,6 +9,7 @@ import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { Stream, StreamHandler } from "@skein/kernel";
 import { plainBytes } from "./plain-bytes.ts";
+import { endsOf } from "./socket-ends.ts";
 
 /** Time the other side has, after `end`, to take what is left and to close. */
 const END_TIMEOUT_MS = 5000;
@@ -26,8 +27,9 @@ export class SocketStream implements Stream {
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    this.remoteAddress = joinHostPort(plainAddress(socket.remoteAddress), socket.remotePort ?? 0);
-    this.localAddress = plainAddress(socket.localAddress);
+    const { remoteAddress, localAddress } = endsOf(socket);
+    this.remoteAddress = remoteAddress;
+    this.localAddress = localAddress;
     socket.on("error", (error) => {
       this.#error ??= error;
     });
@@ -97,26 +99,4 @@ export class SocketStream implements Stream {
     this.#handler = undefined;
     handler.closed(this.#error);
   }
-}
-
-/** IPv4 in its own form where a socket for both families gives `::ffff:192.0.2.1`. Empty if unknown. */
-export function plainAddress(address: string | undefined): string {
-  if (address === undefined) return "";
-  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
-}
-
-/** `host:port`, or `[host]:port` for IPv6. */
-export function joinHostPort(host: string, port: number): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-/** The parts of `host:port` or `[host]:port`; undefined if it is neither. */
-export function splitHostPort(address: string): { readonly host: string; readonly port: number } | undefined {
-  const at = address.lastIndexOf(":");
-  const port = Number(address.slice(at + 1));
-  const host = address.slice(0, Math.max(0, at));
-  if (at === -1 || address.length === at + 1 || !Number.isInteger(port) || port < 0 || port > 65_535)
-    return undefined;
-  if (host.startsWith("[") && host.endsWith("]")) return { host: host.slice(1, -1), port };
-  return host === "" || host.includes(":") ? undefined : { host, port };
 }

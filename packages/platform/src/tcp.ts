@@ -1,6 +1,6 @@
 /** MQTT over TCP: listening sockets for clients. */
 
-import { createServer, type Server } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import type { SkeinError, Stream, StreamListener } from "@skein/kernel";
 import { SocketStream } from "./socket-stream.ts";
 import { listenError } from "./system-error.ts";
@@ -15,17 +15,41 @@ export interface ListenOptions {
   readonly port: number;
   /** Gets every stream; nothing is read from it before its `start`. */
   readonly accepted: (stream: Stream) => void;
+  /**
+   * Looks at a connection before anything is read from it. True: it has been taken over; `serve` gives it back to this
+   * listener, untouched. Undefined: every connection is served.
+   */
+  readonly divert?: ((socket: Socket, serve: () => void) => boolean) | undefined;
   /** Called once: the listener, or why there is none (ERR_SKEIN_PORT_IN_USE, ERR_SKEIN_LISTEN). */
-  readonly ready: (result: StreamListener | SkeinError) => void;
+  readonly ready: (result: ClientListener | SkeinError) => void;
+}
+
+/** A listener for clients. */
+export interface ClientListener extends StreamListener {
+  /** Serves a connection that came in elsewhere. */
+  serve(socket: Socket): void;
 }
 
 /** Accepts TCP connections. */
 export function listenTcp(options: ListenOptions): void {
-  const server = createServer(
-    { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS },
-    (socket) => options.accepted(new SocketStream(socket)),
-  );
-  openListener(server, options.host, options.port, (port) => `--listen mqtt://:${port}`, options.ready);
+  const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS });
+  const serve = (socket: Socket): void => options.accepted(new SocketStream(socket));
+  openClientListener(server, options, serve, (port) => `--listen mqtt://:${port}`);
+}
+
+/** Lets `server` listen for clients; each connection that is not diverted goes to `serve`. */
+export function openClientListener(
+  server: Server,
+  { host, port, divert, ready }: ListenOptions,
+  serve: (socket: Socket) => void,
+  option: (port: number) => string,
+): void {
+  server.on("connection", (socket) => {
+    if (divert?.(socket, () => serve(socket)) !== true) serve(socket);
+  });
+  openListener(server, host, port, option, (result) => {
+    ready(result instanceof Error ? result : { ...result, serve });
+  });
 }
 
 /** Lets `server` listen and reports the result. `option` shows how the operator chooses another port. */

@@ -15,8 +15,17 @@ import {
   type PSKCallbackNegotation,
   type TLSSocket,
 } from "node:tls";
-import { assert, type LinkTransport, SkeinError, type Stream, type StreamListener } from "@skein/kernel";
-import { joinHostPort, plainAddress, SocketStream, splitHostPort } from "./socket-stream.ts";
+import {
+  assert,
+  type LinkTransport,
+  PROXY_V2_FIRST_BYTE,
+  SkeinError,
+  type Stream,
+  type StreamListener,
+} from "@skein/kernel";
+import { joinHostPort, plainAddress, splitHostPort } from "./host-port.ts";
+import type { PassEntry } from "./passing/pass-entry.ts";
+import { SocketStream } from "./socket-stream.ts";
 import { causeOf, codeOf } from "./system-error.ts";
 import { openListener } from "./tcp.ts";
 
@@ -50,6 +59,8 @@ export interface TlsPskOptions {
   readonly identity: string;
   /** Time a caller has to prove the key, in ms; 5000 unless told otherwise. */
   readonly handshakeTimeoutMs?: number;
+  /** Takes callers that begin with a PROXY header: clients that another node passes on. Undefined: they are strangers. */
+  readonly passEntry?: PassEntry | undefined;
 }
 
 /** Opens and accepts links with nodes that have the same mesh key. */
@@ -145,7 +156,22 @@ function listen(
   tls.on("tlsClientError", (error, socket) => handshakes.failed(error, socket));
   // Connections come in on a plain server, which can turn them away before any cryptography.
   const server = createServer({ noDelay: true }, (carrier) => {
-    if (handshakes.begin(carrier)) tls.emit("connection", carrier);
+    if (!handshakes.begin(carrier)) return;
+    const { passEntry } = options;
+    if (passEntry === undefined) {
+      tls.emit("connection", carrier);
+      return;
+    }
+    const late = setTimeout(() => handshakes.late(carrier), handshakeTimeout);
+    carrier.once("close", () => clearTimeout(late));
+    whenFirstByte(carrier, (byte) => {
+      clearTimeout(late);
+      if (byte !== PROXY_V2_FIRST_BYTE) tls.emit("connection", carrier);
+      else if (handshakes.release(carrier)) {
+        const remote = remoteOf(carrier);
+        passEntry.take(carrier, (reason) => refused(remote, reason));
+      }
+    });
   });
   openListener(
     server,
@@ -190,6 +216,19 @@ class Handshakes {
     return true;
   }
 
+  /** `carrier` has not said anything in time. Only for one that TLS has not taken over. */
+  late(carrier: Socket): void {
+    const key = keyOf(carrier);
+    if (key !== undefined) this.#refuse(key, "it did not prove the mesh key in time");
+    carrier.destroy();
+  }
+
+  /** It is no handshake; who takes it judges it. False: it has ended. */
+  release(carrier: Socket): boolean {
+    const key = keyOf(carrier);
+    return key !== undefined && this.#underWay.delete(key);
+  }
+
   succeeded(socket: TLSSocket): void {
     const key = keyOf(socket);
     if (key === undefined || !this.#underWay.delete(key)) socket.destroy();
@@ -210,6 +249,18 @@ class Handshakes {
     this.#underWay.delete(key);
     this.#refused(remote, reason);
   }
+}
+
+/** Calls `done` with the first byte that comes, which stays to be read. */
+function whenFirstByte(socket: Socket, done: (byte: number) => void): void {
+  const look = (): void => {
+    const bytes = socket.read() as Uint8Array | null;
+    if (bytes === null) return;
+    socket.off("readable", look);
+    socket.unshift(bytes);
+    done(bytes[0] as number);
+  };
+  socket.on("readable", look);
 }
 
 function keyOf(socket: Socket): string | undefined {

@@ -12,8 +12,8 @@ import type { Socket } from "node:net";
 import type { Stream, StreamHandler } from "@skein/kernel";
 import { type WebSocket, WebSocketServer } from "ws";
 import { plainBytes } from "./plain-bytes.ts";
-import { joinHostPort, plainAddress } from "./socket-stream.ts";
-import { type ListenOptions, openListener } from "./tcp.ts";
+import { endsOf } from "./socket-ends.ts";
+import { type ListenOptions, openClientListener } from "./tcp.ts";
 
 /** Largest message (all its frames) that is gathered, by default; a larger one ends the connection with 1009. */
 const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
@@ -68,7 +68,11 @@ export function listenWebSocket(options: WebSocketListenOptions): void {
       options.accepted(new WebSocketStream(webSocket, socket));
     });
   });
-  openListener(server, options.host, options.port, (port) => `--listen ws://:${port}`, options.ready);
+  // Connections may be diverted before HTTP reads from them.
+  const [takeForHttp] = server.listeners("connection");
+  server.removeAllListeners("connection");
+  const serve = (socket: Socket): void => takeForHttp?.call(server, socket);
+  openClientListener(server, options, serve, (port) => `--listen ws://:${port}`);
 }
 
 class WebSocketStream implements Stream {
@@ -86,8 +90,9 @@ class WebSocketStream implements Stream {
   constructor(webSocket: WebSocket, socket: Socket) {
     this.#webSocket = webSocket;
     this.#socket = socket;
-    this.remoteAddress = joinHostPort(plainAddress(socket.remoteAddress), socket.remotePort ?? 0);
-    this.localAddress = plainAddress(socket.localAddress);
+    const { remoteAddress, localAddress } = endsOf(socket);
+    this.remoteAddress = remoteAddress;
+    this.localAddress = localAddress;
     const note = (error: Error): void => {
       this.#error ??= error;
     };

@@ -1,0 +1,31 @@
+/**
+ * Whose connection a socket is: its own ends, unless another node has passed it on and said whose it is.
+ *
+ * Everything above sees the client where it really is, so that logs, limits and rules need not know about passing.
+ */
+
+import type { Socket } from "node:net";
+import { joinHostPort, plainAddress } from "./host-port.ts";
+
+export interface SocketEnds {
+  /** `address:port` of the client. */
+  readonly remoteAddress: string;
+  /** Address (without port) that the client connected to. */
+  readonly localAddress: string;
+}
+
+const passedOn = new WeakMap<Socket, SocketEnds>();
+
+export function endsOf(socket: Socket): SocketEnds {
+  return (
+    passedOn.get(socket) ?? {
+      remoteAddress: joinHostPort(plainAddress(socket.remoteAddress), socket.remotePort ?? 0),
+      localAddress: plainAddress(socket.localAddress),
+    }
+  );
+}
+
+/** `socket` carries the connection of somebody else. */
+export function setEnds(socket: Socket, ends: SocketEnds): void {
+  passedOn.set(socket, ends);
+}
