@@ -15,7 +15,7 @@ import { SkeinError } from "./errors.ts";
 import { formatIp, parseIp } from "./ip-text.ts";
 
 /** Longest header that is read; the format allows 64 KiB, its authors know of none above 536. */
-export const PROXY_HEADER_BYTES_MAX = 1024;
+const PROXY_HEADER_BYTES_MAX = 1024;
 
 /** First byte of a header of version 2; that of version 1 is a letter. */
 export const PROXY_V2_FIRST_BYTE = 0x0d;
@@ -27,7 +27,7 @@ export interface ProxyEndpoint {
 }
 
 /** One of the fields after the addresses. */
-export interface ProxyField {
+interface ProxyField {
   /** 0xE0 to 0xEF are free for the use of one application. */
   readonly type: number;
   readonly value: Uint8Array;

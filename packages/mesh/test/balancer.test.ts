@@ -14,8 +14,8 @@ function member(node: NodeId, changes: Partial<Candidate> = {}): Candidate {
 
 test("the node with the fewest clients serves, this node included", () => {
   const members = [member(SELF), member(B, { clients: 20 }), member(C, { clients: 10 })];
-  expect(new Balancer(SELF).choose(members, 30, ms(0))).toBe(C);
-  expect(new Balancer(SELF).choose(members, 5, ms(0))).toBe(SELF);
+  expect(new Balancer(SELF).choose("mqtt", members, 30, ms(0))).toBe(C);
+  expect(new Balancer(SELF).choose("mqtt", members, 5, ms(0))).toBe(SELF);
 });
 
 test("of nodes that are as good as equal the nearest serves: this one, then the one with the shortest round trip", () => {
@@ -24,13 +24,13 @@ test("of nodes that are as good as equal the nearest serves: this one, then the 
     member(B, { clients: 100, rttMs: 8 }),
     member(C, { clients: 103, rttMs: 2 }),
   ];
-  expect(new Balancer(SELF).choose(members, 104, ms(0))).toBe(SELF);
-  expect(new Balancer(SELF).choose(members, 200, ms(0))).toBe(C);
+  expect(new Balancer(SELF).choose("mqtt", members, 104, ms(0))).toBe(SELF);
+  expect(new Balancer(SELF).choose("mqtt", members, 200, ms(0))).toBe(C);
 });
 
 test("a node whose round trip is not known serves only when those that are known are worse", () => {
   const members = [member(SELF), member(B, { rttMs: undefined }), member(C, { rttMs: 900 })];
-  expect(new Balancer(SELF).choose(members, 50, ms(0))).toBe(C);
+  expect(new Balancer(SELF).choose("mqtt", members, 50, ms(0))).toBe(C);
 });
 
 test.each<[string, Partial<Candidate>]>([
@@ -41,17 +41,18 @@ test.each<[string, Partial<Candidate>]>([
   ["of no cluster yet", { cluster: undefined }],
   ["of another cluster", { cluster: "5f0c7f4e-54a5-4d8d-a8a5-000000000002" as ClusterId }],
 ])("a node that is %s serves nobody: this one does, whatever its load", (_, changes) => {
-  expect(new Balancer(SELF).choose([member(SELF), member(B, changes)], 500, ms(0))).toBe(SELF);
+  expect(new Balancer(SELF).choose("mqtt", [member(SELF), member(B, changes)], 500, ms(0))).toBe(SELF);
 });
 
-test("a node that could not be reached is left out for 5 s", () => {
+test("a node that could not be reached is left out for 5 s, for clients of that protocol", () => {
   const balancer = new Balancer(SELF);
   const members = [member(SELF), member(B)];
-  expect(balancer.choose(members, 50, ms(0))).toBe(B);
-  balancer.failed(B, ms(10));
-  expect(balancer.choose(members, 50, ms(20))).toBe(SELF);
-  expect(balancer.choose(members, 50, ms(5009))).toBe(SELF);
-  expect(balancer.choose(members, 50, ms(5010))).toBe(B);
+  expect(balancer.choose("mqtt", members, 50, ms(0))).toBe(B);
+  balancer.failed("mqtt", B, ms(10));
+  expect(balancer.choose("mqtt", members, 50, ms(20))).toBe(SELF);
+  expect(balancer.choose("ws", members, 50, ms(20))).toBe(B);
+  expect(balancer.choose("mqtt", members, 50, ms(5009))).toBe(SELF);
+  expect(balancer.choose("mqtt", members, 50, ms(5010))).toBe(B);
 });
 
 test("counts that waver by one do not make the choice waver", () => {
@@ -63,7 +64,7 @@ test("counts that waver by one do not make the choice waver", () => {
       member(B, { clients: 200 + (at % 2) }),
       member(C, { clients: 201 - (at % 2) }),
     ];
-    chosen.add(balancer.choose(members, 200 + (at % 2), ms(at * 10_000)));
+    chosen.add(balancer.choose("mqtt", members, 200 + (at % 2), ms(at * 10_000)));
   }
   expect([...chosen]).toEqual([SELF]);
 });
@@ -85,7 +86,7 @@ test("a burst spreads evenly although what others say about their clients is a s
         if (now % 1000 < everyMs) said = [...serving];
         if ((now - delayMs) % 1000 < everyMs && now >= delayMs) heard = said;
         const members = heard.map((count, at) => member(id(at), { clients: count, rttMs: at }));
-        const at = Number.parseInt(balancer.choose(members, serving[0] ?? 0, ms(now)), 16);
+        const at = Number.parseInt(balancer.choose("mqtt", members, serving[0] ?? 0, ms(now)), 16);
         serving[at] = (serving[at] ?? 0) + 1;
       }
       const [least, most] = [Math.min(...serving), Math.max(...serving)];

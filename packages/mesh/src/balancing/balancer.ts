@@ -23,10 +23,7 @@ const EQUAL_SHARE = 0.05;
 /** A node that could not be reached is tried again after this time. */
 const RETRY_MS = 5000;
 /** What the choice rests on: a row of the member list. */
-export type Candidate = Pick<Member, "id" | "clients" | "state" | "isLinked" | "cluster"> & {
-  /** Round trip of the link to it; undefined: not measured. */
-  readonly rttMs?: number | undefined;
-};
+export type Candidate = Pick<Member, "id" | "clients" | "state" | "isLinked" | "cluster" | "rttMs">;
 
 /** A node that may serve. */
 interface Server {
@@ -47,7 +44,8 @@ interface Unreported {
 export class Balancer {
   readonly #self: NodeId;
   readonly #unreported = new Map<NodeId, Unreported>();
-  readonly #unreachableUntil = new Map<NodeId, number>();
+  /** By protocol and node. */
+  readonly #unreachableUntil = new Map<string, number>();
 
   constructor(self: NodeId) {
     this.#self = self;
@@ -56,11 +54,15 @@ export class Balancer {
   /**
    * Chooses the node for one connection, and counts it.
    *
+   * @param protocol what the client speaks: a node may serve one protocol and not another
    * @param members the member list; others serve if they are alive, linked and of this node's cluster
    * @param ownClients connections of this node right now, also those that have not sent CONNECT yet
    */
-  choose(members: readonly Candidate[], ownClients: number, now: MonotonicMs): NodeId {
-    const servers = this.#servers(members, ownClients, now);
+  choose(protocol: string, members: readonly Candidate[], ownClients: number, now: MonotonicMs): NodeId {
+    const reachable = members.filter(
+      ({ id }) => now >= (this.#unreachableUntil.get(`${protocol} ${id}`) ?? 0),
+    );
+    const servers = this.#servers(reachable, ownClients, now);
     const least = Math.min(...servers.map(({ load }) => load));
     const enough = least + Math.max(EQUAL_CLIENTS, least * EQUAL_SHARE);
     const { node } = servers.filter(({ load }) => load <= enough).reduce(nearer);
@@ -68,9 +70,9 @@ export class Balancer {
     return node;
   }
 
-  /** `node` could not be reached or did not take a connection; it gets none for a while. */
-  failed(node: NodeId, now: MonotonicMs): void {
-    this.#unreachableUntil.set(node, now + RETRY_MS);
+  /** `node` could not be reached or did not take a connection of that protocol; it gets none for a while. */
+  failed(protocol: string, node: NodeId, now: MonotonicMs): void {
+    this.#unreachableUntil.set(`${protocol} ${node}`, now + RETRY_MS);
   }
 
   /** This node first. */
@@ -81,7 +83,7 @@ export class Balancer {
       // A node of no cluster has just started and serves nobody yet.
       const mayServe =
         id !== this.#self && state === "alive" && isLinked && its !== undefined && its === cluster;
-      if (!mayServe || now < (this.#unreachableUntil.get(id) ?? 0)) continue;
+      if (!mayServe) continue;
       const load = clients + this.#sentSince(id, clients, now);
       servers.push({ node: id, load, distance: rttMs ?? Number.POSITIVE_INFINITY });
     }
