@@ -4,7 +4,7 @@
  * `type u8 | cluster text | body`. Every frame names the cluster (Raft group) it is about, and the receiver looks at
  * that before anything else: two clusters that meet must never act on each other's terms (architecture.md section 5).
  * The sender is known from the link; the length from the link's framing. Compatible changes add types; a node ignores those
- * that it does not know.
+ * that it does not know. Types from 64 on belong to other parts of the node.
  */
 
 import { ByteReader, ByteWriter, type ClusterId, type NodeId, SkeinError } from "@skein/kernel";

@@ -14,6 +14,7 @@
 import {
   type ApplicationMessage,
   type Completion,
+  type MonotonicMs,
   type NodeId,
   SkeinError,
   type Stream,
@@ -52,6 +53,11 @@ export class Mesh {
   /** This node first, then every other node known. The same array until something changes. */
   get members(): readonly Member[] {
     return this.#conversations.membership.members;
+  }
+
+  /** When something came from another node last; undefined: it is not known. */
+  heardAt(node: NodeId): MonotonicMs | undefined {
+    return this.#conversations.membership.heardAt(node);
   }
 
   get counters(): MeshCounters {

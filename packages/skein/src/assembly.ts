@@ -34,6 +34,10 @@ import {
   seededPrng,
 } from "@skein/kernel";
 import { type Member, Mesh, type NodeFacts } from "@skein/mesh";
+import { addressHolder } from "./address-holder.ts";
+import { EVENT_FRAME } from "./events/event-frame.ts";
+import type { MeshView } from "./events/mesh-view.ts";
+import { NodeEvents } from "./events/node-events.ts";
 import { Readiness, type ReadyReason } from "./readiness.ts";
 
 export interface AssemblyOptions {
@@ -69,7 +73,7 @@ export interface AssemblyPorts {
   readonly mdns: MulticastDns | undefined;
   readonly process: ProcessPort;
   /** The log of one of the node's parts. */
-  readonly log: (component: "identity" | "coordinator" | "mesh" | "broker" | "address") => Log;
+  readonly log: (component: "identity" | "coordinator" | "mesh" | "broker" | "address" | "events") => Log;
   /** The link listener is open, or could not be opened. */
   readonly linksOpen: (error: SkeinError | undefined) => void;
   /** Clients may be let in: open the listeners, then call {@link NodeAssembly.clientsWelcome}. */
@@ -95,6 +99,8 @@ export class NodeAssembly {
   readonly mesh: Mesh;
   readonly coordinator: Coordinator;
   readonly floatingAddress: FloatingAddress | undefined;
+  /** The fail-over log. */
+  readonly events: NodeEvents;
   readonly #options: AssemblyOptions;
   readonly #ports: AssemblyPorts;
   readonly #readiness: Readiness;
@@ -114,6 +120,7 @@ export class NodeAssembly {
     this.mesh = this.#makeMesh();
     this.broker = this.#makeBroker();
     this.floatingAddress = this.#makeFloatingAddress();
+    this.events = this.#makeEvents();
     this.#readiness = new Readiness(
       ports.clock,
       this.coordinator.retained,
@@ -160,6 +167,7 @@ export class NodeAssembly {
     this.#isStopping = true;
     this.#isServing = false;
     this.#readiness.stop();
+    this.events.stop();
     return true;
   }
 
@@ -222,8 +230,11 @@ export class NodeAssembly {
           deliver: (message) => this.broker.deliver(message),
           deliverShared: (sharedFilter, message) => this.broker.deliverShared(sharedFilter, message),
         },
-        receiveControl: (from, bytes) => this.coordinator.receive(from, bytes),
-        membersChanged: (members) => this.coordinator.membersChanged(this.#peersIn(members)),
+        receiveControl: (from, bytes) => this.#receiveControl(from, bytes),
+        membersChanged: (members) => {
+          this.coordinator.membersChanged(this.#peersIn(members));
+          this.events.observe();
+        },
         ready: linksOpen,
       },
     );
@@ -255,6 +266,43 @@ export class NodeAssembly {
     });
   }
 
+  #makeEvents(): NodeEvents {
+    const { clock, disk, log } = this.#ports;
+    const { node, incarnation } = this.identity;
+    return new NodeEvents({ id: node, name: this.#options.name }, incarnation, {
+      clock,
+      disk,
+      log: log("events"),
+      view: () => this.#view(),
+      send: (to, bytes) => this.mesh.sendControl(to, bytes),
+    });
+  }
+
+  #receiveControl(from: NodeId, bytes: Uint8Array): void {
+    if (bytes[0] === EVENT_FRAME) this.events.receive(bytes);
+    else this.coordinator.receive(from, bytes);
+  }
+
+  /** What the fail-over log is made from. */
+  #view(): MeshView {
+    const { node } = this.identity;
+    const { coordinator, hasQuorum, voters, learners } = this.coordinator.status;
+    const { members } = this.mesh;
+    const isHeld = this.floatingAddress?.isHeld ?? false;
+    return {
+      self: node,
+      members: members.map(({ id, name, state, isLinked, clients }) => {
+        const own = id === node ? this.broker.clientCount : clients;
+        return { id, name, state, isLinked, clients: own, heardAt: this.mesh.heardAt(id) };
+      }),
+      coordinator,
+      hasQuorum,
+      hasAddress: this.floatingAddress !== undefined,
+      holder: addressHolder({ node, isHeld, coordinator, members }),
+      configured: [...voters, ...learners],
+    };
+  }
+
   /** A node that votes alone may be ready before its links are open. */
   #letClientsIn(): void {
     if (this.#hasBegun && !this.#isStopping && this.#readyReason !== undefined)
@@ -267,12 +315,14 @@ export class NodeAssembly {
     this.broker.tick(clock.monotonicMs());
     this.#updateLease(this.coordinator.status);
     if (clock.monotonicMs() - this.#factsSentAt >= FACTS_INTERVAL_MS) this.#sendFacts();
+    this.events.observe();
     clock.after(BROKER_TICK_MS, () => this.#tick());
   }
 
   #statusChanged(status: CoordinatorStatus): void {
     this.#sendFacts();
     this.#updateLease(status);
+    this.events.observe();
   }
 
   #updateLease({ role, quorumContactAt }: CoordinatorStatus): void {

@@ -202,6 +202,7 @@ class Node implements RunningNode {
       get retained() {
         return current().coordinator.retained;
       },
+      events: () => current().events.list,
     };
   }
 

@@ -8,6 +8,7 @@
 import { type CoordinatorStatus, explainWait } from "@skein/coordinator";
 import type { MonotonicMs } from "@skein/kernel";
 import type { Member } from "@skein/mesh";
+import { addressHolder } from "./address-holder.ts";
 
 export type Health = "healthy" | "degraded" | "down";
 
@@ -135,15 +136,10 @@ function dyingDisk({ role }: CoordinatorStatus): string {
   return `The disk of this node failed twice within an hour, ${part}. Replace the disk, and start the node anew with an empty data directory.`;
 }
 
-/** Each node says of itself whether it holds the address. Of two that say so the coordinator is believed. */
 function holderOf({ floatingAddress, coordinator, members, node }: StatusInputs): string | null {
   if (floatingAddress === undefined) return null;
-  if (floatingAddress.isHeld) return node;
-  const holders = members.filter((member) => {
-    return member.id !== node && member.holdsAddress && member.state === "alive";
-  });
-  const holder = holders.find((member) => member.id === coordinator.coordinator) ?? holders[0];
-  return holder?.id ?? null;
+  const { isHeld } = floatingAddress;
+  return addressHolder({ node, isHeld, coordinator: coordinator.coordinator, members }) ?? null;
 }
 
 function membersOf(inputs: StatusInputs): readonly MemberStatus[] {

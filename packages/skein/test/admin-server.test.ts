@@ -3,10 +3,12 @@ import { connect } from "node:net";
 import type { ApplicationMessage } from "@skein/kernel";
 import { SkeinError } from "@skein/kernel";
 import { expect, onTestFinished, test } from "vitest";
+import type { ShownEvent } from "../src/admin/event-routes.ts";
 import type { NodeActions } from "../src/admin/node-actions.ts";
 import { type Route, requiredText } from "../src/admin/route.ts";
 import { openAdminApi } from "../src/admin/server.ts";
 import { tellNode } from "../src/cli/admin-client.ts";
+import { type MeshEvent, parseEvent } from "../src/events/mesh-event.ts";
 import type { NodeStatus } from "../src/node-status.ts";
 
 const NODE = { status: () => STATUS, isServing: () => true } as NodeActions;
@@ -16,12 +18,26 @@ function message(topic: string, payload: Uint8Array): ApplicationMessage {
   return { topic, payload, qos: 1, retain: true, properties: undefined };
 }
 
+const EVENTS = ["pi2", "pi3"].map((name) => {
+  const startMs = Date.UTC(2026, 10, 26, 19, 2);
+  const node = { id: name, name };
+  return parseEvent({
+    id: name,
+    kind: "join",
+    cause: "added",
+    startMs,
+    observer: node,
+    nodes: [node],
+  }) as MeshEvent;
+});
+
 async function open(isServing = true): Promise<string> {
   // A payload that is a view into a larger buffer must be cut out of it, and may be binary.
   const large = Uint8Array.from([9, 9, 0xff, 0x00, 9]);
   const node: NodeActions = {
     status: () => STATUS,
     isServing: () => isServing,
+    events: () => EVENTS,
     retained: {
       count: 1,
       digest: () => "d1ce",
@@ -54,6 +70,15 @@ test("/api/retained gives count and digest; entries with base64 payloads only wh
     digest: "d1ce",
     entries: [{ topic: "home/lamp", qos: 1, payload: "/wA=" }],
   });
+});
+
+test("/api/events gives the newest events with their start as a date and a sentence", async () => {
+  const url = await open();
+  const all = (await (await fetch(`${url}/api/events`)).json()) as readonly ShownEvent[];
+  expect(all).toHaveLength(2);
+  expect(all[1]).toMatchObject({ start: "2026-11-26T19:02:00.000Z", text: "pi3 joined the mesh" });
+  expect(await (await fetch(`${url}/api/events?limit=1`)).json()).toEqual([all[1]]);
+  expect((await fetch(`${url}/api/events?limit=none`)).status).toBe(400);
 });
 
 test("nothing else is served, and what is only for looking at cannot be posted to", async () => {

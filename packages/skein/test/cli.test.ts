@@ -62,7 +62,7 @@ const HEALTHY = {
 test("--help and version exit with 0; help names every command and the exit codes", async () => {
   const help = await run("--help");
   expect(help.code).toBe(0);
-  for (const command of ["up", "demo", "status", "members", "retained", "pub", "sub", "version"])
+  for (const command of ["up", "demo", "status", "members", "retained", "events", "pub", "sub", "version"])
     expect(help.out).toMatch(new RegExp(`^  ${command} `, "m"));
   expect(help.out).toContain("Exit codes: 0 ok, 1 failure, 2 wrong usage, 3 not reachable, 4 degraded");
   expect(await run("version")).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
@@ -138,6 +138,31 @@ test("retained prints count and digest, and with --entries topics and payloads",
   expect((await run("retained", "--entries", "--http", node)).out).toBe("home/lamp on\n");
   const summary = await fakeNode({ count: 1, digest: "abcd" });
   expect((await run("retained", "--http", summary)).out).toBe("1 retained messages, digest abcd\n");
+});
+
+test("events are lines with the time of day, a date where it changes, and safe for a terminal", async () => {
+  const startMs = new Date(2026, 10, 26, 19, 2, 11).getTime();
+  const event = {
+    id: "a",
+    startMs,
+    isClockDoubtful: false,
+    text: "pi1 lost power\x1b[2J or network",
+    isOver: true,
+  };
+  const next = {
+    ...event,
+    id: "b",
+    startMs: startMs + 86_400_000,
+    isClockDoubtful: true,
+    text: "pi1 stopped",
+  };
+  const node = await fakeNode([event, next]);
+  expect((await run("events", "--http", node)).out).toBe(
+    "2026-11-26\n19:02:11  pi1 lost power\\x1b[2J or network\n2026-11-27\n19:02:11? pi1 stopped\n",
+  );
+  expect(JSON.parse((await run("events", "--json", "--http", node)).out)).toEqual([event, next]);
+  expect((await run("events", "--http", await fakeNode([]))).out).toBe("Nothing has happened yet.\n");
+  expect((await run("events", "--limit", "0")).code).toBe(2);
 });
 
 test("something else on the port is not mistaken for a node", async () => {

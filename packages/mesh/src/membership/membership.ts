@@ -103,6 +103,11 @@ export class Membership {
     return this.#others.get(node)?.state;
   }
 
+  /** When something came from it last, over its link or by word of a third node. */
+  heardAt(node: NodeId): MonotonicMs | undefined {
+    return this.#others.get(node)?.heardMs as MonotonicMs | undefined;
+  }
+
   incarnationOf(node: NodeId): Incarnation | undefined {
     return this.#others.get(node)?.incarnation;
   }

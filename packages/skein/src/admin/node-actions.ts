@@ -4,7 +4,8 @@
  * Each group of routes says in its own file what it needs; here they come together. compose.ts provides them all.
  */
 
+import type { EventActions } from "./event-routes.ts";
 import type { QueryActions } from "./query-routes.ts";
 
 /** Add your group's interface with `&`. */
-export type NodeActions = QueryActions;
+export type NodeActions = QueryActions & EventActions;

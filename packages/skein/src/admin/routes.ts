@@ -1,6 +1,7 @@
 /** The table of all routes. A group of routes lives in a file of its own and is listed here. */
 
+import { eventRoutes } from "./event-routes.ts";
 import { queryRoutes } from "./query-routes.ts";
 import type { Route } from "./route.ts";
 
-export const ROUTES: readonly Route[] = [...queryRoutes];
+export const ROUTES: readonly Route[] = [...queryRoutes, ...eventRoutes];
