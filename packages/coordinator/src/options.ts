@@ -47,7 +47,7 @@ export interface PeerView {
   readonly state: "alive" | "suspect" | "dead" | "left";
   readonly cluster: ClusterId | undefined;
   readonly isLinked: boolean;
-  /** There is no link, but a third node passes everything on. */
+  /** Its link goes through a third node. */
   readonly isRelayed: boolean;
   /** 16 hexadecimal digits that nodes on one machine share; empty: unknown. */
   readonly machine: string;

@@ -10,6 +10,7 @@
 
 import type { NodeId, Stream } from "@skein/kernel";
 import { Forwarder } from "./forwarding/forwarder.ts";
+import { type FrameReaders, giveFrame } from "./frame-readers.ts";
 import { InterestExchange } from "./interest/interest-exchange.ts";
 import { RemoteRows } from "./interest/rows.ts";
 import { FRAME_BYTES_MAX } from "./limits.ts";
@@ -22,9 +23,10 @@ import { LogThrottle } from "./log-throttle.ts";
 import type { MemberState } from "./members.ts";
 import { Gossip } from "./membership/gossip.ts";
 import { Membership } from "./membership/membership.ts";
-import { Echo, FrameType, type Hello, type Resume } from "./messages.ts";
+import { FrameType, type Hello, type Resume } from "./messages.ts";
 import type { MeshOptions, MeshPorts } from "./options.ts";
 import { Peer } from "./peer.ts";
+import { Relaying, type RelayingOwner } from "./relay/relaying.ts";
 
 /** Bytes a link may owe before control frames are dropped; Raft sends them again when it matters. */
 const CONTROL_UNSENT_BYTES_MAX = 32 * 1024 * 1024;
@@ -55,6 +57,7 @@ export class Conversations {
     lateBarriers: 0,
     controlDropped: 0,
     unknownFrames: 0,
+    relayed: 0,
   };
   readonly membership: Membership;
   readonly interest: InterestExchange;
@@ -68,6 +71,8 @@ export class Conversations {
   readonly #peers = new Map<NodeId, Peer>();
   readonly #remoteRows: RemoteRows;
   readonly #links: LinkSet;
+  readonly #relaying: Relaying;
+  readonly #frames: FrameReaders;
   #isStopped = false;
   #areMembersDue = false;
 
@@ -91,10 +96,14 @@ export class Conversations {
     };
     this.gossip = new Gossip(gossipOwner, this.membership, this.interest, clock, prng);
     this.#links = this.#newLinks();
+    this.#relaying = new Relaying(this.#relayingOwner(), clock, prng);
+    this.#frames = this.#newFrameReaders();
   }
 
-  isLinked(node: NodeId): boolean {
-    return this.#links.active.has(node);
+  /** Whether there is a link to `node` that goes through no other node. */
+  isLinkedDirectly(node: NodeId): boolean {
+    const link = this.#links.active.get(node);
+    return link !== undefined && link.relay === undefined;
   }
 
   get linkCount(): number {
@@ -112,6 +121,7 @@ export class Conversations {
     for (const [node, link] of this.#links.active) this.membership.heard(node, link.receivedMs, now);
     this.membership.tick(now);
     this.#links.tick();
+    this.#relaying.tick();
   }
 
   /** Says LEFT to all, then closes all links; calls `done` when that has gone out, or a second later. */
@@ -185,6 +195,20 @@ export class Conversations {
     });
   }
 
+  #relayingOwner(): RelayingOwner {
+    return {
+      node: this.#options.node,
+      links: this.#links.active,
+      members: () => this.membership.members,
+      addStream: (stream, isDialled, relay) => {
+        if (!this.#isStopped) this.#links.add(stream, isDialled, `through ${relay}`, relay);
+      },
+      passedOn: () => {
+        this.counters.relayed++;
+      },
+    };
+  }
+
   #ownHello(): Hello {
     return {
       versions: this.#versions,
@@ -219,7 +243,7 @@ export class Conversations {
     }
     const peer = this.#peerOf(hello.node);
     peer.incarnation = hello.incarnation;
-    if (link.isDialled) this.#owner.answered(hello.node, link.address);
+    if (link.isDialled && link.relay === undefined) this.#owner.answered(hello.node, link.address);
     return {
       incarnation: hello.incarnation,
       lastSequence: peer.inbound.last,
@@ -236,19 +260,31 @@ export class Conversations {
     peer.link = link;
     peer.isReachable = true;
     peer.isLive = true;
-    this.membership.linked(hello.node, address, this.#ports.clock.monotonicMs());
-    this.#owner.linkUp(hello.node, address);
+    this.membership.linked(hello.node, address, link.relay, this.#ports.clock.monotonicMs());
+    if (link.relay === undefined) this.#owner.linkUp(hello.node, address);
+    else this.#relayed(hello, link.relay);
     // In this order: rows before messages (P4), messages resent before any new one (P7).
     this.interest.linked(peer, link, isOurs ? resume.interestVersion : 0);
     this.forwarder.resume(peer, link, isOurs ? resume.lastSequence : 0);
     this.gossip.linked(link);
-    const fields = { peer: hello.node, name: hello.name, address };
+    const fields = {
+      peer: hello.node,
+      name: hello.name,
+      address: link.relay === undefined ? address : link.address,
+    };
     if (replaced === undefined) this.#ports.log.info(fields, "link up");
     else this.#ports.log.debug(fields, "link replaced");
   }
 
+  #relayed(hello: Hello, relay: NodeId): void {
+    const fields = { peer: hello.node, name: hello.name, relay };
+    const message = "no direct way to a node (Wi-Fi client isolation?): its traffic goes through another";
+    this.throttle.warn(`relayed ${hello.node}`, fields, message);
+  }
+
   /** Where others may dial the peer: as this node did, or where it called from with the port it listens on. */
   #addressOf(link: Link, hello: Hello): string {
+    if (link.relay !== undefined) return "";
     if (link.isDialled) return link.address;
     const host = splitAddress(link.address)?.host;
     if (host === undefined || hello.linkPort === 0 || this.#options.excludedAddresses.includes(host))
@@ -265,61 +301,34 @@ export class Conversations {
     peer.isPulling = false;
     this.#ports.log.info({ peer: peer.id, reason }, "link lost");
     this.membership.unlinked(peer.id, this.#ports.clock.monotonicMs());
+    this.#relaying.lost(peer.id, link.relay !== undefined);
     this.#owner.linkLost(peer.id);
   }
 
   #received(link: Link, type: number, body: Uint8Array): void {
     const peer = link.hello === undefined ? undefined : this.#peers.get(link.hello.node);
-    if (peer === undefined || this.#isStopped) return;
-    switch (type) {
-      case FrameType.heartbeat:
-        this.#heartbeat(peer, link, body);
-        break;
-      case FrameType.data:
-        this.forwarder.receiveData(peer, link, body);
-        break;
-      case FrameType.dataAck:
-        this.forwarder.receiveAck(peer, body);
-        break;
-      case FrameType.return:
-        this.forwarder.receiveReturn(peer, link, body);
-        break;
-      case FrameType.control:
-        this.#ports.receiveControl(peer.id, body);
-        break;
-      case FrameType.members:
-        this.gossip.receive(peer, link, body);
-        break;
-      case FrameType.interestDelta:
-        this.interest.receiveDelta(peer, link, body);
-        break;
-      case FrameType.interestRows:
-        this.interest.receiveRows(peer, link, body);
-        break;
-      case FrameType.interestPull:
-        this.interest.receivePull(link, body);
-        break;
-      case FrameType.interestAck:
-        this.interest.receiveAck(peer, body);
-        break;
-      case FrameType.left:
-        this.membership.left(peer.id, this.#ports.clock.monotonicMs());
-        break;
-      default:
-        // A newer peer has something to say that this version does not know.
-        this.counters.unknownFrames++;
-    }
+    if (peer !== undefined && !this.#isStopped) giveFrame(this.#frames, peer, link, type, body);
   }
 
-  #heartbeat(peer: Peer, link: Link, body: Uint8Array): void {
-    const [echo] = body;
-    if (echo === Echo.request) {
-      link.beginFrame(FrameType.heartbeat).u8(Echo.answer);
-      link.endFrame();
-    } else if (echo === Echo.answer && link.roundTrip.answered(this.#ports.clock.monotonicMs())) {
-      const { medianMs } = link.roundTrip;
-      if (peer.link === link && medianMs !== undefined) this.membership.measured(peer.id, medianMs);
-    }
+  #newFrameReaders(): FrameReaders {
+    const { forwarder, gossip, interest, membership } = this;
+    const { clock, receiveControl } = this.#ports;
+    return {
+      forwarder,
+      gossip,
+      interest,
+      relaying: this.#relaying,
+      receiveControl,
+      left: (peer) => membership.left(peer.id, clock.monotonicMs()),
+      echoed: (peer, link) => {
+        const { roundTrip } = link;
+        if (!roundTrip.answered(clock.monotonicMs()) || peer.link !== link) return;
+        membership.measured(peer.id, roundTrip.medianMs ?? 0);
+      },
+      unknown: () => {
+        this.counters.unknownFrames++;
+      },
+    };
   }
 
   #aboutToWrite(link: Link): void {
@@ -365,6 +374,7 @@ export class Conversations {
 
   #forgotten(node: NodeId): void {
     this.#remoteRows.drop(node);
+    this.#relaying.forget(node);
     this.#peers.delete(node);
     this.#owner.memberGone(node);
   }

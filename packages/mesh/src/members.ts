@@ -54,10 +54,11 @@ export interface Member extends NodeFacts {
   readonly state: MemberState;
   /** `host:port` of its link listener; empty for this node itself. */
   readonly address: string;
-  /** A link to it is up right now. */
+  /** A link to it is up right now, directly or through a third node. */
   readonly isLinked: boolean;
-  /** There is no link, but a third node passes everything on. */
+  /** That link goes through a third node. */
   readonly isRelayed: boolean;
+  readonly relay: NodeId | undefined;
   /** Time to it and back, measured on the link; undefined while there is none, and for this node itself. */
   readonly rttMs: number | undefined;
   /** How long its process had been running when this list was made; 0: unknown. */

@@ -5,9 +5,6 @@
  * stands the search for peers: who listens, who is dialled, what discovery and the running conversations tell the
  * dialer. What is said over the links is in conversations.ts.
  *
- * Not built yet: a member that cannot be linked to directly (client isolation on Wi-Fi) is known and listed, but no
- * message is relayed to it.
- *
  * Source: architecture.md section 4; reference/design.md 3.3-3.6.
  */
 
@@ -149,7 +146,7 @@ export class Mesh {
       own: node,
       peers,
       excludedAddresses,
-      isLinked: (other: NodeId) => this.#conversations.isLinked(other),
+      isLinked: (other: NodeId) => this.#conversations.isLinkedDirectly(other),
       isOwnAddress: (address: string) => this.#discovery.isOwnAddress(address),
       dialled: (stream: Stream, address: string) => this.#conversations.addStream(stream, true, address),
       failed: (address: string, error: Error, isStatic: boolean) =>
@@ -162,7 +159,7 @@ export class Mesh {
     return new Discovery(this.#options, this.#ports, {
       found: (node, address, isFresh) => this.#dialer.learn(node, address, isFresh),
       leaving: (node) => {
-        if (!this.#conversations.isLinked(node)) this.#dialer.forget(node);
+        if (!this.#conversations.isLinkedDirectly(node)) this.#dialer.forget(node);
       },
       cloneSeen: (addresses) => {
         const message = "another machine announces this node's id (copied data directory?)";

@@ -24,6 +24,7 @@ export const FrameType = {
   return: 11,
   control: 12,
   left: 13,
+  relay: 14,
 } as const;
 
 /** What a heartbeat may carry since version 2; most carry nothing. */

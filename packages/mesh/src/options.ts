@@ -74,4 +74,6 @@ export interface MeshCounters {
   readonly controlDropped: number;
   /** Frames of a type this node does not know, from newer peers. They are passed over. */
   readonly unknownFrames: number;
+  /** Frames passed on for two nodes that cannot reach each other. */
+  readonly relayed: number;
 }

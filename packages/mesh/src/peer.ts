@@ -13,7 +13,7 @@ export class Peer {
   readonly id: NodeId;
   incarnation: Incarnation;
 
-  /** The link to it; undefined while there is none. */
+  /** The link to it, direct or through a relay; undefined while there is none. */
   link: Link | undefined = undefined;
   /** It has had a link and has not been declared dead or left since: what must arrive is kept for it. */
   isReachable = false;

@@ -12,7 +12,7 @@ const CLUSTER = "11111111-2222-4333-8444-555555555555" as ClusterId;
 
 function member(id: NodeId, name: string, changes: Partial<Member> = {}): Member {
   const facts = { cluster: CLUSTER, role: "voter", clients: 2, incarnation: 1 as Incarnation } as const;
-  const link = { address: `${name}:7883`, isLinked: true, isRelayed: false, rttMs: 0.5 };
+  const link = { address: `${name}:7883`, isLinked: true, isRelayed: false, relay: undefined, rttMs: 0.5 };
   const process = { uptimeMs: 60_000, protocolVersion: 2 };
   return {
     ...factsOfNewcomer(name),

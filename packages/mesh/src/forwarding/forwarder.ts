@@ -11,8 +11,6 @@
  * back and another is asked; what was on the way to a node that died is given to another one, which is the one case
  * where a member may see it twice (the dead node may have delivered it).
  *
- * Not built: relaying to a member that this node cannot link to. It is listed, but gets nothing from here.
- *
  * Source: architecture.md section 4 (Routing, Links, Hot path rules); MQTT 5 section 4.8.2.
  */
 

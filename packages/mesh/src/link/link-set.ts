@@ -5,18 +5,19 @@
  * established. Both nodes may dial. When two streams of one pair come up at about the same time, both ends keep the one
  * dialled by the lower node id, so they agree without talking about it. A stream that comes up long after the present
  * link means that the peer has lost that link without this side noticing: then the newcomer wins.
+ * A direct stream always wins over one through a relay, which wins only as such a newcomer.
  * The loser is read for one more second, because the other end may not have changed over yet; numbered and versioned
  * frames make that harmless.
  *
  * Source: reference/design.md 3.5 (lower node id dials, double dial).
  */
 
-import { type Clock, type NodeId, SkeinError, type Stream } from "@skein/kernel";
+import { type Clock, type NodeId, SkeinError } from "@skein/kernel";
 import { decodeHello, decodeResume, encodeHello, encodeResume } from "../codec.ts";
 import { FRAME_BYTES_MAX, HEARTBEAT_MS, LINK_SILENCE_MAX_MS } from "../limits.ts";
 import { Echo, FrameType, type Hello, type Resume } from "../messages.ts";
 import { type Refusal, refusalOf } from "./handshake.ts";
-import { Link } from "./link.ts";
+import { Link, type LinkStream } from "./link.ts";
 import { commonVersion, VERSION_GROWING_ROWS } from "./protocol-version.ts";
 
 /** HELLO and RESUME must be through by then. */
@@ -68,13 +69,14 @@ export class LinkSet {
   }
 
   /** Takes over a stream that was dialled or accepted, and greets. */
-  add(stream: Stream, isDialled: boolean, address: string): void {
+  add(stream: LinkStream, isDialled: boolean, address: string, relay?: NodeId): void {
     const link = new Link(stream, isDialled, address, this.#clock, {
       received: (from, type, body) => this.#received(from, type, body),
       aboutToWrite: (from) => this.#owner.aboutToWrite(from),
       closed: (from, reason) => this.#closed(from, reason),
       streamEnded: (from) => this.#streamEnded(from),
     });
+    link.relay = relay;
     this.#open.add(link);
     this.#handshakes.add(link);
     encodeHello(this.#own(), link.beginFrame(FrameType.hello));
@@ -170,8 +172,10 @@ export class LinkSet {
   }
 
   #replaces(candidate: Link, present: Link, node: NodeId): boolean {
-    if (candidate.isDialled === present.isDialled) return true;
-    if (candidate.establishedMs - present.establishedMs > DOUBLE_DIAL_MS) return true;
+    const isLater = candidate.establishedMs - present.establishedMs > DOUBLE_DIAL_MS;
+    if ((candidate.relay === undefined) !== (present.relay === undefined))
+      return candidate.relay === undefined || isLater;
+    if (candidate.isDialled === present.isDialled || isLater) return true;
     return candidate.isDialled === this.#own().node < node;
   }
 

@@ -6,7 +6,15 @@
  * the frames mean is the owner's business, who also bounds the batch through `unsentBytes`.
  */
 
-import { ByteWriter, type Clock, type MonotonicMs, SkeinError, type Stream, type Timer } from "@skein/kernel";
+import {
+  ByteWriter,
+  type Clock,
+  type MonotonicMs,
+  type NodeId,
+  SkeinError,
+  type Stream,
+  type Timer,
+} from "@skein/kernel";
 import type { Hello } from "../messages.ts";
 import { FrameSplitter } from "./frame.ts";
 import { SPOKEN_VERSIONS } from "./protocol-version.ts";
@@ -38,14 +46,19 @@ export interface LinkOwner {
   streamEnded(link: Link): void;
 }
 
+/** What a link needs of a stream: one of the network, or one through a relay. */
+export type LinkStream = Omit<Stream, "pause" | "resume">;
+
 const NO_BYTES: Uint8Array = new Uint8Array(0);
 
 export class Link {
-  readonly stream: Stream;
+  readonly stream: LinkStream;
   /** This node dialled; otherwise it accepted. */
   readonly isDialled: boolean;
   /** `host:port` that was dialled, or the address the caller came from. */
   readonly address: string;
+  /** The node that passes everything on; undefined: the link is direct. */
+  relay: NodeId | undefined = undefined;
   /** What the other end said about itself; undefined until its HELLO was accepted. */
   hello: Hello | undefined = undefined;
   /** Both sides have said where their streams go on. */
@@ -70,7 +83,7 @@ export class Link {
   #deadline: Timer | undefined;
   #endDeadline: Timer | undefined;
 
-  constructor(stream: Stream, isDialled: boolean, address: string, clock: Clock, owner: LinkOwner) {
+  constructor(stream: LinkStream, isDialled: boolean, address: string, clock: Clock, owner: LinkOwner) {
     this.stream = stream;
     this.isDialled = isDialled;
     this.address = address;

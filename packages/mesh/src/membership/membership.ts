@@ -46,6 +46,8 @@ interface MemberRecord {
   factsVersion: number;
   address: string;
   isLinked: boolean;
+  /** The link goes through it. */
+  relay: NodeId | undefined;
   /** Known only from what others say. */
   isIndirect: boolean;
   heardMs: number;
@@ -130,12 +132,13 @@ export class Membership {
     return true;
   }
 
-  /** The link to it is up; it is reached at `address`. */
-  linked(node: NodeId, address: string, now: MonotonicMs): void {
+  /** The link to it is up; it is reached at `address` (empty: not known), or through `relay`. */
+  linked(node: NodeId, address: string, relay: NodeId | undefined, now: MonotonicMs): void {
     const record = this.#others.get(node);
     if (record === undefined) return;
     record.heardMs = now;
     record.isLinked = true;
+    record.relay = relay;
     record.isIndirect = false;
     if (address !== "") record.address = address;
     this.#changed();
@@ -146,6 +149,7 @@ export class Membership {
     const record = this.#others.get(node);
     if (record === undefined || !record.isLinked) return;
     record.isLinked = false;
+    record.relay = undefined;
     record.rttMs = undefined;
     this.#changed();
     if (record.state === "alive") this.#enter(record, "suspect", now);
@@ -319,6 +323,7 @@ function newRecord(id: NodeId, incarnation: Incarnation, facts: NodeFacts, now: 
     factsVersion: 0,
     address: "",
     isLinked: false,
+    relay: undefined,
     isIndirect: false,
     heardMs: now,
     startedMs: undefined,
@@ -330,9 +335,9 @@ function newRecord(id: NodeId, incarnation: Incarnation, facts: NodeFacts, now: 
 }
 
 function memberOf(record: MemberRecord, now: number): Member {
-  const { id, incarnation, state, address, isLinked, rttMs, protocolVersion } = record;
+  const { id, incarnation, state, address, isLinked, relay, rttMs, protocolVersion } = record;
   const uptimeMs = uptimeOf(record, now);
-  const isRelayed = false;
+  const isRelayed = relay !== undefined;
   return {
     ...record.facts,
     id,
@@ -341,6 +346,7 @@ function memberOf(record: MemberRecord, now: number): Member {
     address,
     isLinked,
     isRelayed,
+    relay,
     rttMs,
     uptimeMs,
     protocolVersion,
