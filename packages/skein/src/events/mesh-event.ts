@@ -92,7 +92,7 @@ export interface MeshEvent {
 }
 
 /** As many as a mesh has; more than this are not told. */
-const EVENT_NODES_MAX = 32;
+export const EVENT_NODES_MAX = 32;
 const TEXT_MAX = 300;
 const NAME_MAX = 64;
 
