@@ -276,7 +276,7 @@ test("[MQTT-3.14.0-1] a broker that shuts down sends 0x8B to clients that have t
   const five = world.connect("a");
   const four = world.connect("b", { version: 4 });
   const unknown = world.open();
-  world.broker.shutdown();
+  world.broker.shutdown(undefined);
   world.clock.settle();
   expect(five.take("disconnect").reasonCode).toBe(0x8b);
   expect([five, four, unknown].map((client) => client.stream.ended)).toEqual(["end", "end", "end"]);
@@ -291,12 +291,36 @@ test("before the floating address moves, its clients are reset, 5.0 ones with 0x
   const floating = world.connect("a", { localAddress: "192.0.2.99" });
   const floating4 = world.connect("b", { localAddress: "192.0.2.99", version: 4 });
   const other = world.connect("c");
-  world.broker.resetClientsOn("192.0.2.99");
+  world.broker.resetClientsOn("192.0.2.99", undefined);
   world.clock.settle();
   expect(floating.take("disconnect").reasonCode).toBe(0x8b);
   expect([floating, floating4].map((client) => client.stream.ended)).toEqual(["reset", "reset"]);
   expect(other.stream.ended).toBeUndefined();
   expect(world.broker.clientCount).toBe(1);
+});
+
+test("[MQTT5-4.11] with another server to name, 5.0 clients hear 0x9C and its Server Reference when their connection must end; nobody is turned away by CONNACK (P11)", () => {
+  const world = new World({ floatingAddress: "192.0.2.99" });
+  const floating = world.connect("a", { localAddress: "192.0.2.99" });
+  const other = world.connect("b");
+  const four = world.connect("c", { version: 4 });
+  const reference = "192.0.2.2:1883 [fd00::3]:1884";
+  world.broker.resetClientsOn("192.0.2.99", reference);
+  world.clock.settle();
+  expect(floating.take("disconnect")).toMatchObject({
+    reasonCode: 0x9c,
+    properties: { serverReference: reference },
+  });
+  expect(floating.stream.ended).toBe("reset");
+  expect(world.connect("a", { localAddress: "192.0.2.99" }).stream.ended).toBeUndefined();
+  world.broker.shutdown(reference);
+  world.clock.settle();
+  expect(other.take("disconnect")).toMatchObject({
+    reasonCode: 0x9c,
+    properties: { serverReference: reference },
+  });
+  expect(four.packets).toEqual([]);
+  expect(four.stream.ended).toBe("end");
 });
 
 test("a connection above the maximum is reset without a CONNACK (P11)", () => {

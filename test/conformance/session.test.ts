@@ -225,11 +225,11 @@ test("a will is published before the CONNACK of the connection that took over, s
 test("shutdown and a move of the floating address publish no wills", () => {
   const { world, watcher } = watched();
   world.connect("a", { ...will("gone"), localAddress: "192.0.2.99" });
-  world.broker.resetClientsOn("192.0.2.99");
+  world.broker.resetClientsOn("192.0.2.99", undefined);
   world.clock.settle();
   expect(watcher.packets).toEqual([]);
   world.connect("b", will("gone"));
-  world.broker.shutdown();
+  world.broker.shutdown(undefined);
   world.clock.settle();
   expect(watcher.takePayloads()).toEqual([]);
   expect(world.broker.counters.willsPublished).toBe(0);

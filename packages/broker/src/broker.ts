@@ -82,6 +82,11 @@ export class Broker {
     return this.#counters;
   }
 
+  /** Connections, also those without CONNECT yet. */
+  get connectionCount(): number {
+    return this.#channels.size;
+  }
+
   /** Connected clients (after CONNACK). */
   get clientCount(): number {
     return this.#clientCount;
@@ -146,24 +151,26 @@ export class Broker {
   }
 
   /**
-   * Resets every client connected to `localAddress`, 5.0 clients with DISCONNECT 0x8B first: before the floating
-   * address moves. Their wills are dropped, not published: the clients are about to come back on another node, and a
+   * Resets every client connected to `localAddress`, 5.0 clients with DISCONNECT first: before the floating address moves.
+   * `serverReference` is as with {@link shutdown}. Their wills are dropped, not published: the clients are about to come back on another node, and a
    * will that came after that would declare them dead (P9; wills become mesh-wide with the sessions).
    */
-  resetClientsOn(localAddress: string): void {
+  resetClientsOn(localAddress: string, serverReference: string | undefined): void {
     for (const channel of [...this.#channels]) {
       if (channel.stream.localAddress === localAddress)
-        channel.reset(ReasonCode.ServerShuttingDown, "discard");
+        channel.reset(farewell(serverReference), "discard", serverReference);
     }
   }
 
   /**
-   * Ends every connection, 5.0 clients with DISCONNECT 0x8B, and resets those that come later. Wills are not published:
+   * Ends every connection, and resets those that come later. 5.0 clients hear DISCONNECT 0x8B, or 0x9C with `serverReference`
+   * (MQTT 5 section 4.11: `host:port`, several separated by spaces) if there is one. Wills are not published:
    * a server that shuts down may defer them (MQTT 5 section 3.1.2.5), and its clients go to another node now.
    */
-  shutdown(): void {
+  shutdown(serverReference: string | undefined): void {
     this.#isShuttingDown = true;
-    for (const channel of [...this.#channels]) channel.disconnect(ReasonCode.ServerShuttingDown, "discard");
+    for (const channel of [...this.#channels])
+      channel.disconnect(farewell(serverReference), "discard", serverReference);
   }
 
   #publish(
@@ -239,4 +246,12 @@ export class Broker {
       },
     };
   }
+}
+
+/**
+ * What 5.0 clients are told when their connection must end. Section 4.11: they may go elsewhere, and lose nothing if they do
+ * not. A CONNACK with that code would turn them away, and is never sent (P11).
+ */
+function farewell(serverReference: string | undefined): number {
+  return serverReference === undefined ? ReasonCode.ServerShuttingDown : ReasonCode.UseAnotherServer;
 }

@@ -321,15 +321,15 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
   }
 
   /** Ends the connection from our side; a 5.0 client hears why. */
-  disconnect(reasonCode: number, fate: WillFate): void {
-    this.#announce(reasonCode);
+  disconnect(reasonCode: number, fate: WillFate, serverReference?: string): void {
+    this.#announce(reasonCode, serverReference);
     this.#leave(fate);
     this.#close();
   }
 
   /** As `disconnect`, but at once with a TCP reset, so that the client notices even if the address is about to go. */
-  reset(reasonCode: number, fate: WillFate): void {
-    this.#announce(reasonCode);
+  reset(reasonCode: number, fate: WillFate, serverReference?: string): void {
+    this.#announce(reasonCode, serverReference);
     this.#outbound.flush(this.stream);
     this.#leave(fate);
     this.#state = "closing";
@@ -369,8 +369,9 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
   }
 
   /** DISCONNECT, which exists in 5.0 and only after CONNACK [MQTT-3.14.0-1]. */
-  #announce(reasonCode: number): void {
-    if (this.#state === "connected" && this.version === 5) this.send(disconnectFrame(reasonCode), 0);
+  #announce(reasonCode: number, serverReference?: string): void {
+    if (this.#state === "connected" && this.version === 5)
+      this.send(disconnectFrame(reasonCode, serverReference), 0);
   }
 
   /** Gives the session back. Harmless when it has none (any more). */

@@ -8,6 +8,9 @@ import { listenError } from "./system-error.ts";
 /** Silence after which the operating system asks whether the other machine is still there; MQTT's keep-alive may be off. */
 const KEEP_ALIVE_MS = 60_000;
 
+/** A connection that came in. Whoever is given one hands it on as it is. */
+export type ClientSocket = Socket;
+
 export interface ListenOptions {
   /** Address to listen on; `0.0.0.0` or `::` for all. */
   readonly host: string;

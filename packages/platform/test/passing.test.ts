@@ -206,7 +206,9 @@ test("the serving node sees the client where it is, and the address it connected
     },
   ]);
   await until(() => holder.passer.count() === 1, "the holder knows that it was taken");
-  expect([...holder.passer.clients()]).toEqual([`127.0.0.1:${dialled.socket.localPort}`]);
+  expect([...holder.passer.connections()]).toEqual([
+    { remoteAddress: `127.0.0.1:${dialled.socket.localPort}`, serverPort: holder.port },
+  ]);
   expect(holder.passer.count(SERVER)).toBe(1);
   start(stream);
   dialled.socket.destroy();

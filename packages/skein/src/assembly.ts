@@ -35,6 +35,7 @@ import {
 } from "@skein/kernel";
 import { type Member, Mesh, type NodeFacts } from "@skein/mesh";
 import { addressHolder } from "./address-holder.ts";
+import { serverReference } from "./balancing/server-reference.ts";
 import { EVENT_FRAME } from "./events/event-frame.ts";
 import type { MeshView } from "./events/mesh-view.ts";
 import { NodeEvents } from "./events/node-events.ts";
@@ -54,6 +55,16 @@ export interface AssemblyOptions {
   /** Other sizes of the replica than the usual ones, for tests. */
   readonly sizes?: Partial<ReplicaSizes>;
   readonly floatingAddress: FloatingAddressOptions | undefined;
+  /** 5.0 clients whose connection must end are told of another node. */
+  readonly isRedirecting?: boolean;
+}
+
+/** Clients of the floating address that other nodes serve through this one, and the other way round. */
+export interface PassedClients {
+  /** Some nodes may be gone, and with them what was passed on. */
+  membersChanged(members: readonly Member[]): void;
+  /** The address leaves this node. */
+  resetPassed(): void;
 }
 
 /** What a node tells the others about its machine (mesh NodeFacts). */
@@ -67,6 +78,8 @@ export interface AssemblyPorts {
   readonly bootId: string | undefined;
   /** Asked once a second: the network may change. */
   readonly host: () => HostFacts;
+  /** Undefined: no client is passed on. */
+  readonly passedClients?: PassedClients;
   /** Links that only holders of the mesh key can open; the node's id is its name in the handshake. */
   readonly transport: (node: NodeId) => LinkTransport;
   /** Undefined: discovery by mDNS is off. */
@@ -174,7 +187,7 @@ export class NodeAssembly {
   /** After {@link beginStop}: leaves the mesh and closes everything, each step bounded in time, then calls `done`. */
   finishStop(done: () => void): void {
     const closeRest = (): void => {
-      this.broker.shutdown();
+      this.broker.shutdown(this.#serverReference());
       // Before the links close: leadership is handed over on them.
       this.#bounded(
         (next) => this.coordinator.stop(next),
@@ -234,6 +247,7 @@ export class NodeAssembly {
         membersChanged: (members) => {
           this.coordinator.membersChanged(this.#peersIn(members));
           this.events.observe();
+          this.#ports.passedClients?.membersChanged(members);
         },
         ready: linksOpen,
       },
@@ -262,7 +276,10 @@ export class NodeAssembly {
       clock,
       process,
       log: log("address"),
-      resetClients: (address) => this.broker.resetClientsOn(address),
+      resetClients: (address) => {
+        this.broker.resetClientsOn(address, this.#serverReference());
+        this.#ports.passedClients?.resetPassed();
+      },
     });
   }
 
@@ -301,6 +318,11 @@ export class NodeAssembly {
       holder: addressHolder({ node, isHeld, coordinator, members }),
       configured: [...voters, ...learners],
     };
+  }
+
+  #serverReference(): string | undefined {
+    if (this.#options.isRedirecting !== true) return undefined;
+    return serverReference(this.mesh.members, this.identity.node);
   }
 
   /** A node that votes alone may be ready before its links are open. */

@@ -5,7 +5,7 @@
  * because a supervisor kills what takes too long.
  */
 
-import type { SkeinError, StreamListener } from "@skein/kernel";
+import type { NodeId, SkeinError, StreamListener } from "@skein/kernel";
 import {
   type DataDirectory,
   isWiredAddress,
@@ -22,6 +22,7 @@ import {
 import type { NodeActions } from "./admin/node-actions.ts";
 import { type AdminApi, openAdminApi } from "./admin/server.ts";
 import { type HostFacts, NodeAssembly } from "./assembly.ts";
+import { ClientBalancing } from "./balancing/client-balancing.ts";
 import { formatHostPort, isLoopback } from "./config/addresses.ts";
 import type { ListenerConfig, NodeConfig } from "./config/load-config.ts";
 import { loadMeshKey } from "./config/mesh-key.ts";
@@ -81,6 +82,7 @@ class Node implements RunningNode {
   readonly #machine = systemMachineName();
   /** The node as it is now. */
   #assembly: NodeAssembly;
+  #balancing: ClientBalancing | undefined;
   #isStopping = false;
   /** Settles when this node has become another one, if it is about to. */
   #rebirth: Promise<void> = Promise.resolve();
@@ -156,6 +158,7 @@ class Node implements RunningNode {
   async #stopAssembly(): Promise<void> {
     if (!this.#assembly.beginStop()) return;
     for (const listener of this.#listeners) listener.close();
+    this.#balancing?.close();
     await new Promise<void>((resolve) => this.#assembly.finishStop(resolve));
   }
 
@@ -211,7 +214,7 @@ class Node implements RunningNode {
     if (reason !== "current")
       this.#log.warn({ reason }, "not up to date, but serving clients with what this node has");
     try {
-      const listeners = await openListeners(this.#listenerConfigs(), assembly.broker);
+      const listeners = await openListeners(this.#listenerConfigs(), assembly.broker, this.#balancing);
       if (assembly.isStopping) {
         for (const listener of listeners) listener.close();
         return;
@@ -251,14 +254,22 @@ class Node implements RunningNode {
   #assemble(linkPort: number): NodeAssembly {
     const { name, mesh, link, peers, timing, durability, floatingAddress, isMdnsEnabled } = this.#config;
     const linkListen = formatHostPort({ ...link, port: linkPort });
-    const options = { name, mesh, linkListen, peers, timing, durability, floatingAddress };
+    const { isRedirecting } = this.#config;
+    const options = { name, mesh, linkListen, peers, timing, durability, floatingAddress, isRedirecting };
     return new NodeAssembly(options, {
       clock: this.#clock,
       random: systemRandom,
       disk: this.#data,
       bootId: systemBootId(),
       host: () => this.#hostFacts(),
-      transport: (node) => tlsPskTransport({ key: this.#key, identity: node }),
+      transport: (node) => {
+        this.#balancing = this.#makeBalancing(node);
+        return tlsPskTransport({ key: this.#key, identity: node, passEntry: this.#balancing.entry });
+      },
+      passedClients: {
+        membersChanged: (members) => this.#balancing?.membersChanged(members),
+        resetPassed: () => this.#balancing?.resetPassed(),
+      },
       mdns: isMdnsEnabled ? multicastDns({ log: this.#log.component("mesh") }) : undefined,
       process: systemProcesses(),
       log: (component) => this.#log.component(component),
@@ -269,5 +280,19 @@ class Node implements RunningNode {
         this.#rebirth = this.#startAgain();
       },
     });
+  }
+
+  #makeBalancing(node: NodeId): ClientBalancing {
+    const { isBalanced, floatingAddress } = this.#config;
+    const address = isBalanced ? floatingAddress?.address : undefined;
+    return new ClientBalancing(
+      { key: this.#key, node, address },
+      {
+        log: this.#log.component("broker"),
+        now: () => this.#clock.monotonicMs(),
+        members: () => this.#assembly.mesh.members,
+        connections: () => this.#assembly.broker.connectionCount,
+      },
+    );
   }
 }

@@ -40,6 +40,8 @@ test("without any setting a node serves this machine only, under the host's name
   expect(config.timing).toBe("lan");
   expect(config.durability).toBe("replicated");
   expect(config.floatingAddress).toBeUndefined();
+  expect(config.isBalanced).toBe(false);
+  expect(config.isRedirecting).toBe(false);
 });
 
 test("--allow-anonymous opens the default listener to the network", () => {
@@ -74,6 +76,8 @@ link: 192.168.1.22:7000
 peer: 192.168.1.21:7883
 no-mdns: true
 vip: 192.168.1.250%eth0
+balance: proxy
+redirect: true
 http: "[::1]:7000"
 http-actions: any
 log-level: error
@@ -93,6 +97,8 @@ durability: disk
     peers: ["192.168.1.21:7883"],
     isMdnsEnabled: false,
     floatingAddress: { address: "192.168.1.250", networkInterface: "eth0" },
+    isBalanced: true,
+    isRedirecting: true,
     http: { host: "::1", port: 7000 },
     httpActions: "any",
     logLevel: "error",

@@ -102,9 +102,12 @@ export function unsubackFrame(version: ProtocolVersion, packetId: number, codes:
   return packet(PacketType.Unsuback << 4, body.finish());
 }
 
-/** DISCONNECT of the server; exists in 5.0 only. */
-export function disconnectFrame(reasonCode: number): Frame {
-  return packet(PacketType.Disconnect << 4, Uint8Array.of(reasonCode, 0));
+/** DISCONNECT of the server; exists in 5.0 only. `serverReference` belongs to Use another server (0x9C). */
+export function disconnectFrame(reasonCode: number, serverReference?: string): Frame {
+  const properties = new ByteWriter(64);
+  if (serverReference !== undefined) writeText(properties.u8(Property.ServerReference), serverReference);
+  const body = new ByteWriter(64).u8(reasonCode).bytes(properties.finish());
+  return packet(PacketType.Disconnect << 4, body.finish());
 }
 
 /** UTF-8 Encoded String: two bytes of length, then the text. */

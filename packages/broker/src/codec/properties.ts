@@ -26,6 +26,7 @@ export const Property = {
   RequestProblemInformation: 0x17,
   WillDelayInterval: 0x18,
   RequestResponseInformation: 0x19,
+  ServerReference: 0x1c,
   ReasonString: 0x1f,
   ReceiveMaximum: 0x21,
   TopicAliasMaximum: 0x22,

@@ -21,6 +21,7 @@ export const ReasonCode = {
   TopicAliasInvalid: 0x94,
   PacketTooLarge: 0x95,
   QuotaExceeded: 0x97,
+  UseAnotherServer: 0x9c,
 } as const;
 
 /** CONNACK return codes of MQTT 3.1 and 3.1.1. */

@@ -75,10 +75,12 @@ export class Passer {
     this.#proofs = new PassProofs(options.key);
   }
 
-  /** `address:port` of each client that another node serves through this one. */
-  *clients(): Iterable<string> {
-    for (const { remoteAddress, remotePort } of this.#clients)
-      if (remoteAddress !== undefined) yield joinHostPort(plainAddress(remoteAddress), remotePort ?? 0);
+  /** The clients that other nodes serve through this one: where they are, and the ports they came in on. */
+  *connections(): Iterable<{ readonly remoteAddress: string; readonly serverPort: number }> {
+    for (const { remoteAddress, remotePort = 0, localPort = 0 } of this.#clients) {
+      if (remoteAddress === undefined) continue;
+      yield { remoteAddress: joinHostPort(plainAddress(remoteAddress), remotePort), serverPort: localPort };
+    }
   }
 
   /** How many clients `node` serves through this one; without `node`: all other nodes together. */

@@ -42,6 +42,10 @@ export interface NodeConfig {
   readonly peers: readonly string[];
   readonly isMdnsEnabled: boolean;
   readonly floatingAddress: { readonly address: string; readonly networkInterface: string } | undefined;
+  /** Clients of the floating address are passed on to the node with the fewest. */
+  readonly isBalanced: boolean;
+  /** 5.0 clients whose connection must end are told of another node. */
+  readonly isRedirecting: boolean;
   readonly http: { readonly host: string; readonly port: number };
   /** Who may change something over HTTP. */
   readonly httpActions: "local" | "any";
@@ -83,6 +87,8 @@ export function loadConfig(sources: ConfigSources): NodeConfig {
     peers: settings.peer,
     isMdnsEnabled: !settings["no-mdns"],
     floatingAddress: settings.vip,
+    isBalanced: settings.balance === "proxy",
+    isRedirecting: settings.redirect,
     http: settings.http,
     httpActions: settings["http-actions"],
     logLevel: settings["log-level"],

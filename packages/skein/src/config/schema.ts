@@ -68,6 +68,8 @@ const fields = {
   ).default([]),
   "no-mdns": onOff,
   vip: parsed<FloatingAddressSetting>(parseFloatingAddress).optional(),
+  balance: z.enum(["off", "proxy"], { error: "it must be off or proxy" }).default("off"),
+  redirect: onOff,
   http: parsed<HostPort>(parseHostPort).default({ host: "127.0.0.1", port: 7880 }),
   "http-actions": z.enum(["local", "any"], { error: "it must be local or any" }).default("local"),
   "log-level": z

@@ -51,6 +51,11 @@ export const SETTINGS = {
     "ADDRESS%INTERFACE",
     "address that the coordinator holds for the clients, such as 192.168.1.250%eth0",
   ),
+  balance: value(
+    "MODE",
+    "off or proxy; proxy passes clients of the floating address on to the node with the fewest (default: off)",
+  ),
+  redirect: flag("name another node to MQTT 5 clients whose connection this node must end"),
   http: value("HOST:PORT", "status and health over HTTP (default: 127.0.0.1:7880)"),
   "http-actions": value(
     "WHO",

@@ -1,0 +1,114 @@
+/**
+ * Spreads the clients of the floating address over the nodes: decides (mesh's Balancer), passes on and takes in (platform).
+ *
+ * On the holder a connection that arrives on the address goes to the node that the balancer chooses, and is served here if
+ * that node does not take it. Any node takes in what a holder passes on, whatever its own setting, as long as it lets in
+ * clients of that protocol from other machines: who may not come to a node directly may not come through another one either.
+ * Neither end hears from TCP when the other's power fails, so membership tells: what went through a dead node is reset.
+ */
+
+import type { Log, MonotonicMs, NodeId } from "@skein/kernel";
+import { Balancer, type Member } from "@skein/mesh";
+import {
+  type Claim,
+  type ClientListener,
+  type ClientProtocol,
+  type ClientSocket,
+  PassEntry,
+  Passer,
+} from "@skein/platform";
+
+export interface ClientBalancingOptions {
+  /** The mesh key. */
+  readonly key: Uint8Array;
+  readonly node: NodeId;
+  /** Clients that connect to this address are spread; undefined: none are. */
+  readonly address: string | undefined;
+}
+
+export interface ClientBalancingPorts {
+  readonly log: Log;
+  readonly now: () => MonotonicMs;
+  readonly members: () => readonly Member[];
+  /** Connections this node serves itself. */
+  readonly connections: () => number;
+}
+
+export class ClientBalancing {
+  /** To be put on the link port. */
+  readonly entry: PassEntry;
+  readonly #options: ClientBalancingOptions;
+  readonly #ports: ClientBalancingPorts;
+  readonly #balancer: Balancer;
+  readonly #passer: Passer;
+  readonly #listeners = new Map<ClientProtocol, ClientListener>();
+
+  constructor(options: ClientBalancingOptions, ports: ClientBalancingPorts) {
+    const { key, node } = options;
+    this.#options = options;
+    this.#ports = ports;
+    this.#balancer = new Balancer(node);
+    this.#passer = new Passer({ key, node });
+    this.entry = new PassEntry({ key, node, server: (claim) => this.#serverOf(claim) });
+  }
+
+  /** The clients that other nodes serve through this one, in the form of Broker.connectionsOn. */
+  connections(): Iterable<{ readonly remoteAddress: string; readonly serverPort: number }> {
+    return this.#passer.connections();
+  }
+
+  /** Clients that other nodes pass on are served by `listener`, until {@link close}. */
+  takeIn(protocol: ClientProtocol, listener: ClientListener): void {
+    if (!this.#listeners.has(protocol)) this.#listeners.set(protocol, listener);
+  }
+
+  /** Takes nobody in any more. */
+  close(): void {
+    this.#listeners.clear();
+  }
+
+  /** For a listener's `divert`: true if another node shall serve `socket`. */
+  divert(protocol: ClientProtocol, socket: ClientSocket, serve: () => void): boolean {
+    const { node: self, address } = this.#options;
+    const { log, now, members, connections } = this.#ports;
+    if (address === undefined || socket.localAddress !== address) return false;
+    // A node without a port for clients of other machines takes none in; the port of WebSocket is not told.
+    const candidates = members().filter(
+      ({ id, mqttPort }) => id === self || protocol !== "mqtt" || mqttPort !== 0,
+    );
+    const node = this.#balancer.choose(protocol, candidates, connections(), now());
+    const target = candidates.find(({ id }) => id === node);
+    if (node === self || target === undefined) return false;
+    this.#passer.pass(socket, protocol, { node, address: target.address }, (reason) => {
+      log.debug({ member: node, reason }, "a node did not take a client; serving it here");
+      this.#balancer.failed(protocol, node, now());
+      serve();
+    });
+    return true;
+  }
+
+  /** Some are gone, or have been started anew. */
+  membersChanged(members: readonly Member[]): void {
+    for (const { id, state } of members) {
+      if (state !== "dead" && state !== "left") continue;
+      this.#passer.resetTo(id);
+      this.entry.resetFrom(id);
+    }
+  }
+
+  /** The address leaves this node: all that came in on it are reset, wherever they are served. */
+  resetPassed(): void {
+    this.#passer.resetAll();
+  }
+
+  #serverOf({ protocol, source, holder }: Claim): ((socket: ClientSocket) => void) | undefined {
+    const listener = this.#listeners.get(protocol);
+    if (listener === undefined) return undefined;
+    const client = `${source.address} ${source.port}`;
+    this.#ports.log.debug(
+      { client, holder, protocol },
+      "serving a client that the holder of the address passed on",
+    );
+    return (socket) => listener.serve(socket);
+  }
+}
