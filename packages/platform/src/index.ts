@@ -1,7 +1,9 @@
 export { systemBootId } from "./boot-id.ts";
+export { systemBootMs } from "./boot-time.ts";
 export { type DataDirectory, openDataDirectory } from "./data-directory.ts";
 export { isWiredAddress, isWiredInterface, systemMachineName } from "./machine.ts";
 export { type MulticastDnsOptions, multicastDns } from "./multicast-dns.ts";
+export { systemInterface, systemMacs } from "./network-interfaces.ts";
 export { systemClock } from "./node-clock.ts";
 export { systemProcesses } from "./node-process.ts";
 export { systemRandom } from "./node-random.ts";

@@ -24,13 +24,17 @@ function run(
   args: readonly string[],
   timeoutMs: number,
   done: (result: ProcessResult) => void,
+  input?: Uint8Array,
 ): void {
-  const child = spawn(command, [...args], { stdio: ["ignore", "pipe", "pipe"], env: environment() });
+  const stdin = input === undefined ? "ignore" : "pipe";
+  const child = spawn(command, [...args], { stdio: [stdin, "pipe", "pipe"], env: environment() });
+  // A program that does not read its input makes writing fail; how it ended says more.
+  child.stdin?.on("error", () => {}).end(input);
   const timer = setTimeout(() => {
     child.kill("SIGKILL");
     // A grandchild may hold the pipes open; the result must not wait for it.
-    child.stdout.destroy();
-    child.stderr.destroy();
+    child.stdout?.destroy();
+    child.stderr?.destroy();
   }, timeoutMs);
   follow(child, undefined, (result) => {
     clearTimeout(timer);

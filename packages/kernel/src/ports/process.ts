@@ -1,4 +1,4 @@
-/** Programs of the operating system (`ip`, `arping`), so that code which needs privileges can be tested without them. */
+/** Programs of the operating system (`ip`, `arping`, `socat`), so that code which needs privileges can be tested without them. */
 
 /** How a program ended. `exitCode` is null if it could not be started or was killed. */
 export interface ProcessResult {
@@ -14,12 +14,13 @@ export interface LongProcess {
 }
 
 export interface ProcessPort {
-  /** Runs to the end, at most `timeoutMs`. Calls `done` exactly once. */
+  /** Runs to the end, at most `timeoutMs`, with `input` on its standard input. Calls `done` exactly once. */
   run(
     command: string,
     args: readonly string[],
     timeoutMs: number,
     done: (result: ProcessResult) => void,
+    input?: Uint8Array,
   ): void;
   /** Starts a program. `errorLine` gets each line it writes to standard error; `exited` is called once. */
   start(
