@@ -162,6 +162,16 @@ export class Broker {
     }
   }
 
+  /** The connections on `localAddress`: their other ends, and the ports they came in on. */
+  *connectionsOn(
+    localAddress: string,
+  ): Iterable<{ readonly remoteAddress: string; readonly serverPort: number }> {
+    for (const { stream, listener } of this.#channels) {
+      if (stream.localAddress === localAddress && listener.port !== undefined)
+        yield { remoteAddress: stream.remoteAddress, serverPort: listener.port };
+    }
+  }
+
   /**
    * Ends every connection, and resets those that come later. 5.0 clients hear DISCONNECT 0x8B, or 0x9C with `serverReference`
    * (MQTT 5 section 4.11: `host:port`, several separated by spaces) if there is one. Wills are not published:

@@ -78,6 +78,8 @@ export const DEFAULT_BROKER_OPTIONS: BrokerOptions = {
 export interface ListenerOptions {
   /** For logs: the listener's URL. */
   readonly name: string;
+  /** TCP port that its clients connect to; undefined: none. */
+  readonly port?: number | undefined;
   /** False: every CONNECT is answered "not authorized" (there is no user store yet). */
   readonly allowAnonymous: boolean;
 }

@@ -340,6 +340,7 @@ export class Coordinator {
       electionWait: electionWait(raft, this.#mending?.awaited ?? [], this.#known),
       staysDiverged: this.#replicaFaults.isFinal,
       isDiskFull: driver.isDiskFull,
+      isDiskStalled: driver.isStalled(now),
       isDiskDying: this.#diskFailures.isDying,
       now,
     });

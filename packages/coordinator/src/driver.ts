@@ -42,6 +42,8 @@ import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 const SNAPSHOT_BYTES = 16 * 1024 * 1024;
 /** Bytes of entries in one answer to a peer that repairs its journal. */
 const REPAIR_BYTES_MAX = 256 * 1024;
+/** A write that takes this long is a disk that stands still: SD cards stop for half a second all the time. */
+const STALLED_MS = 2000;
 /** All nodes must hash at the same indexes. */
 const STATE_HASH_EVERY = 100;
 
@@ -102,6 +104,8 @@ export class Driver {
   #applied: SnapshotPoint;
   #writesStarted = 0;
   #writesDone = 0;
+  /** When the oldest write under way became the oldest, by the monotonic clock. */
+  #writingSince = 0;
   readonly #alarm: Alarm;
 
   /** Takes over an opened journal and its state, and restores `machine` (empty) from its snapshot. */
@@ -158,6 +162,12 @@ export class Driver {
   /** No durable messages can be taken until there is room. */
   get isDiskFull(): boolean {
     return this.#journal.isFull;
+  }
+
+  /** The disk has been at one write for so long that what this node leads does not make progress. */
+  isStalled(now: MonotonicMs): boolean {
+    const isWriting = this.#writesStarted > this.#writesDone && !this.#journal.isFull;
+    return isWriting && now - this.#writingSince >= STALLED_MS;
   }
 
   /** The last entry of the log. */
@@ -315,8 +325,11 @@ export class Driver {
     event: RaftEvent,
     isSafe: () => void = () => {},
   ): (error: SkeinError | undefined) => void {
+    const { clock } = this.#ports;
+    if (this.#writesStarted === this.#writesDone) this.#writingSince = clock.monotonicMs();
     const write = ++this.#writesStarted;
     return (error) => {
+      this.#writingSince = clock.monotonicMs();
       assert(++this.#writesDone === write, "journal writes complete in the order they were started");
       if (this.#isStopped || this.#failOn(error)) return;
       isSafe();

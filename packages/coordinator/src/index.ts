@@ -1,4 +1,6 @@
-export { FloatingAddress } from "./address-driver.ts";
+export { Entrance } from "./address/entrance.ts";
+export { FloatingAddress } from "./address/floating-address.ts";
+export type { InterfaceView } from "./address/setup.ts";
 export { Coordinator } from "./coordinator.ts";
 export { type ElectionWait, explainWait } from "./election-wait.ts";
 export { loadIdentity } from "./identity.ts";
@@ -19,3 +21,4 @@ export type {
 } from "./options.ts";
 export type { ReplicaSizes } from "./replica-sizes.ts";
 export type { Retained } from "./retained.ts";
+export { electionMaxMs } from "./timing.ts";

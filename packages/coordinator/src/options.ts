@@ -12,6 +12,7 @@ import type {
   ProcessPort,
   RandomSource,
 } from "@skein/kernel";
+import type { InterfaceView } from "./address/setup.ts";
 import type { ElectionWait } from "./election-wait.ts";
 import type { Durability } from "./journal/stop-mark.ts";
 import type { ObservedEntry } from "./observed-entry.ts";
@@ -133,6 +134,10 @@ export interface CoordinatorStatus {
   readonly electionWait: ElectionWait | undefined;
   /** No durable messages are taken from this node's clients: its disk has no room. It passes when there is room. */
   readonly isDiskFull: boolean;
+  /** A write of this node has been under way for too long: what it leads does not make progress. */
+  readonly isDiskStalled: boolean;
+  /** The leader that was heard last and has been silent for an election timeout since. */
+  readonly silentLeader: NodeId | undefined;
   /** This node's disk is dying (disk-failures.ts): it asks not to vote. */
   readonly isDiskDying: boolean;
   /** Another formed cluster of the same mesh is in sight (merging is not built yet). */
@@ -163,7 +168,7 @@ export interface CoordinatorCounters {
 export type RetainedMessage = ApplicationMessage;
 
 export interface FloatingAddressOptions {
-  /** IPv4 address without prefix length. */
+  /** IPv4 or IPv6 address without prefix length. */
   readonly address: string;
   /** Network interface, such as `eth0`. */
   readonly networkInterface: string;
@@ -175,4 +180,14 @@ export interface FloatingAddressPorts {
   readonly log: Log;
   /** Resets every client connected to `address` (v5 clients get DISCONNECT 0x8B first). Called before release. */
   readonly resetClients: (address: string) => void;
+  /** A network interface of this machine as it is now; undefined: there is none of that name. */
+  readonly interfaceOf: (name: string) => InterfaceView | undefined;
+  /** Time since the machine was booted, sleep included, in ms; undefined: not known. */
+  readonly bootMs: () => number | undefined;
+  /** Whether an Ethernet address belongs to a node of the mesh. */
+  readonly isMember: (mac: string) => boolean;
+  /** Another node of the mesh answers for the address that this one holds. */
+  readonly contested: () => void;
+  /** The machine slept. */
+  readonly suspended: () => void;
 }

@@ -21,6 +21,7 @@ export interface StatusInput {
   readonly staysDiverged: boolean;
   readonly electionWait: ElectionWait | undefined;
   readonly isDiskFull: boolean;
+  readonly isDiskStalled: boolean;
   readonly isDiskDying: boolean;
   readonly now: MonotonicMs;
 }
@@ -50,6 +51,8 @@ export function freshStatus(): CoordinatorStatus {
     staysDiverged: false,
     electionWait: undefined,
     isDiskFull: false,
+    isDiskStalled: false,
+    silentLeader: undefined,
     isDiskDying: false,
     foreignCluster: undefined,
   };
@@ -77,6 +80,8 @@ export function memberStatus(input: StatusInput): CoordinatorStatus {
     staysDiverged: raft.isDiverged && input.staysDiverged,
     electionWait: input.electionWait,
     isDiskFull: input.isDiskFull,
+    isDiskStalled: input.isDiskStalled,
+    silentLeader: silentLeader(input),
     isDiskDying: input.isDiskDying,
     foreignCluster: foreignClusterIn(peers, cluster),
   };
@@ -95,6 +100,8 @@ export function isSameStatus(a: CoordinatorStatus, b: CoordinatorStatus): boolea
     a.isDiverged === b.isDiverged &&
     a.staysDiverged === b.staysDiverged &&
     a.isDiskFull === b.isDiskFull &&
+    a.isDiskStalled === b.isDiskStalled &&
+    a.silentLeader === b.silentLeader &&
     a.isDiskDying === b.isDiskDying &&
     isSameWait(a.electionWait, b.electionWait) &&
     a.foreignCluster === b.foreignCluster &&
@@ -128,4 +135,8 @@ function hasQuorum(input: StatusInput): boolean {
   const contactAt = raft.role === "leader" ? raft.quorumContactAt : input.contact.at;
   if (raft.role !== "leader" && input.contact.from !== raft.leader) return false;
   return contactAt !== undefined && now - contactAt < silenceMs;
+}
+
+function silentLeader({ contact, now, silenceMs, raft }: StatusInput): NodeId | undefined {
+  return raft.role !== "leader" && now - contact.at >= silenceMs ? contact.from : undefined;
 }

@@ -21,6 +21,11 @@ const PROFILES = {
   wired: { heartbeatMs: 100, electionMinMs: 1800, electionMaxMs: 2700 },
 } as const;
 
+/** After this long without a leader every voter has tried to be elected. */
+export function electionMaxMs(profile: TimingProfile): number {
+  return PROFILES[profile].electionMaxMs;
+}
+
 export function raftOptions(
   node: NodeId,
   profile: TimingProfile,

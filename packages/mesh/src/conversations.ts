@@ -135,18 +135,17 @@ export class Conversations {
     this.#links.end(done);
   }
 
-  sendControl(to: NodeId, bytes: Uint8Array): void {
+  /** Returns whether it is on its way. */
+  send(to: NodeId, type: "control" | "address", bytes: Uint8Array): boolean {
     const link = this.#peers.get(to)?.link;
-    if (
-      link === undefined ||
-      link.unsentBytes > CONTROL_UNSENT_BYTES_MAX ||
-      bytes.length >= FRAME_BYTES_MAX
-    ) {
+    const isFull = (link?.unsentBytes ?? 0) > CONTROL_UNSENT_BYTES_MAX;
+    if (link === undefined || isFull || bytes.length >= FRAME_BYTES_MAX) {
       this.counters.controlDropped++;
-      return;
+      return false;
     }
-    link.beginFrame(FrameType.control).raw(bytes);
+    link.beginFrame(FrameType[type]).raw(bytes);
     link.endFrame();
+    return true;
   }
 
   #newMembership(): Membership {
@@ -312,13 +311,14 @@ export class Conversations {
 
   #newFrameReaders(): FrameReaders {
     const { forwarder, gossip, interest, membership } = this;
-    const { clock, receiveControl } = this.#ports;
+    const { clock, receiveControl, receiveAddress } = this.#ports;
     return {
       forwarder,
       gossip,
       interest,
       relaying: this.#relaying,
       receiveControl,
+      receiveAddress,
       left: (peer) => membership.left(peer.id, clock.monotonicMs()),
       echoed: (peer, link) => {
         const { roundTrip } = link;

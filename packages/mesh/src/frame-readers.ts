@@ -19,6 +19,7 @@ export interface FrameReaders {
   readonly interest: InterestExchange;
   readonly relaying: Relaying;
   readonly receiveControl: (from: NodeId, bytes: Uint8Array) => void;
+  readonly receiveAddress: (from: NodeId, bytes: Uint8Array) => void;
   left(peer: Peer): void;
   /** It has answered a heartbeat that asked for an echo. */
   echoed(peer: Peer, link: Link): void;
@@ -45,6 +46,9 @@ export function giveFrame(to: FrameReaders, peer: Peer, link: Link, type: number
       break;
     case FrameType.control:
       to.receiveControl(peer.id, body);
+      break;
+    case FrameType.address:
+      to.receiveAddress(peer.id, body);
       break;
     case FrameType.members:
       to.gossip.receive(peer, link, body);

@@ -114,7 +114,12 @@ export class Mesh {
 
   /** Sends a control frame; lost (and counted) without a link to `to`, or when its link owes too much. */
   sendControl(to: NodeId, bytes: Uint8Array): void {
-    this.#conversations.sendControl(to, bytes);
+    this.#conversations.send(to, "control", bytes);
+  }
+
+  /** Sends a frame about the clients' address. False: lost, for want of a link or of room on it. */
+  sendAddress(to: NodeId, bytes: Uint8Array): boolean {
+    return this.#conversations.send(to, "address", bytes);
   }
 
   /** What others shall know about this node. Told to all at once, four times a second at most. */

@@ -25,6 +25,8 @@ export const FrameType = {
   control: 12,
   left: 13,
   relay: 14,
+  /** About the clients' address; the mesh looks at nothing in it. */
+  address: 16,
 } as const;
 
 /** What a heartbeat may carry since version 2; most carry nothing. */

@@ -52,6 +52,8 @@ export interface MeshPorts {
   readonly delivery: Delivery;
   /** A control frame (Raft, proposals, join requests) from another node. `bytes` are valid during the call only. */
   readonly receiveControl: (from: NodeId, bytes: Uint8Array) => void;
+  /** A frame about the clients' address from another node. The same rule. */
+  readonly receiveAddress: (from: NodeId, bytes: Uint8Array) => void;
   /** The member list or a row of it changed. Called at most once per turn of the event loop. */
   readonly membersChanged: (members: readonly Member[]) => void;
   /** The link listener is open, or could not be opened. */

@@ -13,7 +13,7 @@ import {
   type CoordinatorObserver,
   type CoordinatorStatus,
   type Durability,
-  FloatingAddress,
+  type FloatingAddress,
   type FloatingAddressOptions,
   type Identity,
   loadIdentity,
@@ -36,6 +36,7 @@ import {
 import { type Member, Mesh, type NodeFacts } from "@skein/mesh";
 import { addressHolder } from "./address-holder.ts";
 import { serverReference } from "./balancing/server-reference.ts";
+import { type ClientEntrance, clientEntrance, type NetworkPort } from "./client-entrance.ts";
 import { EVENT_FRAME } from "./events/event-frame.ts";
 import type { MeshView } from "./events/mesh-view.ts";
 import { NodeEvents } from "./events/node-events.ts";
@@ -80,6 +81,8 @@ export interface AssemblyPorts {
   readonly host: () => HostFacts;
   /** Undefined: no client is passed on. */
   readonly passedClients?: PassedClients;
+  /** The machine as the floating address must know it. */
+  readonly network: NetworkPort;
   /** Links that only holders of the mesh key can open; the node's id is its name in the handshake. */
   readonly transport: (node: NodeId) => LinkTransport;
   /** Undefined: discovery by mDNS is off. */
@@ -114,6 +117,7 @@ export class NodeAssembly {
   readonly floatingAddress: FloatingAddress | undefined;
   /** The fail-over log. */
   readonly events: NodeEvents;
+  readonly #entrance: ClientEntrance["entrance"];
   readonly #options: AssemblyOptions;
   readonly #ports: AssemblyPorts;
   readonly #readiness: Readiness;
@@ -132,8 +136,8 @@ export class NodeAssembly {
     this.coordinator = this.#makeCoordinator();
     this.mesh = this.#makeMesh();
     this.broker = this.#makeBroker();
-    this.floatingAddress = this.#makeFloatingAddress();
     this.events = this.#makeEvents();
+    ({ entrance: this.#entrance, floatingAddress: this.floatingAddress } = this.#makeEntrance());
     this.#readiness = new Readiness(
       ports.clock,
       this.coordinator.retained,
@@ -195,9 +199,7 @@ export class NodeAssembly {
       );
     };
     // The address goes first: clients on it are reset and find the next holder while this node is still packing.
-    const floating = this.floatingAddress;
-    if (floating === undefined) closeRest();
-    else this.#bounded((next) => floating.stop(next), closeRest);
+    this.#bounded((next) => this.#entrance.stop(next), closeRest);
   }
 
   #makeCoordinator(): Coordinator {
@@ -215,7 +217,7 @@ export class NodeAssembly {
         send: (to, bytes) => this.mesh.sendControl(to, bytes),
         statusChanged: (status) => this.#statusChanged(status),
         giveUpLease: (released) => {
-          this.floatingAddress?.update({ isLeader: false, quorumContactAt: undefined });
+          this.#entrance.giveUp();
           released();
         },
         fatal: failed,
@@ -244,7 +246,9 @@ export class NodeAssembly {
           deliverShared: (sharedFilter, message) => this.broker.deliverShared(sharedFilter, message),
         },
         receiveControl: (from, bytes) => this.#receiveControl(from, bytes),
+        receiveAddress: (from, bytes) => void this.#entrance.receive(from, bytes),
         membersChanged: (members) => {
+          this.#entrance.peersChanged(members);
           this.coordinator.membersChanged(this.#peersIn(members));
           this.events.observe();
           this.#ports.passedClients?.membersChanged(members);
@@ -268,16 +272,14 @@ export class NodeAssembly {
     return new Broker({ ...DEFAULT_BROKER_OPTIONS, floatingAddress }, ports);
   }
 
-  #makeFloatingAddress(): FloatingAddress | undefined {
-    const options = this.#options.floatingAddress;
-    if (options === undefined) return undefined;
-    const { clock, process, log } = this.#ports;
-    return new FloatingAddress(options, {
-      clock,
-      process,
-      log: log("address"),
-      resetClients: (address) => {
-        this.broker.resetClientsOn(address, this.#serverReference());
+  #makeEntrance(): ClientEntrance {
+    const { floatingAddress, timing } = this.#options;
+    return clientEntrance({ node: this.identity.node, floatingAddress, timing }, this.#ports, {
+      broker: this.broker,
+      mesh: this.mesh,
+      isServing: () => this.#isServing,
+      resetClients: (which) => {
+        this.broker.resetClientsOn(which, this.#serverReference());
         this.#ports.passedClients?.resetPassed();
       },
     });
@@ -335,7 +337,7 @@ export class NodeAssembly {
     if (this.#isStopping) return;
     const { clock } = this.#ports;
     this.broker.tick(clock.monotonicMs());
-    this.#updateLease(this.coordinator.status);
+    this.#updateEntrance(this.coordinator.status);
     if (clock.monotonicMs() - this.#factsSentAt >= FACTS_INTERVAL_MS) this.#sendFacts();
     this.events.observe();
     clock.after(BROKER_TICK_MS, () => this.#tick());
@@ -343,12 +345,12 @@ export class NodeAssembly {
 
   #statusChanged(status: CoordinatorStatus): void {
     this.#sendFacts();
-    this.#updateLease(status);
+    this.#updateEntrance(status);
     this.events.observe();
   }
 
-  #updateLease({ role, quorumContactAt }: CoordinatorStatus): void {
-    this.floatingAddress?.update({ isLeader: role === "leader", quorumContactAt });
+  #updateEntrance(status: CoordinatorStatus): void {
+    this.#entrance.update(status);
     const isHeld = this.floatingAddress?.isHeld ?? false;
     if (isHeld === this.#heldAddress) return;
     this.#heldAddress = isHeld;

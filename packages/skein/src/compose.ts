@@ -13,8 +13,11 @@ import {
   multicastDns,
   openDataDirectory,
   systemBootId,
+  systemBootMs,
   systemClock,
+  systemInterface,
   systemMachineName,
+  systemMacs,
   systemProcesses,
   systemRandom,
   tlsPskTransport,
@@ -181,6 +184,7 @@ class Node implements RunningNode {
               address: configured.address,
               isHeld: floatingAddress.isHeld,
               problem: floatingAddress.problem,
+              warnings: floatingAddress.warnings,
             },
       clients: broker.clientCount,
       retained: coordinator.retained.count,
@@ -262,6 +266,7 @@ class Node implements RunningNode {
       disk: this.#data,
       bootId: systemBootId(),
       host: () => this.#hostFacts(),
+      network: { interfaceOf: systemInterface, macs: systemMacs, bootMs: systemBootMs },
       transport: (node) => {
         this.#balancing = this.#makeBalancing(node);
         return tlsPskTransport({ key: this.#key, identity: node, passEntry: this.#balancing.entry });

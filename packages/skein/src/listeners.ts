@@ -49,10 +49,11 @@ export async function openListeners(
     for (const config of configs) {
       const name = `${config.protocol}://${formatHostPort(config)}`;
       // load-config.ts has made sure that a listener other machines can reach is one the operator opened for anybody.
-      const listener = { allowAnonymous: true, name };
+      const listener = { allowAnonymous: true, name, port: config.port };
       const divert: ListenOptions["divert"] = (socket, serve) =>
         balancing?.divert(config.protocol, socket, serve) === true;
       const client = await open(config, (stream) => broker.accept(stream, listener), divert);
+      listener.port = client.port;
       opened.push(client);
       if (!isLoopback(config.host)) balancing?.takeIn(config.protocol, client);
     }

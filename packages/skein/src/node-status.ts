@@ -61,7 +61,12 @@ export interface StatusInputs {
   readonly now: MonotonicMs;
   readonly members: readonly Member[];
   readonly floatingAddress:
-    | { readonly address: string; readonly isHeld: boolean; readonly problem: string | undefined }
+    | {
+        readonly address: string;
+        readonly isHeld: boolean;
+        readonly problem: string | undefined;
+        readonly warnings: readonly string[];
+      }
     | undefined;
   readonly clients: number;
   readonly retained: number;
@@ -116,6 +121,11 @@ function reasonsOf(inputs: StatusInputs): readonly string[] {
       `Another cluster (${coordinator.foreignCluster}) uses the same mesh name and key. Nodes of two clusters do not share retained messages: remove the data directory of the nodes that should join this one.`,
     );
   }
+  reasons.push(...(floatingAddress?.warnings ?? []));
+  if (coordinator.isDiskStalled)
+    reasons.push(
+      "The disk of this node has not finished a write for seconds: another node coordinates meanwhile, if one can. If it happens again, replace the disk.",
+    );
   if (floatingAddress?.problem !== undefined) reasons.push(floatingAddress.problem);
   else if (floatingAddress !== undefined && holderOf(inputs) === null)
     reasons.push(`No node holds the floating address ${floatingAddress.address}.`);

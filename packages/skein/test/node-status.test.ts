@@ -50,6 +50,8 @@ function inputs(
       isDiverged: false,
       staysDiverged: false,
       isDiskFull: false,
+      isDiskStalled: false,
+      silentLeader: undefined,
       isDiskDying: false,
       electionWait: undefined,
       foreignCluster: undefined,
@@ -104,7 +106,7 @@ test("a member that left in order does not degrade the mesh", () => {
 });
 
 test("without a quorum the mesh is degraded, and the address has no known holder", () => {
-  const floatingAddress = { address: "192.168.1.250", isHeld: false, problem: undefined };
+  const floatingAddress = { address: "192.168.1.250", isHeld: false, problem: undefined, warnings: [] };
   const status = nodeStatus(inputs({ floatingAddress }, { hasQuorum: false, coordinator: undefined }));
   expect(status).toMatchObject({ health: "degraded", quorum: false, coordinator: null });
   expect(status.reasons).toEqual([
@@ -139,7 +141,7 @@ test("an election that waits for every voter names the one that is missing, as t
 
 test("two clusters of one mesh, or an address that cannot be set, are said", () => {
   const problem = "No permission to set addresses (CAP_NET_ADMIN).";
-  const floatingAddress = { address: "192.168.1.250", isHeld: false, problem };
+  const floatingAddress = { address: "192.168.1.250", isHeld: false, problem, warnings: [] };
   const status = nodeStatus(inputs({ floatingAddress }, { foreignCluster: "other" as ClusterId }));
   expect(status.health).toBe("degraded");
   expect(status.reasons).toEqual([expect.stringContaining("Another cluster (other)"), problem]);
@@ -171,7 +173,7 @@ test("a full disk is said, with what goes on and what helps", () => {
 });
 
 test("the holder is the node that says so of itself, if it is alive; of two the coordinator", () => {
-  const held = { address: "192.168.1.250", isHeld: true, problem: undefined };
+  const held = { address: "192.168.1.250", isHeld: true, problem: undefined, warnings: [] };
   expect(nodeStatus(inputs({ floatingAddress: held })).vip.holder).toBe(A);
   const floatingAddress = { ...held, isHeld: false };
   const holders = (...holdsAddress: (readonly [NodeId, Member["state"]])[]): string | null => {
@@ -184,7 +186,7 @@ test("the holder is the node that says so of itself, if it is alive; of two the 
 });
 
 test("a coordinator that cannot take the address is not taken for its holder", () => {
-  const floatingAddress = { address: "192.168.1.250", isHeld: false, problem: undefined };
+  const floatingAddress = { address: "192.168.1.250", isHeld: false, problem: undefined, warnings: [] };
   const status = nodeStatus(inputs({ floatingAddress }));
   expect(status).toMatchObject({ health: "degraded", coordinator: B, vip: { holder: null } });
 });
@@ -218,7 +220,7 @@ test("a node that starts or stops is down and says why", () => {
 });
 
 test("the status page shows mesh, health, address, every reason and every member", () => {
-  const floatingAddress = { address: "192.168.1.250", isHeld: false, problem: undefined };
+  const floatingAddress = { address: "192.168.1.250", isHeld: false, problem: undefined, warnings: [] };
   const members = [
     member(A, "pi1", { address: "" }),
     member(B, "pi2", { holdsAddress: true }),

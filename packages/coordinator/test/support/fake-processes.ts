@@ -1,4 +1,4 @@
-/** `ip` and `arping` as the floating address sees them, and what it did, in order, with what else it called. */
+/** `ip`, `arping` and `socat` as the floating address sees them, and what it did, in order, with what else it called. */
 
 import type { LongProcess, ProcessPort, ProcessResult } from "@skein/kernel";
 
@@ -7,6 +7,12 @@ export class FakeProcesses implements ProcessPort {
   readonly calls: string[] = [];
   /** Answer of every program that is run to its end. */
   result: ProcessResult = { exitCode: 0, stdout: "", stderr: "" };
+  /** Who answers probes (`arping -D`), by Ethernet address. */
+  answering: string[] = [];
+  /** These programs cannot be run: no such program. */
+  readonly missing = new Set<string>();
+  /** What programs got on their standard input. */
+  readonly inputs: Uint8Array[] = [];
   /** The batch `ip` cannot be started at all (no such program). */
   isMissing = false;
   /** The batch `ip` answers every line with this complaint. */
@@ -20,9 +26,13 @@ export class FakeProcesses implements ProcessPort {
     args: readonly string[],
     _timeoutMs: number,
     done: (result: ProcessResult) => void,
+    input?: Uint8Array,
   ): void {
     this.calls.push([command, ...args].join(" "));
-    done(this.result);
+    if (input !== undefined) this.inputs.push(input);
+    if (this.missing.has(command)) done({ exitCode: null, stdout: "", stderr: `spawn ${command} ENOENT` });
+    else if (command === "arping" && args[0] === "-D") done(this.#probed());
+    else done(this.result);
   }
 
   start(
@@ -46,6 +56,12 @@ export class FakeProcesses implements ProcessPort {
         this.running--;
       },
     };
+  }
+
+  #probed(): ProcessResult {
+    const stdout = this.answering.map((mac) => `Unicast reply from 10.0.0.9 [${mac}]  0.5ms\n`).join("");
+    // A probe without an answer is ended by its timeout.
+    return { exitCode: stdout === "" ? null : 1, stdout, stderr: "" };
   }
 
   /** The batch `ip` writes `line` to standard error. */

@@ -93,6 +93,7 @@ export class SimNode {
   readonly disk: MemoryDisk;
   readonly logged: string[] = [];
   readonly control: [from: NodeId, bytes: Uint8Array][] = [];
+  readonly address: [from: NodeId, bytes: Uint8Array][] = [];
   memberCalls = 0;
   readyError: Error | undefined | "none yet" = "none yet";
   /** What ordinary subscribers got: one entry per message that matches any local filter. */
@@ -131,6 +132,7 @@ export class SimNode {
           deliver: (message) => this.#deliver(message),
           deliverShared: (filter, message) => this.#deliverShared(filter, message),
         },
+        receiveAddress: (from, bytes) => this.address.push([from, bytes.slice()]),
         receiveControl: (from, bytes) => this.control.push([from, bytes.slice()]),
         membersChanged: () => {
           this.memberCalls++;

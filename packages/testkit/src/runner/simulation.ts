@@ -87,7 +87,8 @@ class Simulation {
     this.#schedule = schedule;
     this.#standstill = new Standstill(schedule);
     const { durability } = schedule.world;
-    const checkers = allCheckers({ durability, memoryCapBytes: MEMORY_CAP_BYTES });
+    const address = { areConnected: (a: string, b: string) => this.#world.areLinked(a, b) };
+    const checkers = allCheckers({ durability, memoryCapBytes: MEMORY_CAP_BYTES, address });
     const reads = new LoadReads("topic/+", RETAINED_TOPICS);
     this.#world = new World(schedule.world, [...checkers, this.#retained, this.#standstill, reads]);
     reads.begin(this.#world);

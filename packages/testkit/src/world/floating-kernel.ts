@@ -2,9 +2,10 @@
  * What the kernels of a network know of the floating address: which machine has it and until when, and what the clients'
  * ARP tables say.
  *
- * `ip` and `arping` come through the process port and are understood here. The kernel outlives the process: an address with
- * a lifetime of 2 s is gone 2.0-2.5 s after the last renewal, whatever the process does. It sends no gratuitous ARP by
- * itself; without one a client goes on talking to the machine that had the address (measured: 50 s).
+ * `ip`, `arping` and `socat` come through the process port and are understood here. The kernel outlives the process: an address
+ * with a lifetime of 2 s is gone 2.0-2.5 s after the last renewal, whatever the process does. It sends no gratuitous ARP by
+ * itself; without one a client goes on talking to the machine that had the address (measured: 50 s). A probe is answered by
+ * every machine in reach that has the address, and by a stranger: a printer that somebody gave the same one.
  *
  * Source: reference design, section 2.2.
  */
@@ -17,6 +18,10 @@ const EXPIRY_LATE_MS_MAX = 510;
 /** A client whose entry leads nowhere asks again after this long. */
 const ARP_STALE_MS = 5000;
 const OK: ProcessResult = { exitCode: 0, stdout: "", stderr: "" };
+const KILLED: ProcessResult = { exitCode: null, stdout: "", stderr: "" };
+const RUN_MS = 3;
+/** Ethernet address of the stranger. */
+const STRANGER_MAC = "06:00:00:00:00:99";
 
 export interface FloatingKernelPorts {
   readonly events: EventQueue;
@@ -24,6 +29,13 @@ export interface FloatingKernelPorts {
   readonly isReachable: (from: number, to: number) => boolean;
   /** The address has come to a machine, or has left it. */
   readonly changed: (machine: number, isAdded: boolean) => void;
+  /** An ACK with sequence number 0 goes from `machine` to a client's end of a connection: `host`, `port`. */
+  readonly tickle: (machine: number, host: string, port: number) => void;
+}
+
+/** Ethernet address of a machine. */
+export function macOf(machine: number): string {
+  return `02:00:00:00:00:${machine.toString(16).padStart(2, "0")}`;
 }
 
 export class FloatingKernel {
@@ -33,6 +45,8 @@ export class FloatingKernel {
   readonly #expiries = new Map<number, Scheduled>();
   /** By client machine: where its kernel believes the address to be. */
   readonly #arp = new Map<number, number>();
+  /** A machine that is no node has the address too. */
+  hasStranger = false;
 
   constructor(address: string, machines: number, ports: FloatingKernelPorts) {
     this.address = address;
@@ -47,12 +61,27 @@ export class FloatingKernel {
   /** The programs of the operating system, for `process` on `machine`. */
   openFor(process: SimProcess, machine: number): ProcessPort {
     return {
-      run: (command, args, _timeoutMs, done) => {
+      run: (command, args, timeoutMs, done, input) => {
         if (!process.effect()) return;
-        this.#ports.events.after(3, () => {
+        const { events } = this.#ports;
+        const end = (afterMs: number, result: ProcessResult): void => {
+          events.after(afterMs, () => process.turn(() => done(result)));
+        };
+        events.after(RUN_MS, () => {
           if (command === "ip") this.#ip(machine, args);
-          else this.#announce(machine);
-          process.turn(() => done(OK));
+          else if (command === "socat") this.#socat(machine, args, input);
+          else if (args[0] === "-D") {
+            const macs = this.#answersTo(machine);
+            if (macs.length === 0) end(timeoutMs - RUN_MS, KILLED);
+            else
+              end(RUN_MS, {
+                exitCode: 1,
+                stdout: macs.map((mac) => `reply [${mac}]\n`).join(""),
+                stderr: "",
+              });
+            return;
+          } else this.#announce(machine);
+          end(0, OK);
         });
       },
       start: (): LongProcess => {
@@ -94,6 +123,20 @@ export class FloatingKernel {
     else if (words[1] === "replace")
       this.#renew(machine, Number(words[words.indexOf("valid_lft") + 1]) * 1000);
     else throw new Error(`the simulated ip does not know: ${words.join(" ")}`);
+  }
+
+  #answersTo(machine: number): readonly string[] {
+    const { isReachable } = this.#ports;
+    const holders = [...this.#expiries.keys()].filter((holder) => {
+      return holder !== machine && isReachable(machine, holder) && isReachable(holder, machine);
+    });
+    return [...holders.map(macOf), ...(this.hasStranger ? [STRANGER_MAC] : [])];
+  }
+
+  #socat(machine: number, args: readonly string[], input: Uint8Array | undefined): void {
+    const host = /^IP4-SENDTO:([\d.]+):6,bind=/.exec(args[2] ?? "")?.[1];
+    if (host === undefined || input === undefined || !this.isOn(machine)) return;
+    this.#ports.tickle(machine, host, ((input[2] ?? 0) << 8) | (input[3] ?? 0));
   }
 
   #renew(machine: number, lifetimeMs: number): void {

@@ -139,6 +139,17 @@ export class Network {
     }
   }
 
+  /**
+   * `machine` sends an acknowledgement out of turn to the end at `address`, as if from the other end of its connection. The answer
+   * comes to whoever has that end's address now: where that is another machine, it knows of no connection and resets it.
+   */
+  tickle(machine: number, address: string): void {
+    for (const near of this.open) {
+      if (near.other.remoteAddress !== address || this.isBlocked(machine, near.machine)) continue;
+      this.events.after(this.delayMs(machine, near.machine), () => near.tickled());
+    }
+  }
+
   /** A process is gone; its machine (`isPowered`) may be still there to tell the others. */
   processGone(process: SimProcess, isPowered: boolean): void {
     for (const [name, listening] of [...this.#listening]) {

@@ -17,6 +17,7 @@ import {
 } from "@skein/kernel";
 import { NodeAssembly } from "skein/assembly";
 import type { AppliedCommand, NodeObservation } from "../observations.ts";
+import { macOf } from "./floating-kernel.ts";
 import { between, mix, mixBytes, randomStream } from "./random-streams.ts";
 import { SimDisk } from "./sim-disk.ts";
 import { type MachineClock, SimProcess } from "./sim-process.ts";
@@ -92,6 +93,10 @@ export class SimNode {
 
   get status(): CoordinatorStatus | undefined {
     return this.#assembly?.coordinator.status;
+  }
+
+  isLinkedTo(id: string): boolean {
+    return this.#assembly?.mesh.members.some((member) => member.id === id && member.isLinked) === true;
   }
 
   /** Switches the machine on, if it is off, and starts the process. Nothing happens if it runs. */
@@ -188,6 +193,14 @@ export class SimNode {
         random: { bytes: (count) => Uint8Array.from({ length: count }, () => random.below(256)) },
         disk: this.disk.openFor(process),
         bootId: `boot-${this.#boots}`,
+        network: {
+          interfaceOf: () => ({
+            mac: macOf(index),
+            addresses: [{ address: host, prefixLength: 24 }],
+          }),
+          macs: () => [macOf(index)],
+          bootMs: () => world.events.now - this.machine.bootedAt,
+        },
         host: () => ({
           machine: index.toString(16).padStart(16, "a"),
           isWired: true,
@@ -223,7 +236,7 @@ export class SimNode {
   }
 
   #serve(process: SimProcess, assembly: NodeAssembly): void {
-    const listener = { allowAnonymous: true, name: "mqtt" };
+    const listener = { allowAnonymous: true, name: "mqtt", port: MQTT_PORT };
     const result = this.#world.network.listen(this.index, MQTT_PORT, {
       process,
       accepted: (stream) => assembly.broker.accept(stream, listener),

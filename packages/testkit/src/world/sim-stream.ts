@@ -183,6 +183,19 @@ export class SimStream implements Stream {
     events.after(this.#network.delayMs(this.other.machine, this.machine), () => this.move());
   }
 
+  /** It shows what it believes in; see {@link Network.tickle}. */
+  tickled(): void {
+    if (!this.#isClosed) this.#askHolder();
+  }
+
+  #askHolder(): void {
+    const { other } = this;
+    const network = this.#network;
+    const holder = network.answers(this.machine, other.localAddress);
+    if (holder !== undefined && holder !== other.machine) this.fail();
+    else this.move();
+  }
+
   /** The other end's address has left its machine. Whoever has it now knows nothing of this connection. */
   #retransmit(): void {
     if (this.#isRetransmitting) return;
@@ -190,11 +203,7 @@ export class SimStream implements Stream {
     const network = this.#network;
     network.events.after(RETRANSMIT_MS, () => {
       this.#isRetransmitting = false;
-      if (this.#isClosed) return;
-      const { other } = this;
-      const holder = network.answers(this.machine, other.localAddress);
-      if (holder !== undefined && holder !== other.machine) this.fail();
-      else this.move();
+      if (!this.#isClosed) this.#askHolder();
     });
   }
 

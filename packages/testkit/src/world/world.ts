@@ -117,6 +117,18 @@ export class World {
     return at === -1 ? undefined : at;
   }
 
+  /** Whether two nodes have a link and reach each other: each knows of the other what it ought to. */
+  areLinked(a: string, b: string): boolean {
+    const [first, second] = [a, b].map((id) => this.nodes.find((node) => node.id === id));
+    if (first === undefined || second === undefined) return false;
+    if (
+      this.network.isBlocked(first.index, second.index) ||
+      this.network.isBlocked(second.index, first.index)
+    )
+      return false;
+    return first.isLinkedTo(b) && second.isLinkedTo(a);
+  }
+
   observe(observation: Observation): void {
     this.observations++;
     this.#hash = mixValues(this.#hash, observation);
@@ -167,6 +179,7 @@ export class World {
         this.observe({ at: this.events.now, node, kind: isAdded ? "addressAdded" : "addressRemoved" });
         if (isAdded) this.network.moveTo(machine);
       },
+      tickle: (machine, host, port) => this.network.tickle(machine, `${host}:${port}`),
     });
   }
 

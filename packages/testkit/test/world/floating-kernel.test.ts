@@ -14,6 +14,7 @@ function kernels() {
     prng: seededPrng(1),
     isReachable: () => true,
     changed: (machine, isAdded) => changes.push(`${isAdded ? "+" : "-"}${machine}`),
+    tickle: (machine, host, port) => changes.push(`tickle ${machine} ${host}:${port}`),
   });
   const processes = [0, 1].map(
     () => new SimProcess(events, { rate: 1, bootedAt: 0, wallOffsetMs: 0 }, () => {}),
@@ -59,4 +60,29 @@ test("a client talks to the old holder until gratuitous ARP or a look at its sta
   expect(kernel.locate(CLIENT)).toBe(1);
   events.runUntil(6000);
   expect(kernel.locate(CLIENT)).toBeUndefined();
+});
+
+test("a probe is answered by another machine that has the address and by a stranger, never by the one that asks", () => {
+  const { events, kernel, ports, renew } = kernels();
+  const answers: (readonly [number, string])[] = [];
+  const probe = (machine: number): void => {
+    ports[machine]?.run("arping", ["-D"], 400, ({ stdout }) => answers.push([events.now, stdout]));
+  };
+  renew(0);
+  probe(0);
+  events.runUntil(500);
+  expect(answers).toEqual([[400, ""]]);
+  kernel.hasStranger = true;
+  probe(1);
+  events.runUntil(600);
+  expect(answers[1]).toEqual([506, "reply [02:00:00:00:00:00]\nreply [06:00:00:00:00:99]\n"]);
+});
+
+test("a tickle goes to the client's port, from the machine that has the address only", () => {
+  const { events, changes, ports, renew } = kernels();
+  renew(0);
+  const args = ["-u", "-", "IP4-SENDTO:10.0.1.7:6,bind=10.0.0.250"];
+  for (const port of ports) port.run("socat", args, 1000, () => {}, Uint8Array.of(0x07, 0x5b, 0x9c, 0x41));
+  events.runUntil(100);
+  expect(changes).toEqual(["+0", "tickle 0 10.0.1.7:40001"]);
 });

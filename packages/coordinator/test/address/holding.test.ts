@@ -1,18 +1,18 @@
 import type { MonotonicMs } from "@skein/kernel";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { type AddressEffect, type AddressEvent, AddressHolding } from "../src/floating-address.ts";
+import { type AddressEffect, type AddressEvent, AddressHolding } from "../../src/address/holding.ts";
 
 function kinds(holding: AddressHolding, event: AddressEvent, now: number): string[] {
   return holding.step(event, now as MonotonicMs).map((effect) => effect.kind);
 }
 
 const leader = (quorumContactAt: number | undefined): AddressEvent => ({
-  kind: "lease",
-  isLeader: true,
-  quorumContactAt,
+  kind: "warrant",
+  isGiven: true,
+  confirmedAt: quorumContactAt,
 });
-const follower: AddressEvent = { kind: "lease", isLeader: false, quorumContactAt: undefined };
+const follower: AddressEvent = { kind: "warrant", isGiven: false, confirmedAt: undefined };
 const wake: AddressEvent = { kind: "wake" };
 
 test("a leader takes the address at its first fresh quorum contact and announces it at once", () => {
@@ -88,6 +88,23 @@ test("after a restart of ip the address is set again at once, if the contact is 
   expect(kinds(holding, { kind: "restarted" }, 900)).toEqual([]);
   kinds(holding, leader(1000), 1000);
   expect(kinds(holding, { kind: "restarted" }, 1100)).toEqual(["renew"]);
+});
+
+test("a process that was stopped for longer than the kernel keeps the address resets clients before it takes it anew", () => {
+  const holding = new AddressHolding();
+  kinds(holding, leader(1000), 1000);
+  // The sole voter is its own quorum: its contact is always fresh.
+  expect(kinds(holding, leader(3000), 3000)).toEqual(["resetClients", "delete"]);
+  expect(kinds(holding, leader(3250), 3250)).toEqual(["renew", "announce"]);
+});
+
+test("a machine that slept drops the address at once, and takes it only on what was confirmed afterwards", () => {
+  const holding = new AddressHolding();
+  kinds(holding, leader(1000), 1000);
+  expect(kinds(holding, { kind: "suspended" }, 1100)).toEqual(["resetClients", "delete"]);
+  expect(kinds(holding, leader(1090), 1120)).toEqual([]);
+  expect(kinds(holding, leader(1100), 1130)).toEqual([]);
+  expect(kinds(holding, leader(1101), 1140)).toEqual(["renew", "announce"]);
 });
 
 test("whatever happens: no renewal on a stale contact, reset always directly before delete, held only in between", () => {

@@ -1,11 +1,13 @@
 /**
- * When this node may hold the mesh's one address, and in which order it is taken and given up.
+ * How long this node holds the mesh's one address, and in which order it is taken and given up.
  *
- * The address is held only while this node leads and a quorum has just answered it: each renewal gives the kernel a
- * lifetime of 2 s, and counts from the SEND time of the heartbeat that was answered, so a node that is stopped, stuck or
- * cut off loses the address before another can be elected. On release clients are reset first, then the address goes:
+ * The address is held only under a warrant that was confirmed just now: a leader's by a quorum, counted from the SEND time of
+ * the heartbeat that was answered, or a stand-in's by itself (stand-in.ts). Each renewal gives the kernel a lifetime of 2 s, so
+ * a node that is stopped, stuck or cut off loses the address before another can be elected. On release clients are reset
+ * first, then the address goes:
  * a socket that outlives its address would come back to life with it (reference design, traps 1, 2 and 4). After taking
- * it, gratuitous ARP is repeated, because one lost broadcast would be an outage of 50 s (trap 12).
+ * it, gratuitous ARP is repeated, because one lost broadcast would be an outage of 50 s (trap 12). What was confirmed before the
+ * machine slept is worth nothing afterwards: its clocks stood still, those of the others did not.
  *
  * Uniqueness is a convenience: two holders for 2.5 s are harmless, because only one of them can commit.
  *
@@ -16,11 +18,14 @@ import { type Core, type MonotonicMs, unreachable } from "@skein/kernel";
 
 export type AddressEvent =
   | {
-      readonly kind: "lease";
-      readonly isLeader: boolean;
-      /** Send time of the newest heartbeat that a quorum answered, on the same clock as `now`. */
-      readonly quorumContactAt: number | undefined;
+      readonly kind: "warrant";
+      /** False: give it up now. */
+      readonly isGiven: boolean;
+      /** When it was confirmed last (a leader: send time of the newest heartbeat that a quorum answered), on the clock of `now`. */
+      readonly confirmedAt: number | undefined;
     }
+  /** The machine slept until now. */
+  | { readonly kind: "suspended" }
   | { readonly kind: "wake" }
   /** The program that sets addresses has been started again: it must be told the address anew. */
   | { readonly kind: "restarted" };
@@ -34,10 +39,12 @@ export type AddressEffect =
   /** Gratuitous ARP, in both forms. */
   | { readonly kind: "announce" };
 
-/** Age of a quorum contact above which it no longer renews: 0.3 s + lifetime 2.5 s stay below the shortest election. */
+/** Age of a confirmation above which it no longer renews: 0.3 s + lifetime 2.5 s stay below the shortest election. */
 const FRESH_MS = 300;
 const RENEW_EVERY_MS = 400;
-/** Without a quorum for this long the address is given up in order, while the process still can. */
+/** The kernel has dropped the address by itself after this long: sockets on it belong to the past. */
+const LIFETIME_MS = 2000;
+/** Without a confirmation for this long the address is given up in order, while the process still can. */
 const GIVE_UP_MS = 1500;
 /** Gratuitous ARP after taking the address, then every {@link ANNOUNCE_EVERY_MS}. */
 const ANNOUNCE_AT_MS = [0, 200, 400, 1000, 2000, 5000];
@@ -46,9 +53,12 @@ const ANNOUNCE_EVERY_MS = 30_000;
 /** A pure core; times are the `now` of its events, in milliseconds. */
 export class AddressHolding implements Core<AddressEvent, AddressEffect> {
   #isHeld = false;
-  #contactAt = Number.NEGATIVE_INFINITY;
-  #renewedAt = Number.NEGATIVE_INFINITY;
+  #confirmedAt = Number.NEGATIVE_INFINITY;
+  #renewedAt = 0;
   #takenAt = 0;
+  /** It was never told, or told to a program that is gone. */
+  #mustRenew = true;
+  #sleptUntil = Number.NEGATIVE_INFINITY;
   #announcements = 0;
 
   get isHeld(): boolean {
@@ -57,21 +67,26 @@ export class AddressHolding implements Core<AddressEvent, AddressEffect> {
 
   get wakeAt(): MonotonicMs | undefined {
     if (!this.#isHeld) return undefined;
-    return Math.min(this.#contactAt + GIVE_UP_MS, this.#nextAnnouncementAt()) as MonotonicMs;
+    const endAt = Math.min(this.#confirmedAt + GIVE_UP_MS, this.#renewedAt + LIFETIME_MS);
+    return Math.min(endAt, this.#nextAnnouncementAt()) as MonotonicMs;
   }
 
   step(event: AddressEvent, now: MonotonicMs): readonly AddressEffect[] {
     switch (event.kind) {
-      case "lease":
-        if (!event.isLeader) return this.#release();
-        if (event.quorumContactAt !== undefined) {
-          this.#contactAt = Math.max(this.#contactAt, Math.min(event.quorumContactAt, now));
-        }
+      case "warrant": {
+        if (!event.isGiven) return this.#release();
+        const { confirmedAt } = event;
+        if (confirmedAt !== undefined && confirmedAt > this.#sleptUntil)
+          this.#confirmedAt = Math.max(this.#confirmedAt, Math.min(confirmedAt, now));
         return this.#hold(now);
+      }
+      case "suspended":
+        this.#sleptUntil = now;
+        return this.#release();
       case "wake":
         return this.#hold(now);
       case "restarted":
-        this.#renewedAt = Number.NEGATIVE_INFINITY;
+        this.#mustRenew = true;
         return this.#isHeld ? this.#hold(now) : [];
       default:
         return unreachable(event);
@@ -79,11 +94,12 @@ export class AddressHolding implements Core<AddressEvent, AddressEffect> {
   }
 
   #hold(now: number): readonly AddressEffect[] {
-    const age = now - this.#contactAt;
-    if (this.#isHeld && age >= GIVE_UP_MS) return this.#release();
+    const age = now - this.#confirmedAt;
+    if (this.#isHeld && (age >= GIVE_UP_MS || now - this.#renewedAt >= LIFETIME_MS)) return this.#release();
     const effects: AddressEffect[] = [];
-    if (age <= FRESH_MS && now - this.#renewedAt >= RENEW_EVERY_MS) {
+    if (age <= FRESH_MS && (this.#mustRenew || now - this.#renewedAt >= RENEW_EVERY_MS)) {
       this.#renewedAt = now;
+      this.#mustRenew = false;
       effects.push({ kind: "renew" });
       if (!this.#isHeld) {
         this.#isHeld = true;
@@ -100,8 +116,8 @@ export class AddressHolding implements Core<AddressEvent, AddressEffect> {
   }
 
   #release(): readonly AddressEffect[] {
-    this.#contactAt = Number.NEGATIVE_INFINITY;
-    this.#renewedAt = Number.NEGATIVE_INFINITY;
+    this.#confirmedAt = Number.NEGATIVE_INFINITY;
+    this.#mustRenew = true;
     if (!this.#isHeld) return [];
     this.#isHeld = false;
     return [{ kind: "resetClients" }, { kind: "delete" }];

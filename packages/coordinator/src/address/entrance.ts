@@ -1,0 +1,271 @@
+/**
+ * Where clients get in: decides from what the coordinator and the member list say whether this node is the one they find, by the
+ * floating address and by the name of the mesh.
+ *
+ * With a quorum that is the leader; without one the best-ranked node in reach stands in. What each node must know of the others
+ * for that, and whom the address served, goes in frames of its own between linked nodes: told when something changes, and again
+ * now and then, because a link may be replaced unnoticed.
+ *
+ * Source: architecture.md section 6.
+ */
+
+import { type Clock, type NodeId, SkeinError, type Timer } from "@skein/kernel";
+import type { CoordinatorStatus } from "../options.ts";
+import { Connections, type OpenConnection } from "./connections.ts";
+import type { FloatingAddress } from "./floating-address.ts";
+import { type AddressFrame, decodeAddressFrame, encodeAddressFrame } from "./frames.ts";
+import { type Candidate, viewOf } from "./ranking.ts";
+import { StandIn, type StandInEffect } from "./stand-in.ts";
+
+/** The part of a mesh member that the entrance needs. */
+export interface EntrancePeer {
+  readonly id: NodeId;
+  readonly state: "alive" | "suspect" | "dead" | "left";
+  readonly isLinked: boolean;
+  /** There is no link, but a third node passes everything on. */
+  readonly isRelayed?: boolean;
+  /** Undefined: not known. */
+  readonly isWired?: boolean | undefined;
+}
+
+export interface EntrancePorts {
+  readonly clock: Clock;
+  /** A frame about the address to a linked node. False: lost. */
+  readonly send: (to: NodeId, bytes: Uint8Array) => boolean;
+  /** Clients may come in at this node. */
+  readonly isServing: () => boolean;
+  /** Connections of clients on the floating address. */
+  readonly connections: () => Iterable<OpenConnection>;
+  /** Ethernet addresses of this machine. */
+  readonly macs: () => readonly string[];
+  /** Clients that look for the mesh by its name shall find this node (or its floating address), or not any more. */
+  readonly publish: (what: "address" | "node" | undefined) => void;
+}
+
+export interface EntranceOptions {
+  readonly node: NodeId;
+  /** Longest election timeout, ms. */
+  readonly electionMaxMs: number;
+}
+
+const TELL_AGAIN_MS = 10_000;
+/** Connections come and go all the time; others hear of it at most this often. */
+const TELL_CHANGES_MS = 250;
+
+type Ability = Omit<Extract<AddressFrame, { kind: "ability" }>, "kind">;
+
+export class Entrance {
+  readonly #node: NodeId;
+  readonly #ports: EntrancePorts;
+  readonly #address: FloatingAddress | undefined;
+  readonly #standIn: StandIn;
+  /** What linked nodes have told. */
+  readonly #abilities = new Map<NodeId, Ability>();
+  readonly #connections = new Connections();
+  /** Who told the connections; this node itself while it holds the address. */
+  #toldBy: NodeId | undefined;
+  /** Linked nodes that know the ability, or the connections, as they are now. */
+  readonly #knowAbility = new Set<NodeId>();
+  readonly #knowConnections = new Set<NodeId>();
+  #toldAbility = "";
+  #toldAgainAt = 0;
+  #toldChangesAt = Number.NEGATIVE_INFINITY;
+  #peers: readonly EntrancePeer[] = [];
+  #status: CoordinatorStatus | undefined;
+  #timer: Timer | undefined;
+  #isStopped = false;
+
+  constructor(
+    { node, electionMaxMs }: EntranceOptions,
+    address: FloatingAddress | undefined,
+    ports: EntrancePorts,
+  ) {
+    this.#node = node;
+    this.#ports = ports;
+    this.#address = address;
+    this.#standIn = new StandIn(electionMaxMs);
+  }
+
+  /** Whether `mac` belongs to a node of the mesh, this one included. */
+  isMember(mac: string): boolean {
+    if (this.#ports.macs().includes(mac)) return true;
+    for (const { macs } of this.#abilities.values()) if (macs.includes(mac)) return true;
+    return false;
+  }
+
+  /** Call with every change of the coordinator's status, and at least four times a second. */
+  update(status: CoordinatorStatus): void {
+    if (this.#isStopped) return;
+    this.#status = status;
+    const { clock } = this.#ports;
+    const now = clock.monotonicMs();
+    const view = viewOf(this.#node, status, this.#inReach());
+    this.#probeFor(this.#standIn.step({ kind: "view", ...view }, now));
+    this.#warrant(status, view.isLeaderHeard);
+    this.#tell(now);
+    this.#armTimer();
+  }
+
+  peersChanged(peers: readonly EntrancePeer[]): void {
+    this.#peers = peers;
+    const linked = new Set(peers.filter(({ isLinked }) => isLinked).map(({ id }) => id));
+    for (const known of [this.#knowAbility, this.#knowConnections])
+      for (const id of known) if (!linked.has(id)) known.delete(id);
+  }
+
+  /** A frame about the address from another node. Whatever it holds, this never throws. Returns whether it could be read. */
+  receive(from: NodeId, bytes: Uint8Array): boolean {
+    let frame: AddressFrame | undefined;
+    try {
+      frame = decodeAddressFrame(bytes);
+    } catch (error) {
+      if (!(error instanceof SkeinError)) throw error;
+      return false;
+    }
+    if (frame?.kind === "ability") this.#abilities.set(from, frame);
+    if (frame?.kind === "connections" && this.#toldBy !== this.#node) this.#learn(from, frame);
+    return true;
+  }
+
+  /** Leadership is being handed over: the address is released now. */
+  giveUp(): void {
+    this.#address?.update({ isGiven: false, confirmedAt: undefined });
+    this.#ports.publish(undefined);
+  }
+
+  /** Another node answers for the address that this one holds. */
+  contested(): void {
+    this.#probeFor(this.#standIn.step({ kind: "contested" }, this.#ports.clock.monotonicMs()));
+  }
+
+  /** The machine slept. */
+  suspended(): void {
+    this.#standIn.step({ kind: "suspended" }, this.#ports.clock.monotonicMs());
+  }
+
+  /** Lets go of everything: clients are reset, the address is deleted, the name is withdrawn. Then calls `done`. */
+  stop(done: () => void): void {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+    const released = (): void => {
+      this.#ports.publish(undefined);
+      done();
+    };
+    if (this.#address === undefined) released();
+    else this.#address.stop(released);
+  }
+
+  #inReach(): readonly Candidate[] {
+    const candidates: Candidate[] = [
+      { ...this.#ownAbility(), id: this.#node, isWired: this.#isWired(this.#node) },
+    ];
+    for (const { id, state, isLinked, isRelayed = false, isWired } of this.#peers) {
+      if (id === this.#node || state !== "alive" || !(isLinked || isRelayed)) continue;
+      const { isServing = false, isAble = false } = this.#abilities.get(id) ?? {};
+      candidates.push({ id, isWired, isServing, isAble });
+    }
+    return candidates;
+  }
+
+  #isWired(node: NodeId): boolean | undefined {
+    return this.#peers.find(({ id }) => id === node)?.isWired;
+  }
+
+  #ownAbility(): Ability {
+    const isServing = this.#ports.isServing();
+    const isAble = this.#address !== undefined && this.#address.problem === undefined;
+    return { isServing, isAble, macs: this.#ports.macs() };
+  }
+
+  #probeFor(effects: readonly StandInEffect[]): void {
+    if (effects.length === 0) return;
+    const probed = (isAnswered: boolean): void => {
+      if (this.#isStopped) return;
+      this.#probeFor(this.#standIn.step({ kind: "probed", isAnswered }, this.#ports.clock.monotonicMs()));
+      if (this.#status !== undefined) this.update(this.#status);
+    };
+    if (this.#address === undefined || this.#address.problem !== undefined)
+      this.#ports.clock.atTurnEnd(() => probed(false));
+    else this.#address.probe(probed);
+  }
+
+  #warrant(status: CoordinatorStatus, isLeaderHeard: boolean): void {
+    const { isStandingIn } = this.#standIn;
+    // A leader whose disk stands still confirms what it will not be able to keep.
+    const isLeader = status.role === "leader" && !status.isDiskStalled;
+    const address = this.#address;
+    const wasHeld = this.#toldBy === this.#node;
+    const { quorumContactAt } = status;
+    const confirmedAt = isStandingIn ? this.#ports.clock.monotonicMs() : quorumContactAt;
+    if (!wasHeld) address?.tickleOnTaking(this.#connections.all);
+    address?.update({ isGiven: isLeader || isStandingIn, confirmedAt });
+    const isHeld = address?.isHeld === true;
+    if (isHeld && !wasHeld) this.#begin();
+    if (!isHeld && wasHeld) this.#toldBy = undefined;
+    const isEntrance = isStandingIn || (isLeader && isLeaderHeard);
+    const hasWorkingAddress = address !== undefined && address.problem === undefined;
+    this.#ports.publish(isHeld ? "address" : isEntrance && !hasWorkingAddress ? "node" : undefined);
+  }
+
+  /** From now on this node tells who is connected. */
+  #begin(): void {
+    this.#toldBy = this.#node;
+    this.#connections.clear();
+    this.#knowConnections.clear();
+  }
+
+  #learn(from: NodeId, frame: Extract<AddressFrame, { kind: "connections" }>): void {
+    if (frame.isWhole) this.#connections.clear();
+    // A difference to what this node does not have.
+    else if (from !== this.#toldBy) return;
+    this.#toldBy = from;
+    this.#connections.apply(frame);
+  }
+
+  #tell(now: number): void {
+    if (now - this.#toldAgainAt >= TELL_AGAIN_MS) {
+      this.#toldAgainAt = now;
+      this.#knowAbility.clear();
+      this.#knowConnections.clear();
+    }
+    const ability = encodeAddressFrame({ kind: "ability", ...this.#ownAbility() });
+    const told = ability.join();
+    if (told !== this.#toldAbility) this.#knowAbility.clear();
+    this.#toldAbility = told;
+    const linked = this.#peers.filter(({ id, isLinked }) => isLinked && id !== this.#node);
+    for (const { id } of linked) this.#tellOne(this.#knowAbility, id, () => ability);
+    if (this.#toldBy !== this.#node || now - this.#toldChangesAt < TELL_CHANGES_MS) return;
+    this.#toldChangesAt = now;
+    const { added, removed } = this.#connections.observe(this.#ports.connections());
+    const hasChanged = added.length > 0 || removed.length > 0;
+    for (const { id } of linked) {
+      if (!this.#knowConnections.has(id)) {
+        const whole = {
+          kind: "connections",
+          isWhole: true,
+          added: this.#connections.all,
+          removed: [],
+        } as const;
+        this.#tellOne(this.#knowConnections, id, () => encodeAddressFrame(whole));
+      } else if (hasChanged) {
+        const change = { kind: "connections", isWhole: false, added, removed } as const;
+        if (!this.#ports.send(id, encodeAddressFrame(change))) this.#knowConnections.delete(id);
+      }
+    }
+  }
+
+  #tellOne(known: Set<NodeId>, id: NodeId, bytes: () => Uint8Array): void {
+    if (!known.has(id) && this.#ports.send(id, bytes())) known.add(id);
+  }
+
+  #armTimer(): void {
+    const { clock } = this.#ports;
+    const { wakeAt } = this.#standIn;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (wakeAt === undefined) return;
+    this.#timer = clock.after(Math.max(0, wakeAt - clock.monotonicMs()), () => {
+      if (this.#status !== undefined) this.update(this.#status);
+    });
+  }
+}

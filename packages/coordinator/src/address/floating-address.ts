@@ -1,0 +1,281 @@
+/**
+ * Carries the floating address on Linux: sets and renews it, announces it, looks for strangers that have it too, tickles the
+ * clients of its past holder.
+ *
+ * When it may be held is decided elsewhere (entrance.ts); how long and in which order, in holding.ts; whether the network
+ * allows it, in setup.ts and conflict-watch.ts. Nothing here ever throws or stops the node: what is wrong becomes a problem (it does
+ * not work) or a warning (it works less well), one sentence each, for the log and the status page.
+ *
+ * Source: reference design, sections 2.2 and 2.3.
+ */
+
+import type { Timer } from "@skein/kernel";
+import type { FloatingAddressOptions, FloatingAddressPorts } from "../options.ts";
+import { BatchIp } from "./batch-ip.ts";
+import { ConflictWatch } from "./conflict-watch.ts";
+import type { Connection } from "./connections.ts";
+import { type AddressEvent, AddressHolding } from "./holding.ts";
+import { NetworkTools, type ProbeResult } from "./network-tools.ts";
+import { setupProblem } from "./setup.ts";
+import { SuspendWatch } from "./suspend-watch.ts";
+import { Tickler } from "./tickler.ts";
+
+/** The interface may come later, or change its network. */
+const SETUP_CHECK_MS = 2000;
+const VERSION_TIMEOUT_MS = 3000;
+const WARNINGS_MAX = 16;
+
+const NO_ARPING =
+  "Cannot run the program arping (with CAP_NET_RAW). The floating address works, but clients may need up to a minute to find its new holder; run: apt install iputils-arping";
+const NO_SOCAT =
+  "Cannot run the program socat (with CAP_NET_RAW). The floating address works, but idle clients notice a power cut only at their keep-alive; run: apt install socat";
+
+export interface Warrant {
+  /** This node may hold the address. */
+  readonly isGiven: boolean;
+  /** When that was confirmed last (Clock.monotonicMs). */
+  readonly confirmedAt: number | undefined;
+}
+
+export class FloatingAddress {
+  readonly #options: FloatingAddressOptions;
+  readonly #ports: FloatingAddressPorts;
+  readonly #holding = new AddressHolding();
+  readonly #conflict = new ConflictWatch();
+  readonly #suspend = new SuspendWatch();
+  readonly #ip: BatchIp;
+  readonly #tools: NetworkTools;
+  readonly #tickler: Tickler;
+  /** Waits until the address is announced. */
+  #toTickle: readonly Connection[] = [];
+  #timer: Timer | undefined;
+  #setupProblem: string | undefined;
+  #setupCheckedAt = Number.NEGATIVE_INFINITY;
+  readonly #warnings = new Set<string>();
+  /** Said in the log since it last worked. */
+  readonly #said = new Set<string>();
+  #isWanted = false;
+  #isStopped = false;
+
+  constructor(options: FloatingAddressOptions, ports: FloatingAddressPorts) {
+    const { clock, process } = ports;
+    const { address, networkInterface } = options;
+    this.#options = options;
+    this.#ports = ports;
+    this.#tools = new NetworkTools(options, process, clock);
+    this.#ip = new BatchIp({
+      clock,
+      process,
+      explain: (line) =>
+        `Cannot set the floating address ${address} on ${networkInterface}: ${line}. See the interface with: ip addr show ${networkInterface}`,
+      restarted: () => this.#step({ kind: "restarted" }),
+      problemChanged: (problem, fields) => this.#problemChanged(problem, fields),
+    });
+    this.#tickler = new Tickler({
+      tickle: (connection, done) => this.#tools.tickle(connection, done),
+      finished: (clients, hasFailed) => {
+        this.#ports.log.info({ address, clients }, "tickled the clients of the past holder");
+        this.#warn(NO_SOCAT, hasFailed);
+      },
+    });
+  }
+
+  get address(): string {
+    return this.#options.address;
+  }
+
+  /** This node holds the address, as far as it can tell. */
+  get isHeld(): boolean {
+    return this.#holding.isHeld && this.problem === undefined;
+  }
+
+  /** Why the address does not work here: one sentence for the operator. Undefined if it does. */
+  get problem(): string | undefined {
+    const { address } = this.#options;
+    const { isCleared, stranger } = this.#conflict;
+    if (this.#setupProblem !== undefined) return this.#setupProblem;
+    if (!isCleared && stranger !== undefined)
+      return `${address} already answers ARP (MAC ${stranger}, maybe a printer). Choose another address.`;
+    return this.#ip.problem;
+  }
+
+  /** What makes it work less well, a sentence each. */
+  get warnings(): readonly string[] {
+    const { isCleared, stranger } = this.#conflict;
+    const isDefended = isCleared && stranger !== undefined;
+    return isDefended ? [...this.#warnings, strangerWarning(this.address, stranger)] : [...this.#warnings];
+  }
+
+  /** Removes an address that an earlier process of ours left behind, and asks whether somebody has it. */
+  start(): void {
+    this.#ip.start();
+    this.#ip.write(this.#tools.deleteLine);
+    this.#checkSetup();
+    this.#ports.process.run("socat", ["-V"], VERSION_TIMEOUT_MS, ({ exitCode }) =>
+      this.#warn(NO_SOCAT, exitCode !== 0),
+    );
+    this.#watch(this.#conflict.step({ kind: "start" }, this.#ports.clock.monotonicMs()));
+  }
+
+  /** Call on every change, and at least four times a second. */
+  update({ isGiven, confirmedAt }: Warrant): void {
+    if (this.#isStopped) return;
+    const { clock, bootMs } = this.#ports;
+    const now = clock.monotonicMs();
+    if (this.#suspend.hasSlept(bootMs(), now)) this.#slept();
+    if (!this.#holding.isHeld && now - this.#setupCheckedAt >= SETUP_CHECK_MS) this.#checkSetup();
+    const isPossible = this.#setupProblem === undefined && this.#conflict.isCleared;
+    this.#isWanted = isGiven;
+    this.#step({ kind: "warrant", isGiven: isGiven && isPossible, confirmedAt });
+  }
+
+  /** Asks the network whether another node has it: `done(true)` if anybody answers. */
+  probe(done: (isAnswered: boolean) => void): void {
+    this.#tools.probe((result) => {
+      this.#probed(result);
+      done(result !== "failed" && result.macs.length > 0);
+    });
+  }
+
+  /** When this node takes the address, these clients of its past holder are tickled. */
+  tickleOnTaking(connections: readonly Connection[]): void {
+    this.#toTickle = connections.filter((connection) => this.#tools.fits(connection));
+  }
+
+  /** Gives the address up (clients first), ends `ip`, then calls `done`. At most a second. */
+  stop(done: () => void): void {
+    const { clock, resetClients } = this.#ports;
+    const isHeld = !this.#isStopped && this.#holding.isHeld;
+    if (isHeld) resetClients(this.#options.address);
+    this.#isStopped = true;
+    this.#timer?.cancel();
+    this.#tickler.cancel();
+    // What is still queued for it must not come after the deletion.
+    this.#ip.stop();
+    if (isHeld) this.#tools.delete(done);
+    else clock.atTurnEnd(done);
+  }
+
+  #step(event: AddressEvent): void {
+    if (this.#isStopped) return;
+    const { clock, resetClients, log } = this.#ports;
+    const { address, networkInterface } = this.#options;
+    const wasHeld = this.#holding.isHeld;
+    for (const effect of this.#holding.step(event, clock.monotonicMs())) {
+      if (effect.kind === "renew") this.#ip.set(this.#tools.renewLine);
+      else if (effect.kind === "resetClients") resetClients(address);
+      else if (effect.kind === "delete") this.#ip.write(this.#tools.deleteLine);
+      else this.#announce();
+    }
+    const { isHeld } = this.#holding;
+    if (isHeld && !wasHeld) this.#taken();
+    if (!isHeld && wasHeld) this.#tickler.cancel();
+    if (isHeld !== wasHeld && this.problem === undefined) {
+      log.info(
+        { address, networkInterface },
+        isHeld ? "took the floating address" : "gave up the floating address",
+      );
+    }
+    const state = { kind: "state", isHeld, isWanted: this.#isWanted } as const;
+    this.#watch(this.#conflict.step(state, clock.monotonicMs()));
+  }
+
+  /** After the announcement: the answer must come here. */
+  #taken(): void {
+    const connections = this.#toTickle;
+    this.#toTickle = [];
+    if (this.problem === undefined) this.#tickler.begin(connections);
+  }
+
+  #slept(): void {
+    this.#ports.log.warn({ address: this.#options.address }, "the machine slept");
+    this.#step({ kind: "suspended" });
+    this.#ports.suspended();
+  }
+
+  #armTimer(): void {
+    const { clock } = this.#ports;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    const wakeAt = Math.min(
+      this.#holding.wakeAt ?? Number.POSITIVE_INFINITY,
+      this.#conflict.wakeAt ?? Number.POSITIVE_INFINITY,
+    );
+    if (wakeAt === Number.POSITIVE_INFINITY) return;
+    this.#timer = clock.after(Math.max(0, wakeAt - clock.monotonicMs()), () => {
+      this.#watch(this.#conflict.step({ kind: "wake" }, clock.monotonicMs()));
+      this.#step({ kind: "wake" });
+    });
+  }
+
+  #watch(effects: ReturnType<ConflictWatch["step"]>): void {
+    for (const effect of effects) {
+      if (effect.kind === "defend") this.#announce();
+      else this.#tools.probe((result) => this.#probed(result));
+    }
+    this.#armTimer();
+  }
+
+  /** Of a probe, whoever asked for it. */
+  #probed(result: ProbeResult): void {
+    if (this.#isStopped) return;
+    const { isMember, contested, clock, log } = this.#ports;
+    this.#warn(NO_ARPING, result === "failed");
+    const macs = result === "failed" ? [] : result.macs;
+    const stranger = macs.find((mac) => !isMember(mac));
+    const before = this.#conflict.stranger;
+    this.#watch(this.#conflict.step({ kind: "probed", stranger }, clock.monotonicMs()));
+    if (this.#holding.isHeld && stranger === undefined && macs.length > 0) contested();
+    const { address } = this.#options;
+    const mac = this.#conflict.stranger;
+    if (mac !== undefined && mac !== before)
+      log.error({ address, mac }, this.problem ?? strangerWarning(address, mac));
+    if (mac === undefined && before !== undefined)
+      log.info({ address, mac: before }, "no stranger has the address any more");
+  }
+
+  #announce(): void {
+    if (this.problem !== undefined) return;
+    const { interfaceOf } = this.#ports;
+    this.#tools.announce(interfaceOf(this.#options.networkInterface)?.mac, () => this.#warn(NO_ARPING, true));
+  }
+
+  #checkSetup(): void {
+    const { clock, interfaceOf } = this.#ports;
+    this.#setupCheckedAt = clock.monotonicMs();
+    const before = this.#setupProblem;
+    this.#setupProblem = setupProblem(this.#options, interfaceOf(this.#options.networkInterface));
+    if (this.#setupProblem !== before) this.#problemChanged(this.#setupProblem, {});
+    // Whether it works now is found out by doing something that changes nothing.
+    if (this.#ip.problem !== undefined) this.#ip.set(this.#tools.deleteLine);
+  }
+
+  #problemChanged(problem: string | undefined, fields: Readonly<Record<string, unknown>>): void {
+    const { address, networkInterface } = this.#options;
+    if (problem !== undefined) this.#say(problem, fields);
+    else if (this.problem === undefined) {
+      this.#said.clear();
+      this.#ports.log.info({ address, networkInterface }, "floating address works again");
+    }
+  }
+
+  #warn(warning: string, isOn: boolean): void {
+    if (!isOn) {
+      this.#warnings.delete(warning);
+      return;
+    }
+    this.#warnings.add(warning);
+    this.#say(warning, {});
+  }
+
+  #say(sentence: string, fields: Readonly<Record<string, unknown>>): void {
+    if (this.#said.has(sentence) || this.#said.size >= WARNINGS_MAX) return;
+    this.#said.add(sentence);
+    const { address, networkInterface } = this.#options;
+    this.#ports.log.warn({ address, networkInterface, ...fields }, sentence);
+  }
+}
+
+function strangerWarning(address: string, mac: string): string {
+  return `Another host answers for the floating address ${address} too (MAC ${mac}, maybe a printer). This node defends it; give one of the two another address.`;
+}

@@ -1,0 +1,69 @@
+/**
+ * What a node concludes from the member list for the clients' address: is a leader heard, can one be elected, and who of
+ * those in reach would stand in.
+ *
+ * Every node computes the same from the same list: wired before wireless, because a Wi-Fi access point may answer or drop ARP as
+ * it likes (reference design, 2.5), then the lowest id. Only nodes that serve clients and can set the address count; if
+ * there is none, those that serve, for the name that leads to their own addresses.
+ */
+
+import type { NodeId } from "@skein/kernel";
+import type { CoordinatorStatus } from "../options.ts";
+
+/** A node in reach, this one included. */
+export interface Candidate {
+  readonly id: NodeId;
+  /** Undefined counts as wireless. */
+  readonly isWired: boolean | undefined;
+  /** It lets clients in. */
+  readonly isServing: boolean;
+  /** It is set up with the address, and nothing is known that keeps it from setting it. */
+  readonly isAble: boolean;
+}
+
+export interface View {
+  readonly isLeaderHeard: boolean;
+  readonly isElectionExpected: boolean;
+  readonly isBest: boolean;
+}
+
+/** @param inReach `node` itself, and every node it has a way to */
+export function viewOf(node: NodeId, status: CoordinatorStatus, inReach: readonly Candidate[]): View {
+  const serving = inReach.filter(({ isServing }) => isServing);
+  const able = serving.filter(({ isAble }) => isAble);
+  const candidates = able.length > 0 ? able : serving;
+  return {
+    isLeaderHeard: isLeaderHeard(status, inReach, able),
+    isElectionExpected: isElectionExpected(node, status, inReach),
+    // Who belongs to no cluster yet serves nobody.
+    isBest: status.cluster !== undefined && best(candidates)?.id === node,
+  };
+}
+
+/** A leader that cannot set the address, where another can, is none for this purpose. */
+function isLeaderHeard(
+  status: CoordinatorStatus,
+  inReach: readonly Candidate[],
+  able: readonly Candidate[],
+): boolean {
+  if (!status.hasQuorum) return false;
+  const leader = inReach.find(({ id }) => id === status.coordinator);
+  return leader === undefined || leader.isAble || able.length === 0;
+}
+
+/** A leader that has gone silent is not in reach, whatever the links say as yet. */
+function isElectionExpected(node: NodeId, status: CoordinatorStatus, inReach: readonly Candidate[]): boolean {
+  const { voters, silentLeader, electionWait, hasQuorum } = status;
+  if (hasQuorum || electionWait !== undefined) return false;
+  const present = voters.filter((voter) => {
+    return voter === node || (voter !== silentLeader && inReach.some(({ id }) => id === voter));
+  });
+  return present.length * 2 > voters.length;
+}
+
+function best(candidates: readonly Candidate[]): Candidate | undefined {
+  return [...candidates].sort((a, b) => {
+    const wired = Number(b.isWired === true) - Number(a.isWired === true);
+    return wired !== 0 ? wired : a.id < b.id ? -1 : 1;
+  })[0];
+}

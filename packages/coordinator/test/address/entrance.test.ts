@@ -1,0 +1,245 @@
+import type { NodeId } from "@skein/kernel";
+import * as fc from "fast-check";
+import { expect, test } from "vitest";
+import { CONNECTIONS_MAX, Connections, type OpenConnection } from "../../src/address/connections.ts";
+import { type AddressFrame, decodeAddressFrame, encodeAddressFrame } from "../../src/address/frames.ts";
+import { type CoordinatorStatus, Entrance, FloatingAddress } from "../../src/index.ts";
+import { freshStatus } from "../../src/status.ts";
+import { FakeProcesses } from "../support/fake-processes.ts";
+import { VirtualClock } from "../support/virtual-clock.ts";
+
+const [A, B] = ["a", "b"].map((digit) => digit.repeat(16)) as [NodeId, NodeId];
+const ADDRESS = "10.0.0.9";
+const nothing = (): void => {};
+const LOG = { error: nothing, warn: nothing, info: nothing, debug: nothing };
+
+class TestNode {
+  readonly process = new FakeProcesses();
+  readonly entrance: Entrance;
+  readonly address: FloatingAddress;
+  open: OpenConnection[] = [];
+  published: string | undefined = "";
+  status: CoordinatorStatus = freshStatus();
+  readonly #clock: VirtualClock;
+
+  constructor(
+    id: NodeId,
+    clock: VirtualClock,
+    send: (from: NodeId, to: NodeId, bytes: Uint8Array) => boolean,
+  ) {
+    this.#clock = clock;
+    const mac = `02:00:00:00:00:0${id[0]}`;
+    this.address = new FloatingAddress(
+      { address: ADDRESS, networkInterface: "eth0" },
+      {
+        clock,
+        process: this.process,
+        log: LOG,
+        resetClients: () => this.process.calls.push("reset"),
+        interfaceOf: () => ({ mac, addresses: [{ address: "10.0.0.1", prefixLength: 24 }] }),
+        bootMs: () => clock.monotonicMs(),
+        isMember: (one) => this.entrance.isMember(one),
+        contested: () => this.entrance.contested(),
+        suspended: () => this.entrance.suspended(),
+      },
+    );
+    this.entrance = new Entrance({ node: id, electionMaxMs: 4800 }, this.address, {
+      clock,
+      send: (to, bytes) => send(id, to, bytes),
+      isServing: () => true,
+      connections: () => this.open,
+      macs: () => [mac],
+      publish: (what) => {
+        this.published = what;
+      },
+    });
+    this.address.start();
+    this.#tick();
+  }
+
+  get tickled(): readonly string[] {
+    return this.process.calls.filter((line) => line.startsWith("socat -u"));
+  }
+
+  #tick(): void {
+    const { status } = this;
+    const isLeader = status.role === "leader";
+    this.entrance.update({ ...status, quorumContactAt: isLeader ? this.#clock.monotonicMs() : undefined });
+    this.#clock.after(250, () => this.#tick());
+  }
+}
+
+/** A leads, B follows. */
+function twoNodes() {
+  const clock = new VirtualClock();
+  let isLinked = true;
+  const nodes = new Map<NodeId, TestNode>();
+  const send = (from: NodeId, to: NodeId, bytes: Uint8Array): boolean => {
+    if (isLinked) nodes.get(to)?.entrance.receive(from, bytes);
+    return isLinked;
+  };
+  for (const id of [A, B]) nodes.set(id, new TestNode(id, clock, send));
+  const [a, b] = [nodes.get(A), nodes.get(B)] as [TestNode, TestNode];
+  const link = (isUp: boolean): void => {
+    isLinked = isUp;
+    const state = isUp ? "alive" : "dead";
+    a.entrance.peersChanged([{ id: B, state, isLinked: isUp }]);
+    b.entrance.peersChanged([{ id: A, state, isLinked: isUp }]);
+  };
+  link(true);
+  const base = {
+    ...freshStatus(),
+    cluster: "cluster" as CoordinatorStatus["cluster"],
+    voters: [A],
+    learners: [B],
+  };
+  const led = { ...base, hasQuorum: true, coordinator: A };
+  a.status = { ...led, role: "leader" };
+  b.status = led;
+  /** The power of A is cut: B hears nothing any more. */
+  const cutPower = (): void => {
+    link(false);
+    a.status = { ...base, cluster: undefined };
+    b.status = { ...base, silentLeader: A };
+  };
+  return { clock, a, b, link, led, cutPower };
+}
+
+const client = (n: number): OpenConnection => ({
+  remoteAddress: `10.0.1.${n}:${40_000 + n}`,
+  serverPort: 1883,
+});
+
+test("the survivor of two takes the address as soon as it hears no leader, and tickles the past holder's clients", () => {
+  const { clock, a, b, cutPower } = twoNodes();
+  a.open = [client(1), client(2)];
+  clock.advance(2000);
+  expect(a.address.isHeld).toBe(true);
+  expect(a.published).toBe("address");
+  expect(b.address.isHeld).toBe(false);
+  a.open = [client(2), client(3)];
+  clock.advance(600);
+  cutPower();
+  clock.advance(600);
+  expect(b.address.isHeld).toBe(true);
+  expect(b.published).toBe("address");
+  expect(b.tickled).toEqual([
+    "socat -u - IP4-SENDTO:10.0.1.2:6,bind=10.0.0.9",
+    "socat -u - IP4-SENDTO:10.0.1.3:6,bind=10.0.0.9",
+  ]);
+});
+
+test("it gives the address back, clients reset first, within a tick of hearing the leader", () => {
+  const { clock, b, cutPower, link, led } = twoNodes();
+  clock.advance(1000);
+  cutPower();
+  clock.advance(1000);
+  b.process.take();
+  link(true);
+  b.status = led;
+  clock.advance(250);
+  expect(b.address.isHeld).toBe(false);
+  const calls = b.process.take();
+  expect(calls.indexOf("reset")).toBe(calls.indexOf("addr del 10.0.0.9/32 dev eth0") - 1);
+  expect(b.published).toBeUndefined();
+});
+
+test("while the kernel of the past holder still answers, the survivor waits", () => {
+  const { clock, b, cutPower } = twoNodes();
+  clock.advance(1000);
+  cutPower();
+  b.process.answering = ["02:00:00:00:00:0a"];
+  clock.advance(2000);
+  expect(b.address.isHeld).toBe(false);
+  b.process.answering = [];
+  clock.advance(600);
+  expect(b.address.isHeld).toBe(true);
+});
+
+test("a leader whose disk stands still gives the address up", () => {
+  const { clock, a } = twoNodes();
+  clock.advance(1000);
+  a.status = { ...a.status, isDiskStalled: true };
+  clock.advance(250);
+  expect(a.address.isHeld).toBe(false);
+});
+
+test("where nobody can set the address the leader is found by the mesh's name, and without a leader the best node", () => {
+  const { clock, a, b, cutPower } = twoNodes();
+  for (const { process } of [a, b]) process.complain("RTNETLINK answers: Operation not permitted");
+  clock.advance(1000);
+  expect([a.published, b.published]).toEqual(["node", undefined]);
+  cutPower();
+  clock.advance(500);
+  expect(b.published).toBe("node");
+});
+
+test("a node that can set the address stands in for a leader that cannot", () => {
+  const { clock, a, b } = twoNodes();
+  a.process.complaint = "RTNETLINK answers: Operation not permitted";
+  clock.advance(2000);
+  expect(a.published).toBeUndefined();
+  expect(b.address.isHeld).toBe(true);
+  expect(b.published).toBe("address");
+});
+
+test("a lost difference is followed by the whole list; a second link gets it at once", () => {
+  const { clock, a, b, link, cutPower } = twoNodes();
+  a.open = [client(1)];
+  clock.advance(1000);
+  link(false);
+  a.open = [client(4)];
+  clock.advance(500);
+  link(true);
+  clock.advance(500);
+  cutPower();
+  clock.advance(600);
+  expect(b.tickled).toEqual(["socat -u - IP4-SENDTO:10.0.1.4:6,bind=10.0.0.9"]);
+});
+
+test("connections: only what changed is told, and applying it gives the same list", () => {
+  const lists = fc.array(fc.uniqueArray(fc.integer({ min: 1, max: 30 }), { maxLength: 30 }), {
+    maxLength: 12,
+  });
+  fc.assert(
+    fc.property(lists, (steps) => {
+      const holder = new Connections();
+      const other = new Connections();
+      let known = new Set<number>();
+      for (const open of steps) {
+        const change = holder.observe(open.map(client));
+        expect(change.added.length).toBe(open.filter((n) => !known.has(n)).length);
+        const frame = { kind: "connections", isWhole: false, ...change } as const;
+        const read = decodeAddressFrame(encodeAddressFrame(frame)) as typeof frame;
+        other.apply(read);
+        known = new Set(open);
+        expect(new Set(other.all.map(({ port }) => port - 40_000))).toEqual(known);
+      }
+    }),
+  );
+});
+
+test("connections are bounded, and what is no IP address is not among them", () => {
+  const connections = new Connections();
+  const many = Array.from({ length: CONNECTIONS_MAX + 10 }, (_, n) => ({
+    remoteAddress: `[fd00::${n.toString(16)}]:5000`,
+    serverPort: 1883,
+  }));
+  connections.observe([{ remoteAddress: "10.0.0.1:6,bind=evil:1", serverPort: 1883 }, ...many]);
+  expect(connections.count).toBe(CONNECTIONS_MAX);
+});
+
+test("a frame that is damaged is refused without harm, one of a newer kind is passed over", () => {
+  const { a } = twoNodes();
+  const frame: AddressFrame = {
+    kind: "ability",
+    isServing: true,
+    isAble: false,
+    macs: ["02:00:00:00:00:07", "no mac"],
+  };
+  const bytes = encodeAddressFrame(frame);
+  expect(decodeAddressFrame(bytes)).toEqual({ ...frame, macs: ["02:00:00:00:00:07"] });
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 60 }), (random) => void a.entrance.receive(B, random)));
+  expect(a.entrance.receive(B, bytes.subarray(0, bytes.length - 1))).toBe(false);
+  expect(a.entrance.receive(B, Uint8Array.of(99, 0, 1))).toBe(true);
+});

@@ -1,0 +1,318 @@
+import type { Log, LogFields } from "@skein/kernel";
+import { expect, test } from "vitest";
+import { FloatingAddress, type InterfaceView } from "../../src/index.ts";
+import { FakeProcesses } from "../support/fake-processes.ts";
+import { VirtualClock } from "../support/virtual-clock.ts";
+
+const REPLACE = "addr replace 10.0.0.9/32 dev eth0 valid_lft 2 preferred_lft 2";
+const DELETE = "addr del 10.0.0.9/32 dev eth0";
+const START = "start ip -force -batch -";
+const PROBE = "arping -D -c 2 -w 2 -I eth0 10.0.0.9";
+const VERSION = "socat -V";
+const MEMBER = "02:00:00:00:00:02";
+const PRINTER = "aa:bb:cc:00:00:01";
+const ETH0: InterfaceView = {
+  mac: "02:00:00:00:00:01",
+  addresses: [{ address: "10.0.0.1", prefixLength: 24 }],
+};
+const ARPING = ["arping -U -c 1 -w 1 -I eth0 10.0.0.9", "arping -A -c 1 -w 1 -I eth0 10.0.0.9"];
+
+function setUp() {
+  const clock = new VirtualClock();
+  const process = new FakeProcesses();
+  const warnings: string[] = [];
+  const ignore = (_fields: LogFields, _message: string): void => {};
+  const log: Log = {
+    error: ignore,
+    info: ignore,
+    debug: ignore,
+    warn: (_fields, message) => void warnings.push(message),
+  };
+  const machine = { interface: ETH0 as InterfaceView | undefined, sleptMs: 0 };
+  const address = new FloatingAddress(
+    { address: "10.0.0.9", networkInterface: "eth0" },
+    {
+      clock,
+      process,
+      log: { ...log, error: log.warn },
+      resetClients: (which) => void process.calls.push(`reset ${which}`),
+      interfaceOf: () => machine.interface,
+      bootMs: () => 5000 + clock.monotonicMs() + machine.sleptMs,
+      isMember: (mac) => mac === MEMBER,
+      contested: () => void process.calls.push("contested"),
+      suspended: () => void process.calls.push("suspended"),
+    },
+  );
+  /** A leader whose heartbeats are answered every 250 ms, for `ms`. */
+  const lead = (ms: number): void => {
+    for (let passed = 0; passed < ms; passed += 250) {
+      address.update({ isGiven: true, confirmedAt: clock.monotonicMs() });
+      clock.advance(250);
+    }
+  };
+  return { clock, process, warnings, address, lead, machine };
+}
+
+test("start removes an address that a killed process left behind", () => {
+  const { process, address } = setUp();
+  address.start();
+  expect(process.take()).toEqual([START, DELETE, VERSION, PROBE]);
+  process.complain("RTNETLINK answers: Cannot assign requested address");
+  process.complain("Command failed -:1");
+  expect(address.problem).toBeUndefined();
+  expect(address.isHeld).toBe(false);
+});
+
+test("taking sets the address before it is announced, in both forms of gratuitous ARP", () => {
+  const { process, address, lead } = setUp();
+  address.start();
+  process.take();
+  lead(250);
+  expect(process.take()).toEqual([REPLACE, ...ARPING, ...ARPING]);
+  expect(address.isHeld).toBe(true);
+  lead(10_000);
+  const renewals = process.take().filter((line) => line === REPLACE);
+  expect(renewals.length).toBeGreaterThanOrEqual(19);
+  expect(renewals.length).toBeLessThanOrEqual(25);
+});
+
+test("without a quorum for 1.5 s it gives up by its own timer: clients first, then the address", () => {
+  const { clock, process, address, lead } = setUp();
+  address.start();
+  lead(1000);
+  process.take();
+  clock.advance(3000);
+  const calls = process.take().filter((line) => !line.startsWith("arping"));
+  expect(calls).toEqual(["reset 10.0.0.9", DELETE]);
+  expect(address.isHeld).toBe(false);
+  clock.advance(60_000);
+  expect(process.take()).toEqual([]);
+});
+
+test("without permission: one clear warning, not held, nothing thrown, no announcements", () => {
+  const { clock, process, address, warnings, lead } = setUp();
+  process.complaint = "RTNETLINK answers: Operation not permitted";
+  address.start();
+  process.take();
+  clock.advance(60_000);
+  lead(10_000);
+  const others = process.take().filter((line) => line !== REPLACE && line !== DELETE);
+  expect(others.every((line) => line === PROBE)).toBe(true);
+  expect(warnings).toHaveLength(1);
+  expect(warnings[0]).toMatch(/^No permission to set addresses \(CAP_NET_ADMIN\)\./);
+  expect(address.problem).toBe(warnings[0]);
+  expect(address.isHeld).toBe(false);
+});
+
+test("an interface that comes back is used again", () => {
+  const { process, address, warnings, lead } = setUp();
+  address.start();
+  lead(250);
+  process.complain('Cannot find device "eth0"');
+  expect(address.problem).toContain("10.0.0.9 on eth0");
+  expect(address.isHeld).toBe(false);
+  lead(5000);
+  expect(address.problem).toBeUndefined();
+  expect(address.isHeld).toBe(true);
+  expect(warnings).toHaveLength(1);
+});
+
+test("a missing ip (not Linux) is one warning; it is tried again with growing pauses", () => {
+  const { clock, process, address, warnings, lead } = setUp();
+  process.isMissing = true;
+  address.start();
+  expect(address.problem).toContain("iproute2");
+  lead(5000);
+  clock.advance(600_000);
+  expect(warnings).toHaveLength(1);
+  const starts = process.take().filter((line) => line === START).length;
+  expect(starts).toBeGreaterThan(5);
+  expect(starts).toBeLessThan(40);
+  expect(address.isHeld).toBe(false);
+});
+
+test("an ip that ends is started again and told the address anew", () => {
+  const { process, address, warnings, lead } = setUp();
+  address.start();
+  lead(3000);
+  process.take();
+  process.exit();
+  lead(1000);
+  const calls = process.take().filter((line) => !line.startsWith("arping"));
+  expect(calls[0]).toBe(START);
+  expect(calls).toContain(REPLACE);
+  expect(address.isHeld).toBe(true);
+  expect(warnings).toEqual([]);
+});
+
+test("a missing arping is one warning; the address is held all the same", () => {
+  const { process, address, warnings, lead } = setUp();
+  process.missing.add("arping");
+  address.start();
+  lead(6000);
+  expect(address.isHeld).toBe(true);
+  expect(address.problem).toBeUndefined();
+  expect(warnings).toHaveLength(1);
+  expect(warnings[0]).toContain("iputils-arping");
+});
+
+test("stop resets clients, ends the batch ip, then deletes; afterwards nothing is set any more", () => {
+  const { clock, process, address, lead } = setUp();
+  address.start();
+  lead(1000);
+  process.take();
+  let isDone = false;
+  address.stop(() => {
+    isDone = true;
+  });
+  expect(process.take()).toEqual(["reset 10.0.0.9", "kill", `ip ${DELETE}`]);
+  clock.advance(1);
+  expect(isDone).toBe(true);
+  expect(process.running).toBe(0);
+  lead(5000);
+  expect(process.take()).toEqual([]);
+});
+
+test("stop of a node that does not hold the address touches nobody", () => {
+  const { clock, process, address } = setUp();
+  address.start();
+  process.take();
+  let isDone = false;
+  address.stop(() => {
+    isDone = true;
+  });
+  clock.advance(1);
+  expect(isDone).toBe(true);
+  expect(process.take()).toEqual(["kill"]);
+});
+
+// Setting up, strangers, sleep, tickle
+
+test("an interface that is not there: one sentence with the next command; used when it comes", () => {
+  const { process, address, warnings, lead, machine } = setUp();
+  machine.interface = undefined;
+  address.start();
+  lead(5000);
+  expect(process.take()).not.toContain(REPLACE);
+  expect(address.problem).toMatch(/^There is no network interface eth0 .* ip addr$/);
+  expect(warnings).toEqual([address.problem]);
+  machine.interface = ETH0;
+  lead(5000);
+  expect(address.problem).toBeUndefined();
+  expect(address.isHeld).toBe(true);
+});
+
+test("an address outside the interface's network is never taken, and the sentence names the network", () => {
+  const { process, address, warnings, lead, machine } = setUp();
+  machine.interface = { mac: ETH0.mac, addresses: [{ address: "192.168.1.20", prefixLength: 24 }] };
+  address.start();
+  lead(10_000);
+  expect(process.take()).not.toContain(REPLACE);
+  expect(address.problem).toBe(
+    "The floating address 10.0.0.9 is outside the network of eth0 (eth0 has 192.168.1.20/24). Choose a free address inside it and set --vip.",
+  );
+  expect(warnings).toEqual([address.problem]);
+});
+
+test("an address that a stranger answers for is never taken, and the sentence names its Ethernet address", () => {
+  const { process, address, warnings, lead } = setUp();
+  process.answering = [PRINTER.toUpperCase()];
+  address.start();
+  lead(20_000);
+  expect(process.take()).not.toContain(REPLACE);
+  expect(address.problem).toBe(
+    "10.0.0.9 already answers ARP (MAC aa:bb:cc:00:00:01, maybe a printer). Choose another address.",
+  );
+  expect(warnings).toEqual([address.problem]);
+  // The printer got another address.
+  process.answering = [];
+  lead(15_000);
+  expect(address.problem).toBeUndefined();
+  expect(address.isHeld).toBe(true);
+});
+
+test("a member that still answers is no stranger: the elected node takes the address at once", () => {
+  const { process, address, warnings, lead } = setUp();
+  process.answering = [MEMBER];
+  address.start();
+  lead(250);
+  expect(address.isHeld).toBe(true);
+  expect(warnings).toEqual([]);
+});
+
+test("a stranger that shows up later is reported with its Ethernet address, and the address is defended", () => {
+  const { process, address, warnings, lead } = setUp();
+  address.start();
+  lead(9000);
+  process.take();
+  process.answering = [PRINTER];
+  lead(5000);
+  expect(process.take().filter((line) => line === ARPING[0])).toHaveLength(1);
+  expect(address.isHeld).toBe(true);
+  expect(address.problem).toBeUndefined();
+  expect(address.warnings).toEqual(warnings);
+  expect(warnings).toHaveLength(1);
+  expect(warnings[0]).toMatch(
+    /^Another host answers for the floating address 10\.0\.0\.9 too \(MAC aa:bb:cc:00:00:01/,
+  );
+  process.answering = [];
+  lead(25_000);
+  expect(address.warnings).toEqual([]);
+});
+
+test("while it holds the address a member that answers for it too is told of", () => {
+  const { process, address, lead } = setUp();
+  address.start();
+  lead(9000);
+  process.answering = [MEMBER];
+  lead(2000);
+  expect(process.take().filter((line) => line === "contested")).toHaveLength(1);
+});
+
+test("a machine that slept drops the address at once, clients first", () => {
+  const { clock, process, address, lead, machine } = setUp();
+  address.start();
+  lead(1000);
+  process.take();
+  machine.sleptMs = 201;
+  address.update({ isGiven: true, confirmedAt: clock.monotonicMs() - 1 });
+  expect(process.take()).toEqual(["reset 10.0.0.9", DELETE, "suspended"]);
+  expect(address.isHeld).toBe(false);
+  clock.advance(50);
+  address.update({ isGiven: true, confirmedAt: clock.monotonicMs() });
+  expect(address.isHeld).toBe(true);
+});
+
+test("clients of the past holder are tickled once, after the announcement, each from the port it used", () => {
+  const { process, address, lead } = setUp();
+  address.start();
+  process.take();
+  const connections = [
+    { ip: Uint8Array.of(10, 0, 0, 77), port: 50_000, serverPort: 1883 },
+    { ip: Uint8Array.of(10, 0, 0, 78), port: 50_001, serverPort: 9001 },
+    // Of the other family: it was never connected to this address.
+    { ip: new Uint8Array(16), port: 1, serverPort: 1883 },
+  ];
+  address.tickleOnTaking(connections);
+  lead(3000);
+  const calls = process.take().filter((line) => !line.startsWith("addr") && line !== PROBE);
+  expect(calls.slice(0, 4)).toEqual([
+    ...ARPING,
+    "socat -u - IP4-SENDTO:10.0.0.77:6,bind=10.0.0.9",
+    "socat -u - IP4-SENDTO:10.0.0.78:6,bind=10.0.0.9",
+  ]);
+  expect(calls.filter((line) => line.startsWith("socat"))).toHaveLength(2);
+  expect(process.inputs.map((input) => new DataView(input.buffer).getUint16(0))).toEqual([1883, 9001]);
+});
+
+test("a missing socat is one sentence with the next command, from the start on; the address works", () => {
+  const { process, address, warnings, lead } = setUp();
+  process.missing.add("socat");
+  address.start();
+  address.tickleOnTaking([{ ip: Uint8Array.of(10, 0, 0, 77), port: 50_000, serverPort: 1883 }]);
+  lead(3000);
+  expect(address.isHeld).toBe(true);
+  expect(address.warnings).toEqual(warnings);
+  expect(warnings).toHaveLength(1);
+  expect(warnings[0]).toMatch(/socat.*apt install socat$/);
+});

@@ -1,0 +1,79 @@
+/** Where clients get in, put together: the floating address, if there is one, and who decides about it. */
+
+import type { Broker } from "@skein/broker";
+import {
+  Entrance,
+  electionMaxMs,
+  FloatingAddress,
+  type FloatingAddressOptions,
+  type InterfaceView,
+  type TimingProfile,
+} from "@skein/coordinator";
+import type { Clock, Log, NodeId, ProcessPort } from "@skein/kernel";
+import type { Mesh } from "@skein/mesh";
+
+export interface EntranceSettings {
+  readonly node: NodeId;
+  readonly floatingAddress: FloatingAddressOptions | undefined;
+  readonly timing: TimingProfile;
+}
+
+/** The machine as the floating address must know it. */
+export interface NetworkPort {
+  /** A network interface as it is now; undefined: there is none of that name. */
+  readonly interfaceOf: (name: string) => InterfaceView | undefined;
+  /** Ethernet addresses of this machine. */
+  readonly macs: () => readonly string[];
+  /** Time since the machine was booted, sleep included, in ms; undefined: not known. */
+  readonly bootMs: () => number | undefined;
+}
+
+interface EntrancePorts {
+  readonly clock: Clock;
+  readonly process: ProcessPort;
+  readonly network: NetworkPort;
+  readonly log: (component: "address") => Log;
+}
+
+/** The rest of the node. */
+interface EntranceParts {
+  readonly broker: Broker;
+  readonly mesh: Mesh;
+  readonly isServing: () => boolean;
+  readonly resetClients: (address: string) => void;
+}
+
+export interface ClientEntrance {
+  readonly entrance: Entrance;
+  readonly floatingAddress: FloatingAddress | undefined;
+}
+
+export function clientEntrance(
+  { node, floatingAddress: settings, timing }: EntranceSettings,
+  { clock, process, network, log }: EntrancePorts,
+  { broker, mesh, isServing, resetClients }: EntranceParts,
+): ClientEntrance {
+  const floatingAddress =
+    settings === undefined
+      ? undefined
+      : new FloatingAddress(settings, {
+          clock,
+          process,
+          log: log("address"),
+          resetClients,
+          interfaceOf: network.interfaceOf,
+          bootMs: network.bootMs,
+          isMember: (mac) => entrance.isMember(mac),
+          contested: () => entrance.contested(),
+          suspended: () => entrance.suspended(),
+        });
+  const entrance = new Entrance({ node, electionMaxMs: electionMaxMs(timing) }, floatingAddress, {
+    clock,
+    send: (to, bytes) => mesh.sendAddress(to, bytes),
+    isServing,
+    connections: () => (settings === undefined ? [] : broker.connectionsOn(settings.address)),
+    macs: network.macs,
+    publish: () => undefined,
+  });
+  return { entrance, floatingAddress };
+}
