@@ -13,7 +13,17 @@ export type { Disk, DiskDone, DiskFile } from "./ports/disk.ts";
 export type { Log, LogFields } from "./ports/log.ts";
 export type { LongProcess, ProcessPort, ProcessResult } from "./ports/process.ts";
 export type { RandomSource } from "./ports/random.ts";
-export type { LinkTransport, Stream, StreamHandler, StreamListener } from "./ports/stream.ts";
+export {
+  type DialAsGuest,
+  GUEST_PREFIX,
+  type GuestDoor,
+  type GuestFailure,
+  type GuestProof,
+  type LinkTransport,
+  type Stream,
+  type StreamHandler,
+  type StreamListener,
+} from "./ports/stream.ts";
 export {
   encodeProxyHeader,
   PROXY_V2_FIRST_BYTE,

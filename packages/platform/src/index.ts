@@ -12,4 +12,5 @@ export type { Claim, ClientProtocol } from "./passing/pass-messages.ts";
 export { Passer } from "./passing/passer.ts";
 export { type ClientListener, type ClientSocket, type ListenOptions, listenTcp } from "./tcp.ts";
 export { isKeyMismatch, type TlsPskOptions, tlsPskTransport } from "./tls-psk.ts";
+export { dialAsGuest } from "./tls-psk-guest.ts";
 export { listenWebSocket, type WebSocketListenOptions } from "./websocket.ts";

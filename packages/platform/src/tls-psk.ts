@@ -5,18 +5,25 @@
  * does not open what was recorded. No certificates, hence no wall clock. Node's PSK callbacks exist up to TLS 1.2 only.
  * Handshakes are bounded in number and time: until one is done the other end is a stranger.
  *
+ * The same listener serves guests, who prove a secret made for them instead of the mesh key (GuestDoor). The hint that TLS
+ * sends to every caller in its first answer tells them what they need to know; nodes do not look at it.
+ *
  * Source: RFC 7905 (ChaCha20-Poly1305 for ECDHE-PSK), RFC 5489; architecture, section 7.
  */
 
+import { randomBytes } from "node:crypto";
 import { createServer, type Socket } from "node:net";
 import {
   connect,
   createServer as createTlsServer,
   type PSKCallbackNegotation,
+  type Server,
   type TLSSocket,
 } from "node:tls";
 import {
   assert,
+  GUEST_PREFIX,
+  type GuestDoor,
   type LinkTransport,
   PROXY_V2_FIRST_BYTE,
   SkeinError,
@@ -34,7 +41,7 @@ const HANDSHAKE_TIMEOUT_MS = 5000;
 /** Callers that are proving it at the same time. More are reset at once. */
 const HANDSHAKES_MAX = 64;
 
-const VERSION_AND_CIPHER = {
+export const VERSION_AND_CIPHER = {
   minVersion: "TLSv1.2",
   maxVersion: "TLSv1.2",
   ciphers: "ECDHE-PSK-CHACHA20-POLY1305",
@@ -68,7 +75,8 @@ export function tlsPskTransport(options: TlsPskOptions): LinkTransport {
   assert(options.key.length === 32, "the mesh key has 32 bytes");
   return {
     dial: (address, timeoutMs, done) => dial(options, address, timeoutMs, done),
-    listen: (address, accepted, refused, ready) => listen(options, address, accepted, refused, ready),
+    listen: (address, accepted, refused, ready, guests) =>
+      listen(options, address, { accepted, refused, guests }, ready),
   };
 }
 
@@ -132,11 +140,17 @@ function dialError(address: string, error: Error): SkeinError {
   return new SkeinError("ERR_SKEIN_CONNECT", `Cannot link to ${address}: ${reason}`, { cause: error });
 }
 
+/** Who is told of callers. */
+interface Callers {
+  readonly accepted: (stream: Stream) => void;
+  readonly refused: (remoteAddress: string, reason: string) => void;
+  readonly guests: GuestDoor | undefined;
+}
+
 function listen(
   options: TlsPskOptions,
   address: string,
-  accepted: (stream: Stream) => void,
-  refused: (remoteAddress: string, reason: string) => void,
+  callers: Callers,
   ready: (result: StreamListener | Error) => void,
 ): void {
   const target = splitHostPort(address);
@@ -145,31 +159,33 @@ function listen(
     setImmediate(() => ready(new SkeinError("ERR_SKEIN_LISTEN", message)));
     return;
   }
-  const handshakeTimeout = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
-  const handshakes = new Handshakes(accepted, refused);
-  const tls = createTlsServer({
-    ...VERSION_AND_CIPHER,
-    handshakeTimeout,
-    pskCallback: () => options.key,
-  });
-  tls.on("secureConnection", (socket) => handshakes.succeeded(socket));
-  tls.on("tlsClientError", (error, socket) => handshakes.failed(error, socket));
+  const handshakes = new Handshakes(callers);
+  // A hint belongs to a TLS server, so there is one for the hint in use; it is only the machinery, and listens nowhere.
+  let current: { readonly hint: string | undefined; readonly tls: Server } | undefined;
+  const machinery = (hint: string | undefined): Server => {
+    if (current === undefined || current.hint !== hint)
+      current = { hint, tls: tlsServer(options, hint, handshakes) };
+    return current.tls;
+  };
   // Connections come in on a plain server, which can turn them away before any cryptography.
   const server = createServer({ noDelay: true }, (carrier) => {
     if (!handshakes.begin(carrier)) return;
+    const startTls = (): void => {
+      machinery(callers.guests?.hint(remoteOf(carrier))).emit("connection", carrier);
+    };
     const { passEntry } = options;
     if (passEntry === undefined) {
-      tls.emit("connection", carrier);
+      startTls();
       return;
     }
-    const late = setTimeout(() => handshakes.late(carrier), handshakeTimeout);
+    const late = setTimeout(() => handshakes.late(carrier), timeoutOf(options));
     carrier.once("close", () => clearTimeout(late));
     whenFirstByte(carrier, (byte) => {
       clearTimeout(late);
-      if (byte !== PROXY_V2_FIRST_BYTE) tls.emit("connection", carrier);
+      if (byte !== PROXY_V2_FIRST_BYTE) startTls();
       else if (handshakes.release(carrier)) {
         const remote = remoteOf(carrier);
-        passEntry.take(carrier, (reason) => refused(remote, reason));
+        passEntry.take(carrier, (reason) => callers.refused(remote, reason));
       }
     });
   });
@@ -182,19 +198,36 @@ function listen(
   );
 }
 
+function timeoutOf({ handshakeTimeoutMs }: TlsPskOptions): number {
+  return handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
+}
+
+function tlsServer(options: TlsPskOptions, hint: string | undefined, handshakes: Handshakes): Server {
+  const tls = createTlsServer({
+    ...VERSION_AND_CIPHER,
+    handshakeTimeout: timeoutOf(options),
+    pskCallback: (socket, identity) =>
+      identity.startsWith(GUEST_PREFIX) ? handshakes.guest(socket, identity) : options.key,
+    ...(hint === undefined ? {} : { pskIdentityHint: hint }),
+  });
+  tls.on("secureConnection", (socket) => handshakes.succeeded(socket));
+  tls.on("tlsClientError", (error, socket) => handshakes.failed(error, socket));
+  return tls;
+}
+
 /**
  * The connections that have not proved the key yet. Once TLS has taken a TCP socket over, only the TLS socket is ever
  * closed: closing both can crash Node.
  */
 class Handshakes {
-  /** Remote addresses of those under way, by both addresses and ports, which a TCP socket and TLS on it share. */
+  /** Remote addresses of those under way (empty: a guest's), by both addresses and ports, which a TCP socket and TLS on it share. */
   readonly #underWay = new Map<string, string>();
-  readonly #accepted: (stream: Stream) => void;
-  readonly #refused: (remoteAddress: string, reason: string) => void;
+  /** What guests call themselves. */
+  readonly #guests = new WeakMap<TLSSocket, string>();
+  readonly #callers: Callers;
 
-  constructor(accepted: (stream: Stream) => void, refused: (remoteAddress: string, reason: string) => void) {
-    this.#accepted = accepted;
-    this.#refused = refused;
+  constructor(callers: Callers) {
+    this.#callers = callers;
   }
 
   /** False: turned away. */
@@ -207,7 +240,7 @@ class Handshakes {
     const remote = remoteOf(carrier);
     if (this.#underWay.size >= HANDSHAKES_MAX) {
       carrier.resetAndDestroy();
-      this.#refused(remote, "too many callers at once");
+      this.#callers.refused(remote, "too many callers at once");
       return false;
     }
     this.#underWay.set(key, remote);
@@ -229,10 +262,21 @@ class Handshakes {
     return key !== undefined && this.#underWay.delete(key);
   }
 
+  /** A caller says that it is a guest. Returns what it must prove; where there is nothing, what it cannot. */
+  guest(socket: TLSSocket, identity: string): Uint8Array {
+    const key = keyOf(socket);
+    // Its failure is not reported: the door has counted the attempt.
+    if (key !== undefined) this.#underWay.set(key, "");
+    this.#guests.set(socket, identity);
+    return this.#callers.guests?.secretOf(identity, remoteOf(socket)) ?? randomBytes(32);
+  }
+
   succeeded(socket: TLSSocket): void {
     const key = keyOf(socket);
+    const guest = this.#guests.get(socket);
     if (key === undefined || !this.#underWay.delete(key)) socket.destroy();
-    else this.#accepted(new SocketStream(socket));
+    else if (guest === undefined) this.#callers.accepted(new SocketStream(socket));
+    else this.#callers.guests?.accepted(new SocketStream(socket), guest);
   }
 
   failed(error: Error, socket: TLSSocket): void {
@@ -247,7 +291,7 @@ class Handshakes {
     const remote = this.#underWay.get(key);
     if (remote === undefined) return;
     this.#underWay.delete(key);
-    this.#refused(remote, reason);
+    if (remote !== "") this.#callers.refused(remote, reason);
   }
 }
 

@@ -41,6 +41,54 @@ export interface StreamListener {
   close(): void;
 }
 
+/**
+ * The way in for a guest: a caller that has no mesh key, but a secret made for it (an invitation).
+ *
+ * The listener of the links serves both, so that a newcomer needs to know one port only.
+ */
+export interface GuestDoor {
+  /** Shown to every caller before it has proved anything; undefined: no guest is expected. */
+  hint(remoteAddress: string): string | undefined;
+  /**
+   * The secret, 32 bytes, that a guest which calls itself `identity` must prove. Undefined: there is none; the guest cannot
+   * tell that from a wrong one.
+   */
+  secretOf(identity: string, remoteAddress: string): Uint8Array | undefined;
+  /** The guest has proved it. */
+  accepted(stream: Stream, identity: string): void;
+}
+
+/** Names of guests begin so; a node calls itself by its id. */
+export const GUEST_PREFIX = "join:";
+
+/** What a guest says it is, and the secret it proves. */
+export interface GuestProof {
+  /** Begins with {@link GUEST_PREFIX}. Not secret. */
+  readonly identity: string;
+  /** 32 bytes. */
+  readonly secret: Uint8Array;
+}
+
+/** How an attempt to get in as a guest ended without a stream. */
+export type GuestFailure =
+  /** Nobody answers there, or it is no Skein node. */
+  | { readonly kind: "unreachable"; readonly reason: string }
+  /** `prove` returned undefined. */
+  | { readonly kind: "givenUp" }
+  /** The other end has another secret. */
+  | { readonly kind: "wrongSecret" };
+
+/**
+ * Dials `address` as a guest. `prove` is called once, with the hint of the other end (undefined: it expects no guest), and
+ * answers at once. `done` is called exactly once.
+ */
+export type DialAsGuest = (
+  address: string,
+  timeoutMs: number,
+  prove: (hint: string | undefined) => GuestProof | undefined,
+  done: (result: Stream | GuestFailure) => void,
+) => void;
+
 /** Opens and accepts streams between nodes. On the platform: TLS 1.2 with the mesh key as pre-shared key. */
 export interface LinkTransport {
   /**
@@ -48,11 +96,15 @@ export interface LinkTransport {
    * Returns a function that cancels the attempt.
    */
   dial(address: string, timeoutMs: number, done: (result: Stream | Error) => void): () => void;
-  /** Accepts streams whose other end proved the mesh key. `refused` is told of each that did not. */
+  /**
+   * Accepts streams whose other end proved the mesh key. `refused` is told of each that did not, guests excepted: those are
+   * the business of `guests`.
+   */
   listen(
     address: string,
     accepted: (stream: Stream) => void,
     refused: (remoteAddress: string, reason: string) => void,
     ready: (result: StreamListener | Error) => void,
+    guests?: GuestDoor,
   ): void;
 }
