@@ -42,6 +42,8 @@ export interface ConversationsOwner {
   /** The link to `node` is up. `address` is where it may be dialled, empty if unknown. */
   linkUp(node: NodeId, address: string): void;
   linkLost(node: NodeId): void;
+  /** A frame about invitations. */
+  joining(from: NodeId, body: Uint8Array): void;
   /** Nobody needs to look for it any more. */
   memberGone(node: NodeId): void;
   /** The address leads back to this node. */
@@ -64,13 +66,13 @@ export class Conversations {
   readonly forwarder: Forwarder;
   readonly gossip: Gossip;
   readonly throttle: LogThrottle;
+  readonly links: LinkSet;
   readonly #options: MeshOptions;
   readonly #ports: MeshPorts;
   readonly #owner: ConversationsOwner;
   readonly #nonce: number;
   readonly #peers = new Map<NodeId, Peer>();
   readonly #remoteRows: RemoteRows;
-  readonly #links: LinkSet;
   readonly #relaying: Relaying;
   readonly #frames: FrameReaders;
   #isStopped = false;
@@ -95,32 +97,28 @@ export class Conversations {
       addressLearnt: (node: NodeId, address: string) => owner.addressLearnt(node, address),
     };
     this.gossip = new Gossip(gossipOwner, this.membership, this.interest, clock, prng);
-    this.#links = this.#newLinks();
+    this.links = this.#newLinks();
     this.#relaying = new Relaying(this.#relayingOwner(), clock, prng);
     this.#frames = this.#newFrameReaders();
   }
 
   /** Whether there is a link to `node` that goes through no other node. */
   isLinkedDirectly(node: NodeId): boolean {
-    const link = this.#links.active.get(node);
+    const link = this.links.active.get(node);
     return link !== undefined && link.relay === undefined;
-  }
-
-  get linkCount(): number {
-    return this.#links.active.size;
   }
 
   /** Begins a conversation on a stream that was dialled or accepted. */
   addStream(stream: Stream, isDialled: boolean, address: string): void {
-    this.#links.add(stream, isDialled, address);
+    this.links.add(stream, isDialled, address);
   }
 
   /** Looks for silence and breaks its own. Call it every TICK_MS. */
   tick(): void {
     const now = this.#ports.clock.monotonicMs();
-    for (const [node, link] of this.#links.active) this.membership.heard(node, link.receivedMs, now);
+    for (const [node, link] of this.links.active) this.membership.heard(node, link.receivedMs, now);
     this.membership.tick(now);
-    this.#links.tick();
+    this.links.tick();
     this.#relaying.tick();
   }
 
@@ -128,11 +126,11 @@ export class Conversations {
   stop(done: () => void): void {
     this.#isStopped = true;
     this.gossip.stop();
-    for (const link of this.#links.active.values()) {
+    for (const link of this.links.active.values()) {
       link.beginFrame(FrameType.left);
       link.endFrame();
     }
-    this.#links.end(done);
+    this.links.end(done);
   }
 
   /** Returns whether it is on its way. */
@@ -197,10 +195,10 @@ export class Conversations {
   #relayingOwner(): RelayingOwner {
     return {
       node: this.#options.node,
-      links: this.#links.active,
+      links: this.links.active,
       members: () => this.membership.members,
       addStream: (stream, isDialled, relay) => {
-        if (!this.#isStopped) this.#links.add(stream, isDialled, `through ${relay}`, relay);
+        if (!this.#isStopped) this.links.add(stream, isDialled, `through ${relay}`, relay);
       },
       passedOn: () => {
         this.counters.relayed++;
@@ -209,15 +207,10 @@ export class Conversations {
   }
 
   #ownHello(): Hello {
-    return {
-      versions: this.#versions,
-      mesh: this.#options.mesh,
-      node: this.#options.node,
-      incarnation: this.#options.incarnation,
-      nonce: this.#nonce,
-      name: this.membership.ownFacts.name,
-      linkPort: this.#owner.linkPort(),
-    };
+    const { mesh, node, incarnation } = this.#options;
+    const { name } = this.membership.ownFacts;
+    const linkPort = this.#owner.linkPort();
+    return { versions: this.#versions, mesh, node, incarnation, nonce: this.#nonce, name, linkPort };
   }
 
   #refused(link: Link, refusal: Refusal): void {
@@ -319,6 +312,7 @@ export class Conversations {
       relaying: this.#relaying,
       receiveControl,
       receiveAddress,
+      joining: (from, body) => this.#owner.joining(from, body),
       left: (peer) => membership.left(peer.id, clock.monotonicMs()),
       echoed: (peer, link) => {
         const { roundTrip } = link;
@@ -367,7 +361,7 @@ export class Conversations {
   #gone(peer: Peer, reason: string): void {
     peer.isReachable = false;
     peer.isLive = false;
-    this.#links.drop(peer.id, `peer is ${reason}`);
+    this.links.drop(peer.id, `peer is ${reason}`);
     this.forwarder.abandon(peer);
     this.interest.gone(peer);
   }

@@ -20,6 +20,7 @@ export interface FrameReaders {
   readonly relaying: Relaying;
   readonly receiveControl: (from: NodeId, bytes: Uint8Array) => void;
   readonly receiveAddress: (from: NodeId, bytes: Uint8Array) => void;
+  joining(from: NodeId, body: Uint8Array): void;
   left(peer: Peer): void;
   /** It has answered a heartbeat that asked for an echo. */
   echoed(peer: Peer, link: Link): void;
@@ -67,6 +68,9 @@ export function giveFrame(to: FrameReaders, peer: Peer, link: Link, type: number
       break;
     case FrameType.relay:
       to.relaying.receive(peer.id, link, body);
+      break;
+    case FrameType.joining:
+      to.joining(peer.id, body);
       break;
     case FrameType.left:
       to.left(peer);

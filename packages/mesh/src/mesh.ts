@@ -20,10 +20,14 @@ import {
 } from "@skein/kernel";
 import { Conversations } from "./conversations.ts";
 import { Discovery } from "./discovery/discovery.ts";
+import { JoinHost } from "./joining/host.ts";
+import type { Invitations } from "./joining/invitations.ts";
+import { decodeJoining, encodeJoining } from "./joining/join-messages.ts";
 import { TICK_MS } from "./limits.ts";
 import { splitAddress } from "./link/address.ts";
 import { Dialer } from "./link/dialer.ts";
 import type { Member, NodeFacts } from "./members.ts";
+import { FrameType } from "./messages.ts";
 import type { MeshCounters, MeshOptions, MeshPorts } from "./options.ts";
 
 /** What a failed dial says when the other end has another mesh key. */
@@ -35,6 +39,7 @@ export class Mesh {
   readonly #conversations: Conversations;
   readonly #dialer: Dialer;
   readonly #discovery: Discovery;
+  readonly #joinHost: JoinHost | undefined;
   #listener: StreamListener | undefined;
   #tickTimer: Timer | undefined;
   #isStopped = false;
@@ -45,6 +50,7 @@ export class Mesh {
     this.#conversations = this.#newConversations();
     this.#discovery = this.#newDiscovery();
     this.#dialer = this.#newDialer();
+    this.#joinHost = this.#newJoinHost();
   }
 
   /** This node first, then every other node known. The same array until something changes. */
@@ -61,6 +67,11 @@ export class Mesh {
     return this.#conversations.counters;
   }
 
+  /** Undefined: nobody can be invited here. */
+  get invitations(): Invitations | undefined {
+    return this.#joinHost?.invitations;
+  }
+
   /** Port links are accepted on; 0 before `ready`. */
   get linkPort(): number {
     return this.#listener?.port ?? 0;
@@ -73,6 +84,7 @@ export class Mesh {
       (stream) => this.#accepted(stream),
       (remoteAddress, reason) => this.#strangerRefused(remoteAddress, reason),
       (result) => this.#listening(result),
+      this.#joinHost,
     );
   }
 
@@ -89,6 +101,7 @@ export class Mesh {
     this.#tickTimer?.cancel();
     this.#dialer.stop();
     this.#discovery.stop();
+    this.#joinHost?.stop();
     this.#listener?.close();
     this.#conversations.stop(done);
   }
@@ -137,11 +150,29 @@ export class Mesh {
       linkUp: (node, address) => this.#linkUp(node, address),
       linkLost: (node) => {
         this.#dialer.lost(node);
-        if (this.#conversations.linkCount === 0) this.#discovery.searchAgain();
+        if (this.#conversations.links.active.size === 0) this.#discovery.searchAgain();
       },
+      joining: (from, body) => this.#joinHost?.receive(from, decodeJoining(body)),
       memberGone: (node) => this.#dialer.forget(node),
       selfDialled: (address) => this.#dialer.isSelf(address),
     });
+  }
+
+  #newJoinHost(): JoinHost | undefined {
+    const { joining, clock, log } = this.#ports;
+    if (joining === undefined) return undefined;
+    const host: JoinHost = new JoinHost(
+      { ...this.#options, ...joining },
+      {
+        clock,
+        log,
+        isLinked: (node) => this.#conversations.links.active.has(node),
+        send: (to, message) =>
+          this.#conversations.links.tell(to, FrameType.joining, (out) => encodeJoining(message, out)),
+        invitationsChanged: () => this.#discovery.setInvitation(host.invitations.standing),
+      },
+    );
+    return host;
   }
 
   #newDialer(): Dialer {
@@ -194,6 +225,7 @@ export class Mesh {
 
   #tick(): void {
     this.#conversations.tick();
+    this.#joinHost?.invitations.tick();
     this.#tickTimer = this.#ports.clock.after(TICK_MS, () => this.#tick());
   }
 
@@ -204,6 +236,7 @@ export class Mesh {
   }
 
   #linkUp(node: NodeId, address: string): void {
+    this.#joinHost?.linked(node);
     if (address !== "") this.#dialer.linked(node, address);
     this.#discovery.remembered.remember(this.#dialer.remembered());
   }

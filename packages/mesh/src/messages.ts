@@ -27,6 +27,8 @@ export const FrameType = {
   relay: 14,
   /** About the clients' address; the mesh looks at nothing in it. */
   address: 16,
+  /** Invitations and their use (joining/). */
+  joining: 20,
 } as const;
 
 /** What a heartbeat may carry since version 2; most carry nothing. */

@@ -12,6 +12,7 @@ import type {
   Prng,
   SkeinError,
 } from "@skein/kernel";
+import type { JoiningSettings } from "./joining/host.ts";
 import type { ProtocolVersions } from "./link/protocol-version.ts";
 import type { Member } from "./members.ts";
 
@@ -50,6 +51,8 @@ export interface MeshPorts {
   readonly disk: Disk;
   readonly log: Log;
   readonly delivery: Delivery;
+  /** Undefined: nobody can be invited here. */
+  readonly joining?: JoiningSettings | undefined;
   /** A control frame (Raft, proposals, join requests) from another node. `bytes` are valid during the call only. */
   readonly receiveControl: (from: NodeId, bytes: Uint8Array) => void;
   /** A frame about the clients' address from another node. The same rule. */

@@ -40,6 +40,7 @@ export class Discovery {
   readonly #browser: Browser | undefined;
   #port = 0;
   #cluster: ClusterId | undefined;
+  #invitation: ServiceInstance["invitation"];
   #hasWarned = false;
 
   constructor(options: MeshOptions, ports: DiscoveryPorts, owner: DiscoveryOwner) {
@@ -78,6 +79,13 @@ export class Discovery {
   setCluster(cluster: ClusterId | undefined): void {
     if (cluster === this.#cluster) return;
     this.#cluster = cluster;
+    this.#advertiser?.announce();
+  }
+
+  /** Whether a newcomer can join with a code here, or could not long ago. */
+  setInvitation(invitation: ServiceInstance["invitation"]): void {
+    if (invitation === this.#invitation) return;
+    this.#invitation = invitation;
     this.#advertiser?.announce();
   }
 
@@ -122,6 +130,7 @@ export class Discovery {
       node,
       incarnation,
       cluster: this.#cluster,
+      invitation: this.#invitation,
       port: this.#port,
       protocolVersion: (this.#options.protocolVersions ?? SPOKEN_VERSIONS).newest,
       addresses,

@@ -23,6 +23,8 @@ export interface ServiceInstance {
   readonly mesh: string;
   readonly node: NodeId;
   readonly cluster: ClusterId | undefined;
+  /** It has an invitation that can be used, or only such as could not long ago. */
+  readonly invitation: "open" | "closed" | undefined;
   readonly incarnation: Incarnation;
   readonly port: number;
   readonly protocolVersion: number;
@@ -35,6 +37,9 @@ export interface SeenInstance {
   readonly node: NodeId;
   readonly mesh: string;
   readonly incarnation: Incarnation;
+  /** As it says; anybody can say so. */
+  readonly cluster: string | undefined;
+  readonly invitation: ServiceInstance["invitation"];
   /** `host:port`, best first. */
   readonly addresses: readonly string[];
   /** A goodbye (TTL 0): the node stops. */
@@ -56,6 +61,7 @@ export function recordsOf(own: ServiceInstance, isGoodbye: boolean): DnsRecord[]
     ...(own.cluster === undefined ? [] : [`cluster=${own.cluster}`]),
     `inc=${own.incarnation}`,
     `port=${own.port}`,
+    ...(own.invitation === undefined ? [] : [`join=${own.invitation}`]),
     `v=${own.protocolVersion}`,
   ];
   return [
@@ -99,10 +105,13 @@ function instanceOf(
   if (node === undefined || !isNodeId(node) || !Number.isSafeInteger(incarnation)) return undefined;
   // Without address records the sender of the packet is the best guess (it is also the one that surely got here).
   const addresses = (hosts.length === 0 ? [fromAddress] : hosts.slice(0, ADDRESSES_MAX)).filter(isUsable);
+  const invitation = keys.get("join");
   return {
     node,
     mesh: keys.get("mesh") ?? "",
     incarnation: incarnation as Incarnation,
+    cluster: keys.get("cluster"),
+    invitation: invitation === "open" || invitation === "closed" ? invitation : undefined,
     addresses: addresses.map((host) => joinAddress(host, srv.port)),
     isLeaving: srv.ttlSeconds === 0,
   };

@@ -12,7 +12,7 @@
  * Source: reference/design.md 3.5 (lower node id dials, double dial).
  */
 
-import { type Clock, type NodeId, SkeinError } from "@skein/kernel";
+import { type ByteWriter, type Clock, type NodeId, SkeinError } from "@skein/kernel";
 import { decodeHello, decodeResume, encodeHello, encodeResume } from "../codec.ts";
 import { FRAME_BYTES_MAX, HEARTBEAT_MS, LINK_SILENCE_MAX_MS } from "../limits.ts";
 import { Echo, FrameType, type Hello, type Resume } from "../messages.ts";
@@ -103,6 +103,15 @@ export class LinkSet {
         link.beginFrame(FrameType.heartbeat).u8(Echo.request);
         link.endFrame();
       } else beatAfter(beatMs, link, now);
+    }
+  }
+
+  /** Sends a frame of a type that version 1 does not know to `to`, or to all that are linked and know it. */
+  tell(to: NodeId | undefined, type: number, write: (out: ByteWriter) => void): void {
+    for (const [node, link] of this.#active) {
+      if ((to !== undefined && node !== to) || link.protocolVersion < VERSION_GROWING_ROWS) continue;
+      write(link.beginFrame(type));
+      link.endFrame();
     }
   }
 

@@ -10,6 +10,9 @@ import type {
   DnsHandler,
   DnsQuestion,
   DnsRecord,
+  GuestDoor,
+  GuestFailure,
+  GuestProof,
   LinkTransport,
   MulticastDns,
   Prng,
@@ -26,6 +29,7 @@ interface Listening {
   readonly key: string;
   readonly accepted: (stream: Stream) => void;
   readonly refused: (remoteAddress: string, reason: string) => void;
+  readonly guests: GuestDoor | undefined;
 }
 
 class SimStream implements Stream {
@@ -238,14 +242,14 @@ export class SimNetwork {
   transport(host: string, key: string): LinkTransport {
     return {
       dial: (address, timeoutMs, done) => this.#dial(host, key, address, timeoutMs, done),
-      listen: (address, accepted, refused, ready) => {
+      listen: (address, accepted, refused, ready, guests) => {
         const port = Number(address.slice(address.lastIndexOf(":") + 1));
         const name = `${host}:${port}`;
         if (this.listening.has(name)) {
           ready(new Error("address in use"));
           return;
         }
-        this.listening.set(name, { host, key, accepted, refused });
+        this.listening.set(name, { host, key, accepted, refused, guests });
         const listener: StreamListener = { port, close: () => this.listening.delete(name) };
         ready(listener);
       },
@@ -271,15 +275,44 @@ export class SimNetwork {
         target.refused(from, "handshake failed");
         return done(new Error("handshake failed"));
       }
-      const near = new SimStream(this, host, address);
-      const far = new SimStream(this, target.host, from);
-      near.other = far;
-      far.other = near;
-      this.open.add(near).add(far);
+      const [near, far] = this.#pair(host, address, target, from);
       this.clock.after(this.prng.below(3), () => target.accepted(far));
       done(near);
     });
     return () => timer.cancel();
+  }
+
+  /** As TLS does it: the hint first, then the proof, which the other end compares with what it expects. */
+  dialAsGuest(
+    host: string,
+    address: string,
+    timeoutMs: number,
+    prove: (hint: string | undefined) => GuestProof | undefined,
+    done: (result: Stream | GuestFailure) => void,
+  ): void {
+    const target = this.listening.get(address);
+    const isSilent = target === undefined || this.isBlocked(host, target.host);
+    this.clock.after(isSilent ? timeoutMs : 2 * this.latencyMs(), () => {
+      if (isSilent) return done({ kind: "unreachable", reason: "no answer" });
+      const from = `${host}:${40_000 + this.prng.below(20_000)}`;
+      const proof = prove(target.guests?.hint(from));
+      if (proof === undefined) return done({ kind: "givenUp" });
+      const expected = target.guests?.secretOf(proof.identity, from);
+      if (expected === undefined || !expected.every((byte, at) => byte === proof.secret[at]))
+        return done({ kind: "wrongSecret" });
+      const [near, far] = this.#pair(host, address, target, from);
+      target.guests?.accepted(far, proof.identity);
+      done(near);
+    });
+  }
+
+  #pair(host: string, address: string, target: Listening, from: string): [SimStream, SimStream] {
+    const near = new SimStream(this, host, address);
+    const far = new SimStream(this, target.host, from);
+    near.other = far;
+    far.other = near;
+    this.open.add(near).add(far);
+    return [near, far];
   }
 
   mdns(host: string): MulticastDns {
