@@ -44,7 +44,8 @@ export interface RetainedSet {
 export interface NodeSettings {
   readonly name: string;
   readonly ports: Ports;
-  readonly meshKey: string;
+  /** Undefined: neither key nor name of the mesh are given; it founds one, or gets both from one it joins. */
+  readonly meshKey: string | undefined;
   readonly peers: readonly string[];
   readonly args?: readonly string[];
   /** Where its data directory is made. Default: the system's temporary folder. */
@@ -96,8 +97,9 @@ export class NodeProcess {
   /** Starts the process and returns at once. */
   launch(): void {
     const { name, ports, meshKey, peers, args = [] } = this.#settings;
-    const command = [PROGRAM, "up", "--name", name, "--data-dir", this.dataDirectory, "--mesh", "test"];
-    command.push("--mesh-key", meshKey, "--listen", `mqtt://127.0.0.1:${ports.mqtt}`, "--timing", "wired");
+    const command = [PROGRAM, "up", "--name", name, "--data-dir", this.dataDirectory];
+    if (meshKey !== undefined) command.push("--mesh", "test", "--mesh-key", meshKey);
+    command.push("--listen", `mqtt://127.0.0.1:${ports.mqtt}`, "--timing", "wired");
     command.push("--link", `127.0.0.1:${ports.link}`, "--http", `127.0.0.1:${ports.http}`, "--no-mdns");
     command.push(...peers.flatMap((peer) => ["--peer", peer]), ...args);
     this.#log = [];

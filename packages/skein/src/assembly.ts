@@ -33,7 +33,7 @@ import {
   type SkeinError,
   seededPrng,
 } from "@skein/kernel";
-import { type Member, Mesh, type NodeFacts } from "@skein/mesh";
+import { type JoiningSettings, type Member, Mesh, type NodeFacts } from "@skein/mesh";
 import { addressHolder } from "./address-holder.ts";
 import { serverReference } from "./balancing/server-reference.ts";
 import { type ClientEntrance, clientEntrance, type NetworkPort } from "./client-entrance.ts";
@@ -85,6 +85,8 @@ export interface AssemblyPorts {
   readonly network: NetworkPort;
   /** Links that only holders of the mesh key can open; the node's id is its name in the handshake. */
   readonly transport: (node: NodeId) => LinkTransport;
+  /** Undefined: nobody can be invited here. */
+  readonly joining?: JoiningSettings | undefined;
   /** Undefined: discovery by mDNS is off. */
   readonly mdns: MulticastDns | undefined;
   readonly process: ProcessPort;
@@ -229,7 +231,7 @@ export class NodeAssembly {
 
   #makeMesh(): Mesh {
     const { name, mesh, linkListen, peers, floatingAddress } = this.#options;
-    const { clock, disk, log, mdns, transport, linksOpen } = this.#ports;
+    const { clock, disk, log, mdns, transport, joining, linksOpen } = this.#ports;
     const { node, incarnation } = this.identity;
     const excludedAddresses = floatingAddress === undefined ? [] : [floatingAddress.address];
     return new Mesh(
@@ -238,6 +240,7 @@ export class NodeAssembly {
         clock,
         prng: this.#prng(),
         transport: transport(node),
+        joining,
         mdns,
         disk,
         log: log("mesh"),

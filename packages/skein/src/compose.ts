@@ -29,6 +29,9 @@ import { ClientBalancing } from "./balancing/client-balancing.ts";
 import { formatHostPort, isLoopback } from "./config/addresses.ts";
 import type { ListenerConfig, NodeConfig } from "./config/load-config.ts";
 import { loadMeshKey } from "./config/mesh-key.ts";
+import { type InviterNode, inviter } from "./joining/inviter.ts";
+import { saltOf } from "./joining/stretch.ts";
+import { encodeWelcomeDocument } from "./joining/welcome-document.ts";
 import { checkListeners, openListeners } from "./listeners.ts";
 import { type NodeStatus, nodeStatus } from "./node-status.ts";
 import type { NodeLog } from "./pino-log.ts";
@@ -61,7 +64,7 @@ export async function startNode(config: NodeConfig, log: NodeLog): Promise<Runni
     if (key.createdIn !== undefined) {
       log.info(
         { file: key.createdIn },
-        "made a new mesh key; copy this file to the other nodes and start them with --mesh-key @FILE",
+        "made a new mesh key; to add another device, run here: skein invite, and there: skein up --join CODE",
       );
     }
     node = new Node(config, log, data, key.bytes);
@@ -210,7 +213,28 @@ class Node implements RunningNode {
         return current().coordinator.retained;
       },
       events: () => current().events.list,
+      ...inviter(() => this.#inviterNode(), systemRandom),
     };
+  }
+
+  #inviterNode(): InviterNode {
+    const { mesh, coordinator } = this.#assembly;
+    return {
+      mesh: this.#config.mesh,
+      salt: saltOf(this.#key),
+      invitations: mesh.invitations,
+      isFormed: coordinator.status.cluster !== undefined,
+      linkPort: mesh.linkPort,
+      nameOf: (node) => mesh.members.find(({ id }) => id === node)?.name ?? node,
+    };
+  }
+
+  /** What a newcomer is given; undefined while there is no cluster to join. */
+  #welcomeDocument(): Uint8Array | undefined {
+    const { coordinator, identity } = this.#assembly;
+    if (coordinator.status.cluster === undefined) return undefined;
+    const key = Buffer.from(this.#key).toString("hex");
+    return encodeWelcomeDocument({ key, settings: this.#config.shared, host: identity.node });
   }
 
   async #serve(reason: ReadyReason): Promise<void> {
@@ -275,6 +299,7 @@ class Node implements RunningNode {
         membersChanged: (members) => this.#balancing?.membersChanged(members),
         resetPassed: () => this.#balancing?.resetPassed(),
       },
+      joining: { salt: saltOf(this.#key), document: () => this.#welcomeDocument() },
       mdns: isMdnsEnabled ? multicastDns({ log: this.#log.component("mesh") }) : undefined,
       process: systemProcesses(),
       log: (component) => this.#log.component(component),

@@ -38,6 +38,9 @@ async function open(isServing = true): Promise<string> {
     status: () => STATUS,
     isServing: () => isServing,
     events: () => EVENTS,
+    invite: () => Promise.reject(new Error("not asked here")),
+    invitations: () => [],
+    revoke: () => {},
     retained: {
       count: 1,
       digest: () => "d1ce",

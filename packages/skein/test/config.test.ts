@@ -104,6 +104,16 @@ durability: disk
     logLevel: "error",
     timing: "wired",
     durability: "disk",
+    shared: {
+      mesh: "plant",
+      vip: "192.168.1.250%eth0",
+      balance: "proxy",
+      redirect: "true",
+      timing: "wired",
+      durability: "disk",
+      "allow-anonymous": "true",
+      listen: ["mqtt://:1884"],
+    },
     configFile: config,
   });
 });

@@ -5,7 +5,8 @@
  */
 
 import type { EventActions } from "./event-routes.ts";
+import type { InviteActions } from "./invite-routes.ts";
 import type { QueryActions } from "./query-routes.ts";
 
 /** Add your group's interface with `&`. */
-export type NodeActions = QueryActions & EventActions;
+export type NodeActions = QueryActions & EventActions & InviteActions;

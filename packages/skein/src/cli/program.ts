@@ -7,6 +7,7 @@
 import { Command, CommanderError } from "commander";
 import { type CommandGroup, EXIT_CODES_HELP, type SetExitCode } from "./commands/command-group.ts";
 import { addEventCommands } from "./commands/event-commands.ts";
+import { addInviteCommand } from "./commands/invite-command.ts";
 import { addMqttCommands } from "./commands/mqtt-commands.ts";
 import { addQueryCommands } from "./commands/query-commands.ts";
 import { addRunCommands } from "./commands/run-commands.ts";
@@ -14,7 +15,13 @@ import { EXIT_OK, EXIT_USAGE } from "./exit-codes.ts";
 import { VERSION } from "./version.ts";
 
 /** In the order of the help. */
-const GROUPS: readonly CommandGroup[] = [addRunCommands, addQueryCommands, addEventCommands, addMqttCommands];
+const GROUPS: readonly CommandGroup[] = [
+  addRunCommands,
+  addInviteCommand,
+  addQueryCommands,
+  addEventCommands,
+  addMqttCommands,
+];
 
 /** Runs one command line (without program and script name). Returns the exit code. @throws {SkeinError} what the command throws */
 export async function runProgram(args: readonly string[]): Promise<number> {

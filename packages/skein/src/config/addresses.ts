@@ -88,6 +88,11 @@ export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
 }
 
+/** Whether a listener on `host` listens on every address of the machine. */
+export function isWildcardHost(host: string): boolean {
+  return host === "0.0.0.0" || host === "::";
+}
+
 function parsePort(text: string): number | Problem {
   if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
     return new Problem(`"${text}" is not a port between 0 and 65535`);

@@ -1,5 +1,5 @@
 /**
- * Gathers a node's settings: defaults < skein.yaml < SKEIN_* < flags.
+ * Gathers a node's settings: defaults < what the mesh shares (joined.yaml) < skein.yaml < SKEIN_* < flags.
  *
  * A misspelled setting is an error everywhere, with the name that was probably meant: a `lisen:` that is silently ignored
  * costs an evening. Every error is one sentence that says where the value came from, what is wrong and what to write.
@@ -13,6 +13,7 @@ import { isLoopback } from "./addresses.ts";
 import { nearestName } from "./nearest-name.ts";
 import { configSchema, type ParsedSettings } from "./schema.ts";
 import { environmentName, SETTING_NAMES, type SettingName } from "./settings.ts";
+import { type SharedSettings, sharedSettings, sharedSettingsPath } from "./shared-settings.ts";
 
 /** Where settings come from. */
 export interface ConfigSources {
@@ -52,6 +53,8 @@ export interface NodeConfig {
   readonly logLevel: "error" | "warn" | "info" | "debug";
   readonly timing: "lan" | "wired";
   readonly durability: "replicated" | "disk";
+  /** What a newcomer is told of these settings. */
+  readonly shared: SharedSettings;
   /** The file the settings were read from, for the log. */
   readonly configFile: string | undefined;
 }
@@ -75,7 +78,11 @@ export function loadConfig(sources: ConfigSources): NodeConfig {
   const dataDirectory = textOf(early.get("data-dir")) ?? defaultDataDirectory(name);
   const configFile = findConfigFile(textOf(early.get("config")), dataDirectory);
   const file = configFile === undefined ? new Map<SettingName, Sourced>() : fileLayer(configFile);
-  const merged: Layer = new Map([...file, ...early]);
+  const joinedFile = sharedSettingsPath(
+    textOf(early.get("data-dir") ?? file.get("data-dir")) ?? dataDirectory,
+  );
+  const joined = existsSync(joinedFile) ? fileLayer(joinedFile) : new Map<SettingName, Sourced>();
+  const merged: Layer = new Map([...joined, ...file, ...early]);
   const settings = check(merged, sources.hostName);
   return Object.freeze({
     name: settings.name,
@@ -94,6 +101,7 @@ export function loadConfig(sources: ConfigSources): NodeConfig {
     logLevel: settings["log-level"],
     timing: settings.timing,
     durability: settings.durability,
+    shared: sharedSettings(merged, settings.mesh),
     configFile,
   });
 }

@@ -19,6 +19,7 @@ function addUp(program: Command, setExitCode: SetExitCode): void {
       option.argParser((value: string, all: readonly string[] | undefined) => [...(all ?? []), value]);
     command.addOption(option);
   }
+  command.option("--join <CODE>", "join a mesh with a code that skein invite made on one of its nodes");
   command
     .addHelpText(
       "after",
@@ -29,14 +30,15 @@ Each option can also be set in the environment (--data-dir: SKEIN_DATA_DIR; list
 Examples:
   skein up                                  the first node, for programs on this machine
   skein up --allow-anonymous                the same, for the whole network
-  skein up --allow-anonymous --mesh-key @mesh.key
-                                            another node of the mesh whose key is in mesh.key
+  skein up --join CODE                      another node of a mesh; CODE: from skein invite on one of its nodes
+  skein up --join CODE --peer 192.168.1.21:7883
+                                            the same, where the network hides that node
   skein up --allow-anonymous --vip 192.168.1.250%eth0
                                             with an address that always answers`,
     )
     .action(async () => {
       const { up } = await import("../up.ts");
-      setExitCode(await up(givenFlags(command)));
+      setExitCode(await up(givenFlags(command), command.opts<{ join?: string }>().join));
     });
 }
 
