@@ -10,99 +10,21 @@
 import { Broker, type BrokerPorts, DEFAULT_BROKER_OPTIONS } from "@skein/broker";
 import {
   Coordinator,
-  type CoordinatorObserver,
   type CoordinatorStatus,
-  type Durability,
   type FloatingAddress,
-  type FloatingAddressOptions,
   type Identity,
   loadIdentity,
-  type ReplicaSizes,
-  type TimingProfile,
 } from "@skein/coordinator";
-import {
-  type Clock,
-  type Disk,
-  type LinkTransport,
-  type Log,
-  type MulticastDns,
-  type NodeId,
-  type Prng,
-  type ProcessPort,
-  type RandomSource,
-  type SkeinError,
-  seededPrng,
-} from "@skein/kernel";
-import { type JoiningSettings, type Member, Mesh, type NodeFacts } from "@skein/mesh";
+import { type NodeId, type Prng, seededPrng } from "@skein/kernel";
+import { type Member, Mesh } from "@skein/mesh";
 import { addressHolder } from "./address-holder.ts";
+import type { AssemblyOptions, AssemblyPorts } from "./assembly-ports.ts";
 import { serverReference } from "./balancing/server-reference.ts";
-import { type ClientEntrance, clientEntrance, type NetworkPort } from "./client-entrance.ts";
+import { type ClientEntrance, clientEntrance } from "./client-entrance.ts";
 import { EVENT_FRAME } from "./events/event-frame.ts";
 import type { MeshView } from "./events/mesh-view.ts";
 import { NodeEvents } from "./events/node-events.ts";
 import { Readiness, type ReadyReason } from "./readiness.ts";
-
-export interface AssemblyOptions {
-  /** Human name. */
-  readonly name: string;
-  readonly mesh: string;
-  /** `host:port` to accept links on. */
-  readonly linkListen: string;
-  /** `host:port` of peers to dial. */
-  readonly peers: readonly string[];
-  readonly timing: TimingProfile;
-  /** What an acknowledgement promises: see CoordinatorOptions. */
-  readonly durability: Durability;
-  /** Other sizes of the replica than the usual ones, for tests. */
-  readonly sizes?: Partial<ReplicaSizes>;
-  readonly floatingAddress: FloatingAddressOptions | undefined;
-  /** 5.0 clients whose connection must end are told of another node. */
-  readonly isRedirecting?: boolean;
-}
-
-/** Clients of the floating address that other nodes serve through this one, and the other way round. */
-export interface PassedClients {
-  /** Some nodes may be gone, and with them what was passed on. */
-  membersChanged(members: readonly Member[]): void;
-  /** The address leaves this node. */
-  resetPassed(): void;
-}
-
-/** What a node tells the others about its machine (mesh NodeFacts). */
-export type HostFacts = Pick<NodeFacts, "machine" | "isWired" | "mqttPort" | "httpPort">;
-
-export interface AssemblyPorts {
-  readonly clock: Clock;
-  readonly random: RandomSource;
-  readonly disk: Disk;
-  /** Which run of the machine this is, as long as it does not restart; undefined: not known. */
-  readonly bootId: string | undefined;
-  /** Asked once a second: the network may change. */
-  readonly host: () => HostFacts;
-  /** Undefined: no client is passed on. */
-  readonly passedClients?: PassedClients;
-  /** The machine as the floating address must know it. */
-  readonly network: NetworkPort;
-  /** Links that only holders of the mesh key can open; the node's id is its name in the handshake. */
-  readonly transport: (node: NodeId) => LinkTransport;
-  /** Undefined: nobody can be invited here. */
-  readonly joining?: JoiningSettings | undefined;
-  /** Undefined: discovery by mDNS is off. */
-  readonly mdns: MulticastDns | undefined;
-  readonly process: ProcessPort;
-  /** The log of one of the node's parts. */
-  readonly log: (component: "identity" | "coordinator" | "mesh" | "broker" | "address" | "events") => Log;
-  /** The link listener is open, or could not be opened. */
-  readonly linksOpen: (error: SkeinError | undefined) => void;
-  /** Clients may be let in: open the listeners, then call {@link NodeAssembly.clientsWelcome}. */
-  readonly ready: (reason: ReadyReason) => void;
-  /** The node can no longer run and must be stopped. */
-  readonly failed: (error: Error) => void;
-  /** This node has become another one, on disk: it must be stopped, and a new assembly made in its place. */
-  readonly startAgain: (reason: string) => void;
-  /** Sees what the replicated log does, for checks from outside. */
-  readonly observer?: CoordinatorObserver | undefined;
-}
 
 /** Keep-alive, will delays, expiry: the broker looks at its clock this often. */
 const BROKER_TICK_MS = 250;

@@ -24,7 +24,8 @@ import {
 } from "@skein/platform";
 import type { NodeActions } from "./admin/node-actions.ts";
 import { type AdminApi, openAdminApi } from "./admin/server.ts";
-import { type HostFacts, NodeAssembly } from "./assembly.ts";
+import { NodeAssembly } from "./assembly.ts";
+import type { HostFacts } from "./assembly-ports.ts";
 import { ClientBalancing } from "./balancing/client-balancing.ts";
 import { formatHostPort, isLoopback } from "./config/addresses.ts";
 import type { ListenerConfig, NodeConfig } from "./config/load-config.ts";

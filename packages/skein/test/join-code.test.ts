@@ -42,7 +42,7 @@ test("parseCode() does not mind capitals, spaces, hyphens, commas and words cut 
   );
 });
 
-test("parseCode() never throws, whatever is typed", () => {
+test("parseCode() never throws, whatever is typed", { timeout: 60_000 }, () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary", maxLength: 60 }), (text) => {
       const result = parseCode(text);
@@ -65,7 +65,9 @@ test.each([
   expect(parseCode(typed)).toEqual(new Problem(text));
 });
 
-test("stretching gives the newcomer, who does it at once, and the node, which does it aside, the same 33 bytes", async () => {
+test("stretching gives the newcomer, who does it at once, and the node, which does it aside, the same 33 bytes", {
+  timeout: 60_000,
+}, async () => {
   const salt = saltOf(new Uint8Array(32).fill(7));
   const now = stretchNow("maple-ocean-river-table-dove", salt);
   expect(now.length).toBe(33);

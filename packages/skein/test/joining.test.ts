@@ -167,7 +167,9 @@ test.each([
   },
 );
 
-test("at most eight invitations are open; the ninth is refused with what to do", async () => {
+test("at most eight invitations are open; the ninth is refused with what to do", {
+  timeout: 60_000,
+}, async () => {
   const prng = seededPrng(1);
   const clock = {
     monotonicMs: () => 0,
