@@ -2,6 +2,7 @@ import type { Mutant } from "./mutate.ts";
 import { NODE_MUTANTS } from "./node-mutants.ts";
 import { RAFT_MUTANTS } from "./raft-mutants.ts";
 import { READ_MUTANTS } from "./read-mutants.ts";
+import { RELAY_MUTANTS } from "./relay-mutants.ts";
 
 export { editsOf, type Mutant, mutate } from "./mutate.ts";
 
@@ -9,5 +10,6 @@ export { editsOf, type Mutant, mutate } from "./mutate.ts";
 export const MUTANTS: readonly Mutant[] = [
   ...NODE_MUTANTS,
   ...READ_MUTANTS,
+  ...RELAY_MUTANTS,
   ...RAFT_MUTANTS.map((mutant) => ({ ...mutant, load: "writes" }) as const),
 ];

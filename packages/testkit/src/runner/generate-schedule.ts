@@ -49,6 +49,8 @@ const PER_MILLE: Readonly<Record<FaultKind, number>> = {
   echo: 150,
   amnesia: 200,
   schism: 300,
+  isolated: 200,
+  moved: 150,
 };
 const KINDS = Object.keys(PER_MILLE) as readonly FaultKind[];
 
@@ -178,6 +180,7 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
     case "power":
     case "rot":
     case "wipe":
+    case "moved":
     case "stop":
     case "pause":
     case "diskFull":
@@ -194,6 +197,8 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
     }
     case "severed":
       return { at, kind, a, b, oneWay, forMs };
+    case "isolated":
+      return { at, kind, a, b, forMs: between(prng, 15_000, 90_000) };
     case "clog":
       return { at, kind, a, b, slowerByMs: between(prng, 50, 2500), forMs };
     case "cut":

@@ -12,6 +12,11 @@ import { type Fault, LEADER, type Schedule } from "./schedule.ts";
 /** Delays below this disturb nobody, as the checkers understand it. */
 const DISTURBING_MS = 1000;
 
+/** A pair that does not reach each other has found a relay by then, unless something else goes wrong. */
+const RELAYED_WITHIN_MS = 10_000;
+/** After any other fault nobody knows for so long whether there is one. */
+const RELAY_UNCERTAIN_MS = 30_000;
+
 type Of<Kind extends Fault["kind"]> = Extract<Fault, { kind: Kind }>;
 
 export class FaultInjector {
@@ -20,6 +25,8 @@ export class FaultInjector {
   readonly #do: Interventions;
   readonly #budget: DamageBudget;
   readonly #plots: Plots;
+  /** Two nodes that must talk through another. */
+  #isolated: readonly [SimNode, SimNode] | undefined;
   /** Faults that struck, by kind. */
   readonly struck = new Map<string, number>();
 
@@ -34,8 +41,9 @@ export class FaultInjector {
   arm(schedule: Schedule): void {
     for (const fault of schedule.faults) {
       this.#world.events.at(fault.at, () => {
-        if (!this.#do.isOver && this.#strike(fault))
-          this.struck.set(fault.kind, (this.struck.get(fault.kind) ?? 0) + 1);
+        if (this.#do.isOver || !this.#strike(fault)) return;
+        this.struck.set(fault.kind, (this.struck.get(fault.kind) ?? 0) + 1);
+        if (fault.kind !== "isolated") this.#relayDoubtful(fault);
       });
     }
   }
@@ -86,6 +94,7 @@ export class FaultInjector {
       case "power":
       case "rot":
       case "wipe":
+      case "moved":
         return this.#strikeDisk(fault, this.#node(fault.node));
       case "syncError": {
         const { disk } = this.#node(fault.node);
@@ -109,6 +118,8 @@ export class FaultInjector {
       case "wallStep":
         this.#node(fault.node).machine.wallOffsetMs += fault.byMs;
         return true;
+      case "isolated":
+        return this.#isolate(fault);
       case "coup":
       case "usurp":
       case "echo":
@@ -122,17 +133,38 @@ export class FaultInjector {
     }
   }
 
+  /** Only while nothing else is on: with several faults nobody can say whether a relay is left. */
+  #isolate({ a, b, forMs }: Of<"isolated">): boolean {
+    if (!this.#do.isCalm) return false;
+    const pair = [this.#node(a), this.#node(b)] as const;
+    if (pair.some(({ process }) => process === undefined)) return false;
+    this.#isolated = pair;
+    this.#do.sever(pair, RELAYED_WITHIN_MS, forMs, () => {
+      this.#isolated = undefined;
+    });
+    return true;
+  }
+
+  /** Another fault may have hit the relay of an isolated pair, or all that could be one. */
+  #relayDoubtful(fault: Fault): void {
+    if (this.#isolated === undefined) return;
+    const forMs = "forMs" in fault ? fault.forMs : 0;
+    this.#do.disturb(this.#isolated, forMs + RELAY_UNCERTAIN_MS, () => {});
+  }
+
   #blackout({ forMs }: Of<"blackout">): void {
     this.#budget.takeAll();
     this.#do.cutPower(this.#world.nodes, forMs, () => this.#world.blackedOut());
   }
 
-  #strikeDisk(fault: Of<"power" | "rot" | "wipe">, node: SimNode): boolean {
+  #strikeDisk(fault: Of<"power" | "rot" | "wipe" | "moved">, node: SimNode): boolean {
     const { kind, forMs } = fault;
-    if (kind === "power" ? !this.#budget.takePower(node) : !this.#budget.take(node)) return false;
+    if (kind === "power" || kind === "moved" ? !this.#budget.takePower(node) : !this.#budget.take(node))
+      return false;
     this.#do.cutPower([node], forMs, () => {
       if (kind === "rot") node.disk.rot(this.#prng, () => true);
       if (kind === "wipe") node.disk.wipe();
+      if (kind === "moved") node.readdress();
     });
     return true;
   }

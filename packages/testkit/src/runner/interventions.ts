@@ -22,6 +22,11 @@ export class Interventions {
     return this.#isOver;
   }
 
+  /** Nothing is on now. */
+  get isCalm(): boolean {
+    return this.#undo.size === 0;
+  }
+
   /** Ends everything. */
   end(): void {
     this.#isOver = true;
@@ -86,6 +91,25 @@ export class Interventions {
     const isClientConcerned = [...machines].some((machine) => machine >= nodes.length);
     const disturbed = nodes.filter(({ index }) => isClientConcerned || machines.has(index));
     return this.disturb(disturbed, forMs, () => set(false));
+  }
+
+  /**
+   * Two nodes do not reach each other for long; once others have had `relayedWithinMs` to take over, every promise holds for
+   * them too. Calls `over` at the end.
+   */
+  sever(pair: readonly [SimNode, SimNode], relayedWithinMs: number, forMs: number, over: () => void): void {
+    const { network } = this.#world;
+    const [{ index: a }, { index: b }] = pair;
+    const set = (isBlocked: boolean): void => {
+      network.block(a, b, isBlocked);
+      network.block(b, a, isBlocked);
+    };
+    set(true);
+    this.disturb(pair, Math.min(relayedWithinMs, forMs), () => {});
+    this.during(forMs, () => {
+      set(false);
+      over();
+    });
   }
 
   /** Machines (nodes, then clients) of `side` and all others do not reach each other. */

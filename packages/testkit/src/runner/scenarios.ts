@@ -22,6 +22,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   blackouts: { kinds: ["blackout", "power", "crash"], durability: "disk" },
   wiped: { kinds: ["wipe", "crash", "partition"] },
   discovery: { kinds: ["mdnsSilence", "mdnsStale", "crash", "wallStep"] },
+  isolation: { kinds: ["isolated", "cut", "crash", "mdnsSilence", "moved"] },
   elections: { kinds: ["coup", "usurp", "echo", "crash"] },
   figure8: { kinds: ["coup"], sizes: { appendBytesMax: 1000, inflightMax: 1 } },
   amnesia: { kinds: ["amnesia", "coup"], durability: "replicated" },

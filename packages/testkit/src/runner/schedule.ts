@@ -35,6 +35,8 @@ export type Fault = {
       readonly oneWay: boolean;
       readonly forMs: number;
     }
+  /** The same for long, as on Wi-Fi with client isolation: they must talk through another. */
+  | { readonly kind: "isolated"; readonly a: number; readonly b: number; readonly forMs: number }
   | {
       readonly kind: "clog";
       readonly a: number;
@@ -52,6 +54,8 @@ export type Fault = {
   | { readonly kind: "rot"; readonly node: number; readonly forMs: number }
   /** Power cut, and the machine comes back with an empty disk. */
   | { readonly kind: "wipe"; readonly node: number; readonly forMs: number }
+  /** Power cut, and the machine comes back with another address. */
+  | { readonly kind: "moved"; readonly node: number; readonly forMs: number }
   | { readonly kind: "wallStep"; readonly node: number; readonly byMs: number }
   | { readonly kind: "mdnsSilence"; readonly forMs: number }
   | { readonly kind: "mdnsStale" }

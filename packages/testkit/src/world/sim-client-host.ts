@@ -27,7 +27,7 @@ export class ClientHost implements SimClientHost {
   connect(target: ClientTarget, handler: StreamHandler & { connected(node: string): void }): Stream {
     const world = this.#world;
     const name =
-      target === "floating" ? world.floating.address : (world.hosts[Number(target.slice(5))] ?? "");
+      target === "floating" ? world.floating.address : (world.nodes[Number(target.slice(5))]?.host ?? "");
     const host = `10.0.1.${this.#machine}`;
     const stream = new PendingStream(`${name}:${MQTT_PORT}`, host);
     const to = world.locate(this.#machine, name);

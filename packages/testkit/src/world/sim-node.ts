@@ -37,7 +37,6 @@ type LogStep =
 
 export class SimNode {
   readonly index: number;
-  readonly host: string;
   readonly disk: SimDisk;
   readonly machine: MachineClock;
   readonly logs: string[] = [];
@@ -46,6 +45,7 @@ export class SimNode {
   #assembly: NodeAssembly | undefined;
   #listener: StreamListener | undefined;
   #isPowered = true;
+  #host: string;
   #id = "";
   #starts = 0;
   #boots = 0;
@@ -59,7 +59,7 @@ export class SimNode {
   constructor(world: World, index: number, ratePerMillion: number) {
     this.#world = world;
     this.index = index;
-    this.host = `10.0.0.${index + 1}`;
+    this.#host = `10.0.0.${index + 1}`;
     this.disk = new SimDisk(world.events, randomStream(world.seed, `disk ${index}`));
     this.machine = {
       rate: 1 + ratePerMillion / 1e6,
@@ -71,6 +71,17 @@ export class SimNode {
   /** Id of the node that runs here or ran here last; empty before the first start. */
   get id(): string {
     return this.#id;
+  }
+
+  /** The machine's address. */
+  get host(): string {
+    return this.#host;
+  }
+
+  /** Another lease: the machine, which is off, comes back with another address. */
+  readdress(): void {
+    const [, , network = "", own = ""] = this.#host.split(".");
+    this.#host = `10.0.${Number(network) + 2}.${own}`;
   }
 
   /** How often a process was started here. */

@@ -45,6 +45,7 @@ export class World {
   readonly events = new EventQueue();
   readonly prng: Prng;
   readonly nodes: readonly SimNode[];
+  /** Where the nodes were when the world began: what an operator wrote into the settings. */
   readonly hosts: readonly string[];
   readonly network: Network;
   readonly multicast: Multicast;
@@ -113,7 +114,7 @@ export class World {
   /** The machine that `host` leads to, as seen from `from`. */
   locate(from: number, host: string): number | undefined {
     if (host === FLOATING_ADDRESS) return this.floating.locate(from);
-    const at = this.hosts.indexOf(host);
+    const at = this.nodes.findIndex((node) => node.host === host);
     return at === -1 ? undefined : at;
   }
 
