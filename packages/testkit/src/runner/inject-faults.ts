@@ -7,13 +7,22 @@ import type { World } from "../world/world.ts";
 import { DamageBudget } from "./damage-budget.ts";
 import { Interventions } from "./interventions.ts";
 import { Plots } from "./plots.ts";
-import { type Fault, LEADER, type Schedule } from "./schedule.ts";
+import { type Fault, type FaultKind, LEADER, type Schedule } from "./schedule.ts";
 
 /** Delays below this disturb nobody, as the checkers understand it. */
 const DISTURBING_MS = 1000;
 
 /** A pair that does not reach each other has found a relay by then, unless something else goes wrong. */
 const RELAYED_WITHIN_MS = 10_000;
+/** Both ends learn of a cut at once, and the other kinds do nothing to a link. */
+const HARMLESS_TO_RELAYS: ReadonlySet<FaultKind> = new Set([
+  "isolated",
+  "cut",
+  "clientsCut",
+  "mdnsSilence",
+  "mdnsStale",
+  "wallStep",
+]);
 /** After any other fault nobody knows for so long whether there is one. */
 const RELAY_UNCERTAIN_MS = 30_000;
 
@@ -43,7 +52,7 @@ export class FaultInjector {
       this.#world.events.at(fault.at, () => {
         if (this.#do.isOver || !this.#strike(fault)) return;
         this.struck.set(fault.kind, (this.struck.get(fault.kind) ?? 0) + 1);
-        if (fault.kind !== "isolated") this.#relayDoubtful(fault);
+        this.#relayDoubtful(fault);
       });
     }
   }
@@ -145,9 +154,9 @@ export class FaultInjector {
     return true;
   }
 
-  /** Another fault may have hit the relay of an isolated pair, or all that could be one. */
+  /** A fault that keeps nodes from running may have hit the relay of an isolated pair, or all that could be one. */
   #relayDoubtful(fault: Fault): void {
-    if (this.#isolated === undefined) return;
+    if (this.#isolated === undefined || HARMLESS_TO_RELAYS.has(fault.kind)) return;
     const forMs = "forMs" in fault ? fault.forMs : 0;
     this.#do.disturb(this.#isolated, forMs + RELAY_UNCERTAIN_MS, () => {});
   }
