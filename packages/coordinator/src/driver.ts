@@ -159,6 +159,11 @@ export class Driver {
     return this.#hasFailed;
   }
 
+  /** How long this disk takes to flush (journal/flush-times.ts). */
+  get flushP99Ms(): number {
+    return this.#journal.flushTimes.p99Ms;
+  }
+
   /** No durable messages can be taken until there is room. */
   get isDiskFull(): boolean {
     return this.#journal.isFull;
@@ -200,12 +205,12 @@ export class Driver {
     return !this.#isRefused;
   }
 
-  /** Hands leadership to the voter that is best prepared. False: this node does not lead, or nobody else can. */
-  transferLeadership(): boolean {
+  /** Hands leadership to `to`, or to the voter that is best prepared. False: this node does not lead, or that one cannot. */
+  transferLeadership(to?: ServerId): boolean {
     assert(!this.#isStepping, "transferLeadership is never called from within a step");
     if (this.#isStopped) return false;
     this.#isRefused = false;
-    this.step({ kind: "transferLeadership" });
+    this.step(to === undefined ? { kind: "transferLeadership" } : { kind: "transferLeadership", to });
     return !this.#isRefused;
   }
 

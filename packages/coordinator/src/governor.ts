@@ -1,39 +1,57 @@
 /**
- * What only the leader does: it takes joiners in as learners, one after another, promotes learners to voters, lets voters
- * resign whose disk is dying, and gives way itself when its own disk is full: it could take nothing that is meant to last from
- * anybody.
+ * What only the leader does: it takes joiners in as learners, one after another, lets members leave, sees to it that the right
+ * nodes vote (voter-policy.ts), and gives way to a node that leads better, or when its own disk is full: it could take nothing
+ * that is meant to last from anybody.
  *
  * It acts on the committed configuration and asks for one change at a time; what cannot be done now (another change is
  * under way, no entry of its own term committed yet) is tried again a moment later. Every leader starts with empty
- * lists: joiners ask every second until they hear `joined`, and who resigns says so every second for as long as it is true.
+ * lists: joiners ask every second until they hear `joined`, and who resigns, leaves or wants another one to be forgotten says so
+ * every second for as long as it is true.
  */
 
 import type { Clock, Log, MonotonicMs, NodeId } from "@skein/kernel";
 import type { Driver } from "./driver.ts";
-import { PROMOTION_LAG_ENTRIES, REPLICAS_MAX, votersWanted } from "./voter-policy.ts";
+import type { PeerView } from "./options.ts";
+import { liveIn } from "./peer-list.ts";
+import { REPLICAS_MAX, votersWanted } from "./voter-policy.ts";
+import { type Seen, VoterWatch } from "./voter-watch.ts";
 
 /** Joiners remembered at a time; more wait for their next request. */
 const JOINERS_MAX = 64;
-/** A joiner that stopped asking is forgotten, and so is one that resigned. */
+/** Who stopped asking for something is not served any more. */
 const FORGOTTEN_MS = 5000;
 const WARN_EVERY_MS = 60_000;
 /** The next leader's disk may be full too, and then nobody gains by a change of leader. */
 const GIVE_WAY_EVERY_MS = 600_000;
+/** Each hand-over costs the clients on the floating address a reconnection. */
+const TRANSFER_EVERY_MS = 3_600_000;
 
 export interface GovernorPorts {
   readonly clock: Clock;
   readonly log: Log;
   /** Tells `joiner` that it is in the committed configuration. */
   readonly sendJoined: (joiner: NodeId) => void;
+  /** When leadership was last handed from one living node to another; undefined: not since this node started. */
+  readonly transferredAt: () => MonotonicMs | undefined;
+}
+
+/** Who takes part, as the cluster has decided. */
+interface Roster {
+  readonly voters: readonly NodeId[];
+  readonly learners: readonly NodeId[];
 }
 
 export class Governor {
   readonly #self: NodeId;
   readonly #silenceMs: number;
   readonly #ports: GovernorPorts;
+  readonly #watch = new VoterWatch();
+  /** When each was heard last; likewise below. */
   readonly #joiners = new Map<NodeId, MonotonicMs>();
-  /** When each was heard last. */
   readonly #resigning = new Map<NodeId, MonotonicMs>();
+  /** They give up their vote, to be removed later. */
+  readonly #leaving = new Map<NodeId, MonotonicMs>();
+  readonly #removed = new Map<NodeId, MonotonicMs>();
   #warnAgainAt = 0;
   #giveWayAgainAt = 0;
 
@@ -44,33 +62,42 @@ export class Governor {
     this.#ports = ports;
   }
 
-  /** Not the leader (any more): others see to the joiners. */
+  /** Not the leader (any more): others see to what was asked. */
   reset(): void {
-    this.#joiners.clear();
-    this.#resigning.clear();
+    for (const asked of [this.#joiners, this.#resigning, this.#leaving, this.#removed]) asked.clear();
+    this.#watch.reset();
   }
 
   /** `joiner` asks to become a learner. Ignored while too many wait: it asks again. */
   join(joiner: NodeId): void {
-    if (!this.#joiners.has(joiner) && this.#joiners.size >= JOINERS_MAX) return;
-    this.#joiners.set(joiner, this.#ports.clock.monotonicMs());
+    this.#note(this.#joiners, joiner, JOINERS_MAX);
   }
 
   /** `node`, voter or learner, asks not to vote for the time being. */
   resign(node: NodeId): void {
-    if (!this.#resigning.has(node) && this.#resigning.size >= REPLICAS_MAX) return;
-    this.#resigning.set(node, this.#ports.clock.monotonicMs());
+    this.#note(this.#resigning, node, REPLICAS_MAX);
   }
 
-  /** Call a few times a second and after changes, while this node leads. `live`: linked, living members. */
-  govern(driver: Driver, live: ReadonlySet<NodeId>, now: MonotonicMs): void {
+  /** `node` is about to leave: it must neither lead nor vote. */
+  leave(node: NodeId): void {
+    this.#note(this.#leaving, node, REPLICAS_MAX);
+  }
+
+  /** `node` is to be a member no longer: it has left, or is forgotten. */
+  remove(node: NodeId): void {
+    this.#note(this.#removed, node, REPLICAS_MAX);
+  }
+
+  /** Call a few times a second and after changes, while this node leads. `peers`: this node itself included. */
+  govern(driver: Driver, peers: readonly PeerView[], now: MonotonicMs): void {
     if (driver.isDiskFull && this.#giveWay(driver, now)) return;
-    const { configuration } = driver.status(now);
+    const raft = driver.status(now);
     const committed = driver.appliedConfiguration;
-    if (configuration.votersOutgoing.length > 0 || committed.votersOutgoing.length > 0) return;
+    if (raft.configuration.votersOutgoing.length > 0 || committed.votersOutgoing.length > 0) return;
     const voters = committed.voters as readonly NodeId[];
     const learners = committed.learners as readonly NodeId[];
-    this.#answerJoiners(voters, learners, now);
+    const roster = { voters, learners };
+    this.#answerJoiners(roster, now);
     const joiner = this.#joiners.keys().next().value;
     if (joiner !== undefined) {
       if (voters.length + learners.length < REPLICAS_MAX) {
@@ -79,7 +106,51 @@ export class Governor {
       }
       this.#warnFull(joiner, now);
     }
-    this.#promote(driver, voters, learners, live, now);
+    for (const asked of [this.#resigning, this.#leaving, this.#removed])
+      for (const [node, askedAt] of asked) if (now - askedAt > FORGOTTEN_MS) asked.delete(node);
+    const seen = this.#watch.look({
+      now,
+      self: this.#self,
+      voters,
+      learners,
+      raft,
+      peers: new Map(peers.map((peer) => [peer.id, peer])),
+      silenceMs: this.#silenceMs,
+    });
+    if (!this.#changeMembers(driver, roster, peers, seen)) this.#handOverToBetter(driver, seen, now);
+  }
+
+  /** One change of who votes and who is a member. False: all is well. */
+  #changeMembers(driver: Driver, roster: Roster, peers: readonly PeerView[], seen: Seen): boolean {
+    const { voters, learners } = roster;
+    const removed = new Set([...this.#removed.keys(), ...seen.gone]);
+    const wanted =
+      votersWanted({
+        voters,
+        learners,
+        leader: this.#self,
+        live: new Set([...liveIn(peers), this.#self]),
+        ...seen,
+        resigning: new Set(this.#resigning.keys()),
+        leaving: new Set([...removed, ...this.#leaving.keys()]),
+      }) ?? voters;
+    const rest = [...learners, ...voters].filter((node) => !wanted.includes(node) && !removed.has(node));
+    if (wanted === voters && rest.length === learners.length) return false;
+    // One that leads on would stop for an election when the change is through; a sole voter has nobody to hand over to.
+    if (!wanted.includes(this.#self) && driver.transferLeadership()) return true;
+    const before = [...voters, ...learners];
+    const gone = before.filter((node) => !wanted.includes(node) && !rest.includes(node));
+    this.#ports.log.info({ voters: wanted, before: voters, removed: gone }, "changing the voters");
+    driver.step({ kind: "changeConfiguration", voters: wanted, learners: rest });
+    return true;
+  }
+
+  #handOverToBetter(driver: Driver, { successor }: Seen, now: MonotonicMs): void {
+    const transferredAt = this.#ports.transferredAt();
+    if (successor === undefined) return;
+    if (transferredAt !== undefined && now - transferredAt < TRANSFER_EVERY_MS) return;
+    if (driver.transferLeadership(successor))
+      this.#ports.log.info({ successor }, "handing leadership to a node that is better suited");
   }
 
   #giveWay(driver: Driver, now: MonotonicMs): boolean {
@@ -89,7 +160,7 @@ export class Governor {
     return true;
   }
 
-  #answerJoiners(voters: readonly NodeId[], learners: readonly NodeId[], now: MonotonicMs): void {
+  #answerJoiners({ voters, learners }: Roster, now: MonotonicMs): void {
     for (const [joiner, askedAt] of this.#joiners) {
       const isIn = learners.includes(joiner);
       if (isIn) this.#ports.sendJoined(joiner);
@@ -103,44 +174,13 @@ export class Governor {
     }
   }
 
-  #promote(
-    driver: Driver,
-    voters: readonly NodeId[],
-    learners: readonly NodeId[],
-    live: ReadonlySet<NodeId>,
-    now: MonotonicMs,
-  ): void {
-    if (learners.length === 0) return;
-    const { followers, lastIndex } = driver.status(now);
-    const caughtUp = new Set<NodeId>();
-    for (const learner of learners) {
-      const follower = followers.get(learner);
-      if (follower?.lastHeardAt === undefined || now - follower.lastHeardAt > this.#silenceMs) continue;
-      if (follower.matchIndex > 0 && lastIndex - follower.matchIndex <= PROMOTION_LAG_ENTRIES)
-        caughtUp.add(learner);
-    }
-    for (const [node, saidAt] of this.#resigning)
-      if (now - saidAt > FORGOTTEN_MS) this.#resigning.delete(node);
-    const wanted = votersWanted({
-      voters,
-      learners,
-      live: new Set([...live, this.#self]),
-      caughtUp,
-      resigning: new Set(this.#resigning.keys()),
-      leader: this.#self,
-    });
-    if (wanted === undefined) return;
-    // One that leads on would stop for an election when the change is through; a sole voter has nobody to hand over to.
-    if (!wanted.includes(this.#self) && driver.transferLeadership()) return;
-    const leaving = voters.filter((voter) => !wanted.includes(voter));
-    this.#ports.log.info({ voters: wanted, leaving }, "changing the voters");
-    const rest = [...learners, ...leaving].filter((node) => !wanted.includes(node));
-    driver.step({ kind: "changeConfiguration", voters: wanted, learners: rest });
-  }
-
   #warnFull(joiner: NodeId, now: MonotonicMs): void {
     if (now < this.#warnAgainAt) return;
     this.#warnAgainAt = now + WARN_EVERY_MS;
     this.#ports.log.warn({ joiner, replicasMax: REPLICAS_MAX }, "mesh is full; node cannot join");
+  }
+
+  #note(asked: Map<NodeId, MonotonicMs>, node: NodeId, most: number): void {
+    if (asked.has(node) || asked.size < most) asked.set(node, this.#ports.clock.monotonicMs());
   }
 }

@@ -10,7 +10,7 @@ import type { Driver } from "./driver.ts";
 import type { ControlFrame } from "./frames.ts";
 import { Governor } from "./governor.ts";
 import type { PeerView } from "./options.ts";
-import { liveIn } from "./peer-list.ts";
+import { isLinkedIn } from "./peer-list.ts";
 import { Resignation } from "./resignation.ts";
 
 export interface MembershipPorts {
@@ -22,6 +22,7 @@ export interface MembershipPorts {
   readonly send: (to: NodeId, bytes: Uint8Array) => void;
   /** Undefined while this node is no member. */
   readonly driver: () => Driver | undefined;
+  /** This node itself included. */
   readonly peers: () => readonly PeerView[];
 }
 
@@ -30,6 +31,9 @@ export class Membership {
   readonly #ports: MembershipPorts;
   readonly #governor: Governor;
   readonly #resignation: Resignation;
+  /** Who led last, as far as this node knows. */
+  #leader: NodeId | undefined;
+  #transferredAt: MonotonicMs | undefined;
   /** For frames of this node's cluster. */
   readonly handlers: Pick<MemberHandlers, "join" | "joined" | "resign"> = {
     join: (from, { joiner }, bytes) => this.#joinAsked(from, joiner, bytes),
@@ -43,6 +47,7 @@ export class Membership {
     this.#ports = ports;
     this.#governor = new Governor(self, silenceMs, {
       ...ports,
+      transferredAt: () => this.#transferredAt,
       sendJoined: (joiner) => ports.sendMember(joiner, (cluster) => ({ kind: "joined", cluster })),
     });
     this.#resignation = new Resignation(failures, { log: ports.log, ask: () => this.#resign() });
@@ -58,13 +63,20 @@ export class Membership {
 
   /** Role, term or leader changed: what a leader was asked it does not know any more. */
   leadershipChanged(): void {
+    const before = this.#leader;
+    const leader = this.#ports.driver()?.leadership.leader as NodeId | undefined;
     this.#governor.reset();
+    if (leader === undefined || leader === before) return;
+    this.#leader = leader;
+    // The one before is still there, so it has handed over: such changes are rationed (governor.ts).
+    if (before === this.#self || isLinkedIn(this.#ports.peers(), before))
+      this.#transferredAt = this.#ports.clock.monotonicMs();
   }
 
   #govern(now: MonotonicMs): void {
     const driver = this.#ports.driver();
     if (driver?.leadership.role !== "leader") return;
-    this.#governor.govern(driver, liveIn(this.#ports.peers()), now);
+    this.#governor.govern(driver, this.#ports.peers(), now);
   }
 
   #joinAsked(from: NodeId, joiner: NodeId, bytes: Uint8Array): void {

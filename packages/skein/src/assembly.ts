@@ -173,8 +173,9 @@ export class NodeAssembly {
         receiveControl: (from, bytes) => this.#receiveControl(from, bytes),
         receiveAddress: (from, bytes) => void this.#entrance.receive(from, bytes),
         membersChanged: (members) => {
+          const self = members.find(({ id }) => id === node);
           this.#entrance.peersChanged(members);
-          this.coordinator.membersChanged(this.#peersIn(members));
+          this.coordinator.membersChanged(this.#peersIn(members), self);
           this.events.observe();
           this.#ports.passedClients?.membersChanged(members);
         },
@@ -294,7 +295,7 @@ export class NodeAssembly {
       role,
       clients: this.broker.clientCount,
       holdsAddress,
-      flushP99Ms: 0,
+      flushP99Ms: this.coordinator.flushP99Ms,
       ...this.#ports.host(),
     });
   }

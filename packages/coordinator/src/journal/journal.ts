@@ -5,7 +5,7 @@
  * is under way are written together with the next append (group commit). Term, vote and configurations are forced to the
  * medium before their write is done; other entries are done when the operating system has them (`replicated`), and the driver calls
  * `flushDue` once a second, or when they are on the medium too (`disk`; on a slow one at most every 50 ms, sync-pace.ts). A snapshot makes old segments superfluous:
- * whole ones are recycled or removed, oldest first; every segment begins with term and vote, so none is needed for those.
+ * whole ones are recycled or removed, oldest first; each begins with term and vote, so none is needed for those.
  *
  * After a failed write or sync nothing more is written: what the medium then holds is unknown until it is read again.
  * So the journal leaves the mark of a suspect server behind and its owner ends the process. A disk without room is not a
@@ -19,6 +19,7 @@ import type { HardState, InitialState, Snapshot } from "raft-js";
 import { REPLICA_SIZES } from "../replica-sizes.ts";
 import { CommitNote } from "./commit-note.ts";
 import { snapshotPath, stopMarkPath } from "./files.ts";
+import { FlushTimes } from "./flush-times.ts";
 import { isForced, type JournalWrite } from "./journal-write.ts";
 import { type Recovered, recover } from "./recovery.ts";
 import type { Remains } from "./remains.ts";
@@ -30,6 +31,8 @@ import { type Durability, readStopMark, writeStopMark } from "./stop-mark.ts";
 import { clearSuspectMark, writeSuspectMark } from "./suspect-mark.ts";
 import { SyncPace } from "./sync-pace.ts";
 
+/** A write of nothing but what every write brings. */
+const EMPTY_WRITE: Job = { kind: "write", write: { hardState: undefined, entries: [] }, done: () => {} };
 /** Bytes gathered into one append; what is beyond goes into the next one. A single write may be larger. */
 const BATCH_BYTES_MAX = 1024 * 1024;
 
@@ -91,6 +94,7 @@ export class Journal {
   readonly #clock: JournalOptions["clock"];
   readonly #pace: SyncPace;
   readonly #entriesKept: number;
+  readonly flushTimes: FlushTimes;
   readonly #segments: SegmentWriter;
   readonly #snapshots: SnapshotWriter;
   /** See {@link Recovered}. */
@@ -158,8 +162,9 @@ export class Journal {
     this.#pace = new SyncPace(options.syncIntervalMs);
     this.#entriesKept = options.entriesKept ?? REPLICA_SIZES.entriesKept;
     this.#asideSince = recovered.asideSince;
+    this.flushTimes = new FlushTimes(options.clock);
     const segmentBytes = options.segmentBytes ?? REPLICA_SIZES.segmentBytes;
-    this.#segments = new SegmentWriter(disk, folder, log, recovered, segmentBytes);
+    this.#segments = new SegmentWriter(disk, folder, log, recovered, segmentBytes, this.flushTimes);
     this.#snapshots = new SnapshotWriter(disk, snapshotPath(folder), recovered.snapshot?.index ?? 0);
   }
 
@@ -180,7 +185,7 @@ export class Journal {
 
   /** All entries given before, up to `index`, are committed (commit-note.ts). Call it about once a second. */
   noteCommitted(index: number): void {
-    if (this.#note.set(index) && !this.isFull && this.#failure === undefined) this.#writeNote();
+    if (this.#note.set(index) && !this.isFull && this.#failure === undefined) this.#enqueue(EMPTY_WRITE);
   }
 
   /**
@@ -216,8 +221,8 @@ export class Journal {
   }
 
   /**
-   * Forces what was appended to the medium, and tries again what found no room. The driver calls this at most once a
-   * second while {@link isDirty}; writes go on meanwhile. `done` is called with the result, at once if there is nothing to do or a flush is under way.
+   * Forces what was appended to the medium, and tries again what found no room; writes go on meanwhile. `done` is called with the
+   * result, at once if there is nothing to do or a flush is under way.
    */
   flushDue(done: JournalDone = () => {}): void {
     if (this.isFull && this.#failure === undefined) this.#room.tryAgain();
@@ -240,15 +245,10 @@ export class Journal {
 
   /** Completes what was given before, forces it to the medium and closes. Nothing may be called afterwards. */
   close(done: JournalDone = () => {}): void {
-    if (this.#note.isDue) this.#writeNote();
+    if (this.#note.isDue) this.#enqueue(EMPTY_WRITE);
     this.#enqueue({ kind: "close", done });
     this.#isClosed = true;
     this.#room.close();
-  }
-
-  /** A write of nothing but what every write brings. */
-  #writeNote(): void {
-    this.#enqueue({ kind: "write", write: { hardState: undefined, entries: [] }, done: () => {} });
   }
 
   #enqueue(job: Job): void {

@@ -17,6 +17,7 @@ import { assert, type Disk, type DiskDone, type DiskFile, type Log, SkeinError }
 import type { HardState } from "raft-js";
 import { BatchEncoder } from "./batch.ts";
 import { segmentPath } from "./files.ts";
+import type { FlushTimes } from "./flush-times.ts";
 import type { JournalWrite } from "./journal-write.ts";
 import type { Recovered, Segment } from "./recovery.ts";
 import { SyncGate } from "./sync-gate.ts";
@@ -33,6 +34,7 @@ interface OpenSegment {
 type Opened = (opened: OpenSegment | undefined, error: SkeinError | undefined) => void;
 
 export class SegmentWriter {
+  readonly #times: FlushTimes;
   readonly #disk: Disk;
   readonly #folder: string;
   readonly #log: Log;
@@ -56,7 +58,15 @@ export class SegmentWriter {
   /** Segments whose entries are all at this index or before are superfluous. */
   #coveredIndex = 0;
 
-  constructor(disk: Disk, folder: string, log: Log, recovered: Recovered, segmentBytes: number) {
+  constructor(
+    disk: Disk,
+    folder: string,
+    log: Log,
+    recovered: Recovered,
+    segmentBytes: number,
+    times: FlushTimes,
+  ) {
+    this.#times = times;
     this.#disk = disk;
     this.#folder = folder;
     this.#log = log;
@@ -222,7 +232,7 @@ export class SegmentWriter {
 
   #open({ number }: Segment): OpenSegment {
     const file = this.#disk.open(segmentPath(this.#folder, number));
-    return { file, syncs: new SyncGate(file) };
+    return { file, syncs: new SyncGate(file, this.#times) };
   }
 
   #beginNext(use: Opened): void {

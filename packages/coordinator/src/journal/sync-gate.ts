@@ -6,15 +6,18 @@
  */
 
 import type { DiskDone, DiskFile } from "@skein/kernel";
+import type { FlushTimes } from "./flush-times.ts";
 
 export class SyncGate {
   readonly #file: DiskFile;
+  readonly #times: FlushTimes;
   #waiting: DiskDone[] = [];
   #isBusy = false;
   #isClosed = false;
 
-  constructor(file: DiskFile) {
+  constructor(file: DiskFile, times: FlushTimes) {
     this.#file = file;
+    this.#times = times;
   }
 
   /** Calls back once everything appended before this call is on the medium. */
@@ -37,8 +40,10 @@ export class SyncGate {
     }
     this.#waiting = [];
     this.#isBusy = true;
+    const begunAt = this.#times.begun();
     this.#file.sync((error) => {
       this.#isBusy = false;
+      this.#times.ended(begunAt);
       for (const done of served) done(error);
       if (!this.#isBusy) this.#next();
     });

@@ -51,6 +51,8 @@ export class SimNode {
   releaseMs = 0;
   /** Another text after the machine has stopped. */
   bootId: string | undefined = "boot-1";
+  /** What it tells about itself and what the others measure. */
+  qualities: typeof UNKNOWN_MACHINE = UNKNOWN_MACHINE;
 
   constructor(name: string) {
     this.name = name;
@@ -245,7 +247,14 @@ export class World {
     this.#isRefreshScheduled = true;
     this.clock.after(10, () => {
       this.#isRefreshScheduled = false;
-      for (const node of this.running) node.running.membersChanged(this.#viewOf(node));
+      for (const node of this.running) {
+        const views = this.#viewOf(node);
+        const self = views.find(({ id }) => id === node.id);
+        node.running.membersChanged(
+          views.filter((view) => view !== self),
+          self,
+        );
+      }
       const isSomeoneFading = this.nodes.some(
         (node) =>
           node.coordinator === undefined && this.clock.monotonicMs() - node.downSince <= DEAD_AFTER_MS,
@@ -260,18 +269,18 @@ export class World {
     for (const node of this.nodes) {
       if (node.life === 0 || node.id === "") continue;
       const key = `${viewer.id}>${node.id}`;
-      const { id, name } = node;
+      const { id, name, qualities } = node;
       const cluster = node.coordinator?.status.cluster;
       if (node === viewer) {
-        views.push({ id, name, state: "alive", cluster, isLinked: false, ...UNKNOWN_MACHINE });
+        views.push({ id, name, state: "alive", cluster, isLinked: false, ...qualities });
       } else if (this.isConnected(viewer, node)) {
         this.#linkedSince.set(key, now);
-        views.push({ id, name, state: "alive", cluster, isLinked: true, ...UNKNOWN_MACHINE });
+        views.push({ id, name, state: "alive", cluster, isLinked: true, ...qualities });
       } else {
         const lastSeen = this.#linkedSince.get(key);
         if (lastSeen === undefined) continue;
         const state = now - lastSeen > DEAD_AFTER_MS ? "dead" : "suspect";
-        views.push({ id, name, state, cluster, isLinked: false, ...UNKNOWN_MACHINE });
+        views.push({ id, name, state, cluster, isLinked: false, ...qualities });
       }
     }
     return views;
