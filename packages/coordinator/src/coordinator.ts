@@ -55,7 +55,8 @@ export class Coordinator {
   /** Only once a member of a cluster. */
   #driver: Driver | undefined;
   #peers: readonly PeerView[] = [];
-  #self: PeerView | undefined;
+  /** With this node itself. */
+  #members: readonly PeerView[] = [];
   readonly #contact = new LeaderContact();
   readonly #turnEnd: TurnEnd;
   #tickTimer: Timer | undefined;
@@ -111,7 +112,7 @@ export class Coordinator {
       ...ports,
       sendMember: (to, frame) => this.#traffic.sendMember(to, frame),
       driver: () => this.#driver,
-      peers: () => (this.#self === undefined ? this.#peers : [...this.#peers, this.#self]),
+      peers: () => this.#members,
     });
     this.#traffic = new ControlTraffic({
       cluster: () => this.#arrival.cluster,
@@ -203,13 +204,14 @@ export class Coordinator {
     if (!this.#ending.isStopped) this.#traffic.receive(from, bytes);
   }
 
-  /** The member list, or a row of it, changed. `self`: this node's own row. */
-  membersChanged(peers: readonly PeerView[], self?: PeerView): void {
+  /** The member list, or a row of it, changed; this node itself is in it. */
+  membersChanged(members: readonly PeerView[]): void {
     if (this.#ending.isStopped) return;
     const leader = this.#driver?.leadership.leader;
     const wasLinked = isLinkedIn(this.#peers, leader);
+    const peers = members.filter(({ id }) => id !== this.#node);
+    this.#members = members;
     this.#peers = peers;
-    this.#self = self;
     if (!wasLinked && isLinkedIn(peers, leader)) this.#sendAgain();
     this.#arrival.peersChanged(peers);
     this.#mending?.peersChanged(linkedIn(this.#peers, this.#arrival.cluster));

@@ -173,9 +173,8 @@ export class NodeAssembly {
         receiveControl: (from, bytes) => this.#receiveControl(from, bytes),
         receiveAddress: (from, bytes) => void this.#entrance.receive(from, bytes),
         membersChanged: (members) => {
-          const self = members.find(({ id }) => id === node);
           this.#entrance.peersChanged(members);
-          this.coordinator.membersChanged(this.#peersIn(members), self);
+          this.coordinator.membersChanged(members);
           this.events.observe();
           this.#ports.passedClients?.membersChanged(members);
         },
@@ -298,10 +297,6 @@ export class NodeAssembly {
       flushP99Ms: this.coordinator.flushP99Ms,
       ...this.#ports.host(),
     });
-  }
-
-  #peersIn(members: readonly Member[]): readonly Member[] {
-    return members.filter(({ id }) => id !== this.identity.node);
   }
 
   /** Each consumer gets its own sequence, so that one's choices do not disturb another's. */

@@ -248,12 +248,7 @@ export class World {
     this.clock.after(10, () => {
       this.#isRefreshScheduled = false;
       for (const node of this.running) {
-        const views = this.#viewOf(node);
-        const self = views.find(({ id }) => id === node.id);
-        node.running.membersChanged(
-          views.filter((view) => view !== self),
-          self,
-        );
+        node.running.membersChanged(this.#viewOf(node));
       }
       const isSomeoneFading = this.nodes.some(
         (node) =>
