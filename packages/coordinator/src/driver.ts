@@ -149,7 +149,7 @@ export class Driver {
     return this.#applied.configuration;
   }
 
-  /** Term of the last applied entry: equal to the current term once a leader has committed an entry of its own. */
+  /** Term of the last applied entry: the current one once a leader has committed an entry of its own. */
   get appliedTerm(): number {
     return this.#applied.term;
   }
@@ -184,10 +184,7 @@ export class Driver {
     return this.#raft.status(now);
   }
 
-  /**
-   * What a peer lacks whose log ends at (`index`, `term`): entries that follow, or the newest snapshot; neither if this
-   * node has no more.
-   */
+  /** What a peer lacks whose log ends at (`index`, `term`): entries that follow, or the newest snapshot, or nothing. */
   missingAfter(index: number, term: number): Missing {
     const entries = this.#raft.entriesAfter(index, term, REPAIR_BYTES_MAX);
     if (entries !== undefined) return { snapshot: undefined, entries };
@@ -258,9 +255,7 @@ export class Driver {
     this.#ports.stepped();
   }
 
-  /**
-   * About once a second: the journal learns what is committed, and what the operating system holds goes to the medium.
-   */
+  /** About once a second: the journal learns what is committed, and what the operating system holds goes to the medium. */
   flush(): void {
     if (this.#isStopped) return;
     this.#journal.noteCommitted(this.#applied.index);

@@ -2,9 +2,12 @@
 
 import type { NodeId } from "@skein/kernel";
 import { decodeRaftMessage } from "raft-js";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { decodeFrame } from "../src/frames.ts";
 import { type SimNode, World } from "./support/world.ts";
+
+// Minutes and hours of a mesh are a second or two here, more on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 function formed(count: number, voters: number, seed: number): World {
   const world = new World(seed);
