@@ -16,7 +16,7 @@ import {
   loadIdentity,
 } from "@skein/coordinator";
 import { type NodeId, type Prng, seededPrng } from "@skein/kernel";
-import { type Member, Mesh } from "@skein/mesh";
+import { Mesh } from "@skein/mesh";
 import { addressHolder } from "./address-holder.ts";
 import type { AssemblyOptions, AssemblyPorts } from "./assembly-ports.ts";
 import { serverReference } from "./balancing/server-reference.ts";
