@@ -11,6 +11,7 @@ import {
 } from "@skein/coordinator";
 import type { Clock, Log, NodeId, ProcessPort } from "@skein/kernel";
 import type { Mesh } from "@skein/mesh";
+import type { PassedClients } from "./balancing/client-balancing.ts";
 
 export interface EntranceSettings {
   readonly node: NodeId;
@@ -32,6 +33,8 @@ interface EntrancePorts {
   readonly clock: Clock;
   readonly process: ProcessPort;
   readonly network: NetworkPort;
+  /** Clients of the address that other nodes serve through this one. */
+  readonly passedClients?: PassedClients;
   readonly log: (component: "address") => Log;
 }
 
@@ -50,7 +53,7 @@ export interface ClientEntrance {
 
 export function clientEntrance(
   { node, floatingAddress: settings, timing }: EntranceSettings,
-  { clock, process, network, log }: EntrancePorts,
+  { clock, process, network, passedClients, log }: EntrancePorts,
   { broker, mesh, isServing, resetClients }: EntranceParts,
 ): ClientEntrance {
   const floatingAddress =
@@ -71,7 +74,10 @@ export function clientEntrance(
     clock,
     send: (to, bytes) => mesh.sendAddress(to, bytes),
     isServing,
-    connections: () => (settings === undefined ? [] : broker.connectionsOn(settings.address)),
+    connections: () => {
+      if (settings === undefined) return [];
+      return [...broker.connectionsOn(settings.address), ...(passedClients?.connections() ?? [])];
+    },
     macs: network.macs,
     publish: () => undefined,
   });
