@@ -50,7 +50,7 @@ export class Membership {
       transferredAt: () => this.#transferredAt,
       sendJoined: (joiner) => ports.sendMember(joiner, (cluster) => ({ kind: "joined", cluster })),
     });
-    this.#resignation = new Resignation(failures, { log: ports.log, ask: () => this.resign() });
+    this.#resignation = new Resignation(failures, { log: ports.log, ask: () => this.#resign() });
   }
 
   /** A few times a second. */
@@ -91,8 +91,7 @@ export class Membership {
   }
 
   /** The disk of this node is dying: the leader should let another one vote. */
-  /** Asks that another node votes in place of this one, for as long as it goes on asking. */
-  resign(): void {
+  #resign(): void {
     const { driver, sendMember } = this.#ports;
     const leader = driver()?.leadership.leader as NodeId | undefined;
     if (leader === this.#self) this.#governor.resign(leader);

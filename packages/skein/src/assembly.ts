@@ -24,7 +24,6 @@ import { type ClientEntrance, clientEntrance } from "./client-entrance.ts";
 import { EVENT_FRAME } from "./events/event-frame.ts";
 import type { MeshView } from "./events/mesh-view.ts";
 import { NodeEvents } from "./events/node-events.ts";
-import { REQUEST_FRAME } from "./exercises/node-requests.ts";
 import { Readiness, type ReadyReason } from "./readiness.ts";
 
 /** Keep-alive, will delays, expiry: the broker looks at its clock this often. */
@@ -225,7 +224,6 @@ export class NodeAssembly {
 
   #receiveControl(from: NodeId, bytes: Uint8Array): void {
     if (bytes[0] === EVENT_FRAME) this.events.receive(bytes);
-    else if (bytes[0] === REQUEST_FRAME) this.#ports.receiveRequest?.(from, bytes);
     else this.coordinator.receive(from, bytes);
   }
 

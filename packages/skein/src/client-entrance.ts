@@ -11,7 +11,6 @@ import {
 } from "@skein/coordinator";
 import type { Clock, Log, NodeId, ProcessPort } from "@skein/kernel";
 import type { Mesh } from "@skein/mesh";
-import type { PassedClients } from "./balancing/client-balancing.ts";
 
 export interface EntranceSettings {
   readonly node: NodeId;
@@ -33,8 +32,6 @@ interface EntrancePorts {
   readonly clock: Clock;
   readonly process: ProcessPort;
   readonly network: NetworkPort;
-  /** Clients of the address that other nodes serve through this one. */
-  readonly passedClients?: PassedClients;
   readonly log: (component: "address") => Log;
 }
 
@@ -53,7 +50,7 @@ export interface ClientEntrance {
 
 export function clientEntrance(
   { node, floatingAddress: settings, timing }: EntranceSettings,
-  { clock, process, network, passedClients, log }: EntrancePorts,
+  { clock, process, network, log }: EntrancePorts,
   { broker, mesh, isServing, resetClients }: EntranceParts,
 ): ClientEntrance {
   const floatingAddress =
@@ -74,10 +71,7 @@ export function clientEntrance(
     clock,
     send: (to, bytes) => mesh.sendAddress(to, bytes),
     isServing,
-    connections: () => {
-      if (settings === undefined) return [];
-      return [...broker.connectionsOn(settings.address), ...(passedClients?.connections() ?? [])];
-    },
+    connections: () => (settings === undefined ? [] : broker.connectionsOn(settings.address)),
     macs: network.macs,
     publish: () => undefined,
   });

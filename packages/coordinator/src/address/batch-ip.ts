@@ -15,6 +15,11 @@ const RESTART_MAX_MS = 30_000;
 const HEALTHY_MS = 2000;
 /** `ip` says so when the address to delete is not there: nothing to do. */
 const NOTHING_TO_DELETE = /Cannot assign requested address|Address not found/;
+/**
+ * `ip` looks up an interface's number once and keeps it for as long as it runs. An interface that was away (an adapter pulled
+ * out and put back) has another number, and this is all that `ip` says to that: only a new process finds it.
+ */
+const STALE_INTERFACE = /Device not found/;
 
 const NO_PERMISSION =
   "No permission to set addresses (CAP_NET_ADMIN). Running without the floating address; use node addresses or the mesh's name, or allow it: docs/floating-address.md.";
@@ -40,6 +45,8 @@ export class BatchIp {
   #problem: string | undefined;
   /** First line since the last error; undefined before one. */
   #cleanSince: number | undefined;
+  /** It has been ended to be started anew, and nothing is wrong with it. */
+  #isReplaced = false;
   #isStopped = false;
 
   constructor(ports: BatchIpPorts) {
@@ -90,13 +97,13 @@ export class BatchIp {
   #exited({ exitCode, stderr }: ProcessResult): void {
     this.#ip = undefined;
     if (this.#isStopped) return;
-    const { clock } = this.#ports;
-    const livedMs = clock.monotonicMs() - this.#startedAt;
-    if (livedMs >= HEALTHY_MS) this.#restartAfterMs = RESTART_MIN_MS;
+    const livedMs = this.#ports.clock.monotonicMs() - this.#startedAt;
+    if (livedMs >= HEALTHY_MS || this.#isReplaced) this.#restartAfterMs = RESTART_MIN_MS;
     else if (exitCode === null || this.#restartAfterMs > RESTART_MIN_MS) this.#fail(NO_IP, { stderr });
     const afterMs = this.#restartAfterMs;
     this.#restartAfterMs = Math.min(RESTART_MAX_MS, afterMs * 2);
-    this.#restartTimer = clock.after(afterMs, () => {
+    this.#isReplaced = false;
+    this.#restartTimer = this.#ports.clock.after(afterMs, () => {
       this.start();
       this.#ports.restarted();
     });
@@ -105,6 +112,10 @@ export class BatchIp {
   #complained(line: string): void {
     if (this.#isStopped || line.trim() === "" || /^Command failed/.test(line) || NOTHING_TO_DELETE.test(line))
       return;
+    if (STALE_INTERFACE.test(line) && !this.#isReplaced) {
+      this.#isReplaced = true;
+      this.#ip?.kill();
+    }
     this.#fail(/not permitted/i.test(line) ? NO_PERMISSION : this.#ports.explain(line.trim()), {});
   }
 

@@ -117,6 +117,22 @@ test("an interface that comes back is used again", () => {
   expect(warnings).toHaveLength(1);
 });
 
+test("an interface that comes back under another number: ip, which remembers the old one, is started anew", () => {
+  const { clock, process, address, lead } = setUp();
+  address.start();
+  lead(250);
+  process.take();
+  process.complain("Error: ipv4: Device not found.");
+  process.complain("Error: ipv4: Device not found.");
+  expect(process.take().filter((call) => call === "kill")).toHaveLength(1);
+  process.exit();
+  clock.advance(500);
+  expect(process.take()).toContain(START);
+  lead(5000);
+  expect(address.problem).toBeUndefined();
+  expect(address.isHeld).toBe(true);
+});
+
 test("a missing ip (not Linux) is one warning; it is tried again with growing pauses", () => {
   const { clock, process, address, warnings, lead } = setUp();
   process.isMissing = true;

@@ -7,7 +7,6 @@
 import { Command, CommanderError } from "commander";
 import { type CommandGroup, EXIT_CODES_HELP, type SetExitCode } from "./commands/command-group.ts";
 import { addEventCommands } from "./commands/event-commands.ts";
-import { addExerciseCommands } from "./commands/exercise-commands.ts";
 import { addInviteCommand } from "./commands/invite-command.ts";
 import { addMqttCommands } from "./commands/mqtt-commands.ts";
 import { addQueryCommands } from "./commands/query-commands.ts";
@@ -21,7 +20,6 @@ const GROUPS: readonly CommandGroup[] = [
   addInviteCommand,
   addQueryCommands,
   addEventCommands,
-  addExerciseCommands,
   addMqttCommands,
 ];
 
