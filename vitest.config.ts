@@ -36,6 +36,7 @@ export default defineConfig({
         test: {
           name: "containers",
           include: ["test/containers/**/*.test.ts"],
+          globalSetup: "test/containers/support/build-once.ts",
           testTimeout: 300_000,
           hookTimeout: 300_000,
           fileParallelism: false,

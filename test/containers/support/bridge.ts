@@ -16,10 +16,16 @@ export const OWNED: Readonly<Record<string, string>> = { [OWNER]: String(process
 /** A started network. */
 export interface Bridge {
   readonly name: string;
+  /** The bridge as a network device of the host. */
+  readonly device: string;
+  /** The first three numbers of its addresses. */
+  readonly prefix: string;
   /** The floating address of the mesh on this network. */
   readonly vip: string;
   remove(): Promise<void>;
 }
+
+let created = 0;
 
 /**
  * Creates the network in the first free /24 of a private range.
@@ -27,7 +33,8 @@ export interface Bridge {
  * @throws {Error} if the engine refuses for another reason than a taken range, or all 16 are taken.
  */
 export async function createBridge(engine: ContainerRuntimeClient): Promise<Bridge> {
-  const name = `skein-test-${process.pid}`;
+  const name = `skein-test-${process.pid}-${++created}`;
+  const device = `skn${process.pid % 100_000}-${created}`;
   let refusal: unknown;
   for (let third = 64; third < 80; third += 1) {
     try {
@@ -36,9 +43,12 @@ export async function createBridge(engine: ContainerRuntimeClient): Promise<Brid
         CheckDuplicate: true,
         Driver: "bridge",
         Labels: { ...OWNED },
+        Options: { "com.docker.network.bridge.name": device },
         IPAM: { Config: [{ Subnet: `10.213.${third}.0/24`, IPRange: `10.213.${third}.0/25` }] },
       });
-      return { name, vip: `10.213.${third}.200`, remove: async () => void (await network.remove()) };
+      const prefix = `10.213.${third}`;
+      const remove = async (): Promise<void> => void (await network.remove());
+      return { name, device, prefix, vip: `${prefix}.200`, remove };
     } catch (error) {
       refusal = error;
       if (!/overlap/i.test(String(error))) break;

@@ -4,6 +4,7 @@
 
 import { randomBytes } from "node:crypto";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import { eventually, type Seen } from "./eventually.ts";
 
 /** A healthy node on the same bridge answers CONNECT in milliseconds; a lost address never does. */
 const CONNECT_TIMEOUT_MS = 500;
@@ -42,6 +43,15 @@ export function connect(host: string, options: IClientOptions = {}): Promise<Mqt
 export async function answersConnect(host: string, options: IClientOptions = {}): Promise<void> {
   const client = await connect(host, options);
   await client.endAsync();
+}
+
+/** Waits until somebody answers CONNECT on `host`; alternates the protocol versions as devices do. */
+export function answersAgain(host: string, withinMs: number): Promise<Seen<void>> {
+  let attempt = 0;
+  return eventually(`${host} answers CONNECT`, { withinMs, everyMs: 20 }, () => {
+    attempt += 1;
+    return answersConnect(host, { protocolVersion: attempt % 2 === 0 ? 4 : 5 });
+  });
 }
 
 /**

@@ -47,18 +47,21 @@ export async function findEngine(): Promise<ContainerRuntimeClient | undefined> 
   return undefined;
 }
 
-/** Builds the base image and the image of the working tree from local files; a few seconds. @returns its tag. */
-export async function buildImage(): Promise<string> {
-  const [base, tag] = ["skein-base:test", "skein:test"];
+/** What {@link buildImage} builds. */
+export const IMAGE = "skein:test";
+
+/** Builds the base image and the image of the working tree from local files; a few seconds. */
+export async function buildImage(): Promise<void> {
+  const base = "skein-base:test";
   await run(join(ROOT, "deploy/docker/make-base.sh"), [base]);
-  await run(join(ROOT, "deploy/docker/build-image.sh"), [tag, base]);
-  return tag;
+  await run(join(ROOT, "deploy/docker/build-image.sh"), [IMAGE, base]);
 }
 
 /** What this machine lacks, as a sentence, or undefined. */
 function missing(): string | undefined {
   if (process.platform !== "linux")
     return "They reach containers by their bridge addresses, which needs Linux.";
+  if (process.getuid?.() !== 0) return "They read other processes and plug cables, which needs root.";
   const absent = [...PROGRAMS.keys()].filter((program) => !isInstalled(program));
   if (absent.length === 0) return undefined;
   const packages = absent.map((program) => PROGRAMS.get(program)).join(" ");

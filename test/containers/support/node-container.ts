@@ -1,13 +1,14 @@
 /**
- * One Skein node in a container: start, kill, freeze, and ask it what it believes and what its kernel holds.
+ * One Skein node in a container: start, kill, freeze, unplug, and ask it what it believes and what its kernel holds.
  *
- * Killing goes through the engine's API instead of testcontainers' `restart`, because a power cut is not a restart:
- * SIGKILL, nothing flushed, no goodbye. After a start the engine may give the container another address, so the
- * address is read again each time.
+ * All through the engine's API, because a power cut is not a restart: SIGKILL, nothing flushed, no goodbye. After a start
+ * or a change of cable the engine may give another address and the process another number, so both are read again.
  */
 
-import { type ContainerRuntimeClient, GenericContainer, PullPolicy, Wait } from "testcontainers";
+import type { ContainerRuntimeClient } from "testcontainers";
 import { type Bridge, OWNED } from "./bridge.ts";
+import { command } from "./command.ts";
+import { kernelHolds } from "./kernel-view.ts";
 
 /** GET /api/status, as far as the tests look at it. */
 export interface NodeStatus {
@@ -27,67 +28,53 @@ export interface NodeStatus {
   readonly retained: number;
 }
 
-/** What a node says before it dies at once is kept for the error, up to this many characters. */
-const START_LOG_MAX = 4096;
+/** How a node is started. */
+export interface NodeSettings {
+  readonly name: string;
+  readonly image: string;
+  readonly bridge: Bridge;
+  readonly meshKey: string;
+  /** SKEIN_ variables besides key, address and anonymous clients. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Docker asks the node for its health every 10 s, with a Node process of its own. Default true. */
+  readonly hasHealthCheck?: boolean;
+}
 
 /** A container with a node in it. */
 export class NodeContainer {
   readonly name: string;
   readonly #engine: ContainerRuntimeClient;
   readonly #id: string;
-  readonly #network: string;
-  #address: string;
+  readonly #bridge: Bridge;
+  #address = "";
+  #pid = 0;
+  #isPluggedIn = true;
 
-  private constructor(
-    engine: ContainerRuntimeClient,
-    name: string,
-    id: string,
-    network: string,
-    address: string,
-  ) {
+  private constructor(engine: ContainerRuntimeClient, name: string, id: string, bridge: Bridge) {
     this.#engine = engine;
     this.name = name;
     this.#id = id;
-    this.#network = network;
-    this.#address = address;
+    this.#bridge = bridge;
   }
 
-  /** Starts a node that is told the mesh key and the floating address, and nothing about the others. */
-  static async start(
-    engine: ContainerRuntimeClient,
-    options: {
-      readonly name: string;
-      readonly image: string;
-      readonly bridge: Bridge;
-      readonly meshKey: string;
-    },
-  ): Promise<NodeContainer> {
-    let log = "";
-    const container = new GenericContainer(options.image)
-      .withPullPolicy(PullPolicy.neverPull())
-      .withAutoCleanup(false)
-      .withLabels({ ...OWNED })
-      .withNetworkMode(options.bridge.name)
-      .withHostname(options.name)
-      .withDroppedCapabilities("ALL")
-      .withAddedCapabilities("NET_ADMIN", "NET_RAW")
-      .withEnvironment({
-        SKEIN_MESH_KEY: options.meshKey,
-        SKEIN_VIP: `${options.bridge.vip}%eth0`,
-        SKEIN_ALLOW_ANONYMOUS: "true",
-      })
-      // The tests measure how long a node takes; the container alone is enough here.
-      .withWaitStrategy(Wait.forSuccessfulCommand("true"))
-      .withLogConsumer((stream) => {
-        stream.on("data", (chunk: Buffer) => {
-          if (log.length < START_LOG_MAX) log += chunk.toString("utf8");
-        });
-      });
-    const started = await container.start().catch((error: unknown) => {
-      throw new Error(`${String(error)}\n${options.name} said:\n${log}`, { cause: error });
+  /** Makes a container that is told the mesh key and the floating address, and nothing about the others. Not started. */
+  static async create(engine: ContainerRuntimeClient, settings: NodeSettings): Promise<NodeContainer> {
+    const { name, image, bridge, meshKey, environment = {}, hasHealthCheck = true } = settings;
+    const variables = {
+      SKEIN_MESH_KEY: meshKey,
+      SKEIN_VIP: `${bridge.vip}%eth0`,
+      SKEIN_ALLOW_ANONYMOUS: "true",
+      ...environment,
+    };
+    const container = await engine.container.dockerode.createContainer({
+      Image: image,
+      Hostname: name,
+      Labels: { ...OWNED },
+      Env: Object.entries(variables).map(([key, value]) => `${key}=${value}`),
+      HostConfig: { NetworkMode: bridge.name, CapDrop: ["ALL"], CapAdd: ["NET_ADMIN", "NET_RAW"] },
+      ...(hasHealthCheck ? {} : { Healthcheck: { Test: ["NONE"] } }),
     });
-    const address = started.getIpAddress(options.bridge.name);
-    return new NodeContainer(engine, options.name, started.getId(), options.bridge.name, address);
+    return new NodeContainer(engine, name, container.id, bridge);
   }
 
   /** IPv4 address on the bridge, reachable from the Docker host. */
@@ -95,28 +82,28 @@ export class NodeContainer {
     return this.#address;
   }
 
+  /** The node's process as the host sees it; 0 while it does not run. */
+  get pid(): number {
+    return this.#pid;
+  }
+
+  get isPluggedIn(): boolean {
+    return this.#isPluggedIn;
+  }
+
   /** @throws {Error} if the node does not answer within a second. */
   async status(): Promise<NodeStatus> {
-    return (await this.#get("/api/status")) as NodeStatus;
+    return (await this.ask("/api/status")) as NodeStatus;
   }
 
   /** Count and digest of the retained store; equal digests mean byte-identical sets. */
   async retained(): Promise<{ readonly count: number; readonly digest: string }> {
-    return (await this.#get("/api/retained")) as { count: number; digest: string };
+    return (await this.ask("/api/retained")) as { count: number; digest: string };
   }
 
   /** Whether the kernel of this container holds `address` now, whatever the node believes. */
-  async holds(address: string): Promise<boolean> {
-    const result = await this.#engine.container.exec(this.#container(), [
-      "ip",
-      "-4",
-      "-o",
-      "addr",
-      "show",
-      "dev",
-      "eth0",
-    ]);
-    return result.output.includes(`${address}/32`);
+  holds(address: string): boolean {
+    return this.#pid > 0 && kernelHolds(this.#pid, address);
   }
 
   /** Docker's verdict from the image's HEALTHCHECK. */
@@ -124,16 +111,25 @@ export class NodeContainer {
     return (await this.#container().inspect()).State.Health?.Status ?? "none";
   }
 
-  /** Power cut. */
-  async kill(): Promise<void> {
-    await this.#container().kill({ signal: "SIGKILL" });
+  /** Power on, on the disk it had. */
+  async start(): Promise<void> {
+    await this.#container().start();
+    await this.#look();
   }
 
-  /** Power back, on the same disk. */
-  async startAgain(): Promise<void> {
-    await this.#container().start();
-    const { Networks } = (await this.#container().inspect()).NetworkSettings;
-    this.#address = Networks[this.#network]?.IPAddress ?? "";
+  /** Power cut. */
+  async kill(): Promise<void> {
+    const container = this.#container();
+    const gone = container.wait();
+    await container.kill({ signal: "SIGKILL" });
+    await gone;
+    this.#pid = 0;
+  }
+
+  /** Orderly stop: SIGTERM, and ten seconds for the rest. */
+  async stop(): Promise<void> {
+    await this.#container().stop({ t: 10 });
+    this.#pid = 0;
   }
 
   /** Freezes every process in the container; its kernel goes on. */
@@ -145,28 +141,54 @@ export class NodeContainer {
     await this.#container().unpause();
   }
 
-  /** Starts or thaws the container if a failed test left it otherwise. */
+  /** Pulls the network cable: from one instant to the next nothing goes in or out, and nobody says goodbye. */
+  async unplug(): Promise<void> {
+    await this.#network().disconnect({ Container: this.#id, Force: true });
+    this.#isPluggedIn = false;
+  }
+
+  /** Puts the cable back, with the address it had. */
+  async plugIn(): Promise<void> {
+    const EndpointConfig = { IPAMConfig: { IPv4Address: this.#address } };
+    await this.#network().connect({ Container: this.#id, EndpointConfig });
+    this.#isPluggedIn = true;
+    await this.#look();
+    await this.#nameInterface();
+  }
+
+  /** Runs a program in the container. @throws {Error} if it fails; carries what it said. */
+  async run(...command: readonly string[]): Promise<string> {
+    const { output, exitCode } = await this.#engine.container.exec(this.#container(), [...command]);
+    if (exitCode !== 0) throw new Error(`${command.join(" ")} in ${this.name} failed: ${output}`);
+    return output;
+  }
+
+  /** Starts, thaws or plugs in the container if a failed test left it otherwise. */
   async repair(): Promise<void> {
     const { State } = await this.#container().inspect();
     if (State.Paused) await this.unpause();
-    if (!State.Running) await this.startAgain();
+    if (!State.Running) await this.start();
+    if (!this.#isPluggedIn) await this.plugIn();
   }
 
   /** The node's last log lines, for failed tests. */
   async logTail(lines = 40): Promise<string> {
-    const log = await this.#container().logs({ stdout: true, stderr: true, tail: lines });
-    return demultiplexed(log);
+    return this.log({ tail: lines });
+  }
+
+  /** What the node has logged. */
+  async log(options: { readonly tail?: number } = {}): Promise<string> {
+    const log = await this.#container().logs({ stdout: true, stderr: true, ...options });
+    return demultiplexed(log as unknown as Buffer);
   }
 
   async remove(): Promise<void> {
     await this.#container().remove({ force: true, v: true });
+    this.#pid = 0;
   }
 
-  #container(): ReturnType<ContainerRuntimeClient["container"]["getById"]> {
-    return this.#engine.container.getById(this.#id);
-  }
-
-  async #get(path: string): Promise<unknown> {
+  /** GET `path` of the node's admin API. @throws {Error} if it does not answer with 2xx within a second. */
+  async ask(path: string): Promise<unknown> {
     const url = `http://${this.#address}:7880${path}`;
     const response = await fetch(url, { signal: AbortSignal.timeout(1000) }).catch((error: unknown) => {
       // fetch hides what happened, such as ECONNREFUSED, in the cause.
@@ -175,6 +197,31 @@ export class NodeContainer {
     });
     if (!response.ok) throw new Error(`${this.name} answers ${response.status} to ${path}`);
     return response.json();
+  }
+
+  async #look(): Promise<void> {
+    const { State, NetworkSettings } = await this.#container().inspect();
+    this.#pid = State.Pid;
+    this.#address = NetworkSettings.Networks[this.#bridge.name]?.IPAddress ?? this.#address;
+  }
+
+  /** The engine counts on: a cable that was out comes back as eth1, which happens on no real box. */
+  async #nameInterface(): Promise<void> {
+    const inside = (...words: string[]): Promise<string> =>
+      command("nsenter", `--net=/proc/${this.#pid}/ns/net`, "ip", ...words);
+    const [name] = /eth\d+(?=@)/.exec(await inside("-o", "link")) ?? [];
+    if (name === undefined || name === "eth0") return;
+    await inside("link", "set", name, "down");
+    await inside("link", "set", name, "name", "eth0");
+    await inside("link", "set", "eth0", "up");
+  }
+
+  #network() {
+    return this.#engine.container.dockerode.getNetwork(this.#bridge.name);
+  }
+
+  #container(): ReturnType<ContainerRuntimeClient["container"]["getById"]> {
+    return this.#engine.container.getById(this.#id);
   }
 }
 
