@@ -1,0 +1,65 @@
+/** Makes of the records of a run what the report shows: who was where, what was lost, how long each fail-over took. */
+
+import { type Holding, longestOverlapMs } from "../../test/containers/support/holder-watch.ts";
+import type { AddressProbe } from "./address-probe.ts";
+import type { ClientEvent, ClientPlan } from "./client-events.ts";
+import { judge } from "./judge.ts";
+import type { Findings } from "./report.ts";
+
+/** Times are ms since 1970. */
+export interface Records
+  extends Omit<Findings, "nodes" | "tallies" | "addressMs" | "longestOverlapMs" | "idle"> {
+  readonly nodes: readonly string[];
+  /** Who held the address when. */
+  readonly holdings: readonly Holding[];
+  readonly probe: Pick<AddressProbe, "answeredAfter">;
+}
+
+/** A fail-over that has not begun after this time is another one. */
+const BEGINS_WITHIN_MS = 8000;
+
+export function findingsOf(records: Records): Findings {
+  const { nodes, holdings, probe, deeds, readings, startMs, endMs } = records;
+  const events = records.events.toSorted((a, b) => a.t - b.t);
+  const faults = deeds.flatMap(({ windows }) => windows);
+  const splits = faults.filter(({ parts }) => parts !== undefined);
+  const partOf = (node: string, t: number): number | undefined =>
+    splits.find(({ fromMs, untilMs }) => t >= fromMs && t < untilMs)?.parts?.get(node);
+  const connectedAt = connections(events);
+  const nodeOf = (plan: ClientPlan, atMs: number): string | undefined => {
+    if (plan.node !== undefined) return plan.node;
+    const t = connectedAt(plan.id, atMs);
+    if (t === undefined) return undefined;
+    const holders = holdings.findLast(({ fromMs }) => fromMs <= t)?.holders ?? [];
+    // In a split each part has a holder of its own: which one it was is known only if there was one.
+    return holders.length === 1 ? holders[0] : undefined;
+  };
+  const addressMs = new Map<string, number[]>();
+  for (const { name, holderStruckMs } of deeds) {
+    const own = addressMs.get(name) ?? [];
+    for (const struckMs of holderStruckMs) own.push(probe.answeredAfter(struckMs, BEGINS_WITHIN_MS));
+    if (own.length > 0) addressMs.set(name, own);
+  }
+  return {
+    ...records,
+    nodes: nodes.length,
+    events,
+    tallies: judge({ plans: records.plans, events, faults, nodeOf }),
+    addressMs,
+    longestOverlapMs: longestOverlapMs(holdings, endMs, (name, t) => partOf(name, t) === undefined),
+    readings: readings.filter(({ t }) => t > startMs),
+    idle: readings.filter(({ t }) => t <= startMs),
+  };
+}
+
+/** When the connection that a client had at a time was made. */
+function connections(events: readonly ClientEvent[]): (client: string, atMs: number) => number | undefined {
+  const ups = new Map<string, number[]>();
+  for (const { t, c, e } of events) {
+    if (e !== "up") continue;
+    const own = ups.get(c) ?? [];
+    ups.set(c, own);
+    own.push(t);
+  }
+  return (client, atMs) => ups.get(client)?.findLast((t) => t <= atMs);
+}

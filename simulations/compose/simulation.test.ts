@@ -1,0 +1,156 @@
+/** The parts of sim:compose that need no container: the file, the judge, the curve of clients, the plots. */
+
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import type { ClientEvent, ClientPlan } from "./client-events.ts";
+import { backAfterMs, shareBack } from "./clients-back.ts";
+import { composeFile, NODES } from "./compose-file.ts";
+import { broken, type FaultWindow, judge, type Tally } from "./judge.ts";
+import { boxes, curves, quantile } from "./plots.ts";
+
+const PLAN = { node: undefined, host: "vip", keepalive: 30, version: 5, isRetained: false } as const;
+const publisher = (qos: 0 | 1 | 2): ClientPlan => ({
+  ...PLAN,
+  id: "p",
+  role: "publisher",
+  isDurable: false,
+  qos,
+});
+const subscriber: ClientPlan = { ...PLAN, id: "s", role: "subscriber", isDurable: false, qos: 0, node: "b" };
+
+/** Both are up from 0 on; messages 1, 2, 3 are sent at 10, 20 and 30 s and acknowledged 10 ms later. */
+const CALM: readonly ClientEvent[] = [
+  { t: 0, c: "p", e: "up" },
+  { t: 0, c: "s", e: "up" },
+  ...[1, 2, 3].flatMap((s): ClientEvent[] => [
+    { t: s * 10_000, c: "p", e: "sent", s },
+    { t: s * 10_000 + 10, c: "p", e: "acked", s },
+  ]),
+];
+const got = (t: number, s: number): ClientEvent => ({ t, c: "s", e: "got", p: "p", s });
+
+function tallies(
+  qos: 0 | 1 | 2,
+  more: readonly ClientEvent[],
+  faults: readonly FaultWindow[] = [],
+  reader = subscriber,
+): readonly Tally[] {
+  const events = [...CALM, ...more].sort((a, b) => a.t - b.t);
+  return judge({ plans: [publisher(qos), reader], events, faults, nodeOf: ({ node }) => node ?? "a" });
+}
+
+test("docker-compose.yml is what its program writes", () => {
+  const file = readFileSync(join(import.meta.dirname, "docker-compose.yml"), "utf8");
+  expect(file).toBe(composeFile(NODES));
+  expect(file.match(/<<: \*node/g)).toHaveLength(20);
+});
+
+test("a message that arrived once and in order is no fault", () => {
+  const all = tallies(1, [got(10_005, 1), got(20_005, 2), got(30_005, 3)]);
+  expect(all).toMatchObject([{ class: "steady", qos: 1, pairs: 3, lost: 0, duplicated: 0, reordered: 0 }]);
+  expect(broken(all)).toEqual([]);
+});
+
+test("a loss between two that stayed connected breaks P5 at QoS 1, not at QoS 0", () => {
+  const heard = [got(10_005, 1), got(30_005, 3)];
+  expect(broken(tallies(1, heard))).toEqual(["P5: 1 of QoS 1 lost"]);
+  expect(broken(tallies(0, heard))).toEqual([]);
+  expect(tallies(0, heard)).toMatchObject([{ lost: 1 }]);
+});
+
+test("QoS 2 twice breaks P6, QoS 1 twice does not; a late first arrival breaks P7", () => {
+  const twice = [got(10_005, 1), got(10_006, 1), got(20_005, 2), got(30_005, 3)];
+  expect(broken(tallies(2, twice))).toEqual(["P6: 1 of QoS 2 twice"]);
+  expect(broken(tallies(1, twice))).toEqual([]);
+  const late = [got(10_005, 1), got(30_005, 3), got(30_006, 2)];
+  expect(broken(tallies(1, late))).toEqual(["P7: 1 of QoS 1 out of order"]);
+});
+
+test("what was never acknowledged is nobody's loss", () => {
+  const events: ClientEvent[] = [{ t: 40_000, c: "p", e: "sent", s: 4 }];
+  expect(tallies(1, [got(1, 1), got(2, 2), got(3, 3), ...events])).toMatchObject([{ pairs: 3, lost: 0 }]);
+});
+
+test("a subscriber that was away is counted apart, with a durable session or without", () => {
+  const away: ClientEvent[] = [
+    { t: 19_000, c: "s", e: "down" },
+    { t: 25_000, c: "s", e: "up" },
+  ];
+  const heard = [got(10_005, 1), got(30_005, 3), ...away];
+  expect(tallies(1, heard)).toMatchObject([
+    { class: "steady", lost: 0 },
+    { class: "away", pairs: 1, lost: 1 },
+  ]);
+  const durable = tallies(1, heard, [], { ...subscriber, isDurable: true });
+  expect(durable).toMatchObject([{ class: "durable", pairs: 3, lost: 1 }]);
+  expect(broken(durable)).toEqual([]);
+});
+
+test("a fault hides what is on its far side and nothing else", () => {
+  const heard = [got(10_005, 1), got(30_005, 3)];
+  const window = { name: "x", fromMs: 18_000, untilMs: 22_000, hidden: [], parts: undefined };
+  const classes = (fault: Partial<FaultWindow>): string[] =>
+    tallies(1, heard, [{ ...window, ...fault }]).map((tally) => `${tally.class} ${tally.lost}`);
+  expect(classes({ hidden: ["b"] })).toEqual(["steady 0", "hidden 1"]);
+  expect(classes({ hidden: ["c"] })).toEqual(["steady 1"]);
+  const parts = (a: number, b: number): ReadonlyMap<string, number> =>
+    new Map([
+      ["a", a],
+      ["b", b],
+    ]);
+  expect(classes({ parts: parts(0, 1) })).toEqual(["steady 0", "hidden 1"]);
+  expect(classes({ parts: parts(1, 1) })).toEqual(["steady 1"]);
+});
+
+test("clients are back when they connect again; who kept its connection does not count", () => {
+  const events: ClientEvent[] = [
+    { t: 0, c: "a", e: "up" },
+    { t: 0, c: "b", e: "up" },
+    { t: 0, c: "c", e: "up" },
+    { t: 1500, c: "a", e: "down" },
+    { t: 2000, c: "a", e: "up" },
+    { t: 1600, c: "b", e: "down" },
+  ];
+  const sorted = events.toSorted((x, y) => x.t - y.t);
+  expect(backAfterMs(sorted, new Set(["a", "b", "c"]), 1000, 9000)).toEqual([1000, undefined]);
+  expect(shareBack([1000, undefined])).toEqual([
+    [0, 0],
+    [1, 0],
+    [1, 50],
+  ]);
+});
+
+test("quartiles lie between the samples, and plots are well-formed", () => {
+  expect([0, 0.25, 0.5, 1].map((share) => quantile([1, 2, 3, 4, 5], share))).toEqual([1, 2, 3, 5]);
+  expect(quantile([1, 2], 0.5)).toBe(1.5);
+  expect(quantile([], 0.5)).toBeUndefined();
+  const axes = { title: "a < b & c", x: "s", y: "ms" };
+  for (const picture of [
+    boxes(axes, [{ name: "k", samples: [3, 1, 2] }]),
+    curves(
+      axes,
+      [
+        {
+          name: "l",
+          points: [
+            [0, 1],
+            [2, 3],
+          ],
+        },
+      ],
+      [1],
+    ),
+  ]) {
+    expect(picture).not.toMatch(/NaN|undefined|Infinity/);
+    expect(picture).toContain("a &lt; b &amp; c");
+    execFileSync(
+      "python3",
+      ["-c", "import sys, xml.dom.minidom as m; m.parseString(sys.stdin.buffer.read())"],
+      {
+        input: picture,
+      },
+    );
+  }
+});
