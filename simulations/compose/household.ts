@@ -16,7 +16,7 @@ import type { ClientEvent, ClientPlan } from "./client-events.ts";
 const PROGRAM = join(import.meta.dirname, "client-process.ts");
 
 /** The clients of one room. `nodes`: those of its part of the house. */
-export function plansOf(number: number, vip: string, nodes: readonly NodeContainer[]): readonly ClientPlan[] {
+function plansOf(number: number, vip: string, nodes: readonly NodeContainer[]): readonly ClientPlan[] {
   const common = {
     keepalive: 30,
     isDurable: false,

@@ -22,7 +22,7 @@ export interface FaultWindow {
   readonly parts: ReadonlyMap<string, number> | undefined;
 }
 
-export const CLASSES = ["steady", "hidden", "away", "durable"] as const;
+const CLASSES = ["steady", "hidden", "away", "durable"] as const;
 export type PairClass = (typeof CLASSES)[number];
 
 export interface Tally {

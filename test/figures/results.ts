@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { summaryOf } from "./statistics.ts";
 
 /** What should be reached; a limit that is left out was not asked for. */
-export interface Asked {
+interface Asked {
   readonly median?: number;
   readonly worst?: number;
 }
@@ -26,7 +26,7 @@ export interface Result {
 }
 
 /** Where and when. */
-export interface Circumstances {
+interface Circumstances {
   readonly date: string;
   readonly commit: string;
   readonly machine: string;
@@ -37,7 +37,7 @@ export interface Circumstances {
 const FILE = join(import.meta.dirname, "results.json");
 const PAGE = join(import.meta.dirname, "../../docs/figures.md");
 
-export function readResults(): readonly Result[] {
+function readResults(): readonly Result[] {
   return existsSync(FILE) ? (JSON.parse(readFileSync(FILE, "utf8")) as Result[]) : [];
 }
 
@@ -58,7 +58,7 @@ export function isReached({ samples, asked }: Pick<Result, "samples" | "asked">)
 }
 
 /** docs/figures.md. Pure. */
-export function pageOf(results: readonly Result[]): string {
+function pageOf(results: readonly Result[]): string {
   const rows = results.map((result) => {
     const { title, figure, unit, asked, samples, measured } = result;
     const { runs, median, worst } = summaryOf(samples);

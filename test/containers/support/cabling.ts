@@ -87,7 +87,7 @@ export class Cabling {
 }
 
 /** The host's end of an end's cable. */
-export function portOf(end: NodeContainer | Room): string {
+function portOf(end: NodeContainer | Room): string {
   if ("port" in end) return end.port;
   const peer = readFileSync(`/proc/${end.pid}/root/sys/class/net/eth0/iflink`, "utf8").trim();
   const port = readdirSync("/sys/class/net").find(
