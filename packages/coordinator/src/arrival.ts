@@ -9,6 +9,7 @@
 
 import { type ClusterId, type NodeId, SkeinError } from "@skein/kernel";
 import { Bootstrap, type BootstrapEvent } from "./bootstrap.ts";
+import { carryOutFork, type Fork, readFork } from "./fork.ts";
 import type { ControlFrame } from "./frames.ts";
 import { saveIdentity } from "./identity.ts";
 import type { JournalOptions, OpenedJournal } from "./journal/journal.ts";
@@ -34,6 +35,7 @@ export class Arrival {
   #bootstrap: Bootstrap | undefined;
   /** Only while a sole voter asks its peers for what its disk lost. */
   #repair: Repair | undefined;
+  #fork: Fork | undefined;
   #isStopped = false;
 
   constructor(identity: Identity, journalOptions: JournalOptions, ports: ArrivalPorts) {
@@ -52,6 +54,11 @@ export class Arrival {
     const { clock, prng } = this.#ports;
     const { node, cluster } = this.#identity;
     this.#guardDisk(() => {
+      this.#fork = readFork(this.#ports.disk);
+      if (cluster !== undefined && cluster === this.#fork?.parent) {
+        this.#completeFork(this.#fork);
+        return;
+      }
       if (cluster !== undefined) {
         this.#repairOrArrive(reopenReplica(this.#ports, this.#journalOptions));
         return;
@@ -60,6 +67,11 @@ export class Arrival {
       this.#bootstrap = new Bootstrap(node, prng, clock.monotonicMs());
       this.#step({ kind: "peers", peers: this.#peers });
     });
+  }
+
+  /** The last fork that this node has made; of its own cluster only if it names that. */
+  get fork(): Fork | undefined {
+    return this.#fork;
   }
 
   stop(): void {
@@ -104,6 +116,21 @@ export class Arrival {
         this.#guardDisk(() => this.#found());
       }
     }
+  }
+
+  /** Its decision is on the disk: a crash on the way comes back to here. */
+  #completeFork(fork: Fork): void {
+    const { log } = this.#ports;
+    log.warn(
+      { cluster: fork.cluster, parent: fork.parent, ...fork.at },
+      "the mesh is founded anew: a fork of the old one",
+    );
+    const opened = openReplica(this.#ports, this.#journalOptions);
+    carryOutFork(opened, this.#identity.node, fork, (forked, error) => {
+      if (this.#isStopped) return;
+      if (error !== undefined) this.#ports.failed(error);
+      else this.#becomeMember(fork.cluster, () => this.#arrive(forked));
+    });
   }
 
   #found(): void {

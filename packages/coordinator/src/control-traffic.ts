@@ -20,7 +20,7 @@ export type MemberHandlers = {
 };
 
 /** Likewise for frames of another cluster, or while this node is in none. False: it is not meant for this node. */
-type StrangerHandlers = {
+export type StrangerHandlers = {
   readonly [K in Kind]?: (from: NodeId, frame: FrameOf<K>) => boolean;
 };
 

@@ -15,13 +15,16 @@ import { DiskFailures } from "./disk-failures.ts";
 import { Driver, type DriverOptions } from "./driver.ts";
 import { ElectionWaitWarning, electionWait } from "./election-wait.ts";
 import { Ending } from "./ending.ts";
+import { findMember } from "./find-member.ts";
 import { ForeignClusterWarning } from "./foreign-cluster.ts";
+import { newClusterId } from "./identity.ts";
 import type { OpenedJournal } from "./journal/journal.ts";
 import { KnownNodes } from "./known-nodes.ts";
 import { LeaderContact } from "./leader-contact.ts";
 import { Membership } from "./membership.ts";
 import { beginMending, type Mending } from "./mending.ts";
 import type {
+  ActionDone,
   CoordinatorCounters,
   CoordinatorOptions,
   CoordinatorPorts,
@@ -111,6 +114,13 @@ export class Coordinator {
     this.#membership = new Membership(node, raft.electionMinMs, this.#diskFailures, {
       ...ports,
       sendMember: (to, frame) => this.#traffic.sendMember(to, frame),
+      cluster: () => this.#arrival.cluster,
+      pendingProposals: () => this.#proposals.count,
+      nameOf: (id) => this.nameOf(id) ?? `node ${id}`,
+      ownFork: () => this.#arrival.fork,
+      startAnew: (reason) => this.#ending.startAnew(reason),
+      leaveDataBehind: (done) => this.#ending.leaveDataBehind(done),
+      fork: (done) => this.#foundAnew(done),
       driver: () => this.#driver,
       peers: () => this.#members,
     });
@@ -121,6 +131,7 @@ export class Coordinator {
       members: this.#memberHandlers(),
       strangers: {
         joined: (_, { cluster }) => this.#arrival.joined(cluster),
+        ...this.#membership.strangers,
       },
     });
     this.#proposals = new Proposals(node, incarnation, {
@@ -172,6 +183,11 @@ export class Coordinator {
     };
   }
 
+  /** The name that a member of the cluster had last. */
+  nameOf(node: NodeId): string | undefined {
+    return this.#known.nameOf(node);
+  }
+
   /** Of the flushes of this node's disk 99 % took less, lately; 0: too few to say. */
   get flushP99Ms(): number {
     return this.#driver?.flushP99Ms ?? 0;
@@ -197,6 +213,18 @@ export class Coordinator {
    */
   startAnew(reason: string): void {
     this.#ending.startAnew(reason);
+  }
+
+  /** Takes this node out of its mesh (departure.ts). `done` without an error: stop the process. With one nothing has changed. */
+  leave(done: ActionDone): void {
+    this.#membership.departure.begin(done);
+  }
+
+  /** Takes a dead node out of the mesh, or founds it anew without (forgetting.ts); then `startAgain` follows. */
+  forget(nameOrId: string, done: ActionDone): void {
+    const { node, error } = findMember(nameOrId, this.status, this.#peers, this.#known);
+    if (node === undefined) done(error);
+    else this.#membership.forgetting.begin(node, done);
   }
 
   /** A control frame from another node; `bytes` are valid during the call only. Whatever they hold, this never throws. */
@@ -331,6 +359,13 @@ export class Coordinator {
     });
   }
 
+  #foundAnew(done: ActionDone): void {
+    const { cluster: parent } = this.#arrival;
+    const at = this.#driver?.logEnd;
+    if (parent === undefined || at === undefined) done("This node belongs to no mesh yet.");
+    else this.#ending.fork({ cluster: newClusterId(this.#ports.random), parent, at }, done);
+  }
+
   #computeStatus(): CoordinatorStatus {
     const now = this.#ports.clock.monotonicMs();
     const pendingProposals = this.#proposals.count;
@@ -351,6 +386,7 @@ export class Coordinator {
       isDiskFull: driver.isDiskFull,
       isDiskStalled: driver.isStalled(now),
       isDiskDying: this.#diskFailures.isDying,
+      forkOf: this.#arrival.fork?.cluster === this.#arrival.cluster ? this.#arrival.fork?.parent : undefined,
       now,
     });
   }

@@ -3,11 +3,15 @@
  * over what others need while there is a way to them, and leaves a closed journal.
  */
 
-import { type Clock, type Disk, type Log, type RandomSource, SkeinError } from "@skein/kernel";
+import { type Clock, type Disk, type DiskDone, type Log, type RandomSource, SkeinError } from "@skein/kernel";
 import type { DiskFailures } from "./disk-failures.ts";
 import type { Driver } from "./driver.ts";
+import { decideFork, type Fork } from "./fork.ts";
 import { HandOver } from "./hand-over.ts";
 import { replaceIdentity } from "./identity.ts";
+import type { ActionDone } from "./options.ts";
+
+const STOPPING = "This node is stopping.";
 
 export interface EndingPorts {
   readonly clock: Clock;
@@ -48,15 +52,38 @@ export class Ending {
 
   /** Makes a new node of this data directory and asks to be started again as that. */
   startAnew(reason: string): void {
-    if (this.#isStopped) return;
-    const { disk, random, log, startAgain, fatal } = this.#ports;
-    log.warn({ reason }, "starting again as a new node");
+    this.#endsAs((done) => {
+      this.#ports.log.warn({ reason }, "starting again as a new node");
+      replaceIdentity(this.#ports.disk, this.#ports.random, done);
+    }, reason);
+  }
+
+  /** Makes a new node of this data directory, for whenever it is started. */
+  leaveDataBehind(done: ActionDone): void {
+    if (this.#isStopped) {
+      done(STOPPING);
+      return;
+    }
     this.#close(() => {
-      replaceIdentity(disk, random, (error) => {
-        if (error === undefined) startAgain(reason);
-        else fatal(error);
+      replaceIdentity(this.#ports.disk, this.#ports.random, (error) => {
+        if (error !== undefined) this.#ports.fatal(error);
+        done(error?.message);
       });
     });
+  }
+
+  /** Makes a member of another cluster of this node (fork.ts), and asks to be started again as that. */
+  fork(fork: Fork, done: ActionDone): void {
+    if (this.#isStopped) {
+      done(STOPPING);
+      return;
+    }
+    this.#endsAs((decided) => {
+      decideFork(this.#ports.disk, fork, (error) => {
+        done(error?.message);
+        decided(error);
+      });
+    }, "founding the mesh anew");
   }
 
   /** Whatever the disk holds now, nothing more is promised: others go on, and this node ends, to be started again. */
@@ -78,6 +105,18 @@ export class Ending {
 
   leadershipChanged(driver: Driver): void {
     this.#handOver.leadershipChanged(driver);
+  }
+
+  /** Closes the journal, changes what this node is, and asks for it to be started. */
+  #endsAs(change: (done: DiskDone) => void, reason: string): void {
+    if (this.#isStopped) return;
+    const { startAgain, fatal } = this.#ports;
+    this.#close(() => {
+      change((error) => {
+        if (error === undefined) startAgain(reason);
+        else fatal(error);
+      });
+    });
   }
 
   #fail(error: Error): void {

@@ -23,6 +23,25 @@ export type ControlFrame =
   | { readonly kind: "join"; readonly cluster: ClusterId; readonly joiner: NodeId }
   /** The sender asks the leader not to let it vote for the time being: its disk is dying. */
   | { readonly kind: "resign"; readonly cluster: ClusterId }
+  /** The sender asks the leader to take its vote, and if `isReady` to remove it: it leaves. */
+  | { readonly kind: "leave"; readonly cluster: ClusterId; readonly isReady: boolean }
+  /** The sender asks the leader to remove `target`, which is dead. */
+  | { readonly kind: "forget"; readonly cluster: ClusterId; readonly target: NodeId }
+  /** The answer; `error` empty: `target` is no member. */
+  | { readonly kind: "forgot"; readonly cluster: ClusterId; readonly target: NodeId; readonly error: string }
+  /** The leader does not have the receiver in its committed configuration: it was removed. */
+  | { readonly kind: "notMember"; readonly cluster: ClusterId }
+  /** How far does the receiver's log go? */
+  | { readonly kind: "survey"; readonly cluster: ClusterId }
+  | { readonly kind: "surveyed"; readonly cluster: ClusterId; readonly index: number; readonly term: number }
+  /** To members of `parent`: `cluster` was forked off it behind this entry (fork.ts). */
+  | {
+      readonly kind: "forked";
+      readonly cluster: ClusterId;
+      readonly parent: ClusterId;
+      readonly index: number;
+      readonly term: number;
+    }
   /** The leader has the receiver in its committed configuration. */
   | { readonly kind: "joined"; readonly cluster: ClusterId }
   /** What follows the entry (`index`, `term`) in the receiver's log? (repair.ts) */
@@ -51,6 +70,15 @@ const JOINED = 4;
 const REPAIR = 5;
 const REPAIRED = 6;
 const RESIGN = 7;
+const LEAVE = 16;
+const FORGET = 17;
+const FORGOT = 18;
+const NOT_MEMBER = 19;
+const SURVEY = 20;
+const SURVEYED = 21;
+const FORKED = 22;
+/** A sentence for the operator. */
+const ERROR_TEXT_MAX = 1024;
 const CLUSTER_TEXT_MAX = 64;
 
 /** Every frame is put together here; `finish` copies it out. */
@@ -73,6 +101,28 @@ export function encodeFrame(frame: ControlFrame): Uint8Array {
       break;
     case "resign":
       begin(RESIGN, frame.cluster);
+      break;
+    case "leave":
+      begin(LEAVE, frame.cluster).u8(frame.isReady ? 1 : 0);
+      break;
+    case "forget":
+      writeNodeId(frame.target, begin(FORGET, frame.cluster));
+      break;
+    case "forgot":
+      writeNodeId(frame.target, begin(FORGOT, frame.cluster));
+      out.text(frame.error);
+      break;
+    case "notMember":
+      begin(NOT_MEMBER, frame.cluster);
+      break;
+    case "survey":
+      begin(SURVEY, frame.cluster);
+      break;
+    case "surveyed":
+      begin(SURVEYED, frame.cluster).varint(frame.index).varint(frame.term);
+      break;
+    case "forked":
+      begin(FORKED, frame.cluster).text(frame.parent).varint(frame.index).varint(frame.term);
       break;
     case "repair":
       begin(REPAIR, frame.cluster).varint(frame.index).varint(frame.term);
@@ -98,9 +148,7 @@ function writeMissing({ snapshot, entries }: Missing): void {
 export function decodeFrame(bytes: Uint8Array): ControlFrame | undefined {
   const input = new ByteReader(bytes);
   const type = input.u8();
-  const cluster = input.text() as ClusterId;
-  if (cluster.length === 0 || cluster.length > CLUSTER_TEXT_MAX) throw malformed("cluster id");
-  const frame = readBody(type, cluster, input);
+  const frame = readBody(type, readCluster(input), input);
   if (frame !== undefined) input.end();
   return frame;
 }
@@ -118,6 +166,29 @@ function readBody(type: number, cluster: ClusterId, input: ByteReader): ControlF
       return { kind: "joined", cluster };
     case RESIGN:
       return { kind: "resign", cluster };
+    case LEAVE:
+      return { kind: "leave", cluster, isReady: input.u8() === 1 };
+    case FORGET:
+      return { kind: "forget", cluster, target: readNodeId(input) };
+    case FORGOT: {
+      const [target, error] = [readNodeId(input), input.text()];
+      if (error.length > ERROR_TEXT_MAX) throw malformed("error text");
+      return { kind: "forgot", cluster, target, error };
+    }
+    case NOT_MEMBER:
+      return { kind: "notMember", cluster };
+    case SURVEY:
+      return { kind: "survey", cluster };
+    case SURVEYED:
+      return { kind: "surveyed", cluster, index: input.varint(), term: input.varint() };
+    case FORKED:
+      return {
+        kind: "forked",
+        cluster,
+        parent: readCluster(input),
+        index: input.varint(),
+        term: input.varint(),
+      };
     case REPAIR:
       return { kind: "repair", cluster, index: input.varint(), term: input.varint() };
     case REPAIRED: {
@@ -127,6 +198,12 @@ function readBody(type: number, cluster: ClusterId, input: ByteReader): ControlF
     default:
       return undefined;
   }
+}
+
+function readCluster(input: ByteReader): ClusterId {
+  const cluster = input.text() as ClusterId;
+  if (cluster.length === 0 || cluster.length > CLUSTER_TEXT_MAX) throw malformed("cluster id");
+  return cluster;
 }
 
 function readMissing(bytes: Uint8Array): Missing {

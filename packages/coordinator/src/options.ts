@@ -41,6 +41,9 @@ export interface CoordinatorOptions {
   readonly sizes?: Partial<ReplicaSizes>;
 }
 
+/** Called once when an action is over: undefined when it is done, else one sentence that says why not and what to do. */
+export type ActionDone = (error: string | undefined) => void;
+
 /** The part of a mesh member that the coordinator needs. */
 export interface PeerView {
   readonly id: NodeId;
@@ -140,6 +143,8 @@ export interface CoordinatorStatus {
   readonly silentLeader: NodeId | undefined;
   /** This node's disk is dying (disk-failures.ts): it asks not to vote. */
   readonly isDiskDying: boolean;
+  /** The cluster that this one was forked off by hand (`skein forget` without a quorum), as far as this node knows. */
+  readonly forkOf?: ClusterId | undefined;
   /** Another formed cluster of the same mesh is in sight (merging is not built yet). */
   readonly foreignCluster: ClusterId | undefined;
 }

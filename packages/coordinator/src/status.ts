@@ -23,6 +23,7 @@ export interface StatusInput {
   readonly isDiskFull: boolean;
   readonly isDiskStalled: boolean;
   readonly isDiskDying: boolean;
+  readonly forkOf: ClusterId | undefined;
   readonly now: MonotonicMs;
 }
 
@@ -54,6 +55,7 @@ export function freshStatus(): CoordinatorStatus {
     isDiskStalled: false,
     silentLeader: undefined,
     isDiskDying: false,
+    forkOf: undefined,
     foreignCluster: undefined,
   };
 }
@@ -83,6 +85,7 @@ export function memberStatus(input: StatusInput): CoordinatorStatus {
     isDiskStalled: input.isDiskStalled,
     silentLeader: silentLeader(input),
     isDiskDying: input.isDiskDying,
+    forkOf: input.forkOf,
     foreignCluster: foreignClusterIn(peers, cluster),
   };
 }

@@ -24,7 +24,18 @@ const frames: fc.Arbitrary<ControlFrame> = clusters.chain((cluster) =>
     bytes.map((message) => ({ kind: "raft", cluster, message }) as const),
     fc.array(bytes, { maxLength: 5 }).map((commands) => ({ kind: "proposal", cluster, commands }) as const),
     nodes.map((joiner) => ({ kind: "join", cluster, joiner }) as const),
-    fc.constant({ kind: "joined", cluster } as const),
+    fc
+      .constantFrom("joined", "resign", "notMember", "survey")
+      .map((kind) => ({ kind, cluster }) as ControlFrame),
+    fc.boolean().map((isReady) => ({ kind: "leave", cluster, isReady }) as const),
+    nodes.map((target) => ({ kind: "forget", cluster, target }) as const),
+    fc.tuple(nodes, hex).map(([target, error]) => ({ kind: "forgot", cluster, target, error }) as const),
+    fc
+      .tuple(clusters, fc.maxSafeNat(), fc.maxSafeNat())
+      .map(([parent, index, term]) => ({ kind: "forked", cluster, parent, index, term }) as const),
+    fc
+      .tuple(fc.maxSafeNat(), fc.maxSafeNat())
+      .map(([index, term]) => ({ kind: "surveyed", cluster, index, term }) as const),
     fc.record({
       kind: fc.constant("repair" as const),
       cluster: fc.constant(cluster),

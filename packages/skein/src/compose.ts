@@ -5,7 +5,7 @@
  * because a supervisor kills what takes too long.
  */
 
-import type { NodeId, SkeinError, StreamListener } from "@skein/kernel";
+import { type NodeId, SkeinError, type StreamListener } from "@skein/kernel";
 import {
   type DataDirectory,
   isWiredAddress,
@@ -34,6 +34,7 @@ import { type InviterNode, inviter } from "./joining/inviter.ts";
 import { saltOf } from "./joining/stretch.ts";
 import { encodeWelcomeDocument } from "./joining/welcome-document.ts";
 import { checkListeners, openListeners } from "./listeners.ts";
+import { rosterOf } from "./membership/roster.ts";
 import { type NodeStatus, nodeStatus } from "./node-status.ts";
 import type { NodeLog } from "./pino-log.ts";
 import type { ReadyReason } from "./readiness.ts";
@@ -44,6 +45,8 @@ export interface RunningNode {
   readonly serving: Promise<void>;
   /** Settles when the node can no longer run and must be stopped, with the reason. */
   readonly failed: Promise<Error>;
+  /** Settles when this node has left its mesh and must be stopped; it must not come back by itself. */
+  readonly left: Promise<"left">;
   status(): NodeStatus;
   /** Becomes a new node, which joins or founds as any fresh one; its clients are reset. */
   startAnew(reason: string): void;
@@ -78,9 +81,20 @@ export async function startNode(config: NodeConfig, log: NodeLog): Promise<Runni
   }
 }
 
+/** An action of the coordinator as a promise. @throws {SkeinError} ERR_SKEIN_REFUSED with its sentence */
+function settled(act: (done: (error: string | undefined) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    act((error) => {
+      if (error === undefined) resolve();
+      else reject(new SkeinError("ERR_SKEIN_REFUSED", error));
+    });
+  });
+}
+
 class Node implements RunningNode {
   readonly serving: Promise<void>;
   readonly failed: Promise<Error>;
+  readonly left: Promise<"left">;
   readonly #config: NodeConfig;
   readonly #log: NodeLog;
   readonly #data: DataDirectory;
@@ -97,6 +111,7 @@ class Node implements RunningNode {
   #listeners: readonly StreamListener[] = [];
   #setServing: () => void = () => undefined;
   #fail: (error: Error) => void = () => undefined;
+  #setLeft: () => void = () => undefined;
   #linksOpen: (error: SkeinError | undefined) => void = () => undefined;
 
   constructor(config: NodeConfig, log: NodeLog, data: DataDirectory, key: Uint8Array) {
@@ -109,6 +124,9 @@ class Node implements RunningNode {
     });
     this.failed = new Promise((resolve) => {
       this.#fail = resolve;
+    });
+    this.left = new Promise((resolve) => {
+      this.#setLeft = () => resolve("left");
     });
     this.#assembly = this.#assemble(config.link.port);
   }
@@ -215,6 +233,15 @@ class Node implements RunningNode {
       },
       events: () => current().events.list,
       ...inviter(() => this.#inviterNode(), systemRandom),
+      roster: () => {
+        const { identity, coordinator, mesh } = current();
+        return rosterOf(identity.node, coordinator.status, mesh.members, (node) => coordinator.nameOf(node));
+      },
+      leave: async () => {
+        await settled((done) => current().coordinator.leave(done));
+        this.#setLeft();
+      },
+      forget: (node) => settled((done) => current().coordinator.forget(node, done)),
     };
   }
 

@@ -41,6 +41,11 @@ async function open(isServing = true): Promise<string> {
     invite: () => Promise.reject(new Error("not asked here")),
     invitations: () => [],
     revoke: () => {},
+    roster: () => [],
+    leave: async () => {},
+    forget: async (node) => {
+      if (node !== "pi3") throw new SkeinError("ERR_SKEIN_REFUSED", `${node} is alive.`);
+    },
     retained: {
       count: 1,
       digest: () => "d1ce",
@@ -167,4 +172,16 @@ test("a port in use is said with the option that chooses another", async () => {
   await expect(openAdminApi(options, NODE)).rejects.toThrow(
     `Port ${port} is already in use. Stop the other program, or choose another port with --http 127.0.0.1:${port + 1}`,
   );
+});
+
+test("leaving and forgetting are carried out or refused with the node's sentence; what is to be forgotten must be said", async () => {
+  const address = await open();
+  const post = (path: string, body: unknown) =>
+    fetch(`${address}${path}`, { method: "POST", headers: { "x-skein": "1" }, body: JSON.stringify(body) });
+  expect(await (await post("/api/leave", {})).json()).toEqual({ left: true });
+  expect(await (await post("/api/forget", { node: "pi3" })).json()).toEqual({ forgotten: "pi3" });
+  const refused = await post("/api/forget", { node: "pi2" });
+  expect([refused.status, await refused.json()]).toEqual([409, { error: "pi2 is alive." }]);
+  expect((await post("/api/forget", {})).status).toBe(400);
+  expect((await fetch(`${address}/api/leave`, { method: "POST" })).status).toBe(403);
 });

@@ -128,7 +128,7 @@ test("status exits with 0 when healthy, 4 when degraded, and prints the document
 });
 
 test("SKEIN_HTTP names the node to ask", async () => {
-  vi.stubEnv("SKEIN_HTTP", await fakeNode(HEALTHY));
+  vi.stubEnv("SKEIN_HTTP", await fakeNode([]));
   expect(await run("members", "--json")).toMatchObject({ code: 0, out: "[]\n" });
 });
 

@@ -125,7 +125,7 @@ test("an election that waits for every voter names the one that is missing, as t
   expect(status).toMatchObject({ health: "degraded", waitsFor: [{ id: C, name: "pi3" }] });
   expect(status.reasons).toEqual([
     "No coordinator: this node lost power (or a part of its data) and waits for pi3 (last seen 3 min ago), because it may hold acknowledged messages. " +
-      "Switch pi3 on, on this network. Until then retained messages can be read but not written.",
+      "Switch pi3 on, on this network. Until then retained messages can be read but not written. If it will never come back: skein forget pi3",
   ]);
   expect(formatStatus(status)).toContain("  ! No coordinator: this node lost power");
   const both = wait(

@@ -2,7 +2,13 @@
 
 import { eventRoutes } from "./event-routes.ts";
 import { inviteRoutes } from "./invite-routes.ts";
+import { membershipRoutes } from "./membership-routes.ts";
 import { queryRoutes } from "./query-routes.ts";
 import type { Route } from "./route.ts";
 
-export const ROUTES: readonly Route[] = [...queryRoutes, ...eventRoutes, ...inviteRoutes];
+export const ROUTES: readonly Route[] = [
+  ...queryRoutes,
+  ...eventRoutes,
+  ...inviteRoutes,
+  ...membershipRoutes,
+];

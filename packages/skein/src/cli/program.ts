@@ -8,6 +8,7 @@ import { Command, CommanderError } from "commander";
 import { type CommandGroup, EXIT_CODES_HELP, type SetExitCode } from "./commands/command-group.ts";
 import { addEventCommands } from "./commands/event-commands.ts";
 import { addInviteCommand } from "./commands/invite-command.ts";
+import { addMembershipCommands } from "./commands/membership-commands.ts";
 import { addMqttCommands } from "./commands/mqtt-commands.ts";
 import { addQueryCommands } from "./commands/query-commands.ts";
 import { addRunCommands } from "./commands/run-commands.ts";
@@ -19,6 +20,7 @@ const GROUPS: readonly CommandGroup[] = [
   addRunCommands,
   addInviteCommand,
   addQueryCommands,
+  addMembershipCommands,
   addEventCommands,
   addMqttCommands,
 ];

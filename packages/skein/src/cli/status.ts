@@ -1,4 +1,4 @@
-/** `skein status`, `members`, `retained`: what a running node says, as text or JSON. */
+/** `skein status`, `retained`: what a running node says, as text or JSON. */
 
 import type { NodeStatus } from "../node-status.ts";
 import { adminAddress, askNode } from "./admin-client.ts";
@@ -27,12 +27,6 @@ export async function status(options: QueryOptions): Promise<number> {
   const answer = (await askNode(address(options), "/api/status")) as NodeStatus;
   print(options.json === true ? JSON.stringify(answer, null, 2) : formatStatus(answer));
   return answer.health === "healthy" ? EXIT_OK : EXIT_DEGRADED;
-}
-
-export async function members(options: QueryOptions): Promise<number> {
-  const answer = (await askNode(address(options), "/api/status")) as NodeStatus;
-  print(options.json === true ? JSON.stringify(answer.members, null, 2) : formatMembers(answer));
-  return EXIT_OK;
 }
 
 export async function retained(options: RetainedOptions): Promise<number> {

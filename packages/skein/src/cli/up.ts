@@ -45,8 +45,9 @@ export async function up(flags: Flags, join: string | undefined): Promise<number
 }
 
 async function run(node: RunningNode, log: NodeLog, stopped: Promise<string>): Promise<number> {
-  const end = await Promise.race([stopped, node.failed]);
+  const end = await Promise.race([stopped, node.failed, node.left]);
   if (end instanceof Error) log.error({ error: end }, "stopping after a failure");
+  else if (end === "left") log.info({}, "stopping for good: this node has left its mesh");
   else log.info({ signal: end }, "stopping");
   await node.stop();
   log.info({}, "stopped");

@@ -1,4 +1,4 @@
-/** Commands that look at a running node: `status`, `members`, `retained`. */
+/** Commands that look at a running node: `status`, `retained`. */
 
 import type { Command } from "commander";
 import { EXIT_CODES_HELP, nodeCommand, type SetExitCode } from "./command-group.ts";
@@ -12,12 +12,6 @@ export function addQueryCommands(program: Command, setExitCode: SetExitCode): vo
     .action(async (options) => {
       const { status } = await import("../status.ts");
       setExitCode(await status(options));
-    });
-  nodeCommand(program, "members", "list the nodes of the mesh")
-    .addHelpText("after", "\nExample:\n  skein members")
-    .action(async (options) => {
-      const { members } = await import("../status.ts");
-      setExitCode(await members(options));
     });
   nodeCommand(program, "retained", "count the retained messages of the mesh, with a digest to compare nodes")
     .option("--entries", "list topics and payloads too")
