@@ -61,6 +61,8 @@ export class World {
   observations = 0;
   /** Bytes carried over the network. */
   bytesDelivered = 0;
+  /** Sees each piece that is carried. It must only count. */
+  carried: (from: number, to: number, bytes: number) => void = () => {};
 
   constructor(options: WorldOptions, checkers: readonly Checker[]) {
     const { seed, nodes, clients } = options;
@@ -158,6 +160,7 @@ export class World {
       answers: (from, host) => this.#answers(from, host),
       delivered: (from, to, bytes) => {
         this.bytesDelivered += bytes.length;
+        this.carried(from, to, bytes.length);
         this.#hash = mix(mix(mix(this.#hash, this.events.now * 64), from * 64 + to), bytes.length);
       },
     });
