@@ -48,6 +48,10 @@ export interface NodeSettings {
   readonly meshKey: string | undefined;
   readonly peers: readonly string[];
   readonly args?: readonly string[];
+  /** Its own address; 127.0.0.1 unless it runs in a network of its own. */
+  readonly host?: string;
+  /** Program and arguments that run what follows them, for a network of its own. */
+  readonly launcher?: readonly string[];
   /** Where its data directory is made. Default: the system's temporary folder. */
   readonly dataFolder?: string;
 }
@@ -77,7 +81,11 @@ export class NodeProcess {
 
   /** `host:port` for MQTT.js. */
   get url(): string {
-    return `mqtt://127.0.0.1:${this.ports.mqtt}`;
+    return `mqtt://${this.host}:${this.ports.mqtt}`;
+  }
+
+  get host(): string {
+    return this.#settings.host ?? "127.0.0.1";
   }
 
   /** What it logged since its last start. */
@@ -96,15 +104,20 @@ export class NodeProcess {
 
   /** Starts the process and returns at once. */
   launch(): void {
-    const { name, ports, meshKey, peers, args = [] } = this.#settings;
-    const command = [PROGRAM, "up", "--name", name, "--data-dir", this.dataDirectory];
+    const { name, ports, meshKey, peers, args = [], launcher = [] } = this.#settings;
+    const { host } = this;
+    // In a network of its own it has to listen on all addresses: one may come and go.
+    const listen = this.#settings.host === undefined ? host : "0.0.0.0";
+    const command = [...launcher, process.execPath, PROGRAM, "up", "--name", name];
+    command.push("--data-dir", this.dataDirectory, "--timing", "wired", "--no-mdns");
     if (meshKey !== undefined) command.push("--mesh", "test", "--mesh-key", meshKey);
-    command.push("--listen", `mqtt://127.0.0.1:${ports.mqtt}`, "--timing", "wired");
-    command.push("--link", `127.0.0.1:${ports.link}`, "--http", `127.0.0.1:${ports.http}`, "--no-mdns");
+    command.push("--listen", `mqtt://${listen}:${ports.mqtt}`);
+    command.push("--link", `${host}:${ports.link}`, "--http", `${host}:${ports.http}`);
     command.push(...peers.flatMap((peer) => ["--peer", peer]), ...args);
     this.#log = [];
     this.#errorText = "";
-    const child = spawn(process.execPath, command, {
+    const [program = "", ...programArgs] = command;
+    const child = spawn(program, programArgs, {
       stdio: ["ignore", "pipe", "pipe"],
       env: cleanEnvironment(),
     });
@@ -132,7 +145,7 @@ export class NodeProcess {
 
   async serving(): Promise<void> {
     await this.#until("lets clients in", SERVING_MAX_MS, async () => {
-      const response = await fetch(`http://127.0.0.1:${this.ports.http}/readyz`);
+      const response = await fetch(`http://${this.host}:${this.ports.http}/readyz`);
       await response.body?.cancel();
       if (response.status !== 200) throw new Error(`/readyz says ${response.status}`);
     });
@@ -148,7 +161,7 @@ export class NodeProcess {
   }
 
   async get(path: string): Promise<unknown> {
-    const response = await fetch(`http://127.0.0.1:${this.ports.http}${path}`);
+    const response = await fetch(`http://${this.host}:${this.ports.http}${path}`);
     return response.json();
   }
 
@@ -294,12 +307,14 @@ export async function waitUntilHealthy(nodes: readonly NodeProcess[], withinMs =
   });
 }
 
-/** Runs the program to its end with these arguments. */
+/** Runs the program to its end with these arguments. `launcher`: as in {@link NodeSettings}. */
 export function runSkein(
   args: readonly string[],
+  launcher: readonly string[] = [],
 ): Promise<Exit & { readonly out: string; readonly err: string }> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [PROGRAM, ...args], {
+    const [program = "", ...programArgs] = [...launcher, process.execPath, PROGRAM, ...args];
+    const child = spawn(program, programArgs, {
       stdio: ["ignore", "pipe", "pipe"],
       env: cleanEnvironment(),
       timeout: 60_000,

@@ -82,11 +82,6 @@ export class Broker {
     return this.#counters;
   }
 
-  /** Connections, also those without CONNECT yet. */
-  get connectionCount(): number {
-    return this.#channels.size;
-  }
-
   /** Connected clients (after CONNACK). */
   get clientCount(): number {
     return this.#clientCount;

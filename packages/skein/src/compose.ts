@@ -349,7 +349,6 @@ class Node implements RunningNode {
         log: this.#log.component("broker"),
         now: () => this.#clock.monotonicMs(),
         members: () => this.#assembly.mesh.members,
-        connections: () => this.#assembly.broker.connectionCount,
       },
     );
   }

@@ -30,8 +30,6 @@ export interface ClientBalancingPorts {
   readonly log: Log;
   readonly now: () => MonotonicMs;
   readonly members: () => readonly Member[];
-  /** Connections this node serves itself. */
-  readonly connections: () => number;
 }
 
 export class ClientBalancing {
@@ -42,6 +40,11 @@ export class ClientBalancing {
   readonly #balancer: Balancer;
   readonly #passer: Passer;
   readonly #listeners = new Map<ClientProtocol, ClientListener>();
+  /**
+   * Open connections that this node serves, from their first moment: a client of WebSocket reaches the broker only after its HTTP
+   * request, and a burst of them must not look like nobody.
+   */
+  #served = 0;
 
   constructor(options: ClientBalancingOptions, ports: ClientBalancingPorts) {
     const { key, node } = options;
@@ -70,18 +73,19 @@ export class ClientBalancing {
   /** For a listener's `divert`: true if another node shall serve `socket`. */
   divert(protocol: ClientProtocol, socket: ClientSocket, serve: () => void): boolean {
     const { node: self, address } = this.#options;
-    const { log, now, members, connections } = this.#ports;
-    if (address === undefined || socket.localAddress !== address) return false;
+    const { log, now, members } = this.#ports;
+    if (address === undefined || socket.localAddress !== address) return this.#serve(socket);
     // A node without a port for clients of other machines takes none in; the port of WebSocket is not told.
     const candidates = members().filter(
       ({ id, mqttPort }) => id === self || protocol !== "mqtt" || mqttPort !== 0,
     );
-    const node = this.#balancer.choose(protocol, candidates, connections(), now());
+    const node = this.#balancer.choose(protocol, candidates, this.#served, now());
     const target = candidates.find(({ id }) => id === node);
-    if (node === self || target === undefined) return false;
+    if (node === self || target === undefined) return this.#serve(socket);
     this.#passer.pass(socket, protocol, { node, address: target.address }, (reason) => {
       log.debug({ member: node, reason }, "a node did not take a client; serving it here");
       this.#balancer.failed(protocol, node, now());
+      this.#serve(socket);
       serve();
     });
     return true;
@@ -101,6 +105,15 @@ export class ClientBalancing {
     this.#passer.resetAll();
   }
 
+  /** Counts `socket` as one of this node's own. Returns false: it is not diverted. */
+  #serve(socket: ClientSocket): false {
+    this.#served++;
+    socket.once("close", () => {
+      this.#served--;
+    });
+    return false;
+  }
+
   #serverOf({ protocol, source, holder }: Claim): ((socket: ClientSocket) => void) | undefined {
     const listener = this.#listeners.get(protocol);
     if (listener === undefined) return undefined;
@@ -109,6 +122,9 @@ export class ClientBalancing {
       { client, holder, protocol },
       "serving a client that the holder of the address passed on",
     );
-    return (socket) => listener.serve(socket);
+    return (socket) => {
+      this.#serve(socket);
+      listener.serve(socket);
+    };
   }
 }
