@@ -12,7 +12,7 @@ import type { Clock, LongProcess, ProcessPort, ProcessResult, Timer } from "@ske
 const RESTART_MIN_MS = 500;
 const RESTART_MAX_MS = 30_000;
 /** `ip` that stays up this long is taken for healthy; a problem is over after lines without an error for this long. */
-const HEALTHY_MS = 2000;
+const HEALTHY_MS = 1500;
 /** `ip` says so when the address to delete is not there: nothing to do. */
 const NOTHING_TO_DELETE = /Cannot assign requested address|Address not found/;
 /**

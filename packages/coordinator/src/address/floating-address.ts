@@ -256,6 +256,7 @@ export class FloatingAddress {
     else if (this.problem === undefined) {
       this.#said.clear();
       this.#ports.log.info({ address, networkInterface }, "floating address works again");
+      this.#step({ kind: "mended" });
     }
   }
 

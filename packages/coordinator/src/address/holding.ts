@@ -28,7 +28,9 @@ export type AddressEvent =
   | { readonly kind: "suspended" }
   | { readonly kind: "wake" }
   /** The program that sets addresses has been started again: it must be told the address anew. */
-  | { readonly kind: "restarted" };
+  | { readonly kind: "restarted" }
+  /** It could not be set for a while, and now it is: nobody has heard what was announced meanwhile. */
+  | { readonly kind: "mended" };
 
 /** Carried out in order. */
 export type AddressEffect =
@@ -87,6 +89,10 @@ export class AddressHolding implements Core<AddressEvent, AddressEffect> {
         return this.#hold(now);
       case "restarted":
         this.#mustRenew = true;
+        return this.#isHeld ? this.#hold(now) : [];
+      case "mended":
+        this.#takenAt = now;
+        this.#announcements = 0;
         return this.#isHeld ? this.#hold(now) : [];
       default:
         return unreachable(event);

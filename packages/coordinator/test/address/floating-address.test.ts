@@ -133,6 +133,18 @@ test("an interface that comes back under another number: ip, which remembers the
   expect(address.isHeld).toBe(true);
 });
 
+test("an address that works again is announced again: another node may have had it meanwhile", () => {
+  const { process, address, lead } = setUp();
+  address.start();
+  lead(10_000);
+  const announcements = (): number => process.take().filter((call) => /^arping -[UA]/.test(call)).length;
+  announcements();
+  process.complain('Cannot find device "eth0"');
+  lead(5000);
+  expect(address.isHeld).toBe(true);
+  expect(announcements()).toBeGreaterThanOrEqual(8);
+});
+
 test("a missing ip (not Linux) is one warning; it is tried again with growing pauses", () => {
   const { clock, process, address, warnings, lead } = setUp();
   process.isMissing = true;
