@@ -67,7 +67,7 @@ export class Cabling {
   async remove(): Promise<void> {
     for (const { name } of this.#rooms.splice(0)) await command("ip", "netns", "del", name);
     for (const name of this.#switches.splice(0)) {
-      await command("iptables", "-D", "DOCKER-USER", "-i", name, "-o", name, "-j", "ACCEPT");
+      for (const rule of rulesOf(name)) await command("iptables", ...rule("-D"));
       await command("ip", "link", "del", name);
     }
   }
@@ -80,10 +80,20 @@ export class Cabling {
     this.#switches.push(name);
     await command("ip", "link", "set", name, "type", "bridge", "mcast_snooping", "0");
     await command("ip", "link", "set", name, "up");
-    // The engine drops what is forwarded on bridges that it does not know.
-    await command("iptables", "-I", "DOCKER-USER", "-i", name, "-o", name, "-j", "ACCEPT");
+    for (const rule of rulesOf(name)) await command("iptables", ...rule("-I"));
     return name;
   }
+}
+
+/**
+ * On bridges that it does not know the engine drops what is forwarded, and gives what comes from its containers another
+ * sender, as if it went out to the world: new connections would come to nothing.
+ */
+function rulesOf(bridge: string): readonly ((action: string) => readonly string[])[] {
+  return [
+    (action) => [action, "DOCKER-USER", "-i", bridge, "-o", bridge, "-j", "ACCEPT"],
+    (action) => ["-t", "nat", action, "POSTROUTING", "-o", bridge, "-j", "ACCEPT"],
+  ];
 }
 
 /** The host's end of an end's cable. */
