@@ -99,6 +99,7 @@ class Load {
 function commandOf(seq: number): Uint8Array {
   return encodeCommand({
     envelope: { node: IDS[0] as NodeId, incarnation: 1 as Incarnation, seq },
+    stamp: seq,
     operation: {
       kind: "retainedSet",
       message: {

@@ -7,22 +7,24 @@
  */
 
 import type { NodeId, Timer } from "@skein/kernel";
-import { decodeRaftMessage, encodeRaftMessage, type RaftMessage } from "raft-js";
+import { encodeRaftMessage, type RaftMessage } from "raft-js";
 import { Arrival } from "./arrival.ts";
-import { ControlTraffic, type MemberHandlers } from "./control-traffic.ts";
+import { ControlTraffic } from "./control-traffic.ts";
+import { countersOf } from "./counters.ts";
 import { CurrentReads } from "./current-reads.ts";
 import { DiskFailures } from "./disk-failures.ts";
 import { Driver, type DriverOptions } from "./driver.ts";
 import { ElectionWaitWarning, electionWait } from "./election-wait.ts";
 import { Ending } from "./ending.ts";
 import { findMember } from "./find-member.ts";
-import { ForeignClusterWarning } from "./foreign-cluster.ts";
 import { newClusterId } from "./identity.ts";
 import type { OpenedJournal } from "./journal/journal.ts";
 import { KnownNodes } from "./known-nodes.ts";
 import { LeaderContact } from "./leader-contact.ts";
+import { logHandlers } from "./member-handlers.ts";
 import { Membership } from "./membership.ts";
 import { beginMending, type Mending } from "./mending.ts";
+import { Merging } from "./merging.ts";
 import type {
   ActionDone,
   CoordinatorCounters,
@@ -64,7 +66,8 @@ export class Coordinator {
   readonly #turnEnd: TurnEnd;
   #tickTimer: Timer | undefined;
   #flushAt = 0;
-  readonly #foreignCluster: ForeignClusterWarning;
+  /** Approval of merges, and what lost in them. */
+  readonly merging: Merging;
   readonly #faults: PeerFaults;
   readonly #traffic: ControlTraffic;
   readonly #reads: CurrentReads<RetainedReader>;
@@ -109,7 +112,6 @@ export class Coordinator {
     });
     this.#known = new KnownNodes(ports);
     this.#electionWait = new ElectionWaitWarning(ports.log);
-    this.#foreignCluster = new ForeignClusterWarning(options.mesh, ports.log);
     this.#faults = new PeerFaults(ports.log);
     this.#membership = new Membership(node, raft.electionMinMs, this.#diskFailures, {
       ...ports,
@@ -124,22 +126,25 @@ export class Coordinator {
       driver: () => this.#driver,
       peers: () => this.#members,
     });
-    this.#traffic = new ControlTraffic({
+    const merge = { chunkBytes: sizes.mergeChunkBytes, newbornMinutes: sizes.newbornMinutes };
+    this.merging = new Merging(this.#machine, merge, {
+      ...ports,
       cluster: () => this.#arrival.cluster,
-      send: ports.send,
-      faults: this.#faults,
-      members: this.#memberHandlers(),
-      strangers: {
-        joined: (_, { cluster }) => this.#arrival.joined(cluster),
-        ...this.#membership.strangers,
-      },
+      peers: () => this.#peers,
+      driver: () => this.#driver,
+      send: (to, frame) => this.#traffic.send(to, frame),
+      propose: (operation, done) => this.#proposals.propose(operation, done),
+      resumed: () => this.#route.resumed(),
+      startAgain: (reason) => this.#ending.startAnew(reason),
     });
+    this.#traffic = this.#makeTraffic();
     this.#proposals = new Proposals(node, incarnation, {
       clock: ports.clock,
       propose: (commands) => this.#route.propose(this.#driver, commands),
       isFull: () => this.#driver?.isDiskFull ?? false,
+      stamp: () => this.merging.stamp(),
     });
-    this.#route = new ProposalRoute(options.identity, this.#machine.sequencer, this.#proposals, {
+    this.#route = new ProposalRoute(options.identity, this.#machine, this.#proposals, {
       ...ports,
       sendToLeader: (leader, commands) => {
         this.#traffic.sendMember(leader, (cluster) => ({ kind: "proposal", cluster, commands }));
@@ -171,16 +176,8 @@ export class Coordinator {
   }
 
   get counters(): CoordinatorCounters {
-    return {
-      malformedFrames: this.#faults.malformedFrames,
-      foreignFrames: this.#faults.foreignFrames,
-      unknownFrames: this.#faults.unknownFrames,
-      rejectedMessages: this.#driver?.status(this.#ports.clock.monotonicMs()).rejectedMessages ?? 0,
-      malformedCommands: this.#machine.outcomes.malformed,
-      droppedWrites: this.#proposals.dropped,
-      refusedWrites: this.#proposals.refused,
-      uncertainReads: this.#reads.uncertain,
-    };
+    const rejected = this.#driver?.status(this.#ports.clock.monotonicMs()).rejectedMessages ?? 0;
+    return countersOf(this.#faults, this.#proposals, this.#machine, this.#reads, rejected);
   }
 
   /** The name that a member of the cluster had last. */
@@ -257,11 +254,11 @@ export class Coordinator {
     this.#faults.tick(now, this.#driver?.status(now).rejectedMessages ?? 0);
     this.#membership.tick(now);
     this.#mending?.tick(now);
+    this.merging.tick(now);
     if (now >= this.#flushAt) {
       this.#flushAt = now + FLUSH_EVERY_MS;
       this.#driver?.flush();
     }
-    this.#foreignCluster.tick(this.#peers, this.#arrival.cluster, now);
     this.#electionWait.tick(this.status.electionWait, now);
     this.#turnEnd.schedule();
     this.#tickTimer = clock.after(TICK_MS, () => this.#tick());
@@ -271,7 +268,10 @@ export class Coordinator {
     const driver = new Driver(this.#driverOptions, opened, this.#machine, {
       clock: this.#ports.clock,
       send: (to, message) => this.#sendRaft(to as NodeId, message),
-      applied: (applied) => this.#route.applied(applied),
+      applied: (applied) => {
+        this.#route.applied(applied);
+        this.merging.applied(applied);
+      },
       restored: () => this.#restored(),
       giveUpLease: this.#ports.giveUpLease ?? ((released) => released()),
       readable: (requests) => this.#reads.confirmed(requests),
@@ -282,6 +282,7 @@ export class Coordinator {
       observer: this.#ports.observer,
     });
     this.#driver = driver;
+    this.merging.restored();
     driver.start();
     this.#mending = beginMending(this.#node, driver, opened, {
       ...this.#ports,
@@ -292,33 +293,29 @@ export class Coordinator {
     this.#proposals.sendAgain();
   }
 
-  // Frames
-
-  #memberHandlers(): MemberHandlers {
-    /** Kinds that wait for the replica. */
-    const withDriver = (handle: (driver: Driver) => void): void => {
-      if (this.#driver !== undefined) handle(this.#driver);
-    };
-    return {
-      raft: (from, { message }) =>
-        withDriver((driver) => this.#receiveRaft(driver, from, decodeRaftMessage(message))),
-      proposal: (from, { commands }) => withDriver((driver) => this.#route.admit(driver, from, commands)),
-      ...this.#membership.handlers,
-      repair: (from, { cluster, index, term }) =>
-        withDriver((driver) => {
-          const missing = this.#mending?.missingAfter(index, term) ?? driver.missingAfter(index, term);
-          this.#traffic.send(from, { kind: "repaired", cluster, index, term, missing });
+  #makeTraffic(): ControlTraffic {
+    return new ControlTraffic({
+      cluster: () => this.#arrival.cluster,
+      send: this.#ports.send,
+      faults: this.#faults,
+      members: {
+        ...this.#membership.handlers,
+        ...logHandlers({
+          clock: this.#ports.clock,
+          driver: () => this.#driver,
+          mending: () => this.#mending,
+          route: () => this.#route,
+          arrival: this.#arrival,
+          contact: this.#contact,
+          send: (to, frame) => this.#traffic.send(to, frame),
         }),
-      repaired: (from, frame) => {
-        this.#arrival.repaired(from, frame);
-        this.#mending?.answered(from, frame);
       },
-    };
-  }
-
-  #receiveRaft(driver: Driver, from: NodeId, message: RaftMessage): void {
-    driver.step({ kind: "receive", from, message });
-    this.#contact.received(from, message, this.#ports.clock.monotonicMs());
+      strangers: {
+        joined: (_, { cluster }) => this.#arrival.joined(cluster),
+        ...this.#membership.strangers,
+        merge: (from, frame) => this.merging.received(from, frame),
+      },
+    });
   }
 
   #sendRaft(to: NodeId, message: RaftMessage): boolean {
@@ -329,8 +326,6 @@ export class Coordinator {
     }));
     return isLinkedIn(this.#peers, to);
   }
-
-  // Leadership and status
 
   #leadershipChanged(): void {
     const driver = this.#driver;
@@ -352,6 +347,7 @@ export class Coordinator {
   /** The state machine was replaced by a leader's snapshot. */
   #restored(): void {
     this.#route.settle();
+    this.merging.restored();
     this.#replicaFaults.restored();
     // Not before what follows the snapshot in this node's own log has been applied.
     this.#ports.clock.atTurnEnd(() => {
@@ -387,6 +383,9 @@ export class Coordinator {
       isDiskStalled: driver.isStalled(now),
       isDiskDying: this.#diskFailures.isDying,
       forkOf: this.#arrival.fork?.cluster === this.#arrival.cluster ? this.#arrival.fork?.parent : undefined,
+      merge: this.merging.status,
+      isOutranked: this.merging.isOutranked,
+      conflicts: this.#machine.conflicts.count,
       now,
     });
   }

@@ -10,6 +10,7 @@
 import { ByteReader, ByteWriter, type ClusterId, type NodeId, SkeinError } from "@skein/kernel";
 import type { Entry, Snapshot } from "raft-js";
 import { decodeRecord, encodeRecord } from "./journal/record.ts";
+import { type MergeMessage, readMergeMessage, writeMergeMessage } from "./merge-messages.ts";
 import type { Missing } from "./repair.ts";
 import { COMMAND_BYTES_MAX } from "./state-machine/commands.ts";
 import { readNodeId, writeNodeId } from "./wire-ids.ts";
@@ -53,6 +54,13 @@ export type ControlFrame =
       readonly index: number;
       readonly term: number;
       readonly missing: Missing;
+    }
+  /** Between two clusters: `cluster` is the sender's, `to` the receiver's. Members pass it on to the leader once. */
+  | {
+      readonly kind: "merge";
+      readonly cluster: ClusterId;
+      readonly to: ClusterId;
+      readonly message: MergeMessage;
     };
 
 /** Most commands in one proposal frame. */
@@ -79,6 +87,7 @@ const SURVEYED = 21;
 const FORKED = 22;
 /** A sentence for the operator. */
 const ERROR_TEXT_MAX = 1024;
+const MERGE = 8;
 const CLUSTER_TEXT_MAX = 64;
 
 /** Every frame is put together here; `finish` copies it out. */
@@ -130,6 +139,9 @@ export function encodeFrame(frame: ControlFrame): Uint8Array {
     case "repaired":
       begin(REPAIRED, frame.cluster).varint(frame.index).varint(frame.term);
       writeMissing(frame.missing);
+      break;
+    case "merge":
+      writeMergeMessage(frame.message, frame.to, begin(MERGE, frame.cluster));
       break;
   }
   return out.finish();
@@ -195,6 +207,8 @@ function readBody(type: number, cluster: ClusterId, input: ByteReader): ControlF
       const [index, term] = [input.varint(), input.varint()];
       return { kind: "repaired", cluster, index, term, missing: readMissing(input.raw(input.remaining)) };
     }
+    case MERGE:
+      return { kind: "merge", cluster, ...readMergeMessage(input) };
     default:
       return undefined;
   }

@@ -3,8 +3,10 @@ export { FloatingAddress } from "./address/floating-address.ts";
 export type { InterfaceView } from "./address/setup.ts";
 export { Coordinator } from "./coordinator.ts";
 export { type ElectionWait, explainWait } from "./election-wait.ts";
+export { msOfStamp } from "./hybrid-clock.ts";
 export { loadIdentity } from "./identity.ts";
-export type { ObservedEntry } from "./observed-entry.ts";
+export type { MergeStatus } from "./merge-events.ts";
+export type { ObservedClusters, ObservedEntry } from "./observed-entry.ts";
 export type {
   CoordinatorCounters,
   CoordinatorObserver,
@@ -21,4 +23,5 @@ export type {
 } from "./options.ts";
 export type { ReplicaSizes } from "./replica-sizes.ts";
 export type { Retained } from "./retained.ts";
+export type { Conflict } from "./state-machine/conflicts.ts";
 export { electionMaxMs } from "./timing.ts";

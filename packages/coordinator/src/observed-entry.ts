@@ -2,7 +2,9 @@
 
 import type { ApplicationMessage } from "@skein/kernel";
 import type { Entry } from "raft-js";
+import type { ClusterCommand } from "./state-machine/cluster-commands.ts";
 import { type Command, topicOf } from "./state-machine/commands.ts";
+import type { Conflict } from "./state-machine/conflicts.ts";
 import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 
 export interface ObservedEntry {
@@ -11,8 +13,20 @@ export interface ObservedEntry {
   readonly data: Uint8Array;
   /** Undefined for entries that are no commands, or malformed. */
   readonly command: Command | undefined;
+  /** The command counted. */
+  readonly isApplied: boolean;
   /** The retained message of the command's topic now. */
   readonly retained: ApplicationMessage | undefined;
+  /** Only of commands about clusters. */
+  readonly clusters?: ObservedClusters;
+}
+
+export interface ObservedClusters {
+  readonly command: ClusterCommand;
+  /** Topics that a merge may have changed, with their retained messages now. */
+  readonly topics: readonly { readonly topic: string; readonly retained: ApplicationMessage | undefined }[];
+  /** After MERGED: all values that lost in merges. */
+  readonly conflicts: readonly Conflict[];
 }
 
 export function observedEntry(
@@ -21,6 +35,15 @@ export function observedEntry(
   machine: StateMachine,
 ): ObservedEntry {
   const command = applied?.command;
-  const retained = command === undefined ? undefined : machine.retained.get(topicOf(command.operation));
-  return { index, term, data, command, retained };
+  const topic = command === undefined ? undefined : topicOf(command.operation);
+  const retained = topic === undefined ? undefined : machine.retained.get(topic);
+  const entry = { index, term, data, command, isApplied: applied?.outcome === "applied", retained };
+  const { clusterCommand, topics = [] } = applied ?? {};
+  if (clusterCommand === undefined) return entry;
+  const clusters: ObservedClusters = {
+    command: clusterCommand,
+    topics: topics.map((each) => ({ topic: each, retained: machine.retained.get(each) })),
+    conflicts: clusterCommand.kind === "merged" ? [...machine.conflicts.all()] : [],
+  };
+  return { ...entry, clusters };
 }

@@ -15,6 +15,7 @@ import type {
 import type { InterfaceView } from "./address/setup.ts";
 import type { ElectionWait } from "./election-wait.ts";
 import type { Durability } from "./journal/stop-mark.ts";
+import type { MergeStatus } from "./merge-events.ts";
 import type { ObservedEntry } from "./observed-entry.ts";
 import type { ReplicaSizes } from "./replica-sizes.ts";
 
@@ -145,8 +146,14 @@ export interface CoordinatorStatus {
   readonly isDiskDying: boolean;
   /** The cluster that this one was forked off by hand (`skein forget` without a quorum), as far as this node knows. */
   readonly forkOf?: ClusterId | undefined;
-  /** Another formed cluster of the same mesh is in sight (merging is not built yet). */
+  /** Another formed cluster of the same mesh is in sight. */
   readonly foreignCluster: ClusterId | undefined;
+  /** How things stand with it; undefined: none is in sight, and none is being merged. */
+  readonly merge: MergeStatus | undefined;
+  /** Another cluster in sight has the better claim to the floating address. */
+  readonly isOutranked: boolean;
+  /** Retained values that lost in a merge, and that nobody has looked at yet. */
+  readonly conflicts: number;
 }
 
 /** What this node counted since it started. */

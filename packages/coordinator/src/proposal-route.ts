@@ -11,8 +11,7 @@ import type { Driver } from "./driver.ts";
 import type { Identity } from "./options.ts";
 import type { Proposals } from "./proposals.ts";
 import { decodeCommand } from "./state-machine/commands.ts";
-import type { Sequencer } from "./state-machine/sequencer.ts";
-import type { Applied } from "./state-machine/state-machine.ts";
+import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 
 const WARN_EVERY_MS = 60_000;
 
@@ -24,17 +23,17 @@ export interface ProposalRoutePorts {
 
 export class ProposalRoute {
   readonly #self: Identity;
-  readonly #sequencer: Sequencer;
+  readonly #machine: StateMachine;
   readonly #proposals: Proposals;
   readonly #admission: Admission;
   readonly #ports: ProposalRoutePorts;
   #warnAgainAt = 0;
 
-  constructor(self: Identity, sequencer: Sequencer, proposals: Proposals, ports: ProposalRoutePorts) {
+  constructor(self: Identity, machine: StateMachine, proposals: Proposals, ports: ProposalRoutePorts) {
     this.#self = self;
-    this.#sequencer = sequencer;
+    this.#machine = machine;
     this.#proposals = proposals;
-    this.#admission = new Admission(sequencer);
+    this.#admission = new Admission(machine.sequencer);
     this.#ports = ports;
   }
 
@@ -43,9 +42,15 @@ export class ProposalRoute {
     this.#admission.reset();
   }
 
+  /** The cluster goes on after a merge was called off: what was held is proposed again. */
+  resumed(): void {
+    this.reset();
+    this.#proposals.sendAgain();
+  }
+
   /** Takes commands of this node towards the leader. False: there is none now, or it cannot take them. */
   propose(driver: Driver | undefined, commands: readonly Uint8Array[]): boolean {
-    if (driver === undefined) return false;
+    if (driver === undefined || this.#isHeld) return false;
     const { role, leader } = driver.leadership;
     if (role === "leader") return this.admit(driver, this.#self.node, commands);
     if (leader === undefined) return false;
@@ -58,7 +63,7 @@ export class ProposalRoute {
    * much is uncommitted. @throws {SkeinError} ERR_SKEIN_MALFORMED; then nothing is appended either
    */
   admit(driver: Driver, from: NodeId, commands: readonly Uint8Array[]): boolean {
-    if (driver.leadership.role !== "leader") return false;
+    if (driver.leadership.role !== "leader" || this.#isHeld) return false;
     const envelopes = commands.map((bytes) => decodeCommand(bytes).envelope);
     const fresh = commands.filter((_bytes, at) => {
       const envelope = envelopes[at];
@@ -67,6 +72,11 @@ export class ProposalRoute {
     if (fresh.length === 0 || driver.propose(fresh)) return true;
     this.#admission.reset();
     return false;
+  }
+
+  /** This cluster is dissolved: nothing that a client writes counts in it, as long as it does not resume. */
+  get #isHeld(): boolean {
+    return this.#machine.clusters.dissolution !== undefined;
   }
 
   /** A committed command went through the state machine. */
@@ -81,15 +91,15 @@ export class ProposalRoute {
   /** The replicated state lacks commands of this node that were settled: they are gone, and so is its place in line. */
   get hasLostCommands(): boolean {
     const { node, incarnation } = this.#self;
-    return this.#sequencer.last(node, incarnation) < this.#proposals.settledSeq;
+    return this.#machine.sequencer.last(node, incarnation) < this.#proposals.settledSeq;
   }
 
   /** Settles what the replicated state says is applied; also after a snapshot. */
   settle(): void {
     const { node, incarnation } = this.#self;
-    this.#proposals.settleThrough(this.#sequencer.last(node, incarnation));
+    this.#proposals.settleThrough(this.#machine.sequencer.last(node, incarnation));
     const now = this.#ports.clock.monotonicMs();
-    if (!this.#sequencer.isFenced(node, incarnation) || now < this.#warnAgainAt) return;
+    if (!this.#machine.sequencer.isFenced(node, incarnation) || now < this.#warnAgainAt) return;
     this.#warnAgainAt = now + WARN_EVERY_MS;
     this.#ports.log.error({ node }, "another process uses this node's identity (copied data directory?)");
   }

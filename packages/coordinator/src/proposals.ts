@@ -27,6 +27,7 @@ import {
   type NodeId,
 } from "@skein/kernel";
 import { PROPOSAL_BYTES_MAX, PROPOSAL_COMMANDS_MAX } from "./frames.ts";
+import type { Stamp } from "./hybrid-clock.ts";
 import {
   COMMAND_BYTES_MAX,
   decodeCommand,
@@ -53,6 +54,8 @@ export interface ProposalsPorts {
   readonly propose: (commands: readonly Uint8Array[]) => boolean;
   /** This node's disk is full: what is acknowledged could not be kept here. */
   readonly isFull: () => boolean;
+  /** A stamp for what is proposed now (hybrid-clock.ts). */
+  readonly stamp: () => Stamp;
 }
 
 interface Pending {
@@ -102,8 +105,13 @@ export class Proposals {
 
   /** Proposes to set, or with an empty payload to delete, a retained message. Returns the parts `done` waits for. */
   put(message: ApplicationMessage, done: Completion | undefined): number {
-    const bytes = isValidTopicName(message.topic) ? this.#encode(message) : undefined;
-    if (bytes === undefined) return this.#refuse(done, TOPIC_NAME_INVALID);
+    if (!isValidTopicName(message.topic)) return this.#refuse(done, TOPIC_NAME_INVALID);
+    return this.propose(retainedOperation(message), done);
+  }
+
+  /** Proposes any other operation. Returns the parts `done` waits for. */
+  propose(operation: Operation, done: Completion | undefined): number {
+    const bytes = this.#encode(operation);
     const isFull =
       this.#ports.isFull() ||
       this.#pending.length >= PENDING_COMMANDS_MAX ||
@@ -113,7 +121,8 @@ export class Proposals {
     const pending = { seq: ++this.#lastSeq, bytes, operation: decodeCommand(bytes).operation, done };
     this.#pending.push(pending);
     this.#pendingBytes += bytes.length;
-    this.#newest.set(message.topic, pending);
+    const topic = topicOf(operation);
+    if (topic !== undefined) this.#newest.set(topic, pending);
     this.#scheduleFlush();
     return done === undefined ? 0 : 1;
   }
@@ -146,7 +155,7 @@ export class Proposals {
       this.#pending.shift();
       this.#pendingBytes -= oldest.bytes.length;
       const topic = topicOf(oldest.operation);
-      if (this.#newest.get(topic) === oldest) this.#newest.delete(topic);
+      if (topic !== undefined && this.#newest.get(topic) === oldest) this.#newest.delete(topic);
       oldest.done?.settle(isFull && oldest.seq === seq ? QUOTA_EXCEEDED : SUCCESS);
       oldest = this.#pending[0];
     }
@@ -174,9 +183,9 @@ export class Proposals {
     }
   }
 
-  #encode(message: ApplicationMessage): Uint8Array {
+  #encode(operation: Operation): Uint8Array {
     const envelope = { node: this.#node, incarnation: this.#incarnation, seq: this.#lastSeq + 1 };
-    return encodeCommand({ envelope, operation: retainedOperation(message) });
+    return encodeCommand({ envelope, stamp: this.#ports.stamp(), operation });
   }
 
   #refuse(done: Completion | undefined, reasonCode: number): number {

@@ -20,6 +20,10 @@ export interface ReplicaSizes {
   readonly snapshotChunkBytes: number;
   /** Bytes at which a segment of the journal is closed and the next one begun. */
   readonly segmentBytes: number;
+  /** Bytes of a dissolved cluster's state in one entry of the winner's log. */
+  readonly mergeChunkBytes: number;
+  /** Minutes of its life for which a cluster merges with others unasked. */
+  readonly newbornMinutes: number;
 }
 
 export const REPLICA_SIZES: ReplicaSizes = {
@@ -29,4 +33,6 @@ export const REPLICA_SIZES: ReplicaSizes = {
   entriesKept: 10_000,
   snapshotChunkBytes: 256 * 1024,
   segmentBytes: 16 * 1024 * 1024,
+  mergeChunkBytes: 256 * 1024,
+  newbornMinutes: 10,
 };

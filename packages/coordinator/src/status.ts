@@ -5,6 +5,7 @@ import type { RaftStatus } from "raft-js";
 import { type ElectionWait, isSameWait } from "./election-wait.ts";
 import { foreignClusterIn } from "./foreign-cluster.ts";
 import type { LeaderContact } from "./leader-contact.ts";
+import type { MergeStatus } from "./merge-events.ts";
 import type { CoordinatorStatus, PeerView } from "./options.ts";
 
 export interface StatusInput {
@@ -24,6 +25,9 @@ export interface StatusInput {
   readonly isDiskStalled: boolean;
   readonly isDiskDying: boolean;
   readonly forkOf: ClusterId | undefined;
+  readonly merge: MergeStatus | undefined;
+  readonly isOutranked: boolean;
+  readonly conflicts: number;
   readonly now: MonotonicMs;
 }
 
@@ -57,6 +61,9 @@ export function freshStatus(): CoordinatorStatus {
     isDiskDying: false,
     forkOf: undefined,
     foreignCluster: undefined,
+    merge: undefined,
+    isOutranked: false,
+    conflicts: 0,
   };
 }
 
@@ -87,6 +94,9 @@ export function memberStatus(input: StatusInput): CoordinatorStatus {
     isDiskDying: input.isDiskDying,
     forkOf: input.forkOf,
     foreignCluster: foreignClusterIn(peers, cluster),
+    merge: input.merge,
+    isOutranked: input.isOutranked,
+    conflicts: input.conflicts,
   };
 }
 
@@ -108,9 +118,17 @@ export function isSameStatus(a: CoordinatorStatus, b: CoordinatorStatus): boolea
     a.isDiskDying === b.isDiskDying &&
     isSameWait(a.electionWait, b.electionWait) &&
     a.foreignCluster === b.foreignCluster &&
+    isSameMerge(a.merge, b.merge) &&
+    a.isOutranked === b.isOutranked &&
+    a.conflicts === b.conflicts &&
     areSameNodes(a.voters, b.voters) &&
     areSameNodes(a.learners, b.learners)
   );
+}
+
+function isSameMerge(a: MergeStatus | undefined, b: MergeStatus | undefined): boolean {
+  const [topics, others] = [a, b].map((merge) => (merge?.kind === "taking" ? merge.topics : 0));
+  return a?.kind === b?.kind && a?.other === b?.other && topics === others;
 }
 
 /** Who takes part, sorted. Kept with its configuration, which changes seldom, while the status is looked at in every turn. */

@@ -1,6 +1,14 @@
-/** Node ids in binary: the 16 hexadecimal digits of a NodeId are 8 bytes in frames, commands and snapshots. */
+/** Ids in binary: the 16 hexadecimal digits of a NodeId are 8 bytes in frames, commands and snapshots; a ClusterId is text. */
 
-import { assert, type ByteReader, type ByteWriter, isNodeId, type NodeId } from "@skein/kernel";
+import {
+  assert,
+  type ByteReader,
+  type ByteWriter,
+  type ClusterId,
+  isNodeId,
+  type NodeId,
+  SkeinError,
+} from "@skein/kernel";
 
 /** The same few ids stand in every command: a text that was made lately is found by its lowest bits. */
 const RECENT_IDS = 64;
@@ -29,4 +37,13 @@ export function readNodeId(input: ByteReader): NodeId {
 /** Eight lower-case hexadecimal digits of an unsigned 32-bit number. */
 export function hex32(value: number): string {
   return value.toString(16).padStart(8, "0");
+}
+
+const CLUSTER_TEXT_MAX = 64;
+
+/** A cluster's id: a text of at most 64 characters. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+export function readClusterId(input: ByteReader): ClusterId {
+  const cluster = input.text() as ClusterId;
+  if (cluster.length > 0 && cluster.length <= CLUSTER_TEXT_MAX) return cluster;
+  throw new SkeinError("ERR_SKEIN_MALFORMED", "Cannot decode a cluster id");
 }

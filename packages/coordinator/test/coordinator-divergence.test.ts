@@ -29,7 +29,7 @@ function falseSnapshot(node: SimNode): Snapshot {
     if (kind === "command") machine.apply(data, index);
     if (kind === "configuration") configuration = decodeConfiguration(data);
   }
-  machine.retained.set(retained("never/written", "x"), 20, 4711);
+  machine.retained.set({ message: retained("never/written", "x"), stamp: 0, index: 0 }, 20, 4711);
   const { index, term } = state.entries.at(-1) as Entry;
   return { index, term, configuration, data: machine.snapshot() };
 }

@@ -42,7 +42,7 @@ test("frames of another cluster are refused before anything else", () => {
   const { world, node } = alone(2);
   const foreign = "ffffffff-0000-4000-8000-000000000000" as ClusterId;
   const envelope = { node: PEER, incarnation: 1 as never, seq: 1 };
-  const command = encodeCommand({ envelope, operation: retainedOperation(retained("t", "x")) });
+  const command = encodeCommand({ envelope, stamp: 0, operation: retainedOperation(retained("t", "x")) });
   node.running.receive(PEER, encodeFrame({ kind: "proposal", cluster: foreign, commands: [command] }));
   node.running.receive(PEER, encodeFrame({ kind: "join", cluster: foreign, joiner: PEER }));
   node.running.receive(PEER, encodeFrame({ kind: "joined", cluster: foreign }));
@@ -73,6 +73,7 @@ test("a node can propose only in its own name", () => {
   const commands = [other, PEER].map((from) =>
     encodeCommand({
       envelope: { node: from, incarnation: 1 as never, seq: 1 },
+      stamp: 0,
       operation: retainedOperation(retained(`by/${from}`, "x")),
     }),
   );
@@ -85,7 +86,7 @@ test("a batch with a malformed command is dropped as a whole, and its good part 
   const { world, node } = alone(13);
   const cluster = node.status.cluster as ClusterId;
   const envelope = { node: PEER, incarnation: 1 as never, seq: 1 };
-  const good = encodeCommand({ envelope, operation: retainedOperation(retained("t", "x")) });
+  const good = encodeCommand({ envelope, stamp: 0, operation: retainedOperation(retained("t", "x")) });
   node.running.receive(PEER, encodeFrame({ kind: "proposal", cluster, commands: [good, new Uint8Array(9)] }));
   world.run(1000);
   expect(node.running.retained.count).toBe(0);

@@ -58,27 +58,6 @@ test("a founder that dies while founding leaves a fresh node: the others form a 
   }
 });
 
-test("first boot inside a partition: two safe clusters that refuse each other, said in the status and in one warning a minute", () => {
-  const world = new World(41);
-  const nodes = world.add(4);
-  const [left, right] = [nodes.slice(0, 2), nodes.slice(2)];
-  world.startAll();
-  world.isolate(left, true);
-  world.until(() => nodes.every((node) => node.status.hasQuorum), 20_000);
-  expect(world.clusters().size).toBe(2);
-  const before = nodes.map((node) => node.status.cluster);
-  world.isolate(left, false);
-  world.run(65_000);
-  expect(nodes.map((node) => node.status.cluster)).toEqual(before);
-  for (const node of nodes) {
-    const other = left.includes(node) ? right[0] : left[0];
-    expect(node.status.foreignCluster).toBe(other?.status.cluster);
-    expect(node.status.hasQuorum).toBe(true);
-    const warnings = node.logs.filter((line) => line.message === "two clusters of one mesh are in sight");
-    expect(warnings).toHaveLength(2);
-  }
-});
-
 test("a node with data never founds: alone after a restart it waits for its voters", () => {
   const world = new World(51);
   const [, , third] = world.add(3);

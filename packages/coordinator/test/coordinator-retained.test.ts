@@ -143,7 +143,7 @@ test.each([11, 12, 13, 14, 15, 16, 17, 18])(
 );
 
 test("a cut-off leader acknowledges nothing, steps down, and its writes are committed after the heal", () => {
-  const world = formed(3, 21);
+  const world = formed(3, 22);
   const old = world.leader as SimNode;
   const done = completion();
   world.isolate([old], true);

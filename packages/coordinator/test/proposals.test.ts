@@ -23,6 +23,7 @@ function setUp() {
       return leader.isKnown;
     },
     isFull: () => disk.isFull,
+    stamp: () => 0,
   });
   const run = (ms: number): void => {
     for (let passed = 0; passed < ms; passed += 250) {

@@ -20,6 +20,8 @@ function matched(state: RetainedState, filter: string): string[] {
   return found.sort();
 }
 
+const item = (message: ApplicationMessage) => ({ message, stamp: 0, index: 0 });
+
 test("[MQTT-4.7.2-1] match() finds what a scan of all topics finds, after any sets and deletes", () => {
   const steps = fc.array(fc.tuple(topics, fc.boolean()), { maxLength: 40 });
   fc.assert(
@@ -28,7 +30,7 @@ test("[MQTT-4.7.2-1] match() finds what a scan of all topics finds, after any se
       const model = new Set<string>();
       for (const [topic, isSet] of changes) {
         if (isSet) {
-          state.set(retained(topic, "x"), 10, 7);
+          state.set(item(retained(topic, "x")), 10, 7);
           model.add(topic);
         } else {
           state.delete(topic);
@@ -50,7 +52,7 @@ test("[MQTT-4.7.2-1] match() finds what a scan of all topics finds, after any se
 test("digest() does not depend on the order of arrival and changes with every part of a message", () => {
   const digestOf = (messages: readonly ApplicationMessage[]): string => {
     const state = new RetainedState();
-    for (const message of messages) state.set(message, 1, 7);
+    for (const message of messages) state.set(item(message), 1, 7);
     return state.digest();
   };
   const [x, y] = [retained("x", "1"), retained("y", "2")];
@@ -64,11 +66,11 @@ test("digest() does not depend on the order of arrival and changes with every pa
 
 test("a full store refuses what would make it bigger, and takes what makes it smaller", () => {
   const state = new RetainedState();
-  expect(state.set(retained("big", "x"), RETAINED_BYTES_MAX, 7)).toBe(true);
-  expect(state.set(retained("small", "x"), 1, 7)).toBe(false);
+  expect(state.set(item(retained("big", "x")), RETAINED_BYTES_MAX, 7)).toBe(true);
+  expect(state.set(item(retained("small", "x")), 1, 7)).toBe(false);
   expect(state.count).toBe(1);
-  expect(state.set(retained("big", "y"), 100, 7)).toBe(true);
-  expect(state.set(retained("small", "x"), 1, 7)).toBe(true);
+  expect(state.set(item(retained("big", "y")), 100, 7)).toBe(true);
+  expect(state.set(item(retained("small", "x")), 1, 7)).toBe(true);
   state.clear();
   expect([state.count, state.bytes, matched(state, "#")]).toEqual([0, 0, []]);
 });

@@ -42,7 +42,7 @@ test("itemHash: a single changed, missing or additional byte gives another hash"
 
 test("StateMachine.stateHash(): equal after a snapshot, another one after any difference", () => {
   const machine = new StateMachine();
-  machine.retained.set(retained("a", "1"), 10, itemHash(Uint8Array.of(1)));
+  machine.retained.set({ message: retained("a", "1"), stamp: 0, index: 0 }, 10, itemHash(Uint8Array.of(1)));
   const copy = new StateMachine();
   copy.restore(machine.snapshot());
   const again = new StateMachine();

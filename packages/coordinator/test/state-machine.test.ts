@@ -1,6 +1,7 @@
-import { type Incarnation, type NodeId, SkeinError, seededPrng } from "@skein/kernel";
+import { type ClusterId, type Incarnation, type NodeId, SkeinError, seededPrng } from "@skein/kernel";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
+import { STAMP_MAX } from "../src/hybrid-clock.ts";
 import {
   type Command,
   decodeCommand,
@@ -17,7 +18,7 @@ const B = "ffffffffffffff0b" as NodeId;
 
 function command(node: NodeId, incarnation: number, seq: number, topic: string, text: string): Uint8Array {
   const envelope = { node, incarnation: incarnation as Incarnation, seq };
-  return encodeCommand({ envelope, operation: retainedOperation(retained(topic, text)) });
+  return encodeCommand({ envelope, stamp: 0, operation: retainedOperation(retained(topic, text)) });
 }
 
 const topics = fc.constantFrom("a", "a/b", "a/b/c", "$SYS/x", "é/ü", "/", "b//c");
@@ -37,9 +38,12 @@ const commands: fc.Arbitrary<Command> = fc.record({
     incarnation: fc.integer({ min: 1, max: 2 ** 40 }) as unknown as fc.Arbitrary<Incarnation>,
     seq: fc.integer({ min: 1, max: 2 ** 52 }),
   }),
+  stamp: fc.integer({ min: 0, max: STAMP_MAX }),
   operation: fc.oneof(
     messages.map((message) => ({ kind: "retainedSet", message }) as const),
     topics.map((topic) => ({ kind: "retainedDelete", topic }) as const),
+    fc.nat().map((through) => ({ kind: "conflictsClear", through }) as const),
+    fc.uuid().map((cluster) => ({ kind: "mergeApprove", cluster: cluster as ClusterId }) as const),
   ),
 });
 
@@ -186,11 +190,11 @@ test("the table of proposers is bounded: the quietest row makes room", () => {
 /** Gives each command of an arbitrary log a plausible place in its proposer's sequence, with some repeats and gaps. */
 function sequence(log: readonly Command[]): Uint8Array[] {
   const last = new Map<NodeId, number>();
-  return log.map(({ envelope, operation }, i) => {
+  return log.map(({ envelope, stamp, operation }, i) => {
     const seq = (last.get(envelope.node) ?? 0) + 1;
     if (i % 5 !== 4) last.set(envelope.node, seq);
     const incarnation = (1 + Math.floor(i / 15)) as Incarnation;
     if (i % 15 === 0) last.clear();
-    return encodeCommand({ envelope: { node: envelope.node, incarnation, seq }, operation });
+    return encodeCommand({ envelope: { node: envelope.node, incarnation, seq }, stamp, operation });
   });
 }

@@ -22,6 +22,7 @@ import {
   systemRandom,
   tlsPskTransport,
 } from "@skein/platform";
+import { shownConflict } from "./admin/merge-routes.ts";
 import type { NodeActions } from "./admin/node-actions.ts";
 import { type AdminApi, openAdminApi } from "./admin/server.ts";
 import { NodeAssembly } from "./assembly.ts";
@@ -232,6 +233,9 @@ class Node implements RunningNode {
         return current().coordinator.retained;
       },
       events: () => current().events.list,
+      approveMerge: (done) => current().coordinator.merging.approve(done),
+      conflicts: () => current().coordinator.merging.conflicts.map(shownConflict),
+      clearConflicts: (done) => current().coordinator.merging.clearConflicts(done),
       ...inviter(() => this.#inviterNode(), systemRandom),
       roster: () => {
         const { identity, coordinator, mesh } = current();

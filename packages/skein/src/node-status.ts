@@ -9,6 +9,7 @@ import { type CoordinatorStatus, explainWait } from "@skein/coordinator";
 import type { MonotonicMs } from "@skein/kernel";
 import type { Member } from "@skein/mesh";
 import { addressHolder } from "./address-holder.ts";
+import { explainMerge } from "./explain-merge.ts";
 
 export type Health = "healthy" | "degraded" | "down";
 
@@ -37,6 +38,10 @@ export interface NodeStatus {
   /** Voters without which there can be no coordinator now (after a power cut of all), by node id; empty otherwise. */
   readonly waitsFor: readonly { readonly id: string; readonly name: string | null }[];
   readonly health: Health;
+  /** The other cluster of this mesh that is in sight or is being merged, and how that stands; null: none. */
+  readonly merge: { readonly other: string; readonly state: string; readonly topics: number | null } | null;
+  /** Retained values that lost in a merge and wait in `skein conflicts`. */
+  readonly conflicts: number;
   /** Why the node is not healthy. Empty when it is. */
   readonly reasons: readonly string[];
   /** `address` is null without a floating address, `holder` (a node id) while nobody is known to hold it. */
@@ -85,6 +90,8 @@ export function nodeStatus(inputs: StatusInputs): NodeStatus {
     term: coordinator.term,
     quorum: coordinator.hasQuorum,
     waitsFor: (coordinator.electionWait?.voters ?? []).map(({ id, name }) => ({ id, name: name ?? null })),
+    merge: mergeOf(coordinator),
+    conflicts: coordinator.conflicts,
     health: !inputs.isServing || inputs.isStopping ? "down" : reasons.length > 0 ? "degraded" : "healthy",
     reasons,
     vip: { address: inputs.floatingAddress?.address ?? null, holder: holderOf(inputs) },
@@ -116,20 +123,23 @@ function reasonsOf(inputs: StatusInputs): readonly string[] {
     if (member.state === "dead") reasons.push(`${member.name} is dead.`);
     if (member.state === "suspect") reasons.push(`${member.name} does not answer.`);
   }
-  if (coordinator.foreignCluster !== undefined) {
-    reasons.push(
-      `Another cluster (${coordinator.foreignCluster}) uses the same mesh name and key. Nodes of two clusters do not share retained messages: remove the data directory of the nodes that should join this one.`,
-    );
-  }
   reasons.push(...(floatingAddress?.warnings ?? []));
   if (coordinator.isDiskStalled)
     reasons.push(
       "The disk of this node has not finished a write for seconds: another node coordinates meanwhile, if one can. If it happens again, replace the disk.",
     );
+  const merge = explainMerge(coordinator);
+  if (merge !== undefined) reasons.push(merge);
   if (floatingAddress?.problem !== undefined) reasons.push(floatingAddress.problem);
   else if (floatingAddress !== undefined && holderOf(inputs) === null)
     reasons.push(`No node holds the floating address ${floatingAddress.address}.`);
   return reasons;
+}
+
+function mergeOf({ merge, foreignCluster }: CoordinatorStatus): NodeStatus["merge"] {
+  if (merge === undefined)
+    return foreignCluster === undefined ? null : { other: foreignCluster, state: "comparing", topics: null };
+  return { other: merge.other, state: merge.kind, topics: merge.kind === "taking" ? merge.topics : null };
 }
 
 function divergedReplica({ staysDiverged }: CoordinatorStatus): string {

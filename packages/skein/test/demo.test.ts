@@ -21,6 +21,8 @@ function status(changes: Partial<NodeStatus>, ...states: readonly MemberStatus["
     term: 3,
     quorum: true,
     waitsFor: [],
+    merge: null,
+    conflicts: 0,
     health: "healthy",
     reasons: [],
     vip: { address: null, holder: null },

@@ -55,6 +55,9 @@ function inputs(
       isDiskDying: false,
       electionWait: undefined,
       foreignCluster: undefined,
+      merge: undefined,
+      isOutranked: false,
+      conflicts: 0,
       ...coordinator,
     },
     now: 600_000 as MonotonicMs,
@@ -76,6 +79,8 @@ test("a complete mesh is healthy and lists every node, itself included, by name"
     term: 7,
     quorum: true,
     waitsFor: [],
+    merge: null,
+    conflicts: 0,
     health: "healthy",
     reasons: [],
     vip: { address: null, holder: null },
@@ -145,6 +150,20 @@ test("two clusters of one mesh, or an address that cannot be set, are said", () 
   const status = nodeStatus(inputs({ floatingAddress }, { foreignCluster: "other" as ClusterId }));
   expect(status.health).toBe("degraded");
   expect(status.reasons).toEqual([expect.stringContaining("Another cluster (other)"), problem]);
+});
+
+test.each([
+  [{ kind: "awaitingApproval", other: "other" as ClusterId }, "skein merge --approve"],
+  [{ kind: "joining", other: "other" as ClusterId }, "nothing is lost"],
+  [{ kind: "taking", other: "other" as ClusterId, topics: 7 }, "7 topics so far"],
+  [{ kind: "tooMuch", other: "other" as ClusterId }, "delete retained messages"],
+  [{ kind: "tooNew", other: "other" as ClusterId }, "update the nodes of this side"],
+  [{ kind: "comparing", other: "other" as ClusterId }, "about to merge"],
+] as const)("a merge that is %o is a reason, with what to do", (merge, sentence) => {
+  const status = nodeStatus(inputs({}, { merge, conflicts: 3 }));
+  expect(status.reasons).toEqual([expect.stringContaining(sentence)]);
+  expect(status.merge).toMatchObject({ other: "other", state: merge.kind });
+  expect(status.conflicts).toBe(3);
 });
 
 test("a replica that differs says so, and what to do if it does not get right by itself", () => {

@@ -190,9 +190,10 @@ export class Entrance {
   }
 
   #warrant(status: CoordinatorStatus, isLeaderHeard: boolean): void {
-    const { isStandingIn } = this.#standIn;
+    // Two clusters in sight have two leaders.
+    const isStandingIn = this.#standIn.isStandingIn && !status.isOutranked;
     // A leader whose disk stands still confirms what it will not be able to keep.
-    const isLeader = status.role === "leader" && !status.isDiskStalled;
+    const isLeader = status.role === "leader" && !status.isDiskStalled && !status.isOutranked;
     const address = this.#address;
     const wasHeld = this.#toldBy === this.#node;
     const { quorumContactAt } = status;

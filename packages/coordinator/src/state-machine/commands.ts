@@ -1,8 +1,10 @@
 /**
- * What stands in a log entry of kind `command`: who proposed it, in which place of its own sequence, and what to do.
+ * What stands in a log entry of kind `command` that a node has proposed: who, in which place of its own sequence, when, and
+ * what to do. (What a leader appends on its own: cluster-commands.ts.)
  *
- * `format u8 = 1 | node 8 bytes | incarnation varint | seq varint | kind u8 | body`. Kinds: 1 retained set (body: an
- * encoded Application Message), 2 retained delete (body: topic text). The bytes are replicated and kept for years, so
+ * `format u8 = 2 | node 8 bytes | incarnation varint | seq varint | stamp varint | kind u8 | body`; format 1 has no stamp.
+ * Kinds: 1 retained set (body: an encoded Application Message), 2 retained delete (body: topic text), 3 clear the conflicts
+ * (body: number of the newest), 4 approve a merge (body: cluster). The bytes are replicated and kept for years, so
  * numbers are never reused; a form this version does not know is malformed and changes nothing (state-machine.ts).
  *
  * Source: reference design, section 4.3 rule 1 (proposer sequence).
@@ -12,6 +14,7 @@ import {
   type ApplicationMessage,
   ByteReader,
   ByteWriter,
+  type ClusterId,
   decodeMessage,
   encodeMessage,
   type Incarnation,
@@ -19,7 +22,8 @@ import {
   type NodeId,
   SkeinError,
 } from "@skein/kernel";
-import { readNodeId, writeNodeId } from "../wire-ids.ts";
+import type { Stamp } from "../hybrid-clock.ts";
+import { readClusterId, readNodeId, writeNodeId } from "../wire-ids.ts";
 
 /** Place of a command in the sequence of its proposer. */
 export interface Envelope {
@@ -32,19 +36,28 @@ export interface Envelope {
 export type Operation =
   /** Sets the retained message of its topic. The payload is not empty. */
   | { readonly kind: "retainedSet"; readonly message: ApplicationMessage }
-  | { readonly kind: "retainedDelete"; readonly topic: string };
+  | { readonly kind: "retainedDelete"; readonly topic: string }
+  /** Forgets the values that lost in merges, up to number `through`. */
+  | { readonly kind: "conflictsClear"; readonly through: number }
+  /** Somebody here has agreed to merge with `cluster`. */
+  | { readonly kind: "mergeApprove"; readonly cluster: ClusterId };
 
 export interface Command {
   readonly envelope: Envelope;
+  /** When it was proposed (hybrid-clock.ts); 0: not known. */
+  readonly stamp: Stamp;
   readonly operation: Operation;
 }
 
 /** Most bytes of one encoded command; larger messages are not taken into the retained store (0x97). */
 export const COMMAND_BYTES_MAX = 4 * 1024 * 1024;
 
-const FORMAT = 1;
+const FORMAT_UNSTAMPED = 1;
+const FORMAT = 2;
 const RETAINED_SET = 1;
 const RETAINED_DELETE = 2;
+const CONFLICTS_CLEAR = 3;
+const MERGE_APPROVE = 4;
 
 /** Every command is put together here; `finish` copies it out. */
 const out = new ByteWriter(1024);
@@ -55,42 +68,61 @@ export function retainedOperation(message: ApplicationMessage): Operation {
   return { kind: "retainedSet", message };
 }
 
-export function topicOf(operation: Operation): string {
-  return operation.kind === "retainedSet" ? operation.message.topic : operation.topic;
+/** The topic whose retained message it changes; undefined: it changes none. */
+export function topicOf(operation: Operation): string | undefined {
+  if (operation.kind === "retainedSet") return operation.message.topic;
+  return operation.kind === "retainedDelete" ? operation.topic : undefined;
 }
 
-export function encodeCommand(command: Command): Uint8Array {
-  const { envelope, operation } = command;
+export function encodeCommand({ envelope, stamp, operation }: Command): Uint8Array {
   writeNodeId(envelope.node, out.reset().u8(FORMAT));
-  out.varint(envelope.incarnation).varint(envelope.seq);
-  if (operation.kind === "retainedSet") encodeMessage(operation.message, out.u8(RETAINED_SET));
-  else out.u8(RETAINED_DELETE).text(operation.topic);
+  out.varint(envelope.incarnation).varint(envelope.seq).varint(stamp);
+  switch (operation.kind) {
+    case "retainedSet":
+      encodeMessage(operation.message, out.u8(RETAINED_SET));
+      break;
+    case "retainedDelete":
+      out.u8(RETAINED_DELETE).text(operation.topic);
+      break;
+    case "conflictsClear":
+      out.u8(CONFLICTS_CLEAR).varint(operation.through);
+      break;
+    case "mergeApprove":
+      out.u8(MERGE_APPROVE).text(operation.cluster);
+      break;
+  }
   return out.finish();
 }
 
 /** Only who proposed it and in which place, for the leader's duplicate check. @throws {SkeinError} ERR_SKEIN_MALFORMED */
 export function decodeEnvelope(bytes: Uint8Array): Envelope {
-  return readEnvelope(new ByteReader(bytes));
+  const input = new ByteReader(bytes);
+  return readEnvelope(readFormat(input), input).envelope;
 }
 
 /** Payloads are views of `bytes` (no copy). @throws {SkeinError} ERR_SKEIN_MALFORMED */
 export function decodeCommand(bytes: Uint8Array): Command {
   if (bytes.length > COMMAND_BYTES_MAX) throw malformed(`${bytes.length} bytes`);
   const input = new ByteReader(bytes);
-  const envelope = readEnvelope(input);
+  const { envelope, stamp } = readEnvelope(readFormat(input), input);
   const operation = readOperation(input);
   input.end();
-  return { envelope, operation };
+  return { envelope, stamp, operation };
 }
 
-function readEnvelope(input: ByteReader): Envelope {
+function readFormat(input: ByteReader): number {
   const format = input.u8();
-  if (format !== FORMAT) throw malformed(`format ${format}`);
+  if (format !== FORMAT && format !== FORMAT_UNSTAMPED) throw malformed(`format ${format}`);
+  return format;
+}
+
+function readEnvelope(format: number, input: ByteReader): Pick<Command, "envelope" | "stamp"> {
   const node = readNodeId(input);
   const incarnation = input.varint() as Incarnation;
   const seq = input.varint();
   if (incarnation === 0 || seq === 0) throw malformed("incarnation or sequence number 0");
-  return { node, incarnation, seq };
+  const stamp = format === FORMAT_UNSTAMPED ? 0 : input.varint();
+  return { envelope: { node, incarnation, seq }, stamp };
 }
 
 function readOperation(input: ByteReader): Operation {
@@ -105,6 +137,8 @@ function readOperation(input: ByteReader): Operation {
     if (!isValidTopicName(topic)) throw malformed("retained delete");
     return { kind: "retainedDelete", topic };
   }
+  if (kind === CONFLICTS_CLEAR) return { kind: "conflictsClear", through: input.varint() };
+  if (kind === MERGE_APPROVE) return { kind: "mergeApprove", cluster: readClusterId(input) };
   throw malformed(`kind ${kind}`);
 }
 

@@ -9,11 +9,12 @@
  */
 
 import { type ApplicationMessage, ByteWriter, encodeMessage } from "@skein/kernel";
+import type { Stamp } from "../hybrid-clock.ts";
 import { ReplicaHash } from "./replica-hash.ts";
 import { SetHash } from "./set-hash.ts";
 
 /** Most topics with a retained message. A set of a further topic is refused (0x97 for its publisher). */
-const RETAINED_TOPICS_MAX = 200_000;
+export const RETAINED_TOPICS_MAX = 200_000;
 /** Most bytes of all encoded retained messages; the same answer. State and snapshot fit a device of 512 MB twice. */
 export const RETAINED_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -23,8 +24,18 @@ interface Level {
   children: Map<string, Level> | undefined;
 }
 
-interface Stored {
+/** When something was written: by the clock of its cluster, and as which entry of its log. For merges. */
+export interface Written {
+  readonly stamp: Stamp;
+  readonly index: number;
+}
+
+/** A message of the set with when it was written. */
+export interface RetainedItem extends Written {
   readonly message: ApplicationMessage;
+}
+
+interface Stored extends RetainedItem {
   readonly bytes: number;
   readonly hash: number;
   /** Its place in the tree, so that a topic is walked down to once and not with every value. */
@@ -56,11 +67,15 @@ export class RetainedState {
     return this.#topics.get(topic)?.message;
   }
 
+  item(topic: string): RetainedItem | undefined {
+    return this.#topics.get(topic);
+  }
+
   /**
-   * Stores `message` (payload not empty), which must own its bytes: `bytes` is its encoded length, `hash` the `itemHash`
-   * of its encoded form. Returns false, and changes nothing, if the store is full.
+   * Stores a message (payload not empty), which must own its bytes: `bytes` is its encoded length, `hash` the `itemHash`
+   * of its encoded form and when it was written. Returns false, and changes nothing, if the store is full.
    */
-  set(message: ApplicationMessage, bytes: number, hash: number): boolean {
+  set({ message, stamp, index }: RetainedItem, bytes: number, hash: number): boolean {
     const { topic } = message;
     const before = this.#topics.get(topic);
     const total = this.#bytes + bytes - (before?.bytes ?? 0);
@@ -71,7 +86,7 @@ export class RetainedState {
     this.#hash.add(hash);
     const level = before?.level ?? this.#level(topic);
     level.message = message;
-    this.#topics.set(topic, { message, bytes, hash, level });
+    this.#topics.set(topic, { message, stamp, index, bytes, hash, level });
     this.#bytes = total;
     this.#digest = undefined;
     return true;
@@ -108,8 +123,13 @@ export class RetainedState {
 
   /** All messages, sorted by topic. */
   sorted(): ApplicationMessage[] {
+    return this.sortedItems().map(({ message }) => message);
+  }
+
+  /** All messages with when they were written, sorted by topic. */
+  sortedItems(): RetainedItem[] {
     const topics = [...this.#topics.keys()].sort();
-    return topics.map((topic) => (this.#topics.get(topic) as Stored).message);
+    return topics.map((topic) => this.#topics.get(topic) as Stored);
   }
 
   /** 32 hexadecimal digits; equal sets have equal digests. Computed when asked for after a change. */

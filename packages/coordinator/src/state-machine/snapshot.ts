@@ -1,12 +1,14 @@
 /**
  * The whole replicated state as one run of bytes: what a follower far behind gets, and what replaces the old log.
  *
- * `format u8 = 1 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: an
- * encoded Application Message`. Both lists are sorted and free of repeats, so equal states are equal bytes.
+ * `format u8 = 2 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: stamp, index
+ * varint, an encoded Application Message | newest stamp varint | tombstones varint, each: stamp, index varint, topic text |
+ * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict | clusters`. Proposers and retained are sorted
+ * and free of repeats, the others in the order of the log, so equal states are equal bytes. Format 1 ends behind the retained
+ * messages, which have no stamps.
  */
 
 import {
-  type ApplicationMessage,
   ByteReader,
   ByteWriter,
   decodeMessage,
@@ -15,18 +17,33 @@ import {
   isValidTopicName,
   SkeinError,
 } from "@skein/kernel";
+import type { Stamp } from "../hybrid-clock.ts";
 import { readNodeId, writeNodeId } from "../wire-ids.ts";
+import { type ClustersState, NO_CLUSTERS } from "./clusters.ts";
+import { readClusters, writeClusters } from "./clusters-codec.ts";
+import { CONFLICTS_MAX, type Conflict, readConflict, writeConflict } from "./conflicts.ts";
+import type { RetainedItem } from "./retained-state.ts";
 import { PROPOSERS_MAX, type Sequence } from "./sequencer.ts";
+import { TOMBSTONES_MAX, type Tombstone } from "./tombstones.ts";
 
 /** What a snapshot holds. */
 export interface ReplicatedState {
   /** Sorted by node id. */
   readonly proposers: readonly Sequence[];
   /** Sorted by topic. */
-  readonly retained: readonly ApplicationMessage[];
+  readonly retained: readonly RetainedItem[];
+  /** Oldest first. */
+  readonly tombstones: readonly Tombstone[];
+  /** In order of id. */
+  readonly conflicts: readonly Conflict[];
+  readonly lastConflict: number;
+  readonly droppedConflicts: number;
+  readonly clusters: ClustersState;
+  readonly newest: Stamp;
 }
 
-const FORMAT = 1;
+const FORMAT_UNSTAMPED = 1;
+const FORMAT = 2;
 
 export function encodeSnapshot(state: ReplicatedState): Uint8Array {
   const out = new ByteWriter(4096);
@@ -36,7 +53,13 @@ export function encodeSnapshot(state: ReplicatedState): Uint8Array {
     out.varint(row.incarnation).varint(row.last).varint(row.index);
   }
   out.varint(state.retained.length);
-  for (const message of state.retained) encodeMessage(message, out);
+  for (const { message, stamp, index } of state.retained)
+    encodeMessage(message, out.varint(stamp).varint(index));
+  out.varint(state.newest).varint(state.tombstones.length);
+  for (const { topic, stamp, index } of state.tombstones) out.varint(stamp).varint(index).text(topic);
+  out.varint(state.lastConflict).varint(state.droppedConflicts).varint(state.conflicts.length);
+  for (const conflict of state.conflicts) writeConflict(conflict, out.varint(conflict.id));
+  writeClusters(state.clusters, out);
   return out.finish();
 }
 
@@ -44,18 +67,12 @@ export function encodeSnapshot(state: ReplicatedState): Uint8Array {
 export function decodeSnapshot(bytes: Uint8Array): ReplicatedState {
   const input = new ByteReader(bytes);
   const format = input.u8();
-  if (format !== FORMAT) throw malformed(`format ${format}`);
+  if (format !== FORMAT && format !== FORMAT_UNSTAMPED) throw malformed(`format ${format}`);
   const proposers = readProposers(input);
-  const retained: ApplicationMessage[] = [];
-  for (let left = input.varint(); left > 0; left--) {
-    const message = decodeMessage(input);
-    const before = retained.at(-1);
-    if (before !== undefined && before.topic >= message.topic) throw malformed("topics are not in order");
-    if (!isValidTopicName(message.topic) || message.payload.length === 0) throw malformed("retained message");
-    retained.push(message);
-  }
+  const retained = readRetained(input, format);
+  const rest = format === FORMAT ? readRest(input) : NO_REST;
   input.end();
-  return { proposers, retained };
+  return { proposers, retained, ...rest };
 }
 
 /** Whether `bytes` are a snapshot that {@link decodeSnapshot} reads. */
@@ -69,11 +86,46 @@ export function isSnapshot(bytes: Uint8Array): boolean {
   }
 }
 
+const NO_REST: Omit<ReplicatedState, "proposers" | "retained"> = {
+  tombstones: [],
+  conflicts: [],
+  lastConflict: 0,
+  droppedConflicts: 0,
+  clusters: NO_CLUSTERS,
+  newest: 0,
+};
+
+function readRetained(input: ByteReader, format: number): RetainedItem[] {
+  const retained: RetainedItem[] = [];
+  for (let left = input.varint(); left > 0; left--) {
+    const [stamp, index] = format === FORMAT ? [input.varint(), input.varint()] : [0, 0];
+    const message = decodeMessage(input);
+    const before = retained.at(-1)?.message;
+    if (before !== undefined && before.topic >= message.topic) throw malformed("topics are not in order");
+    if (!isValidTopicName(message.topic) || message.payload.length === 0) throw malformed("retained message");
+    retained.push({ message, stamp, index });
+  }
+  return retained;
+}
+
+function readRest(input: ByteReader): typeof NO_REST {
+  const newest = input.varint();
+  const tombstones: Tombstone[] = [];
+  for (let left = count(input, TOMBSTONES_MAX); left > 0; left--)
+    tombstones.push({ stamp: input.varint(), index: input.varint(), topic: input.text() });
+  const [lastConflict, droppedConflicts] = [input.varint(), input.varint()];
+  const conflicts: Conflict[] = [];
+  for (let left = count(input, CONFLICTS_MAX); left > 0; left--) {
+    const id = input.varint();
+    if (id <= (conflicts.at(-1)?.id ?? 0)) throw malformed("conflicts are not in order");
+    conflicts.push({ id, ...readConflict(input) });
+  }
+  return { newest, tombstones, lastConflict, droppedConflicts, conflicts, clusters: readClusters(input) };
+}
+
 function readProposers(input: ByteReader): Sequence[] {
   const rows: Sequence[] = [];
-  const count = input.varint();
-  if (count > PROPOSERS_MAX) throw malformed(`${count} proposers`);
-  for (let left = count; left > 0; left--) {
+  for (let left = count(input, PROPOSERS_MAX); left > 0; left--) {
     const node = readNodeId(input);
     const before = rows.at(-1);
     if (before !== undefined && before.node >= node) throw malformed("proposers are not in order");
@@ -85,6 +137,12 @@ function readProposers(input: ByteReader): Sequence[] {
     });
   }
   return rows;
+}
+
+function count(input: ByteReader, most: number): number {
+  const value = input.varint();
+  if (value > most) throw malformed(`a list of ${value}`);
+  return value;
 }
 
 function malformed(what: string): SkeinError {

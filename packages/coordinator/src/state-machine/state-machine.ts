@@ -2,26 +2,42 @@
  * What every node computes from the log, entry by entry, with the same result everywhere.
  *
  * A command is decoded as a whole, judged by the sequencer, then carried out; malformed, repeated or fenced commands
- * change nothing and are counted. No clock, no randomness, no order of arrival enters here (reference design, trap
- * 11): equal logs give byte-equal snapshots. What is kept is copied, so that a retained message of 20 bytes does not
- * hold on to the link buffer of 64 KiB it came in.
+ * change nothing and are counted. Commands about clusters are judged by clusters.ts instead. While this cluster is dissolved
+ * no proposer's command counts, and none takes its place in its sequence: they are `held`, and sent again if the cluster
+ * resumes. No clock, no randomness, no order of arrival enters here (reference design, trap 11): equal logs give
+ * byte-equal snapshots. What is kept is copied, so that a retained message of 20 bytes does not hold on to the link buffer of
+ * 64 KiB it came in.
  */
 
-import { type ApplicationMessage, ByteWriter, encodeMessage, SkeinError } from "@skein/kernel";
+import { ByteWriter, encodeMessage, SkeinError } from "@skein/kernel";
+import { type Stamp, stampAfter } from "../hybrid-clock.ts";
 import { writeNodeId } from "../wire-ids.ts";
+import { type ClusterCommand, decodeClusterCommand, isClusterCommand } from "./cluster-commands.ts";
+import { Clusters } from "./clusters.ts";
+import { writeClusters } from "./clusters-codec.ts";
 import { type Command, decodeCommand, type Operation } from "./commands.ts";
-import { RetainedState } from "./retained-state.ts";
+import { Conflicts } from "./conflicts.ts";
+import { type MergeItem, readItems } from "./merge-export.ts";
+import { type RetainedItem, RetainedState } from "./retained-state.ts";
 import { Sequencer } from "./sequencer.ts";
 import { itemHash } from "./set-hash.ts";
 import { decodeSnapshot, encodeSnapshot, type ReplicatedState } from "./snapshot.ts";
+import { ownCopy, takeItem } from "./take-merge.ts";
+import { Tombstones } from "./tombstones.ts";
 
-/** What became of one command. `full`: its proposer's turn is over, but the store had no room for it. */
-type Outcome = "applied" | "full" | "repeated" | "gap" | "fenced" | "malformed";
+/**
+ * What became of one command. `full`: its proposer's turn is over, but the store had no room for it. `held`: this cluster is
+ * dissolved. `void`: a command about clusters that does not fit the state.
+ */
+type Outcome = "applied" | "full" | "repeated" | "gap" | "fenced" | "malformed" | "held" | "void";
 
 export interface Applied {
   readonly outcome: Outcome;
-  /** Undefined if malformed. */
+  /** Undefined if malformed, or about clusters. */
   readonly command: Command | undefined;
+  readonly clusterCommand?: ClusterCommand;
+  /** Topics that a merge may have changed. */
+  readonly topics?: readonly string[];
 }
 
 const MALFORMED: Applied = { outcome: "malformed", command: undefined };
@@ -29,27 +45,59 @@ const MALFORMED: Applied = { outcome: "malformed", command: undefined };
 export class StateMachine {
   readonly sequencer = new Sequencer();
   readonly retained = new RetainedState();
+  readonly tombstones = new Tombstones();
+  readonly clusters = new Clusters();
   /** Commands by outcome since start; not part of the replicated state. */
-  readonly outcomes = { applied: 0, full: 0, repeated: 0, gap: 0, fenced: 0, malformed: 0 };
+  readonly outcomes = {
+    applied: 0,
+    full: 0,
+    repeated: 0,
+    gap: 0,
+    fenced: 0,
+    malformed: 0,
+    held: 0,
+    void: 0,
+  };
   /** For lengths and hashes of encoded messages. */
   readonly #measure = new ByteWriter(1024);
+  readonly conflicts = new Conflicts(this.#measure);
+  #newest: Stamp = 0;
+
+  /** The newest stamp that anything here was written at. */
+  get newest(): Stamp {
+    return this.#newest;
+  }
 
   /** Carries out the command `bytes` of the log entry `index`. Never throws on what stands in the log. */
   apply(bytes: Uint8Array, index: number): Applied {
-    const applied = this.#take(bytes, index);
-    this.outcomes[applied.outcome]++;
-    return applied;
+    const applied = orUndefined(() => {
+      return isClusterCommand(bytes) ? this.#takeClusters(bytes, index) : this.#take(bytes, index);
+    });
+    this.outcomes[applied?.outcome ?? "malformed"]++;
+    return applied ?? MALFORMED;
   }
 
   /** The state as bytes; equal states give equal bytes. */
   snapshot(): Uint8Array {
-    return encodeSnapshot({ proposers: this.sequencer.rows(), retained: this.retained.sorted() });
+    return encodeSnapshot({
+      proposers: this.sequencer.rows(),
+      retained: this.retained.sortedItems(),
+      tombstones: this.tombstones.all(),
+      conflicts: this.conflicts.all(),
+      lastConflict: this.conflicts.lastId,
+      droppedConflicts: this.conflicts.dropped,
+      clusters: this.clusters.state(),
+      newest: this.#newest,
+    });
   }
 
-  /** The state in short: equal states give equal texts. Cheap: a few rows of proposers are looked at, no messages. */
+  /** The state in short: equal states give equal texts. Cheap: a few rows are looked at, no messages. */
   stateHash(): string {
     const out = this.#measure.reset();
     out.varint(this.retained.count).varint(this.retained.bytes).varint(this.retained.hash);
+    out.varint(this.tombstones.count).varint(this.#newest);
+    out.varint(this.conflicts.count).varint(this.conflicts.lastId);
+    writeClusters(this.clusters.state(), out);
     for (const row of this.sequencer.rows()) {
       writeNodeId(row.node, out);
       out.varint(row.incarnation).varint(row.last).varint(row.index);
@@ -62,52 +110,133 @@ export class StateMachine {
     const state: ReplicatedState = decodeSnapshot(bytes);
     this.sequencer.restore(state.proposers);
     this.retained.clear();
-    for (const message of state.retained) this.#set(message);
+    this.tombstones.clear();
+    for (const item of state.retained) this.#set({ ...item, message: ownCopy(item.message) });
+    for (const { topic, stamp, index } of state.tombstones) this.tombstones.add(topic, { stamp, index });
+    const conflicts = state.conflicts.map((conflict) => {
+      return { ...conflict, message: ownCopy(conflict.message) };
+    });
+    this.conflicts.restore(conflicts, state.lastConflict, state.droppedConflicts);
+    this.clusters.restore(state.clusters);
+    this.#newest = state.newest;
   }
 
   #take(bytes: Uint8Array, index: number): Applied {
-    const command = decodeOrUndefined(bytes);
-    if (command === undefined) return MALFORMED;
+    const command = decodeCommand(bytes);
+    if (this.clusters.dissolution !== undefined) return { outcome: "held", command };
     const verdict = this.sequencer.take(command.envelope, index);
     if (verdict !== "next") return { outcome: verdict, command };
-    return { outcome: this.#carryOut(command.operation) ? "applied" : "full", command };
+    this.#newest = stampAfter(this.#newest, command.stamp);
+    return { outcome: this.#carryOut(command.operation, index) ? "applied" : "full", command };
   }
 
-  #carryOut(operation: Operation): boolean {
-    if (operation.kind === "retainedDelete") {
-      this.retained.delete(operation.topic);
-      return true;
+  #carryOut(operation: Operation, index: number): boolean {
+    const stamp = this.#newest;
+    switch (operation.kind) {
+      case "retainedDelete":
+        this.retained.delete(operation.topic);
+        this.tombstones.add(operation.topic, { stamp, index });
+        return true;
+      case "retainedSet":
+        return this.#set({ message: ownCopy(operation.message), stamp, index });
+      case "conflictsClear":
+        this.conflicts.clearThrough(operation.through);
+        return true;
+      case "mergeApprove":
+        this.clusters.approve(operation.cluster);
+        return true;
     }
-    return this.#set(operation.message);
   }
 
-  /** Copied one by one: a view would keep a whole snapshot alive for as long as one of its messages lives. */
-  #set(message: ApplicationMessage): boolean {
+  #takeClusters(bytes: Uint8Array, index: number): Applied {
+    const clusterCommand = decodeClusterCommand(bytes);
+    const result = { command: undefined, clusterCommand };
+    if (clusterCommand.kind === "merge") {
+      const topics = this.#merge(clusterCommand, index);
+      return topics === undefined
+        ? { outcome: "void", ...result }
+        : { outcome: "applied", ...result, topics };
+    }
+    return { outcome: this.#changeClusters(clusterCommand, index) ? "applied" : "void", ...result };
+  }
+
+  #changeClusters(command: Exclude<ClusterCommand, { kind: "merge" }>, index: number): boolean {
+    const { clusters } = this;
+    switch (command.kind) {
+      case "tick": {
+        const isLater = command.stamp > this.#newest;
+        if (isLater) this.#newest = stampAfter(this.#newest, command.stamp);
+        return clusters.growOlder(command.ageMinutes) || isLater;
+      }
+      case "fork":
+        clusters.fork({ cluster: command.parent, index: command.index });
+        return true;
+      case "dissolve":
+        return clusters.dissolve({ winner: command.winner, cut: index, chunkBytes: command.chunkBytes });
+      case "resume":
+        return clusters.resume(command.cut);
+      case "merged":
+        return clusters.merged(command.loser, command.cut, index);
+      case "mergeAbort":
+        return clusters.abort(command.loser, command.cut, index);
+    }
+  }
+
+  /** Takes one chunk in. Undefined: it is not its turn. */
+  #merge(command: ClusterCommand & { kind: "merge" }, index: number): readonly string[] | undefined {
+    const { winner, loser, cut, chunk, isLast, shift } = command;
+    const items = readItems(command.bytes);
+    if (!this.clusters.isNext(loser, cut, chunk)) return undefined;
+    this.#newest = stampAfter(this.#newest, command.stamp);
+    const topics = items.flatMap(topicOfItem);
+    const forkedAt = forkIndex(items, winner);
+    const row = this.clusters.took(
+      { cluster: loser, cut, isComplete: isLast, shift, forkedAt },
+      topics.length,
+      index,
+    );
+    const context = { winner, row, newest: this.#newest, index };
+    const target = {
+      retained: this.retained,
+      tombstones: this.tombstones,
+      conflicts: this.conflicts,
+      clusters: this.clusters,
+      set: (item: RetainedItem) => this.#set(item),
+      measure: this.#measure,
+    };
+    for (const item of items) takeItem(item, target, context);
+    return topics;
+  }
+
+  /** `message` must own its bytes: a view would keep a whole snapshot alive for as long as one of its messages lives. */
+  #set(item: RetainedItem): boolean {
     const measure = this.#measure.reset();
-    encodeMessage(message, measure);
-    return this.retained.set(ownCopy(message), measure.length, itemHash(measure.finish()));
+    encodeMessage(item.message, measure);
+    const bytes = measure.length;
+    measure.varint(item.stamp).varint(item.index);
+    if (!this.retained.set(item, bytes, itemHash(measure.finish()))) return false;
+    this.tombstones.delete(item.message.topic);
+    return true;
   }
 }
 
-/** The message with payload and correlation data of its own. (`slice` of a Node Buffer would be a view.) */
-function ownCopy(message: ApplicationMessage): ApplicationMessage {
-  const { properties } = message;
-  const correlationData = properties?.correlationData;
-  return {
-    ...message,
-    payload: new Uint8Array(message.payload),
-    properties:
-      correlationData === undefined
-        ? properties
-        : { ...properties, correlationData: new Uint8Array(correlationData) },
-  };
+function topicOfItem(item: MergeItem): readonly string[] {
+  if (item.kind === "deletion") return [item.topic];
+  return item.kind === "retained" ? [item.message.topic] : [];
 }
 
-function decodeOrUndefined(bytes: Uint8Array): Command | undefined {
+/** Behind which index of `winner`'s log the items' cluster was forked off it; 0: it was not. */
+function forkIndex(items: readonly MergeItem[], winner: string): number {
+  for (const item of items)
+    if (item.kind === "parent" && item.parent.cluster === winner) return item.parent.index;
+  return 0;
+}
+
+/** The log is replicated as it is: every node finds the same entry malformed and skips it. */
+function orUndefined(take: () => Applied): Applied | undefined {
   try {
-    return decodeCommand(bytes);
+    return take();
   } catch (error) {
-    // The log is replicated as it is: every node finds the same entry malformed and skips it.
     if (error instanceof SkeinError) return undefined;
     throw error;
   }

@@ -7,7 +7,8 @@
 import type { EventActions } from "./event-routes.ts";
 import type { InviteActions } from "./invite-routes.ts";
 import type { MembershipActions } from "./membership-routes.ts";
+import type { MergeActions } from "./merge-routes.ts";
 import type { QueryActions } from "./query-routes.ts";
 
 /** Add your group's interface with `&`. */
-export type NodeActions = QueryActions & EventActions & InviteActions & MembershipActions;
+export type NodeActions = QueryActions & EventActions & InviteActions & MembershipActions & MergeActions;

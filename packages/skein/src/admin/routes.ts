@@ -3,6 +3,7 @@
 import { eventRoutes } from "./event-routes.ts";
 import { inviteRoutes } from "./invite-routes.ts";
 import { membershipRoutes } from "./membership-routes.ts";
+import { mergeRoutes } from "./merge-routes.ts";
 import { queryRoutes } from "./query-routes.ts";
 import type { Route } from "./route.ts";
 
@@ -11,4 +12,5 @@ export const ROUTES: readonly Route[] = [
   ...eventRoutes,
   ...inviteRoutes,
   ...membershipRoutes,
+  ...mergeRoutes,
 ];

@@ -9,6 +9,7 @@ import { type CommandGroup, EXIT_CODES_HELP, type SetExitCode } from "./commands
 import { addEventCommands } from "./commands/event-commands.ts";
 import { addInviteCommand } from "./commands/invite-command.ts";
 import { addMembershipCommands } from "./commands/membership-commands.ts";
+import { addMergeCommands } from "./commands/merge-commands.ts";
 import { addMqttCommands } from "./commands/mqtt-commands.ts";
 import { addQueryCommands } from "./commands/query-commands.ts";
 import { addRunCommands } from "./commands/run-commands.ts";
@@ -22,6 +23,7 @@ const GROUPS: readonly CommandGroup[] = [
   addQueryCommands,
   addMembershipCommands,
   addEventCommands,
+  addMergeCommands,
   addMqttCommands,
 ];
 

@@ -133,7 +133,7 @@ function drawSizes(prng: Prng, isSlow: boolean): Partial<ReplicaSizes> {
   const [appendBytesMax, inflightMax] = pick(prng, isSlow ? WINDOWS.slice(3) : WINDOWS);
   // One entry at a time is too slow for a long log: who was away gets a snapshot.
   const isNarrow = appendBytesMax === 1;
-  const sizes: ReplicaSizes = {
+  const sizes: Partial<ReplicaSizes> = {
     appendBytesMax,
     inflightMax,
     snapshotEntries: pick(prng, isNarrow ? [20, 50, 150] : [20, 150, 10_000]),

@@ -373,6 +373,7 @@ function appliedCommand({ command, retained }: ObservedEntry): AppliedCommand | 
   if (command === undefined) return undefined;
   const { envelope, operation } = command;
   const { node: proposer, incarnation, seq } = envelope;
+  if (operation.kind !== "retainedSet" && operation.kind !== "retainedDelete") return undefined;
   const isDeletion = operation.kind === "retainedDelete";
   return {
     proposer,

@@ -41,7 +41,7 @@ function plantWrongState(node: SimNode): void {
     if (kind === "command") machine.apply(data, index);
     if (kind === "configuration") configuration = decodeConfiguration(data);
   }
-  machine.retained.set(message("never/written", "x"), 20, 4711);
+  machine.retained.set({ message: message("never/written", "x"), stamp: 0, index: 0 }, 20, 4711);
   const { index = 0, term = 0 } = entries.at(-1) ?? {};
   const wrong = { index, term, configuration, data: machine.snapshot() };
   portOf(node.disk).replaceNow("journal/snapshot", encodeAlone({ kind: "snapshot", snapshot: wrong }));

@@ -1,0 +1,52 @@
+/** What a node does with the frames of its own cluster that are about its log: Raft, proposals, repair. */
+
+import type { NodeId } from "@skein/kernel";
+import { decodeRaftMessage } from "raft-js";
+import type { Arrival } from "./arrival.ts";
+import type { MemberHandlers } from "./control-traffic.ts";
+import type { Driver } from "./driver.ts";
+import type { ControlFrame } from "./frames.ts";
+import type { LeaderContact } from "./leader-contact.ts";
+import type { Mending } from "./mending.ts";
+import type { CoordinatorPorts } from "./options.ts";
+import type { ProposalRoute } from "./proposal-route.ts";
+
+export interface LogHandlersPorts extends Pick<CoordinatorPorts, "clock"> {
+  readonly driver: () => Driver | undefined;
+  readonly mending: () => Mending | undefined;
+  readonly route: () => ProposalRoute;
+  readonly arrival: Arrival;
+  readonly contact: LeaderContact;
+  readonly send: (to: NodeId, frame: ControlFrame) => void;
+}
+
+export function logHandlers(
+  ports: LogHandlersPorts,
+): Pick<MemberHandlers, "raft" | "proposal" | "repair" | "repaired" | "merge"> {
+  const { clock, driver: current, mending, route, arrival, contact, send } = ports;
+  /** Kinds that wait for the replica. */
+  const withDriver = (handle: (driver: Driver) => void): void => {
+    const driver = current();
+    if (driver !== undefined) handle(driver);
+  };
+  return {
+    raft: (from, frame) =>
+      withDriver((driver) => {
+        const message = decodeRaftMessage(frame.message);
+        driver.step({ kind: "receive", from, message });
+        contact.received(from, message, clock.monotonicMs());
+      }),
+    proposal: (from, { commands }) => withDriver((driver) => route().admit(driver, from, commands)),
+    repair: (from, { cluster, index, term }) =>
+      withDriver((driver) => {
+        const missing = mending()?.missingAfter(index, term) ?? driver.missingAfter(index, term);
+        send(from, { kind: "repaired", cluster, index, term, missing });
+      }),
+    repaired: (from, frame) => {
+      arrival.repaired(from, frame);
+      mending()?.answered(from, frame);
+    },
+    // Said before this node became a member of the sender's cluster.
+    merge: () => {},
+  };
+}

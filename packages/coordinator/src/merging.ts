@@ -1,0 +1,246 @@
+/**
+ * The merge with other clusters of this mesh as one node takes part in it: feeds the planner (merge-planner.ts) with what the
+ * replica, Raft and the member list say, and carries out what it wants. It also keeps the hybrid clock, which a merge needs to
+ * compare what was written where.
+ */
+
+import type { Clock, ClusterId, Completion, Log, MonotonicMs, NodeId } from "@skein/kernel";
+import type { Driver } from "./driver.ts";
+import { foreignClustersIn } from "./foreign-cluster.ts";
+import type { ControlFrame } from "./frames.ts";
+import { HybridClock, STAMPS_PER_MS, type Stamp } from "./hybrid-clock.ts";
+import type { MergeEffect, MergeEvent, MergeOptions, MergeStatus, OwnCluster } from "./merge-events.ts";
+import { MergePlanner } from "./merge-planner.ts";
+import type { PeerView } from "./options.ts";
+import { type ClusterCommand, encodeClusterCommand } from "./state-machine/cluster-commands.ts";
+import type { Operation } from "./state-machine/commands.ts";
+import type { Conflict } from "./state-machine/conflicts.ts";
+import { EXPORT_FORMAT, MergeExport } from "./state-machine/merge-export.ts";
+import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
+
+type MergeFrame = ControlFrame & { readonly kind: "merge" };
+type Event = MergeEvent extends infer E ? (E extends MergeEvent ? Omit<E, "own"> : never) : never;
+
+/** A jump of the cluster's time by more than this is put into its log at once. */
+const TIME_JUMP: Stamp = 300_000 * STAMPS_PER_MS;
+const WARN_EVERY_MS = 60_000;
+
+export interface MergingPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly cluster: () => ClusterId | undefined;
+  readonly peers: () => readonly PeerView[];
+  /** Undefined while this node is no member. */
+  readonly driver: () => Driver | undefined;
+  readonly send: (to: NodeId, frame: ControlFrame) => void;
+  /** Proposes in this node's own sequence. */
+  readonly propose: (operation: Operation, done: Completion) => void;
+  /** The cluster goes on: what was held may be proposed again. */
+  readonly resumed: () => void;
+  readonly startAgain: (reason: string) => void;
+}
+
+export class Merging {
+  readonly #machine: StateMachine;
+  readonly #ports: MergingPorts;
+  readonly #planner: MergePlanner;
+  readonly #time = new HybridClock();
+  #pieces: { readonly cut: number; readonly of: MergeExport } | undefined;
+  /** Commands about clusters that were applied in the turn under way. */
+  #applied: ClusterCommand[] = [];
+  #inSight: readonly ClusterId[] = [];
+  /** Members of other clusters are written to in turn. */
+  #turn = 0;
+  #hasTimeJumped = false;
+  #warnAt = 0;
+
+  constructor(machine: StateMachine, options: MergeOptions, ports: MergingPorts) {
+    this.#machine = machine;
+    this.#ports = ports;
+    this.#planner = new MergePlanner(options);
+  }
+
+  /** A stamp for what is written now. */
+  stamp(): Stamp {
+    return this.#time.next(this.#ports.clock.monotonicMs());
+  }
+
+  /** How things stand with the other cluster that is in sight; undefined: there is none. */
+  get status(): MergeStatus | undefined {
+    const { dissolution, merging } = this.#machine.clusters;
+    if (this.#inSight.length === 0 && dissolution === undefined && merging === undefined) return undefined;
+    const own = this.#own();
+    return own === undefined ? undefined : this.#planner.status(own);
+  }
+
+  /** Another cluster in sight has the better claim to the floating address. */
+  get isOutranked(): boolean {
+    const own = this.#inSight.length === 0 ? undefined : this.#own();
+    return own !== undefined && this.#planner.isOutranked(own);
+  }
+
+  /** A few times a second. */
+  tick(now: MonotonicMs): void {
+    const { peers, cluster } = this.#ports;
+    this.#keepTime(now);
+    this.#inSight = foreignClustersIn(peers(), cluster());
+    this.#step({ kind: "tick", inSight: this.#inSight });
+    this.#hasTimeJumped = false;
+    this.#warn(now);
+  }
+
+  /** A frame from another cluster, or from a member of this one that has passed it on. False: not for this node. */
+  received(from: NodeId, frame: MergeFrame): boolean {
+    const { peers, driver, cluster, send } = this.#ports;
+    if (frame.to !== cluster()) return false;
+    this.#step({ kind: "received", from: frame.cluster, message: frame.message });
+    const leader = driver()?.leadership.leader as NodeId | undefined;
+    const isPassedOn = peers().some(({ id, cluster: theirs }) => id === from && theirs === frame.to);
+    const isLeader = driver()?.leadership.role === "leader";
+    if (!isLeader && !isPassedOn && leader !== undefined) send(leader, frame);
+    return true;
+  }
+
+  /** A committed command went through the state machine. What follows from it waits for the end of the turn. */
+  applied({ outcome, clusterCommand }: Applied): void {
+    const { clock } = this.#ports;
+    this.#time.observe(this.#machine.newest, clock.monotonicMs());
+    if (clusterCommand === undefined || outcome !== "applied") return;
+    this.#applied.push(clusterCommand);
+    if (this.#applied.length === 1) clock.atTurnEnd(() => this.#handleApplied());
+  }
+
+  /** The state machine was replaced by a snapshot. */
+  restored(): void {
+    this.#time.observe(this.#machine.newest, this.#ports.clock.monotonicMs());
+    this.#pieces = undefined;
+  }
+
+  /** Retained values that lost in merges, oldest first, as this replica knows them. */
+  get conflicts(): readonly Conflict[] {
+    return this.#machine.conflicts.all();
+  }
+
+  /** Agrees to merge with the cluster in sight, if it waits for that. Returns it; undefined: none waits. */
+  approve(done: Completion): ClusterId | undefined {
+    const { status } = this;
+    if (status?.kind !== "awaitingApproval" && status?.kind !== "comparing") return undefined;
+    this.#ports.propose({ kind: "mergeApprove", cluster: status.other }, done);
+    return status.other;
+  }
+
+  /** Forgets the values that lost in merges, those that are known here now. */
+  clearConflicts(done: Completion): void {
+    this.#ports.propose({ kind: "conflictsClear", through: this.#machine.conflicts.lastId }, done);
+  }
+
+  #handleApplied(): void {
+    const commands = this.#applied;
+    this.#applied = [];
+    for (const command of commands) {
+      this.#logCommand(command);
+      if (command.kind === "resume") this.#ports.resumed();
+      this.#step({ kind: "applied", command });
+    }
+  }
+
+  #step(event: Event): void {
+    const own = this.#own();
+    if (own === undefined) return;
+    const now = this.#ports.clock.monotonicMs();
+    for (const effect of this.#planner.step({ ...event, own }, now)) this.#carryOut(own.cluster, effect);
+  }
+
+  #carryOut(cluster: ClusterId, effect: MergeEffect): void {
+    const { driver, peers, send, startAgain } = this.#ports;
+    switch (effect.kind) {
+      case "propose":
+        driver()?.propose([encodeClusterCommand(effect.command)]);
+        return;
+      case "startAgain":
+        startAgain(`cluster ${cluster} has been merged into ${effect.winner}`);
+        return;
+      case "send":
+      case "sendAll": {
+        const { to, message } = effect;
+        const members = peers().filter((peer) => isInSight(peer) && peer.cluster === to);
+        const one = members[this.#turn++ % Math.max(1, members.length)];
+        const receivers = effect.kind === "sendAll" ? members : one === undefined ? [] : [one];
+        for (const { id } of receivers) send(id, { kind: "merge", cluster, to, message });
+        return;
+      }
+    }
+  }
+
+  #own(): OwnCluster | undefined {
+    const { cluster: currentCluster, driver: currentDriver, clock } = this.#ports;
+    const [cluster, driver] = [currentCluster(), currentDriver()];
+    if (cluster === undefined || driver === undefined) return undefined;
+    const { leadership, appliedTerm, appliedConfiguration } = driver;
+    const now = clock.monotonicMs();
+    const { voters, learners } = appliedConfiguration;
+    const { clusters, retained } = this.#machine;
+    return {
+      cluster,
+      isLeader: leadership.role === "leader" && appliedTerm === leadership.term,
+      hasLeader: leadership.leader !== undefined,
+      clusters,
+      summary: {
+        voters: voters.length,
+        nodes: voters.length + learners.length,
+        commitIndex: driver.status(now).commitIndex,
+        retainedCount: retained.count,
+        retainedBytes: retained.bytes,
+        exportFormat: EXPORT_FORMAT,
+      },
+      time: this.#time.estimate(now),
+      hasTimeJumped: this.#hasTimeJumped,
+      chunk: (number) => this.#export()?.chunk(number),
+    };
+  }
+
+  #export(): MergeExport | undefined {
+    const { dissolution } = this.#machine.clusters;
+    if (dissolution === undefined) return undefined;
+    const { cut, chunkBytes } = dissolution;
+    if (this.#pieces?.cut !== cut) this.#pieces = { cut, of: new MergeExport(this.#machine, chunkBytes) };
+    return this.#pieces.of;
+  }
+
+  /** Only the leader believes its wall clock (hybrid-clock.ts). */
+  #keepTime(now: MonotonicMs): void {
+    const { clock, driver } = this.#ports;
+    if (driver()?.leadership.role !== "leader") return;
+    const before = this.#time.estimate(now);
+    this.#time.adoptWall(clock.wallMs(), now);
+    this.#hasTimeJumped = this.#time.estimate(now) - Math.max(before, this.#machine.newest) > TIME_JUMP;
+  }
+
+  #logCommand(command: ClusterCommand): void {
+    const { log } = this.#ports;
+    if (command.kind === "dissolve")
+      log.warn({ winner: command.winner }, "this cluster is merged into another one");
+    else if (command.kind === "resume") log.info({}, "the merge was called off; this cluster goes on");
+    else if (command.kind === "mergeAbort") log.info({ loser: command.loser }, "a merge was called off");
+    else if (command.kind === "merged") {
+      const topics = this.#machine.clusters.row(command.loser)?.topics;
+      const conflicts = this.#machine.conflicts.count;
+      log.info({ loser: command.loser, topics, conflicts }, "another cluster has been merged into this one");
+    }
+  }
+
+  #warn(now: MonotonicMs): void {
+    if (now < this.#warnAt) return;
+    const { status } = this;
+    if (status === undefined || status.kind === "joining" || status.kind === "taking") return;
+    this.#warnAt = now + WARN_EVERY_MS;
+    this.#ports.log.warn(
+      { other: status.other, state: status.kind },
+      "another cluster of this mesh is in sight",
+    );
+  }
+}
+
+function isInSight({ state, isLinked }: PeerView): boolean {
+  return isLinked && state === "alive";
+}

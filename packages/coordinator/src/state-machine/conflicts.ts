@@ -1,0 +1,115 @@
+/**
+ * Values that lost in a merge: two clusters had different values of one topic, one of them is served now, the other is here
+ * until somebody has looked at it (`skein conflicts`).
+ *
+ * Bounded: 1,000 values and 8 MiB; beyond that the oldest go, and are counted. Each has a number of its own, so that
+ * clearing what was shown does not clear what came meanwhile.
+ */
+
+import {
+  type ApplicationMessage,
+  type ByteReader,
+  type ByteWriter,
+  type ClusterId,
+  decodeMessage,
+  encodeMessage,
+} from "@skein/kernel";
+import type { Stamp } from "../hybrid-clock.ts";
+import { readClusterId } from "../wire-ids.ts";
+
+export const CONFLICTS_MAX = 1000;
+const CONFLICT_BYTES_MAX = 8 * 1024 * 1024;
+
+/** `kept` and `lost` name the cluster each value was written in. */
+export interface Conflict {
+  /** 1, 2, 3, ... in this cluster. */
+  readonly id: number;
+  /** The value that lost. */
+  readonly message: ApplicationMessage;
+  readonly lost: { readonly cluster: ClusterId; readonly stamp: Stamp };
+  /** What won; `isDeletion`: the topic was deleted there. */
+  readonly kept: { readonly cluster: ClusterId; readonly stamp: Stamp; readonly isDeletion: boolean };
+}
+
+export class Conflicts {
+  /** In order of id. */
+  #list: Conflict[] = [];
+  #sizes: number[] = [];
+  #bytes = 0;
+  #lastId = 0;
+  #dropped = 0;
+  readonly #measure: ByteWriter;
+
+  constructor(measure: ByteWriter) {
+    this.#measure = measure;
+  }
+
+  get count(): number {
+    return this.#list.length;
+  }
+
+  /** Number of the newest one ever. */
+  get lastId(): number {
+    return this.#lastId;
+  }
+
+  /** Thrown away because there were too many. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  all(): readonly Conflict[] {
+    return this.#list;
+  }
+
+  add(conflict: Omit<Conflict, "id">): void {
+    this.#push({ ...conflict, id: ++this.#lastId });
+    while (this.#list.length > CONFLICTS_MAX || this.#bytes > CONFLICT_BYTES_MAX) {
+      this.#shift();
+      this.#dropped++;
+    }
+  }
+
+  /** Forgets all up to `id`. */
+  clearThrough(id: number): void {
+    while ((this.#list[0]?.id ?? Number.POSITIVE_INFINITY) <= id) this.#shift();
+  }
+
+  restore(list: readonly Conflict[], lastId: number, dropped: number): void {
+    this.#list = [];
+    this.#sizes = [];
+    this.#bytes = 0;
+    for (const conflict of list) this.#push(conflict);
+    this.#lastId = lastId;
+    this.#dropped = dropped;
+  }
+
+  #push(conflict: Conflict): void {
+    const out = this.#measure.reset();
+    encodeMessage(conflict.message, out);
+    this.#list.push(conflict);
+    this.#sizes.push(out.length);
+    this.#bytes += out.length;
+  }
+
+  #shift(): void {
+    this.#list.shift();
+    this.#bytes -= this.#sizes.shift() ?? 0;
+  }
+}
+
+export function writeConflict({ message, lost, kept }: Omit<Conflict, "id">, out: ByteWriter): void {
+  out.text(lost.cluster).varint(lost.stamp);
+  out
+    .text(kept.cluster)
+    .varint(kept.stamp)
+    .u8(kept.isDeletion ? 1 : 0);
+  encodeMessage(message, out);
+}
+
+/** The message's payload is a view of the input. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+export function readConflict(input: ByteReader): Omit<Conflict, "id"> {
+  const lost = { cluster: readClusterId(input), stamp: input.varint() };
+  const kept = { cluster: readClusterId(input), stamp: input.varint(), isDeletion: input.u8() === 1 };
+  return { message: decodeMessage(input), lost, kept };
+}

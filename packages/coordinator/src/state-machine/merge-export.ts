@@ -1,0 +1,176 @@
+/**
+ * The state of a dissolved cluster in pieces, for the winner: every node of the cluster makes the same pieces of it.
+ *
+ * A chunk is a row of items, `kind u8 | length varint | body`, closed when it has reached the size that the DISSOLVE names (one
+ * item at least). Kinds: 1 where the cluster was forked off, 2 another cluster that it has taken in, 3 a deletion, 4 a value
+ * that lost in an earlier merge, 5 a retained message. Sessions, queues and wills will be further kinds once they are
+ * replicated. Numbers are never reused. Who does not know a kind must not take the chunk: the summaries say which
+ * {@link EXPORT_FORMAT} each side knows before anything is dissolved.
+ *
+ * Source: reference design, section 1.4, step 4.
+ */
+
+import {
+  type ApplicationMessage,
+  ByteReader,
+  ByteWriter,
+  decodeMessage,
+  encodeMessage,
+  isValidTopicName,
+  SkeinError,
+} from "@skein/kernel";
+import { readClusterId } from "../wire-ids.ts";
+import type { MergeRow, Parent } from "./clusters.ts";
+import { readRow, writeRow } from "./clusters-codec.ts";
+import { type Conflict, readConflict, writeConflict } from "./conflicts.ts";
+import type { Written } from "./retained-state.ts";
+import type { StateMachine } from "./state-machine.ts";
+
+/** The highest kind of item that this version knows; grows with each new one. */
+export const EXPORT_FORMAT = 5;
+
+const PARENT = 1;
+const ROW = 2;
+const DELETION = 3;
+const CONFLICT = 4;
+const RETAINED = 5;
+
+export type MergeItem =
+  | { readonly kind: "parent"; readonly parent: Parent }
+  | { readonly kind: "row"; readonly row: MergeRow }
+  | { readonly kind: "deletion"; readonly topic: string; readonly written: Written }
+  | { readonly kind: "conflict"; readonly conflict: Omit<Conflict, "id"> }
+  | { readonly kind: "retained"; readonly message: ApplicationMessage; readonly written: Written };
+
+export interface Chunk {
+  readonly number: number;
+  readonly isLast: boolean;
+  readonly bytes: Uint8Array;
+}
+
+/** Makes the chunks of a state that does not change any more. Cheap when they are asked for in order. */
+export class MergeExport {
+  readonly #machine: StateMachine;
+  readonly #chunkBytes: number;
+  readonly #out = new ByteWriter(4096);
+  readonly #body = new ByteWriter(1024);
+  #items: Iterator<MergeItem>;
+  /** The item that begins the next chunk. */
+  #ahead: IteratorResult<MergeItem>;
+  #chunk: Chunk | undefined;
+
+  constructor(machine: StateMachine, chunkBytes: number) {
+    this.#machine = machine;
+    this.#chunkBytes = chunkBytes;
+    this.#items = itemsOf(machine);
+    this.#ahead = this.#items.next();
+  }
+
+  /** Chunk `number`; undefined if there are not so many. */
+  chunk(number: number): Chunk | undefined {
+    if (this.#chunk?.number === number) return this.#chunk;
+    if (this.#chunk !== undefined && number < this.#chunk.number) this.#rewind();
+    while (this.#chunk === undefined || this.#chunk.number < number) {
+      if (this.#chunk?.isLast === true) return undefined;
+      this.#chunk = this.#next((this.#chunk?.number ?? -1) + 1);
+    }
+    return this.#chunk;
+  }
+
+  #rewind(): void {
+    this.#chunk = undefined;
+    this.#items = itemsOf(this.#machine);
+    this.#ahead = this.#items.next();
+  }
+
+  #next(number: number): Chunk {
+    this.#out.reset();
+    while (this.#ahead.done !== true) {
+      this.#write(this.#ahead.value);
+      this.#ahead = this.#items.next();
+      if (this.#out.length >= this.#chunkBytes) break;
+    }
+    return { number, isLast: this.#ahead.done === true, bytes: this.#out.finish() };
+  }
+
+  #write(item: MergeItem): void {
+    const kind = writeItem(item, this.#body.reset());
+    this.#out.u8(kind).bytes(this.#body.finish());
+  }
+}
+
+/** @throws {SkeinError} ERR_SKEIN_MALFORMED, also for a kind that this version does not know */
+export function readItems(bytes: Uint8Array): MergeItem[] {
+  const input = new ByteReader(bytes);
+  const items: MergeItem[] = [];
+  while (input.remaining > 0) {
+    const kind = input.u8();
+    const body = new ByteReader(input.bytes());
+    items.push(readItem(kind, body));
+    body.end();
+  }
+  return items;
+}
+
+/** Clusters that were taken in come last: who is told that they are merged must already hold what they had. */
+function* itemsOf(machine: StateMachine): Generator<MergeItem> {
+  const { parent, rows } = machine.clusters.state();
+  if (parent !== undefined) yield { kind: "parent", parent };
+  for (const { topic, stamp, index } of machine.tombstones.all())
+    yield { kind: "deletion", topic, written: { stamp, index } };
+  for (const conflict of machine.conflicts.all()) yield { kind: "conflict", conflict };
+  for (const { message, stamp, index } of machine.retained.sortedItems())
+    yield { kind: "retained", message, written: { stamp, index } };
+  for (const row of rows) if (row.phase === "merged") yield { kind: "row", row };
+}
+
+function writeItem(item: MergeItem, out: ByteWriter): number {
+  switch (item.kind) {
+    case "parent":
+      out.text(item.parent.cluster).varint(item.parent.index);
+      return PARENT;
+    case "row":
+      writeRow(item.row, out);
+      return ROW;
+    case "deletion":
+      out.varint(item.written.stamp).varint(item.written.index).text(item.topic);
+      return DELETION;
+    case "conflict":
+      writeConflict(item.conflict, out);
+      return CONFLICT;
+    case "retained":
+      out.varint(item.written.stamp).varint(item.written.index);
+      encodeMessage(item.message, out);
+      return RETAINED;
+  }
+}
+
+function readItem(kind: number, input: ByteReader): MergeItem {
+  switch (kind) {
+    case PARENT:
+      return { kind: "parent", parent: { cluster: readClusterId(input), index: input.varint() } };
+    case ROW:
+      return { kind: "row", row: readRow(input) };
+    case DELETION: {
+      const written = { stamp: input.varint(), index: input.varint() };
+      const topic = input.text();
+      if (!isValidTopicName(topic)) throw malformed("topic");
+      return { kind: "deletion", topic, written };
+    }
+    case CONFLICT:
+      return { kind: "conflict", conflict: readConflict(input) };
+    case RETAINED: {
+      const written = { stamp: input.varint(), index: input.varint() };
+      const message = decodeMessage(input);
+      if (!isValidTopicName(message.topic) || message.payload.length === 0)
+        throw malformed("retained message");
+      return { kind: "retained", message, written };
+    }
+    default:
+      throw malformed(`item of kind ${kind}`);
+  }
+}
+
+function malformed(what: string): SkeinError {
+  return new SkeinError("ERR_SKEIN_MALFORMED", `Cannot decode chunk of a merge: ${what}`);
+}
