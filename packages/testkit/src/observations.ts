@@ -46,6 +46,8 @@ export type NodeObservation =
       readonly voters: readonly string[];
       readonly learners: readonly string[];
     }
+  /** It has left the mesh, or was forgotten by it: this id is a member no longer. */
+  | { readonly kind: "removed" }
   /** The node believes that it holds the lease until then, in the world's ms; 0: it holds none. */
   | { readonly kind: "lease"; readonly until: number }
   | { readonly kind: "addressAdded" }

@@ -15,6 +15,7 @@ import { LeaderCompleteness } from "./leader-completeness.ts";
 import { LeaseHolder } from "./lease-holder.ts";
 import { Liveness } from "./liveness.ts";
 import { LogMatching } from "./log-matching.ts";
+import { Membership } from "./membership.ts";
 import { NoRefusal } from "./no-refusal.ts";
 import { PublishOrder } from "./publish-order.ts";
 import { ReplicaModel } from "./replica-model.ts";
@@ -48,6 +49,7 @@ export function allCheckers(options: CheckerOptions): Checker[] {
     new InterestConvergence(options.interest),
     new BoundedMemory(options.memoryCapBytes ?? new Map()),
     new ElectionStorms(options.elections),
+    new Membership(),
     new Liveness(),
     new NoRefusal(),
   ];

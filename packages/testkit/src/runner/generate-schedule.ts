@@ -51,6 +51,10 @@ const PER_MILLE: Readonly<Record<FaultKind, number>> = {
   schism: 300,
   isolated: 200,
   moved: 150,
+  // For now in a scenario of their own only.
+  leave: 0,
+  forget: 0,
+  replaced: 0,
 };
 const KINDS = Object.keys(PER_MILLE) as readonly FaultKind[];
 
@@ -197,6 +201,11 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
     }
     case "severed":
       return { at, kind, a, b, oneWay, forMs };
+    case "leave":
+      return { at, kind, node, forMs };
+    case "forget":
+    case "replaced":
+      return { at, kind, node, forMs: between(prng, 45_000, 80_000) };
     case "isolated":
       return { at, kind, a, b, forMs: between(prng, 15_000, 90_000) };
     case "clog":

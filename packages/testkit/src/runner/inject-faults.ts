@@ -6,6 +6,7 @@ import type { SimNode } from "../world/sim-node.ts";
 import type { World } from "../world/world.ts";
 import { DamageBudget } from "./damage-budget.ts";
 import { Interventions } from "./interventions.ts";
+import { MembershipFaults } from "./membership-faults.ts";
 import { Plots } from "./plots.ts";
 import { type Fault, type FaultKind, LEADER, type Schedule } from "./schedule.ts";
 
@@ -34,6 +35,7 @@ export class FaultInjector {
   readonly #do: Interventions;
   readonly #budget: DamageBudget;
   readonly #plots: Plots;
+  readonly #changes: MembershipFaults;
   /** Two nodes that must talk through another. */
   #isolated: readonly [SimNode, SimNode] | undefined;
   /** Faults that struck, by kind. */
@@ -44,6 +46,7 @@ export class FaultInjector {
     this.#prng = randomStream(world.seed, "injector");
     this.#do = new Interventions(world);
     this.#budget = new DamageBudget(world);
+    this.#changes = new MembershipFaults(world, this.#do);
     this.#plots = new Plots(world, this.#do, this.#budget);
   }
 
@@ -129,6 +132,13 @@ export class FaultInjector {
         return true;
       case "isolated":
         return this.#isolate(fault);
+      case "leave":
+        return this.#changes.leave(this.#node(fault.node), fault.forMs);
+      case "forget":
+        return this.#changes.forget(this.#node(fault.node), fault.forMs);
+      case "replaced":
+        this.#do.crash(this.#node(fault.node), 0, fault.forMs);
+        return true;
       case "coup":
       case "usurp":
       case "echo":

@@ -28,5 +28,6 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   figure8: { kinds: ["coup"], sizes: { appendBytesMax: 1000, inflightMax: 1 } },
   amnesia: { kinds: ["amnesia", "coup"], durability: "replicated" },
   rotten: { kinds: ["amnesia", "rot"], durability: "disk" },
+  membership: { kinds: ["leave", "forget", "replaced", "coup", "cut"] },
   growth: { kinds: ["arrive", "schism", "coup"], nodes: 7 },
 };

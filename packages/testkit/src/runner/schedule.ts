@@ -99,6 +99,12 @@ export type Fault = {
       readonly downMs: number;
       readonly forMs: number;
     }
+  /** The node leaves the mesh for good; after `forMs` its machine starts a new one. */
+  | { readonly kind: "leave"; readonly node: number; readonly forMs: number }
+  /** Crash; once it counts as dead another node is told to forget it, and after `forMs` it comes back. */
+  | { readonly kind: "forget"; readonly node: number; readonly forMs: number }
+  /** Crash, for so long that another node takes its place as a voter. */
+  | { readonly kind: "replaced"; readonly node: number; readonly forMs: number }
   /** When voters are added next, the network parts between these with their leader and all others. */
   | { readonly kind: "schism"; readonly forMs: number }
 );
