@@ -39,7 +39,8 @@ export class Puppet {
 
   greet(mesh: string, nonce: number): void {
     const own = { node: this.id, incarnation: 1 as Incarnation, name: this.id };
-    const hello = { ...own, versions: SPOKEN_VERSIONS, mesh, nonce, linkPort: 7883 };
+    const place = { linkPort: 7883, home: "unknown", uptimeMs: 0 } as const;
+    const hello = { ...own, ...place, versions: SPOKEN_VERSIONS, mesh, nonce };
     this.#frame(FrameType.hello, (out) => encodeHello(hello, out));
   }
 

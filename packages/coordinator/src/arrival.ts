@@ -60,7 +60,7 @@ export class Arrival {
         return;
       }
       if (cluster !== undefined) {
-        this.#repairOrArrive(reopenReplica(this.#ports, this.#journalOptions));
+        this.#repairOrArrive(reopenReplica(this.#ports, this.#journalOptions, this.#identity));
         return;
       }
       setOldReplicaAside(this.#ports);

@@ -206,10 +206,10 @@ export class Coordinator {
 
   /**
    * Makes a new node of this one: its membership is over, or its identity is not its own. It joins as any fresh node does; the
-   * journal is kept aside. What it has acknowledged must be safe elsewhere, or be lost already.
+   * journal is kept aside. `copyOf`: its name, if its identity turned out to be another's. What it has acknowledged must be safe elsewhere, or be lost already.
    */
-  startAnew(reason: string): void {
-    this.#ending.startAnew(reason);
+  startAnew(reason: string, copyOf?: string): void {
+    this.#ending.startAnew(reason, copyOf);
   }
 
   /** Takes this node out of its mesh (departure.ts). `done` without an error: stop the process. With one nothing has changed. */

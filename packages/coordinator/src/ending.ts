@@ -51,10 +51,10 @@ export class Ending {
   }
 
   /** Makes a new node of this data directory and asks to be started again as that. */
-  startAnew(reason: string): void {
+  startAnew(reason: string, copyOf?: string): void {
     this.#endsAs((done) => {
       this.#ports.log.warn({ reason }, "starting again as a new node");
-      replaceIdentity(this.#ports.disk, this.#ports.random, done);
+      replaceIdentity(this.#ports.disk, this.#ports.random, copyOf, done);
     }, reason);
   }
 
@@ -65,7 +65,7 @@ export class Ending {
       return;
     }
     this.#close(() => {
-      replaceIdentity(this.#ports.disk, this.#ports.random, (error) => {
+      replaceIdentity(this.#ports.disk, this.#ports.random, undefined, (error) => {
         if (error !== undefined) this.#ports.fatal(error);
         done(error?.message);
       });

@@ -29,11 +29,15 @@ const FILE = "identity.json";
 /**
  * Reads the identity, or makes one, and counts this start. Call once, at start-up.
  *
+ * `machine`: what tells this machine from every other (a hash of a hardware number), empty where nothing does. A changed one
+ * alone changes no identity: people move SD cards. But it may be a copy, so the node is suspect until it has caught up with a
+ * leader (replica-files.ts).
+ *
  * A file that cannot be understood is kept as `identity.json.bad-<8 hexadecimal digits>`.
  *
  * @throws {SkeinError} ERR_SKEIN_DISK if the directory cannot be read or written.
  */
-export function loadIdentity(disk: Disk, random: RandomSource, log: Log): Identity {
+export function loadIdentity(disk: Disk, random: RandomSource, log: Log, machine = ""): Identity {
   const bytes = disk.read(FILE);
   const before = bytes === undefined ? undefined : parse(bytes);
   if (bytes !== undefined && before === undefined) {
@@ -41,25 +45,52 @@ export function loadIdentity(disk: Disk, random: RandomSource, log: Log): Identi
     disk.rename(FILE, keptAs);
     log.warn({ file: FILE, keptAs }, "identity file is damaged; starting as a new node");
   }
-  const identity: Identity =
-    before === undefined
-      ? newIdentity(random, 1)
-      : { ...before, incarnation: (before.incarnation + 1) as Incarnation };
-  disk.replaceNow(FILE, serialize(identity));
+  if (before === undefined || before.incarnation === 0) {
+    const copyOf = before?.copyOf;
+    const made = {
+      ...(before ?? newIdentity(random, 1, copyOf)),
+      incarnation: 1 as Incarnation,
+      home: machine,
+      machine,
+    };
+    settleIdentity(disk, made);
+    return made;
+  }
+  const hasMoved = machine !== "" && before.machine !== "" && machine !== before.machine;
+  const identity: Identity = {
+    ...before,
+    incarnation: (before.incarnation + 1) as Incarnation,
+    machine,
+    hasMoved,
+  };
+  // Until the journal says that it is suspect, the file says where it was before.
+  settleIdentity(disk, hasMoved || machine === "" ? { ...identity, machine: before.machine } : identity);
   return identity;
+}
+
+/** @throws {SkeinError} ERR_SKEIN_DISK */
+export function settleIdentity(disk: Disk, identity: Identity): void {
+  disk.replaceNow(FILE, serialize(identity));
 }
 
 /**
  * Makes a new node of this data directory, durably, then calls `done`. Its next start is its first one and sets the journal of
  * the old node aside (replica-files.ts), so a crash at any point leaves either the old node or the new one.
  */
-export function replaceIdentity(disk: Disk, random: RandomSource, done: DiskDone): void {
-  saveIdentity(disk, newIdentity(random, 0), done);
+export function replaceIdentity(
+  disk: Disk,
+  random: RandomSource,
+  copyOf: string | undefined,
+  done: DiskDone,
+): void {
+  saveIdentity(disk, newIdentity(random, 0, copyOf), done);
 }
 
 /** `starts`: how often it was started, this time included. */
-function newIdentity(random: RandomSource, starts: number): Identity {
-  return { node: hexText(random.bytes(8)) as NodeId, incarnation: starts as Incarnation, cluster: undefined };
+function newIdentity(random: RandomSource, starts: number, copyOf: string | undefined): Identity {
+  const node = hexText(random.bytes(8)) as NodeId;
+  const place = { home: "", machine: "", hasMoved: false };
+  return { node, incarnation: starts as Incarnation, cluster: undefined, ...place, copyOf };
 }
 
 /** Writes `identity` durably, then calls `done`. */
@@ -78,14 +109,17 @@ export function newClusterId(random: RandomSource): ClusterId {
 }
 
 function serialize(identity: Identity): Uint8Array {
-  const { node, incarnation, cluster } = identity;
+  const { node, incarnation, cluster, home, machine, copyOf } = identity;
   const check = checksum(identity);
-  return utf8(`${JSON.stringify({ node, incarnation, cluster: cluster ?? null, check }, undefined, 2)}\n`);
+  const content = { node, incarnation, cluster: cluster ?? null, home, machine, copyOf, check };
+  return utf8(`${JSON.stringify(content, undefined, 2)}\n`);
 }
 
 /** CRC-32C over the values, whatever the file looks like. */
-function checksum({ node, incarnation, cluster }: Identity): number {
-  return crc32c(utf8(`${node} ${incarnation} ${cluster ?? ""}`));
+function checksum({ node, incarnation, cluster, home, machine, copyOf }: Identity): number {
+  // Of a file from before there were places it is the checksum of that time.
+  const place = home + machine === "" && copyOf === undefined ? "" : ` ${home} ${machine} ${copyOf ?? ""}`;
+  return crc32c(utf8(`${node} ${incarnation} ${cluster ?? ""}${place}`));
 }
 
 function utf8(text: string): Uint8Array {
@@ -103,15 +137,21 @@ function parse(bytes: Uint8Array): Identity | undefined {
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  const { node, incarnation, cluster, check } = value as Record<string, unknown>;
+  const content = value as Record<string, unknown>;
+  const { node, incarnation, cluster, home = "", machine = "", copyOf, check } = content;
   if (typeof node !== "string" || !isNodeId(node)) return undefined;
   if (typeof incarnation !== "number" || !Number.isSafeInteger(incarnation) || incarnation < 0)
     return undefined;
   if (cluster !== null && (typeof cluster !== "string" || !/^[0-9a-f-]{36}$/.test(cluster))) return undefined;
+  if (typeof home !== "string" || typeof machine !== "string") return undefined;
   const identity: Identity = {
     node,
     incarnation: incarnation as Incarnation,
     cluster: cluster === null ? undefined : (cluster as ClusterId),
+    home,
+    machine,
+    hasMoved: false,
+    copyOf: typeof copyOf === "string" ? copyOf : undefined,
   };
   return check === checksum(identity) ? identity : undefined;
 }

@@ -27,6 +27,14 @@ export interface Identity {
   readonly incarnation: Incarnation;
   /** The cluster it belongs to; undefined until it has founded or joined one. */
   readonly cluster: ClusterId | undefined;
+  /** The machine it was made on (identity.ts); empty: unknown. */
+  readonly home: string;
+  /** The machine it runs on; empty: unknown. */
+  readonly machine: string;
+  /** It starts on another machine than the last time: moved there, or copied. */
+  readonly hasMoved: boolean;
+  /** The name this node had when it found that its identity was another's; undefined: it never did. */
+  readonly copyOf: string | undefined;
 }
 
 /** Timing profile (architecture.md section 5). */

@@ -7,10 +7,11 @@
 
 import type { Clock, ClusterId, Disk, DiskDone, Log, RandomSource } from "@skein/kernel";
 import { foundingState } from "raft-js";
-import { newClusterId } from "./identity.ts";
+import { newClusterId, settleIdentity } from "./identity.ts";
 import { reservePath } from "./journal/files.ts";
 import { Journal, type JournalOptions, type OpenedJournal } from "./journal/journal.ts";
 import { Remains } from "./journal/remains.ts";
+import { writeSuspectMarkNow } from "./journal/suspect-mark.ts";
 import type { Identity } from "./options.ts";
 
 export const REPLICA_FOLDER = "journal";
@@ -38,10 +39,36 @@ export function openReplica(ports: ReplicaFilesPorts, options: JournalOptions): 
  * Opens the journal of a member that starts again. One without any log may have had one: it is suspect, and must not
  * vote before it has caught up (reference design, trap 6). @throws {SkeinError} ERR_SKEIN_DISK
  */
-export function reopenReplica(ports: ReplicaFilesPorts, options: JournalOptions): OpenedJournal {
+export function reopenReplica(
+  ports: ReplicaFilesPorts,
+  options: JournalOptions,
+  identity: Identity,
+): OpenedJournal {
   const opened = openReplica(ports, options);
   const { state } = opened;
+  if (identity.hasMoved) return movedReplica(ports, opened, identity);
   if (state.snapshot.index > 0 || state.entries.length > 0) return opened;
+  return { ...opened, state: { ...state, isSuspect: true } };
+}
+
+/**
+ * On another machine than the last time it may be a copy of a journal that is in use: two that vote as one could un-commit what
+ * a majority has acknowledged. A copy that has not heard a leader grants no vote that counts, and whoever hears the leader is
+ * found out there (mesh, link/twins.ts).
+ */
+function movedReplica(
+  { disk, log }: ReplicaFilesPorts,
+  opened: OpenedJournal,
+  identity: Identity,
+): OpenedJournal {
+  const { state } = opened;
+  if (!state.isSuspect)
+    writeSuspectMarkNow(disk, REPLICA_FOLDER, { hardState: state.hardState, asideSince: 0 });
+  settleIdentity(disk, identity);
+  log.warn(
+    { home: identity.home },
+    "this data directory was on another machine before: catching up before voting",
+  );
   return { ...opened, state: { ...state, isSuspect: true } };
 }
 

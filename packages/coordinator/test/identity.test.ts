@@ -1,6 +1,6 @@
 import { type ClusterId, isNodeId, type Log, type NodeId } from "@skein/kernel";
 import { expect, test } from "vitest";
-import { newClusterId, saveIdentity } from "../src/identity.ts";
+import { newClusterId, saveIdentity, settleIdentity } from "../src/identity.ts";
 import { loadIdentity } from "../src/index.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
 
@@ -43,7 +43,7 @@ test("the cluster is kept", () => {
   });
   disk.settle();
   expect(isDone).toBe(true);
-  expect(loadIdentity(disk, random, log)).toEqual({ node: identity.node, incarnation: 2, cluster });
+  expect(loadIdentity(disk, random, log)).toEqual({ ...identity, incarnation: 2, cluster });
 });
 
 test("P12: whatever stands in the file, the node starts; a damaged one is kept aside and makes a new node", () => {
@@ -75,4 +75,29 @@ test("P12: one rotten bit never makes another identity: it is noticed, or change
     if (warnings.length === 0) expect(after).toEqual({ ...before, incarnation: 2 });
     else expect(after.incarnation).toBe(1);
   }
+});
+
+test("R29: a changed machine alone changes no identity; it is known as moved at each start until that is on disk", () => {
+  const { disk, random, log } = setUp();
+  const born = loadIdentity(disk, random, log, "aa");
+  expect(born).toMatchObject({ home: "aa", machine: "aa", hasMoved: false });
+  expect(loadIdentity(disk, random, log, "aa").hasMoved).toBe(false);
+  const moved = { node: born.node, home: "aa", machine: "bb", hasMoved: true };
+  expect(loadIdentity(disk, random, log, "bb")).toMatchObject(moved);
+  const again = loadIdentity(disk, random, log, "bb");
+  expect(again).toMatchObject(moved);
+  settleIdentity(disk, again);
+  expect(loadIdentity(disk, random, log, "bb")).toMatchObject({ ...moved, hasMoved: false });
+  // Where the system does not tell, nothing is concluded.
+  expect(loadIdentity(disk, random, log, "")).toMatchObject({ ...moved, machine: "", hasMoved: false });
+  expect(loadIdentity(disk, random, log, "bb").hasMoved).toBe(false);
+});
+
+test("an identity file from before machines were noted is read, and belongs to no machine", () => {
+  const { disk, random, log } = setUp();
+  const { node } = loadIdentity(disk, random, log);
+  const text = new TextDecoder().decode(disk.read("identity.json"));
+  const { home: _, machine: __, ...old } = JSON.parse(text) as Record<string, unknown>;
+  disk.replaceNow("identity.json", new TextEncoder().encode(JSON.stringify(old)));
+  expect(loadIdentity(disk, random, log, "aa")).toMatchObject({ node, home: "", hasMoved: false });
 });

@@ -15,6 +15,7 @@ import {
   parseSharedFilter,
   SkeinError,
 } from "@skein/kernel";
+import { HOMES } from "./link/twins.ts";
 import type {
   DataHead,
   Hello,
@@ -30,7 +31,7 @@ export function encodeHello(hello: Hello, out: ByteWriter): void {
   // Version 1 knows one number and compares it with its own: it must find the oldest version spoken there.
   out.varint(oldest).text(hello.mesh).text(hello.node).varint(hello.incarnation);
   out.u32(hello.nonce).text(hello.name).u16(hello.linkPort);
-  if (newest > 1) out.varint(newest);
+  if (newest > 1) out.varint(newest).u8(HOMES.indexOf(hello.home)).varint(hello.uptimeMs);
 }
 
 export function decodeHello(body: Uint8Array): Hello {
@@ -47,7 +48,9 @@ export function decodeHello(body: Uint8Array): Hello {
   // A newer version may say more in its greeting; what this one does not know it passes over.
   const newest = input.remaining === 0 ? oldest : input.varint();
   if (newest < oldest) throw malformed(`hello: versions ${oldest} to ${newest}`);
-  return { versions: { oldest, newest }, ...said };
+  const home = (input.remaining === 0 ? undefined : HOMES[input.u8()]) ?? "unknown";
+  const uptimeMs = input.remaining === 0 ? 0 : input.varint();
+  return { versions: { oldest, newest }, ...said, home, uptimeMs };
 }
 
 export function encodeResume(resume: Resume, out: ByteWriter): void {

@@ -9,6 +9,7 @@
  */
 
 import type { NodeId, Stream } from "@skein/kernel";
+import type { ConversationsOwner } from "./conversations-owner.ts";
 import { Forwarder } from "./forwarding/forwarder.ts";
 import { type FrameReaders, giveFrame } from "./frame-readers.ts";
 import { InterestExchange } from "./interest/interest-exchange.ts";
@@ -31,25 +32,6 @@ import { Relaying, type RelayingOwner } from "./relay/relaying.ts";
 /** Bytes a link may owe before control frames are dropped; Raft sends them again when it matters. */
 const CONTROL_UNSENT_BYTES_MAX = 32 * 1024 * 1024;
 
-/** What the search for peers is told. */
-export interface ConversationsOwner {
-  /** Port this node accepts links on; 0 while it does not. */
-  linkPort(): number;
-  /** Others say that `node` is reached at `address`. */
-  addressLearnt(node: NodeId, address: string): void;
-  /** `node` answered at `address`, whether or not that stream becomes its link. */
-  answered(node: NodeId, address: string): void;
-  /** The link to `node` is up. `address` is where it may be dialled, empty if unknown. */
-  linkUp(node: NodeId, address: string): void;
-  linkLost(node: NodeId): void;
-  /** A frame about invitations. */
-  joining(from: NodeId, body: Uint8Array): void;
-  /** Nobody needs to look for it any more. */
-  memberGone(node: NodeId): void;
-  /** The address leads back to this node. */
-  selfDialled(address: string): void;
-}
-
 export class Conversations {
   readonly counters = {
     forwarded: 0,
@@ -71,6 +53,7 @@ export class Conversations {
   readonly #ports: MeshPorts;
   readonly #owner: ConversationsOwner;
   readonly #nonce: number;
+  readonly #startedMs: number;
   readonly #peers = new Map<NodeId, Peer>();
   readonly #remoteRows: RemoteRows;
   readonly #relaying: Relaying;
@@ -84,6 +67,7 @@ export class Conversations {
     this.#owner = owner;
     const { clock, prng } = ports;
     this.#nonce = prng.below(2 ** 32);
+    this.#startedMs = clock.monotonicMs();
     this.throttle = new LogThrottle(clock, ports.log);
     this.membership = this.#newMembership();
     this.#remoteRows = new RemoteRows((node, filter, isWanted) => {
@@ -186,6 +170,13 @@ export class Conversations {
       received: (link, type, body) => this.#received(link, type, body),
       aboutToWrite: (link) => this.#aboutToWrite(link),
       lost: (link, reason) => this.#lost(link, reason),
+      twinsFound: (node, rightful) =>
+        this.throttle.warn(
+          `twins ${node}`,
+          { node, rightful },
+          "two machines have one identity (cloned SD card?)",
+        ),
+      yielded: (rightful) => this.#owner.yielded(rightful),
       refused: (link, refusal) => this.#refused(link, refusal),
       failed: (link, reason) =>
         this.#ports.log.debug({ address: link.address, reason }, "link handshake failed"),
@@ -207,10 +198,12 @@ export class Conversations {
   }
 
   #ownHello(): Hello {
-    const { mesh, node, incarnation } = this.#options;
+    const { mesh, node, incarnation, home } = this.#options;
     const { name } = this.membership.ownFacts;
     const linkPort = this.#owner.linkPort();
-    return { versions: this.#versions, mesh, node, incarnation, nonce: this.#nonce, name, linkPort };
+    const said = { mesh, node, incarnation, nonce: this.#nonce, name, linkPort, home: home ?? "unknown" };
+    const uptimeMs = Math.floor(this.#ports.clock.monotonicMs() - this.#startedMs);
+    return { versions: this.#versions, ...said, uptimeMs };
   }
 
   #refused(link: Link, refusal: Refusal): void {

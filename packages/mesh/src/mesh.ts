@@ -33,6 +33,9 @@ import type { MeshCounters, MeshOptions, MeshPorts } from "./options.ts";
 /** What a failed dial says when the other end has another mesh key. */
 const LOOKS_LIKE_WRONG_KEY = /mesh key|psk|decrypt|bad record|handshake/i;
 
+const TWIN_DIAL_EVERY_MS = 10_000;
+const TWIN_DIAL_MAX_MS = 3000;
+
 export class Mesh {
   readonly #options: MeshOptions;
   readonly #ports: MeshPorts;
@@ -42,6 +45,8 @@ export class Mesh {
   readonly #joinHost: JoinHost | undefined;
   #listener: StreamListener | undefined;
   #tickTimer: Timer | undefined;
+  /** When a twin may be dialled again. */
+  #twinDialMs = 0;
   #isStopped = false;
 
   constructor(options: MeshOptions, ports: MeshPorts) {
@@ -152,6 +157,9 @@ export class Mesh {
         this.#dialer.lost(node);
         if (this.#conversations.links.active.size === 0) this.#discovery.searchAgain();
       },
+      yielded: (rightful) => {
+        if (!this.#isStopped) this.#ports.identityTaken?.(rightful);
+      },
       joining: (from, body) => this.#joinHost?.receive(from, decodeJoining(body)),
       memberGone: (node) => this.#dialer.forget(node),
       selfDialled: (address) => this.#dialer.isSelf(address),
@@ -197,10 +205,7 @@ export class Mesh {
       leaving: (node) => {
         if (!this.#conversations.isLinkedDirectly(node)) this.#dialer.forget(node);
       },
-      cloneSeen: (addresses) => {
-        const message = "another machine announces this node's id (copied data directory?)";
-        this.#conversations.throttle.warn("clone", { addresses }, message);
-      },
+      cloneSeen: (addresses) => this.#twinSeen(addresses),
     });
   }
 
@@ -221,6 +226,23 @@ export class Mesh {
     this.#conversations.gossip.start();
     this.#tick();
     this.#ports.ready(undefined);
+  }
+
+  /** Another machine announces this node's id: the two find out from each other which one it is. */
+  #twinSeen(addresses: readonly string[]): void {
+    const now = this.#ports.clock.monotonicMs();
+    if (this.#isStopped || now < this.#twinDialMs) return;
+    this.#twinDialMs = now + TWIN_DIAL_EVERY_MS;
+    const message = "another machine announces this node's id (cloned SD card?)";
+    this.#conversations.throttle.warn("clone", { addresses }, message);
+    for (const address of addresses) {
+      if (this.#discovery.isOwnAddress(address)) continue;
+      this.#ports.transport.dial(address, TWIN_DIAL_MAX_MS, (result) => {
+        if (result instanceof Error) return;
+        if (this.#isStopped) result.reset();
+        else this.#conversations.addStream(result, true, address);
+      });
+    }
   }
 
   #tick(): void {

@@ -7,6 +7,7 @@
 
 import type { Incarnation, NodeId } from "@skein/kernel";
 import type { ProtocolVersions } from "./link/protocol-version.ts";
+import type { Home } from "./link/twins.ts";
 import type { NodeFacts } from "./members.ts";
 
 /** First body byte of a frame. Numbers are never reused. */
@@ -29,6 +30,10 @@ export const FrameType = {
   address: 16,
   /** Invitations and their use (joining/). */
   joining: 20,
+  /** Asks for an echo of a number, or is that echo (link/twins.ts). */
+  probe: 21,
+  /** Another process has the right to the receiver's identity. */
+  yield: 22,
 } as const;
 
 /** What a heartbeat may carry since version 2; most carry nothing. */
@@ -45,6 +50,10 @@ export interface Hello {
   readonly name: string;
   /** Port of the caller's link listener; 0 if it has none. */
   readonly linkPort: number;
+  /** Whether it runs where its identity was made. */
+  readonly home: Home;
+  /** How long its process has been running. */
+  readonly uptimeMs: number;
 }
 
 /** What the sender already has of the receiver's streams, so that each goes on where the last link ended. */

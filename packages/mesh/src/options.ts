@@ -14,6 +14,7 @@ import type {
 } from "@skein/kernel";
 import type { JoiningSettings } from "./joining/host.ts";
 import type { ProtocolVersions } from "./link/protocol-version.ts";
+import type { Home, Rightful } from "./link/twins.ts";
 import type { Member } from "./members.ts";
 
 export interface MeshOptions {
@@ -29,6 +30,8 @@ export interface MeshOptions {
   readonly peers: readonly string[];
   /** Addresses that are never a node's own: the floating address. Neither advertised nor dialled. */
   readonly excludedAddresses: readonly string[];
+  /** Whether this node runs on the machine where its identity was made. Default: unknown. */
+  readonly home?: Home;
   /** Other versions of the protocol than this program speaks, for tests. */
   readonly protocolVersions?: ProtocolVersions;
 }
@@ -59,6 +62,8 @@ export interface MeshPorts {
   readonly receiveAddress: (from: NodeId, bytes: Uint8Array) => void;
   /** The member list or a row of it changed. Called at most once per turn of the event loop. */
   readonly membersChanged: (members: readonly Member[]) => void;
+  /** Another machine has this node's identity and the better right to it (link/twins.ts): it must become another node. */
+  readonly identityTaken?: ((rightful: Rightful) => void) | undefined;
   /** The link listener is open, or could not be opened. */
   readonly ready: (error: SkeinError | undefined) => void;
 }

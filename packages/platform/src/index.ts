@@ -1,6 +1,7 @@
 export { systemBootId } from "./boot-id.ts";
 export { systemBootMs } from "./boot-time.ts";
 export { type DataDirectory, openDataDirectory } from "./data-directory.ts";
+export { systemHardware } from "./hardware.ts";
 export { isWiredAddress, isWiredInterface, systemMachineName } from "./machine.ts";
 export { type MulticastDnsOptions, multicastDns } from "./multicast-dns.ts";
 export { systemInterface, systemMacs } from "./network-interfaces.ts";

@@ -57,6 +57,8 @@ export interface AssemblyPorts {
   readonly disk: Disk;
   /** Which run of the machine this is, as long as it does not restart; undefined: not known. */
   readonly bootId: string | undefined;
+  /** A hash of what tells this machine from every other and is not on its disk; empty: there is nothing. Default: empty. */
+  readonly hardware?: string;
   /** Asked once a second: the network may change. */
   readonly host: () => HostFacts;
   /** Undefined: no client is passed on. */

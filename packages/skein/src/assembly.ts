@@ -24,6 +24,7 @@ import { type ClientEntrance, clientEntrance } from "./client-entrance.ts";
 import { EVENT_FRAME } from "./events/event-frame.ts";
 import type { MeshView } from "./events/mesh-view.ts";
 import { NodeEvents } from "./events/node-events.ts";
+import { copySentence, homeOf, nameOf } from "./own-identity.ts";
 import { Readiness, type ReadyReason } from "./readiness.ts";
 
 /** Keep-alive, will delays, expiry: the broker looks at its clock this often. */
@@ -35,6 +36,8 @@ const STOP_STEP_MAX_MS = 2000;
 
 export class NodeAssembly {
   readonly identity: Identity;
+  /** The human name as given, unless that is the name of the node whose copy this was. */
+  readonly name: string;
   readonly broker: Broker;
   readonly mesh: Mesh;
   readonly coordinator: Coordinator;
@@ -56,7 +59,10 @@ export class NodeAssembly {
   constructor(options: AssemblyOptions, ports: AssemblyPorts) {
     this.#options = options;
     this.#ports = ports;
-    this.identity = loadIdentity(ports.disk, ports.random, ports.log("identity"));
+    this.identity = loadIdentity(ports.disk, ports.random, ports.log("identity"), ports.hardware);
+    this.name = nameOf(options.name, this.identity);
+    const copied = copySentence(this.name, this.identity);
+    if (copied !== undefined) ports.log("identity").warn({ node: this.identity.node }, copied);
     this.coordinator = this.#makeCoordinator();
     this.mesh = this.#makeMesh();
     this.broker = this.#makeBroker();
@@ -152,12 +158,21 @@ export class NodeAssembly {
   }
 
   #makeMesh(): Mesh {
-    const { name, mesh, linkListen, peers, floatingAddress } = this.#options;
+    const { mesh, linkListen, peers, floatingAddress } = this.#options;
     const { clock, disk, log, mdns, transport, joining, linksOpen } = this.#ports;
     const { node, incarnation } = this.identity;
     const excludedAddresses = floatingAddress === undefined ? [] : [floatingAddress.address];
     return new Mesh(
-      { node, incarnation, mesh, name, linkListen, peers, excludedAddresses },
+      {
+        node,
+        incarnation,
+        mesh,
+        name: this.name,
+        linkListen,
+        peers,
+        excludedAddresses,
+        home: homeOf(this.identity),
+      },
       {
         clock,
         prng: this.#prng(),
@@ -177,6 +192,10 @@ export class NodeAssembly {
           this.coordinator.membersChanged(members);
           this.events.observe();
           this.#ports.passedClients?.membersChanged(members);
+        },
+        identityTaken: ({ name: other }) => {
+          const reason = `this node has the identity of ${other}, which keeps it (cloned SD card?)`;
+          this.coordinator.startAnew(reason, this.#options.name);
         },
         ready: linksOpen,
       },
@@ -287,9 +306,8 @@ export class NodeAssembly {
     const { cluster, role } = this.coordinator.status;
     const holdsAddress = this.floatingAddress?.isHeld ?? false;
     this.#factsSentAt = this.#ports.clock.monotonicMs();
-    const { name } = this.#options;
     this.mesh.setFacts({
-      name,
+      name: this.name,
       cluster,
       role,
       clients: this.broker.clientCount,

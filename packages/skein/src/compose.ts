@@ -15,6 +15,7 @@ import {
   systemBootId,
   systemBootMs,
   systemClock,
+  systemHardware,
   systemInterface,
   systemMachineName,
   systemMacs,
@@ -133,7 +134,7 @@ class Node implements RunningNode {
   }
 
   async start(): Promise<void> {
-    const { name, http, httpActions, dataDirectory, configFile } = this.#config;
+    const { http, httpActions, dataDirectory, configFile } = this.#config;
     await this.#openLinks();
     this.#admin = await openAdminApi({ address: http, httpActions }, this.#actions());
     const assembly = this.#assembly;
@@ -141,7 +142,7 @@ class Node implements RunningNode {
     this.#log.info(
       {
         node: assembly.identity.node,
-        name,
+        name: assembly.name,
         mesh: this.#config.mesh,
         dataDirectory,
         ...(configFile === undefined ? {} : { configFile }),
@@ -175,7 +176,10 @@ class Node implements RunningNode {
       this.#assembly = this.#assemble(before.mesh.linkPort);
       await this.#openLinks();
       this.#assembly.begin();
-      this.#log.info({ before: before.identity.node, node: this.#assembly.identity.node }, "a new node now");
+      this.#log.info(
+        { before: before.identity.node, node: this.#assembly.identity.node, name: this.#assembly.name },
+        "a new node now",
+      );
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Error(String(error)));
     }
@@ -189,8 +193,8 @@ class Node implements RunningNode {
   }
 
   status(): NodeStatus {
-    const { name, mesh, floatingAddress: configured } = this.#config;
-    const { identity, coordinator, broker, floatingAddress, isServing, isStopping } = this.#assembly;
+    const { mesh, floatingAddress: configured } = this.#config;
+    const { identity, name, coordinator, broker, floatingAddress, isServing, isStopping } = this.#assembly;
     return nodeStatus({
       mesh,
       node: identity.node,
@@ -321,6 +325,7 @@ class Node implements RunningNode {
       random: systemRandom,
       disk: this.#data,
       bootId: systemBootId(),
+      hardware: systemHardware(),
       host: () => this.#hostFacts(),
       network: { interfaceOf: systemInterface, macs: systemMacs, bootMs: systemBootMs },
       transport: (node) => {

@@ -140,8 +140,9 @@ export class Discovery {
   #seen(instance: SeenInstance): void {
     if (instance.node === this.#options.node) {
       // One's own announcements come back by multicast; the same id from elsewhere is a copied data directory.
-      const isForeign = instance.incarnation !== this.#options.incarnation && !instance.isLeaving;
-      if (isForeign && !this.#isLocal(this.#fromAddress)) this.#owner.cloneSeen(instance.addresses);
+      const isForeign = instance.addresses.some((address) => !this.isOwnAddress(address));
+      if (isForeign && !instance.isLeaving && !this.#isLocal(this.#fromAddress))
+        this.#owner.cloneSeen(instance.addresses);
       return;
     }
     if (instance.isLeaving) {

@@ -12,19 +12,22 @@
  * Source: reference/design.md 3.5 (lower node id dials, double dial).
  */
 
-import { type ByteWriter, type Clock, type NodeId, SkeinError } from "@skein/kernel";
+import { ByteReader, type ByteWriter, type Clock, type NodeId, SkeinError, type Timer } from "@skein/kernel";
 import { decodeHello, decodeResume, encodeHello, encodeResume } from "../codec.ts";
 import { FRAME_BYTES_MAX, HEARTBEAT_MS, LINK_SILENCE_MAX_MS } from "../limits.ts";
 import { Echo, FrameType, type Hello, type Resume } from "../messages.ts";
 import { type Refusal, refusalOf } from "./handshake.ts";
 import { Link, type LinkStream } from "./link.ts";
 import { commonVersion, VERSION_GROWING_ROWS } from "./protocol-version.ts";
+import { type Claim, decodeRightful, encodeRightful, isRightful, type Rightful } from "./twins.ts";
 
 /** HELLO and RESUME must be through by then. */
 const HANDSHAKE_TIMEOUT_MS = 5000;
 /** Streams of one pair that come up within this time are a double dial. Longer than a dial may take. */
 const DOUBLE_DIAL_MS = 5000;
 const LINGER_MS = 1000;
+/** A process that runs echoes by then. */
+const PROBE_MAX_MS = 2500;
 /** An accepted link that has been asked for nothing and has carried nothing for this long beats by itself. */
 const UNASKED_BEAT_MS = 1.5 * HEARTBEAT_MS;
 /** A heartbeat is answered unless something was said within this time before it. */
@@ -43,8 +46,22 @@ export interface LinkSetOwner {
   /** The peer has no link any more. */
   lost(link: Link, reason: string): void;
   refused(link: Link, refusal: Refusal): void;
+  /** Two processes have the identity of `node`; the one with the better right is named. */
+  twinsFound(node: NodeId, rightful: Rightful): void;
+  /** Another process has the better right to this node's identity. */
+  yielded(rightful: Rightful): void;
   /** A link that never became established has ended, for whatever reason. */
   failed(link: Link, reason: string): void;
+}
+
+/** A second process under an id that is linked, until it is known whether the first still runs. */
+interface Contest {
+  readonly hello: Hello;
+  readonly present: Link;
+  readonly token: number;
+  readonly timer: Timer;
+  /** Came before it could be taken. */
+  readonly resume: Resume | undefined;
 }
 
 export class LinkSet {
@@ -56,6 +73,8 @@ export class LinkSet {
   readonly #active = new Map<NodeId, Link>();
   /** Links whose stream has not ended. */
   readonly #open = new Set<Link>();
+  readonly #contests = new Map<Link, Contest>();
+  #probes = 0;
   #allEnded: (() => void) | undefined;
 
   constructor(own: () => Hello, clock: Clock, owner: LinkSetOwner) {
@@ -132,13 +151,22 @@ export class LinkSet {
   }
 
   #received(link: Link, type: number, body: Uint8Array): void {
-    if (link.isEstablished) {
+    if (type === FrameType.yield) {
+      const rightful = decodeRightful(new ByteReader(body));
+      link.end("it says that this node's identity is another's");
+      this.#owner.yielded(rightful);
+    } else if (link.isEstablished && type === FrameType.probe) {
+      this.#probed(link, new ByteReader(body));
+    } else if (link.isEstablished) {
       this.#owner.received(link, type, body);
       if (type === FrameType.heartbeat && !link.isDialled) {
         beatAfter(JUST_SAID_MS, link, this.#clock.monotonicMs());
       }
     } else if (type === FrameType.hello && link.hello === undefined) {
       this.#greeted(link, decodeHello(body));
+    } else if (type === FrameType.resume && this.#contests.has(link)) {
+      const contest = this.#contests.get(link) as Contest;
+      this.#contests.set(link, { ...contest, resume: decodeResume(body) });
     } else if (type === FrameType.resume && link.hello !== undefined) {
       this.#established(link, link.hello.node, decodeResume(body));
     } else {
@@ -150,9 +178,69 @@ export class LinkSet {
     const refusal = refusalOf(this.#own(), hello);
     if (refusal !== undefined) {
       this.#owner.refused(link, refusal);
+      if (refusal.kind === "clone") this.#twinMet(link, hello);
       link.end(refusal.text);
       return;
     }
+    link.greetedMs = this.#clock.monotonicMs();
+    const present = this.#active.get(hello.node);
+    const isKnown =
+      present?.hello?.nonce === hello.nonce || (present?.protocolVersion ?? 1) < VERSION_GROWING_ROWS;
+    if (present === undefined || isKnown) this.#admit(link, hello);
+    else this.#contest(link, hello, present);
+  }
+
+  /** The other end has this node's own identity. Both ends compare, and come to the same result. */
+  #twinMet(link: Link, hello: Hello): void {
+    const now = this.#clock.monotonicMs();
+    const own = this.#own();
+    const isOwn = isRightful(claim(own, now), claim(hello, now));
+    if (isOwn) tellYield(link, { name: own.name, address: "" });
+    else this.#owner.yielded({ name: hello.name, address: link.address });
+  }
+
+  /** `hello` comes under an id that is linked, from another process: does that one still run? */
+  #contest(link: Link, hello: Hello, present: Link): void {
+    const token = ++this.#probes;
+    const timer = this.#clock.after(PROBE_MAX_MS, () => this.#settle(link, false));
+    this.#contests.set(link, { hello, present, token, timer, resume: undefined });
+    present.beginFrame(FrameType.probe).u8(0).u32(token);
+    present.endFrame();
+  }
+
+  #probed(link: Link, input: ByteReader): void {
+    const isEcho = input.u8() === 1;
+    const token = input.u32();
+    if (!isEcho) {
+      link.beginFrame(FrameType.probe).u8(1).u32(token);
+      link.endFrame();
+      return;
+    }
+    for (const [candidate, contest] of this.#contests)
+      if (contest.present === link && contest.token === token) this.#settle(candidate, true);
+  }
+
+  #settle(link: Link, isPresentAlive: boolean): void {
+    const contest = this.#contests.get(link);
+    if (contest === undefined) return;
+    const { hello, present, resume, timer } = contest;
+    timer.cancel();
+    this.#contests.delete(link);
+    if (isPresentAlive && present.hello !== undefined) {
+      const first = claim(present.hello, present.greetedMs);
+      const isFirst = isRightful(first, claim(hello, link.greetedMs));
+      const [winner, loser] = isFirst ? [present, link] : [link, present];
+      const rightful = { name: (isFirst ? present.hello : hello).name, address: winner.address };
+      this.#owner.twinsFound(hello.node, rightful);
+      tellYield(loser, rightful);
+      loser.end("another process has the better right to its identity");
+      if (isFirst) return;
+    } else present.reset("another process has taken its place");
+    this.#admit(link, hello);
+    if (resume !== undefined && !link.isClosed) this.#established(link, hello.node, resume);
+  }
+
+  #admit(link: Link, hello: Hello): void {
     const resume = this.#owner.greeted(link, hello);
     if (resume === undefined) {
       link.end("refused");
@@ -199,6 +287,11 @@ export class LinkSet {
   }
 
   #closed(link: Link, reason: string): void {
+    this.#contests.get(link)?.timer.cancel();
+    this.#contests.delete(link);
+    // Not within what ends it.
+    for (const [candidate, { present }] of this.#contests)
+      if (present === link) this.#clock.atTurnEnd(() => this.#settle(candidate, false));
     if (this.#lingering.delete(link)) return;
     if (this.#handshakes.delete(link)) {
       this.#owner.failed(link, reason);
@@ -209,6 +302,16 @@ export class LinkSet {
     this.#active.delete(node);
     this.#owner.lost(link, reason);
   }
+}
+
+/** `atMs`: when `hello` was said. */
+function claim(hello: Hello, atMs: number): Claim {
+  return { hello, startedMs: atMs - hello.uptimeMs };
+}
+
+function tellYield(link: Link, rightful: Rightful): void {
+  encodeRightful(rightful, link.beginFrame(FrameType.yield));
+  link.endFrame();
 }
 
 /** Writes a heartbeat if the link has carried nothing for `silenceMs` and nothing waits to be written. */

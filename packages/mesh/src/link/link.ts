@@ -61,6 +61,8 @@ export class Link {
   relay: NodeId | undefined = undefined;
   /** What the other end said about itself; undefined until its HELLO was accepted. */
   hello: Hello | undefined = undefined;
+  /** When that was said. */
+  greetedMs = 0;
   /** Both sides have said where their streams go on. */
   isEstablished = false;
   /** The version talked in with this peer; of use once `hello` is there. */

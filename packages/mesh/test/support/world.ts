@@ -14,7 +14,7 @@ import {
   seededPrng,
 } from "@skein/kernel";
 import type { Member } from "../../src/index.ts";
-import { Mesh, type MeshOptions } from "../../src/index.ts";
+import { Mesh, type MeshOptions, type Rightful } from "../../src/index.ts";
 import { SimNetwork } from "./sim-network.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
@@ -94,6 +94,8 @@ export class SimNode {
   readonly logged: string[] = [];
   readonly control: [from: NodeId, bytes: Uint8Array][] = [];
   readonly address: [from: NodeId, bytes: Uint8Array][] = [];
+  /** Whom this node was told to leave its identity to. */
+  readonly taken: Rightful[] = [];
   memberCalls = 0;
   readyError: Error | undefined | "none yet" = "none yet";
   /** What ordinary subscribers got: one entry per message that matches any local filter. */
@@ -137,6 +139,7 @@ export class SimNode {
         membersChanged: () => {
           this.memberCalls++;
         },
+        identityTaken: (rightful) => this.taken.push(rightful),
         ready: (error) => {
           this.readyError = error;
         },

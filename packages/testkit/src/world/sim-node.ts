@@ -204,6 +204,7 @@ export class SimNode {
         random: { bytes: (count) => Uint8Array.from({ length: count }, () => random.below(256)) },
         disk: this.disk.openFor(process),
         bootId: `boot-${this.#boots}`,
+        hardware: `hardware-${index}`,
         network: {
           interfaceOf: () => ({
             mac: macOf(index),

@@ -1,0 +1,50 @@
+/**
+ * Two machines with one identity (a copied SD card): which of them goes on under it.
+ *
+ * A node id has one link per peer. When a second process greets under an id that is linked already, it is the same node started
+ * again, or a copy. The present link decides: it is asked for an echo that only a running process can give, of a number made
+ * after the second one had greeted. No echo: the first is gone, and the second takes its place. An echo: both run at this moment.
+ * Then one must yield: first the one that does not run on the machine where the identity was made, else the one that
+ * was started later. All that hear both come to the same result, so that exactly one yields.
+ *
+ * Source: reference/design.md 1.3 (hardware fingerprint) and trap 5.
+ */
+
+import type { ByteReader, ByteWriter } from "@skein/kernel";
+import type { Hello } from "../messages.ts";
+
+/** Whether a process runs on the machine where its identity was made, in order of its right to it. */
+export const HOMES = ["elsewhere", "unknown", "here"] as const;
+export type Home = (typeof HOMES)[number];
+
+/** Clocks and ways differ: starts that are closer than this count as one, and the lower number decides. */
+const SAME_START_MS = 1000;
+
+/** One of two processes with one identity. `startedMs`: by the clock of the node that compares. */
+export interface Claim {
+  readonly hello: Hello;
+  readonly startedMs: number;
+}
+
+/** Whether `a` goes on and `b` must yield. */
+export function isRightful(a: Claim, b: Claim): boolean {
+  const byHome = HOMES.indexOf(a.hello.home) - HOMES.indexOf(b.hello.home);
+  if (byHome !== 0) return byHome > 0;
+  const earlierMs = b.startedMs - a.startedMs;
+  return Math.abs(earlierMs) > SAME_START_MS ? earlierMs > 0 : a.hello.nonce < b.hello.nonce;
+}
+
+/** Who goes on, as told to the one that must yield. */
+export interface Rightful {
+  readonly name: string;
+  /** Where it was seen by the node that tells. */
+  readonly address: string;
+}
+
+export function encodeRightful({ name, address }: Rightful, out: ByteWriter): void {
+  out.text(name).text(address);
+}
+
+export function decodeRightful(input: ByteReader): Rightful {
+  return { name: input.text(), address: input.text() };
+}
