@@ -200,6 +200,8 @@ export interface FloatingAddressPorts {
   readonly log: Log;
   /** Resets every client connected to `address` (v5 clients get DISCONNECT 0x8B first). Called before release. */
   readonly resetClients: (address: string) => void;
+  /** What clients use where the address does not work, such as `home.local or node addresses`. */
+  readonly otherWay: string;
   /** A network interface of this machine as it is now; undefined: there is none of that name. */
   readonly interfaceOf: (name: string) => InterfaceView | undefined;
   /** Time since the machine was booted, sleep included, in ms; undefined: not known. */

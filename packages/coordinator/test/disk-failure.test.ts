@@ -260,3 +260,39 @@ test("where all disks are full, leadership does not go round and round", () => {
   world.until(() => done.codes.length === 1, 1000, "acknowledged");
   expect(done.codes).toEqual([0]);
 });
+
+test("a leader whose disk stands still in the middle of a write hands over within 2.5 s; what others write is acknowledged", () => {
+  const world = formed(3, 71, 3);
+  const old = leaderOf(world);
+  world.run(5000);
+  world.until(() => !old.isDiskBusy, 1000, "its disk is idle");
+  old.isDiskBusy = true;
+  const done = completion();
+  old.running.retained.put(retained("a", "1"), done);
+  const stalledAt = world.clock.monotonicMs();
+  world.until(() => world.leader !== undefined && world.leader !== old, 2500, "another one leads");
+  expect(old.leasesGivenUp).toBe(1);
+  expect(world.clock.monotonicMs() - stalledAt).toBeGreaterThan(1900);
+  expect(old.status.isDiskStalled).toBe(true);
+  const other = completion();
+  leaderOf(world).running.retained.put(retained("b", "2"), other);
+  world.until(() => other.codes.length === 1, 1000, "acknowledged without it");
+  old.isDiskBusy = false;
+  world.until(() => done.codes.length === 1 && !old.status.isDiskStalled, 5000, "it goes on");
+  expect(old.fatal).toBeUndefined();
+});
+
+test("a disk that is slow, but goes on, costs nobody the leadership", () => {
+  const world = formed(3, 72, 3);
+  const old = leaderOf(world);
+  for (let round = 0; round < 5; round++) {
+    world.until(() => !old.isDiskBusy, 1000, "its disk is idle");
+    old.isDiskBusy = true;
+    old.running.retained.put(retained("a", String(round)), completion());
+    world.run(1500);
+    old.isDiskBusy = false;
+    world.run(1000);
+  }
+  expect(world.leader).toBe(old);
+  expect(old.leasesGivenUp).toBe(0);
+});

@@ -21,14 +21,11 @@ const NOTHING_TO_DELETE = /Cannot assign requested address|Address not found/;
  */
 const STALE_INTERFACE = /Device not found/;
 
-const NO_PERMISSION =
-  "No permission to set addresses (CAP_NET_ADMIN). Running without the floating address; use node addresses or the mesh's name, or allow it: docs/floating-address.md.";
-const NO_IP =
-  "Cannot run the program ip. Running without the floating address; use node addresses or the mesh's name, or run: apt install iproute2";
-
 export interface BatchIpPorts {
   readonly clock: Clock;
   readonly process: ProcessPort;
+  /** What clients use meanwhile. */
+  readonly otherWay: string;
   /** What `ip` says when it cannot do it, as a sentence for the operator. */
   readonly explain: (line: string) => string;
   /** It was started again and knows nothing of what was said before. */
@@ -99,7 +96,8 @@ export class BatchIp {
     if (this.#isStopped) return;
     const livedMs = this.#ports.clock.monotonicMs() - this.#startedAt;
     if (livedMs >= HEALTHY_MS || this.#isReplaced) this.#restartAfterMs = RESTART_MIN_MS;
-    else if (exitCode === null || this.#restartAfterMs > RESTART_MIN_MS) this.#fail(NO_IP, { stderr });
+    else if (exitCode === null || this.#restartAfterMs > RESTART_MIN_MS)
+      this.#fail(noProgram(this.#ports.otherWay), { stderr });
     const afterMs = this.#restartAfterMs;
     this.#restartAfterMs = Math.min(RESTART_MAX_MS, afterMs * 2);
     this.#isReplaced = false;
@@ -116,7 +114,8 @@ export class BatchIp {
       this.#isReplaced = true;
       this.#ip?.kill();
     }
-    this.#fail(/not permitted/i.test(line) ? NO_PERMISSION : this.#ports.explain(line.trim()), {});
+    const { explain, otherWay } = this.#ports;
+    this.#fail(/not permitted/i.test(line) ? noPermission(otherWay) : explain(line.trim()), {});
   }
 
   #fail(problem: string, fields: Readonly<Record<string, unknown>>): void {
@@ -129,4 +128,12 @@ export class BatchIp {
     this.#problem = problem;
     this.#ports.problemChanged(problem, fields);
   }
+}
+
+function noPermission(otherWay: string): string {
+  return `No permission to set addresses (CAP_NET_ADMIN). Running without the floating address; use ${otherWay}, or allow it: docs/floating-address.md`;
+}
+
+function noProgram(otherWay: string): string {
+  return `Cannot run the program ip. Running without the floating address; use ${otherWay}, or run: apt install iproute2`;
 }

@@ -192,8 +192,9 @@ export class Entrance {
   #warrant(status: CoordinatorStatus, isLeaderHeard: boolean): void {
     // Two clusters in sight have two leaders.
     const isStandingIn = this.#standIn.isStandingIn && !status.isOutranked;
-    // A leader whose disk stands still confirms what it will not be able to keep.
-    const isLeader = status.role === "leader" && !status.isDiskStalled && !status.isOutranked;
+    // A leader whose disk stands still confirms what it cannot keep; unless nobody else could lead.
+    const isStuck = status.isDiskStalled && status.voters.length > 1;
+    const isLeader = status.role === "leader" && !isStuck && !status.isOutranked;
     const address = this.#address;
     const wasHeld = this.#toldBy === this.#node;
     const { quorumContactAt } = status;

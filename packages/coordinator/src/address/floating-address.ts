@@ -66,6 +66,7 @@ export class FloatingAddress {
     this.#ip = new BatchIp({
       clock,
       process,
+      otherWay: ports.otherWay,
       explain: (line) =>
         `Cannot set the floating address ${address} on ${networkInterface}: ${line}. See the interface with: ip addr show ${networkInterface}`,
       restarted: () => this.#step({ kind: "restarted" }),

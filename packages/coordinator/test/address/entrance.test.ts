@@ -36,6 +36,7 @@ class TestNode {
         process: this.process,
         log: LOG,
         resetClients: () => this.process.calls.push("reset"),
+        otherWay: "home.local",
         interfaceOf: () => ({ mac, addresses: [{ address: "10.0.0.1", prefixLength: 24 }] }),
         bootMs: () => clock.monotonicMs(),
         isMember: (one) => this.entrance.isMember(one),
@@ -160,6 +161,10 @@ test("a leader whose disk stands still gives the address up", () => {
   const { clock, a } = twoNodes();
   clock.advance(1000);
   a.status = { ...a.status, isDiskStalled: true };
+  clock.advance(250);
+  // The only voter: nobody else could lead.
+  expect(a.address.isHeld).toBe(true);
+  a.status = { ...a.status, voters: [A, B, "c".repeat(16) as NodeId] };
   clock.advance(250);
   expect(a.address.isHeld).toBe(false);
 });

@@ -36,6 +36,7 @@ function setUp() {
       process,
       log: { ...log, error: log.warn },
       resetClients: (which) => void process.calls.push(`reset ${which}`),
+      otherWay: "home.local",
       interfaceOf: () => machine.interface,
       bootMs: () => 5000 + clock.monotonicMs() + machine.sleptMs,
       isMember: (mac) => mac === MEMBER,
@@ -99,7 +100,7 @@ test("without permission: one clear warning, not held, nothing thrown, no announ
   const others = process.take().filter((line) => line !== REPLACE && line !== DELETE);
   expect(others.every((line) => line === PROBE)).toBe(true);
   expect(warnings).toHaveLength(1);
-  expect(warnings[0]).toMatch(/^No permission to set addresses \(CAP_NET_ADMIN\)\./);
+  expect(warnings[0]).toMatch(/^No permission to set addresses \(CAP_NET_ADMIN\)\..* use home\.local/);
   expect(address.problem).toBe(warnings[0]);
   expect(address.isHeld).toBe(false);
 });
