@@ -1,4 +1,5 @@
 export { Balancer } from "./balancing/balancer.ts";
+export { meshLabel } from "./discovery/mesh-name.ts";
 export type { JoinOutcome } from "./joining/guest.ts";
 export type { JoiningSettings } from "./joining/host.ts";
 export type { InvitationRow } from "./joining/invitation.ts";

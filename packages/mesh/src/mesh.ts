@@ -135,6 +135,11 @@ export class Mesh {
     this.#conversations.send(to, "control", bytes);
   }
 
+  /** Clients find the mesh here by its name (discovery.ts), or not any more. */
+  publishEntry(entry: { readonly address: string | undefined; readonly port: number } | undefined): void {
+    this.#discovery.publishEntry(entry);
+  }
+
   /** Sends a frame about the clients' address. False: lost, for want of a link or of room on it. */
   sendAddress(to: NodeId, bytes: Uint8Array): boolean {
     return this.#conversations.send(to, "address", bytes);

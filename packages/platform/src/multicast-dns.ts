@@ -9,7 +9,7 @@
  */
 
 import type { RemoteInfo } from "node:dgram";
-import { networkInterfaces } from "node:os";
+import { hostname, networkInterfaces } from "node:os";
 import { performance } from "node:perf_hooks";
 import type { DnsHandler, DnsQuestion, DnsRecord, Log, MulticastDns } from "@skein/kernel";
 import createSocket, { type MulticastDNS as DnsSocket, type FullPacket } from "multicast-dns";
@@ -41,6 +41,7 @@ export function multicastDns(options: MulticastDnsOptions): MulticastDns {
     query: (questions) => running?.query(questions),
     respond: (records) => running?.respond(records),
     localAddresses,
+    hostName: hostname,
     stop: () => {
       running?.stop();
       running = undefined;

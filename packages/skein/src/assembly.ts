@@ -217,8 +217,7 @@ export class NodeAssembly {
   }
 
   #makeEntrance(): ClientEntrance {
-    const { floatingAddress, timing } = this.#options;
-    return clientEntrance({ node: this.identity.node, floatingAddress, timing }, this.#ports, {
+    return clientEntrance({ ...this.#options, node: this.identity.node }, this.#ports, {
       broker: this.broker,
       mesh: this.mesh,
       isServing: () => this.#isServing,

@@ -10,12 +10,13 @@ import {
   type TimingProfile,
 } from "@skein/coordinator";
 import type { Clock, Log, NodeId, ProcessPort } from "@skein/kernel";
-import type { Mesh } from "@skein/mesh";
+import { type Mesh, meshLabel } from "@skein/mesh";
 
 export interface EntranceSettings {
   readonly node: NodeId;
   readonly floatingAddress: FloatingAddressOptions | undefined;
   readonly timing: TimingProfile;
+  readonly mesh: string;
 }
 
 /** The machine as the floating address must know it. */
@@ -33,6 +34,7 @@ interface EntrancePorts {
   readonly process: ProcessPort;
   readonly network: NetworkPort;
   readonly log: (component: "address") => Log;
+  readonly host: () => { readonly mqttPort: number };
 }
 
 /** The rest of the node. */
@@ -49,8 +51,8 @@ export interface ClientEntrance {
 }
 
 export function clientEntrance(
-  { node, floatingAddress: settings, timing }: EntranceSettings,
-  { clock, process, network, log }: EntrancePorts,
+  { node, floatingAddress: settings, timing, mesh: meshName }: EntranceSettings,
+  { clock, process, network, log, host }: EntrancePorts,
   { broker, mesh, isServing, resetClients }: EntranceParts,
 ): ClientEntrance {
   const floatingAddress =
@@ -61,6 +63,7 @@ export function clientEntrance(
           process,
           log: log("address"),
           resetClients,
+          otherWay: `${meshLabel(meshName)}.local or node addresses`,
           interfaceOf: network.interfaceOf,
           bootMs: network.bootMs,
           isMember: (mac) => entrance.isMember(mac),
@@ -73,7 +76,10 @@ export function clientEntrance(
     isServing,
     connections: () => (settings === undefined ? [] : broker.connectionsOn(settings.address)),
     macs: network.macs,
-    publish: () => undefined,
+    publish: (what) => {
+      const address = what === "address" ? settings?.address : undefined;
+      mesh.publishEntry(what === undefined ? undefined : { address, port: host().mqttPort });
+    },
   });
   return { entrance, floatingAddress };
 }

@@ -183,7 +183,7 @@ test.each([
   ],
   [
     { vip: "192.168.1.300%eth0" },
-    'Cannot use --vip "192.168.1.300%eth0": "192.168.1.300" is not an IPv4 address.',
+    'Cannot use --vip "192.168.1.300%eth0": "192.168.1.300" is not an IP address.',
   ],
   [{ timing: "slow" }, 'Cannot use --timing "slow": it must be lan or wired.'],
   [{ durability: "ram" }, 'Cannot use --durability "ram": it must be replicated or disk.'],

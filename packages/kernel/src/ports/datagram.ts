@@ -47,5 +47,7 @@ export interface MulticastDns {
   respond(records: readonly DnsRecord[]): void;
   /** This machine's own addresses, without loopback. */
   localAddresses(): readonly string[];
+  /** This machine's own name, which it answers for already. */
+  hostName(): string;
   stop(): void;
 }

@@ -11,6 +11,7 @@ import { SPOKEN_VERSIONS } from "../link/protocol-version.ts";
 import type { MeshOptions } from "../options.ts";
 import { Advertiser } from "./advertiser.ts";
 import { Browser } from "./browser.ts";
+import { MeshName, meshLabel } from "./mesh-name.ts";
 import { RememberedPeers } from "./remembered-peers.ts";
 import type { SeenInstance, ServiceInstance } from "./service-instance.ts";
 
@@ -38,6 +39,7 @@ export class Discovery {
   readonly #owner: DiscoveryOwner;
   readonly #advertiser: Advertiser | undefined;
   readonly #browser: Browser | undefined;
+  readonly #meshName: MeshName | undefined;
   #port = 0;
   #cluster: ClusterId | undefined;
   #invitation: ServiceInstance["invitation"];
@@ -52,6 +54,11 @@ export class Discovery {
     if (mdns !== undefined) {
       this.#advertiser = new Advertiser(mdns, () => this.#ownInstance(), clock, prng);
       this.#browser = new Browser(mdns, options.mesh, (instance) => this.#seen(instance), clock);
+      // That name belongs to the machine's own responder, which other programs rely on.
+      if (meshLabel(options.mesh) === mdns.hostName().split(".")[0]?.toLowerCase()) {
+        const name = `${meshLabel(options.mesh)}.local`;
+        log.warn({ name }, "the mesh is called like this machine: clients find it by address only");
+      } else this.#meshName = new MeshName(options.mesh, mdns, clock, prng);
     }
   }
 
@@ -60,7 +67,10 @@ export class Discovery {
     this.#port = port;
     for (const [node, address] of this.remembered.load()) this.#owner.found(node, address, false);
     this.#ports.mdns?.start({
-      queried: (questions) => this.#advertiser?.queried(questions),
+      queried: (questions) => {
+        this.#advertiser?.queried(questions);
+        this.#meshName?.queried(questions);
+      },
       answered: (records, fromAddress) => {
         this.#fromAddress = fromAddress;
         this.#browser?.answered(records, fromAddress);
@@ -89,8 +99,24 @@ export class Discovery {
     this.#advertiser?.announce();
   }
 
+  /**
+   * Clients find the mesh here by its name: at `address`, or at this node's own ones; undefined: not here.
+   * @param port of the MQTT listener; 0: none is open to other machines
+   */
+  publishEntry(entry: { readonly address: string | undefined; readonly port: number } | undefined): void {
+    if (this.#port === 0) return;
+    if (entry === undefined) this.#meshName?.publish(undefined);
+    else {
+      const local = this.#ports.mdns?.localAddresses() ?? [];
+      const own = local.filter((one) => !this.#options.excludedAddresses.includes(one));
+      const addresses = entry.address === undefined ? own : [entry.address];
+      this.#meshName?.publish({ addresses, port: entry.port });
+    }
+  }
+
   /** Goodbye. */
   stop(): void {
+    this.#meshName?.stop();
     this.remembered.stop();
     this.#browser?.stop();
     this.#advertiser?.stop();

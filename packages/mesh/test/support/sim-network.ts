@@ -334,6 +334,7 @@ export class SimNetwork {
       query: (questions: readonly DnsQuestion[]) => toAll((handler) => handler.queried(questions, host)),
       respond: (records: readonly DnsRecord[]) => toAll((handler) => handler.answered(records, host)),
       localAddresses: () => [host],
+      hostName: () => "pi1",
       stop: () => {
         this.responders.delete(me as { host: string; handler: DnsHandler });
       },

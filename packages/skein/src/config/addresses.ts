@@ -5,7 +5,7 @@
  * and no URL. Each parser returns what it read, or one clause that says what is wrong.
  */
 
-import { isIP, isIPv4 } from "node:net";
+import { isIP, isIPv4, SocketAddress } from "node:net";
 
 /** What is wrong with a value, as the end of the sentence `Cannot use --listen "...": ...`. */
 export class Problem {
@@ -65,14 +65,14 @@ export function parseHostPort(text: string): HostPort | Problem {
   return { host: host === "" ? "0.0.0.0" : host, port };
 }
 
-/** Reads `ADDRESS%INTERFACE`: an IPv4 address and the network interface that carries it. */
+/** Reads `ADDRESS%INTERFACE`: an IP address, in its usual form then, and the network interface that carries it. */
 export function parseFloatingAddress(text: string): FloatingAddressSetting | Problem {
   const at = text.indexOf("%");
   if (at === -1)
     return new Problem("the network interface is missing, write it like 192.168.1.250%eth0 (see: ip addr)");
-  const address = text.slice(0, at);
+  const address = canonicalIp(text.slice(0, at));
   const networkInterface = text.slice(at + 1);
-  if (!isIPv4(address)) return new Problem(`"${address}" is not an IPv4 address`);
+  if (address === undefined) return new Problem(`"${text.slice(0, at)}" is not an IP address`);
   if (!/^[\w.@-]+$/.test(networkInterface) || networkInterface.length > INTERFACE_NAME_MAX)
     return new Problem(`"${networkInterface}" is not a name of a network interface`);
   return { address, networkInterface };
@@ -91,6 +91,13 @@ export function isLoopback(host: string): boolean {
 /** Whether a listener on `host` listens on every address of the machine. */
 export function isWildcardHost(host: string): boolean {
   return host === "0.0.0.0" || host === "::";
+}
+
+/** One text for one address: it is compared with what the system tells. */
+function canonicalIp(text: string): string | undefined {
+  const family = isIP(text);
+  if (family === 0) return undefined;
+  return new SocketAddress({ address: text, family: family === 4 ? "ipv4" : "ipv6" }).address;
 }
 
 function parsePort(text: string): number | Problem {

@@ -62,6 +62,7 @@ export class Multicast {
         this.#toAll(machine, (handler) => handler.answered(records, host));
       },
       localAddresses: () => [host],
+      hostName: () => `host-${machine}`,
       stop: () => {
         if (own !== undefined) this.#responders.delete(own);
       },
