@@ -123,7 +123,7 @@ export class FloatingAddress {
     if (this.#isStopped) return;
     const { clock, bootMs } = this.#ports;
     const now = clock.monotonicMs();
-    if (this.#suspend.hasSlept(bootMs(), now)) this.#slept();
+    if (this.#suspend.hasSlept(bootMs(), now, clock.monotonicMs())) this.#slept();
     if (!this.#holding.isHeld && now - this.#setupCheckedAt >= SETUP_CHECK_MS) this.#checkSetup();
     const isPossible = this.#setupProblem === undefined && this.#conflict.isCleared;
     this.#isWanted = isGiven;
