@@ -20,6 +20,11 @@ import { setupProblem } from "./setup.ts";
 import { SuspendWatch } from "./suspend-watch.ts";
 import { Tickler } from "./tickler.ts";
 
+/**
+ * After taking the address: `ip` has carried it out, and the clients have heard the announcement, or their answers would go to the
+ * past holder. The second time is for what was lost.
+ */
+const TICKLE_AT_MS = [250, 1250];
 /** The interface may come later, or change its network. */
 const SETUP_CHECK_MS = 2000;
 const VERSION_TIMEOUT_MS = 3000;
@@ -46,8 +51,9 @@ export class FloatingAddress {
   readonly #ip: BatchIp;
   readonly #tools: NetworkTools;
   readonly #tickler: Tickler;
-  /** Waits until the address is announced. */
+  /** Not tickled for the last time yet. */
   #toTickle: readonly Connection[] = [];
+  #tickleTimers: readonly Timer[] = [];
   #timer: Timer | undefined;
   #setupProblem: string | undefined;
   #setupCheckedAt = Number.NEGATIVE_INFINITY;
@@ -73,6 +79,7 @@ export class FloatingAddress {
       problemChanged: (problem, fields) => this.#problemChanged(problem, fields),
     });
     this.#tickler = new Tickler({
+      clock,
       tickle: (connection, done) => this.#tools.tickle(connection, done),
       finished: (clients, hasFailed) => {
         this.#ports.log.info({ address, clients }, "tickled the clients of the past holder");
@@ -140,7 +147,8 @@ export class FloatingAddress {
 
   /** When this node takes the address, these clients of its past holder are tickled. */
   tickleOnTaking(connections: readonly Connection[]): void {
-    this.#toTickle = connections.filter((connection) => this.#tools.fits(connection));
+    // Who loses the address before it has tickled them all does it the next time.
+    if (connections.length > 0) this.#toTickle = connections.filter((one) => this.#tools.fits(one));
   }
 
   /** Gives the address up (clients first), ends `ip`, then calls `done`. At most a second. */
@@ -150,7 +158,7 @@ export class FloatingAddress {
     if (isHeld) resetClients(this.#options.address);
     this.#isStopped = true;
     this.#timer?.cancel();
-    this.#tickler.cancel();
+    this.#lost();
     // What is still queued for it must not come after the deletion.
     this.#ip.stop();
     if (isHeld) this.#tools.delete(done);
@@ -170,7 +178,7 @@ export class FloatingAddress {
     }
     const { isHeld } = this.#holding;
     if (isHeld && !wasHeld) this.#taken();
-    if (!isHeld && wasHeld) this.#tickler.cancel();
+    if (!isHeld && wasHeld) this.#lost();
     if (isHeld !== wasHeld && this.problem === undefined) {
       log.info(
         { address, networkInterface },
@@ -181,11 +189,18 @@ export class FloatingAddress {
     this.#watch(this.#conflict.step(state, clock.monotonicMs()));
   }
 
-  /** After the announcement: the answer must come here. */
   #taken(): void {
-    const connections = this.#toTickle;
-    this.#toTickle = [];
-    if (this.problem === undefined) this.#tickler.begin(connections);
+    this.#tickleTimers = TICKLE_AT_MS.map((atMs, round) =>
+      this.#ports.clock.after(atMs, () => {
+        if (this.problem === undefined) this.#tickler.begin(this.#toTickle);
+        if (round === TICKLE_AT_MS.length - 1) this.#toTickle = [];
+      }),
+    );
+  }
+
+  #lost(): void {
+    for (const timer of this.#tickleTimers) timer.cancel();
+    this.#tickler.cancel();
   }
 
   #slept(): void {

@@ -16,7 +16,7 @@ export function setupProblem(
   view: InterfaceView | undefined,
 ): string | undefined {
   if (view === undefined)
-    return `There is no network interface ${networkInterface} with an address. Running without the floating address; see which there are with: ip addr`;
+    return `There is no network interface ${networkInterface} with an address and a network. Running without the floating address; plug in its cable, or see which there are with: ip addr`;
   const ip = parseIp(address);
   if (ip === undefined) return `${address} is not an IP address. Running without the floating address.`;
   const own = view.addresses

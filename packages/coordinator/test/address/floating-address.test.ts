@@ -312,7 +312,7 @@ test("a machine that slept drops the address at once, clients first", () => {
   expect(address.isHeld).toBe(true);
 });
 
-test("clients of the past holder are tickled once, after the announcement, each from the port it used", () => {
+test("clients of the past holder are tickled twice, after the announcement, each from the port it used", () => {
   const { process, address, lead } = setUp();
   address.start();
   process.take();
@@ -325,13 +325,26 @@ test("clients of the past holder are tickled once, after the announcement, each 
   address.tickleOnTaking(connections);
   lead(3000);
   const calls = process.take().filter((line) => !line.startsWith("addr") && line !== PROBE);
-  expect(calls.slice(0, 4)).toEqual([
-    ...ARPING,
+  const tickles = [
     "socat -u - IP4-SENDTO:10.0.0.77:6,bind=10.0.0.9",
     "socat -u - IP4-SENDTO:10.0.0.78:6,bind=10.0.0.9",
-  ]);
-  expect(calls.filter((line) => line.startsWith("socat"))).toHaveLength(2);
-  expect(process.inputs.map((input) => new DataView(input.buffer).getUint16(0))).toEqual([1883, 9001]);
+  ];
+  expect(calls.slice(0, 6)).toEqual([...ARPING, ...ARPING, ...tickles]);
+  expect(calls.filter((line) => line.startsWith("socat"))).toEqual([...tickles, ...tickles]);
+  expect(process.inputs.map((input) => new DataView(input.buffer).getUint16(0))).toEqual([1883, 9001, 1883, 9001]);
+});
+
+test("who loses the address before it has tickled them all does it when it takes it again", () => {
+  const { clock, process, address, lead } = setUp();
+  address.start();
+  address.tickleOnTaking([{ ip: Uint8Array.of(10, 0, 0, 77), port: 50_000, serverPort: 1883 }]);
+  lead(250);
+  address.update({ isGiven: false, confirmedAt: undefined });
+  clock.advance(5000);
+  process.take();
+  address.tickleOnTaking([]);
+  lead(3000);
+  expect(process.take().filter((line) => line.startsWith("socat"))).toHaveLength(2);
 });
 
 test("a missing socat is one sentence with the next command, from the start on; the address works", () => {
