@@ -331,7 +331,9 @@ test("clients of the past holder are tickled twice, after the announcement, each
   ];
   expect(calls.slice(0, 6)).toEqual([...ARPING, ...ARPING, ...tickles]);
   expect(calls.filter((line) => line.startsWith("socat"))).toEqual([...tickles, ...tickles]);
-  expect(process.inputs.map((input) => new DataView(input.buffer).getUint16(0))).toEqual([1883, 9001, 1883, 9001]);
+  expect(process.inputs.map((input) => new DataView(input.buffer).getUint16(0))).toEqual([
+    1883, 9001, 1883, 9001,
+  ]);
 });
 
 test("who loses the address before it has tickled them all does it when it takes it again", () => {
