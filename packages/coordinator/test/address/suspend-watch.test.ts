@@ -22,8 +22,10 @@ test("no delay between the readings of the clocks is taken for a sleep, and a sl
       let now = 0;
       const see = (firstMs: number, thenMs: number, offsetMs: number): boolean => {
         const before = now;
-        const boot = (now += firstMs) + offsetMs;
-        return watch.hasSlept(boot, before, (now += thenMs));
+        now += firstMs;
+        const boot = now + offsetMs;
+        now += thenMs;
+        return watch.hasSlept(boot, before, now);
       };
       for (const { passMs, firstMs, thenMs } of looks) {
         now += passMs;
