@@ -13,7 +13,6 @@ import { ControlTraffic } from "./control-traffic.ts";
 import { countersOf } from "./counters.ts";
 import { CurrentReads } from "./current-reads.ts";
 import { DiskFailures } from "./disk-failures.ts";
-import { DiskStall } from "./disk-stall.ts";
 import { Driver, type DriverOptions } from "./driver.ts";
 import { ElectionWaitWarning, electionWait } from "./election-wait.ts";
 import { Ending } from "./ending.ts";
@@ -73,7 +72,6 @@ export class Coordinator {
   readonly #traffic: ControlTraffic;
   readonly #reads: CurrentReads<RetainedReader>;
   readonly #diskFailures: DiskFailures;
-  readonly #diskStall: DiskStall;
   readonly #membership: Membership;
   readonly #replicaFaults: ReplicaFaults;
   readonly #known: KnownNodes;
@@ -102,7 +100,6 @@ export class Coordinator {
     const raft = raftOptions(node, options.timing, sizes, ports.prng);
     this.#driverOptions = { raft, snapshotEntries };
     this.#diskFailures = new DiskFailures(ports);
-    this.#diskStall = new DiskStall(ports.log);
     this.#ending = new Ending(this.#diskFailures, {
       ...ports,
       driver: () => this.#driver,
@@ -256,7 +253,6 @@ export class Coordinator {
     this.#reads.tick(now);
     this.#faults.tick(now, this.#driver?.status(now).rejectedMessages ?? 0);
     this.#membership.tick(now);
-    this.#diskStall.tick(this.#driver, now);
     this.#mending?.tick(now);
     this.merging.tick(now);
     if (now >= this.#flushAt) {

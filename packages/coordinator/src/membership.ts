@@ -15,6 +15,7 @@ import type { Clock, ClusterId, Log, MonotonicMs, NodeId } from "@skein/kernel";
 import type { MemberHandlers, StrangerHandlers } from "./control-traffic.ts";
 import { Departure } from "./departure.ts";
 import type { DiskFailures } from "./disk-failures.ts";
+import { DiskStall } from "./disk-stall.ts";
 import type { Driver } from "./driver.ts";
 import { Forgetting, isAliveSentence, isLonger } from "./forgetting.ts";
 import type { Fork } from "./fork.ts";
@@ -64,6 +65,7 @@ export class Membership {
   readonly #ports: MembershipPorts;
   readonly #governor: Governor;
   readonly #resignation: Resignation;
+  readonly #diskStall: DiskStall;
   /** Who led last, as far as this node knows. */
   #leader: NodeId | undefined;
   #transferredAt: MonotonicMs | undefined;
@@ -113,6 +115,7 @@ export class Membership {
       sendJoined: (joiner) => ports.sendMember(joiner, (cluster) => ({ kind: "joined", cluster })),
     });
     this.#resignation = new Resignation(failures, { log: ports.log, ask: () => this.#resign() });
+    this.#diskStall = new DiskStall(ports.log);
     this.departure = new Departure(self, {
       ...ports,
       ask: (leader, isReady) => {
@@ -137,6 +140,7 @@ export class Membership {
     this.departure.tick(now);
     this.forgetting.tick(now);
     const driver = this.#ports.driver();
+    this.#diskStall.tick(driver, now);
     if (driver?.leadership.leader !== undefined) {
       this.#leaderSeenAt = now;
       this.#resignation.tick(now, driver.appliedConfiguration.voters.includes(this.#self));
