@@ -51,9 +51,17 @@ export function curves(axes: Axes, lines: readonly Curve[], marks: readonly numb
     const colour = colourOf(index);
     const path = points.map(([x, y]) => `${at(x).toFixed(1)},${height(y).toFixed(1)}`).join(" ");
     parts.push(`<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="1.6"/>`);
-    parts.push(text(LEFT + 8 + index * 120, TOP - 4, escaped(name), "start", colour));
+    parts.push(
+      text(
+        LEFT + 8 + (index * (WIDTH - LEFT - RIGHT)) / Math.max(6, lines.length),
+        TOP - 4,
+        escaped(name),
+        "start",
+        colour,
+      ),
+    );
   }
-  return svg(parts);
+  return svg(axes.title, parts);
 }
 
 /** One box per name: quartiles and median, whiskers to the least and the largest, every sample as a dot. */
@@ -84,7 +92,7 @@ export function boxes(axes: Axes, all: readonly Box[]): string {
       );
     }
   }
-  return svg(parts);
+  return svg(axes.title, parts);
 }
 
 /** Linear between the two nearest samples; undefined without any. `sorted` rises. */
@@ -107,9 +115,9 @@ function frame({ title, x, y }: Axes, yMax: number, height: (y: number) => numbe
   return parts.join("\n");
 }
 
-function svg(parts: readonly string[]): string {
+function svg(title: string, parts: readonly string[]): string {
   const open = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" font-family="sans-serif" font-size="11">`;
-  return `${open}\n${parts.join("\n")}\n</svg>\n`;
+  return `${open}\n<title>${escaped(title)}</title>\n${parts.join("\n")}\n</svg>\n`;
 }
 
 function line(x1: number, y1: number, x2: number, y2: number, colour: string, more = ""): string {

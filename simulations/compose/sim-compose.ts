@@ -54,6 +54,7 @@ async function simulate(
   timetable: Timetable,
 ): Promise<Findings> {
   const load = loadNow();
+  const commit = commitName();
   const mesh = await ContainerMesh.create(engine, { count, image: IMAGE, hasHealthCheck: false });
   if (values.keep !== true) cleanups.push(() => mesh.remove());
   const cabling = new Cabling(mesh.bridge);
@@ -116,7 +117,7 @@ async function simulate(
   for (const node of mesh.nodes) logBytes.set(node.name, Buffer.byteLength(await node.log()));
   return findingsOf({
     machine: machineName(),
-    commit: commitName(),
+    commit,
     command: `npm run sim:compose${values.quick === true ? " -- --quick" : ""}`,
     load: [load, loadNow()],
     nodes: mesh.nodes.map(({ name }) => name),

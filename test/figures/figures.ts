@@ -52,6 +52,8 @@ if (engine === undefined) process.exit(1);
 await removeLeftovers(engine);
 await buildImage();
 const lab = new Laboratory(engine, runs);
+// Of the image, whatever is committed while it is measured.
+const commit = commitName();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.once(signal, () => void lab.close().finally(() => process.exit(130)));
 }
@@ -59,7 +61,7 @@ try {
   for (const name of names) {
     const load = loadNow();
     const measured = (await FIGURES[name]?.(lab)) ?? [];
-    const circumstances = { date: new Date().toISOString(), commit: commitName(), machine: machineName() };
+    const circumstances = { date: new Date().toISOString(), commit, machine: machineName() };
     const results = measured.map((row): Result => {
       return { ...row, figure: name, measured: { ...circumstances, load: [load, loadNow()] } };
     });
