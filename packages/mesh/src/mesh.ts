@@ -30,8 +30,8 @@ import type { Member, NodeFacts } from "./members.ts";
 import { FrameType } from "./messages.ts";
 import type { MeshCounters, MeshOptions, MeshPorts } from "./options.ts";
 
-/** What a failed dial says when the other end has another mesh key. */
-const LOOKS_LIKE_WRONG_KEY = /mesh key|psk|decrypt|bad record|handshake/i;
+/** What the transport says of another end that has another mesh key. */
+const OTHER_KEY = /another mesh key/;
 
 const TWIN_DIAL_EVERY_MS = 10_000;
 const TWIN_DIAL_MAX_MS = 3000;
@@ -271,14 +271,24 @@ export class Mesh {
   #strangerRefused(remoteAddress: string, reason: string): void {
     const subject = `stranger ${splitAddress(remoteAddress)?.host ?? remoteAddress}`;
     const fields = { peer: remoteAddress, reason };
-    this.#conversations.throttle.warn(subject, fields, "link refused: wrong mesh key, or no Skein node");
+    const isOtherKey = OTHER_KEY.test(reason);
+    this.#conversations.throttle.warn(
+      subject,
+      fields,
+      isOtherKey ? this.#otherKey : "link refused: no Skein node",
+    );
+  }
+
+  /** Both ends of a pair with two keys say the same. */
+  get #otherKey(): string {
+    return `Another mesh called "${this.#options.mesh}" with another key is on this network. If it is yours, run skein invite there, and here, with an empty data directory, skein up --join CODE; else give this one another name with --mesh.`;
   }
 
   #dialFailed(address: string, error: Error, isStatic: boolean): void {
     const fields = { peer: address, reason: error.message };
     const { throttle } = this.#conversations;
-    if (LOOKS_LIKE_WRONG_KEY.test(error.message)) {
-      throttle.warn(`key ${address}`, fields, "link refused by peer: another mesh key?");
+    if (OTHER_KEY.test(error.message)) {
+      throttle.warn(`key ${address}`, fields, this.#otherKey);
     } else if (isStatic) {
       throttle.warn(`dial ${address}`, fields, "configured peer does not answer");
     } else {

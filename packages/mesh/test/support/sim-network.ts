@@ -272,8 +272,8 @@ export class SimNetwork {
         return done(new Error("connection refused"));
       const from = `${host}:${40_000 + this.prng.below(20_000)}`;
       if (target.key !== key) {
-        target.refused(from, "handshake failed");
-        return done(new Error("handshake failed"));
+        target.refused(from, "it has another mesh key");
+        return done(new Error("it has another mesh key"));
       }
       const [near, far] = this.#pair(host, address, target, from);
       this.clock.after(this.prng.below(3), () => target.accepted(far));
