@@ -38,6 +38,7 @@ import { isLinkedIn, linkedIn } from "./peer-list.ts";
 import { ProposalRoute } from "./proposal-route.ts";
 import { Proposals } from "./proposals.ts";
 import { ReplicaFaults } from "./replica-faults.ts";
+import { type ReplicaHealth, replicaHealth } from "./replica-health.ts";
 import { REPLICA_SIZES } from "./replica-sizes.ts";
 import { Retained, type RetainedReader } from "./retained.ts";
 import { StateMachine } from "./state-machine/state-machine.ts";
@@ -185,9 +186,8 @@ export class Coordinator {
     return this.#known.nameOf(node);
   }
 
-  /** Of the flushes of this node's disk 99 % took less, lately; 0: too few to say. */
-  get flushP99Ms(): number {
-    return this.#driver?.flushP99Ms ?? 0;
+  get replicaHealth(): ReplicaHealth {
+    return replicaHealth(this.#driver, this.#ports.clock.monotonicMs());
   }
 
   /** Loads the replica of a node with data (reads are complete when this returns), or begins the bootstrap. */

@@ -120,7 +120,7 @@ test("the facts about a disk come from its own flushes", () => {
     node.running.retained.put({ topic: "t", payload, qos: 1, retain: true, properties: undefined });
     world.run(1000);
   }
-  expect(node.running.flushP99Ms).toBeGreaterThanOrEqual(1);
-  expect(node.running.flushP99Ms).toBeLessThanOrEqual(8);
+  expect(node.running.replicaHealth.flushP99Ms).toBeGreaterThanOrEqual(1);
+  expect(node.running.replicaHealth.flushP99Ms).toBeLessThanOrEqual(8);
   expect(node.id as NodeId).not.toBe("");
 });

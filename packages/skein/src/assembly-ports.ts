@@ -20,6 +20,7 @@ import type {
 } from "@skein/kernel";
 import type { JoiningSettings, Member, NodeFacts } from "@skein/mesh";
 import type { NetworkPort } from "./client-entrance.ts";
+import type { Vitals } from "./node-watch.ts";
 import type { ReadyReason } from "./readiness.ts";
 
 export interface AssemblyOptions {
@@ -61,6 +62,8 @@ export interface AssemblyPorts {
   readonly hardware?: string;
   /** Asked once a second: the network may change. */
   readonly host: () => HostFacts;
+  /** What the process says of itself in the status. */
+  readonly vitals?: () => Vitals;
   /** Undefined: no client is passed on. */
   readonly passedClients?: PassedClients;
   /** The machine as the floating address must know it. */
@@ -73,7 +76,7 @@ export interface AssemblyPorts {
   readonly mdns: MulticastDns | undefined;
   readonly process: ProcessPort;
   /** The log of one of the node's parts. */
-  readonly log: (component: "identity" | "coordinator" | "mesh" | "broker" | "address" | "events") => Log;
+  readonly log: (component: "identity" | "coordinator" | "mesh" | "broker" | "address" | "watch") => Log;
   /** The link listener is open, or could not be opened. */
   readonly linksOpen: (error: SkeinError | undefined) => void;
   /** Clients may be let in: open the listeners, then call {@link NodeAssembly.clientsWelcome}. */

@@ -15,15 +15,12 @@ import {
   type Identity,
   loadIdentity,
 } from "@skein/coordinator";
-import { type NodeId, type Prng, seededPrng } from "@skein/kernel";
+import { type Prng, seededPrng } from "@skein/kernel";
 import { Mesh } from "@skein/mesh";
-import { addressHolder } from "./address-holder.ts";
 import type { AssemblyOptions, AssemblyPorts } from "./assembly-ports.ts";
 import { serverReference } from "./balancing/server-reference.ts";
 import { type ClientEntrance, clientEntrance } from "./client-entrance.ts";
-import { EVENT_FRAME } from "./events/event-frame.ts";
-import type { MeshView } from "./events/mesh-view.ts";
-import { NodeEvents } from "./events/node-events.ts";
+import { NodeWatch } from "./node-watch.ts";
 import { copySentence, homeOf, nameOf } from "./own-identity.ts";
 import { Readiness, type ReadyReason } from "./readiness.ts";
 
@@ -42,8 +39,8 @@ export class NodeAssembly {
   readonly mesh: Mesh;
   readonly coordinator: Coordinator;
   readonly floatingAddress: FloatingAddress | undefined;
-  /** The fail-over log. */
-  readonly events: NodeEvents;
+  /** Status, fail-over log, reports of the others. */
+  readonly watch: NodeWatch;
   readonly #entrance: ClientEntrance["entrance"];
   readonly #options: AssemblyOptions;
   readonly #ports: AssemblyPorts;
@@ -66,8 +63,8 @@ export class NodeAssembly {
     this.coordinator = this.#makeCoordinator();
     this.mesh = this.#makeMesh();
     this.broker = this.#makeBroker();
-    this.events = this.#makeEvents();
     ({ entrance: this.#entrance, floatingAddress: this.floatingAddress } = this.#makeEntrance());
+    this.watch = this.#makeWatch();
     this.#readiness = new Readiness(
       ports.clock,
       this.coordinator.retained,
@@ -114,7 +111,7 @@ export class NodeAssembly {
     this.#isStopping = true;
     this.#isServing = false;
     this.#readiness.stop();
-    this.events.stop();
+    this.watch.stop();
     return true;
   }
 
@@ -185,12 +182,14 @@ export class NodeAssembly {
           deliver: (message) => this.broker.deliver(message),
           deliverShared: (sharedFilter, message) => this.broker.deliverShared(sharedFilter, message),
         },
-        receiveControl: (from, bytes) => this.#receiveControl(from, bytes),
+        receiveControl: (from, bytes) => {
+          if (!this.watch.receive(from, bytes)) this.coordinator.receive(from, bytes);
+        },
         receiveAddress: (from, bytes) => void this.#entrance.receive(from, bytes),
         membersChanged: (members) => {
           this.#entrance.peersChanged(members);
           this.coordinator.membersChanged(members);
-          this.events.observe();
+          this.watch.observe();
           this.#ports.passedClients?.membersChanged(members);
         },
         identityTaken: ({ name: other }) => {
@@ -228,41 +227,11 @@ export class NodeAssembly {
     });
   }
 
-  #makeEvents(): NodeEvents {
-    const { clock, disk, log } = this.#ports;
-    const { node, incarnation } = this.identity;
-    return new NodeEvents({ id: node, name: this.#options.name }, incarnation, {
-      clock,
-      disk,
-      log: log("events"),
-      view: () => this.#view(),
-      send: (to, bytes) => this.mesh.sendControl(to, bytes),
-    });
-  }
-
-  #receiveControl(from: NodeId, bytes: Uint8Array): void {
-    if (bytes[0] === EVENT_FRAME) this.events.receive(bytes);
-    else this.coordinator.receive(from, bytes);
-  }
-
-  /** What the fail-over log is made from. */
-  #view(): MeshView {
-    const { node } = this.identity;
-    const { coordinator, hasQuorum, voters, learners } = this.coordinator.status;
-    const { members } = this.mesh;
-    const isHeld = this.floatingAddress?.isHeld ?? false;
-    return {
-      self: node,
-      members: members.map(({ id, name, state, isLinked, clients }) => {
-        const own = id === node ? this.broker.clientCount : clients;
-        return { id, name, state, isLinked, clients: own, heardAt: this.mesh.heardAt(id) };
-      }),
-      coordinator,
-      hasQuorum,
-      hasAddress: this.floatingAddress !== undefined,
-      holder: addressHolder({ node, isHeld, coordinator, members }),
-      configured: [...voters, ...learners],
-    };
+  #makeWatch(): NodeWatch {
+    const { clock, disk, log, vitals = () => ({ version: "", memoryBytes: 0 }) } = this.#ports;
+    const { mesh, timing, floatingAddress } = this.#options;
+    const options = { name: this.name, mesh, timing, address: floatingAddress?.address };
+    return new NodeWatch(this, options, { clock, disk, log: log("watch"), vitals });
   }
 
   #serverReference(): string | undefined {
@@ -282,14 +251,14 @@ export class NodeAssembly {
     this.broker.tick(clock.monotonicMs());
     this.#updateEntrance(this.coordinator.status);
     if (clock.monotonicMs() - this.#factsSentAt >= FACTS_INTERVAL_MS) this.#sendFacts();
-    this.events.observe();
+    this.watch.tick();
     clock.after(BROKER_TICK_MS, () => this.#tick());
   }
 
   #statusChanged(status: CoordinatorStatus): void {
     this.#sendFacts();
     this.#updateEntrance(status);
-    this.events.observe();
+    this.watch.observe();
   }
 
   #updateEntrance(status: CoordinatorStatus): void {
@@ -311,7 +280,7 @@ export class NodeAssembly {
       role,
       clients: this.broker.clientCount,
       holdsAddress,
-      flushP99Ms: this.coordinator.flushP99Ms,
+      flushP99Ms: this.coordinator.replicaHealth.flushP99Ms,
       ...this.#ports.host(),
     });
   }

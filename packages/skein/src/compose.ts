@@ -29,6 +29,7 @@ import { type AdminApi, openAdminApi } from "./admin/server.ts";
 import { NodeAssembly } from "./assembly.ts";
 import type { HostFacts } from "./assembly-ports.ts";
 import { ClientBalancing } from "./balancing/client-balancing.ts";
+import { VERSION } from "./cli/version.ts";
 import { formatHostPort, isLoopback } from "./config/addresses.ts";
 import type { ListenerConfig, NodeConfig } from "./config/load-config.ts";
 import { loadMeshKey } from "./config/mesh-key.ts";
@@ -37,7 +38,7 @@ import { saltOf } from "./joining/stretch.ts";
 import { encodeWelcomeDocument } from "./joining/welcome-document.ts";
 import { checkListeners, openListeners } from "./listeners.ts";
 import { rosterOf } from "./membership/roster.ts";
-import { type NodeStatus, nodeStatus } from "./node-status.ts";
+import type { NodeStatus } from "./node-status.ts";
 import type { NodeLog } from "./pino-log.ts";
 import type { ReadyReason } from "./readiness.ts";
 
@@ -193,29 +194,7 @@ class Node implements RunningNode {
   }
 
   status(): NodeStatus {
-    const { mesh, floatingAddress: configured } = this.#config;
-    const { identity, name, coordinator, broker, floatingAddress, isServing, isStopping } = this.#assembly;
-    return nodeStatus({
-      mesh,
-      node: identity.node,
-      name,
-      isServing,
-      isStopping,
-      coordinator: coordinator.status,
-      now: this.#clock.monotonicMs(),
-      members: this.#assembly.mesh.members,
-      floatingAddress:
-        configured === undefined || floatingAddress === undefined
-          ? undefined
-          : {
-              address: configured.address,
-              isHeld: floatingAddress.isHeld,
-              problem: floatingAddress.problem,
-              warnings: floatingAddress.warnings,
-            },
-      clients: broker.clientCount,
-      retained: coordinator.retained.count,
-    });
+    return this.#assembly.watch.status();
   }
 
   async stop(): Promise<void> {
@@ -236,7 +215,7 @@ class Node implements RunningNode {
       get retained() {
         return current().coordinator.retained;
       },
-      events: () => current().events.list,
+      events: () => current().watch.events.list,
       approveMerge: (done) => current().coordinator.merging.approve(done),
       conflicts: () => current().coordinator.merging.conflicts.map(shownConflict),
       clearConflicts: (done) => current().coordinator.merging.clearConflicts(done),
@@ -328,6 +307,7 @@ class Node implements RunningNode {
       hardware: systemHardware(),
       host: () => this.#hostFacts(),
       network: { interfaceOf: systemInterface, macs: systemMacs, bootMs: systemBootMs },
+      vitals: () => ({ version: VERSION, memoryBytes: process.memoryUsage.rss() }),
       transport: (node) => {
         this.#balancing = this.#makeBalancing(node);
         return tlsPskTransport({ key: this.#key, identity: node, passEntry: this.#balancing.entry });

@@ -2,14 +2,21 @@
  * What a node says about itself and its mesh: one document for `skein status`, /api/status and every dashboard.
  *
  * A pure function of what mesh, coordinator and broker report, so that each judgement (what counts as degraded, who holds
- * the address) stands in one place and can be tested without a node. Reasons are sentences for the operator.
+ * the address, what one more failure would do) stands in one place and can be tested without a node. Documented for programs in
+ * docs/reference/status.md: fields are added, never renamed or removed.
  */
 
-import { type CoordinatorStatus, explainWait } from "@skein/coordinator";
-import type { MonotonicMs } from "@skein/kernel";
+import type { CoordinatorStatus } from "@skein/coordinator";
+import type { MonotonicMs, NodeId } from "@skein/kernel";
 import type { Member } from "@skein/mesh";
 import { addressHolder } from "./address-holder.ts";
-import { explainMerge } from "./explain-merge.ts";
+import type { NodeReport } from "./reports/node-report.ts";
+import type { ReceivedReport } from "./reports/report-exchange.ts";
+import { headline } from "./status/headline.ts";
+import { membersOf } from "./status/member-rows.ts";
+import { notesOf, reasonsOf } from "./status/reasons.ts";
+import type { Since } from "./status/since.ts";
+import { type Consequence, whatIf } from "./status/what-if.ts";
 
 export type Health = "healthy" | "degraded" | "down";
 
@@ -23,6 +30,27 @@ export interface MemberStatus {
   readonly clients: number;
   /** `host:port` of its link listener; empty for the node itself. */
   readonly address: string;
+  readonly holdsAddress: boolean;
+  /** On a cable, not on Wi-Fi; null: unknown. */
+  readonly isWired: boolean | null;
+  /** There is no link to it, but a third node passes everything on. */
+  readonly isRelayed: boolean;
+  /** Time to it and back; null for the node itself and without a link. */
+  readonly rttMs: number | null;
+  /** How long nothing has come from it; null for the node itself and while it is alive. */
+  readonly unheardMs: number | null;
+  readonly uptimeMs: number;
+  /** The rest it tells every ten seconds, over its link; null: it has not yet. */
+  readonly version: string | null;
+  readonly memoryBytes: number | null;
+  /** Messages received from clients. */
+  readonly messagesPerSecond: number | null;
+  /** How far its wall clock is ahead of this node's. */
+  readonly clockOffsetMs: number | null;
+  /** Entries of the log that its replica lacks, as the coordinator knows; null: unknown. */
+  readonly lagEntries: number | null;
+  /** Why it cannot hold the floating address; null: it can, or there is none. */
+  readonly addressProblem: string | null;
 }
 
 export interface NodeStatus {
@@ -31,8 +59,11 @@ export interface NodeStatus {
   readonly cluster: string | null;
   readonly node: string;
   readonly name: string;
+  readonly version: string;
   /** Node id of the coordinator, null while none is known. */
   readonly coordinator: string | null;
+  /** How long this node has seen the same one; null while there is none. */
+  readonly coordinatorForMs: number | null;
   readonly term: number;
   readonly quorum: boolean;
   /** Voters without which there can be no coordinator now (after a power cut of all), by node id; empty otherwise. */
@@ -42,16 +73,28 @@ export interface NodeStatus {
   readonly merge: { readonly other: string; readonly state: string; readonly topics: number | null } | null;
   /** Retained values that lost in a merge and wait in `skein conflicts`. */
   readonly conflicts: number;
+  /** Health and what it means for clients in one line. */
+  readonly headline: string;
   /** Why the node is not healthy. Empty when it is. */
   readonly reasons: readonly string[];
+  /** What is not broken but worth knowing. */
+  readonly notes: readonly string[];
   /** `address` is null without a floating address, `holder` (a node id) while nobody is known to hold it. */
-  readonly vip: { readonly address: string | null; readonly holder: string | null };
+  readonly vip: {
+    readonly address: string | null;
+    readonly holder: string | null;
+    readonly heldForMs: number | null;
+  };
+  /** What would happen if one node failed now; one entry for each that is alive. */
+  readonly ifFails: readonly Consequence[];
   /** All nodes, this one included, by name. */
   readonly members: readonly MemberStatus[];
   /** MQTT clients connected to this node. */
   readonly clients: number;
   /** Retained messages in this node's replica. */
   readonly retained: number;
+  /** No replica is known to lack anything. */
+  readonly isInSync: boolean;
 }
 
 /** What {@link nodeStatus} is made from. */
@@ -59,12 +102,16 @@ export interface StatusInputs {
   readonly mesh: string;
   readonly node: string;
   readonly name: string;
+  readonly timing: "lan" | "wired";
   readonly isServing: boolean;
   readonly isStopping: boolean;
   readonly coordinator: CoordinatorStatus;
+  /** Entries that each replica lacks; only the coordinator knows. */
+  readonly lags: ReadonlyMap<NodeId, number>;
   /** Clock.monotonicMs. */
   readonly now: MonotonicMs;
   readonly members: readonly Member[];
+  readonly heardAt: (node: NodeId) => MonotonicMs | undefined;
   readonly floatingAddress:
     | {
         readonly address: string;
@@ -75,65 +122,56 @@ export interface StatusInputs {
     | undefined;
   readonly clients: number;
   readonly retained: number;
+  readonly ownReport: NodeReport;
+  readonly reportOf: (node: NodeId) => ReceivedReport | undefined;
+  readonly since: Since;
 }
+
+/** From the last word of a coordinator to a new one that holds the address, in ms: timing.ts, figures in docs/plan.md. */
+const TAKE_OVER_MS = { lan: 4000, wired: 2300 } as const;
+/** A replica this close has all but the last moments (the voter policy's measure). */
+const UP_TO_DATE_ENTRIES = 250;
 
 /** Builds the status document. */
 export function nodeStatus(inputs: StatusInputs): NodeStatus {
-  const { coordinator } = inputs;
-  const reasons = reasonsOf(inputs);
+  const { coordinator, now, since } = inputs;
+  const holder = holderOf(inputs);
+  const reasons = reasonsOf(inputs, holder);
+  const health =
+    !inputs.isServing || inputs.isStopping ? "down" : reasons.length > 0 ? "degraded" : "healthy";
+  const members = membersOf(inputs, holder);
+  const ifFails = consequences(inputs, members, holder);
+  const ago = (at: MonotonicMs | undefined): number | null =>
+    at === undefined ? null : Math.round(now - at);
   return {
     mesh: inputs.mesh,
     cluster: coordinator.cluster ?? null,
     node: inputs.node,
     name: inputs.name,
+    version: inputs.ownReport.version,
     coordinator: coordinator.coordinator ?? null,
+    coordinatorForMs:
+      coordinator.coordinator === undefined ? null : ago(since.coordinator(coordinator.coordinator)),
     term: coordinator.term,
     quorum: coordinator.hasQuorum,
     waitsFor: (coordinator.electionWait?.voters ?? []).map(({ id, name }) => ({ id, name: name ?? null })),
     merge: mergeOf(coordinator),
     conflicts: coordinator.conflicts,
-    health: !inputs.isServing || inputs.isStopping ? "down" : reasons.length > 0 ? "degraded" : "healthy",
+    health,
+    headline: headline(health, reasons, ifFails),
     reasons,
-    vip: { address: inputs.floatingAddress?.address ?? null, holder: holderOf(inputs) },
-    members: membersOf(inputs),
+    notes: notesOf(inputs),
+    vip: {
+      address: inputs.floatingAddress?.address ?? null,
+      holder: holder ?? null,
+      heldForMs: holder === undefined ? null : ago(since.holder(holder)),
+    },
+    ifFails,
+    members,
     clients: inputs.clients,
     retained: inputs.retained,
+    isInSync: isInSync(inputs, members),
   };
-}
-
-function reasonsOf(inputs: StatusInputs): readonly string[] {
-  const { coordinator, floatingAddress } = inputs;
-  const reasons: string[] = [];
-  if (inputs.isStopping) reasons.push("The node is stopping.");
-  else if (!inputs.isServing) reasons.push("The node is starting; clients are let in when it is ready.");
-  // Before it belongs to a cluster a node has no quorum to miss.
-  if (coordinator.electionWait !== undefined) reasons.push(explainWait(coordinator.electionWait, inputs.now));
-  else if (coordinator.cluster !== undefined && !coordinator.hasQuorum)
-    reasons.push(
-      "No coordinator is known: retained messages are read-only until a majority of voters is back.",
-    );
-  if (coordinator.isDiverged) reasons.push(divergedReplica(coordinator));
-  if (coordinator.isDiskFull)
-    reasons.push(
-      "The disk of this node is full: retained messages with QoS 1 and 2 are refused until there is room. Free space; the node goes on by itself.",
-    );
-  if (coordinator.isDiskDying) reasons.push(dyingDisk(coordinator));
-  for (const member of [...inputs.members].sort(byName)) {
-    if (member.id === inputs.node) continue;
-    if (member.state === "dead") reasons.push(`${member.name} is dead.`);
-    if (member.state === "suspect") reasons.push(`${member.name} does not answer.`);
-  }
-  reasons.push(...(floatingAddress?.warnings ?? []));
-  if (coordinator.isDiskStalled)
-    reasons.push(
-      "The disk of this node has not finished a write for seconds: another node coordinates meanwhile, if one can. If it happens again, replace the disk.",
-    );
-  const merge = explainMerge(coordinator);
-  if (merge !== undefined) reasons.push(merge);
-  if (floatingAddress?.problem !== undefined) reasons.push(floatingAddress.problem);
-  else if (floatingAddress !== undefined && holderOf(inputs) === null)
-    reasons.push(`No node holds the floating address ${floatingAddress.address}.`);
-  return reasons;
 }
 
 function mergeOf({ merge, foreignCluster }: CoordinatorStatus): NodeStatus["merge"] {
@@ -142,54 +180,45 @@ function mergeOf({ merge, foreignCluster }: CoordinatorStatus): NodeStatus["merg
   return { other: merge.other, state: merge.kind, topics: merge.kind === "taking" ? merge.topics : null };
 }
 
-function divergedReplica({ staysDiverged }: CoordinatorStatus): string {
-  return staysDiverged
-    ? 'The data of this node differs from the others again within an hour (bad memory?). It neither votes nor leads. Stop the node, test its memory, remove the folder "journal" from its data directory, and start it.'
-    : "The data of this node differs from the others. It neither votes nor leads until it has taken over the coordinator's.";
-}
-
-function dyingDisk({ role }: CoordinatorStatus): string {
-  const part =
-    role === "learner"
-      ? "so it does not vote"
-      : "so another node should vote in its place, as soon as one can";
-  return `The disk of this node failed twice within an hour, ${part}. Replace the disk, and start the node anew with an empty data directory.`;
-}
-
-function holderOf({ floatingAddress, coordinator, members, node }: StatusInputs): string | null {
-  if (floatingAddress === undefined) return null;
+function holderOf({ floatingAddress, coordinator, members, node }: StatusInputs): string | undefined {
+  if (floatingAddress === undefined) return undefined;
   const { isHeld } = floatingAddress;
-  return addressHolder({ node, isHeld, coordinator: coordinator.coordinator, members }) ?? null;
+  return addressHolder({ node, isHeld, coordinator: coordinator.coordinator, members });
 }
 
-function membersOf(inputs: StatusInputs): readonly MemberStatus[] {
-  return [...inputs.members].sort(byName).map((member) => {
-    const isSelf = member.id === inputs.node;
-    return {
+function consequences(
+  inputs: StatusInputs,
+  members: readonly MemberStatus[],
+  holder: string | undefined,
+): readonly Consequence[] {
+  const { coordinator, floatingAddress, timing } = inputs;
+  // A node that belongs to no cluster yet has nothing to say about one.
+  if (coordinator.cluster === undefined) return [];
+  return whatIf({
+    nodes: members.map((member) => ({
       id: member.id,
       name: member.name,
-      state: member.state,
-      role: isSelf ? inputs.coordinator.role : roleOf(member, inputs.coordinator),
-      clients: isSelf ? inputs.clients : clientsOf(member),
-      address: member.address,
-    };
+      isAlive: member.state === "alive",
+      isVoter: coordinator.voters.includes(member.id as NodeId),
+      isUpToDate: (member.lagEntries ?? 0) <= UP_TO_DATE_ENTRIES && !isOwnReplicaWrong(inputs, member.id),
+      canHoldAddress: floatingAddress !== undefined && member.addressProblem === null,
+      clients: member.clients,
+    })),
+    coordinator: coordinator.coordinator,
+    hasQuorum: coordinator.hasQuorum,
+    hasAddress: floatingAddress !== undefined,
+    holder,
+    takeOverMs: TAKE_OVER_MS[timing],
   });
 }
 
-/** The log knows who votes and who leads; gossip only repeats it, and a dead node's last word may be out of date. */
-function roleOf(member: Member, coordinator: CoordinatorStatus): MemberStatus["role"] {
-  if (member.id === coordinator.coordinator) return "leader";
-  if (coordinator.voters.includes(member.id)) return "voter";
-  if (coordinator.learners.includes(member.id)) return "learner";
-  return member.role === "leader" ? "voter" : member.role;
+function isOwnReplicaWrong({ node, coordinator }: StatusInputs, id: string): boolean {
+  return id === node && coordinator.isDiverged;
 }
 
-/** The last word of a node that is gone still counts its clients, but they went with it. */
-function clientsOf({ state, clients }: Member): number {
-  return state === "dead" || state === "left" ? 0 : clients;
-}
-
-function byName(a: Member, b: Member): number {
-  if (a.name !== b.name) return a.name < b.name ? -1 : 1;
-  return a.id < b.id ? -1 : 1;
+function isInSync({ coordinator }: StatusInputs, members: readonly MemberStatus[]): boolean {
+  const isBehind = members.some(({ state, lagEntries }) => {
+    return state === "alive" && (lagEntries ?? 0) > UP_TO_DATE_ENTRIES;
+  });
+  return coordinator.hasQuorum && !coordinator.isDiverged && !isBehind;
 }

@@ -39,9 +39,11 @@ async function run(...args: string[]): Promise<{ code: number; out: string; err:
   }
 }
 
-/** A stand-in for a node's admin API that answers every request alike. */
+/** A stand-in for a node's admin API that answers every request alike, or asks `body` each time. */
 async function fakeNode(body: unknown): Promise<string> {
-  const server = createServer((_, response) => response.end(JSON.stringify(body)));
+  const server = createServer((_, response) =>
+    response.end(JSON.stringify(typeof body === "function" ? body() : body)),
+  );
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   onTestFinished(() => {
     server.closeAllConnections();
@@ -53,8 +55,11 @@ async function fakeNode(body: unknown): Promise<string> {
 const HEALTHY = {
   mesh: "home",
   health: "healthy",
+  headline: "Any one node may fail.",
   reasons: [],
-  vip: { address: null, holder: null },
+  notes: [],
+  ifFails: [],
+  vip: { address: null, holder: null, heldForMs: null },
   members: [],
   retained: 3,
 };
@@ -109,7 +114,7 @@ test.each([
 });
 
 test.each([
-  [["status", "--http", "127.0.0.1:1"], "No node answers on 127.0.0.1:1. Start one with: skein up"],
+  [["members", "--http", "127.0.0.1:1"], "No node answers on 127.0.0.1:1. Start one with: skein up"],
   [["pub", "-p", "1", "-t", "a", "-m", "x"], "No broker answers on localhost:1. Start one with: skein up"],
   [["sub", "-p", "1", "-t", "a"], "No broker answers on localhost:1. Start one with: skein up"],
 ])("nobody there %j is one sentence and exit code 3", async (args, sentence) => {
@@ -118,13 +123,32 @@ test.each([
   expect(code).toBe(3);
 });
 
-test("status exits with 0 when healthy, 4 when degraded, and prints the document with --json", async () => {
+test("status exits with 0 when healthy, 4 when degraded, 1 when down, and prints the document with --json", async () => {
   const healthy = await fakeNode(HEALTHY);
   expect(await run("status", "--http", healthy)).toMatchObject({ code: 0, err: "" });
-  const degraded = { ...HEALTHY, health: "degraded", reasons: ["pi3 is dead."] };
+  const degraded = { ...HEALTHY, health: "degraded", headline: "DEGRADED: pi3 is unreachable." };
   const answer = await run("status", "--json", "--http", await fakeNode(degraded));
   expect(answer.code).toBe(4);
   expect(JSON.parse(answer.out)).toEqual(degraded);
+  expect((await run("status", "--http", await fakeNode({ ...HEALTHY, health: "down" }))).code).toBe(1);
+});
+
+test("a node that cannot be asked for its status is down: exit code 1, in one sentence", async () => {
+  expect(await run("status", "--http", "127.0.0.1:1")).toEqual({
+    code: 1,
+    out: "",
+    err: "skein: No node answers on 127.0.0.1:1. Start one with: skein up, or name another with --http HOST:PORT\n",
+  });
+});
+
+test("status --wait healthy asks until the node is, or says how it is when time is up", async () => {
+  let asked = 0;
+  const node = await fakeNode(() => (++asked < 3 ? { ...HEALTHY, health: "degraded" } : HEALTHY));
+  expect((await run("status", "--wait", "healthy", "--timeout", "30s", "--http", node)).code).toBe(0);
+  expect(asked).toBe(3);
+  const degraded = await fakeNode({ ...HEALTHY, health: "degraded" });
+  expect((await run("status", "--wait", "healthy", "--timeout", "1", "--http", degraded)).code).toBe(4);
+  expect((await run("status", "--wait", "happy", "--http", node)).code).toBe(2);
 });
 
 test("SKEIN_HTTP names the node to ask", async () => {
@@ -173,7 +197,7 @@ test("something else on the port is not mistaken for a node", async () => {
     server.close();
   });
   const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-  expect(await run("status", "--http", address)).toMatchObject({
+  expect(await run("members", "--http", address)).toMatchObject({
     code: 3,
     err: `What answers on ${address} is not a Skein node. Name the right one with --http HOST:PORT`,
   });

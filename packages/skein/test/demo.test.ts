@@ -30,7 +30,7 @@ function status(changes: Partial<NodeStatus>, ...states: readonly MemberStatus["
     retained: 0,
     ...changes,
     members,
-  };
+  } as unknown as NodeStatus;
 }
 
 test("the ports of a demo follow each other, shift together and never collide", () => {

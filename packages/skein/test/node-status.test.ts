@@ -1,14 +1,26 @@
+import { readFileSync } from "node:fs";
 import type { CoordinatorStatus, ElectionWait } from "@skein/coordinator";
 import type { ClusterId, Incarnation, MonotonicMs, NodeId } from "@skein/kernel";
 import { factsOfNewcomer, type Member } from "@skein/mesh";
 import { expect, test } from "vitest";
-import { formatStatus } from "../src/cli/status.ts";
 import { nodeStatus, type StatusInputs } from "../src/node-status.ts";
+import type { NodeReport } from "../src/reports/node-report.ts";
+import { Since } from "../src/status/since.ts";
+import { formatStatus } from "../src/status/status-page.ts";
 
 const A = "aaaaaaaaaaaaaaaa" as NodeId;
 const B = "bbbbbbbbbbbbbbbb" as NodeId;
 const C = "cccccccccccccccc" as NodeId;
 const CLUSTER = "11111111-2222-4333-8444-555555555555" as ClusterId;
+
+const REPORT: NodeReport = {
+  version: "0.1.0",
+  wallMs: 0,
+  memoryBytes: 61e6,
+  messagesPerSecond: 42,
+  addressProblem: "",
+  lags: { [A]: 0, [C]: 0 },
+};
 
 function member(id: NodeId, name: string, changes: Partial<Member> = {}): Member {
   const facts = { cluster: CLUSTER, role: "voter", clients: 2, incarnation: 1 as Incarnation } as const;
@@ -62,36 +74,122 @@ function inputs(
     },
     now: 600_000 as MonotonicMs,
     members: [member(C, "pi3"), member(A, "pi1", { address: "", isLinked: false }), member(B, "pi2")],
+    timing: "lan",
+    lags: new Map(),
+    heardAt: () => 559_000 as MonotonicMs,
     floatingAddress: undefined,
     clients: 5,
     retained: 214,
+    ownReport: REPORT,
+    reportOf: () => ({ ...REPORT, clockOffsetMs: 20 }),
+    since: new Since(),
     ...changes,
   };
 }
 
 test("a complete mesh is healthy and lists every node, itself included, by name", () => {
-  expect(nodeStatus(inputs())).toEqual({
+  const { ifFails, members, ...status } = nodeStatus(inputs());
+  expect(status).toEqual({
     mesh: "home",
     cluster: CLUSTER,
     node: A,
     name: "pi1",
+    version: "0.1.0",
     coordinator: B,
+    coordinatorForMs: null,
     term: 7,
     quorum: true,
     waitsFor: [],
     merge: null,
     conflicts: 0,
     health: "healthy",
+    headline: "Any one node may fail.",
     reasons: [],
-    vip: { address: null, holder: null },
-    members: [
-      { id: A, name: "pi1", state: "alive", role: "voter", clients: 5, address: "" },
-      { id: B, name: "pi2", state: "alive", role: "leader", clients: 2, address: "pi2:7883" },
-      { id: C, name: "pi3", state: "alive", role: "voter", clients: 2, address: "pi3:7883" },
-    ],
+    notes: [],
+    vip: { address: null, holder: null, heldForMs: null },
     clients: 5,
     retained: 214,
+    isInSync: true,
   });
+  expect(members.map(({ id, name, role, clients }) => ({ id, name, role, clients }))).toEqual([
+    { id: A, name: "pi1", role: "voter", clients: 5 },
+    { id: B, name: "pi2", role: "leader", clients: 2 },
+    { id: C, name: "pi3", role: "voter", clients: 2 },
+  ]);
+  expect(ifFails.map(({ name }) => name)).toEqual(["pi1", "pi2", "pi3"]);
+});
+
+/** `members[].name string`, for every field of the document. */
+function shapeOf(value: unknown, path: string): readonly string[] {
+  if (Array.isArray(value)) return [...new Set(value.flatMap((item) => shapeOf(item, `${path}[]`)))];
+  if (typeof value !== "object" || value === null) return [path];
+  return Object.entries(value).flatMap(([key, item]) => shapeOf(item, path === "" ? key : `${path}.${key}`));
+}
+
+test("docs/reference/status.md names every field of the document and no other", () => {
+  const page = readFileSync(new URL("../../../docs/reference/status.md", import.meta.url), "utf8");
+  const documented = [...page.matchAll(/^\| `([^`]+)`/gm)].map(([, path]) => path ?? "");
+  const voters = [{ id: C, name: "pi3", isLinked: false, lostAt: undefined }];
+  const merge = { kind: "comparing", other: "other" as ClusterId } as const;
+  const down = nodeStatus(inputs({ isServing: false }, { electionWait: { isSuspect: true, voters }, merge }));
+  const noted = nodeStatus(
+    inputs({ reportOf: () => ({ ...REPORT, version: "0.2.0", clockOffsetMs: 1 }) }, { merge }),
+  );
+  const shape = new Set([...shapeOf(down, ""), ...shapeOf(noted, "")]);
+  expect([...shape].sort()).toEqual([...documented].sort());
+});
+
+test("how long the coordinator and the holder have been the same is counted from when this node saw them", () => {
+  const since = new Since();
+  const view = { self: A, members: [], hasAddress: true, configured: [], hasQuorum: true };
+  since.observe({ ...view, coordinator: B, holder: undefined }, 1000 as MonotonicMs);
+  since.observe({ ...view, coordinator: B, holder: B }, 2000 as MonotonicMs);
+  const floatingAddress = { address: "192.168.1.250", isHeld: false, problem: undefined, warnings: [] };
+  const members = [member(A, "pi1"), member(B, "pi2", { holdsAddress: true })];
+  const status = nodeStatus(inputs({ since, floatingAddress, members }));
+  expect(status.coordinatorForMs).toBe(599_000);
+  expect(status.vip).toEqual({ address: "192.168.1.250", holder: B, heldForMs: 598_000 });
+});
+
+test("what the others report is shown; nothing of a node that is gone", () => {
+  const members = [member(A, "pi1"), member(B, "pi2"), member(C, "pi3", { state: "dead" })];
+  const [own, other, gone] = nodeStatus(inputs({ members })).members;
+  expect(own).toMatchObject({ memoryBytes: 61e6, messagesPerSecond: 42, clockOffsetMs: 0, lagEntries: 0 });
+  expect(other).toMatchObject({
+    version: "0.1.0",
+    clockOffsetMs: 20,
+    lagEntries: 0,
+    rttMs: 0.5,
+    unheardMs: null,
+  });
+  expect(gone).toMatchObject({ version: null, memoryBytes: null, lagEntries: null, unheardMs: 41_000 });
+});
+
+test("a replica that lags is said, by the coordinator itself and by who hears it from it", () => {
+  const lagging = { ...REPORT, lags: { [C]: 5000 }, clockOffsetMs: 0 };
+  const heard = nodeStatus(inputs({ reportOf: () => lagging }));
+  expect(heard).toMatchObject({ isInSync: false, members: [{}, {}, { lagEntries: 5000 }] });
+  const lags = new Map([[C, 5000]]);
+  const own = nodeStatus(inputs({ lags, reportOf: () => undefined }, { coordinator: A, role: "leader" }));
+  expect(own.members[2]?.lagEntries).toBe(5000);
+});
+
+test("a relayed pair, a clock that is off and another version are noted without degrading the mesh", () => {
+  const members = [member(A, "pi1"), member(B, "pi2", { isRelayed: true, isLinked: false })];
+  const report = {
+    ...REPORT,
+    version: "0.2.0",
+    clockOffsetMs: -3 * 86_400_000,
+    addressProblem: "No permission.",
+  };
+  const status = nodeStatus(inputs({ members, reportOf: () => report }));
+  expect(status.health).toBe("healthy");
+  expect(status.notes).toEqual([
+    expect.stringContaining("cannot reach pi2 directly"),
+    "The clock of pi2 is 3 days behind: not a problem for the mesh; TLS clients may refuse.",
+    "pi2 runs Skein 0.2.0, this node 0.1.0.",
+    "pi2: No permission.",
+  ]);
 });
 
 test("a node that is alone is healthy", () => {
@@ -118,7 +216,7 @@ test("without a quorum the mesh is degraded, and the address has no known holder
     expect.stringContaining("No coordinator"),
     "No node holds the floating address 192.168.1.250.",
   ]);
-  expect(status.vip).toEqual({ address: "192.168.1.250", holder: null });
+  expect(status.vip).toEqual({ address: "192.168.1.250", holder: null, heldForMs: null });
 });
 
 test("an election that waits for every voter names the one that is missing, as text and as data, and what helps", () => {
@@ -132,7 +230,7 @@ test("an election that waits for every voter names the one that is missing, as t
     "No coordinator: this node lost power (or a part of its data) and waits for pi3 (last seen 3 min ago), because it may hold acknowledged messages. " +
       "Switch pi3 on, on this network. Until then retained messages can be read but not written. If it will never come back: skein forget pi3",
   ]);
-  expect(formatStatus(status)).toContain("  ! No coordinator: this node lost power");
+  expect(formatStatus(status)).toContain("DEGRADED: No coordinator: this node lost power");
   const both = wait(
     { ...away, lostAt: undefined },
     { ...away, id: B, name: undefined, lostAt: (600_000 - 7_300_000) as MonotonicMs },
@@ -238,19 +336,22 @@ test("a node that starts or stops is down and says why", () => {
   });
 });
 
-test("the status page shows mesh, health, address, every reason and every member", () => {
+test("the status page shows mesh, health, address, every member, and what one more failure would do", () => {
   const floatingAddress = { address: "192.168.1.250", isHeld: false, problem: undefined, warnings: [] };
   const members = [
-    member(A, "pi1", { address: "" }),
-    member(B, "pi2", { holdsAddress: true }),
-    member(C, "pi3", { state: "dead" }),
+    member(A, "pi1", { address: "", rttMs: undefined, isWired: true }),
+    member(B, "pi2", { holdsAddress: true, isWired: true }),
+    member(C, "pi3", { state: "dead", isWired: false }),
   ];
   const page = formatStatus(nodeStatus(inputs({ floatingAddress, members })));
   expect(page.split("\n")).toEqual([
-    "MESH home   degraded   2/3 nodes   address 192.168.1.250 on pi2   clients 7   retained 214",
-    "  ! pi3 is dead.",
-    `  pi1  voter        alive  5 clients  this node  ${A}`,
-    `  pi2  coordinator  alive  2 clients  pi2:7883   ${B}`,
-    `  pi3  voter        dead   0 clients  pi3:7883   ${C}`,
+    "MESH home   degraded   2/3 nodes   VIP 192.168.1.250 on pi2   clients 7   retained 214 (in sync)",
+    "  DEGRADED: pi3 unreachable for 41 s. Clients work. A further failure would stop fail-over.",
+    "  pi1  voter        this node  wired  5 clients  42 msg/s  61 MB",
+    "  pi2  coordinator  pi2        wired  2 clients  42 msg/s  61 MB  clock +0.02 s  rtt 0.5 ms",
+    "  pi3  dead         pi3        Wi-Fi                                             last seen 41 s ago",
+    "  If one fails now:",
+    "    pi1  pi2 goes on serving, holds the address without a quorum, retained writes wait (if pi1 is gone for good: skein forget pi1)",
+    "    pi2  pi1 goes on serving, holds the address without a quorum, retained writes wait (if pi2 is gone for good: skein forget pi2)",
   ]);
 });

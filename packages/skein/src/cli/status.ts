@@ -1,15 +1,27 @@
 /** `skein status`, `retained`: what a running node says, as text or JSON. */
 
-import type { NodeStatus } from "../node-status.ts";
+import { SkeinError } from "@skein/kernel";
+import type { Health, NodeStatus } from "../node-status.ts";
+import { stopSignal } from "../shutdown.ts";
+import { formatStatus } from "../status/status-page.ts";
 import { adminAddress, askNode } from "./admin-client.ts";
-import { EXIT_DEGRADED, EXIT_OK } from "./exit-codes.ts";
+import { EXIT_DEGRADED, EXIT_FAILURE, EXIT_OK } from "./exit-codes.ts";
 import { printable } from "./printable.ts";
-import { formatTable } from "./table.ts";
+import { wholeNumber } from "./whole-number.ts";
 
-export interface QueryOptions {
+interface QueryOptions {
   /** `HOST:PORT` of the node to ask. */
   readonly http?: string;
   readonly json?: boolean;
+}
+
+interface StatusOptions extends QueryOptions {
+  /** Ask until the node is healthy. */
+  readonly wait?: string;
+  /** For at most this many seconds. */
+  readonly timeout: string;
+  /** Print anew every second until Ctrl-C. */
+  readonly watch?: boolean;
 }
 
 export interface RetainedOptions extends QueryOptions {
@@ -22,11 +34,26 @@ interface RetainedAnswer {
   readonly entries?: readonly { readonly topic: string; readonly payload: string }[];
 }
 
-/** Returns 0 if the node is healthy, 4 if not. */
-export async function status(options: QueryOptions): Promise<number> {
-  const answer = (await askNode(address(options), "/api/status")) as NodeStatus;
-  print(options.json === true ? JSON.stringify(answer, null, 2) : formatStatus(answer));
-  return answer.health === "healthy" ? EXIT_OK : EXIT_DEGRADED;
+const EXIT_CODES: Readonly<Record<Health, number>> = {
+  healthy: EXIT_OK,
+  degraded: EXIT_DEGRADED,
+  down: EXIT_FAILURE,
+};
+const ASK_EVERY_MS = 500;
+const WATCH_EVERY_MS = 1000;
+const TIMEOUT_MAX_SECONDS = 86_400;
+
+/** Returns 0 healthy, 4 degraded, 1 down. A node that cannot be asked is down as well. */
+export async function status(options: StatusOptions): Promise<number> {
+  const at = address(options);
+  const answer = options.wait === undefined ? await ask(at) : await waitHealthy(at, options);
+  if (answer instanceof SkeinError) {
+    process.stderr.write(`skein: ${answer.message}\n`);
+    return EXIT_FAILURE;
+  }
+  show(answer, options);
+  if (options.watch === true) await watch(at, options);
+  return EXIT_CODES[answer.health];
 }
 
 export async function retained(options: RetainedOptions): Promise<number> {
@@ -42,38 +69,48 @@ export async function retained(options: RetainedOptions): Promise<number> {
   return EXIT_OK;
 }
 
-/** The page that `skein status` shows. */
-export function formatStatus(status: NodeStatus): string {
-  const alive = status.members.filter(({ state }) => state === "alive" || state === "suspect").length;
-  const expected = status.members.filter(({ state }) => state !== "left").length;
-  const summary = [
-    `MESH ${status.mesh}`,
-    status.health,
-    `${alive}/${expected} nodes`,
-    ...(status.vip.address === null
-      ? []
-      : [`address ${status.vip.address} on ${nameOf(status, status.vip.holder)}`]),
-    `clients ${status.members.reduce((sum, { clients }) => sum + clients, 0)}`,
-    `retained ${status.retained}`,
-  ].join("   ");
-  const reasons = status.reasons.map((reason) => `  ! ${reason}`);
-  return [summary, ...reasons, formatMembers(status)].join("\n");
+/** Nobody there is an answer too: the mesh is down as far as the asker can tell. */
+async function ask(at: string): Promise<NodeStatus | SkeinError> {
+  try {
+    return (await askNode(at, "/api/status")) as NodeStatus;
+  } catch (error) {
+    if (error instanceof SkeinError) return error;
+    throw error;
+  }
 }
 
-function formatMembers(status: NodeStatus): string {
-  const rows = status.members.map((member) => [
-    `  ${member.name}`,
-    member.id === status.coordinator ? "coordinator" : member.role,
-    member.state,
-    `${member.clients} clients`,
-    member.id === status.node ? "this node" : member.address,
-    member.id,
-  ]);
-  return formatTable(rows);
+async function waitHealthy(at: string, { wait, timeout }: StatusOptions): Promise<NodeStatus | SkeinError> {
+  if (wait !== "healthy")
+    throw new SkeinError("ERR_SKEIN_CONFIG", `Cannot use --wait "${wait}": it can wait for healthy only.`);
+  const seconds = wholeNumber("--timeout", timeout.replace(/s$/, ""), 1, TIMEOUT_MAX_SECONDS);
+  const until = performance.now() + seconds * 1000;
+  for (;;) {
+    const answer = await ask(at);
+    const isHealthy = !(answer instanceof SkeinError) && answer.health === "healthy";
+    if (isHealthy || performance.now() >= until) return answer;
+    await new Promise((resolve) => setTimeout(resolve, ASK_EVERY_MS));
+  }
 }
 
-function nameOf(status: NodeStatus, id: string | null): string {
-  return status.members.find((member) => member.id === id)?.name ?? "nobody";
+async function watch(at: string, options: StatusOptions): Promise<void> {
+  let isStopped = false;
+  const stopped = stopSignal().then(() => {
+    isStopped = true;
+  });
+  for (;;) {
+    await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, WATCH_EVERY_MS))]);
+    if (isStopped) return;
+    const answer = await ask(at);
+    if (isStopped) return;
+    if (process.stdout.isTTY && options.json !== true) process.stdout.write("\x1b[H\x1b[2J");
+    if (answer instanceof SkeinError) print(answer.message);
+    else show(answer, options);
+  }
+}
+
+function show(status: NodeStatus, { json }: QueryOptions): void {
+  // Names come from other machines.
+  print(json === true ? JSON.stringify(status, null, 2) : printable(formatStatus(status)));
 }
 
 function address(options: QueryOptions): string {

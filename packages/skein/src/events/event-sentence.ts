@@ -1,5 +1,6 @@
 /** An event as a sentence that every member of the family understands. */
 
+import { lastedFor } from "../status/durations.ts";
 import type { EventNode, MeshEvent } from "./mesh-event.ts";
 
 /** `pi1 lost power or network: address moved to pi2 after 3.9 s, first client 4.1 s, 31 of 31 clients back after 6.2 s`. */
@@ -89,11 +90,6 @@ function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
 }
 
-/** `4.1 s`, `12 min`, `3 h`, `2 days`. */
 function span(ms: number): string {
-  const s = ms / 1000;
-  if (s < 10) return `${s.toFixed(1)} s`;
-  if (s < 120) return `${Math.floor(s)} s`;
-  if (s < 7200) return `${Math.floor(s / 60)} min`;
-  return s < 172_800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86_400)} days`;
+  return ms < 10_000 ? seconds(ms) : lastedFor(ms);
 }

@@ -1,13 +1,17 @@
 /** Commands that look at a running node: `status`, `retained`. */
 
 import type { Command } from "commander";
-import { EXIT_CODES_HELP, nodeCommand, type SetExitCode } from "./command-group.ts";
+import { nodeCommand, type SetExitCode } from "./command-group.ts";
 
 export function addQueryCommands(program: Command, setExitCode: SetExitCode): void {
-  nodeCommand(program, "status", "say how the mesh is")
+  nodeCommand(program, "status", "say how the mesh is, and what one more failure would do")
+    .option("--wait <HEALTH>", "ask until the node is healthy")
+    .option("--timeout <SECONDS>", "for at most this long, with --wait", "30")
+    .option("--watch", "print it anew every second, until Ctrl-C")
     .addHelpText(
       "after",
-      `\nExamples:\n  skein status\n  skein status --json --http 192.168.1.21:7880\n${EXIT_CODES_HELP}`,
+      "\nExamples:\n  skein status\n  skein status --wait healthy --timeout 30s\n  skein status --json --http 192.168.1.21:7880\n" +
+        "\nExit codes: 0 healthy, 4 degraded, 1 down or nobody answers, 2 wrong usage",
     )
     .action(async (options) => {
       const { status } = await import("../status.ts");

@@ -1,0 +1,165 @@
+/**
+ * What a node knows about itself and its mesh beyond what it needs to work: status, fail-over log, reports of the others.
+ *
+ * It only looks; nothing in the node depends on it.
+ */
+
+import type { Broker } from "@skein/broker";
+import type { Coordinator, FloatingAddress, Identity } from "@skein/coordinator";
+import type { Clock, Disk, Log, NodeId } from "@skein/kernel";
+import type { Mesh } from "@skein/mesh";
+import { addressHolder } from "./address-holder.ts";
+import { EVENT_FRAME } from "./events/event-frame.ts";
+import type { MeshView } from "./events/mesh-view.ts";
+import { NodeEvents } from "./events/node-events.ts";
+import { type NodeStatus, nodeStatus } from "./node-status.ts";
+import { REPORT_FRAME } from "./reports/node-report.ts";
+import { ReportExchange } from "./reports/report-exchange.ts";
+import { Since } from "./status/since.ts";
+
+/** The node's layers, as they are made. */
+export interface WatchedNode {
+  readonly identity: Identity;
+  readonly broker: Broker;
+  readonly mesh: Mesh;
+  readonly coordinator: Coordinator;
+  readonly floatingAddress: FloatingAddress | undefined;
+  readonly isServing: boolean;
+  readonly isStopping: boolean;
+}
+
+export interface WatchOptions {
+  readonly mesh: string;
+  readonly name: string;
+  readonly timing: "lan" | "wired";
+  /** The floating address; undefined: the mesh has none. */
+  readonly address: string | undefined;
+}
+
+/** Of the process, for the status; zero and empty where it is not known. */
+export interface Vitals {
+  readonly version: string;
+  readonly memoryBytes: number;
+}
+
+export interface WatchPorts {
+  readonly clock: Clock;
+  readonly disk: Disk;
+  readonly log: Log;
+  readonly vitals: () => Vitals;
+}
+
+export class NodeWatch {
+  readonly events: NodeEvents;
+  readonly #node: WatchedNode;
+  readonly #options: WatchOptions;
+  readonly #ports: WatchPorts;
+  readonly #reports: ReportExchange;
+  readonly #since = new Since();
+  #isStopped = false;
+
+  constructor(node: WatchedNode, options: WatchOptions, ports: WatchPorts) {
+    this.#node = node;
+    this.#options = options;
+    this.#ports = ports;
+    const { identity, mesh, broker } = node;
+    const send = (to: NodeId, bytes: Uint8Array): void => mesh.sendControl(to, bytes);
+    this.events = new NodeEvents({ id: identity.node, name: options.name }, identity.incarnation, {
+      ...ports,
+      view: () => this.#view(),
+      send,
+    });
+    this.#reports = new ReportExchange({
+      clock: ports.clock,
+      send,
+      linked: () =>
+        new Map(mesh.members.filter(({ isLinked }) => isLinked).map(({ id, rttMs }) => [id, rttMs])),
+      own: () => ({
+        ...ports.vitals(),
+        addressProblem: node.floatingAddress?.problem ?? "",
+        lags: Object.fromEntries(node.coordinator.replicaHealth.lags),
+      }),
+      messages: () => broker.counters.publishesReceived,
+    });
+  }
+
+  /** Something may have changed. */
+  observe(): void {
+    if (this.#isStopped) return;
+    this.#since.observe(this.#view(), this.#ports.clock.monotonicMs());
+    this.events.observe();
+  }
+
+  /** The same, and what is due from time to time. A few times a second. */
+  tick(): void {
+    if (this.#isStopped) return;
+    this.observe();
+    this.#reports.tick();
+  }
+
+  /** Takes a control frame that is meant for it. False: it is for the coordinator. */
+  receive(from: NodeId, bytes: Uint8Array): boolean {
+    if (bytes[0] === EVENT_FRAME) this.events.receive(bytes);
+    else if (bytes[0] === REPORT_FRAME) this.#reports.receive(from, bytes);
+    else return false;
+    return true;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.events.stop();
+  }
+
+  status(): NodeStatus {
+    const { identity, coordinator, broker, floatingAddress, mesh, isServing, isStopping } = this.#node;
+    const { name, timing, address } = this.#options;
+    return nodeStatus({
+      mesh: this.#options.mesh,
+      node: identity.node,
+      name,
+      timing,
+      isServing,
+      isStopping,
+      coordinator: coordinator.status,
+      lags: coordinator.replicaHealth.lags,
+      now: this.#ports.clock.monotonicMs(),
+      members: mesh.members,
+      heardAt: (node) => mesh.heardAt(node),
+      floatingAddress:
+        address === undefined || floatingAddress === undefined
+          ? undefined
+          : {
+              address,
+              isHeld: floatingAddress.isHeld,
+              problem: floatingAddress.problem,
+              warnings: floatingAddress.warnings,
+            },
+      clients: broker.clientCount,
+      retained: coordinator.retained.count,
+      ownReport: this.#reports.own,
+      reportOf: (node) => this.#reports.of(node),
+      since: this.#since,
+    });
+  }
+
+  /** What the fail-over log is made from. */
+  #view(): MeshView {
+    const { identity, coordinator, mesh, broker, floatingAddress } = this.#node;
+    const { node } = identity;
+    const { coordinator: leader, hasQuorum, voters, learners } = coordinator.status;
+    const { members } = mesh;
+    const isHeld = floatingAddress?.isHeld ?? false;
+    return {
+      self: node,
+      members: members.map(({ id, name, state, isLinked, clients }) => {
+        const own = id === node ? broker.clientCount : clients;
+        return { id, name, state, isLinked, clients: own, heardAt: mesh.heardAt(id) };
+      }),
+      coordinator: leader,
+      hasQuorum,
+      hasAddress: floatingAddress !== undefined,
+      holder: addressHolder({ node, isHeld, coordinator: leader, members }),
+      configured: [...voters, ...learners],
+    };
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * What a node says of itself to the nodes it is linked with, besides its facts: numbers that change all the time.
+ *
+ * Facts spread by gossip and cost a round whenever they change; a report goes to the linked peers only, every ten seconds, and is
+ * forgotten with the next one. `type u8 | JSON` in the channel of control frames, bounded, and read without trust.
+ */
+
+import { decodeUtf8, encodeUtf8Into, isNodeId, utf8Length } from "@skein/kernel";
+
+export interface NodeReport {
+  /** Of the program. */
+  readonly version: string;
+  /** What its wall clock shows. */
+  readonly wallMs: number;
+  /** Resident memory; 0: unknown. */
+  readonly memoryBytes: number;
+  /** Messages received from clients. */
+  readonly messagesPerSecond: number;
+  /** Why it cannot hold the floating address; empty: it can, or has none. */
+  readonly addressProblem: string;
+  /** Entries of the log that each other replica lacks; only the coordinator knows. */
+  readonly lags: Readonly<Record<string, number>>;
+}
+
+/** See coordinator/src/frames.ts: types from 64 on are not the coordinator's. */
+export const REPORT_FRAME = 65;
+const FRAME_BYTES_MAX = 4096;
+const TEXT_MAX = 300;
+const LAGS_MAX = 32;
+
+export function encodeReport(report: NodeReport): Uint8Array {
+  const text = JSON.stringify(report);
+  const bytes = new Uint8Array(1 + utf8Length(text));
+  bytes[0] = REPORT_FRAME;
+  encodeUtf8Into(text, bytes, 1);
+  return bytes;
+}
+
+/** Undefined: it is no report. */
+export function decodeReport(bytes: Uint8Array): NodeReport | undefined {
+  if (bytes[0] !== REPORT_FRAME || bytes.length > FRAME_BYTES_MAX) return undefined;
+  let content: Partial<Record<keyof NodeReport, unknown>> | null;
+  try {
+    content = JSON.parse(decodeUtf8(bytes, 1, bytes.length));
+  } catch {
+    return undefined; // A peer with a fault has no say here.
+  }
+  if (typeof content !== "object" || content === null || Array.isArray(content)) return undefined;
+  return {
+    version: textIn(content.version),
+    wallMs: numberIn(content.wallMs),
+    memoryBytes: numberIn(content.memoryBytes),
+    messagesPerSecond: numberIn(content.messagesPerSecond),
+    addressProblem: textIn(content.addressProblem),
+    lags: lagsIn(content.lags),
+  };
+}
+
+function textIn(input: unknown): string {
+  return typeof input === "string" ? input.slice(0, TEXT_MAX) : "";
+}
+
+function numberIn(input: unknown): number {
+  return typeof input === "number" && Number.isFinite(input) && input >= 0 ? input : 0;
+}
+
+function lagsIn(input: unknown): Readonly<Record<string, number>> {
+  if (typeof input !== "object" || input === null) return {};
+  const entries = Object.entries(input).slice(0, LAGS_MAX);
+  // Node ids only, so that no key means anything to an object.
+  return Object.fromEntries(entries.filter(([id]) => isNodeId(id)).map(([id, lag]) => [id, numberIn(lag)]));
+}

@@ -1,0 +1,80 @@
+/** Sends this node's report to its linked peers, and keeps the newest one of each of them. */
+
+import type { Clock, NodeId } from "@skein/kernel";
+import { decodeReport, encodeReport, type NodeReport } from "./node-report.ts";
+
+const EVERY_MS = 10_000;
+
+export interface ReportPorts {
+  readonly clock: Pick<Clock, "monotonicMs" | "wallMs">;
+  readonly send: (to: NodeId, bytes: Uint8Array) => void;
+  /** Peers with a link, and the time to each and back. */
+  readonly linked: () => ReadonlyMap<NodeId, number | undefined>;
+  readonly own: () => Omit<NodeReport, "wallMs" | "messagesPerSecond">;
+  /** Messages received from clients since the start. */
+  readonly messages: () => number;
+}
+
+export interface ReceivedReport extends NodeReport {
+  /** How far its wall clock is ahead of this node's. */
+  readonly clockOffsetMs: number;
+}
+
+export class ReportExchange {
+  readonly #ports: ReportPorts;
+  readonly #received = new Map<NodeId, ReceivedReport>();
+  #linked: ReadonlySet<NodeId> = new Set();
+  #sentAt = Number.NEGATIVE_INFINITY;
+  #messages = 0;
+  #messagesPerSecond = 0;
+
+  constructor(ports: ReportPorts) {
+    this.#ports = ports;
+  }
+
+  /** This node's report as it is now. */
+  get own(): NodeReport {
+    const { clock, own } = this.#ports;
+    return { ...own(), wallMs: clock.wallMs(), messagesPerSecond: this.#messagesPerSecond };
+  }
+
+  /** The newest report of a linked peer. */
+  of(node: NodeId): ReceivedReport | undefined {
+    return this.#received.get(node);
+  }
+
+  /** Call it a few times a second. */
+  tick(): void {
+    const now = this.#ports.clock.monotonicMs();
+    const linked = new Set(this.#ports.linked().keys());
+    for (const node of this.#received.keys()) if (!linked.has(node)) this.#received.delete(node);
+    const newcomers = [...linked].filter((node) => !this.#linked.has(node));
+    this.#linked = linked;
+    const isDue = now - this.#sentAt >= EVERY_MS;
+    if (isDue) this.#measure(now);
+    if (isDue) this.#sentAt = now;
+    const to = isDue ? [...linked] : newcomers;
+    if (to.length === 0) return;
+    const bytes = encodeReport(this.own);
+    for (const node of to) this.#ports.send(node, bytes);
+  }
+
+  /** A frame of a linked peer; whatever it holds, this never throws. */
+  receive(from: NodeId, bytes: Uint8Array): void {
+    const report = decodeReport(bytes);
+    const linked = this.#ports.linked();
+    if (report === undefined || !linked.has(from)) return;
+    const wayMs = (linked.get(from) ?? 0) / 2;
+    const clockOffsetMs = Math.round(report.wallMs + wayMs - this.#ports.clock.wallMs());
+    this.#received.set(from, { ...report, clockOffsetMs });
+  }
+
+  #measure(now: number): void {
+    const messages = this.#ports.messages();
+    const seconds = (now - this.#sentAt) / 1000;
+    this.#messagesPerSecond = Number.isFinite(seconds)
+      ? Math.round((messages - this.#messages) / seconds)
+      : 0;
+    this.#messages = messages;
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Why a node is not healthy, and what else is worth knowing, as sentences for the operator.
+ *
+ * A reason says that something is broken now. A note does not: a relayed pair, a clock that is off, another version.
+ */
+
+import { type CoordinatorStatus, explainWait } from "@skein/coordinator";
+import type { Member } from "@skein/mesh";
+import { explainMerge } from "../explain-merge.ts";
+import type { StatusInputs } from "../node-status.ts";
+import { lastedFor } from "./durations.ts";
+
+/** A clock that is off by more than this breaks certificates and logs. */
+const CLOCK_OFFSET_NOTED_MS = 60_000;
+
+export function reasonsOf(inputs: StatusInputs, holder: string | undefined): readonly string[] {
+  const { coordinator, floatingAddress } = inputs;
+  const merge = explainMerge(coordinator);
+  return [
+    ...ownState(inputs),
+    ...leadership(inputs),
+    ...ownReplica(coordinator),
+    ...inputs.members.flatMap((member) => lostMember(member, inputs)),
+    ...(floatingAddress?.warnings ?? []),
+    ...(merge === undefined ? [] : [merge]),
+    ...(floatingAddress === undefined
+      ? []
+      : floatingAddress.problem !== undefined
+        ? [floatingAddress.problem]
+        : holder === undefined
+          ? [`No node holds the floating address ${floatingAddress.address}.`]
+          : []),
+  ];
+}
+
+export function notesOf(inputs: StatusInputs): readonly string[] {
+  const { node, reportOf, ownReport } = inputs;
+  return inputs.members.flatMap((member) => {
+    if (member.id === node || member.state !== "alive") return [];
+    const notes: string[] = [];
+    const report = reportOf(member.id);
+    if (member.isRelayed)
+      notes.push(
+        `This node cannot reach ${member.name} directly; another node passes everything on. Is there a firewall, or client isolation on the Wi-Fi?`,
+      );
+    if (report === undefined) return notes;
+    if (Math.abs(report.clockOffsetMs) >= CLOCK_OFFSET_NOTED_MS)
+      notes.push(
+        `The clock of ${member.name} is ${lastedFor(Math.abs(report.clockOffsetMs))} ${report.clockOffsetMs < 0 ? "behind" : "ahead"}: not a problem for the mesh; TLS clients may refuse.`,
+      );
+    if (report.version !== ownReport.version)
+      notes.push(`${member.name} runs Skein ${report.version}, this node ${ownReport.version}.`);
+    if (report.addressProblem !== "") notes.push(`${member.name}: ${report.addressProblem}`);
+    return notes;
+  });
+}
+
+function ownState({ isStopping, isServing }: StatusInputs): readonly string[] {
+  if (isStopping) return ["The node is stopping."];
+  return isServing ? [] : ["The node is starting; clients are let in when it is ready."];
+}
+
+function leadership({ coordinator, now }: StatusInputs): readonly string[] {
+  if (coordinator.electionWait !== undefined) return [explainWait(coordinator.electionWait, now)];
+  // Before it belongs to a cluster a node has no quorum to miss.
+  if (coordinator.cluster === undefined || coordinator.hasQuorum) return [];
+  return ["No coordinator is known: retained messages are read-only until a majority of voters is back."];
+}
+
+function ownReplica(coordinator: CoordinatorStatus): readonly string[] {
+  const reasons: string[] = [];
+  if (coordinator.isDiverged) reasons.push(divergedReplica(coordinator));
+  if (coordinator.isDiskFull)
+    reasons.push(
+      "The disk of this node is full: retained messages with QoS 1 and 2 are refused until there is room. Free space; the node goes on by itself.",
+    );
+  if (coordinator.isDiskDying) reasons.push(dyingDisk(coordinator));
+  if (coordinator.isDiskStalled)
+    reasons.push(
+      "The disk of this node has not finished a write for seconds: another node coordinates meanwhile, if one can. If it happens again, replace the disk.",
+    );
+  return reasons;
+}
+
+function divergedReplica({ staysDiverged }: CoordinatorStatus): string {
+  return staysDiverged
+    ? 'The data of this node differs from the others again within an hour (bad memory?). It neither votes nor leads. Stop the node, test its memory, remove the folder "journal" from its data directory, and start it.'
+    : "The data of this node differs from the others. It neither votes nor leads until it has taken over the coordinator's.";
+}
+
+function dyingDisk({ role }: CoordinatorStatus): string {
+  const part =
+    role === "learner"
+      ? "so it does not vote"
+      : "so another node should vote in its place, as soon as one can";
+  return `The disk of this node failed twice within an hour, ${part}. Replace the disk, and start the node anew with an empty data directory.`;
+}
+
+function lostMember({ id, name, state }: Member, { node, heardAt, now }: StatusInputs): readonly string[] {
+  if (id === node || (state !== "dead" && state !== "suspect")) return [];
+  const heard = heardAt(id);
+  if (heard === undefined) return [`${name} unreachable.`];
+  return [`${name} unreachable for ${lastedFor(now - heard)}.`];
+}
