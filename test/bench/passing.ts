@@ -127,6 +127,10 @@ async function cpuMs(child: ChildProcess | undefined): Promise<number> {
 
 async function open(port: number): Promise<Socket> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+  socket.on("error", (error) => {
+    process.stderr.write(`a connection broke (${error.message}): the machine is too busy to measure\n`);
+    process.exit(1);
+  });
   await new Promise((resolve) => socket.once("connect", resolve));
   return socket;
 }

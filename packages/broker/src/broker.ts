@@ -87,6 +87,14 @@ export class Broker {
     return this.#clientCount;
   }
 
+  /** Connected clients that came in on `localAddress`. */
+  clientsOn(localAddress: string): number {
+    let count = 0;
+    for (const { clientId, stream } of this.#channels)
+      if (clientId !== undefined && stream.localAddress === localAddress) count++;
+    return count;
+  }
+
   /** Sessions, connected or not. */
   get sessionCount(): number {
     return this.#sessions.size;

@@ -196,6 +196,15 @@ export class Coordinator {
     this.#tick();
   }
 
+  /** Has another node lead, if this one does and another one can; what the lease protects is given up first. False: it does not lead. */
+  moveLeadership(): boolean {
+    const driver = this.#driver;
+    if (driver?.leadership.role !== "leader") return false;
+    // A sole voter has nobody to hand over to; a learner takes its place.
+    if (!driver.transferLeadership()) this.#membership.resign();
+    return true;
+  }
+
   /**
    * Hands leadership over if this node leads (at most a second; links must still be open), completes the writes under
    * way, closes the journal, then calls `done`. Open writes are not settled.

@@ -11,6 +11,7 @@ export { systemRandom } from "./node-random.ts";
 export { PassEntry } from "./passing/pass-entry.ts";
 export type { Claim, ClientProtocol } from "./passing/pass-messages.ts";
 export { Passer } from "./passing/passer.ts";
+export { canPauseSelf, killSelf, pauseSelf } from "./self-drill.ts";
 export { type ClientListener, type ClientSocket, type ListenOptions, listenTcp } from "./tcp.ts";
 export { isKeyMismatch, type TlsPskOptions, tlsPskTransport } from "./tls-psk.ts";
 export { dialAsGuest } from "./tls-psk-guest.ts";

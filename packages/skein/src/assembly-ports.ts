@@ -18,7 +18,8 @@ import type {
   RandomSource,
   SkeinError,
 } from "@skein/kernel";
-import type { JoiningSettings, Member, NodeFacts } from "@skein/mesh";
+import type { JoiningSettings, NodeFacts } from "@skein/mesh";
+import type { PassedClients } from "./balancing/client-balancing.ts";
 import type { NetworkPort } from "./client-entrance.ts";
 import type { Vitals } from "./node-watch.ts";
 import type { ReadyReason } from "./readiness.ts";
@@ -41,14 +42,6 @@ export interface AssemblyOptions {
   readonly isRedirecting?: boolean;
 }
 
-/** Clients of the floating address that other nodes serve through this one, and the other way round. */
-interface PassedClients {
-  /** Some nodes may be gone, and with them what was passed on. */
-  membersChanged(members: readonly Member[]): void;
-  /** The address leaves this node. */
-  resetPassed(): void;
-}
-
 /** What a node tells the others about its machine (mesh NodeFacts). */
 export type HostFacts = Pick<NodeFacts, "machine" | "isWired" | "mqttPort" | "httpPort">;
 
@@ -66,6 +59,8 @@ export interface AssemblyPorts {
   readonly vitals?: () => Vitals;
   /** Undefined: no client is passed on. */
   readonly passedClients?: PassedClients;
+  /** A request of another node's operator (exercises/node-requests.ts). */
+  readonly receiveRequest?: (from: NodeId, bytes: Uint8Array) => void;
   /** The machine as the floating address must know it. */
   readonly network: NetworkPort;
   /** Links that only holders of the mesh key can open; the node's id is its name in the handshake. */

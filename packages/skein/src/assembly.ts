@@ -20,6 +20,7 @@ import { Mesh } from "@skein/mesh";
 import type { AssemblyOptions, AssemblyPorts } from "./assembly-ports.ts";
 import { serverReference } from "./balancing/server-reference.ts";
 import { type ClientEntrance, clientEntrance } from "./client-entrance.ts";
+import { REQUEST_FRAME } from "./exercises/node-requests.ts";
 import { NodeWatch } from "./node-watch.ts";
 import { copySentence, homeOf, nameOf } from "./own-identity.ts";
 import { Readiness, type ReadyReason } from "./readiness.ts";
@@ -183,7 +184,8 @@ export class NodeAssembly {
           deliverShared: (sharedFilter, message) => this.broker.deliverShared(sharedFilter, message),
         },
         receiveControl: (from, bytes) => {
-          if (!this.watch.receive(from, bytes)) this.coordinator.receive(from, bytes);
+          if (bytes[0] === REQUEST_FRAME) this.#ports.receiveRequest?.(from, bytes);
+          else if (!this.watch.receive(from, bytes)) this.coordinator.receive(from, bytes);
         },
         receiveAddress: (from, bytes) => void this.#entrance.receive(from, bytes),
         membersChanged: (members) => {

@@ -11,6 +11,7 @@ import {
 } from "@skein/coordinator";
 import type { Clock, Log, NodeId, ProcessPort } from "@skein/kernel";
 import { type Mesh, meshLabel } from "@skein/mesh";
+import type { PassedClients } from "./balancing/client-balancing.ts";
 
 export interface EntranceSettings {
   readonly node: NodeId;
@@ -33,6 +34,8 @@ interface EntrancePorts {
   readonly clock: Clock;
   readonly process: ProcessPort;
   readonly network: NetworkPort;
+  /** Clients of the address that other nodes serve through this one. */
+  readonly passedClients?: PassedClients;
   readonly log: (component: "address") => Log;
   readonly host: () => { readonly mqttPort: number };
 }
@@ -52,7 +55,7 @@ export interface ClientEntrance {
 
 export function clientEntrance(
   { node, floatingAddress: settings, timing, mesh: meshName }: EntranceSettings,
-  { clock, process, network, log, host }: EntrancePorts,
+  { clock, process, network, passedClients, log, host }: EntrancePorts,
   { broker, mesh, isServing, resetClients }: EntranceParts,
 ): ClientEntrance {
   const floatingAddress =
@@ -74,7 +77,10 @@ export function clientEntrance(
     clock,
     send: (to, bytes) => mesh.sendAddress(to, bytes),
     isServing,
-    connections: () => (settings === undefined ? [] : broker.connectionsOn(settings.address)),
+    connections: () => {
+      if (settings === undefined) return [];
+      return [...broker.connectionsOn(settings.address), ...(passedClients?.connections() ?? [])];
+    },
     macs: network.macs,
     publish: (what) => {
       const address = what === "address" ? settings?.address : undefined;

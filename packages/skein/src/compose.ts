@@ -7,11 +7,14 @@
 
 import { type NodeId, SkeinError, type StreamListener } from "@skein/kernel";
 import {
+  canPauseSelf,
   type DataDirectory,
   isWiredAddress,
   isWiredInterface,
+  killSelf,
   multicastDns,
   openDataDirectory,
+  pauseSelf,
   systemBootId,
   systemBootMs,
   systemClock,
@@ -33,6 +36,9 @@ import { VERSION } from "./cli/version.ts";
 import { formatHostPort, isLoopback } from "./config/addresses.ts";
 import type { ListenerConfig, NodeConfig } from "./config/load-config.ts";
 import { loadMeshKey } from "./config/mesh-key.ts";
+import { Exercises } from "./exercises/exercises.ts";
+import { MeshSwitch } from "./exercises/mesh-switch.ts";
+import type { Drill } from "./exercises/node-requests.ts";
 import { type InviterNode, inviter } from "./joining/inviter.ts";
 import { saltOf } from "./joining/stretch.ts";
 import { encodeWelcomeDocument } from "./joining/welcome-document.ts";
@@ -104,6 +110,8 @@ class Node implements RunningNode {
   readonly #key: Uint8Array;
   readonly #clock = systemClock();
   readonly #machine = systemMachineName();
+  readonly #switch = new MeshSwitch(this.#clock);
+  readonly #exercises = this.#makeExercises();
   /** The node as it is now. */
   #assembly: NodeAssembly;
   #balancing: ClientBalancing | undefined;
@@ -212,6 +220,9 @@ class Node implements RunningNode {
     return {
       status: () => this.status(),
       isServing: () => current().isServing,
+      moveAddress: () => this.#exercises.moveAddress(),
+      addressClients: () => this.#exercises.addressClients(),
+      drill: (...order) => this.#exercises.drill(...order),
       get retained() {
         return current().coordinator.retained;
       },
@@ -310,14 +321,19 @@ class Node implements RunningNode {
       vitals: () => ({ version: VERSION, memoryBytes: process.memoryUsage.rss() }),
       transport: (node) => {
         this.#balancing = this.#makeBalancing(node);
-        return tlsPskTransport({ key: this.#key, identity: node, passEntry: this.#balancing.entry });
+        const passEntry = this.#balancing.entry;
+        return this.#switch.transport(tlsPskTransport({ key: this.#key, identity: node, passEntry }));
       },
+      receiveRequest: (from, bytes) => this.#exercises.receive(from, bytes),
       passedClients: {
         membersChanged: (members) => this.#balancing?.membersChanged(members),
+        connections: () => this.#balancing?.connections() ?? [],
         resetPassed: () => this.#balancing?.resetPassed(),
       },
       joining: { salt: saltOf(this.#key), document: () => this.#welcomeDocument() },
-      mdns: isMdnsEnabled ? multicastDns({ log: this.#log.component("mesh") }) : undefined,
+      mdns: isMdnsEnabled
+        ? this.#switch.multicast(multicastDns({ log: this.#log.component("mesh") }))
+        : undefined,
       process: systemProcesses(),
       log: (component) => this.#log.component(component),
       linksOpen: (error) => this.#linksOpen(error),
@@ -340,5 +356,36 @@ class Node implements RunningNode {
         members: () => this.#assembly.mesh.members,
       },
     );
+  }
+
+  #makeExercises(): Exercises {
+    const onAddress = (): number => {
+      const address = this.#config.floatingAddress?.address;
+      return address === undefined ? 0 : this.#assembly.broker.clientsOn(address);
+    };
+    return new Exercises({
+      clock: this.#clock,
+      status: () => this.status(),
+      members: () => this.#assembly.mesh.members,
+      send: (to, bytes) => this.#assembly.mesh.sendControl(to, bytes),
+      moveLeadership: () => this.#assembly.coordinator.moveLeadership(),
+      addressClients: onAddress,
+      addressConnections: () => onAddress() + (this.#balancing?.connectionCount ?? 0),
+      cannot: (drill) => this.#cannotDrill(drill),
+      carryOut: (drill, forMs) => this.#carryOut(drill, forMs),
+    });
+  }
+
+  #cannotDrill(drill: Drill): string | undefined {
+    if (this.#switch.isCut) return "The node is in a drill already.";
+    if (drill !== "pause" || canPauseSelf()) return undefined;
+    return "The first process of a container cannot be stopped from within. Use docker pause, or: skein drill pause CONTAINER --docker";
+  }
+
+  #carryOut(drill: Drill, forMs: number): void {
+    this.#log.warn({ drill, forMs }, "a drill, as ordered by the operator of another node");
+    if (drill === "kill") killSelf();
+    else if (drill === "pause") pauseSelf(forMs, (error) => this.#log.error({ error }, "the drill failed"));
+    else this.#switch.cut(forMs, () => this.#log.info({}, "the drill is over: linked again"));
   }
 }

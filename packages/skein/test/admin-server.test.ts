@@ -31,6 +31,9 @@ const EVENTS = ["pi2", "pi3"].map((name) => {
   }) as MeshEvent;
 });
 
+/** Orders that the node got. */
+const drills: unknown[] = [];
+
 async function open(isServing = true): Promise<string> {
   // A payload that is a view into a larger buffer must be cut out of it, and may be binary.
   const large = Uint8Array.from([9, 9, 0xff, 0x00, 9]);
@@ -49,6 +52,9 @@ async function open(isServing = true): Promise<string> {
     forget: async (node) => {
       if (node !== "pi3") throw new SkeinError("ERR_SKEIN_REFUSED", `${node} is alive.`);
     },
+    moveAddress: async () => 31,
+    addressClients: async () => ({ clients: 31, answered: ["00000000000000a1"] }),
+    drill: async (...order) => void drills.push(order),
     retained: {
       count: 1,
       digest: () => "d1ce",
@@ -187,4 +193,30 @@ test("leaving and forgetting are carried out or refused with the node's sentence
   expect([refused.status, await refused.json()]).toEqual([409, { error: "pi2 is alive." }]);
   expect((await post("/api/forget", {})).status).toBe(400);
   expect((await fetch(`${address}/api/leave`, { method: "POST" })).status).toBe(403);
+});
+
+test("exercises: the address is moved, its clients are counted, and a drill must name a node, a kind and a time", async () => {
+  const url = await open();
+  const post = async (path: string, body: unknown): Promise<readonly [number, unknown]> => {
+    const headers = { "x-skein": "1", "content-type": "application/json" };
+    const response = await fetch(`${url}${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+    return [response.status, await response.json()];
+  };
+  expect(await post("/api/move-address", {})).toEqual([200, { connections: 31 }]);
+  expect(await (await fetch(`${url}/api/address-clients`)).json()).toEqual({
+    clients: 31,
+    answered: ["00000000000000a1"],
+  });
+  expect(await post("/api/drill", { node: "a", drill: "pause", forMs: 5000, force: true })).toEqual([
+    200,
+    { started: true },
+  ]);
+  expect(drills).toEqual([["a", "pause", 5000, true]]);
+  expect(await post("/api/drill", { node: "a", drill: "explode", forMs: 5000 })).toEqual([
+    400,
+    { error: 'There is no drill "explode": use kill, pause, partition.' },
+  ]);
+  expect((await post("/api/drill", { drill: "kill", forMs: 5000 }))[0]).toBe(400);
+  expect((await post("/api/drill", { node: "a", drill: "kill" }))[0]).toBe(400);
+  expect(drills).toHaveLength(1);
 });

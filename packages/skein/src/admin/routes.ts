@@ -1,6 +1,7 @@
 /** The table of all routes. A group of routes lives in a file of its own and is listed here. */
 
 import { eventRoutes } from "./event-routes.ts";
+import { exerciseRoutes } from "./exercise-routes.ts";
 import { inviteRoutes } from "./invite-routes.ts";
 import { membershipRoutes } from "./membership-routes.ts";
 import { mergeRoutes } from "./merge-routes.ts";
@@ -13,4 +14,5 @@ export const ROUTES: readonly Route[] = [
   ...inviteRoutes,
   ...membershipRoutes,
   ...mergeRoutes,
+  ...exerciseRoutes,
 ];

@@ -32,6 +32,9 @@ export interface ClientBalancingPorts {
   readonly members: () => readonly Member[];
 }
 
+/** What a node's other parts need to know of it. */
+export type PassedClients = Pick<ClientBalancing, "membersChanged" | "resetPassed" | "connections">;
+
 export class ClientBalancing {
   /** To be put on the link port. */
   readonly entry: PassEntry;
@@ -58,6 +61,11 @@ export class ClientBalancing {
   /** The clients that other nodes serve through this one, in the form of Broker.connectionsOn. */
   connections(): Iterable<{ readonly remoteAddress: string; readonly serverPort: number }> {
     return this.#passer.connections();
+  }
+
+  /** How many that are. */
+  get connectionCount(): number {
+    return this.#passer.count();
   }
 
   /** Clients that other nodes pass on are served by `listener`, until {@link close}. */

@@ -7,6 +7,7 @@
 import { Command, CommanderError } from "commander";
 import { type CommandGroup, EXIT_CODES_HELP, type SetExitCode } from "./commands/command-group.ts";
 import { addEventCommands } from "./commands/event-commands.ts";
+import { addExerciseCommands } from "./commands/exercise-commands.ts";
 import { addInviteCommand } from "./commands/invite-command.ts";
 import { addMembershipCommands } from "./commands/membership-commands.ts";
 import { addMergeCommands } from "./commands/merge-commands.ts";
@@ -24,6 +25,7 @@ const GROUPS: readonly CommandGroup[] = [
   addMembershipCommands,
   addEventCommands,
   addMergeCommands,
+  addExerciseCommands,
   addMqttCommands,
 ];
 
