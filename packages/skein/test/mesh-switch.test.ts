@@ -142,7 +142,7 @@ test("while it is cut, multicast is neither heard nor said", () => {
   const said: string[] = [];
   let handler: DnsHandler | undefined;
   const inner: MulticastDns = {
-    hostName: "pi1",
+    hostName: () => "pi1",
     start: (given) => {
       handler = given;
     },

@@ -54,7 +54,7 @@ export class MeshSwitch {
   /** `mdns` with the switch in it. */
   multicast(mdns: MulticastDns): MulticastDns {
     return {
-      hostName: mdns.hostName,
+      hostName: () => mdns.hostName(),
       start: (handler: DnsHandler) =>
         mdns.start({
           queried: (questions, from) => this.#isCut || handler.queried(questions, from),
