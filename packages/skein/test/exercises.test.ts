@@ -27,7 +27,7 @@ function status(changes: Partial<NodeStatus> = {}): NodeStatus {
     name: "pi1",
     coordinator: PI2,
     quorum: true,
-    vip: { address: "192.168.1.250", holder: PI2 },
+    vip: { address: "192.168.1.250", holder: PI2, heldForMs: 1 },
     members: [member(PI1), member(PI2, { role: "leader" }), member(PI3)],
     retained: 214,
     health: "healthy",
@@ -45,7 +45,7 @@ function look(
   return { at, status: status(changes), clients, answered };
 }
 
-const heldBy = (holder: string | null) => ({ vip: { address: "192.168.1.250", holder } });
+const heldBy = (holder: string | null) => ({ vip: { address: "192.168.1.250", holder, heldForMs: 1 } });
 
 test("an address can be moved in a mesh of two with a coordinator that holds it", () => {
   expect(moveRefusal(status())).toBeUndefined();
@@ -53,7 +53,11 @@ test("an address can be moved in a mesh of two with a coordinator that holds it"
 });
 
 test.each<[string, Partial<NodeStatus>, RegExp]>([
-  ["without an address", { vip: { address: null, holder: null } }, /no floating address to move.*--vip/],
+  [
+    "without an address",
+    { vip: { address: null, holder: null, heldForMs: null } },
+    /no floating address to move.*--vip/,
+  ],
   ["with one node", { members: [member(PI1)] }, /only node that is up.*skein up/],
   [
     "with the others dead",
@@ -236,13 +240,13 @@ test("a node that does not answer, or not so that it can be understood, is a ref
   expire();
   await expect(silent).rejects.toMatchObject({ message: "The node does not answer." });
   const text = (frame: unknown): Uint8Array =>
-    Uint8Array.of(65, ...new TextEncoder().encode(JSON.stringify(frame)));
+    Uint8Array.of(66, ...new TextEncoder().encode(JSON.stringify(frame)));
   for (const bytes of [
     text({}),
     text(null),
     text({ number: 1 }),
     text({ number: 99, answer: 3 }),
-    Uint8Array.of(65, 0xff),
+    Uint8Array.of(66, 0xff),
   ])
     expect(() => answers.receive(PI1 as NodeId, bytes)).not.toThrow();
   const seen: Uint8Array[] = [];

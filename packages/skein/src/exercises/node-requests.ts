@@ -9,7 +9,7 @@
 import { type Clock, decodeUtf8, encodeUtf8Into, type NodeId, SkeinError, utf8Length } from "@skein/kernel";
 
 /** Types of control frames from 64 on do not belong to the coordinator (coordinator/src/frames.ts). */
-export const REQUEST_FRAME = 65;
+export const REQUEST_FRAME = 66;
 
 export const DRILLS = ["kill", "pause", "partition"] as const;
 export type Drill = (typeof DRILLS)[number];
