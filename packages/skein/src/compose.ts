@@ -7,14 +7,11 @@
 
 import { type NodeId, SkeinError, type StreamListener } from "@skein/kernel";
 import {
-  canPauseSelf,
   type DataDirectory,
   isWiredAddress,
   isWiredInterface,
-  killSelf,
   multicastDns,
   openDataDirectory,
-  pauseSelf,
   systemBootId,
   systemBootMs,
   systemClock,
@@ -36,9 +33,9 @@ import { VERSION } from "./cli/version.ts";
 import { formatHostPort, isLoopback } from "./config/addresses.ts";
 import type { ListenerConfig, NodeConfig } from "./config/load-config.ts";
 import { loadMeshKey } from "./config/mesh-key.ts";
-import { Exercises } from "./exercises/exercises.ts";
+import type { Exercises } from "./exercises/exercises.ts";
 import { MeshSwitch } from "./exercises/mesh-switch.ts";
-import type { Drill } from "./exercises/node-requests.ts";
+import { nodeExercises } from "./exercises/node-exercises.ts";
 import { type InviterNode, inviter } from "./joining/inviter.ts";
 import { saltOf } from "./joining/stretch.ts";
 import { encodeWelcomeDocument } from "./joining/welcome-document.ts";
@@ -359,33 +356,14 @@ class Node implements RunningNode {
   }
 
   #makeExercises(): Exercises {
-    const onAddress = (): number => {
-      const address = this.#config.floatingAddress?.address;
-      return address === undefined ? 0 : this.#assembly.broker.clientsOn(address);
-    };
-    return new Exercises({
+    return nodeExercises({
       clock: this.#clock,
+      log: this.#log,
+      meshSwitch: this.#switch,
+      address: this.#config.floatingAddress?.address,
       status: () => this.status(),
-      members: () => this.#assembly.mesh.members,
-      send: (to, bytes) => this.#assembly.mesh.sendControl(to, bytes),
-      moveLeadership: () => this.#assembly.coordinator.moveLeadership(),
-      addressClients: onAddress,
-      addressConnections: () => onAddress() + (this.#balancing?.connectionCount ?? 0),
-      cannot: (drill) => this.#cannotDrill(drill),
-      carryOut: (drill, forMs) => this.#carryOut(drill, forMs),
+      assembly: () => this.#assembly,
+      passedOn: () => this.#balancing?.connectionCount ?? 0,
     });
-  }
-
-  #cannotDrill(drill: Drill): string | undefined {
-    if (this.#switch.isCut) return "The node is in a drill already.";
-    if (drill !== "pause" || canPauseSelf()) return undefined;
-    return "The first process of a container cannot be stopped from within. Use docker pause, or: skein drill pause CONTAINER --docker";
-  }
-
-  #carryOut(drill: Drill, forMs: number): void {
-    this.#log.warn({ drill, forMs }, "a drill, as ordered by the operator of another node");
-    if (drill === "kill") killSelf();
-    else if (drill === "pause") pauseSelf(forMs, (error) => this.#log.error({ error }, "the drill failed"));
-    else this.#switch.cut(forMs, () => this.#log.info({}, "the drill is over: linked again"));
   }
 }
