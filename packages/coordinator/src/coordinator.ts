@@ -73,7 +73,8 @@ export class Coordinator {
   readonly #traffic: ControlTraffic;
   readonly #reads: CurrentReads<RetainedReader>;
   readonly #diskFailures: DiskFailures;
-  readonly #membership: Membership;
+  /** Who belongs to the cluster, votes and leads. */
+  readonly membership: Membership;
   readonly #replicaFaults: ReplicaFaults;
   readonly #known: KnownNodes;
   readonly #electionWait: ElectionWaitWarning;
@@ -114,7 +115,7 @@ export class Coordinator {
     this.#known = new KnownNodes(ports);
     this.#electionWait = new ElectionWaitWarning(ports.log);
     this.#faults = new PeerFaults(ports.log);
-    this.#membership = new Membership(node, raft.electionMinMs, this.#diskFailures, {
+    this.membership = new Membership(node, raft.electionMinMs, this.#diskFailures, {
       ...ports,
       sendMember: (to, frame) => this.#traffic.sendMember(to, frame),
       cluster: () => this.#arrival.cluster,
@@ -196,15 +197,6 @@ export class Coordinator {
     this.#tick();
   }
 
-  /** Has another node lead, if this one does and another one can; what the lease protects is given up first. False: it does not lead. */
-  moveLeadership(): boolean {
-    const driver = this.#driver;
-    if (driver?.leadership.role !== "leader") return false;
-    // A sole voter has nobody to hand over to; a learner takes its place.
-    if (!driver.transferLeadership()) this.#membership.resign();
-    return true;
-  }
-
   /**
    * Hands leadership over if this node leads (at most a second; links must still be open), completes the writes under
    * way, closes the journal, then calls `done`. Open writes are not settled.
@@ -223,14 +215,14 @@ export class Coordinator {
 
   /** Takes this node out of its mesh (departure.ts). `done` without an error: stop the process. With one nothing has changed. */
   leave(done: ActionDone): void {
-    this.#membership.departure.begin(done);
+    this.membership.departure.begin(done);
   }
 
   /** Takes a dead node out of the mesh, or founds it anew without (forgetting.ts); then `startAgain` follows. */
   forget(nameOrId: string, done: ActionDone): void {
     const { node, error } = findMember(nameOrId, this.status, this.#peers, this.#known);
     if (node === undefined) done(error);
-    else this.#membership.forgetting.begin(node, done);
+    else this.membership.forgetting.begin(node, done);
   }
 
   /** A control frame from another node; `bytes` are valid during the call only. Whatever they hold, this never throws. */
@@ -261,7 +253,7 @@ export class Coordinator {
     this.#proposals.tick(now);
     this.#reads.tick(now);
     this.#faults.tick(now, this.#driver?.status(now).rejectedMessages ?? 0);
-    this.#membership.tick(now);
+    this.membership.tick(now);
     this.#mending?.tick(now);
     this.merging.tick(now);
     if (now >= this.#flushAt) {
@@ -308,7 +300,7 @@ export class Coordinator {
       send: this.#ports.send,
       faults: this.#faults,
       members: {
-        ...this.#membership.handlers,
+        ...this.membership.handlers,
         ...logHandlers({
           clock: this.#ports.clock,
           driver: () => this.#driver,
@@ -321,7 +313,7 @@ export class Coordinator {
       },
       strangers: {
         joined: (_, { cluster }) => this.#arrival.joined(cluster),
-        ...this.#membership.strangers,
+        ...this.membership.strangers,
         merge: (from, frame) => this.merging.received(from, frame),
       },
     });
@@ -342,7 +334,7 @@ export class Coordinator {
     const { leadership } = driver;
     this.#ports.log.info({ ...leadership }, "leadership changed");
     this.#route.reset();
-    this.#membership.leadershipChanged();
+    this.membership.leadershipChanged();
     this.#ending.leadershipChanged(driver);
     if (leadership.leader !== undefined) this.#sendAgain();
   }

@@ -114,7 +114,7 @@ export class Membership {
       transferredAt: () => this.#transferredAt,
       sendJoined: (joiner) => ports.sendMember(joiner, (cluster) => ({ kind: "joined", cluster })),
     });
-    this.#resignation = new Resignation(failures, { log: ports.log, ask: () => this.resign() });
+    this.#resignation = new Resignation(failures, { log: ports.log, ask: () => this.#resign() });
     this.#diskStall = new DiskStall(ports.log);
     this.departure = new Departure(self, {
       ...ports,
@@ -181,8 +181,16 @@ export class Membership {
   }
 
   /** The disk of this node is dying: the leader should let another one vote. */
-  /** Asks that another node votes in place of this one, for as long as it goes on asking. */
-  resign(): void {
+  /** Has another node lead, if this one does and another one can; what the lease protects is given up first. False: it does not lead. */
+  moveLeadership(): boolean {
+    const driver = this.#ports.driver();
+    if (driver?.leadership.role !== "leader") return false;
+    // A sole voter has nobody to hand over to; a learner takes its place.
+    if (!driver.transferLeadership()) this.#resign();
+    return true;
+  }
+
+  #resign(): void {
     const { driver, sendMember } = this.#ports;
     const leader = driver()?.leadership.leader as NodeId | undefined;
     if (leader === this.#self) this.#governor.resign(leader);

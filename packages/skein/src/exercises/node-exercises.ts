@@ -29,7 +29,7 @@ export function nodeExercises(parts: NodeExercisesParts): Exercises {
     status,
     members: () => assembly().mesh.members,
     send: (to, bytes) => assembly().mesh.sendControl(to, bytes),
-    moveLeadership: () => assembly().coordinator.moveLeadership(),
+    moveLeadership: () => assembly().coordinator.membership.moveLeadership(),
     addressClients: onAddress,
     addressConnections: () => onAddress() + passedOn(),
     cannot: (drill) => cannot(parts, drill),
