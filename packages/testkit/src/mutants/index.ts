@@ -1,3 +1,4 @@
+import { ADDRESS_MUTANTS } from "./address-mutants.ts";
 import type { Mutant } from "./mutate.ts";
 import { NODE_MUTANTS } from "./node-mutants.ts";
 import { RAFT_MUTANTS } from "./raft-mutants.ts";
@@ -9,6 +10,7 @@ export { editsOf, type Mutant, mutate } from "./mutate.ts";
 /** All planted bugs. */
 export const MUTANTS: readonly Mutant[] = [
   ...NODE_MUTANTS,
+  ...ADDRESS_MUTANTS,
   ...READ_MUTANTS,
   ...RELAY_MUTANTS,
   ...RAFT_MUTANTS.map((mutant) => ({ ...mutant, load: "writes" }) as const),

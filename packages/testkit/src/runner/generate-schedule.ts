@@ -30,6 +30,8 @@ const PER_MILLE: Readonly<Record<FaultKind, number>> = {
   blackout: 150,
   stop: 400,
   pause: 400,
+  suspend: 0,
+  stranger: 0,
   partition: 400,
   severed: 400,
   clog: 400,
@@ -187,10 +189,13 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
     case "moved":
     case "stop":
     case "pause":
+    case "suspend":
     case "diskFull":
       return { at, kind, node, forMs };
     case "syncError":
       return { at, kind, node };
+    case "stranger":
+      return { at, kind, forMs };
     case "diskStall":
       return { at, kind, node, forMs: Math.min(forMs, 5000) };
     case "partition": {

@@ -124,6 +124,15 @@ export class FaultInjector {
       case "diskFull":
         this.#hinder(fault, this.#node(fault.node));
         return true;
+      case "suspend":
+        this.#node(fault.node).suspend(fault.forMs);
+        return true;
+      case "stranger":
+        this.#world.floating.hasStranger = true;
+        this.#do.during(fault.forMs, () => {
+          this.#world.floating.hasStranger = false;
+        });
+        return true;
       case "arrive":
         this.#node(fault.node).start();
         return true;

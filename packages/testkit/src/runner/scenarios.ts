@@ -14,6 +14,7 @@ export interface Scenario {
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   calm: { kinds: [] },
+  address: { kinds: ["power", "partition", "pause", "suspend", "diskStall", "stop", "stranger"] },
   crashes: { kinds: ["crash", "crashAfterAck", "stop", "pause"] },
   partitions: { kinds: ["partition", "severed", "clog", "cut"] },
   cuts: { kinds: ["cut", "clientsCut"] },

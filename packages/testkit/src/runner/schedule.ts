@@ -20,6 +20,10 @@ export type Fault = {
   | { readonly kind: "blackout"; readonly afterAckMs: number | undefined; readonly forMs: number }
   | { readonly kind: "stop"; readonly node: number; readonly forMs: number }
   | { readonly kind: "pause"; readonly node: number; readonly forMs: number }
+  /** The machine sleeps: its monotonic clock and its kernel's timers stand still. */
+  | { readonly kind: "suspend"; readonly node: number; readonly forMs: number }
+  /** Another host, no node, has the floating address too. */
+  | { readonly kind: "stranger"; readonly forMs: number }
   /** Machines (nodes, then clients) of `side` do not hear the others (`oneWay`), or neither hears the other. */
   | {
       readonly kind: "partition";

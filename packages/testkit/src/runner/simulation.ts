@@ -9,6 +9,7 @@ import { CheckFailure, type SimClientHost } from "../observations.ts";
 import { mix, pick, randomStream } from "../world/random-streams.ts";
 import { retainedSet, type SimNode } from "../world/sim-node.ts";
 import { World } from "../world/world.ts";
+import { AddressWatch } from "./address-watch.ts";
 import { FaultInjector } from "./inject-faults.ts";
 import { LoadReads } from "./load-reads.ts";
 import { RETAINED_TOPICS, RetainedWrites } from "./retained-writes.ts";
@@ -79,6 +80,7 @@ class Simulation {
   readonly #retained = new RetainedSurvivors();
   readonly #writes: RetainedWrites;
   readonly #standstill: Standstill;
+  readonly #addressWatch: AddressWatch;
   readonly #workload: { rest(): void } | undefined;
   /** Nodes that must run, as far as no fault keeps them from it. */
   #expected: readonly SimNode[] = [];
@@ -92,6 +94,7 @@ class Simulation {
     const reads = new LoadReads("topic/+", RETAINED_TOPICS);
     this.#world = new World(schedule.world, [...checkers, this.#retained, this.#standstill, reads]);
     reads.begin(this.#world);
+    this.#addressWatch = new AddressWatch(this.#world);
     this.#injector = new FaultInjector(this.#world);
     this.#writes = new RetainedWrites(this.#world);
     const client = (name: string) => this.#world.addClient(name);
@@ -134,6 +137,7 @@ class Simulation {
     this.#injector.arm(this.#schedule);
     this.#until(() => this.#isWell(), FORMED_BY_MS, "the mesh forms");
     world.events.runUntil(this.#schedule.chaosFromMs);
+    this.#addressWatch.begin();
     this.#writes.begin();
   }
 

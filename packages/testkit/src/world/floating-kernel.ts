@@ -43,6 +43,8 @@ export class FloatingKernel {
   readonly #machines: number;
   readonly #ports: FloatingKernelPorts;
   readonly #expiries = new Map<number, Scheduled>();
+  /** By machine that has the address: since when, and until when if nothing happens. */
+  readonly #times = new Map<number, { readonly since: number; readonly until: number }>();
   /** By client machine: where its kernel believes the address to be. */
   readonly #arp = new Map<number, number>();
   /** A machine that is no node has the address too. */
@@ -56,6 +58,28 @@ export class FloatingKernel {
 
   isOn(machine: number): boolean {
     return this.#expiries.has(machine);
+  }
+
+  /** The world's time at which a machine got the address that it has. */
+  heldSince(machine: number): number {
+    return this.#times.get(machine)?.since ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** The machine sleeps: the kernel's timers stand still. Returns whether it has the address; {@link woken} goes on. */
+  fellAsleep(machine: number): boolean {
+    this.#expiries.get(machine)?.cancel();
+    return this.isOn(machine);
+  }
+
+  woken(machine: number, sleptMs: number): void {
+    const times = this.#times.get(machine);
+    if (times === undefined) return;
+    const { events } = this.#ports;
+    this.#times.set(machine, { since: times.since, until: times.until + sleptMs });
+    this.#expiries.set(
+      machine,
+      events.at(times.until + sleptMs, () => this.#remove(machine)),
+    );
   }
 
   /** The programs of the operating system, for `process` on `machine`. */
@@ -148,6 +172,8 @@ export class FloatingKernel {
       machine,
       events.after(atMs, () => this.#remove(machine)),
     );
+    const since = before === undefined ? events.now : this.heldSince(machine);
+    this.#times.set(machine, { since, until: events.now + atMs });
     if (before === undefined) changed(machine, true);
   }
 
@@ -156,6 +182,7 @@ export class FloatingKernel {
     if (expiry === undefined) return;
     expiry.cancel();
     this.#expiries.delete(machine);
+    this.#times.delete(machine);
     this.#ports.changed(machine, false);
   }
 

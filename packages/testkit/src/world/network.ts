@@ -81,6 +81,18 @@ export class Network {
     return this.#blocked[from * this.#machines + to] !== 0;
   }
 
+  /** Both ways are open and not slowed down. */
+  isClear(a: number, b: number): boolean {
+    const [there, back] = [a * this.#machines + b, b * this.#machines + a];
+    const isOpen = this.#blocked[there] === 0 && this.#blocked[back] === 0;
+    return isOpen && this.#slowBy[there] === 0 && this.#slowBy[back] === 0;
+  }
+
+  /** Neither reaches the other. */
+  isApart(a: number, b: number): boolean {
+    return this.isBlocked(a, b) && this.isBlocked(b, a);
+  }
+
   /** One direction. Blocks are counted: two faults may cover the same way. */
   block(from: number, to: number, isBlocked: boolean): void {
     const at = from * this.#machines + to;

@@ -19,7 +19,11 @@ export class ClientHost implements SimClientHost {
   constructor(world: World, machine: number, name: string) {
     this.#world = world;
     this.#machine = machine;
-    this.#process = new SimProcess(world.events, { rate: 1, bootedAt: 0, wallOffsetMs: 0 }, () => {});
+    this.#process = new SimProcess(
+      world.events,
+      { rate: 1, bootedAt: 0, sleptMs: 0, wallOffsetMs: 0 },
+      () => {},
+    );
     this.clock = this.#process.clock;
     this.prng = randomStream(world.seed, `client ${name}`);
   }

@@ -17,8 +17,8 @@ import {
 } from "@skein/kernel";
 import { NodeAssembly } from "skein/assembly";
 import type { AppliedCommand, NodeObservation } from "../observations.ts";
-import { macOf } from "./floating-kernel.ts";
-import { between, mix, mixBytes, randomStream } from "./random-streams.ts";
+import { MachineSleep, machineClock } from "./machine-sleep.ts";
+import { mix, mixBytes, randomStream } from "./random-streams.ts";
 import { SimDisk } from "./sim-disk.ts";
 import { type MachineClock, SimProcess } from "./sim-process.ts";
 import type { World } from "./world.ts";
@@ -55,17 +55,15 @@ export class SimNode {
   /** Whose configuration was looked at last. */
   #configured: CoordinatorStatus | undefined;
   #lease = 0;
+  readonly sleep: MachineSleep;
 
   constructor(world: World, index: number, ratePerMillion: number) {
     this.#world = world;
     this.index = index;
     this.#host = `10.0.0.${index + 1}`;
     this.disk = new SimDisk(world.events, randomStream(world.seed, `disk ${index}`));
-    this.machine = {
-      rate: 1 + ratePerMillion / 1e6,
-      bootedAt: -between(world.prng, 1000, 1e8),
-      wallOffsetMs: 0,
-    };
+    this.machine = machineClock(world.prng, ratePerMillion);
+    this.sleep = new MachineSleep(index, this.machine, world.events, world.floating);
   }
 
   /** Id of the node that runs here or ran here last; empty before the first start. */
@@ -118,6 +116,7 @@ export class SimNode {
       this.#isPowered = true;
       this.#boots++;
       this.machine.bootedAt = world.events.now;
+      this.sleep.forget();
       world.network.moveTo(this.index);
     }
     const process = new SimProcess(world.events, this.machine, () => this.#gone("crash"));
@@ -139,6 +138,7 @@ export class SimNode {
   /** The process is gone at once (kill -9), or the whole machine is. */
   kill(how: "crash" | "power"): void {
     if (how === "power") this.#isPowered = false;
+    else this.sleep.wake();
     if (this.#process !== undefined) {
       this.#process.kill();
       this.#gone(how);
@@ -175,8 +175,16 @@ export class SimNode {
 
   resume(): void {
     if (this.#process === undefined || !this.#process.isPaused) return;
+    this.sleep.wake();
     this.#observe({ kind: "stopped", how: "resume" });
     this.#process.resume();
+  }
+
+  /** The machine sleeps for `forMs`, its clocks and the timers of its kernel with it. */
+  suspend(forMs: number): void {
+    if (this.#process === undefined || this.#process.isPaused) return;
+    this.pause();
+    this.sleep.begin(forMs, () => this.resume());
   }
 
   #run(process: SimProcess): void {
@@ -205,14 +213,7 @@ export class SimNode {
         disk: this.disk.openFor(process),
         bootId: `boot-${this.#boots}`,
         hardware: `hardware-${index}`,
-        network: {
-          interfaceOf: () => ({
-            mac: macOf(index),
-            addresses: [{ address: host, prefixLength: 24 }],
-          }),
-          macs: () => [macOf(index)],
-          bootMs: () => world.events.now - this.machine.bootedAt,
-        },
+        network: this.sleep.network(host),
         host: () => ({
           machine: index.toString(16).padStart(16, "a"),
           isWired: true,
@@ -344,9 +345,8 @@ export class SimNode {
     this.#observe({ kind: "configuration", voters, learners });
   }
 
-  #observeLease({ leaseUntil }: CoordinatorStatus): void {
-    const { rate, bootedAt } = this.machine;
-    const until = leaseUntil === undefined ? 0 : bootedAt + leaseUntil / rate;
+  #observeLease(status: CoordinatorStatus): void {
+    const until = this.sleep.leaseUntil(status);
     if (until === this.#lease) return;
     this.#lease = until;
     this.#observe({ kind: "lease", until });

@@ -18,6 +18,10 @@ export interface MachineClock {
   readonly rate: number;
   /** The world's time at which this machine was switched on. */
   bootedAt: number;
+  /** So long it has slept since then: its monotonic clock stood still, in ms of the world. */
+  sleptMs: number;
+  /** Since when it sleeps now, in ms of the world. */
+  asleepSince?: number | undefined;
   /** Added to the wall clock, in ms; steps and years off are normal. */
   wallOffsetMs: number;
 }
@@ -119,7 +123,8 @@ export class SimProcess {
     const events = this.#events;
     const { rate } = machine;
     return {
-      monotonicMs: () => ((events.now - machine.bootedAt) * rate) as MonotonicMs,
+      monotonicMs: () =>
+        (((machine.asleepSince ?? events.now) - machine.bootedAt - machine.sleptMs) * rate) as MonotonicMs,
       wallMs: () => WALL_START_MS + events.now + machine.wallOffsetMs,
       after: (delayMs, callback): Timer => {
         // Rounded up: a timer that fires a hair too early would be set again for the hair that is left, for ever.

@@ -124,6 +124,8 @@ export class World {
   areLinked(a: string, b: string): boolean {
     const [first, second] = [a, b].map((id) => this.nodes.find((node) => node.id === id));
     if (first === undefined || second === undefined) return false;
+    // A machine that sleeps answers nobody, whatever its kernel will go on with.
+    if (first.machine.asleepSince !== undefined || second.machine.asleepSince !== undefined) return false;
     if (
       this.network.isBlocked(first.index, second.index) ||
       this.network.isBlocked(second.index, first.index)

@@ -17,7 +17,7 @@ function kernels() {
     tickle: (machine, host, port) => changes.push(`tickle ${machine} ${host}:${port}`),
   });
   const processes = [0, 1].map(
-    () => new SimProcess(events, { rate: 1, bootedAt: 0, wallOffsetMs: 0 }, () => {}),
+    () => new SimProcess(events, { rate: 1, bootedAt: 0, sleptMs: 0, wallOffsetMs: 0 }, () => {}),
   );
   const ports = processes.map((process, machine) => kernel.openFor(process, machine));
   const batches = ports.map((port) =>

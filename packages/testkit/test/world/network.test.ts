@@ -33,7 +33,7 @@ function connected() {
     },
   );
   const [near, far] = [0, 1].map(
-    () => new SimProcess(events, { rate: 1, bootedAt: 0, wallOffsetMs: 0 }, () => {}),
+    () => new SimProcess(events, { rate: 1, bootedAt: 0, sleptMs: 0, wallOffsetMs: 0 }, () => {}),
   );
   const ends: Stream[] = [];
   const locate = (host: string) => (host === "b" ? 1 : undefined);

@@ -7,7 +7,8 @@ import { SimProcess } from "../../src/world/sim-process.ts";
 function opened(seed = 1) {
   const events = new EventQueue();
   const disk = new SimDisk(events, seededPrng(seed));
-  const newProcess = () => new SimProcess(events, { rate: 1, bootedAt: 0, wallOffsetMs: 0 }, () => {});
+  const newProcess = () =>
+    new SimProcess(events, { rate: 1, bootedAt: 0, sleptMs: 0, wallOffsetMs: 0 }, () => {});
   const process = newProcess();
   return { events, disk, process, port: disk.openFor(process), newProcess };
 }

@@ -4,7 +4,7 @@ import { SimProcess } from "../../src/world/sim-process.ts";
 
 function started(died: () => void = () => {}) {
   const events = new EventQueue();
-  const process = new SimProcess(events, { rate: 1, bootedAt: 0, wallOffsetMs: 0 }, died);
+  const process = new SimProcess(events, { rate: 1, bootedAt: 0, sleptMs: 0, wallOffsetMs: 0 }, died);
   return { events, process };
 }
 
@@ -57,7 +57,11 @@ test("input waits while a process is paused, and its timers are late", () => {
 
 test("a timer never fires before its time on a clock that drifts", () => {
   const events = new EventQueue();
-  const process = new SimProcess(events, { rate: 1.01, bootedAt: -12_345.678, wallOffsetMs: 0 }, () => {});
+  const process = new SimProcess(
+    events,
+    { rate: 1.01, bootedAt: -12_345.678, sleptMs: 0, wallOffsetMs: 0 },
+    () => {},
+  );
   const start = process.clock.monotonicMs();
   let firedAt = 0;
   process.clock.after(1000, () => {

@@ -24,7 +24,9 @@ const message = (topic: string, text: string) => ({
 
 /** A disk as a process outside the world sees it. */
 function portOf(disk: SimDisk): Disk {
-  return disk.openFor(new SimProcess(new EventQueue(), { rate: 1, bootedAt: 0, wallOffsetMs: 0 }, () => {}));
+  return disk.openFor(
+    new SimProcess(new EventQueue(), { rate: 1, bootedAt: 0, sleptMs: 0, wallOffsetMs: 0 }, () => {}),
+  );
 }
 
 /** Gives a stopped node a snapshot with a topic that nobody ever wrote. */

@@ -1,0 +1,205 @@
+/**
+ * P1 and P2 as a watcher of the whole world sees them: on every side of every split somebody holds the clients' address within the
+ * bound, a leader that makes no progress does not, and whoever takes it rids clients of connections that lead nowhere.
+ *
+ * Looks four times a second. A side is a set of nodes that all reach each other and nobody else; what is only half cut off, slow,
+ * or has changed a moment ago is nobody's side and owes nothing yet. Where a majority of voters is in reach an election is
+ * waited for, which may fail a few times; elsewhere a stand-in must be there as promised.
+ *
+ * Source: architecture.md sections 2 (P1, P2) and 6.
+ */
+
+import { CheckFailure } from "../observations.ts";
+import type { SimNode } from "../world/sim-node.ts";
+import type { SimStream } from "../world/sim-stream.ts";
+import type { World } from "../world/world.ts";
+
+const LOOK_EVERY_MS = 250;
+/** Without a majority: silence of the leader, a tick, silence of the other voters, the probe. Plus a look. */
+const STAND_IN_MS = { lan: 5250, wired: 4750 } as const;
+/** With one: three elections awaited, and a stand-in after that. */
+const ELECTION_MS = { lan: 3 * 4800 + 3000, wired: 3 * 2700 + 3000 } as const;
+/** A leader that says that its disk stands still has as long to let go. */
+const STALLED_HOLDER_MS = 1500;
+/** A machine that has woken up drops the address with its next tick. */
+const WOKEN_HOLDER_MS = 600;
+/** From taking the address until the last stale connection is gone. */
+const TICKLED_MS = 4000;
+/** Holder and successor had a link for that long: the whole list has been told. */
+const LINKED_MS = 12_000;
+/** The successor's link to a dead holder is given up within that time. */
+const LINK_LOST_MS = 10_000;
+
+interface Side {
+  readonly since: number;
+  readonly nodes: readonly SimNode[];
+}
+
+interface Linked {
+  readonly since: number;
+  until: number;
+}
+
+export class AddressWatch {
+  readonly #world: World;
+  /** By what makes them up. */
+  #sides = new Map<string, Side>();
+  /** By pair of machines. */
+  readonly #linked = new Map<string, Linked>();
+  readonly #stalledSince = new Map<SimNode, number>();
+  readonly #seenSince = new WeakMap<SimStream, number>();
+  readonly #blockedAt = new WeakMap<SimStream, number>();
+  #holder: { readonly machine: number; readonly since: number } | undefined;
+  #isOver = false;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  begin(): void {
+    if (this.#isOver) return;
+    this.#look();
+    this.#world.events.after(LOOK_EVERY_MS, () => this.begin());
+  }
+
+  end(): void {
+    this.#isOver = true;
+  }
+
+  #look(): void {
+    this.#lookAtSides();
+    this.#lookAtLeaders();
+    this.#lookAtClients();
+  }
+
+  #lookAtSides(): void {
+    const { events, floating, options } = this.#world;
+    const before = this.#sides;
+    this.#sides = new Map();
+    // Whoever does not hold it yet does not take it while a stranger answers.
+    if (floating.hasStranger) return;
+    for (const nodes of this.#sidesNow()) {
+      const key = nodes.map(({ id, starts, sleep }) => `${id}:${starts}:${sleep.wokenAt}`).join();
+      const side = before.get(key) ?? { since: events.now, nodes };
+      this.#sides.set(key, side);
+      const voters = nodes.find(({ status }) => status !== undefined)?.status?.voters ?? [];
+      const present = nodes.filter(({ id }) => voters.includes(id as never)).length;
+      const limit = (present * 2 > voters.length ? ELECTION_MS : STAND_IN_MS)[options.timing];
+      if (nodes.some(({ index }) => floating.isOn(index)) || events.now - side.since <= limit) continue;
+      const names = nodes.map(({ id }) => id).join(" and ");
+      throw new CheckFailure(
+        "address answers",
+        `nobody of ${names} holds it, together since ${side.since} ms`,
+      );
+    }
+  }
+
+  /** Only nodes that serve and belong to the cluster. */
+  #sidesNow(): readonly (readonly SimNode[])[] {
+    const { network, events } = this.#world;
+    const able = this.#world.nodes.filter(({ process, assembly, status, disk }) => {
+      const isWell = process?.isPaused === false && disk.faults.stalledUntil <= events.now;
+      return isWell && assembly?.isServing === true && status?.cluster === this.#world.cluster;
+    });
+    const others = this.#world.nodes.filter((node) => node.isPowered && !able.includes(node));
+    const sides: SimNode[][] = [];
+    for (const node of able) {
+      const reached = able.filter((other) => other === node || network.isClear(node.index, other.index));
+      const isHalf = [...able, ...others].some((other) => {
+        return (
+          other !== node &&
+          !network.isClear(node.index, other.index) &&
+          !network.isApart(node.index, other.index)
+        );
+      });
+      const isFirst = reached[0] === node;
+      const isClique = reached.every((a) =>
+        reached.every((b) => a === b || network.isClear(a.index, b.index)),
+      );
+      const touchesOthers = others.some((other) => !network.isApart(node.index, other.index));
+      if (isFirst && !isHalf && isClique && !touchesOthers) sides.push(reached);
+    }
+    return sides;
+  }
+
+  #lookAtLeaders(): void {
+    const { nodes, floating, events } = this.#world;
+    for (const node of nodes) {
+      const { status, process, index } = node;
+      const isStuck =
+        status?.isDiskStalled === true && status.voters.length > 1 && process?.isPaused === false;
+      const isBad = isStuck && status.role === "leader" && floating.isOn(index);
+      if (!isBad) this.#stalledSince.delete(node);
+      else if (!this.#stalledSince.has(node)) this.#stalledSince.set(node, events.now);
+      else if (events.now - (this.#stalledSince.get(node) ?? 0) > STALLED_HOLDER_MS)
+        throw new CheckFailure(
+          "address answers",
+          `${node.id} leads and holds it with a disk that stands still`,
+        );
+      const { wokenAt, heldAsleep } = node.sleep;
+      if (
+        heldAsleep &&
+        wokenAt > 0 &&
+        events.now - wokenAt > WOKEN_HOLDER_MS &&
+        floating.heldSince(index) < wokenAt &&
+        process?.isPaused === false
+      )
+        throw new CheckFailure("address answers", `${node.id} has slept and still holds it`);
+    }
+  }
+
+  #lookAtClients(): void {
+    const { floating, events, network, nodes } = this.#world;
+    this.#noteLinks();
+    const holders = nodes.filter(({ index }) => floating.isOn(index));
+    const [holder] = holders;
+    if (holders.length !== 1 || holder?.process?.isPaused !== false) this.#holder = undefined;
+    else if (this.#holder?.machine !== holder.index)
+      this.#holder = { machine: holder.index, since: events.now };
+    for (const stream of network.open) {
+      if (stream.other.localAddress !== floating.address) continue;
+      const seenSince = this.#seenSince.get(stream) ?? events.now;
+      this.#seenSince.set(stream, seenSince);
+      const { machine, since } = this.#holder ?? { machine: stream.other.machine, since: 0 };
+      if (stream.other.machine === machine) continue;
+      const link = this.#linked.get(pairOf(stream.other.machine, machine));
+      const isKnown =
+        link !== undefined &&
+        link.until - link.since > LINKED_MS &&
+        seenSince < link.until - LINKED_MS &&
+        since - link.until < LINK_LOST_MS &&
+        events.now - since >= TICKLED_MS;
+      // What was tickled while it could not be reached is tickled no more.
+      if (!network.isClear(stream.machine, machine)) this.#blockedAt.set(stream, events.now);
+      if (!isKnown || (this.#blockedAt.get(stream) ?? 0) >= since) continue;
+      throw new CheckFailure(
+        "clients come back",
+        `${stream.other.remoteAddress} believes in its connection to the past holder, ${events.now - since} ms after ${nodes[machine]?.id} took the address`,
+      );
+    }
+  }
+
+  /** Since when and until when two nodes had a link. */
+  #noteLinks(): void {
+    const { nodes, events } = this.#world;
+    for (const [at, a] of nodes.entries()) {
+      for (const b of nodes.slice(at + 1)) {
+        if (
+          !this.#world.areLinked(a.id, b.id) ||
+          a.process?.isPaused !== false ||
+          b.process?.isPaused !== false
+        )
+          continue;
+        const key = pairOf(a.index, b.index);
+        const link = this.#linked.get(key);
+        if (link === undefined || events.now - link.until > 2 * LOOK_EVERY_MS)
+          this.#linked.set(key, { since: events.now, until: events.now });
+        else link.until = events.now;
+      }
+    }
+  }
+}
+
+function pairOf(a: number, b: number): string {
+  return `${Math.min(a, b)} ${Math.max(a, b)}`;
+}
