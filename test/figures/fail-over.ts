@@ -64,6 +64,8 @@ export async function failOver(
       const watch = new HolderWatch(mesh.nodes, mesh.vip);
       const start = performance.now();
       const isBegun = begin(holder);
+      // An orderly stop is long over for the clients when the engine says so; a cut is not there before it does.
+      if (fault !== "planned") await isBegun;
       const answeredMs = await answered(mesh, holder, watch, fault === "planned" ? undefined : start);
       addressMs.push(answeredMs);
       const backMs = await back(clients, start, PATIENCE_MS);
@@ -78,6 +80,15 @@ export async function failOver(
         `${title}, ${profile}, run ${run}: address ${answeredMs} ms; ${who} ms; overlap ${overlapMs.at(-1)} ms`,
       );
       await delay(EMBARGO_MS);
+    } catch (error) {
+      lab.say(
+        `holders: ${mesh
+          .holders()
+          .map(({ name }) => name)
+          .join(", ")}`,
+      );
+      for (const node of mesh.nodes) lab.say(`${node.name}:\n${await node.logTail(60)}`);
+      throw error;
     } finally {
       for (const client of clients) client.stop();
     }

@@ -49,6 +49,7 @@ export class NodeContainer {
   #address = "";
   #pid = 0;
   #isPluggedIn = true;
+  #engineName = "eth0";
 
   private constructor(engine: ContainerRuntimeClient, name: string, id: string, bridge: Bridge) {
     this.#engine = engine;
@@ -114,6 +115,7 @@ export class NodeContainer {
   /** Power on, on the disk it had. */
   async start(): Promise<void> {
     await this.#container().start();
+    this.#engineName = "eth0";
     await this.#look();
   }
 
@@ -143,6 +145,8 @@ export class NodeContainer {
 
   /** Pulls the network cable: from one instant to the next nothing goes in or out, and nobody says goodbye. */
   async unplug(): Promise<void> {
+    // The engine finds the interface by the name that it gave it, and says nothing if there is none.
+    await this.#rename("eth0", this.#engineName);
     await this.#network().disconnect({ Container: this.#id, Force: true });
     this.#isPluggedIn = false;
   }
@@ -207,13 +211,18 @@ export class NodeContainer {
 
   /** The engine counts on: a cable that was out comes back as eth1, which happens on no real box. */
   async #nameInterface(): Promise<void> {
-    const inside = (...words: string[]): Promise<string> =>
-      command("nsenter", `--net=/proc/${this.#pid}/ns/net`, "ip", ...words);
-    const [name] = /eth\d+(?=@)/.exec(await inside("-o", "link")) ?? [];
-    if (name === undefined || name === "eth0") return;
-    await inside("link", "set", name, "down");
-    await inside("link", "set", name, "name", "eth0");
-    await inside("link", "set", "eth0", "up");
+    const links = await command("nsenter", `--net=/proc/${this.#pid}/ns/net`, "ip", "-o", "link");
+    this.#engineName = /eth\d+(?=@)/.exec(links)?.[0] ?? "eth0";
+    await this.#rename(this.#engineName, "eth0");
+  }
+
+  async #rename(from: string, to: string): Promise<void> {
+    if (from === to) return;
+    const link = (...words: string[]): Promise<string> =>
+      command("nsenter", `--net=/proc/${this.#pid}/ns/net`, "ip", "link", "set", ...words);
+    await link(from, "down");
+    await link(from, "name", to);
+    if (to === "eth0") await link(to, "up");
   }
 
   #network() {
