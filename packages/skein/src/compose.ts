@@ -108,7 +108,7 @@ class Node implements RunningNode {
   readonly #clock = systemClock();
   readonly #machine = systemMachineName();
   readonly #switch = new MeshSwitch(this.#clock);
-  readonly #exercises = this.#makeExercises();
+  readonly #exercises: Exercises;
   /** The node as it is now. */
   #assembly: NodeAssembly;
   #balancing: ClientBalancing | undefined;
@@ -136,6 +136,7 @@ class Node implements RunningNode {
     this.left = new Promise((resolve) => {
       this.#setLeft = () => resolve("left");
     });
+    this.#exercises = this.#makeExercises();
     this.#assembly = this.#assemble(config.link.port);
   }
 
