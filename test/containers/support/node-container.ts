@@ -193,6 +193,7 @@ export class NodeContainer {
 
   /** GET `path` of the node's admin API. @throws {Error} if it does not answer with 2xx within a second. */
   async ask(path: string): Promise<unknown> {
+    if (this.#address === "") throw new Error(`${this.name} ended at once: ${await this.logTail(5)}`);
     const url = `http://${this.#address}:7880${path}`;
     const response = await fetch(url, { signal: AbortSignal.timeout(1000) }).catch((error: unknown) => {
       // fetch hides what happened, such as ECONNREFUSED, in the cause.
