@@ -264,6 +264,11 @@ export class FloatingAddress {
     if (this.#setupProblem !== before) this.#problemChanged(this.#setupProblem, {});
     // Whether it works now is found out by doing something that changes nothing.
     if (this.#ip.problem !== undefined) this.#ip.set(this.#tools.deleteLine);
+    // Likewise a probe that could not be made: on a starved machine its answer comes too late once, and nobody asks again.
+    if (!this.#warnings.has(NO_ARPING)) return;
+    this.#tools.probe((result) => {
+      if (!this.#isStopped) this.#warn(NO_ARPING, result === "failed");
+    });
   }
 
   #problemChanged(problem: string | undefined, fields: Readonly<Record<string, unknown>>): void {

@@ -185,6 +185,19 @@ test("a missing arping is one warning; the address is held all the same", () => 
   expect(warnings[0]).toContain("iputils-arping");
 });
 
+test("a probe that could not be made once is no lasting warning, also where the address is not held", () => {
+  const { clock, process, address } = setUp();
+  process.missing.add("arping");
+  address.start();
+  expect(address.warnings).toHaveLength(1);
+  process.missing.delete("arping");
+  for (let passed = 0; passed < 3000; passed += 250) {
+    address.update({ isGiven: false, confirmedAt: undefined });
+    clock.advance(250);
+  }
+  expect(address.warnings).toEqual([]);
+});
+
 test("stop resets clients, ends the batch ip, then deletes; afterwards nothing is set any more", () => {
   const { clock, process, address, lead } = setUp();
   address.start();
