@@ -247,6 +247,9 @@ export class Broker {
       markDirty: (channel) => this.#markDirty(channel),
       detach: (session, fate) => this.#detach(session, fate),
       wakeAt: (channel, at) => this.#wheel.set(channel, at),
+      takenOver: ({ clientId = "", stream }, by) => {
+        this.#ports.takenOver?.(clientId, stream.remoteAddress, by);
+      },
       gone: (channel) => {
         this.#channels.delete(channel);
         this.#wheel.delete(channel);

@@ -30,6 +30,8 @@ export interface ChannelHost<Connection> extends PublishPort {
   detach(session: Session, fate: WillFate): void;
   /** Ask `deadline` again at `at`, ms. */
   wakeAt(channel: Connection, at: number): void;
+  /** A newer connection of its client has come, from address `by`. */
+  takenOver(channel: Connection, by: string): void;
   /** The stream has ended. */
   gone(channel: Connection): void;
   /** A client broke the protocol or a limit. */

@@ -316,7 +316,8 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
 
   // ---- ending
 
-  takenOver(): void {
+  takenOver(by: string): void {
+    this.#host.takenOver(this, by);
     this.disconnect(ReasonCode.SessionTakenOver, "publish");
   }
 

@@ -23,7 +23,7 @@ export function admit(
   if (isRejected(channel, packet)) return false;
   const { cleanStart, will } = packet;
   const clientId = packet.clientId === "" ? assignClientId(sessions, prng) : packet.clientId;
-  const { session, isPresent } = sessions.open(clientId, cleanStart);
+  const { session, isPresent } = sessions.open(clientId, cleanStart, channel.stream.remoteAddress);
   session.expirySeconds = expiryOf(packet, options.sessionExpiryMaxSeconds);
   session.will = will;
   const keepAliveSeconds = keepAliveOf(channel, packet, options);

@@ -56,6 +56,8 @@ export interface BrokerPorts {
   readonly log: Log;
   /** For assigned Client Identifiers: seed it differently on every node. */
   readonly prng: Prng;
+  /** Hears that a client's connection from one address was taken over by one from another. */
+  readonly takenOver?: (clientId: string, from: string, by: string) => void;
   /** `atTurnEnd` is asked for once per turn in which there is output. */
   readonly clock: Pick<Clock, "monotonicMs" | "atTurnEnd">;
 }

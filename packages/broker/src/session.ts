@@ -35,8 +35,8 @@ export interface Outlet {
   readonly hasRoom: boolean;
   /** Sends a frame at the end of this turn. `packetId` is 0 where it has none. */
   send(frame: Frame, packetId: number): void;
-  /** A newer connection of the same client has come: ends this one. */
-  takenOver(): void;
+  /** A newer connection of the same client has come, from address `by`: ends this one. */
+  takenOver(by: string): void;
 }
 
 export interface SessionPorts {

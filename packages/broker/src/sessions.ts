@@ -46,12 +46,16 @@ export class Sessions {
     return this.#byClientId.has(clientId);
   }
 
-  /** The session for a new connection of `clientId`, whose older connection is ended first [MQTT-3.1.4-3]. */
-  open(clientId: string, cleanStart: boolean): { readonly session: Session; readonly isPresent: boolean } {
+  /** The session for a new connection of `clientId` from address `by`, whose older connection is ended first [MQTT-3.1.4-3]. */
+  open(
+    clientId: string,
+    cleanStart: boolean,
+    by: string,
+  ): { readonly session: Session; readonly isPresent: boolean } {
     const older = this.#byClientId.get(clientId);
     if (older?.outlet !== undefined) {
       this.#ports.counters.sessionsTakenOver++;
-      older.outlet.takenOver();
+      older.outlet.takenOver(by);
     }
     // The takeover may have ended it: a session with expiry 0 ends with its connection.
     const known = this.#byClientId.get(clientId);

@@ -212,6 +212,7 @@ export class NodeAssembly {
       log: log("broker"),
       prng: this.#prng(),
       clock,
+      takenOver: (clientId, from, by) => this.watch.takenOver(clientId, from, by),
     };
     const floatingAddress = this.#options.floatingAddress?.address;
     return new Broker({ ...DEFAULT_BROKER_OPTIONS, floatingAddress }, ports);

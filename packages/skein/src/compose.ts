@@ -218,6 +218,7 @@ class Node implements RunningNode {
     return {
       status: () => this.status(),
       isServing: () => current().isServing,
+      isStopping: () => this.#isStopping,
       moveAddress: () => this.#exercises.moveAddress(),
       addressClients: () => this.#exercises.addressClients(),
       drill: (...order) => this.#exercises.drill(...order),

@@ -125,6 +125,8 @@ export interface StatusInputs {
   readonly ownReport: NodeReport;
   readonly reportOf: (node: NodeId) => ReceivedReport | undefined;
   readonly since: Since;
+  /** Client ids that several devices use, one sentence each. */
+  readonly alarms: readonly string[];
 }
 
 /** From the last word of a coordinator to a new one that holds the address, in ms: timing.ts, figures in docs/plan.md. */

@@ -15,6 +15,7 @@ import { NodeEvents } from "./events/node-events.ts";
 import { type NodeStatus, nodeStatus } from "./node-status.ts";
 import { REPORT_FRAME } from "./reports/node-report.ts";
 import { ReportExchange } from "./reports/report-exchange.ts";
+import { FlappingClients } from "./status/flapping-clients.ts";
 import { Since } from "./status/since.ts";
 
 /** The node's layers, as they are made. */
@@ -56,6 +57,7 @@ export class NodeWatch {
   readonly #ports: WatchPorts;
   readonly #reports: ReportExchange;
   readonly #since = new Since();
+  readonly #flapping = new FlappingClients();
   #isStopped = false;
 
   constructor(node: WatchedNode, options: WatchOptions, ports: WatchPorts) {
@@ -105,6 +107,15 @@ export class NodeWatch {
     return true;
   }
 
+  /** A connection of `clientId` from one address was taken over by one from another. */
+  takenOver(clientId: string, from: string, by: string): void {
+    const alarm = this.#flapping.takenOver(clientId, from, by, this.#ports.clock.monotonicMs());
+    if (alarm === undefined) return;
+    this.#ports.log.warn({ clientId, from, by }, "two devices use one client id");
+    const { node } = this.#node.identity;
+    this.events.note("alarm", [{ id: node, name: this.#options.name }], alarm);
+  }
+
   stop(): void {
     this.#isStopped = true;
     this.events.stop();
@@ -139,6 +150,7 @@ export class NodeWatch {
       ownReport: this.#reports.own,
       reportOf: (node) => this.#reports.of(node),
       since: this.#since,
+      alarms: this.#flapping.alarms(this.#ports.clock.monotonicMs()),
     });
   }
 

@@ -11,7 +11,7 @@ import { tellNode } from "../src/cli/admin-client.ts";
 import { type MeshEvent, parseEvent } from "../src/events/mesh-event.ts";
 import type { NodeStatus } from "../src/node-status.ts";
 
-const NODE = { status: () => STATUS, isServing: () => true } as NodeActions;
+const NODE = { status: () => STATUS, isServing: () => true, isStopping: () => false } as NodeActions;
 const STATUS = { mesh: "home", members: [{ id: "a", name: "pi1" }] } as unknown as NodeStatus;
 
 function message(topic: string, payload: Uint8Array): ApplicationMessage {
@@ -34,12 +34,13 @@ const EVENTS = ["pi2", "pi3"].map((name) => {
 /** Orders that the node got. */
 const drills: unknown[] = [];
 
-async function open(isServing = true): Promise<string> {
+async function open(isServing = true, isStopping = false): Promise<string> {
   // A payload that is a view into a larger buffer must be cut out of it, and may be binary.
   const large = Uint8Array.from([9, 9, 0xff, 0x00, 9]);
   const node: NodeActions = {
     status: () => STATUS,
     isServing: () => isServing,
+    isStopping: () => isStopping,
     events: () => EVENTS,
     invite: () => Promise.reject(new Error("not asked here")),
     invitations: () => [],
@@ -71,6 +72,7 @@ test("/healthz answers while the process lives, /readyz only when clients are le
   expect((await fetch(`${starting}/healthz`)).status).toBe(200);
   expect((await fetch(`${starting}/readyz`)).status).toBe(503);
   expect((await fetch(`${await open()}/readyz`)).status).toBe(200);
+  expect((await fetch(`${await open(false, true)}/healthz`)).status).toBe(503);
 });
 
 test("/api/status and /api/members are the status document and its members", async () => {

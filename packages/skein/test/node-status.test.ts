@@ -83,6 +83,7 @@ function inputs(
     ownReport: REPORT,
     reportOf: () => ({ ...REPORT, clockOffsetMs: 20 }),
     since: new Since(),
+    alarms: [],
     ...changes,
   };
 }
@@ -133,7 +134,13 @@ test("docs/reference/status.md names every field of the document and no other", 
   const merge = { kind: "comparing", other: "other" as ClusterId } as const;
   const down = nodeStatus(inputs({ isServing: false }, { electionWait: { isSuspect: true, voters }, merge }));
   const noted = nodeStatus(
-    inputs({ reportOf: () => ({ ...REPORT, version: "0.2.0", clockOffsetMs: 1 }) }, { merge }),
+    inputs(
+      {
+        alarms: ["One client id twice."],
+        reportOf: () => ({ ...REPORT, version: "0.2.0", clockOffsetMs: 1 }),
+      },
+      { merge },
+    ),
   );
   const shape = new Set([...shapeOf(down, ""), ...shapeOf(noted, "")]);
   expect([...shape].sort()).toEqual([...documented].sort());

@@ -1,7 +1,7 @@
 /**
  * Status and health over HTTP, for `skein status`, supervisors and scripts.
  *
- * GET /healthz (200 while the process answers), /readyz (200 when clients are let in, else 503), /api/status, /api/members,
+ * GET /healthz (200 while the process answers, 503 once it stops), /readyz (200 when clients are let in, else 503), /api/status, /api/members,
  * /api/retained (`{count, digest}`; `?entries=1` adds topics and base64 payloads, read in one go so that they fit the digest).
  */
 
@@ -14,6 +14,8 @@ export interface QueryActions {
   status(): NodeStatus;
   /** Clients are let in. */
   isServing(): boolean;
+  /** It was asked to stop, or can no longer run. */
+  isStopping(): boolean;
   readonly retained: {
     readonly count: number;
     digest(): string;
@@ -22,7 +24,14 @@ export interface QueryActions {
 }
 
 export const queryRoutes: readonly Route[] = [
-  { method: "GET", path: "/healthz", handle: () => ({ alive: true }) },
+  {
+    method: "GET",
+    path: "/healthz",
+    handle: (_, node) => {
+      const alive = !node.isStopping();
+      return new Answer(alive ? 200 : 503, { alive });
+    },
+  },
   {
     method: "GET",
     path: "/readyz",

@@ -35,7 +35,7 @@ export function reasonsOf(inputs: StatusInputs, holder: string | undefined): rea
 
 export function notesOf(inputs: StatusInputs): readonly string[] {
   const { node, reportOf, ownReport } = inputs;
-  return inputs.members.flatMap((member) => {
+  const others = inputs.members.flatMap((member) => {
     if (member.id === node || member.state !== "alive") return [];
     const notes: string[] = [];
     const report = reportOf(member.id);
@@ -53,6 +53,7 @@ export function notesOf(inputs: StatusInputs): readonly string[] {
     if (report.addressProblem !== "") notes.push(`${member.name}: ${report.addressProblem}`);
     return notes;
   });
+  return [...inputs.alarms, ...others];
 }
 
 function ownState({ isStopping, isServing }: StatusInputs): readonly string[] {
