@@ -60,7 +60,7 @@ export interface NodeStatus {
   readonly node: string;
   readonly name: string;
   readonly version: string;
-  /** Node id of the coordinator, null while none is known. */
+  /** Node id of the coordinator, null while none is heard that a majority answers. */
   readonly coordinator: string | null;
   /** How long this node has seen the same one; null while there is none. */
   readonly coordinatorForMs: number | null;
@@ -137,6 +137,8 @@ const UP_TO_DATE_ENTRIES = 250;
 /** Builds the status document. */
 export function nodeStatus(inputs: StatusInputs): NodeStatus {
   const { coordinator, now, since } = inputs;
+  // One that a majority does not answer, or that is not heard, coordinates nothing.
+  const leader = coordinator.hasQuorum ? coordinator.coordinator : undefined;
   const holder = holderOf(inputs);
   const reasons = reasonsOf(inputs, holder);
   const health =
@@ -151,9 +153,8 @@ export function nodeStatus(inputs: StatusInputs): NodeStatus {
     node: inputs.node,
     name: inputs.name,
     version: inputs.ownReport.version,
-    coordinator: coordinator.coordinator ?? null,
-    coordinatorForMs:
-      coordinator.coordinator === undefined ? null : ago(since.coordinator(coordinator.coordinator)),
+    coordinator: leader ?? null,
+    coordinatorForMs: leader === undefined ? null : ago(since.coordinator(leader)),
     term: coordinator.term,
     quorum: coordinator.hasQuorum,
     waitsFor: (coordinator.electionWait?.voters ?? []).map(({ id, name }) => ({ id, name: name ?? null })),

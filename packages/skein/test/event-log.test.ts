@@ -122,6 +122,16 @@ test("a killed process is told from a lost network: its connections close at onc
   expect(scene.only).toMatchObject({ kind: "failover", cause: "ended", startMonotonicMs: 10_000 });
 });
 
+test("a client that left a moment before its node was lost is not waited for", () => {
+  const scene = new Scene();
+  scene.after(9000, {}, { pi1: { clients: 2 } });
+  scene.after(500, {}, { pi1: { clients: 1 } });
+  scene.after(500, {}, { pi1: { state: "suspect", isLinked: false } });
+  scene.after(3500, { coordinator: "pi3", holder: "pi3" });
+  scene.after(500, {}, { pi3: { clients: 1 } });
+  expect(scene.only).toMatchObject({ kind: "failover", clientsBefore: 1, clientsBack: 1, isOver: true });
+});
+
 test("an orderly stop of the coordinator is one hand-over that counts the clients it had before it reset them", () => {
   const scene = new Scene();
   scene.after(9000, {}, { pi1: { clients: 31 } });

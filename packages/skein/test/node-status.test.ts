@@ -217,7 +217,7 @@ test("a member that left in order does not degrade the mesh", () => {
 
 test("without a quorum the mesh is degraded, and the address has no known holder", () => {
   const floatingAddress = { address: "192.168.1.250", isHeld: false, problem: undefined, warnings: [] };
-  const status = nodeStatus(inputs({ floatingAddress }, { hasQuorum: false, coordinator: undefined }));
+  const status = nodeStatus(inputs({ floatingAddress }, { hasQuorum: false, coordinator: B }));
   expect(status).toMatchObject({ health: "degraded", quorum: false, coordinator: null });
   expect(status.reasons).toEqual([
     expect.stringContaining("No coordinator"),

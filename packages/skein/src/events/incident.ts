@@ -168,7 +168,9 @@ export class Incident {
     let before = 0;
     for (const { id, clients, state } of view.members) {
       const { last, peak } = this.#clients.get(id) ?? NO_CLIENTS;
-      if (this.lost.has(id)) before += peak;
+      const lost = this.lost.get(id);
+      // Only who stops in order resets its clients before its last word; whoever went earlier left for another reason.
+      if (lost !== undefined) before += lost.how === "stopped" ? peak : last;
       else if (isMove && id === from.id) before += Math.max(0, peak - clients);
       else if (state === "alive") back += clients - last;
     }
