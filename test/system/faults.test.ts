@@ -151,7 +151,9 @@ test("P10: a node with another mesh key is refused with one log line and learns 
   expect(status.members.map(({ name }) => name)).toEqual(["stranger"]);
   expect(status.retained).toBe(0);
   for (const member of mesh.nodes) {
-    const refusals = member.log.filter(({ level, msg }) => level === "warn" && /refused|with another key/.test(msg));
+    const refusals = member.log.filter(
+      ({ level, msg }) => level === "warn" && /refused|with another key/.test(msg),
+    );
     expect(refusals).toHaveLength(1);
     expect(JSON.stringify(refusals[0])).toContain("127.0.0.1");
     expect((await member.status()).members).toHaveLength(3);

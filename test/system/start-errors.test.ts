@@ -107,12 +107,15 @@ test.each([
 test.each([
   ["members", 3],
   ["status", 1],
-])("a node that nobody can reach is one sentence; skein %s ends with exit code %i", async (command, expected) => {
-  const [port] = await freePorts(1);
-  const { code, err } = await runSkein([command, "--http", `127.0.0.1:${port}`]);
-  expect(err).toMatch(/^skein: No node answers on 127\.0\.0\.1:\d+\. Start one with: skein up[^\n]+\n$/);
-  expect(code).toBe(expected);
-});
+])(
+  "a node that nobody can reach is one sentence; skein %s ends with exit code %i",
+  async (command, expected) => {
+    const [port] = await freePorts(1);
+    const { code, err } = await runSkein([command, "--http", `127.0.0.1:${port}`]);
+    expect(err).toMatch(/^skein: No node answers on 127\.0\.0\.1:\d+\. Start one with: skein up[^\n]+\n$/);
+    expect(code).toBe(expected);
+  },
+);
 
 test("SIGTERM in the middle of starting ends the node cleanly", async () => {
   const node = await makeNode({ name: "a" });
