@@ -17,10 +17,16 @@ const SKEIN = ["node", "/opt/skein/packages/skein/bin/skein.js"] as const;
 export interface Deed {
   readonly act: Act;
   readonly name: string;
+  /** When it began and when it was undone, ms since 1970. */
+  readonly fromMs: number;
+  readonly undoneMs: number;
   /** When the holder of the address was struck, ms since 1970; for a rolling restart each time. Empty: it was not. */
   readonly holderStruckMs: readonly number[];
   readonly windows: readonly FaultWindow[];
 }
+
+/** The part of a deed that depends on its kind. */
+type Done = Pick<Deed, "holderStruckMs" | "windows">;
 
 export class Faults {
   readonly #mesh: ContainerMesh;
@@ -36,20 +42,26 @@ export class Faults {
 
   /** Does `act`; it ends at `untilMs` (ms since 1970). */
   async carryOut(act: Act, untilMs: number): Promise<Deed> {
+    const fromMs = Date.now();
+    const done = await this.#carryOut(act, untilMs);
+    return { ...done, act, name: nameOf(act), fromMs, undoneMs: Date.now() };
+  }
+
+  #carryOut(act: Act, untilMs: number): Promise<Done> {
     const name = nameOf(act);
     switch (act.kind) {
       case "split":
         return this.#split(act, name, untilMs);
       case "rolling":
-        return this.#rolling(act, name);
+        return this.#rolling(name);
       case "failover":
-        return this.#failover(act, name);
+        return this.#failover();
       default:
         return this.#strike(act, name, untilMs);
     }
   }
 
-  async #strike(act: Act & { readonly who: string }, name: string, untilMs: number): Promise<Deed> {
+  async #strike(act: Act & { readonly who: string }, name: string, untilMs: number): Promise<Done> {
     const node = act.who === "holder" ? this.#mesh.holder() : this.#follower();
     const fromMs = Date.now();
     const [begin, end] = {
@@ -67,11 +79,11 @@ export class Faults {
       hidden: [node.name],
       parts: undefined,
     };
-    return { act, name, holderStruckMs: act.who === "holder" ? [fromMs] : [], windows: [window] };
+    return { holderStruckMs: act.who === "holder" ? [fromMs] : [], windows: [window] };
   }
 
   /** Each room goes with its third of the nodes, or the last of them with the second half. The host stays with the first. */
-  async #split(act: Act & { readonly parts: number }, name: string, untilMs: number): Promise<Deed> {
+  async #split(act: Act & { readonly parts: number }, name: string, untilMs: number): Promise<Done> {
     const { nodes } = this.#mesh;
     const ends = Array.from({ length: act.parts }, () => [] as (NodeContainer | Room)[]);
     const parts = new Map<string, number>();
@@ -89,10 +101,10 @@ export class Faults {
     await until(untilMs);
     await this.#cabling.heal(nodes);
     const window = { name, fromMs, untilMs: Date.now() + AFTERMATH_MS, hidden: [], parts };
-    return { act, name, holderStruckMs: wasHeldIn === undefined ? [] : [fromMs], windows: [window] };
+    return { holderStruckMs: wasHeldIn === undefined ? [] : [fromMs], windows: [window] };
   }
 
-  async #rolling(act: Act, name: string): Promise<Deed> {
+  async #rolling(name: string): Promise<Done> {
     const struck: number[] = [];
     const windows: FaultWindow[] = [];
     for (const node of this.#mesh.nodes) {
@@ -104,13 +116,13 @@ export class Faults {
       windows.push({ name, fromMs, untilMs: Date.now(), hidden: [node.name], parts: undefined });
       await delay(PAUSE_MS);
     }
-    return { act, name, holderStruckMs: struck, windows };
+    return { holderStruckMs: struck, windows };
   }
 
-  async #failover(act: Act, name: string): Promise<Deed> {
+  async #failover(): Promise<Done> {
     const fromMs = Date.now();
     await this.#mesh.holder().run(...SKEIN, "test-failover");
-    return { act, name, holderStruckMs: [fromMs], windows: [] };
+    return { holderStruckMs: [fromMs], windows: [] };
   }
 
   async #isReady(node: NodeContainer): Promise<void> {

@@ -3,20 +3,24 @@
 import { type Holding, longestOverlapMs } from "../../test/containers/support/holder-watch.ts";
 import type { AddressProbe } from "./address-probe.ts";
 import type { ClientEvent, ClientPlan } from "./client-events.ts";
+import { backAfterMs } from "./clients-back.ts";
 import { judge } from "./judge.ts";
+import type { Impact } from "./promises.ts";
 import type { Findings } from "./report.ts";
 
 /** Times are ms since 1970. */
 export interface Records
-  extends Omit<Findings, "nodes" | "tallies" | "addressMs" | "longestOverlapMs" | "idle"> {
+  extends Omit<Findings, "nodes" | "tallies" | "impacts" | "longestOverlapMs" | "idle"> {
   readonly nodes: readonly string[];
   /** Who held the address when. */
   readonly holdings: readonly Holding[];
-  readonly probe: Pick<AddressProbe, "answeredAfter">;
+  readonly probe: Pick<AddressProbe, "longestSilence">;
 }
 
 /** A fail-over that has not begun after this time is another one. */
 const BEGINS_WITHIN_MS = 8000;
+/** A client's fate is followed for this long after a fault, or until the next one. */
+const FOLLOWED_MS = 60_000;
 
 export function findingsOf(records: Records): Findings {
   const { nodes, holdings, probe, deeds, readings, startMs, endMs } = records;
@@ -26,6 +30,7 @@ export function findingsOf(records: Records): Findings {
   const partOf = (node: string, t: number): number | undefined =>
     splits.find(({ fromMs, untilMs }) => t >= fromMs && t < untilMs)?.parts?.get(node);
   const connectedAt = connections(events);
+  const onAddress = new Set(records.plans.filter(({ node }) => node === undefined).map(({ id }) => id));
   const nodeOf = (plan: ClientPlan, atMs: number): string | undefined => {
     if (plan.node !== undefined) return plan.node;
     const t = connectedAt(plan.id, atMs);
@@ -34,22 +39,29 @@ export function findingsOf(records: Records): Findings {
     // In a split each part has a holder of its own: which one it was is known only if there was one.
     return holders.length === 1 ? holders[0] : undefined;
   };
-  const addressMs = new Map<string, number[]>();
-  for (const { name, holderStruckMs } of deeds) {
-    const own = addressMs.get(name) ?? [];
-    for (const struckMs of holderStruckMs) own.push(probe.answeredAfter(struckMs, BEGINS_WITHIN_MS));
-    if (own.length > 0) addressMs.set(name, own);
-  }
+  const impacts = deeds.map(({ act, name, holderStruckMs }, at): Impact => {
+    const backMs = holderStruckMs.flatMap((struckMs) => {
+      return backAfterMs(events, onAddress, struckMs, followedUntil(records, at, struckMs));
+    });
+    const addressMs = holderStruckMs.map((struckMs) => probe.longestSilence(struckMs, BEGINS_WITHIN_MS));
+    return { name, kind: act.kind, addressMs, backMs };
+  });
   return {
     ...records,
     nodes: nodes.length,
     events,
     tallies: judge({ plans: records.plans, events, faults, nodeOf }),
-    addressMs,
+    impacts,
     longestOverlapMs: longestOverlapMs(holdings, endMs, (name, t) => partOf(name, t) === undefined),
     readings: readings.filter(({ t }) => t > startMs),
     idle: readings.filter(({ t }) => t <= startMs),
   };
+}
+
+/** The next time that the holder is struck, or the next fault of another kind, ends it. */
+function followedUntil({ deeds, endMs }: Records, at: number, struckMs: number): number {
+  const again = (deeds[at]?.holderStruckMs ?? []).filter((ms) => ms > struckMs);
+  return Math.min(endMs, struckMs + FOLLOWED_MS, deeds[at + 1]?.fromMs ?? endMs, ...again);
 }
 
 /** When the connection that a client had at a time was made. */

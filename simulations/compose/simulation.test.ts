@@ -4,11 +4,13 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { longestSilence } from "./address-probe.ts";
 import type { ClientEvent, ClientPlan } from "./client-events.ts";
 import { backAfterMs, shareBack } from "./clients-back.ts";
 import { composeFile, NODES } from "./compose-file.ts";
 import { broken, type FaultWindow, judge, type Tally } from "./judge.ts";
 import { boxes, curves, quantile } from "./plots.ts";
+import { passedLimits } from "./promises.ts";
 
 const PLAN = { node: undefined, host: "vip", keepalive: 30, version: 5, isRetained: false } as const;
 const publisher = (qos: 0 | 1 | 2): ClientPlan => ({
@@ -119,6 +121,26 @@ test("clients are back when they connect again; who kept its connection does not
     [0, 0],
     [1, 0],
     [1, 50],
+  ]);
+});
+
+test("the longest silence of the address counts from the fault, and is that of the outage, not of the wait for it", () => {
+  expect(longestSilence([900, 1100, 4000, 4100], 1000, 8000)).toBe(2900);
+  expect(longestSilence([900, 1100, 6000, 6700, 6800], 1000, 8000)).toBe(4900);
+  expect(longestSilence([1010, 1110, 12_000], 1000, 8000), "another outage").toBe(10_890);
+  expect(longestSilence([1100, 9900, 30_000], 9950, 8000)).toBe(20_050);
+});
+
+test("limits of P1 and P2: five and ten seconds after a fault, one and six in a planned move; not back is too late", () => {
+  const impact = { name: "x", kind: "kill", addressMs: [5000], backMs: [10_000] } as const;
+  expect(passedLimits([impact])).toEqual([]);
+  expect(passedLimits([{ ...impact, addressMs: [3000, 5601] }])).toEqual(["P1: x: no answer for 5.6 s"]);
+  expect(passedLimits([{ ...impact, kind: "rolling", backMs: [] }])).toEqual(["P1: x: no answer for 5.0 s"]);
+  expect(passedLimits([{ ...impact, backMs: [10_001, 1, undefined] }])).toEqual([
+    "P2: x: 2 of 3 clients later than 10.0 s",
+  ]);
+  expect(passedLimits([{ ...impact, kind: "split", addressMs: [9000] }])).toEqual([
+    "P1: x: no answer for 9.0 s",
   ]);
 });
 

@@ -1,0 +1,45 @@
+/**
+ * P1 and P2 of the architecture, held against what was measured at each fault that struck the holder of the address. Pure.
+ *
+ * A split counts as well, although the address may then depend on a node that stands in without a quorum: P1 names partitions.
+ */
+
+import type { Act } from "./timetable.ts";
+
+/** What one fault did to those who use the address. Times in ms. */
+export interface Impact {
+  readonly name: string;
+  readonly kind: Act["kind"];
+  /** Each time the holder was struck: the longest time in which no CONNECT was answered. */
+  readonly addressMs: readonly number[];
+  /** For each client that lost its connection: when it was back; undefined: not while it was followed. */
+  readonly backMs: readonly (number | undefined)[];
+}
+
+/** What one look at the address may add: the pause before it and the time-out of one that began just too early. */
+export const PROBE_MS = 600;
+
+const PLANNED = { address: 1000, clients: 6000 };
+const UNPLANNED = { address: 5000, clients: 10_000 };
+
+/** One sentence for each limit that was passed. */
+export function passedLimits(impacts: readonly Impact[]): readonly string[] {
+  return impacts.flatMap(({ name, kind, addressMs, backMs }) => {
+    const limits = kind === "failover" || kind === "rolling" ? PLANNED : UNPLANNED;
+    const sentences: string[] = [];
+    const worst = Math.max(0, ...addressMs);
+    if (worst > limits.address + PROBE_MS) sentences.push(`P1: ${name}: no answer for ${inSeconds(worst)}`);
+    const late = backMs.filter((ms) => ms === undefined || ms > limits.clients);
+    if (late.length > 0) {
+      const { length } = backMs;
+      sentences.push(
+        `P2: ${name}: ${late.length} of ${length} clients later than ${inSeconds(limits.clients)}`,
+      );
+    }
+    return sentences;
+  });
+}
+
+function inSeconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
