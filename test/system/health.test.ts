@@ -139,6 +139,7 @@ interface FailOver {
   readonly isOver: boolean;
   readonly observer: { readonly id: string };
   readonly nodes: readonly { readonly id: string }[];
+  readonly to: { readonly id: string } | null;
   readonly coordinatorAfterMs: number | null;
 }
 
@@ -153,14 +154,13 @@ async function failOverAfter(earlier: readonly FailOver[], survivor: NodeProcess
   let found: FailOver | undefined;
   let seen = "";
   const isFound = async (): Promise<boolean> => {
-    const { coordinator } = await survivor.status();
     found = (await failOversOf(survivor)).findLast(({ id }) => !known.has(id));
-    seen = JSON.stringify({ coordinator, found });
-    return found?.isOver === true && found.observer.id === coordinator;
+    seen = JSON.stringify(found);
+    return found?.isOver === true && found.observer.id === found.to?.id;
   };
   await timeUntil(isFound).catch((cause) => {
     throw new Error(`${survivor.name} knows of no complete fail-over: ${seen}`, { cause });
   });
-  const { id, kind, cause, isOver, observer, nodes, coordinatorAfterMs } = found as FailOver;
-  return { id, kind, cause, isOver, observer, nodes, coordinatorAfterMs };
+  const { id, kind, cause, isOver, observer, nodes, to, coordinatorAfterMs } = found as FailOver;
+  return { id, kind, cause, isOver, observer, nodes, to, coordinatorAfterMs };
 }

@@ -168,6 +168,17 @@ test("the new coordinator tells the others once, and a node whose link comes up 
   ]);
 });
 
+test("who took over tells of it, even if another one coordinates when it is complete", () => {
+  const rig = new Rig("pi2");
+  rig.pass(10_000);
+  rig.change({}, { pi1: { state: "suspect", isLinked: false } });
+  rig.pass(500);
+  rig.change({ coordinator: "pi2", holder: "pi2" });
+  rig.change({ coordinator: "pi3", holder: "pi3" });
+  rig.pass(4000);
+  expect(rig.sent.map(({ to }) => to)).toEqual(["pi3"]);
+});
+
 test("a node that is not the coordinator tells nobody", () => {
   const rig = new Rig("pi3");
   rig.failOver();

@@ -83,13 +83,17 @@ export class NodeEvents {
     const linked = new Set(view.members.filter(({ isLinked }) => isLinked).map(({ id }) => id));
     const before = this.#linked;
     this.#linked = linked;
-    if (view.coordinator !== view.self) return;
-    for (const id of linked) if (!before.has(id)) this.#send(id, this.#complete().slice(-FRAME_EVENTS_MAX));
+    const isCoordinator = view.coordinator === view.self;
+    if (isCoordinator)
+      for (const id of linked) if (!before.has(id)) this.#send(id, this.#complete().slice(-FRAME_EVENTS_MAX));
     if (this.#version === this.#log.version) return;
     this.#version = this.#log.version;
-    const news = this.#complete().filter(
-      (event) => event.observer.id === view.self && this.#told.get(event.id) !== JSON.stringify(event),
-    );
+    const news = this.#complete().filter((event) => {
+      const { observer, to } = event;
+      // Who took over tells of it, even if another one coordinates by the time the last client is back.
+      const isTeller = observer.id === view.self && (isCoordinator || to?.id === view.self);
+      return isTeller && this.#told.get(event.id) !== JSON.stringify(event);
+    });
     if (news.length === 0) return;
     for (const event of news) this.#told.set(event.id, JSON.stringify(event));
     this.#forget();
