@@ -27,8 +27,12 @@ export interface View {
   readonly isBest: boolean;
 }
 
-/** @param inReach `node` itself, and every node it has a way to */
-export function viewOf(node: NodeId, status: CoordinatorStatus, inReach: readonly Candidate[]): View {
+/** @param linked `node` itself, and every node it has a way to */
+export function viewOf(node: NodeId, status: CoordinatorStatus, linked: readonly Candidate[]): View {
+  // A leader that has gone silent is not in reach, whatever the links say as yet.
+  const inReach = status.hasQuorum
+    ? linked
+    : linked.filter(({ id }) => id === node || id !== status.silentLeader);
   const serving = inReach.filter(({ isServing }) => isServing);
   const able = serving.filter(({ isAble }) => isAble);
   const candidates = able.length > 0 ? able : serving;
@@ -51,12 +55,11 @@ function isLeaderHeard(
   return leader === undefined || leader.isAble || able.length === 0;
 }
 
-/** A leader that has gone silent is not in reach, whatever the links say as yet. */
 function isElectionExpected(node: NodeId, status: CoordinatorStatus, inReach: readonly Candidate[]): boolean {
-  const { voters, silentLeader, electionWait, hasQuorum } = status;
+  const { voters, electionWait, hasQuorum } = status;
   if (hasQuorum || electionWait !== undefined) return false;
   const present = voters.filter((voter) => {
-    return voter === node || (voter !== silentLeader && inReach.some(({ id }) => id === voter));
+    return voter === node || inReach.some(({ id }) => id === voter);
   });
   return present.length * 2 > voters.length;
 }

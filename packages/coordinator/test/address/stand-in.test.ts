@@ -175,6 +175,12 @@ test("the survivor of two, a learner, expects no election; a majority of voters 
   expect(viewOf(B, member({ silentLeader: A }), [node(A), node(B)]).isElectionExpected).toBe(false);
 });
 
+test("a leader that has gone silent outranks nobody, though its link still looks alive", () => {
+  const status = member({ voters: [A], silentLeader: A });
+  expect(viewOf(B, status, [node(A), node(B)]).isBest).toBe(true);
+  expect(viewOf(B, { ...status, silentLeader: undefined }, [node(A), node(B)]).isBest).toBe(false);
+});
+
 test("where every voter is needed and one is missing no election is expected", () => {
   const electionWait = { since: 0, voters: [] } as unknown as CoordinatorStatus["electionWait"];
   expect(viewOf(B, member({ electionWait }), [node(B), node(C)]).isElectionExpected).toBe(false);
