@@ -76,6 +76,7 @@ export function clientEntrance(
   const entrance = new Entrance({ node, electionMaxMs: electionMaxMs(timing) }, floatingAddress, {
     clock,
     send: (to, bytes) => mesh.sendAddress(to, bytes),
+    heardAt: (id) => mesh.heardAt(id),
     isServing,
     connections: () => {
       if (settings === undefined) return [];

@@ -32,6 +32,8 @@ export interface EntrancePorts {
   readonly clock: Clock;
   /** A frame about the address to a linked node. False: lost. */
   readonly send: (to: NodeId, bytes: Uint8Array) => boolean;
+  /** When something came from another node last (Clock.monotonicMs); undefined: it is not known. */
+  readonly heardAt: (node: NodeId) => number | undefined;
   /** Clients may come in at this node. */
   readonly isServing: () => boolean;
   /** Connections of clients on the floating address. */
@@ -49,6 +51,11 @@ export interface EntranceOptions {
 }
 
 const TELL_AGAIN_MS = 10_000;
+/**
+ * The leader that has gone silent is out of reach when nothing at all has come from it for so long, whatever its link says as yet: a
+ * link that is idle carries something at least every second and a half.
+ */
+const SILENT_MS = 1700;
 /** Connections come and go all the time; others hear of it at most this often. */
 const TELL_CHANGES_MS = 250;
 
@@ -99,7 +106,7 @@ export class Entrance {
     this.#status = status;
     const { clock } = this.#ports;
     const now = clock.monotonicMs();
-    const view = viewOf(this.#node, status, this.#inReach());
+    const view = viewOf(this.#node, status, this.#inReach(status, now));
     this.#probeFor(this.#standIn.step({ kind: "view", ...view }, now));
     this.#warrant(status, view.isLeaderHeard);
     this.#tell(now);
@@ -155,12 +162,13 @@ export class Entrance {
     else this.#address.stop(released);
   }
 
-  #inReach(): readonly Candidate[] {
+  #inReach({ silentLeader }: CoordinatorStatus, now: number): readonly Candidate[] {
     const candidates: Candidate[] = [
       { ...this.#ownAbility(), id: this.#node, isWired: this.#isWired(this.#node) },
     ];
     for (const { id, state, isLinked, isRelayed = false, isWired } of this.#peers) {
       if (id === this.#node || state !== "alive" || !(isLinked || isRelayed)) continue;
+      if (id === silentLeader && now - (this.#ports.heardAt(id) ?? 0) >= SILENT_MS) continue;
       const { isServing = false, isAble = false } = this.#abilities.get(id) ?? {};
       candidates.push({ id, isWired, isServing, isAble });
     }

@@ -27,12 +27,8 @@ export interface View {
   readonly isBest: boolean;
 }
 
-/** @param linked `node` itself, and every node it has a way to */
-export function viewOf(node: NodeId, status: CoordinatorStatus, linked: readonly Candidate[]): View {
-  // A leader that has gone silent is not in reach, whatever the links say as yet.
-  const inReach = status.hasQuorum
-    ? linked
-    : linked.filter(({ id }) => id === node || id !== status.silentLeader);
+/** @param inReach `node` itself, and every node it has a way to */
+export function viewOf(node: NodeId, status: CoordinatorStatus, inReach: readonly Candidate[]): View {
   const serving = inReach.filter(({ isServing }) => isServing);
   const able = serving.filter(({ isAble }) => isAble);
   const candidates = able.length > 0 ? able : serving;

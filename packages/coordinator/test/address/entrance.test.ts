@@ -18,6 +18,8 @@ class TestNode {
   readonly entrance: Entrance;
   readonly address: FloatingAddress;
   open: OpenConnection[] = [];
+  /** When it heard the other one last; undefined: never. */
+  heardAt: number | undefined;
   published: string | undefined = "";
   status: CoordinatorStatus = freshStatus();
   readonly #clock: VirtualClock;
@@ -47,6 +49,7 @@ class TestNode {
     this.entrance = new Entrance({ node: id, electionMaxMs: 4800 }, this.address, {
       clock,
       send: (to, bytes) => send(id, to, bytes),
+      heardAt: () => this.heardAt,
       isServing: () => true,
       connections: () => this.open,
       macs: () => [mac],
@@ -128,6 +131,17 @@ test("the survivor of two takes the address as soon as it hears no leader, and t
     "socat -u - IP4-SENDTO:10.0.1.2:6,bind=10.0.0.9",
     "socat -u - IP4-SENDTO:10.0.1.3:6,bind=10.0.0.9",
   ]);
+});
+
+test("a leader that has gone silent is out of reach before its link is given up, but not while anything comes from it", () => {
+  const { clock, b, led } = twoNodes();
+  clock.advance(2000);
+  b.status = { ...led, hasQuorum: false, coordinator: undefined, silentLeader: A };
+  b.heardAt = clock.monotonicMs();
+  clock.advance(1000);
+  expect(b.address.isHeld).toBe(false);
+  clock.advance(1300);
+  expect(b.address.isHeld).toBe(true);
 });
 
 test("it gives the address back, clients reset first, within a tick of hearing the leader", () => {

@@ -167,18 +167,9 @@ test("who belongs to no cluster is never best", () => {
 });
 
 test("the survivor of two, a learner, expects no election; a majority of voters in reach does", () => {
-  expect(viewOf(B, member({ voters: [A], silentLeader: A }), [node(A), node(B)]).isElectionExpected).toBe(
-    false,
-  );
   expect(viewOf(B, member({ voters: [A] }), [node(B)]).isElectionExpected).toBe(false);
-  expect(viewOf(B, member({ silentLeader: A }), [node(B), node(C)]).isElectionExpected).toBe(true);
-  expect(viewOf(B, member({ silentLeader: A }), [node(A), node(B)]).isElectionExpected).toBe(false);
-});
-
-test("a leader that has gone silent outranks nobody, though its link still looks alive", () => {
-  const status = member({ voters: [A], silentLeader: A });
-  expect(viewOf(B, status, [node(A), node(B)]).isBest).toBe(true);
-  expect(viewOf(B, { ...status, silentLeader: undefined }, [node(A), node(B)]).isBest).toBe(false);
+  expect(viewOf(B, member({}), [node(B), node(C)]).isElectionExpected).toBe(true);
+  expect(viewOf(B, member({}), [node(B)]).isElectionExpected).toBe(false);
 });
 
 test("where every voter is needed and one is missing no election is expected", () => {

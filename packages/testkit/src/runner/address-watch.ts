@@ -48,8 +48,9 @@ export function isAddressPromised(faults: readonly Fault[]): boolean {
 }
 
 interface Side {
-  readonly since: number;
   readonly nodes: readonly SimNode[];
+  /** Since when it has been one, and nobody of it has held the address. */
+  since: number;
 }
 
 interface Linked {
@@ -102,12 +103,10 @@ export class AddressWatch {
       const voters = nodes.find(({ status }) => status !== undefined)?.status?.voters ?? [];
       const present = nodes.filter(({ id }) => voters.includes(id as never)).length;
       const limit = (present * 2 > voters.length ? ELECTION_MS : STAND_IN_MS)[options.timing];
-      if (nodes.some(({ index }) => floating.isOn(index)) || events.now - side.since <= limit) continue;
+      if (nodes.some(({ index }) => floating.isOn(index))) side.since = events.now;
+      if (events.now - side.since <= limit) continue;
       const names = nodes.map(({ id }) => id).join(" and ");
-      throw new CheckFailure(
-        "address answers",
-        `nobody of ${names} holds it, together since ${side.since} ms`,
-      );
+      throw new CheckFailure("address answers", `nobody of ${names} has held it since ${side.since} ms`);
     }
   }
 
