@@ -20,6 +20,8 @@ import { StandIn, type StandInEffect } from "./stand-in.ts";
 /** The part of a mesh member that the entrance needs. */
 export interface EntrancePeer {
   readonly id: NodeId;
+  /** Grows with every start of its process. */
+  readonly incarnation: number;
   readonly state: "alive" | "suspect" | "dead" | "left";
   readonly isLinked: boolean;
   /** There is no link, but a third node passes everything on. */
@@ -114,10 +116,15 @@ export class Entrance {
   }
 
   peersChanged(peers: readonly EntrancePeer[]): void {
+    const started = new Map(this.#peers.map(({ id, incarnation }) => [id, incarnation]));
+    // A new process knows nothing, even if its link has replaced the one before within a moment.
+    const linked = peers.filter(
+      ({ id, isLinked, incarnation }) => isLinked && started.get(id) === incarnation,
+    );
+    const knowing = new Set(linked.map(({ id }) => id));
     this.#peers = peers;
-    const linked = new Set(peers.filter(({ isLinked }) => isLinked).map(({ id }) => id));
     for (const known of [this.#knowAbility, this.#knowConnections])
-      for (const id of known) if (!linked.has(id)) known.delete(id);
+      for (const id of known) if (!knowing.has(id)) known.delete(id);
   }
 
   /** A frame about the address from another node. Whatever it holds, this never throws. Returns whether it could be read. */
@@ -169,7 +176,7 @@ export class Entrance {
     for (const { id, state, isLinked, isRelayed = false, isWired } of this.#peers) {
       if (id === this.#node || state !== "alive" || !(isLinked || isRelayed)) continue;
       if (id === silentLeader && now - (this.#ports.heardAt(id) ?? 0) >= SILENT_MS) continue;
-      const { isServing = false, isAble = false } = this.#abilities.get(id) ?? {};
+      const { isServing = false, isAble } = this.#abilities.get(id) ?? {};
       candidates.push({ id, isWired, isServing, isAble });
     }
     return candidates;

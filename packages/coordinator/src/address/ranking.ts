@@ -17,8 +17,8 @@ export interface Candidate {
   readonly isWired: boolean | undefined;
   /** It lets clients in. */
   readonly isServing: boolean;
-  /** It is set up with the address, and nothing is known that keeps it from setting it. */
-  readonly isAble: boolean;
+  /** It is set up with the address, and nothing is known that keeps it from setting it. Undefined: it has not told yet. */
+  readonly isAble: boolean | undefined;
 }
 
 export interface View {
@@ -30,7 +30,7 @@ export interface View {
 /** @param inReach `node` itself, and every node it has a way to */
 export function viewOf(node: NodeId, status: CoordinatorStatus, inReach: readonly Candidate[]): View {
   const serving = inReach.filter(({ isServing }) => isServing);
-  const able = serving.filter(({ isAble }) => isAble);
+  const able = serving.filter(({ isAble }) => isAble === true);
   const candidates = able.length > 0 ? able : serving;
   return {
     isLeaderHeard: isLeaderHeard(status, inReach, able),
@@ -40,7 +40,7 @@ export function viewOf(node: NodeId, status: CoordinatorStatus, inReach: readonl
   };
 }
 
-/** A leader that cannot set the address, where another can, is none for this purpose. */
+/** A leader that says that it cannot set the address, where another can, is none for this purpose. */
 function isLeaderHeard(
   status: CoordinatorStatus,
   inReach: readonly Candidate[],
@@ -48,7 +48,7 @@ function isLeaderHeard(
 ): boolean {
   if (!status.hasQuorum) return false;
   const leader = inReach.find(({ id }) => id === status.coordinator);
-  return leader === undefined || leader.isAble || able.length === 0;
+  return leader === undefined || leader.isAble !== false || able.length === 0;
 }
 
 function isElectionExpected(node: NodeId, status: CoordinatorStatus, inReach: readonly Candidate[]): boolean {

@@ -1,6 +1,6 @@
 import type { NodeId } from "@skein/kernel";
 import * as fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { CONNECTIONS_MAX, Connections, type OpenConnection } from "../../src/address/connections.ts";
 import { type AddressFrame, decodeAddressFrame, encodeAddressFrame } from "../../src/address/frames.ts";
 import { type CoordinatorStatus, Entrance, FloatingAddress } from "../../src/index.ts";
@@ -84,11 +84,11 @@ function twoNodes() {
   };
   for (const id of [A, B]) nodes.set(id, new TestNode(id, clock, send));
   const [a, b] = [nodes.get(A), nodes.get(B)] as [TestNode, TestNode];
-  const link = (isUp: boolean): void => {
+  const link = (isUp: boolean, incarnationOfB = 1): void => {
     isLinked = isUp;
     const state = isUp ? "alive" : "dead";
-    a.entrance.peersChanged([{ id: B, state, isLinked: isUp }]);
-    b.entrance.peersChanged([{ id: A, state, isLinked: isUp }]);
+    a.entrance.peersChanged([{ id: B, incarnation: incarnationOfB, state, isLinked: isUp }]);
+    b.entrance.peersChanged([{ id: A, incarnation: 1, state, isLinked: isUp }]);
   };
   link(true);
   const base = {
@@ -112,6 +112,20 @@ function twoNodes() {
 const client = (n: number): OpenConnection => ({
   remoteAddress: `10.0.1.${n}:${40_000 + n}`,
   serverPort: 1883,
+});
+
+test("who has started again is told at once, even if its link has replaced the one before unnoticed", () => {
+  const { clock, a, b, link } = twoNodes();
+  clock.advance(1000);
+  const heard = vi.spyOn(b.entrance, "receive");
+  const abilities = () =>
+    heard.mock.calls.filter(([, bytes]) => decodeAddressFrame(bytes)?.kind === "ability");
+  clock.advance(1000);
+  expect(abilities()).toEqual([]);
+  link(true, 2);
+  clock.advance(300);
+  expect(abilities()).toHaveLength(1);
+  expect(a.address.isHeld).toBe(true);
 });
 
 test("the survivor of two takes the address as soon as it hears no leader, and tickles the past holder's clients", () => {

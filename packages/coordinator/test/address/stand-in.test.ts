@@ -180,6 +180,8 @@ test("where every voter is needed and one is missing no election is expected", (
 test("a leader that cannot set the address is none where another can", () => {
   const status = member({ hasQuorum: true, coordinator: A, role: "voter" });
   expect(viewOf(B, status, [node(A), node(B)]).isLeaderHeard).toBe(true);
+  const hasNotTold = viewOf(B, status, [node(A, { isAble: undefined }), node(B)]);
+  expect(hasNotTold).toEqual({ isLeaderHeard: true, isElectionExpected: false, isBest: true });
   expect(viewOf(B, status, [node(A, { isAble: false }), node(B)])).toEqual({
     isLeaderHeard: false,
     isElectionExpected: false,
