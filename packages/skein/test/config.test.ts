@@ -141,6 +141,20 @@ test("every setting can be given in the environment, lists separated by commas",
   expect(config.floatingAddress).toBeUndefined();
 });
 
+test.each([
+  ["pi1", "pi1:7883"],
+  ["pi1.local", "pi1.local:7883"],
+  ["pi1:7000", "pi1:7000"],
+  ["192.168.1.21", "192.168.1.21:7883"],
+  ["[fd00::2]", "[fd00::2]:7883"],
+  ["[fd00::2]:7000", "[fd00::2]:7000"],
+  ["[fe80::2%eth0]", "[fe80::2%eth0]:7883"],
+])("the peer %s is dialled at %s, from flags, environment and file alike", (given, peer) => {
+  expect(load({ peer: [given] }).peers).toEqual([peer]);
+  expect(load({}, { SKEIN_PEER: given }).peers).toEqual([peer]);
+  expect(load({ config: fileWith(`peer: "${given}"\n`) }).peers).toEqual([peer]);
+});
+
 test("a misspelled setting in the file is refused with the nearest name", () => {
   const config = fileWith("lisen: mqtt://:1884\n");
   expect(failure({ config })).toBe(`Unknown setting lisen in ${config}: did you mean listen?`);
@@ -174,9 +188,19 @@ test.each([
     'Cannot use --listen "mqtt://:70000": "70000" is not a port between 0 and 65535.',
   ],
   [
-    { peer: ["pi1"] },
-    'Cannot use --peer "pi1": it is not HOST:PORT, such as 192.168.1.20:7883 or [fe80::1]:7883.',
+    { peer: ["mqtt://pi1"] },
+    'Cannot use --peer "mqtt://pi1": it is not HOST or HOST:PORT, such as pi1.local, 192.168.1.20:7883 or [fd00::1]:7883.',
   ],
+  [{ peer: [":7883"] }, 'Cannot use --peer ":7883": the name or address of the other node is missing.'],
+  [{ peer: ["pi1", ""] }, 'Cannot use --peer "": the name or address of the other node is missing.'],
+  [{ peer: ["pi1:"] }, 'Cannot use --peer "pi1:": "" is not a port between 0 and 65535.'],
+  [{ peer: ["pi1:0"] }, 'Cannot use --peer "pi1:0": no node is reached at port 0.'],
+  [
+    { peer: ["fd00::2"] },
+    'Cannot use --peer "fd00::2": put an IPv6 address in brackets: [fd00::2], or [fd00::2]:7883.',
+  ],
+  [{ peer: ["[pi1]"] }, 'Cannot use --peer "[pi1]": "pi1" is not an IPv6 address.'],
+  [{ peer: ["pi 1"] }, 'Cannot use --peer "pi 1": "pi 1" is neither a host name nor an address.'],
   [
     { vip: "192.168.1.250" },
     'Cannot use --vip "192.168.1.250": the network interface is missing, write it like 192.168.1.250%eth0 (see: ip addr).',

@@ -1,5 +1,5 @@
 /**
- * The small languages of addresses: `mqtt://HOST:PORT`, `HOST:PORT`, `ADDRESS%INTERFACE`.
+ * The small languages of addresses: `mqtt://HOST:PORT`, `HOST:PORT`, `HOST`, `ADDRESS%INTERFACE`.
  *
  * Written by hand instead of with URL, because an empty host (`mqtt://:1884`: this machine's default) is useful here
  * and no URL. Each parser returns what it read, or one clause that says what is wrong.
@@ -34,6 +34,8 @@ export interface FloatingAddressSetting {
 }
 
 const DEFAULT_PORTS = { mqtt: 1883, ws: 9001 } as const;
+/** Where a node accepts links if nothing else is said. */
+export const LINK_PORT = 7883;
 /** Linux IFNAMSIZ, without its closing zero. */
 const INTERFACE_NAME_MAX = 15;
 
@@ -63,6 +65,24 @@ export function parseHostPort(text: string): HostPort | Problem {
   const host = parseHost(match[1] ?? "");
   if (host instanceof Problem) return host;
   return { host: host === "" ? "0.0.0.0" : host, port };
+}
+
+/**
+ * Reads where another node is: `HOST`, `HOST:PORT`, `[v6]`, `[v6]:PORT`. Without a port it is the one links are accepted on
+ * where nothing else is said.
+ */
+export function parsePeer(text: string): HostPort | Problem {
+  if (isIP(text.split("%")[0] ?? "") === 6)
+    return new Problem(`put an IPv6 address in brackets: [${text}], or [${text}]:${LINK_PORT}`);
+  const match = /^(\[[^\]]*\]|[^:[\]/]*)(?::([^:/]*))?$/.exec(text);
+  if (match === null)
+    return new Problem("it is not HOST or HOST:PORT, such as pi1.local, 192.168.1.20:7883 or [fd00::1]:7883");
+  const port = match[2] === undefined ? LINK_PORT : parsePort(match[2]);
+  if (port instanceof Problem) return port;
+  const host = parseHost(match[1] ?? "");
+  if (host instanceof Problem) return host;
+  if (host === "") return new Problem("the name or address of the other node is missing");
+  return port === 0 ? new Problem("no node is reached at port 0") : { host, port };
 }
 
 /** Reads `ADDRESS%INTERFACE`: an IP address, in its usual form then, and the network interface that carries it. */

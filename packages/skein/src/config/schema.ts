@@ -10,11 +10,13 @@ import {
   type FloatingAddressSetting,
   formatHostPort,
   type HostPort,
+  LINK_PORT,
   type ListenUrl,
   Problem,
   parseFloatingAddress,
   parseHostPort,
   parseListenUrl,
+  parsePeer,
 } from "./addresses.ts";
 import type { SettingName } from "./settings.ts";
 
@@ -59,10 +61,10 @@ const fields = {
       ? text
       : new Problem("it must be 64 hexadecimal digits, or @FILE with a file that holds them"),
   ).optional(),
-  link: parsed<HostPort>(parseHostPort).default({ host: "0.0.0.0", port: 7883 }),
+  link: parsed<HostPort>(parseHostPort).default({ host: "0.0.0.0", port: LINK_PORT }),
   peer: listOf<string>(
     parsed((text) => {
-      const peer = parseHostPort(text);
+      const peer = parsePeer(text);
       return peer instanceof Problem ? peer : formatHostPort(peer);
     }),
   ).default([]),

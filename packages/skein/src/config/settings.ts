@@ -45,7 +45,10 @@ export const SETTINGS = {
     "the secret all nodes of the mesh share, 64 hexadecimal digits (default: DATA-DIR/mesh.key)",
   ),
   link: value("HOST:PORT", "accept other nodes (default: 0.0.0.0:7883)"),
-  peer: list("HOST:PORT", "another node to connect to, besides those found on the network"),
+  peer: list(
+    "HOST[:PORT]",
+    "another node to connect to, besides those found on the network (default port: 7883)",
+  ),
   "no-mdns": flag("do not look for other nodes on the network"),
   vip: value(
     "ADDRESS%INTERFACE",

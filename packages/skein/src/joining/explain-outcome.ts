@@ -15,8 +15,8 @@ export function explainOutcome(result: JoinResult | undefined, asked: Asked): Sk
 
 function nothingFound({ isMdnsEnabled }: Asked): string {
   return isMdnsEnabled
-    ? "No mesh with an invitation was found on this network. Run skein invite on a node of the mesh; if this network drops multicast, name that node: skein up --join CODE --peer HOST:7883"
-    : "With --no-mdns this node cannot search for the mesh. Name a node of it: skein up --join CODE --peer HOST:7883";
+    ? "No mesh with an invitation was found on this network. Run skein invite on a node of the mesh; if this network drops multicast, name that node: skein up --join CODE --peer HOST"
+    : "With --no-mdns this node cannot search for the mesh. Name a node of it: skein up --join CODE --peer HOST";
 }
 
 function sentence(
@@ -39,7 +39,7 @@ function sentence(
     case "unreachable":
       return [
         "ERR_SKEIN_NOT_REACHABLE",
-        `No node of a mesh answers on ${address}: ${outcome.reason}. Give the address and link port of a running node: skein up --join CODE --peer HOST:7883`,
+        `No node of a mesh answers on ${address}: ${outcome.reason}. Give the address and link port of a running node: skein up --join CODE --peer HOST`,
       ];
     case "refused":
       return ["ERR_SKEIN_REFUSED", REFUSALS[outcome.reason]];

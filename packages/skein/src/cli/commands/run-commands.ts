@@ -31,7 +31,7 @@ Examples:
   skein up                                  the first node, for programs on this machine
   skein up --allow-anonymous                the same, for the whole network
   skein up --join CODE                      another node of a mesh; CODE: from skein invite on one of its nodes
-  skein up --join CODE --peer 192.168.1.21:7883
+  skein up --join CODE --peer 192.168.1.21
                                             the same, where the network hides that node
   skein up --allow-anonymous --vip 192.168.1.250%eth0
                                             with an address that always answers`,
