@@ -27,6 +27,20 @@ export interface AppliedCommand {
   readonly held: number | null;
 }
 
+/** A command about clusters in the log, and what the node's store then holds for the topics that it concerns. */
+export interface AppliedClusterCommand {
+  readonly kind: string;
+  /** It fitted the state. */
+  readonly isApplied: boolean;
+  /** The cluster it names, and which merge with it. */
+  readonly other: string;
+  readonly cut: number;
+  readonly chunk: number;
+  readonly topics: readonly { readonly topic: string; readonly held: number | null }[];
+  /** All values that lost in merges and are listed, after MERGED only. */
+  readonly conflicts: readonly { readonly topic: string; readonly value: number }[];
+}
+
 export type NodeObservation =
   /** This node says it leads this term. */
   | { readonly kind: "leader"; readonly term: number }
@@ -37,7 +51,10 @@ export type NodeObservation =
       readonly term: number;
       readonly hash: number;
       readonly command?: AppliedCommand | undefined;
+      readonly clusters?: AppliedClusterCommand | undefined;
     }
+  /** The node belongs to this cluster from now on. */
+  | { readonly kind: "belongs"; readonly to: string }
   /** Its state is a snapshot now, its own at a start or a leader's; what follows it is applied, be it once more. */
   | { readonly kind: "restored"; readonly index: number; readonly term: number }
   /** Node ids. */
@@ -113,8 +130,11 @@ export type WorldObservation =
   /** Nothing more comes. */
   | { readonly kind: "end" };
 
-/** `at`: the world's ms since its start; `node`: the id of the node it is about or, of clients, that they talk to. */
-export type Observation = { readonly at: number; readonly node?: string } & (
+/**
+ * `at`: the world's ms since its start; `node`: the id of the node it is about or, of clients, that they talk to; `cluster`: of
+ * what happens in a log or about it, whose.
+ */
+export type Observation = { readonly at: number; readonly node?: string; readonly cluster?: string } & (
   | NodeObservation
   | ClientObservation
   | WorldObservation

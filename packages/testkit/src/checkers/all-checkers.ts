@@ -16,7 +16,9 @@ import { LeaseHolder } from "./lease-holder.ts";
 import { Liveness } from "./liveness.ts";
 import { LogMatching } from "./log-matching.ts";
 import { Membership } from "./membership.ts";
+import { MergeUnion } from "./merge-union.ts";
 import { NoRefusal } from "./no-refusal.ts";
+import { PerCluster } from "./per-cluster.ts";
 import { PublishOrder } from "./publish-order.ts";
 import { ReplicaModel } from "./replica-model.ts";
 import { RetainedLinearizable } from "./retained-linearizable.ts";
@@ -36,11 +38,12 @@ export interface CheckerOptions {
 export function allCheckers(options: CheckerOptions): Checker[] {
   const { durability } = options;
   return [
-    new ElectionSafety(),
-    new LogMatching(durability),
-    new LeaderCompleteness(durability),
-    new ReplicaModel(durability),
-    new LeaseHolder(),
+    new PerCluster(() => new ElectionSafety()),
+    new PerCluster(() => new LogMatching(durability)),
+    new PerCluster(() => new LeaderCompleteness(durability)),
+    new PerCluster(() => new ReplicaModel(durability)),
+    new PerCluster(() => new LeaseHolder()),
+    new MergeUnion(durability),
     new AddressHolder(options.address),
     new RetainedLinearizable(durability, options.retained),
     new AcknowledgedLoss(),

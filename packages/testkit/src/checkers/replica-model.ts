@@ -6,12 +6,21 @@
  * it has applied an entry, what the model held at that index for the topic concerned. So a command that is applied twice,
  * out of turn or not at all shows at once, even where a later one hides it again.
  *
+ * A merge changes topics by rules of its own (merge-union.ts): what the first node to apply it holds then all must hold. While a
+ * cluster is dissolved no command counts.
+ *
  * It ends with a blackout (`replicated`): the log may go on from an earlier index, in a state the model has not kept.
  *
  * Source: reference design, section 4.3 rule 1; model-based testing as in FoundationDB and TigerBeetle (section 5.1).
  */
 
-import { type AppliedCommand, type Checker, CheckFailure, type Observation } from "../observations.ts";
+import {
+  type AppliedClusterCommand,
+  type AppliedCommand,
+  type Checker,
+  CheckFailure,
+  type Observation,
+} from "../observations.ts";
 import { BlackoutWatch, type Durability } from "./blackout-watch.ts";
 
 type Value = number | null;
@@ -25,6 +34,9 @@ export class ReplicaModel implements Checker {
   /** By log index: what a node must hold for the topic of that entry once it has applied it. */
   readonly #expected: Value[] = [];
   #isOver = false;
+  #isDissolved = false;
+  /** By log index: what must be held after that part of a merge. */
+  readonly #merges = new Map<number, AppliedClusterCommand>();
 
   constructor(durability: Durability) {
     this.#blackouts = new BlackoutWatch(durability);
@@ -33,7 +45,8 @@ export class ReplicaModel implements Checker {
   observe(observation: Observation): void {
     this.#isOver ||= this.#blackouts.observe(observation);
     if (this.#isOver || observation.kind !== "applied") return;
-    const { index, command, node, at } = observation;
+    const { index, command, clusters, node, at } = observation;
+    if (clusters !== undefined) this.#applyClusters(index, clusters, `${node} at ${at} ms`);
     if (command === undefined) return;
     if (index >= this.#expected.length) {
       this.#apply(command);
@@ -47,7 +60,24 @@ export class ReplicaModel implements Checker {
     );
   }
 
+  #applyClusters(index: number, command: AppliedClusterCommand, who: string): void {
+    if (index >= this.#expected.length) {
+      this.#expected[index] = null;
+      this.#merges.set(index, command);
+      if (!command.isApplied) return;
+      if (command.kind === "dissolve" || command.kind === "resume")
+        this.#isDissolved = command.kind === "dissolve";
+      for (const { topic, held } of command.topics) this.#topics.set(topic, held);
+      return;
+    }
+    const first = JSON.stringify(this.#merges.get(index));
+    const own = JSON.stringify(command);
+    if (first === own) return;
+    throw new CheckFailure(this.name, `${who} makes ${own} of entry ${index}, which was ${first} before`);
+  }
+
   #apply({ proposer, incarnation, seq, topic, value }: AppliedCommand): void {
+    if (this.#isDissolved) return;
     const known = this.#proposers.get(proposer) ?? { incarnation: 0, last: 0 };
     if (incarnation < known.incarnation) return;
     const last = incarnation > known.incarnation ? 0 : known.last;

@@ -9,11 +9,14 @@
  * A node that lets read what it knows, because no quorum answers, says so; then a weaker rule holds
  * (uncertain-reads.ts). As long as nothing is wrong with the mesh that must be the exception.
  *
+ * While the nodes belong to two clusters, each serves its own store, and nothing is judged (cluster-watch.ts).
+ *
  * Source: architecture.md section 2, P8; reference design, 5.4 (I6).
  */
 
 import { type Checker, CheckFailure, type Observation } from "../observations.ts";
 import { BlackoutWatch, type Durability } from "./blackout-watch.ts";
+import { ClusterWatch } from "./cluster-watch.ts";
 import { checkLinearizable, describe, type Operation, type RegisterValue } from "./linearizability.ts";
 import { type RegisterWrite, UncertainReads, type UncertainReadsOptions } from "./uncertain-reads.ts";
 
@@ -44,6 +47,7 @@ export class RetainedLinearizable implements Checker {
   readonly name = "retained store";
   readonly #uncertain: UncertainReads;
   readonly #blackouts: BlackoutWatch;
+  readonly #clusters = new ClusterWatch();
   readonly #registers = new Map<string, Register>();
   /** Retained writes by payload id, the newest sending last; deletions carry ids of their own too. */
   readonly #writes = new Map<string, { readonly topic: string; readonly write: Write }>();
@@ -58,6 +62,7 @@ export class RetainedLinearizable implements Checker {
   observe(observation: Observation): void {
     this.#uncertain.observe(observation);
     if (this.#blackouts.observe(observation)) this.#beginAnew();
+    if (this.#clusters.observe(observation)) this.#splitOrUnited();
     const { at, node } = observation;
     if (observation.kind === "publishSent") {
       const { topic, payloadId, retain } = observation.packet;
@@ -79,6 +84,20 @@ export class RetainedLinearizable implements Checker {
     }
   }
 
+  /** While there are two stores nothing is judged; the one that comes out may hold what was ever written to either. */
+  #splitOrUnited(): void {
+    if (this.#clusters.isSplit) this.#judgeOrders();
+    const before = [...this.#registers];
+    for (const [topic, { initial, writes, open }] of before) {
+      const values = new Set([null, ...initial, ...writes.map(({ value }) => value)]);
+      const register = newRegister([...values]);
+      // They may take effect in the one store.
+      register.writes.push(...open);
+      for (const write of open) register.open.add(write);
+      this.#registers.set(topic, register);
+    }
+  }
+
   /** Judges what was until the blackout; afterwards each register may hold what was ever written to it. */
   #beginAnew(): void {
     this.#judgeOrders();
@@ -89,7 +108,7 @@ export class RetainedLinearizable implements Checker {
   }
 
   finish(): void {
-    this.#judgeOrders();
+    if (!this.#clusters.isSplit) this.#judgeOrders();
     const { reads, uncertain } = this.#onWell;
     if (reads < WELL_READS_MIN || uncertain * 100 <= reads * UNCERTAIN_PER_CENT_MAX) return;
     throw new CheckFailure(this.name, `${uncertain} of ${reads} reads on a healthy mesh without a quorum`);
@@ -128,6 +147,7 @@ export class RetainedLinearizable implements Checker {
       this.#onWell.reads++;
       if (isUncertain) this.#onWell.uncertain++;
     }
+    if (this.#clusters.isSplit) return;
     if (isUncertain) this.#uncertain.judge(this.name, topic, register, read, node);
     else register.reads.push(read);
   }

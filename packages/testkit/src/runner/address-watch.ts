@@ -110,12 +110,12 @@ export class AddressWatch {
     }
   }
 
-  /** Only nodes that serve and belong to the cluster. */
+  /** Only nodes that serve and belong to a cluster. */
   #sidesNow(): readonly (readonly SimNode[])[] {
     const { network, events } = this.#world;
     const able = this.#world.nodes.filter(({ process, assembly, status, disk }) => {
       const isWell = process?.isPaused === false && disk.faults.stalledUntil <= events.now;
-      return isWell && assembly?.isServing === true && status?.cluster === this.#world.cluster;
+      return isWell && assembly?.isServing === true && status?.cluster !== undefined;
     });
     const others = this.#world.nodes.filter((node) => node.isPowered && !able.includes(node));
     const sides: SimNode[][] = [];

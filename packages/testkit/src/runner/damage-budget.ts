@@ -49,10 +49,10 @@ export class DamageBudget {
 
   /** Nodes but `node` that lack something, and voters whose node is nowhere. */
   #lost(node: SimNode | undefined): number {
-    const { nodes, cluster } = this.#world;
+    const { nodes } = this.#world;
     for (const [damaged, startsThen] of [...this.#damaged]) {
       const { status, starts } = damaged;
-      const isBack = starts > startsThen && status !== undefined && status.cluster === cluster;
+      const isBack = starts > startsThen && status?.cluster !== undefined;
       if (isBack && !status.isSuspect) this.#damaged.delete(damaged);
     }
     const present = new Set<string>(nodes.map(({ id }) => id));
@@ -62,7 +62,6 @@ export class DamageBudget {
   }
 
   #members(): readonly SimNode[] {
-    const { nodes, cluster } = this.#world;
-    return nodes.filter(({ status }) => cluster !== undefined && status?.cluster === cluster);
+    return this.#world.nodes.filter(({ status }) => status?.cluster !== undefined);
   }
 }

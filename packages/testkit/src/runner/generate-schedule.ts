@@ -24,6 +24,7 @@ export interface ScheduleWishes {
 
 /** Of 1,000 seeds so many have this kind of fault. */
 const PER_MILLE: Readonly<Record<FaultKind, number>> = {
+  apart: 40,
   crash: 400,
   crashAfterAck: 300,
   power: 400,
@@ -155,12 +156,22 @@ function drawFaults(seed: number, kind: FaultKind, world: WorldOptions, until: n
   const prng = randomStream(seed, `faults ${kind}`);
   const everyMs = pick(prng, [8_000, 20_000, 45_000]);
   const faults: Fault[] = [];
+  if (kind === "apart") return drawApart(prng, world);
   let at = FORMATION_MS;
   for (;;) {
     at += between(prng, Math.floor(everyMs / 4), Math.floor((everyMs * 7) / 4));
     if (at >= until || faults.length >= mostOf(kind, world)) return faults;
     faults.push(drawFault(prng, kind, at, world, faults.length));
   }
+}
+
+/** The nodes start in two groups, or three. */
+function drawApart(prng: Prng, { nodes }: WorldOptions): Fault[] {
+  const ends = pick(prng, [[1], [2], [1, 3], [2, 4], [3]]).filter((end) => end < nodes);
+  return ends.map((end) => {
+    const side = Array.from({ length: end }, (_, node) => node);
+    return { at: 0, kind: "apart", side, forMs: between(prng, 20_000, FORMATION_MS + 40_000) };
+  });
 }
 
 /** Some end what came before, and are rarer than the others for that. */
@@ -227,6 +238,8 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
       return { at, kind, forMs };
     case "mdnsStale":
       return { at, kind };
+    case "apart":
+      return { at, kind, side: [a], forMs };
     case "arrive":
       return { at, kind, node: nodes - 1 - count };
     default:

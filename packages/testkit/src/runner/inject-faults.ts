@@ -133,6 +133,15 @@ export class FaultInjector {
           this.#world.floating.hasStranger = false;
         });
         return true;
+      case "apart": {
+        const { nodes } = this.#world.options;
+        const others = Array.from({ length: nodes }, (_, node) => node).filter(
+          (node) => !fault.side.includes(node),
+        );
+        const ways = fault.side.flatMap((inside) => others.map((other): [number, number] => [other, inside]));
+        this.#do.block(ways, false, fault.forMs);
+        return true;
+      }
       case "arrive":
         this.#node(fault.node).start();
         return true;

@@ -30,5 +30,15 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   amnesia: { kinds: ["amnesia", "coup"], durability: "replicated" },
   rotten: { kinds: ["amnesia", "rot"], durability: "disk" },
   membership: { kinds: ["leave", "forget", "replaced", "coup", "cut"] },
+  merges: {
+    kinds: ["apart", "crash", "partition", "pause", "power", "coup"],
+    nodes: 6,
+    sizes: { mergeChunkBytes: 60 },
+  },
+  meetings: {
+    kinds: ["apart", "stop", "severed"],
+    nodes: 5,
+    sizes: { mergeChunkBytes: 100, newbornMinutes: 0 },
+  },
   growth: { kinds: ["arrive", "schism", "coup"], nodes: 7 },
 };

@@ -63,6 +63,8 @@ export type Fault = {
   | { readonly kind: "wallStep"; readonly node: number; readonly byMs: number }
   | { readonly kind: "mdnsSilence"; readonly forMs: number }
   | { readonly kind: "mdnsStale" }
+  /** From the start on and for that long these nodes and the others do not reach each other: each side founds a cluster. */
+  | { readonly kind: "apart"; readonly side: readonly number[]; readonly forMs: number }
   /** This node is started only now; it is not there while the mesh forms. */
   | { readonly kind: "arrive"; readonly node: number }
   /**

@@ -63,6 +63,7 @@ const REJOINED_WITHIN_MS = 30_000;
 const SAME_WITHIN_MS = 10_000;
 /** A workload goes on after the heal for that long, and then has as long for what is under way. */
 const WORKLOAD_AFTER_HEAL_MS = 11_000;
+const APPROVED_EVERY_MS = 7000;
 const STEP_MS = 250;
 
 /**
@@ -135,10 +136,21 @@ class Simulation {
     this.#expected = world.nodes.filter(({ index }) => !late.has(index));
     for (const node of this.#expected) world.events.at(prng.below(spreadMs), () => node.start());
     this.#injector.arm(this.#schedule);
-    this.#until(() => this.#isWell(), FORMED_BY_MS, "the mesh forms");
+    const isApart = this.#schedule.faults.some(({ kind }) => kind === "apart");
+    this.#until(() => (isApart ? this.#haveQuorum() : this.#isWell()), FORMED_BY_MS, "the mesh forms");
     world.events.runUntil(this.#schedule.chaosFromMs);
     if (isAddressPromised(this.#schedule.faults)) this.#addressWatch.begin();
     this.#writes.begin();
+    this.#approve();
+  }
+
+  /** The operator looks at the status pages now and then, and agrees to what waits for that, on whichever side. */
+  #approve(): void {
+    const { events } = this.#world;
+    for (const { assembly, process, status } of this.#world.nodes)
+      if (status?.merge?.kind === "awaitingApproval")
+        process?.turn(() => assembly?.coordinator.merging.approve({ settle: () => {} }));
+    events.after(APPROVED_EVERY_MS, () => this.#approve());
   }
 
   #heal(): void {
@@ -169,7 +181,11 @@ class Simulation {
   }
 
   #isWell(): boolean {
-    if (!this.#hasLeader() || !this.#haveJoined()) return false;
+    return this.#hasLeader() && this.#haveJoined() && this.#haveQuorum();
+  }
+
+  /** Everybody serves in a cluster with a leader, be it the same or not. */
+  #haveQuorum(): boolean {
     return this.#expected.every(
       ({ assembly, status }) => assembly?.isServing === true && status?.hasQuorum === true,
     );
@@ -184,10 +200,10 @@ class Simulation {
     return followers.length * 2 > nodes.length;
   }
 
-  /** Everybody belongs to the cluster; a machine that was just wiped has to join it first. */
+  /** Everybody belongs to the same cluster; a machine that was just wiped has to join it first, two clusters have to merge. */
   #haveJoined(): boolean {
-    const { cluster } = this.#world;
-    return this.#expected.every(({ status }) => status === undefined || status.cluster === cluster);
+    const clusters = new Set(this.#expected.map(({ status }) => status?.cluster));
+    return clusters.size === 1 && !clusters.has(undefined);
   }
 
   /** What was under way on a clogged link when it was healed still takes its time. */
@@ -221,9 +237,8 @@ class Simulation {
 
   #mayStandStill(error: unknown): boolean {
     if (!(error instanceof CheckFailure) || error.checker !== "liveness") return false;
-    const { nodes, cluster } = this.#world;
-    const voters = nodes.find(({ status }) => cluster !== undefined && status?.cluster === cluster)?.status
-      ?.voters;
+    const { nodes } = this.#world;
+    const voters = nodes.find(({ status }) => status?.cluster !== undefined)?.status?.voters;
     return this.#standstill.isAllowed(voters ?? [], new Set(nodes.map(({ id }) => id)));
   }
 

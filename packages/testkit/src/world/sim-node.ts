@@ -16,7 +16,8 @@ import {
   type StreamListener,
 } from "@skein/kernel";
 import { NodeAssembly } from "skein/assembly";
-import type { AppliedCommand, NodeObservation } from "../observations.ts";
+import type { NodeObservation } from "../observations.ts";
+import { appliedClusterCommand, appliedCommand } from "./applied-commands.ts";
 import { MachineSleep, machineClock } from "./machine-sleep.ts";
 import { mix, mixBytes, randomStream } from "./random-streams.ts";
 import { SimDisk } from "./sim-disk.ts";
@@ -26,7 +27,6 @@ import type { World } from "./world.ts";
 const LINK_PORT = 7883;
 export const MQTT_PORT = 1883;
 const SUPERVISOR_RESTART_MS = 1000;
-const FOREIGN_RESTART_MS = 3000;
 const LOG_LINES_KEPT = 400;
 
 /** What it did to the log in the turn under way. */
@@ -50,6 +50,8 @@ export class SimNode {
   #starts = 0;
   #boots = 0;
   #steps: LogStep[] = [];
+  /** Where the node that runs here belongs. */
+  #cluster: string | undefined;
   #hash = 0;
   #status: CoordinatorStatus | undefined;
   /** Whose configuration was looked at last. */
@@ -194,6 +196,7 @@ export class SimNode {
     this.#steps = [];
     this.#hash = 0;
     this.#status = undefined;
+    this.#cluster = undefined;
     const assembly = new NodeAssembly(
       {
         name: `node-${index}`,
@@ -288,38 +291,27 @@ export class SimNode {
     const { status } = this;
     if (status === this.#status && this.#steps.length === 0) return;
     this.#status = status;
-    if (status?.cluster !== undefined) this.#world.clusterSeen(status.cluster);
+    if (status?.cluster !== undefined && status.cluster !== this.#cluster) {
+      this.#cluster = status.cluster;
+      this.#observe({ kind: "belongs", to: status.cluster });
+    }
     this.#flushSteps();
     if (status?.cluster === undefined) return;
-    if (status.cluster !== this.#world.cluster) {
-      this.#removeForeign();
-      return;
-    }
     this.#observeConfiguration(status);
     this.#observeLease(status);
-  }
-
-  /**
-   * It was alone when it started with an empty disk and has founded a cluster of its own. Merging clusters is not built yet:
-   * the status page tells the operator to remove the data directory, and this operator is quick.
-   */
-  #removeForeign(): void {
-    this.kill("power");
-    this.disk.wipe();
-    this.#world.events.after(FOREIGN_RESTART_MS, () => this.start());
   }
 
   #flushSteps(): void {
     const steps = this.#steps;
     if (steps.length === 0) return;
     this.#steps = [];
-    // A second cluster, founded apart, has a history of its own: the promises are checked for the first one.
-    if (this.#status?.cluster === undefined || this.#status.cluster !== this.#world.cluster) return;
-    for (const step of steps) this.#observeStep(step);
+    const cluster = this.#cluster;
+    if (cluster === undefined) return;
+    for (const step of steps) this.#observeStep(step, cluster);
   }
 
-  #observeStep(step: LogStep): void {
-    const { oracle } = this.#world;
+  #observeStep(step: LogStep, cluster: string): void {
+    const oracle = this.#world.oracle(cluster);
     if (step.kind === "role") {
       if (step.role === "leader") this.#observe({ kind: "leader", term: step.term });
       else if (step.role === "candidate") this.#observe({ kind: "election" });
@@ -332,8 +324,9 @@ export class SimNode {
       oracle.applied(index, this.#hash);
       // By far the most frequent one: made in one piece.
       const { now: at } = this.#world.events;
-      const command = appliedCommand(step.entry);
-      this.#world.observe({ at, node: this.#id, kind: "applied", index, term, hash: this.#hash, command });
+      const { hash, id: node } = { hash: this.#hash, id: this.#id };
+      const [command, clusters] = [appliedCommand(step.entry), appliedClusterCommand(step.entry)];
+      this.#world.observe({ at, node, cluster, kind: "applied", index, term, hash, command, clusters });
     }
   }
 
@@ -353,7 +346,11 @@ export class SimNode {
   }
 
   #observe(observation: NodeObservation): void {
-    this.#world.observe({ at: this.#world.events.now, node: this.#id, ...observation });
+    const [at, node] = [this.#world.events.now, this.#id];
+    const cluster = this.#cluster;
+    this.#world.observe(
+      cluster === undefined ? { at, node, ...observation } : { at, node, cluster, ...observation },
+    );
   }
 
   #log(component: string): Log {
@@ -368,22 +365,6 @@ export class SimNode {
     if (this.logs.push(`${at} ${this.host} ${level} ${message} ${JSON.stringify(fields)}`) > LOG_LINES_KEPT)
       this.logs.shift();
   }
-}
-
-function appliedCommand({ command, retained }: ObservedEntry): AppliedCommand | undefined {
-  if (command === undefined) return undefined;
-  const { envelope, operation } = command;
-  const { node: proposer, incarnation, seq } = envelope;
-  if (operation.kind !== "retainedSet" && operation.kind !== "retainedDelete") return undefined;
-  const isDeletion = operation.kind === "retainedDelete";
-  return {
-    proposer,
-    incarnation,
-    seq,
-    topic: isDeletion ? operation.topic : operation.message.topic,
-    value: isDeletion ? null : mixBytes(0, operation.message.payload),
-    held: retained === undefined ? null : mixBytes(0, retained.payload),
-  };
 }
 
 function areSame(a: readonly NodeId[], b: readonly NodeId[]): boolean {

@@ -50,11 +50,10 @@ export class World {
   readonly network: Network;
   readonly multicast: Multicast;
   readonly floating: FloatingKernel;
-  readonly oracle = new OracleLog();
+  readonly #oracles = new Map<string, OracleLog>();
   readonly #checkers: readonly Checker[];
   readonly #machines: number;
   #clientCount = 0;
-  #cluster: string | undefined;
   #watcher: (observation: Observation) => void = () => {};
   #hash = 0x811c9dc5;
   /** Observations so far. */
@@ -87,23 +86,25 @@ export class World {
     this.#measureMemory();
   }
 
-  /** The cluster that was seen first; the promises are checked for it. */
-  get cluster(): string | undefined {
-    return this.#cluster;
-  }
-
   /** Digest of everything observable so far. */
   get hash(): number {
     return this.#hash;
   }
 
-  clusterSeen(cluster: string): void {
-    this.#cluster ??= cluster;
+  /** The one true log of `cluster`. */
+  oracle(cluster: string): OracleLog {
+    let oracle = this.#oracles.get(cluster);
+    if (oracle === undefined) {
+      oracle = new OracleLog();
+      this.#oracles.set(cluster, oracle);
+    }
+    return oracle;
   }
 
   /** Every machine has lost its power: in the `replicated` profile history goes on from what the disks have. */
   blackedOut(): void {
-    if (this.options.durability === "replicated") this.oracle.beginAnew();
+    if (this.options.durability !== "replicated") return;
+    for (const oracle of this.#oracles.values()) oracle.beginAnew();
   }
 
   /** Adds a client machine. At most as many as the options say. */

@@ -1,0 +1,154 @@
+/**
+ * A merge of two clusters (I11): the union of both sides is preserved, each part is taken once, it is decided once, and a
+ * dissolved cluster acknowledges nothing.
+ *
+ * Kept for each cluster: what each topic holds and at which index that changed last, from what nodes apply. When MERGED is
+ * applied first, each value that the loser held at its cut, and each that the winner held before the first chunk, must be held,
+ * listed as a conflict, or have been replaced by a write in the winner's log since. Conflicts that went before
+ * somebody looked at them are more than a simulation makes.
+ *
+ * A retained write that is acknowledged by a node is in the log that it has applied: an acknowledgement after it has applied the
+ * DISSOLVE of its cluster is one that nobody will keep.
+ *
+ * It ends with a blackout (`replicated`): the logs may go on from earlier indexes.
+ */
+
+import { type AppliedClusterCommand, type Checker, CheckFailure, type Observation } from "../observations.ts";
+import { BlackoutWatch, type Durability } from "./blackout-watch.ts";
+
+type Values = ReadonlyMap<string, number | null>;
+
+interface Cluster {
+  /** Highest index applied by anyone. */
+  applied: number;
+  readonly topics: Map<string, number | null>;
+  /** Index of the last command that changed a topic. */
+  readonly changedAt: Map<string, number>;
+  /** What it held at each of its cuts. */
+  readonly cuts: Map<number, Values>;
+  readonly resumed: Set<number>;
+  /** By merge: what it held itself before the first chunk, and the index of that. */
+  readonly begun: Map<string, { readonly index: number; readonly own: Values }>;
+  readonly merged: Set<string>;
+  readonly chunks: Set<string>;
+}
+
+export class MergeUnion implements Checker {
+  readonly name = "merge";
+  readonly #blackouts: BlackoutWatch;
+  readonly #clusters = new Map<string, Cluster>();
+  /** Nodes whose own cluster is dissolved as far as they have applied its log. */
+  readonly #dissolved = new Set<string>();
+  /** Retained publishes of the runner, by payload. */
+  readonly #retained = new Set<string>();
+  #isOver = false;
+
+  constructor(durability: Durability) {
+    this.#blackouts = new BlackoutWatch(durability);
+  }
+
+  observe(observation: Observation): void {
+    this.#isOver ||= this.#blackouts.observe(observation);
+    const { kind, node = "" } = observation;
+    if (kind === "started" || kind === "restored") this.#dissolved.delete(node);
+    if (kind === "publishSent" && observation.packet.retain) this.#retained.add(observation.packet.payloadId);
+    if (kind === "publishAcked") this.#checkSilence(observation);
+    if (kind === "applied") this.#applied(observation);
+  }
+
+  #checkSilence({
+    node = "",
+    payloadId,
+    reasonCode,
+    at,
+  }: Extract<Observation, { kind: "publishAcked" }>): void {
+    if (!this.#dissolved.has(node) || reasonCode >= 0x80 || !this.#retained.has(payloadId)) return;
+    throw new CheckFailure(
+      this.name,
+      `${node} acknowledges ${payloadId} at ${at} ms after its cluster's cut`,
+    );
+  }
+
+  #applied({
+    node = "",
+    cluster = "",
+    index,
+    command,
+    clusters,
+  }: Extract<Observation, { kind: "applied" }>): void {
+    if (clusters?.isApplied && clusters.kind === "dissolve") this.#dissolved.add(node);
+    if (clusters?.isApplied && clusters.kind === "resume") this.#dissolved.delete(node);
+    const own = this.#of(cluster);
+    if (this.#isOver || index <= own.applied) return;
+    own.applied = index;
+    if (command !== undefined && own.topics.get(command.topic) !== command.held) {
+      own.topics.set(command.topic, command.held);
+      own.changedAt.set(command.topic, index);
+    }
+    if (clusters?.isApplied) this.#decided(cluster, own, index, clusters);
+  }
+
+  #decided(name: string, own: Cluster, index: number, command: AppliedClusterCommand): void {
+    const { kind, other, cut, chunk, topics, conflicts } = command;
+    const merge = `${other} ${cut}`;
+    if (kind === "dissolve") own.cuts.set(index, new Map(own.topics));
+    else if (kind === "resume") {
+      own.resumed.add(cut);
+      for (const winner of this.#clusters.values())
+        if (winner.merged.has(`${name} ${cut}`)) this.#fail(`${name} resumes although it has been merged`);
+    } else if (kind === "merge") {
+      if (own.chunks.has(`${merge} ${chunk}`))
+        this.#fail(`chunk ${chunk} of ${merge} is taken twice in ${name}`);
+      own.chunks.add(`${merge} ${chunk}`);
+      if (!own.begun.has(merge)) own.begun.set(merge, { index, own: new Map(own.topics) });
+      for (const { topic, held } of topics) own.topics.set(topic, held);
+    } else if (kind === "merged") {
+      own.merged.add(merge);
+      const loser = this.#of(other);
+      if (loser.resumed.has(cut)) this.#fail(`${other} is merged although it has resumed`);
+      const begun = own.begun.get(merge);
+      const lost = new Set(conflicts.map(({ topic, value }) => `${topic} ${value}`));
+      this.#checkUnion(own, loser.cuts.get(cut), begun?.index ?? 0, lost, `${other} at its cut`);
+      this.#checkUnion(own, begun?.own, begun?.index ?? 0, lost, `${name} before the merge`);
+    }
+  }
+
+  #checkUnion(
+    own: Cluster,
+    values: Values | undefined,
+    since: number,
+    lost: ReadonlySet<string>,
+    whose: string,
+  ): void {
+    if (values === undefined) this.#fail(`nobody knows what was held by ${whose}`);
+    for (const [topic, value] of values) {
+      if (value === null || own.topics.get(topic) === value || lost.has(`${topic} ${value}`)) continue;
+      if ((own.changedAt.get(topic) ?? 0) > since) continue;
+      this.#fail(
+        `"${topic}" held ${value} in ${whose}, and is ${own.topics.get(topic)} now, without a conflict`,
+      );
+    }
+  }
+
+  #fail(message: string): never {
+    throw new CheckFailure(this.name, message);
+  }
+
+  #of(cluster: string): Cluster {
+    let known = this.#clusters.get(cluster);
+    if (known === undefined) {
+      known = {
+        applied: 0,
+        topics: new Map(),
+        changedAt: new Map(),
+        cuts: new Map(),
+        resumed: new Set(),
+        begun: new Map(),
+        merged: new Set(),
+        chunks: new Set(),
+      };
+      this.#clusters.set(cluster, known);
+    }
+    return known;
+  }
+}

@@ -1,0 +1,44 @@
+/** What a checker is shown of an entry that a node has applied: digests in place of messages, so that it can keep all of them. */
+
+import type { ObservedEntry } from "@skein/coordinator";
+import type { AppliedClusterCommand, AppliedCommand } from "../observations.ts";
+import { mixBytes } from "./random-streams.ts";
+
+export function appliedCommand({ command, retained }: ObservedEntry): AppliedCommand | undefined {
+  if (command === undefined) return undefined;
+  const { envelope, operation } = command;
+  const { node: proposer, incarnation, seq } = envelope;
+  if (operation.kind !== "retainedSet" && operation.kind !== "retainedDelete") return undefined;
+  const isDeletion = operation.kind === "retainedDelete";
+  return {
+    proposer,
+    incarnation,
+    seq,
+    topic: isDeletion ? operation.topic : operation.message.topic,
+    value: isDeletion ? null : mixBytes(0, operation.message.payload),
+    held: retained === undefined ? null : mixBytes(0, retained.payload),
+  };
+}
+
+export function appliedClusterCommand({
+  clusters,
+  isApplied,
+}: ObservedEntry): AppliedClusterCommand | undefined {
+  if (clusters === undefined) return undefined;
+  const { command, topics, conflicts } = clusters;
+  const other = "loser" in command ? command.loser : "winner" in command ? command.winner : "";
+  return {
+    kind: command.kind,
+    isApplied,
+    other,
+    cut: "cut" in command ? command.cut : 0,
+    chunk: command.kind === "merge" ? command.chunk : 0,
+    topics: topics.map(({ topic, retained }) => {
+      return { topic, held: retained === undefined ? null : mixBytes(0, retained.payload) };
+    }),
+    conflicts:
+      command.kind !== "merged"
+        ? []
+        : conflicts.map(({ message: { topic, payload } }) => ({ topic, value: mixBytes(0, payload) })),
+  };
+}
