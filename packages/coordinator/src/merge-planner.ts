@@ -112,14 +112,16 @@ export class MergePlanner implements Core<MergeEvent, MergeEffect> {
   }
 
   /**
-   * Another cluster in sight has the better claim to what only one node of a network may have (the floating address): by
-   * voters and id alone, because both must agree at any time, and logs grow.
+   * Another cluster in sight has the better claim to what only one node of a network may have (the floating address): the winner,
+   * once the logs have decided. Before that by voters and id alone, because both must agree at any time, and logs grow.
    */
   isOutranked({ cluster, summary, hasLeader, clusters }: OwnCluster): boolean {
     return this.#inSight.some((other) => {
-      if (clusters.row(other)?.phase === "merged") return false;
+      const phase = clusters.row(other)?.phase;
+      if (phase === "merged" || (phase === "merging" && hasLeader)) return false;
       const theirs = this.#others.freshSummary(other, this.#now);
-      if (theirs === undefined || !hasLeader) return theirs !== undefined;
+      const hasDecided = clusters.dissolution?.winner === other;
+      if (theirs === undefined || !hasLeader || hasDecided) return theirs !== undefined;
       return theirs.voters === summary.voters ? other > cluster : theirs.voters > summary.voters;
     });
   }

@@ -333,3 +333,23 @@ test(
   },
   SLOW_MS,
 );
+
+test("while one cluster takes in another never both claim the address for longer than 2.6 s, nor neither", () => {
+  for (const withData of [0, 1]) {
+    const clusters = [new ModelCluster(ids[0] as string, 1), new ModelCluster(ids[1] as string, 1)];
+    const model = new Model(1, clusters);
+    model.isCalm = true;
+    // Data decides the merge, the id alone would decide about the address.
+    model.write(clusters[withData] as ModelCluster, "t", "kept");
+    let since = model.now;
+    while (model.living.length > 1 && model.now < 60_000) {
+      model.step();
+      const claims = model.living.filter(
+        ({ leader }) => leader !== undefined && !leader.planner.isOutranked(model.own(leader)),
+      );
+      if (claims.length === 1) since = model.now;
+      expect(model.now - since, `claimed by ${claims.length}`).toBeLessThanOrEqual(2600);
+    }
+    expect(model.living.map(({ id }) => id)).toEqual([clusters[withData]?.id]);
+  }
+});
