@@ -24,7 +24,6 @@ export interface ScheduleWishes {
 
 /** Of 1,000 seeds so many have this kind of fault. */
 const PER_MILLE: Readonly<Record<FaultKind, number>> = {
-  apart: 40,
   crash: 400,
   crashAfterAck: 300,
   power: 400,
@@ -58,6 +57,8 @@ const PER_MILLE: Readonly<Record<FaultKind, number>> = {
   leave: 0,
   forget: 0,
   replaced: 0,
+  // Last: each kind takes one draw, and a new one must not move those of the others.
+  apart: 40,
 };
 const KINDS = Object.keys(PER_MILLE) as readonly FaultKind[];
 
