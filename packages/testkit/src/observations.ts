@@ -55,6 +55,8 @@ export type NodeObservation =
     }
   /** The node belongs to this cluster from now on. */
   | { readonly kind: "belongs"; readonly to: string }
+  /** No disk holds this node any more: its machine runs under another id. */
+  | { readonly kind: "vanished" }
   /** Its state is a snapshot now, its own at a start or a leader's; what follows it is applied, be it once more. */
   | { readonly kind: "restored"; readonly index: number; readonly term: number }
   /** Node ids. */

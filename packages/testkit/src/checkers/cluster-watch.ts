@@ -1,6 +1,8 @@
 /**
- * Whether the nodes that run belong to one cluster now. While they do not, each cluster serves a retained set of its own, and
- * what holds for one store is not promised (P8: "merges at heal without losing either side silently").
+ * Whether all nodes belong to one cluster now. While they do not, each cluster serves a retained set of its own, and what holds for
+ * one store is not promised (P8: "merges at heal without losing either side silently").
+ *
+ * A node that is down counts: its cluster is on its disk, and comes back with it.
  */
 
 import type { Observation } from "../observations.ts";
@@ -14,11 +16,11 @@ export class ClusterWatch {
   }
 
   /** Returns whether {@link isSplit} has changed. */
-  observe({ kind, node, ...rest }: Observation): boolean {
+  observe(observation: Observation): boolean {
+    const { kind, node } = observation;
     if (node === undefined) return false;
-    if (kind === "belongs" && "to" in rest) this.#clusterOf.set(node, rest.to);
-    else if (kind === "stopped" && "how" in rest && rest.how !== "pause" && rest.how !== "resume")
-      this.#clusterOf.delete(node);
+    if (kind === "belongs") this.#clusterOf.set(node, observation.to);
+    else if (kind === "vanished") this.#clusterOf.delete(node);
     else return false;
     const isSplit = new Set(this.#clusterOf.values()).size > 1;
     if (isSplit === this.#isSplit) return false;

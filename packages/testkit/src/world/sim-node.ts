@@ -246,7 +246,9 @@ export class SimNode {
       },
     );
     this.#assembly = assembly;
-    this.#id = assembly.identity.node;
+    const { node } = assembly.identity;
+    if (this.#id !== "" && this.#id !== node) this.#observe({ kind: "vanished" });
+    this.#id = node;
     this.#observe({ kind: "started", incarnation: assembly.identity.incarnation });
     assembly.start();
   }
