@@ -16,13 +16,14 @@ export interface PublishedPacket {
   readonly retain: boolean;
 }
 
-/** A retained write in the log, and what the node's store then holds for its topic. Values by digest; null: nothing. */
+/** A numbered command in the log, and what the node's store then holds for its topic. Values by digest; null: nothing. */
 export interface AppliedCommand {
   /** Node id and incarnation. */
   readonly proposer: string;
   readonly incarnation: number;
   readonly seq: number;
-  readonly topic: string;
+  /** Undefined: no retained write, but it takes a number of its proposer all the same. */
+  readonly topic: string | undefined;
   readonly value: number | null;
   readonly held: number | null;
 }

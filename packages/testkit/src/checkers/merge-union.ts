@@ -81,9 +81,10 @@ export class MergeUnion implements Checker {
     const own = this.#of(cluster);
     if (this.#isOver || index <= own.applied) return;
     own.applied = index;
-    if (command !== undefined && own.topics.get(command.topic) !== command.held) {
-      own.topics.set(command.topic, command.held);
-      own.changedAt.set(command.topic, index);
+    const { topic, held = null } = command ?? {};
+    if (topic !== undefined && own.topics.get(topic) !== held) {
+      own.topics.set(topic, held);
+      own.changedAt.set(topic, index);
     }
     if (clusters?.isApplied) this.#decided(cluster, own, index, clusters);
   }

@@ -50,7 +50,7 @@ export class ReplicaModel implements Checker {
     if (command === undefined) return;
     if (index >= this.#expected.length) {
       this.#apply(command);
-      this.#expected[index] = this.#topics.get(command.topic) ?? null;
+      this.#expected[index] = command.topic === undefined ? null : (this.#topics.get(command.topic) ?? null);
     }
     const expected = this.#expected[index] ?? null;
     if (command.held === expected) return;
@@ -83,6 +83,6 @@ export class ReplicaModel implements Checker {
     const last = incarnation > known.incarnation ? 0 : known.last;
     if (seq !== last + 1) return;
     this.#proposers.set(proposer, { incarnation, last: seq });
-    this.#topics.set(topic, value);
+    if (topic !== undefined) this.#topics.set(topic, value);
   }
 }

@@ -8,12 +8,12 @@ export function appliedCommand({ command, retained }: ObservedEntry): AppliedCom
   if (command === undefined) return undefined;
   const { envelope, operation } = command;
   const { node: proposer, incarnation, seq } = envelope;
-  if (operation.kind !== "retainedSet" && operation.kind !== "retainedDelete") return undefined;
+  const numbered = { proposer, incarnation, seq };
+  if (operation.kind !== "retainedSet" && operation.kind !== "retainedDelete")
+    return { ...numbered, topic: undefined, value: null, held: null };
   const isDeletion = operation.kind === "retainedDelete";
   return {
-    proposer,
-    incarnation,
-    seq,
+    ...numbered,
     topic: isDeletion ? operation.topic : operation.message.topic,
     value: isDeletion ? null : mixBytes(0, operation.message.payload),
     held: retained === undefined ? null : mixBytes(0, retained.payload),
