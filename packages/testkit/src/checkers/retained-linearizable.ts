@@ -91,9 +91,12 @@ export class RetainedLinearizable implements Checker {
     for (const [topic, { initial, writes, open }] of before) {
       const values = new Set([null, ...initial, ...writes.map(({ value }) => value)]);
       const register = newRegister([...values]);
-      // They may take effect in the one store.
-      register.writes.push(...open);
-      for (const write of open) register.open.add(write);
+      // They may take effect in the one store, or have done so before: their acknowledgement says no more which of the two.
+      for (const { value, node, from } of open) {
+        const write: Write = { kind: "write", value, node, from, to: Number.POSITIVE_INFINITY };
+        register.writes.push(write);
+        register.open.add(write);
+      }
       this.#registers.set(topic, register);
     }
   }
