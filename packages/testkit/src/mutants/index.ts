@@ -1,4 +1,5 @@
 import { ADDRESS_MUTANTS } from "./address-mutants.ts";
+import { MERGE_MUTANTS } from "./merge-mutants.ts";
 import type { Mutant } from "./mutate.ts";
 import { NODE_MUTANTS } from "./node-mutants.ts";
 import { RAFT_MUTANTS } from "./raft-mutants.ts";
@@ -11,6 +12,7 @@ export { editsOf, type Mutant, mutate } from "./mutate.ts";
 export const MUTANTS: readonly Mutant[] = [
   ...NODE_MUTANTS,
   ...ADDRESS_MUTANTS,
+  ...MERGE_MUTANTS,
   ...READ_MUTANTS,
   ...RELAY_MUTANTS,
   ...RAFT_MUTANTS.map((mutant) => ({ ...mutant, load: "writes" }) as const),
