@@ -119,9 +119,10 @@ export class MergePlanner implements Core<MergeEvent, MergeEffect> {
     return this.#inSight.some((other) => {
       const phase = clusters.row(other)?.phase;
       if (phase === "merged" || (phase === "merging" && hasLeader)) return false;
+      // A loser that has started again since knows no numbers of its winner, but any word of it is enough.
+      if (clusters.dissolution?.winner === other) return this.#others.isHeard(other, this.#now);
       const theirs = this.#others.freshSummary(other, this.#now);
-      const hasDecided = clusters.dissolution?.winner === other;
-      if (theirs === undefined || !hasLeader || hasDecided) return theirs !== undefined;
+      if (theirs === undefined || !hasLeader) return theirs !== undefined;
       return theirs.voters === summary.voters ? other > cluster : theirs.voters > summary.voters;
     });
   }
@@ -305,7 +306,8 @@ export class MergePlanner implements Core<MergeEvent, MergeEffect> {
     if (row === undefined || row.cut < cut) {
       this.#send(to, { kind: "progress", cut, phase: "merging", next: 0 });
     } else if (row.phase === "merged") {
-      // Said by all, once it is on disk (#tellMerged).
+      // Said by all, once it is on disk (#tellMerged). Until then the loser hears that its winner is there.
+      if (!this.#isOnDisk(to)) this.#send(to, { kind: "progress", cut, phase: "merging", next: row.chunks });
     } else if (row.cut === cut) {
       this.#send(to, { kind: "progress", cut, phase: row.phase, next: row.chunks });
     }

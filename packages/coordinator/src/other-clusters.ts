@@ -3,7 +3,7 @@
 import type { ClusterId } from "@skein/kernel";
 import type { Summary } from "./merge-messages.ts";
 
-/** A summary that is older says nothing any more. */
+/** What was heard before that says nothing any more. */
 const FRESH_MS = 5000;
 export const OTHERS_MAX = 64;
 
@@ -26,9 +26,13 @@ export class OtherClusters {
     return other;
   }
 
-  /** What `cluster` has said of itself lately. */
+  /** Whether anything came from `cluster` lately. */
+  isHeard(cluster: ClusterId, now: number): boolean {
+    return now - (this.#others.get(cluster)?.heardAt ?? Number.NEGATIVE_INFINITY) < FRESH_MS;
+  }
+
+  /** What `cluster` has said of itself, if it was heard lately. */
   freshSummary(cluster: ClusterId, now: number): Summary | undefined {
-    const other = this.#others.get(cluster);
-    return other !== undefined && now - other.heardAt < FRESH_MS ? other.summary : undefined;
+    return this.isHeard(cluster, now) ? this.#others.get(cluster)?.summary : undefined;
   }
 }

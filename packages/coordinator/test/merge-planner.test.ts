@@ -353,3 +353,24 @@ test("while one cluster takes in another never both claim the address for longer
     expect(model.living.map(({ id }) => id)).toEqual([clusters[withData]?.id]);
   }
 });
+
+test("a loser that starts again after its cut lets go of the address as soon as it hears its winner", () => {
+  for (let restartAfter = 0; restartAfter <= 20; restartAfter++) {
+    const [loser, winner] = [new ModelCluster(ids[1] as string, 1), new ModelCluster(ids[0] as string, 3)];
+    const model = new Model(1, [loser, winner]);
+    model.isCalm = true;
+    while (loser.leader?.machine.clusters.dissolution === undefined) model.step();
+    for (let i = 0; i < restartAfter; i++) model.step();
+    const { leader } = loser;
+    if (loser.nodes.length === 0 || leader === undefined) continue;
+    leader.restart();
+    const startedAt = model.now;
+    while (loser.nodes.length > 0 && model.now - startedAt < 20_000) {
+      model.step();
+      if (model.now - startedAt <= 1500) continue;
+      expect(leader.planner.isOutranked(model.own(leader)), `${restartAfter}: ${model.now - startedAt}`).toBe(
+        true,
+      );
+    }
+  }
+});
