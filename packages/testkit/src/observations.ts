@@ -24,6 +24,8 @@ export interface AppliedCommand {
   readonly seq: number;
   /** Undefined: no retained write, but it takes a number of its proposer all the same. */
   readonly topic: string | undefined;
+  /** Empty where nothing is written, or by a deletion. */
+  readonly payloadId: string;
   readonly value: number | null;
   readonly held: number | null;
 }

@@ -7,8 +7,8 @@
  * listed as a conflict, or have been replaced by a write in the winner's log since. Conflicts that went before
  * somebody looked at them are more than a simulation makes.
  *
- * A retained write that is acknowledged by a node is in the log that it has applied: an acknowledgement after it has applied the
- * DISSOLVE of its cluster is one that nobody will keep.
+ * A node that has applied the DISSOLVE of its cluster acknowledges only retained writes that are in the log before it: any other is
+ * one that nobody will keep.
  *
  * It ends with a blackout (`replicated`): the logs may go on from earlier indexes.
  */
@@ -21,6 +21,8 @@ type Values = ReadonlyMap<string, number | null>;
 interface Cluster {
   /** Highest index applied by anyone. */
   applied: number;
+  /** As of that index. */
+  isDissolved: boolean;
   readonly topics: Map<string, number | null>;
   /** Index of the last command that changed a topic. */
   readonly changedAt: Map<string, number>;
@@ -41,6 +43,8 @@ export class MergeUnion implements Checker {
   readonly #dissolved = new Set<string>();
   /** Retained publishes of the runner, by payload. */
   readonly #retained = new Set<string>();
+  /** Those in a log that was not dissolved there. */
+  readonly #kept = new Set<string>();
   #isOver = false;
 
   constructor(durability: Durability) {
@@ -51,9 +55,14 @@ export class MergeUnion implements Checker {
     this.#isOver ||= this.#blackouts.observe(observation);
     const { kind, node = "" } = observation;
     if (kind === "started" || kind === "restored") this.#dissolved.delete(node);
-    if (kind === "publishSent" && observation.packet.retain) this.#retained.add(observation.packet.payloadId);
+    if (kind === "publishSent" && observation.packet.retain) this.#sent(observation.packet.payloadId);
     if (kind === "publishAcked") this.#checkSilence(observation);
     if (kind === "applied") this.#applied(observation);
+  }
+
+  /** Deletions have no payload by which the log would show them. */
+  #sent(payloadId: string): void {
+    if (payloadId !== "" && !payloadId.startsWith("-")) this.#retained.add(payloadId);
   }
 
   #checkSilence({
@@ -62,11 +71,9 @@ export class MergeUnion implements Checker {
     reasonCode,
     at,
   }: Extract<Observation, { kind: "publishAcked" }>): void {
-    if (!this.#dissolved.has(node) || reasonCode >= 0x80 || !this.#retained.has(payloadId)) return;
-    throw new CheckFailure(
-      this.name,
-      `${node} acknowledges ${payloadId} at ${at} ms after its cluster's cut`,
-    );
+    if (this.#isOver || !this.#dissolved.has(node) || reasonCode >= 0x80) return;
+    if (!this.#retained.has(payloadId) || this.#kept.has(payloadId)) return;
+    this.#fail(`${node} acknowledges ${payloadId} at ${at} ms after its cluster's cut`);
   }
 
   #applied({
@@ -81,7 +88,8 @@ export class MergeUnion implements Checker {
     const own = this.#of(cluster);
     if (this.#isOver || index <= own.applied) return;
     own.applied = index;
-    const { topic, held = null } = command ?? {};
+    const { topic, payloadId = "", held = null } = command ?? {};
+    if (!own.isDissolved) this.#kept.add(payloadId);
     if (topic !== undefined && own.topics.get(topic) !== held) {
       own.topics.set(topic, held);
       own.changedAt.set(topic, index);
@@ -92,8 +100,11 @@ export class MergeUnion implements Checker {
   #decided(name: string, own: Cluster, index: number, command: AppliedClusterCommand): void {
     const { kind, other, cut, chunk, topics, conflicts } = command;
     const merge = `${other} ${cut}`;
-    if (kind === "dissolve") own.cuts.set(index, new Map(own.topics));
-    else if (kind === "resume") {
+    if (kind === "dissolve") {
+      own.isDissolved = true;
+      own.cuts.set(index, new Map(own.topics));
+    } else if (kind === "resume") {
+      own.isDissolved = false;
       own.resumed.add(cut);
       for (const winner of this.#clusters.values())
         if (winner.merged.has(`${name} ${cut}`)) this.#fail(`${name} resumes although it has been merged`);
@@ -140,6 +151,7 @@ export class MergeUnion implements Checker {
     if (known === undefined) {
       known = {
         applied: 0,
+        isDissolved: false,
         topics: new Map(),
         changedAt: new Map(),
         cuts: new Map(),

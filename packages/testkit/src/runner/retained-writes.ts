@@ -64,7 +64,7 @@ export class RetainedWrites {
     );
     const { assembly, process, id } = serving[choice % Math.max(1, serving.length)] ?? {};
     if (assembly === undefined || process === undefined || id === undefined) return;
-    const payloadId = `value ${this.#serial}`;
+    const payloadId = `value-${this.#serial}`;
     const packet = { topic, payloadId, qos: 1, retain: true } as const;
     const message: ApplicationMessage = {
       ...packet,

@@ -1,6 +1,7 @@
 /** What a checker is shown of an entry that a node has applied: digests in place of messages, so that it can keep all of them. */
 
 import type { ObservedEntry } from "@skein/coordinator";
+import { decodePayload } from "../client/payload.ts";
 import type { AppliedClusterCommand, AppliedCommand } from "../observations.ts";
 import { mixBytes } from "./random-streams.ts";
 
@@ -10,11 +11,12 @@ export function appliedCommand({ command, retained }: ObservedEntry): AppliedCom
   const { node: proposer, incarnation, seq } = envelope;
   const numbered = { proposer, incarnation, seq };
   if (operation.kind !== "retainedSet" && operation.kind !== "retainedDelete")
-    return { ...numbered, topic: undefined, value: null, held: null };
+    return { ...numbered, topic: undefined, payloadId: "", value: null, held: null };
   const isDeletion = operation.kind === "retainedDelete";
   return {
     ...numbered,
     topic: isDeletion ? operation.topic : operation.message.topic,
+    payloadId: isDeletion ? "" : decodePayload(operation.message.payload),
     value: isDeletion ? null : mixBytes(0, operation.message.payload),
     held: retained === undefined ? null : mixBytes(0, retained.payload),
   };
