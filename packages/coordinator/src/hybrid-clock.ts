@@ -11,7 +11,7 @@
  * - Only the leader looks at its wall clock, and only to go forward (after the whole cluster was off, monotonic clocks do
  *   not know for how long). A wall clock in the past changes nothing. One in the future makes the cluster's time jump once;
  *   it then goes on at the right rate, so only what was written before the jump looks older than it is.
- * - Clusters that merge shift the loser's stamps by the difference of their times (merge-planner.ts), so a clock that is wrong
+ * - Clusters that merge shift the loser's stamps by the difference of their times ({@link shiftOf}), so a clock that is wrong
  *   by the same amount all the time costs nothing, and no stamp is ever ahead of the time of the cluster that holds it.
  *
  * Source: Kulkarni et al., "Logical Physical Clocks" (HLC), OPODIS 2014; reference design, section 4.7.
@@ -23,6 +23,8 @@ export type Stamp = number;
 export const STAMPS_PER_MS = 1024;
 /** In the year 2248. Nothing later is believed. */
 export const STAMP_MAX: Stamp = 2 ** 53 - 2 ** 21;
+/** Clocks that differ by less are taken as they are: that is the network's delay, or the seconds since the last write. */
+const SAME_TIME: Stamp = 300_000 * STAMPS_PER_MS;
 
 export class HybridClock {
   #newest: Stamp = 0;
@@ -67,4 +69,10 @@ export function stampAfter(newest: Stamp, proposed: Stamp): Stamp {
 /** In ms since 1970, as the cluster's clock had it. */
 export function msOfStamp(stamp: Stamp): number {
   return Math.floor(stamp / STAMPS_PER_MS);
+}
+
+/** What the stamps of a cluster whose time is `theirs` need to mean the time of one where it is `ours`. */
+export function shiftOf(ours: Stamp, theirs: Stamp): Stamp {
+  const shift = ours - theirs;
+  return Math.abs(shift) <= SAME_TIME ? 0 : shift;
 }

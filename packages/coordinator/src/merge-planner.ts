@@ -26,7 +26,7 @@
  */
 
 import { type ClusterId, type Core, type MonotonicMs, unreachable } from "@skein/kernel";
-import { STAMPS_PER_MS, type Stamp } from "./hybrid-clock.ts";
+import { shiftOf } from "./hybrid-clock.ts";
 import type { MergeEffect, MergeEvent, MergeOptions, MergeStatus, OwnCluster } from "./merge-events.ts";
 import type { MergeMessage, Summary } from "./merge-messages.ts";
 import { isHigher, mayMerge, obstacle } from "./merge-rank.ts";
@@ -43,9 +43,8 @@ const LEADERLESS_MS = 5000;
 const STALLED_MS = 60_000;
 /** Three times the interval at which every node flushes its journal (coordinator.ts). */
 const ON_DISK_AFTER_MS = 3000;
-/** Clocks that differ by less are taken as they are: that is the network's delay, or the seconds since the last write. */
-const SAME_TIME: Stamp = 300_000 * STAMPS_PER_MS;
 const MINUTE_MS = 60_000;
+
 export class MergePlanner implements Core<MergeEvent, MergeEffect> {
   readonly #options: MergeOptions;
   readonly #others = new OtherClusters();
@@ -392,10 +391,4 @@ export class MergePlanner implements Core<MergeEvent, MergeEffect> {
 
 function mergedCommand({ cluster, cut }: MergeRow): ClusterCommand {
   return { kind: "merged", loser: cluster, cut };
-}
-
-/** What the loser's stamps need to mean the winner's time. */
-function shiftOf(ours: Stamp, theirs: Stamp): Stamp {
-  const shift = ours - theirs;
-  return Math.abs(shift) <= SAME_TIME ? 0 : shift;
 }
