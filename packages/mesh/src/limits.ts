@@ -36,6 +36,9 @@ export const DEAD_ROWS_KEPT_MS = 60_000;
 /** A dead member is listed for a day, so that its owner sees what is missing. */
 export const DEAD_FORGOTTEN_MS = 24 * 60 * 60 * 1000;
 
+/** One that was taken out of the cluster, or left it: longer than anybody may still pass on that it was alive. */
+export const REMOVED_FORGOTTEN_MS = 10_000;
+
 /** How often one random peer is asked to compare versions (anti-entropy). */
 export const DIGEST_MS = 10_000;
 

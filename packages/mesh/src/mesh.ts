@@ -152,6 +152,11 @@ export class Mesh {
     this.#conversations.gossip.factsChanged();
   }
 
+  /** Who belongs to the cluster, by its log: those that are gone and do not are listed no longer. */
+  setConfigured(nodes: readonly NodeId[]): void {
+    this.#conversations.membership.setConfigured(new Set(nodes));
+  }
+
   #newConversations(): Conversations {
     return new Conversations(this.#options, this.#ports, {
       linkPort: () => this.linkPort,

@@ -183,3 +183,50 @@ test("a peer that reads nothing is cut off after 5 s, and its debt stays bounded
   world.clock.runUntil(() => world.isFormed() && a!.stateOf(b!) === "alive", 10_000, "linked anew");
   world.close();
 });
+
+test("a node that was taken out of the cluster is listed no longer soon after it is gone, and nobody brings it back", () => {
+  const world = new World();
+  const [a, b, c, d] = world.formed(4);
+  const all = [a!, b!, c!, d!];
+  for (const node of all) node.mesh.setConfigured(all.map(({ id }) => id));
+  d!.crash();
+  world.clock.run(30_000);
+  expect([a, b, c].map((node) => node!.stateOf(d!))).toEqual(["dead", "dead", "dead"]);
+  for (const node of all.slice(0, 3)) node.mesh.setConfigured([a!.id, b!.id, c!.id]);
+  world.clock.run(1000);
+  expect([a, b, c].map((node) => node!.stateOf(d!))).toEqual([undefined, undefined, undefined]);
+  world.clock.run(120_000);
+  expect([a, b, c].map((node) => node!.stateOf(d!))).toEqual([undefined, undefined, undefined]);
+  world.close();
+});
+
+test("a node that is known by word of others only, and was taken out of the cluster, is not believed alive for long", () => {
+  const world = new World();
+  const [a, b] = world.formed(2);
+  world.clock.run(5000);
+  const late = world.start(3);
+  b!.crash();
+  world.clock.runUntil(() => late.stateOf(b!) === "alive", 4000, "heard of it");
+  late.mesh.setConfigured([a!.id, b!.id, late.id]);
+  late.mesh.setConfigured([a!.id, late.id]);
+  world.clock.runUntil(() => late.stateOf(b!) === undefined, 25_000, "not listed any more");
+  world.close();
+});
+
+test("a node that left for good is listed until its goodbye is everywhere; one that only stopped, or has no replica, for a day", () => {
+  const world = new World();
+  const [a, left, stopped, beyond] = world.formed(4);
+  a!.mesh.setConfigured([a!.id, left!.id, stopped!.id]);
+  a!.mesh.setConfigured([a!.id, stopped!.id]);
+  expect(a!.stateOf(left!)).toBe("alive");
+  left!.mesh.stop(() => undefined);
+  stopped!.mesh.stop(() => undefined);
+  beyond!.crash();
+  world.clock.run(9000);
+  expect([left, stopped, beyond].map((node) => a!.stateOf(node!))).toEqual(["left", "left", "dead"]);
+  world.clock.run(2000);
+  expect([left, stopped, beyond].map((node) => a!.stateOf(node!))).toEqual([undefined, "left", "dead"]);
+  world.clock.run(3_600_000);
+  expect([stopped, beyond].map((node) => a!.stateOf(node!))).toEqual(["left", "dead"]);
+  world.close();
+});

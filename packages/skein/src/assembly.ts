@@ -232,8 +232,8 @@ export class NodeAssembly {
 
   #makeWatch(): NodeWatch {
     const { clock, disk, log, vitals = () => ({ version: "", memoryBytes: 0 }) } = this.#ports;
-    const { mesh, timing, floatingAddress } = this.#options;
-    const options = { name: this.name, mesh, timing, address: floatingAddress?.address };
+    const { mesh, timing, floatingAddress, peers } = this.#options;
+    const options = { name: this.name, mesh, timing, peers, address: floatingAddress?.address };
     return new NodeWatch(this, options, { clock, disk, log: log("watch"), vitals });
   }
 
@@ -259,6 +259,9 @@ export class NodeAssembly {
   }
 
   #statusChanged(status: CoordinatorStatus): void {
+    const { cluster, voters, learners } = status;
+    // A replica that has just been opened may not know yet who takes part.
+    if (cluster !== undefined && voters.length > 0) this.mesh.setConfigured([...voters, ...learners]);
     this.#sendFacts();
     this.#updateEntrance(status);
     this.watch.observe();

@@ -16,10 +16,12 @@ import {
   DEAD_ROWS_KEPT_MS,
   INDIRECT_DEAD_AFTER_MS,
   MEMBERS_MAX,
+  REMOVED_FORGOTTEN_MS,
   SUSPECT_AFTER_MS,
 } from "../limits.ts";
 import { factsOfNewcomer, type Member, type MemberState, type NodeFacts } from "../members.ts";
 import type { Hello, MemberRow } from "../messages.ts";
+import { factsIn, type MemberRecord, memberOf, newRecord, rowOf, sameFacts } from "./member-record.ts";
 
 /** Uptime and round trip change all the time: the list is made anew at least this often. */
 const LIST_KEPT_MS = 10_000;
@@ -38,32 +40,12 @@ export interface MembershipOwner {
   changed(): void;
 }
 
-interface MemberRecord {
-  readonly id: NodeId;
-  incarnation: Incarnation;
-  state: MemberState;
-  facts: NodeFacts;
-  factsVersion: number;
-  address: string;
-  isLinked: boolean;
-  /** The link goes through it. */
-  relay: NodeId | undefined;
-  /** Known only from what others say. */
-  isIndirect: boolean;
-  heardMs: number;
-  /** When its process started; undefined: unknown. */
-  startedMs: number | undefined;
-  rttMs: number | undefined;
-  protocolVersion: number;
-  /** Since when it is dead or left. */
-  goneMs: number;
-  areRowsExpired: boolean;
-}
-
 export class Membership {
   readonly #owner: MembershipOwner;
   readonly #self: MemberRecord;
   readonly #others = new Map<NodeId, MemberRecord>();
+  /** Who belongs to the cluster by its log; undefined: this node belongs to none. */
+  #configured: ReadonlySet<NodeId> | undefined;
   #list: readonly Member[] | undefined;
   #listedMs = 0;
   #now: MonotonicMs;
@@ -121,6 +103,15 @@ export class Membership {
     this.#self.factsVersion++;
     this.#changed();
     return true;
+  }
+
+  /** These nodes belong to the cluster: who is gone and does not is not expected back. */
+  setConfigured(nodes: ReadonlySet<NodeId>): void {
+    for (const record of this.#others.values()) {
+      const has = nodes.has(record.id);
+      if (has || this.#configured?.has(record.id) === true) record.isRemoved = !has;
+    }
+    this.#configured = nodes;
   }
 
   /** The sender of `hello` is calling. Returns false if it must not: a past incarnation, or one member too many. */
@@ -210,7 +201,8 @@ export class Membership {
     for (const record of [...this.#others.values()]) {
       const silenceMs = now - record.heardMs;
       if (record.state === "alive" && record.isIndirect) {
-        if (silenceMs >= INDIRECT_DEAD_AFTER_MS) this.#enter(record, "dead", now);
+        if (silenceMs >= (record.isRemoved ? REMOVED_FORGOTTEN_MS : INDIRECT_DEAD_AFTER_MS))
+          this.#enter(record, "dead", now);
       } else if (record.state === "alive" && silenceMs >= SUSPECT_AFTER_MS) {
         this.#enter(record, "suspect", now);
       } else if (record.state === "suspect" && silenceMs >= DEAD_AFTER_MS) {
@@ -302,98 +294,20 @@ export class Membership {
       record.areRowsExpired = true;
       this.#owner.rowsExpired(record.id);
     }
-    if (goneMs < DEAD_FORGOTTEN_MS) return;
+    if (goneMs < (this.#isExpectedBack(record) ? DEAD_FORGOTTEN_MS : REMOVED_FORGOTTEN_MS)) return;
     this.#others.delete(record.id);
     this.#changed();
     this.#owner.forgotten(record.id);
+  }
+
+  /** A node that has never belonged to the cluster is, as long as it did not say goodbye: it may be beyond the last replica. */
+  #isExpectedBack({ id, state, isRemoved }: MemberRecord): boolean {
+    if (isRemoved) return false;
+    return state === "dead" || this.#configured === undefined || this.#configured.has(id);
   }
 
   #changed(): void {
     this.#list = undefined;
     this.#owner.changed();
   }
-}
-
-function newRecord(id: NodeId, incarnation: Incarnation, facts: NodeFacts, now: number): MemberRecord {
-  return {
-    id,
-    incarnation,
-    state: "alive",
-    facts,
-    factsVersion: 0,
-    address: "",
-    isLinked: false,
-    relay: undefined,
-    isIndirect: false,
-    heardMs: now,
-    startedMs: undefined,
-    rttMs: undefined,
-    protocolVersion: 1,
-    goneMs: 0,
-    areRowsExpired: false,
-  };
-}
-
-function memberOf(record: MemberRecord, now: number): Member {
-  const { id, incarnation, state, address, isLinked, relay, rttMs, protocolVersion } = record;
-  const uptimeMs = uptimeOf(record, now);
-  const isRelayed = relay !== undefined;
-  return {
-    ...record.facts,
-    id,
-    incarnation,
-    state,
-    address,
-    isLinked,
-    isRelayed,
-    relay,
-    rttMs,
-    uptimeMs,
-    protocolVersion,
-  };
-}
-
-function uptimeOf({ startedMs }: MemberRecord, now: number): number {
-  return startedMs === undefined ? 0 : Math.max(0, Math.floor(now - startedMs));
-}
-
-function rowOf(
-  record: MemberRecord,
-  heardMs: number,
-  now: number,
-  interestVersionOf: (node: NodeId, incarnation: Incarnation) => number,
-): MemberRow {
-  return {
-    node: record.id,
-    incarnation: record.incarnation,
-    hasLeft: record.state === "left",
-    heardAgoMs: Math.max(0, Math.floor(now - heardMs)),
-    address: record.address,
-    factsVersion: record.factsVersion,
-    ...record.facts,
-    uptimeMs: uptimeOf(record, now),
-    protocolVersion: record.protocolVersion,
-    interestVersion: interestVersionOf(record.id, record.incarnation),
-  };
-}
-
-function factsIn(row: MemberRow): NodeFacts {
-  const { name, cluster, role, clients, holdsAddress } = row;
-  const { machine, isWired, flushP99Ms, mqttPort, httpPort } = row;
-  return {
-    name,
-    cluster,
-    role,
-    clients,
-    holdsAddress,
-    machine,
-    isWired,
-    flushP99Ms,
-    mqttPort,
-    httpPort,
-  };
-}
-
-function sameFacts(a: NodeFacts, b: NodeFacts): boolean {
-  return (Object.keys(a) as (keyof NodeFacts)[]).every((fact) => a[fact] === b[fact]);
 }
