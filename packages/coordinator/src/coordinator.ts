@@ -76,7 +76,8 @@ export class Coordinator {
   /** Who belongs to the cluster, votes and leads. */
   readonly membership: Membership;
   readonly #replicaFaults: ReplicaFaults;
-  readonly #known: KnownNodes;
+  /** How the members of the cluster are called. */
+  readonly known: KnownNodes;
   readonly #electionWait: ElectionWaitWarning;
   readonly #ending: Ending;
   /** Only of a damaged journal. */
@@ -112,7 +113,7 @@ export class Coordinator {
       state: () => this.#driver?.stateAsSnapshot(),
       replaceState: () => this.#driver?.replaceState(),
     });
-    this.#known = new KnownNodes(ports);
+    this.known = new KnownNodes(ports);
     this.#electionWait = new ElectionWaitWarning(ports.log);
     this.#faults = new PeerFaults(ports.log);
     this.membership = new Membership(node, raft.electionMinMs, this.#diskFailures, {
@@ -120,7 +121,7 @@ export class Coordinator {
       sendMember: (to, frame) => this.#traffic.sendMember(to, frame),
       cluster: () => this.#arrival.cluster,
       pendingProposals: () => this.#proposals.count,
-      nameOf: (id) => this.nameOf(id) ?? `node ${id}`,
+      nameOf: (id) => this.known.nameOf(id) ?? `node ${id}`,
       ownFork: () => this.#arrival.fork,
       startAnew: (reason) => this.#ending.startAnew(reason),
       leaveDataBehind: (done) => this.#ending.leaveDataBehind(done),
@@ -182,11 +183,6 @@ export class Coordinator {
     return countersOf(this.#faults, this.#proposals, this.#machine, this.#reads, rejected);
   }
 
-  /** The name that a member of the cluster had last. */
-  nameOf(node: NodeId): string | undefined {
-    return this.#known.nameOf(node);
-  }
-
   get replicaHealth(): ReplicaHealth {
     return replicaHealth(this.#driver, this.#ports.clock.monotonicMs());
   }
@@ -220,7 +216,7 @@ export class Coordinator {
 
   /** Takes a dead node out of the mesh, or founds it anew without (forgetting.ts); then `startAgain` follows. */
   forget(nameOrId: string, done: ActionDone): void {
-    const { node, error } = findMember(nameOrId, this.status, this.#peers, this.#known);
+    const { node, error } = findMember(nameOrId, this.status, this.#peers, this.known);
     if (node === undefined) done(error);
     else this.membership.forgetting.begin(node, done);
   }
@@ -241,7 +237,7 @@ export class Coordinator {
     if (!wasLinked && isLinkedIn(peers, leader)) this.#sendAgain();
     this.#arrival.peersChanged(peers);
     this.#mending?.peersChanged(linkedIn(this.#peers, this.#arrival.cluster));
-    this.#known.peersChanged(peers, this.#arrival.cluster);
+    this.known.peersChanged(members, this.#arrival.cluster);
     this.#turnEnd.schedule();
   }
 
@@ -378,7 +374,7 @@ export class Coordinator {
       contact: this.#contact,
       silenceMs: this.#driverOptions.raft.electionMinMs,
       pendingProposals,
-      electionWait: electionWait(raft, this.#mending?.awaited ?? [], this.#known),
+      electionWait: electionWait(raft, this.#mending?.awaited ?? [], this.known),
       staysDiverged: this.#replicaFaults.isFinal,
       isDiskFull: driver.isDiskFull,
       isDiskStalled: driver.isStalled(now),

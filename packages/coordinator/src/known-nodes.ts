@@ -1,8 +1,9 @@
 /**
- * The names of the other nodes of the cluster and when each was seen last, so that one that is away can be called by its name.
+ * The names of the nodes of the cluster and when each was seen last, so that one that is away can be called by its name, and one
+ * that has another name now can be told from a stranger.
  *
  * Names come with the member list, which a node that has just started does not have for those who stay away. So they are kept
- * in a file, written when a name is new. When a node was seen counts from this node's start.
+ * in a file, written when a name is new. When a node was seen, or was renamed, counts from this node's start.
  */
 
 import {
@@ -32,6 +33,7 @@ export interface KnownNodesPorts {
 export class KnownNodes {
   readonly #ports: KnownNodesPorts;
   readonly #names: Map<NodeId, string>;
+  readonly #renamed = new Map<NodeId, { readonly from: string; readonly at: MonotonicMs }>();
   readonly #lostAt = new Map<NodeId, MonotonicMs>();
   #linked: ReadonlySet<NodeId> = new Set();
   #isWriting = false;
@@ -47,6 +49,11 @@ export class KnownNodes {
     return this.#names.get(node);
   }
 
+  /** The name it had before, and when this node heard that it has another; undefined: it has kept its name. */
+  renamed(node: NodeId): { readonly from: string; readonly at: MonotonicMs } | undefined {
+    return this.#renamed.get(node);
+  }
+
   isLinked(node: NodeId): boolean {
     return this.#linked.has(node);
   }
@@ -56,13 +63,15 @@ export class KnownNodes {
     return this.#lostAt.get(node);
   }
 
-  /** The member list changed. Only members of `cluster` are remembered. */
+  /** The member list, this node in it, changed. Only members of `cluster` are remembered. */
   peersChanged(peers: readonly PeerView[], cluster: ClusterId | undefined): void {
     const now = this.#ports.clock.monotonicMs();
     const linked = new Set<NodeId>();
     for (const { id, name, isLinked, cluster: theirs } of peers) {
       if (isLinked) linked.add(id);
       if (cluster === undefined || theirs !== cluster || this.#names.get(id) === name) continue;
+      const from = this.#names.get(id);
+      if (from !== undefined) this.#renamed.set(id, { from, at: now });
       this.#names.set(id, name);
       this.#isDirty = true;
     }

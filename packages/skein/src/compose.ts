@@ -232,7 +232,9 @@ class Node implements RunningNode {
       ...inviter(() => this.#inviterNode(), systemRandom),
       roster: () => {
         const { identity, coordinator, mesh } = current();
-        return rosterOf(identity.node, coordinator.status, mesh.members, (node) => coordinator.nameOf(node));
+        return rosterOf(identity.node, coordinator.status, mesh.members, (node) =>
+          coordinator.known.nameOf(node),
+        );
       },
       leave: async () => {
         await settled((done) => current().coordinator.leave(done));

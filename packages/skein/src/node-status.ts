@@ -14,7 +14,9 @@ import type { NodeReport } from "./reports/node-report.ts";
 import type { ReceivedReport } from "./reports/report-exchange.ts";
 import { headline } from "./status/headline.ts";
 import { membersOf } from "./status/member-rows.ts";
-import { notesOf, reasonsOf } from "./status/reasons.ts";
+import type { Note } from "./status/note.ts";
+import { notesOf } from "./status/notes.ts";
+import { reasonsOf } from "./status/reasons.ts";
 import type { Since } from "./status/since.ts";
 import { type Consequence, whatIf } from "./status/what-if.ts";
 
@@ -127,6 +129,8 @@ export interface StatusInputs {
   readonly since: Since;
   /** Client ids that several devices use, one sentence each. */
   readonly alarms: readonly string[];
+  /** Nodes that are not what they were. */
+  readonly changes: readonly Note[];
 }
 
 /** From the last word of a coordinator to a new one that holds the address, in ms: timing.ts, figures in docs/plan.md. */
@@ -163,7 +167,7 @@ export function nodeStatus(inputs: StatusInputs): NodeStatus {
     health,
     headline: headline(health, reasons, ifFails),
     reasons,
-    notes: notesOf(inputs),
+    notes: [...inputs.alarms, ...notesOf(inputs).map(({ text }) => text)],
     vip: {
       address: inputs.floatingAddress?.address ?? null,
       holder: holder ?? null,

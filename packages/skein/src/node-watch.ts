@@ -12,11 +12,17 @@ import { addressHolder } from "./address-holder.ts";
 import { EVENT_FRAME } from "./events/event-frame.ts";
 import type { MeshView } from "./events/mesh-view.ts";
 import { NodeEvents } from "./events/node-events.ts";
-import { type NodeStatus, nodeStatus } from "./node-status.ts";
+import { type NodeStatus, nodeStatus, type StatusInputs } from "./node-status.ts";
 import { REPORT_FRAME } from "./reports/node-report.ts";
 import { ReportExchange } from "./reports/report-exchange.ts";
+import { ChangedNodes, type NodesView, successorsIn } from "./status/changed-nodes.ts";
 import { FlappingClients } from "./status/flapping-clients.ts";
+import { NoteNews } from "./status/note.ts";
+import { notesOf } from "./status/notes.ts";
 import { Since } from "./status/since.ts";
+
+/** What is worth knowing is looked for this often. */
+const NOTES_EVERY_MS = 5000;
 
 /** The node's layers, as they are made. */
 export interface WatchedNode {
@@ -35,6 +41,8 @@ export interface WatchOptions {
   readonly timing: "lan" | "wired";
   /** The floating address; undefined: the mesh has none. */
   readonly address: string | undefined;
+  /** `host:port` of peers that it was told to dial. */
+  readonly peers: readonly string[];
 }
 
 /** Of the process, for the status; zero and empty where it is not known. */
@@ -58,12 +66,16 @@ export class NodeWatch {
   readonly #reports: ReportExchange;
   readonly #since = new Since();
   readonly #flapping = new FlappingClients();
+  readonly #changed: ChangedNodes;
+  readonly #news = new NoteNews();
+  #notedAt = Number.NEGATIVE_INFINITY;
   #isStopped = false;
 
   constructor(node: WatchedNode, options: WatchOptions, ports: WatchPorts) {
     this.#node = node;
     this.#options = options;
     this.#ports = ports;
+    this.#changed = new ChangedNodes(options.peers);
     const { identity, mesh, broker } = node;
     const send = (to: NodeId, bytes: Uint8Array): void => mesh.sendControl(to, bytes);
     this.events = new NodeEvents({ id: identity.node, name: options.name }, identity.incarnation, {
@@ -80,6 +92,7 @@ export class NodeWatch {
         ...ports.vitals(),
         addressProblem: node.floatingAddress?.problem ?? "",
         lags: Object.fromEntries(node.coordinator.replicaHealth.lags),
+        returned: Object.fromEntries([...successorsIn(this.#nodes())].map(([old, { id }]) => [old, id])),
       }),
       messages: () => broker.counters.publishesReceived,
     });
@@ -89,6 +102,7 @@ export class NodeWatch {
   observe(): void {
     if (this.#isStopped) return;
     this.#since.observe(this.#view(), this.#ports.clock.monotonicMs());
+    this.#changed.observe(this.#node.mesh.members, this.#ports.clock.monotonicMs());
     this.events.observe();
   }
 
@@ -97,6 +111,7 @@ export class NodeWatch {
     if (this.#isStopped) return;
     this.observe();
     this.#reports.tick();
+    this.#logNotes();
   }
 
   /** Takes a control frame that is meant for it. False: it is for the coordinator. */
@@ -122,9 +137,20 @@ export class NodeWatch {
   }
 
   status(): NodeStatus {
+    return nodeStatus(this.#statusInputs());
+  }
+
+  #logNotes(): void {
+    const now = this.#ports.clock.monotonicMs();
+    if (now - this.#notedAt < NOTES_EVERY_MS) return;
+    this.#notedAt = now;
+    for (const { text } of this.#news.of(notesOf(this.#statusInputs()), now)) this.#ports.log.warn({}, text);
+  }
+
+  #statusInputs(): StatusInputs {
     const { identity, coordinator, broker, floatingAddress, mesh, isServing, isStopping } = this.#node;
     const { name, timing, address } = this.#options;
-    return nodeStatus({
+    return {
       mesh: this.#options.mesh,
       node: identity.node,
       name,
@@ -151,7 +177,25 @@ export class NodeWatch {
       reportOf: (node) => this.#reports.of(node),
       since: this.#since,
       alarms: this.#flapping.alarms(this.#ports.clock.monotonicMs()),
-    });
+      changes: this.#changed.notes(this.#nodes()),
+    };
+  }
+
+  /** Who belongs to the mesh now, and who did. */
+  #nodes(): NodesView {
+    const { identity, coordinator, mesh } = this.#node;
+    const { voters, learners } = coordinator.status;
+    const { members } = mesh;
+    return {
+      self: identity.node,
+      members,
+      configured: [...voters, ...learners],
+      now: this.#ports.clock.monotonicMs(),
+      heardAt: (node) => mesh.heardAt(node),
+      nameOf: (node) => coordinator.known.nameOf(node),
+      renamed: (node) => coordinator.known.renamed(node),
+      told: members.map(({ id }) => this.#reports.of(id)?.returned ?? {}),
+    };
   }
 
   /** What the fail-over log is made from. */

@@ -15,11 +15,12 @@ const CLUSTER = "11111111-2222-4333-8444-555555555555" as ClusterId;
 
 const REPORT: NodeReport = {
   version: "0.1.0",
-  wallMs: 0,
+  wallMs: 1_800_000_000_000,
   memoryBytes: 61e6,
   messagesPerSecond: 42,
   addressProblem: "",
   lags: { [A]: 0, [C]: 0 },
+  returned: {},
 };
 
 function member(id: NodeId, name: string, changes: Partial<Member> = {}): Member {
@@ -84,6 +85,7 @@ function inputs(
     reportOf: () => ({ ...REPORT, clockOffsetMs: 20 }),
     since: new Since(),
     alarms: [],
+    changes: [],
     ...changes,
   };
 }
@@ -192,8 +194,8 @@ test("a relayed pair, a clock that is off and another version are noted without 
   const status = nodeStatus(inputs({ members, reportOf: () => report }));
   expect(status.health).toBe("healthy");
   expect(status.notes).toEqual([
+    "The clock of pi2 is 3 days behind that of this node: not a problem for the mesh; TLS clients may refuse. On pi2: timedatectl set-ntp true",
     expect.stringContaining("cannot reach pi2 directly"),
-    "The clock of pi2 is 3 days behind: not a problem for the mesh; TLS clients may refuse.",
     "pi2 runs Skein 0.2.0, this node 0.1.0.",
     "pi2: No permission.",
   ]);

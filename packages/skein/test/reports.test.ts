@@ -16,7 +16,13 @@ function pair(offsetMs: number, rttMs = 10) {
       clock: { monotonicMs: () => scene.now as MonotonicMs, wallMs: () => 1e12 + scene.now + wallOffset },
       send: (_, bytes) => sent.push({ from: self, bytes }),
       linked: () => (scene.isLinked ? new Map([[other, rttMs]]) : new Map()),
-      own: () => ({ version: "0.1.0", memoryBytes: 61e6, addressProblem: "", lags: { [B]: 3 } }),
+      own: () => ({
+        version: "0.1.0",
+        memoryBytes: 61e6,
+        addressProblem: "",
+        lags: { [B]: 3 },
+        returned: {},
+      }),
       messages: () => scene.messages,
     });
   return { scene, sent, a: make(A, B, 0), b: make(B, A, offsetMs) };
@@ -70,18 +76,26 @@ test("reports come out of a frame as they went in; anything else is no report an
     messagesPerSecond: 2,
     addressProblem: "No permission.",
     lags: { [A]: 7 },
+    returned: { [A]: B },
   };
   expect(decodeReport(encodeReport(report))).toEqual(report);
   const frame = (text: string): Uint8Array => Buffer.from(String.fromCharCode(REPORT_FRAME) + text);
   for (const text of ["", "[]", "null", "7", "{", `{"a":"${"x".repeat(5000)}"}`])
     expect(decodeReport(frame(text))).toBeUndefined();
-  expect(decodeReport(frame('{"lags":{"__proto__":1,"toString":2},"memoryBytes":-1,"version":7}'))).toEqual({
+  expect(
+    decodeReport(
+      frame(
+        '{"lags":{"__proto__":1,"toString":2},"returned":{"constructor":"x"},"memoryBytes":-1,"version":7}',
+      ),
+    ),
+  ).toEqual({
     version: "",
     wallMs: 0,
     memoryBytes: 0,
     messagesPerSecond: 0,
     addressProblem: "",
     lags: {},
+    returned: {},
   });
   fc.assert(
     fc.property(fc.uint8Array(), (bytes) => void decodeReport(Uint8Array.of(REPORT_FRAME, ...bytes))),

@@ -6,6 +6,7 @@
  * taken over: the new coordinator measures best when its clients came back, and a node that was away has seen nothing.
  */
 
+import { PLAUSIBLE_WALL_MS } from "../status/wall-clock.ts";
 import { ClientPeaks } from "./client-peaks.ts";
 import { Incident, nodeOf } from "./incident.ts";
 import {
@@ -28,8 +29,6 @@ const BLIP_MS = 7000;
 const INCIDENTS_MAX = 32;
 /** Two nodes do not note the start of one event at the same moment. */
 const SAME_START_MS = 15_000;
-/** A wall clock that shows less was never set (2025-01-01). */
-const PLAUSIBLE_WALL_MS = 1_735_689_600_000;
 /** A step of the wall clock; below it is drift. */
 const CLOCK_STEP_MS = 2000;
 

@@ -20,6 +20,8 @@ export interface NodeReport {
   readonly addressProblem: string;
   /** Entries of the log that each other replica lacks; only the coordinator knows. */
   readonly lags: Readonly<Record<string, number>>;
+  /** Who came back as a new node (its id), by the id that it had: it cannot know that itself. */
+  readonly returned: Readonly<Record<string, string>>;
 }
 
 /** See coordinator/src/frames.ts: types from 64 on are not the coordinator's. */
@@ -27,6 +29,7 @@ export const REPORT_FRAME = 65;
 const FRAME_BYTES_MAX = 4096;
 const TEXT_MAX = 300;
 const LAGS_MAX = 32;
+const RETURNED_MAX = 8;
 
 export function encodeReport(report: NodeReport): Uint8Array {
   const text = JSON.stringify(report);
@@ -53,6 +56,7 @@ export function decodeReport(bytes: Uint8Array): NodeReport | undefined {
     messagesPerSecond: numberIn(content.messagesPerSecond),
     addressProblem: textIn(content.addressProblem),
     lags: lagsIn(content.lags),
+    returned: returnedIn(content.returned),
   };
 }
 
@@ -65,8 +69,17 @@ function numberIn(input: unknown): number {
 }
 
 function lagsIn(input: unknown): Readonly<Record<string, number>> {
-  if (typeof input !== "object" || input === null) return {};
-  const entries = Object.entries(input).slice(0, LAGS_MAX);
-  // Node ids only, so that no key means anything to an object.
-  return Object.fromEntries(entries.filter(([id]) => isNodeId(id)).map(([id, lag]) => [id, numberIn(lag)]));
+  return Object.fromEntries(entriesIn(input, LAGS_MAX).map(([id, lag]) => [id, numberIn(lag)]));
+}
+
+function returnedIn(input: unknown): Readonly<Record<string, string>> {
+  return Object.fromEntries(entriesIn(input, RETURNED_MAX).map(([id, successor]) => [id, textIn(successor)]));
+}
+
+/** Node ids only, so that no key means anything to an object. */
+function entriesIn(input: unknown, countMax: number): readonly (readonly [string, unknown])[] {
+  if (typeof input !== "object" || input === null) return [];
+  return Object.entries(input)
+    .slice(0, countMax)
+    .filter(([id]) => isNodeId(id));
 }

@@ -1,17 +1,10 @@
-/**
- * Why a node is not healthy, and what else is worth knowing, as sentences for the operator.
- *
- * A reason says that something is broken now. A note does not: a relayed pair, a clock that is off, another version.
- */
+/** Why a node is not healthy, as sentences for the operator. What is not broken but worth knowing is in notes.ts. */
 
 import { type CoordinatorStatus, explainWait } from "@skein/coordinator";
 import type { Member } from "@skein/mesh";
 import { explainMerge } from "../explain-merge.ts";
 import type { StatusInputs } from "../node-status.ts";
 import { lastedFor } from "./durations.ts";
-
-/** A clock that is off by more than this breaks certificates and logs. */
-const CLOCK_OFFSET_NOTED_MS = 60_000;
 
 export function reasonsOf(inputs: StatusInputs, holder: string | undefined): readonly string[] {
   const { coordinator, floatingAddress } = inputs;
@@ -31,29 +24,6 @@ export function reasonsOf(inputs: StatusInputs, holder: string | undefined): rea
           ? [`No node holds the floating address ${floatingAddress.address}.`]
           : []),
   ];
-}
-
-export function notesOf(inputs: StatusInputs): readonly string[] {
-  const { node, reportOf, ownReport } = inputs;
-  const others = inputs.members.flatMap((member) => {
-    if (member.id === node || member.state !== "alive") return [];
-    const notes: string[] = [];
-    const report = reportOf(member.id);
-    if (member.isRelayed)
-      notes.push(
-        `This node cannot reach ${member.name} directly; another node passes everything on. Is there a firewall, or client isolation on the Wi-Fi?`,
-      );
-    if (report === undefined) return notes;
-    if (Math.abs(report.clockOffsetMs) >= CLOCK_OFFSET_NOTED_MS)
-      notes.push(
-        `The clock of ${member.name} is ${lastedFor(Math.abs(report.clockOffsetMs))} ${report.clockOffsetMs < 0 ? "behind" : "ahead"}: not a problem for the mesh; TLS clients may refuse.`,
-      );
-    if (report.version !== ownReport.version)
-      notes.push(`${member.name} runs Skein ${report.version}, this node ${ownReport.version}.`);
-    if (report.addressProblem !== "") notes.push(`${member.name}: ${report.addressProblem}`);
-    return notes;
-  });
-  return [...inputs.alarms, ...others];
 }
 
 function ownState({ isStopping, isServing }: StatusInputs): readonly string[] {

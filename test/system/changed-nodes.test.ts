@@ -1,0 +1,105 @@
+/** R19, R30 with real processes: a wall clock that is off, a renamed host, a wiped data directory; each is said, with what to do. */
+
+import { mkdirSync, rmSync } from "node:fs";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import {
+  type NodeProcess,
+  runSkein,
+  startMesh,
+  type TestMesh,
+  waitUntilHealthy,
+} from "../support/node-process.ts";
+
+/** What the next starts of c are different in. */
+const args: string[] = [];
+const launcher: string[] = [];
+let mesh: TestMesh;
+let a: NodeProcess;
+let b: NodeProcess;
+let c: NodeProcess;
+
+beforeAll(async () => {
+  mesh = await startMesh(3, (at) => (at === 2 ? { args, launcher } : {}));
+  [a, b, c] = mesh.nodes as [NodeProcess, NodeProcess, NodeProcess];
+}, 90_000);
+
+afterAll(() => mesh.remove());
+
+/** The wall clock of what runs next shows what `expression` says; `now()`: the time. */
+function wallClock(expression: string): void {
+  const script = `const now=Date.now;Date.now=()=>Math.round(${expression})`;
+  launcher.splice(
+    0,
+    launcher.length,
+    "env",
+    `NODE_OPTIONS=--import=data:text/javascript,${encodeURIComponent(script)}`,
+  );
+}
+
+async function waitForNote(node: NodeProcess, beginning: string): Promise<string> {
+  const isWanted = (note: string): boolean => note.startsWith(beginning);
+  const { notes } = await node.waitForStatus(`says: ${beginning}`, (status) => status.notes.some(isWanted));
+  const [text = "", ...more] = notes.filter(isWanted);
+  expect(more).toEqual([]);
+  await node.waitForLog(`once: ${beginning}`, ({ msg, level }) => msg === text && level === "warn");
+  return text;
+}
+
+test("R19: a clock that is three days behind is said by all, the node itself included, and disturbs nothing", async () => {
+  const { term } = await a.status();
+  await c.stop();
+  wallClock("now()-259200000");
+  await c.start();
+  expect(await waitForNote(a, "The clock of c is")).toMatch(/is 2 days behind: |is 3 days behind: /);
+  expect(await waitForNote(c, "The clock of this node is")).toContain(
+    "On this node: timedatectl set-ntp true",
+  );
+  await waitUntilHealthy([a, b, c]);
+  expect((await a.status()).notes.some((note) => note.includes("this node"))).toBe(false);
+  expect((await a.status()).term).toBeGreaterThanOrEqual(term);
+});
+
+test("R19: a clock that was never set is said from the start", async () => {
+  await c.stop();
+  wallClock("performance.now()");
+  await c.start();
+  expect(await waitForNote(c, "The clock of this node shows 1970-01-01")).toContain("Set it: timedatectl");
+  await a.waitForStatus("says that it is behind", ({ notes }) =>
+    notes.some((note) => note.startsWith("The clock of c is")),
+  );
+  await c.stop();
+  launcher.length = 0;
+  await c.start();
+  await c.waitForStatus("has no note any more", ({ notes }) => notes.length === 0);
+});
+
+test("a renamed host is the same node, and said to be by the others and by itself", async () => {
+  const { node } = await c.status();
+  await c.stop();
+  args.push("--name", "kitchen");
+  await c.start();
+  expect(await waitForNote(a, "kitchen was called c before.")).toContain("--name c on kitchen");
+  expect(await waitForNote(c, "This node is called kitchen now, was c")).toContain("--name c");
+  expect((await c.status()).node).toBe(node);
+  await waitUntilHealthy([a, b, c]);
+});
+
+test("R29: a wiped data directory is said by the others and by the node itself, and the command it names mends it", async () => {
+  const { node } = await c.status();
+  await c.kill();
+  rmSync(c.dataDirectory, { recursive: true });
+  mkdirSync(c.dataDirectory);
+  await c.start();
+  const said = await waitForNote(a, "kitchen came back without its data and is a new node now");
+  const told = await waitForNote(c, "This node came back without its data and is a new node now");
+  const command = `skein forget ${node}`;
+  expect([said, told]).toEqual([expect.stringContaining(command), expect.stringContaining(command)]);
+  const http = `${a.host}:${a.ports.http}`;
+  expect((await runSkein([...command.split(" ").slice(1), "--yes", "--http", http])).code).toBe(0);
+  for (const one of [a, b, c]) {
+    await one.waitForStatus("has forgotten the old one", ({ notes, members }) => {
+      return !notes.some((note) => note.includes("without its data")) && members.length === 3;
+    });
+  }
+  await waitUntilHealthy([a, b, c]);
+});
