@@ -174,8 +174,9 @@ export class Incident {
       else if (isMove && id === from.id) before += Math.max(0, peak - clients);
       else if (state === "alive") back += clients - last;
     }
-    // Whoever was moved while its node goes on is known once the node has reset them.
-    if (!isMove) this.clientsBefore = before;
+    // Whoever was moved while its node goes on is known once the node has reset them. What was taken for a move may turn out to be
+    // a loss: who was counted as back stays counted.
+    if (!isMove) this.clientsBefore = Math.max(before, this.clientsBack);
     else if (now - this.startedAt < MOVE_MS) this.clientsBefore = Math.max(this.clientsBefore, before);
     this.#clientsAreBack(Math.min(back, this.clientsBefore), now - this.startedAt);
   }
