@@ -129,7 +129,7 @@ test("a dead node is forgotten by name from any node: three become two with one 
     const victim = world.nodes[at] as SimNode;
     const asker = world.nodes[(at + 1) % 3] as SimNode;
     expect(forget(asker, victim.name).answer?.error).toContain("is alive");
-    expect(forget(asker, asker.name).answer?.error).toContain("No member of this mesh");
+    expect(forget(asker, asker.name).answer?.error).toContain("skein leave");
     expect(forget(asker, "nobody").answer?.error).toContain("skein members");
     world.kill(victim);
     world.run(10_000);
