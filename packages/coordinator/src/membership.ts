@@ -180,7 +180,6 @@ export class Membership {
     }
   }
 
-  /** The disk of this node is dying: the leader should let another one vote. */
   /** Has another node lead, if this one does and another one can; what the lease protects is given up first. False: it does not lead. */
   moveLeadership(): boolean {
     const driver = this.#ports.driver();
@@ -190,6 +189,7 @@ export class Membership {
     return true;
   }
 
+  /** The disk of this node is dying: the leader should let another one vote. */
   #resign(): void {
     const { driver, sendMember } = this.#ports;
     const leader = driver()?.leadership.leader as NodeId | undefined;
