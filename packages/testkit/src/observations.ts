@@ -58,6 +58,8 @@ export type NodeObservation =
     }
   /** The node belongs to this cluster from now on. */
   | { readonly kind: "belongs"; readonly to: string }
+  /** It runs from a copy of the disk of `of`, under the same identity. Its id here is its own, so that the two can be told apart. */
+  | { readonly kind: "copied"; readonly of: string }
   /** No disk holds this node any more: its machine runs under another id. */
   | { readonly kind: "vanished" }
   /** Its state is a snapshot now, its own at a start or a leader's; what follows it is applied, be it once more. */

@@ -22,6 +22,7 @@ import { PerCluster } from "./per-cluster.ts";
 import { PublishOrder } from "./publish-order.ts";
 import { ReplicaModel } from "./replica-model.ts";
 import { RetainedLinearizable } from "./retained-linearizable.ts";
+import { Twins } from "./twins.ts";
 import type { UncertainReadsOptions } from "./uncertain-reads.ts";
 
 export interface CheckerOptions {
@@ -53,6 +54,7 @@ export function allCheckers(options: CheckerOptions): Checker[] {
     new BoundedMemory(options.memoryCapBytes ?? new Map()),
     new ElectionStorms(options.elections),
     new Membership(),
+    new Twins(),
     new Liveness(),
     new NoRefusal(),
   ];

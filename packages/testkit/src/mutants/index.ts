@@ -1,4 +1,5 @@
 import { ADDRESS_MUTANTS } from "./address-mutants.ts";
+import { MEMBERSHIP_MUTANTS } from "./membership-mutants.ts";
 import { MERGE_MUTANTS } from "./merge-mutants.ts";
 import type { Mutant } from "./mutate.ts";
 import { NODE_MUTANTS } from "./node-mutants.ts";
@@ -12,6 +13,7 @@ export { editsOf, type Mutant, mutate } from "./mutate.ts";
 export const MUTANTS: readonly Mutant[] = [
   ...NODE_MUTANTS,
   ...ADDRESS_MUTANTS,
+  ...MEMBERSHIP_MUTANTS,
   ...MERGE_MUTANTS,
   ...READ_MUTANTS,
   ...RELAY_MUTANTS,

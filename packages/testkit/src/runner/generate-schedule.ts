@@ -53,12 +53,14 @@ const PER_MILLE: Readonly<Record<FaultKind, number>> = {
   schism: 300,
   isolated: 200,
   moved: 150,
-  // For now in a scenario of their own only.
+  // In scenarios of their own only, like all with 0.
   leave: 0,
   forget: 0,
   replaced: 0,
   // Last: each kind takes one draw, and a new one must not move those of the others.
   apart: 40,
+  forgetAlone: 0,
+  clone: 0,
 };
 const KINDS = Object.keys(PER_MILLE) as readonly FaultKind[];
 
@@ -178,7 +180,7 @@ function drawApart(prng: Prng, { nodes }: WorldOptions): Fault[] {
 /** Some end what came before, and are rarer than the others for that. */
 function mostOf(kind: FaultKind, { durability, nodes }: WorldOptions): number {
   if (kind === "blackout") return durability === "disk" ? Number.POSITIVE_INFINITY : 1;
-  if (kind === "wipe" || kind === "rot") return 1;
+  if (kind === "wipe" || kind === "rot" || kind === "clone") return 1;
   // Somebody has to be there from the start.
   return kind === "arrive" ? Math.floor(nodes / 2) : Number.POSITIVE_INFINITY;
 }
@@ -223,6 +225,10 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
     case "forget":
     case "replaced":
       return { at, kind, node, forMs: between(prng, 45_000, 80_000) };
+    case "forgetAlone":
+      return { at, kind, node: a, target: b, forMs: between(prng, 25_000, 40_000) };
+    case "clone":
+      return { at, kind, node: a, to: b, forMs: between(prng, 200, 5000) };
     case "isolated":
       return { at, kind, a, b, forMs: between(prng, 15_000, 90_000) };
     case "clog":

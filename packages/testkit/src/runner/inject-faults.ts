@@ -154,6 +154,10 @@ export class FaultInjector {
         return this.#changes.leave(this.#node(fault.node), fault.forMs);
       case "forget":
         return this.#changes.forget(this.#node(fault.node), fault.forMs);
+      case "forgetAlone":
+        return this.#changes.forgetAlone(this.#node(fault.node), this.#node(fault.target), fault.forMs);
+      case "clone":
+        return this.#clone(fault);
       case "replaced":
         this.#do.crash(this.#node(fault.node), 0, fault.forMs);
         return true;
@@ -203,6 +207,15 @@ export class FaultInjector {
       if (kind === "wipe") node.disk.wipe();
       if (kind === "moved") node.readdress();
     });
+    return true;
+  }
+
+  /** Only while nothing else is on: two that both run find out at once, but who is alone may take the other's place for a while. */
+  #clone({ node, to, forMs }: Of<"clone">): boolean {
+    const [original, copy] = [this.#node(node), this.#node(to)];
+    const isAtWork = original.process?.isPaused === false && original.status?.cluster !== undefined;
+    if (!this.#do.isCalm || !isAtWork || original === copy || !this.#budget.take(copy)) return false;
+    this.#do.cutPower([copy], forMs, () => copy.copyDiskOf(original));
     return true;
   }
 

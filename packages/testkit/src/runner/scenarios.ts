@@ -30,6 +30,9 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   amnesia: { kinds: ["amnesia", "coup"], durability: "replicated" },
   rotten: { kinds: ["amnesia", "rot"], durability: "disk" },
   membership: { kinds: ["leave", "forget", "replaced", "coup", "cut"] },
+  minority: { kinds: ["forgetAlone", "partition", "crash"], nodes: 5 },
+  voters: { kinds: ["partition", "severed"], nodes: 6 },
+  clones: { kinds: ["clone", "stop", "cut", "clientsCut"] },
   merges: {
     kinds: ["apart", "crash", "partition", "pause", "power", "coup"],
     nodes: 6,

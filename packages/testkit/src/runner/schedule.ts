@@ -109,6 +109,10 @@ export type Fault = {
   | { readonly kind: "leave"; readonly node: number; readonly forMs: number }
   /** Crash; once it counts as dead another node is told to forget it, and after `forMs` it comes back. */
   | { readonly kind: "forget"; readonly node: number; readonly forMs: number }
+  /** The node is cut off, and there told to forget another voter: it must not, because the others may go on without it. */
+  | { readonly kind: "forgetAlone"; readonly node: number; readonly target: number; readonly forMs: number }
+  /** The disk of `node` is copied while it runs, and machine `to` starts from the copy. Its own disk is gone then. */
+  | { readonly kind: "clone"; readonly node: number; readonly to: number; readonly forMs: number }
   /** Crash, for so long that another node takes its place as a voter. */
   | { readonly kind: "replaced"; readonly node: number; readonly forMs: number }
   /** When voters are added next, the network parts between these with their leader and all others. */

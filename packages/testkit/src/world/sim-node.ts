@@ -47,6 +47,8 @@ export class SimNode {
   #isPowered = true;
   #host: string;
   #id = "";
+  /** Whose disk this one's was copied from. */
+  #copyOf: string | undefined;
   #starts = 0;
   #boots = 0;
   #steps: LogStep[] = [];
@@ -82,6 +84,12 @@ export class SimNode {
   readdress(): void {
     const [, , network = "", own = ""] = this.#host.split(".");
     this.#host = `10.0.${Number(network) + 2}.${own}`;
+  }
+
+  /** The machine, which is off, gets a copy of the disk of `other` in place of its own. */
+  copyDiskOf(other: SimNode): void {
+    this.disk.cloneFrom(other.disk);
+    this.#copyOf = other.id;
   }
 
   /** How often a process was started here. */
@@ -196,6 +204,7 @@ export class SimNode {
     this.#steps = [];
     this.#hash = 0;
     this.#status = undefined;
+    this.#configured = undefined;
     this.#cluster = undefined;
     const assembly = new NodeAssembly(
       {
@@ -246,10 +255,13 @@ export class SimNode {
       },
     );
     this.#assembly = assembly;
-    const { node } = assembly.identity;
-    if (this.#id !== "" && this.#id !== node) this.#observe({ kind: "vanished" });
-    this.#id = node;
-    this.#observe({ kind: "started", incarnation: assembly.identity.incarnation });
+    const { node, incarnation } = assembly.identity;
+    const isCopy = node === this.#copyOf;
+    const id = isCopy ? `${node} (copy)` : node;
+    if (this.#id !== "" && this.#id !== id) this.#observe({ kind: "vanished" });
+    this.#id = id;
+    this.#observe({ kind: "started", incarnation });
+    if (isCopy) this.#observe({ kind: "copied", of: node });
     assembly.start();
   }
 
