@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
-// Unit and conformance tests run from the TypeScript sources; system and container tests run the built program, and
-// each of these in a group of its own, because they measure times that other tests on the same cores would spoil.
+// Unit and conformance tests run from the TypeScript sources; system and container tests run the built program. Whatever measures
+// times has the machine to itself: other tests on the same cores would spoil them.
 const conditions = ["@skein/source"];
 const fromSource = { resolve: { conditions }, ssr: { resolve: { conditions } } };
 
@@ -24,11 +24,22 @@ export default defineConfig({
         ...fromSource,
         test: {
           name: "system",
-          include: ["test/system/**/*.test.ts", "test/powercut/**/*.test.ts"],
+          include: ["test/system/*.test.ts", "test/powercut/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        ...fromSource,
+        test: {
+          name: "timed",
+          include: ["test/system/timed/**/*.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 60_000,
           fileParallelism: false,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
       {
@@ -40,7 +51,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 300_000,
           fileParallelism: false,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
         },
       },
     ],

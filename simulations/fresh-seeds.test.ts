@@ -20,8 +20,8 @@ interface Portion {
 }
 
 const PORTIONS: readonly Portion[] = [
-  { load: "writes", seeds: 200, minutes: 5, secondsMax: 240 },
-  { load: "household", seeds: 24, minutes: 2, secondsMax: 90 },
+  { load: "writes", seeds: 200, minutes: 5, secondsMax: 180 },
+  { load: "household", seeds: 24, minutes: 2, secondsMax: 70 },
 ];
 /** Fewer than one in four of the seeds: this machine cannot judge anything. */
 const LEAST_SHARE = 0.25;

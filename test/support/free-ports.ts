@@ -2,13 +2,17 @@
  * Ports that nobody uses, and that stay free while a node restarts.
  *
  * Taken below the range that the system hands out for outgoing connections (from 32768 on Linux), or a client's socket
- * could sit on a node's port at the moment it comes back.
+ * could sit on a node's port at the moment it comes back. Test files that run at the same time take them from different parts:
+ * what one is about to use looks free to the other.
  */
 
 import { createServer } from "node:net";
 
-const FIRST = 20_000;
-const COUNT = 12_000;
+const PARTS = 4;
+const COUNT = 12_000 / PARTS;
+/** The number of the worker that runs this file: 1 or 2 where two files run at a time. */
+const { VITEST_POOL_ID = "1" } = process.env;
+const FIRST = 20_000 + (Number(VITEST_POOL_ID) % PARTS) * COUNT;
 
 let next = Math.floor(Math.random() * COUNT);
 

@@ -4,7 +4,7 @@
  */
 
 import { expect, onTestFinished, test } from "vitest";
-import { AddressLab, type LabNode, type LabOptions } from "../support/address-lab.ts";
+import { AddressLab, type LabNode, type LabOptions } from "../../support/address-lab.ts";
 
 const IDLE_CLIENTS = 10;
 /** One run each, so the worst case counts: an election may have to be repeated. The median is asked to be 4.5 s and 2.5 s. */

@@ -4,8 +4,8 @@ import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { eventually } from "../containers/support/eventually.ts";
-import { connect, publishMany } from "../support/mqtt-clients.ts";
+import { eventually } from "../../containers/support/eventually.ts";
+import { connect, publishMany } from "../../support/mqtt-clients.ts";
 import {
   makeNode,
   type NodeProcess,
@@ -13,7 +13,7 @@ import {
   startMesh,
   type TestMesh,
   waitUntilHealthy,
-} from "../support/node-process.ts";
+} from "../../support/node-process.ts";
 
 let mesh: TestMesh;
 

@@ -3,13 +3,13 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { connect } from "../support/mqtt-clients.ts";
-import { type NodeProcess, startMesh, type TestMesh, waitUntilHealthy } from "../support/node-process.ts";
+import { connect } from "../../support/mqtt-clients.ts";
+import { type NodeProcess, startMesh, type TestMesh, waitUntilHealthy } from "../../support/node-process.ts";
 
 const WITHIN_MS = 1000;
 /** Wired timing: a leader without a majority notices after an election timeout of 1.8 to 2.7 s. */
 const QUORUM_LOSS_WITHIN_MS = 4000;
-const HEALTHCHECK = fileURLToPath(new URL("../../deploy/docker/healthcheck.mjs", import.meta.url));
+const HEALTHCHECK = fileURLToPath(new URL("../../../deploy/docker/healthcheck.mjs", import.meta.url));
 
 let mesh: TestMesh;
 

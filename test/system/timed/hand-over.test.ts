@@ -1,8 +1,8 @@
 /** Orderly stops: leadership is handed over, not lost (P1: planned hand-over within a second). */
 
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { connect } from "../support/mqtt-clients.ts";
-import { type NodeProcess, startMesh, type TestMesh, waitUntilHealthy } from "../support/node-process.ts";
+import { connect } from "../../support/mqtt-clients.ts";
+import { type NodeProcess, startMesh, type TestMesh, waitUntilHealthy } from "../../support/node-process.ts";
 
 let mesh: TestMesh;
 

@@ -9,9 +9,9 @@ import { connect as connectTcp, type Socket } from "node:net";
 import { encodeProxyHeader } from "@skein/kernel";
 import { connectAsync, type MqttClient } from "mqtt";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { eventually } from "../containers/support/eventually.ts";
-import { launcherIn, NetworkLab } from "../support/network-lab.ts";
-import { NodeProcess, newMeshKey, runSkein, waitUntilHealthy } from "../support/node-process.ts";
+import { eventually } from "../../containers/support/eventually.ts";
+import { launcherIn, NetworkLab } from "../../support/network-lab.ts";
+import { NodeProcess, newMeshKey, runSkein, waitUntilHealthy } from "../../support/node-process.ts";
 
 const ADDRESS = NetworkLab.address(100);
 const SELF = NetworkLab.address(254);
