@@ -157,6 +157,15 @@ test("P12: remembered peers are dialled when multicast is dead", () => {
   world.close();
 });
 
+test("R20: a peer that was met a moment before the stop is remembered too", () => {
+  const world = new World();
+  const [first] = world.formed(2);
+  expect(first!.disk.files.has("peers.json")).toBe(false);
+  first!.stop();
+  expect(String.fromCharCode(...first!.disk.files.get("peers.json")!)).toContain("10.0.0.2:7883");
+  world.close();
+});
+
 test.each([
   ["cut", '{"version":1,"peers":[{"node":"00'],
   ["another thing", "[]"],

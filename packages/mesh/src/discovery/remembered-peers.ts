@@ -69,10 +69,13 @@ export class RememberedPeers {
     });
   }
 
+  /** What was to be written is written now: the next start may have nothing else to go by. */
   stop(): void {
     this.#isStopped = true;
-    this.#timer?.cancel();
+    if (this.#timer === undefined) return;
+    this.#timer.cancel();
     this.#timer = undefined;
+    this.#write();
   }
 
   #write(): void {
