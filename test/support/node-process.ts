@@ -50,6 +50,8 @@ export interface NodeSettings {
   readonly args?: readonly string[];
   /** Its own address; 127.0.0.1 unless it runs in a network of its own. */
   readonly host?: string;
+  /** It looks for the others by mDNS: only in a network of its own, or it would meet what else runs here. Default: no. */
+  readonly isMdnsEnabled?: boolean;
   /** Program and arguments that run what follows them, for a network of its own. */
   readonly launcher?: readonly string[];
   /** Where its data directory is made. Default: the system's temporary folder. */
@@ -109,7 +111,8 @@ export class NodeProcess {
     // In a network of its own it has to listen on all addresses: one may come and go.
     const listen = this.#settings.host === undefined ? host : "0.0.0.0";
     const command = [...launcher, process.execPath, PROGRAM, "up", "--name", name];
-    command.push("--data-dir", this.dataDirectory, "--timing", "wired", "--no-mdns");
+    command.push("--data-dir", this.dataDirectory, "--timing", "wired");
+    if (this.#settings.isMdnsEnabled !== true) command.push("--no-mdns");
     if (meshKey !== undefined) command.push("--mesh", "test", "--mesh-key", meshKey);
     command.push("--listen", `mqtt://${listen}:${ports.mqtt}`);
     command.push("--link", `${host}:${ports.link}`, "--http", `${host}:${ports.http}`);

@@ -46,6 +46,11 @@ test("leave ends the program with 0 and leaves two nodes with one voter; forget 
     return quorum && cluster !== before.cluster;
   });
   expect([after.node, after.retained]).toEqual([before.node, 1]);
+  expect(after.notes).toContainEqual(expect.stringContaining(`a fork of cluster ${before.cluster}`));
+  await survivor.waitForStatus(
+    "lists neither who left nor who was forgotten",
+    ({ members }) => members.length === 1,
+  );
   const roster = await runSkein(["members", "--json", ...on(survivor)]);
   expect(JSON.parse(roster.out)).toMatchObject([
     { name: survivor.name, role: "coordinator", state: "alive" },

@@ -25,3 +25,4 @@ export type { ReplicaSizes } from "./replica-sizes.ts";
 export type { Retained } from "./retained.ts";
 export type { Conflict } from "./state-machine/conflicts.ts";
 export { electionMaxMs } from "./timing.ts";
+export { REPLICAS_MAX } from "./voter-policy.ts";

@@ -19,7 +19,7 @@ import {
   type Timer,
 } from "@skein/kernel";
 import { Conversations } from "./conversations.ts";
-import { Discovery } from "./discovery/discovery.ts";
+import { Discovery, type MulticastView } from "./discovery/discovery.ts";
 import { JoinHost } from "./joining/host.ts";
 import type { Invitations } from "./joining/invitations.ts";
 import { decodeJoining, encodeJoining } from "./joining/join-messages.ts";
@@ -66,6 +66,11 @@ export class Mesh {
   /** When something came from another node last; undefined: it is not known. */
   heardAt(node: NodeId): MonotonicMs | undefined {
     return this.#conversations.membership.heardAt(node);
+  }
+
+  /** What mDNS has shown; undefined: this node does not listen to it. */
+  get multicast(): MulticastView | undefined {
+    return this.#discovery.multicast;
   }
 
   get counters(): MeshCounters {

@@ -28,6 +28,8 @@ export interface MemberStatus {
   readonly name: string;
   readonly state: "alive" | "suspect" | "dead" | "left";
   readonly role: "leader" | "voter" | "learner";
+  /** It has, or is about to get, a copy of what the mesh keeps. */
+  readonly hasReplica: boolean;
   /** MQTT clients connected to it. */
   readonly clients: number;
   /** `host:port` of its link listener; empty for the node itself. */
@@ -37,6 +39,8 @@ export interface MemberStatus {
   readonly isWired: boolean | null;
   /** There is no link to it, but a third node passes everything on. */
   readonly isRelayed: boolean;
+  /** That node's id; null: there is none. */
+  readonly relay: string | null;
   /** Time to it and back; null for the node itself and without a link. */
   readonly rttMs: number | null;
   /** How long nothing has come from it; null for the node itself and while it is alive. */
@@ -129,7 +133,7 @@ export interface StatusInputs {
   readonly since: Since;
   /** Client ids that several devices use, one sentence each. */
   readonly alarms: readonly string[];
-  /** Nodes that are not what they were. */
+  /** Nodes that are not what they were, or are not seen where they should be. */
   readonly changes: readonly Note[];
 }
 

@@ -17,7 +17,8 @@ import { REPORT_FRAME } from "./reports/node-report.ts";
 import { ReportExchange } from "./reports/report-exchange.ts";
 import { ChangedNodes, type NodesView, successorsIn } from "./status/changed-nodes.ts";
 import { FlappingClients } from "./status/flapping-clients.ts";
-import { NoteNews } from "./status/note.ts";
+import { MulticastWatch } from "./status/multicast-watch.ts";
+import { type Note, NoteNews } from "./status/note.ts";
 import { notesOf } from "./status/notes.ts";
 import { Since } from "./status/since.ts";
 
@@ -67,6 +68,7 @@ export class NodeWatch {
   readonly #since = new Since();
   readonly #flapping = new FlappingClients();
   readonly #changed: ChangedNodes;
+  readonly #multicast = new MulticastWatch();
   readonly #news = new NoteNews();
   #notedAt = Number.NEGATIVE_INFINITY;
   #isStopped = false;
@@ -93,6 +95,7 @@ export class NodeWatch {
         addressProblem: node.floatingAddress?.problem ?? "",
         lags: Object.fromEntries(node.coordinator.replicaHealth.lags),
         returned: Object.fromEntries([...successorsIn(this.#nodes())].map(([old, { id }]) => [old, id])),
+        isAnnounced: mesh.multicast !== undefined,
       }),
       messages: () => broker.counters.publishesReceived,
     });
@@ -102,7 +105,9 @@ export class NodeWatch {
   observe(): void {
     if (this.#isStopped) return;
     this.#since.observe(this.#view(), this.#ports.clock.monotonicMs());
-    this.#changed.observe(this.#node.mesh.members, this.#ports.clock.monotonicMs());
+    const now = this.#ports.clock.monotonicMs();
+    this.#changed.observe(this.#node.mesh.members, now);
+    this.#multicast.observe(this.#node.mesh.members, now);
     this.events.observe();
   }
 
@@ -177,8 +182,14 @@ export class NodeWatch {
       reportOf: (node) => this.#reports.of(node),
       since: this.#since,
       alarms: this.#flapping.alarms(this.#ports.clock.monotonicMs()),
-      changes: this.#changed.notes(this.#nodes()),
+      changes: [...this.#changed.notes(this.#nodes()), ...this.#multicastNotes()],
     };
+  }
+
+  #multicastNotes(): readonly Note[] {
+    const { members, multicast } = this.#node.mesh;
+    const announces = (node: NodeId): boolean | undefined => this.#reports.of(node)?.isAnnounced;
+    return this.#multicast.notes({ members, multicast, announces, now: this.#ports.clock.monotonicMs() });
   }
 
   /** Who belongs to the mesh now, and who did. */

@@ -21,6 +21,7 @@ const REPORT: NodeReport = {
   addressProblem: "",
   lags: { [A]: 0, [C]: 0 },
   returned: {},
+  isAnnounced: true,
 };
 
 function member(id: NodeId, name: string, changes: Partial<Member> = {}): Member {
@@ -184,20 +185,57 @@ test("a replica that lags is said, by the coordinator itself and by who hears it
 });
 
 test("a relayed pair, a clock that is off and another version are noted without degrading the mesh", () => {
-  const members = [member(A, "pi1"), member(B, "pi2", { isRelayed: true, isLinked: false })];
+  const members = [member(A, "pi1"), member(B, "pi2", { isRelayed: true, relay: C }), member(C, "pi3")];
   const report = {
     ...REPORT,
     version: "0.2.0",
     clockOffsetMs: -3 * 86_400_000,
     addressProblem: "No permission.",
   };
-  const status = nodeStatus(inputs({ members, reportOf: () => report }));
+  const reportOf = (id: NodeId) => (id === B ? report : undefined);
+  const status = nodeStatus(inputs({ members, reportOf }));
   expect(status.health).toBe("healthy");
   expect(status.notes).toEqual([
     "The clock of pi2 is 3 days behind that of this node: not a problem for the mesh; TLS clients may refuse. On pi2: timedatectl set-ntp true",
-    expect.stringContaining("cannot reach pi2 directly"),
+    "This node cannot reach pi2 directly; pi3 passes everything on. Is there a firewall, or client isolation on the Wi-Fi?",
     "pi2 runs Skein 0.2.0, this node 0.1.0.",
     "pi2: No permission.",
+  ]);
+  expect(status.members.find(({ id }) => id === B)).toMatchObject({ isRelayed: true, relay: C });
+  expect(formatStatus(status)).toMatch(/pi2 .*relayed by pi3/);
+});
+
+test("a node beyond the 32nd says that it has no replica, what that costs and what helps; the others list it so", () => {
+  const ids = Array.from({ length: 32 }, (_, at) => (at + 256).toString(16).padStart(16, "0") as NodeId);
+  const replicas = ids.map((id, at) => member(id, `pi${at + 1}`));
+  const late = member(A, "late", { cluster: undefined, role: "learner" });
+  const fresh = {
+    cluster: undefined,
+    coordinator: undefined,
+    hasQuorum: false,
+    role: "learner",
+    voters: [],
+  } as const;
+  const own = nodeStatus(inputs({ members: [late, ...replicas] }, fresh));
+  expect(own.health).toBe("degraded");
+  expect(own.reasons).toEqual([
+    "This node has no replica, because the mesh has 32 already: its clients get all live messages, but none of the mesh's retained ones, and it cannot vote or coordinate. To give it one, take another node out: skein leave",
+  ]);
+  // With a place left it is only joining.
+  expect(nodeStatus(inputs({ members: [late, ...replicas.slice(1)] }, fresh)).reasons).toEqual([]);
+
+  const [self = A] = ids;
+  const other = nodeStatus(inputs({ node: self, members: [late, ...replicas] }, { voters: ids }));
+  expect(other.health).toBe("healthy");
+  expect(other.members.filter(({ hasReplica }) => !hasReplica).map(({ name }) => name)).toEqual(["late"]);
+  expect(formatStatus(other)).toMatch(/^ {2}late +no replica/m);
+});
+
+test("a mesh that was founded anew by its last survivor says so, with the cluster that it came from", () => {
+  const status = nodeStatus(inputs({}, { forkOf: "the old one" as ClusterId }));
+  expect(status.health).toBe("healthy");
+  expect(status.notes).toEqual([
+    "This node founded the mesh anew when its last voters were forgotten (a fork of cluster the old one). An old voter that comes back after all is merged with it; what then differs is in: skein conflicts",
   ]);
 });
 

@@ -22,6 +22,7 @@ function pair(offsetMs: number, rttMs = 10) {
         addressProblem: "",
         lags: { [B]: 3 },
         returned: {},
+        isAnnounced: true,
       }),
       messages: () => scene.messages,
     });
@@ -77,6 +78,7 @@ test("reports come out of a frame as they went in; anything else is no report an
     addressProblem: "No permission.",
     lags: { [A]: 7 },
     returned: { [A]: B },
+    isAnnounced: true,
   };
   expect(decodeReport(encodeReport(report))).toEqual(report);
   const frame = (text: string): Uint8Array => Buffer.from(String.fromCharCode(REPORT_FRAME) + text);
@@ -96,6 +98,7 @@ test("reports come out of a frame as they went in; anything else is no report an
     addressProblem: "",
     lags: {},
     returned: {},
+    isAnnounced: false,
   });
   fc.assert(
     fc.property(fc.uint8Array(), (bytes) => void decodeReport(Uint8Array.of(REPORT_FRAME, ...bytes))),

@@ -5,7 +5,7 @@
  * address is neither: it belongs to whoever coordinates (reference/design.md, trap 13).
  */
 
-import type { Clock, ClusterId, Disk, Log, MulticastDns, NodeId, Prng } from "@skein/kernel";
+import type { Clock, ClusterId, Disk, Log, MonotonicMs, MulticastDns, NodeId, Prng } from "@skein/kernel";
 import { isLoopback, isWildcardHost, splitAddress } from "../link/address.ts";
 import { SPOKEN_VERSIONS } from "../link/protocol-version.ts";
 import type { MeshOptions } from "../options.ts";
@@ -32,6 +32,17 @@ export interface DiscoveryOwner {
   cloneSeen(addresses: readonly string[]): void;
 }
 
+/** What mDNS has shown, to be compared with who is there. */
+export interface MulticastView {
+  /** Since when this node listens. */
+  readonly sinceMs: MonotonicMs;
+  /** When a node was seen last; undefined: never. */
+  readonly seenAt: (node: NodeId) => MonotonicMs | undefined;
+}
+
+/** Nodes of other meshes are not kept, but multicast is not authenticated. */
+const SEEN_MAX = 1024;
+
 export class Discovery {
   readonly remembered: RememberedPeers;
   readonly #options: MeshOptions;
@@ -43,7 +54,9 @@ export class Discovery {
   #port = 0;
   #cluster: ClusterId | undefined;
   #invitation: ServiceInstance["invitation"];
-  #hasWarned = false;
+  #hasFailed = false;
+  #sinceMs: MonotonicMs | undefined;
+  readonly #seenAt = new Map<NodeId, MonotonicMs>();
 
   constructor(options: MeshOptions, ports: DiscoveryPorts, owner: DiscoveryOwner) {
     const { mdns, clock, prng, disk, log } = ports;
@@ -66,6 +79,7 @@ export class Discovery {
   start(port: number): void {
     this.#port = port;
     for (const [node, address] of this.remembered.load()) this.#owner.found(node, address, false);
+    if (this.#ports.mdns !== undefined) this.#sinceMs = this.#ports.clock.monotonicMs();
     this.#ports.mdns?.start({
       queried: (questions) => {
         this.#advertiser?.queried(questions);
@@ -79,6 +93,13 @@ export class Discovery {
     });
     this.#advertiser?.start();
     this.#browser?.query();
+  }
+
+  /** Undefined: this node does not listen, or cannot. */
+  get multicast(): MulticastView | undefined {
+    const sinceMs = this.#sinceMs;
+    if (sinceMs === undefined || this.#hasFailed) return undefined;
+    return { sinceMs, seenAt: (node) => this.#seenAt.get(node) };
   }
 
   /** All links are lost: looks for others as eagerly as at the start. */
@@ -172,9 +193,12 @@ export class Discovery {
       return;
     }
     if (instance.isLeaving) {
+      this.#seenAt.delete(instance.node);
       this.#owner.leaving(instance.node);
       return;
     }
+    if (this.#seenAt.has(instance.node) || this.#seenAt.size < SEEN_MAX)
+      this.#seenAt.set(instance.node, this.#ports.clock.monotonicMs());
     for (const address of instance.addresses) {
       const host = splitAddress(address)?.host;
       // A loopback address names the sender's machine: good only if that is this one.
@@ -184,8 +208,8 @@ export class Discovery {
   }
 
   #failed(error: Error): void {
-    if (this.#hasWarned) return;
-    this.#hasWarned = true;
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
     this.#ports.log.warn(
       { reason: error.message },
       "mdns is not usable: peers are found by --peer, from last time and through each other only",

@@ -22,6 +22,8 @@ export interface NodeReport {
   readonly lags: Readonly<Record<string, number>>;
   /** Who came back as a new node (its id), by the id that it had: it cannot know that itself. */
   readonly returned: Readonly<Record<string, string>>;
+  /** It announces itself by mDNS. */
+  readonly isAnnounced: boolean;
 }
 
 /** See coordinator/src/frames.ts: types from 64 on are not the coordinator's. */
@@ -57,6 +59,7 @@ export function decodeReport(bytes: Uint8Array): NodeReport | undefined {
     addressProblem: textIn(content.addressProblem),
     lags: lagsIn(content.lags),
     returned: returnedIn(content.returned),
+    isAnnounced: content.isAnnounced === true,
   };
 }
 

@@ -25,11 +25,13 @@ function rowOf(member: Member, inputs: StatusInputs, holder: string | undefined)
     name: member.name,
     state: member.state,
     role: isSelf ? coordinator.role : roleOf(member, coordinator),
+    hasReplica: isSelf ? coordinator.cluster !== undefined : hasReplica(member, coordinator),
     clients,
     address: member.address,
     holdsAddress: member.id === holder,
     isWired: member.isWired ?? null,
     isRelayed: member.isRelayed,
+    relay: member.relay ?? null,
     rttMs: member.rttMs === undefined ? null : Math.round(member.rttMs * 10) / 10,
     unheardMs: heard === undefined ? null : Math.round(now - heard),
     uptimeMs: member.uptimeMs,
@@ -48,6 +50,11 @@ function roleOf(member: Member, coordinator: CoordinatorStatus): MemberStatus["r
   if (coordinator.voters.includes(member.id)) return "voter";
   if (coordinator.learners.includes(member.id)) return "learner";
   return member.role === "leader" ? "voter" : member.role;
+}
+
+/** It says so, or the log does before it knows. */
+function hasReplica({ id, cluster }: Member, { voters, learners }: CoordinatorStatus): boolean {
+  return cluster !== undefined || voters.includes(id) || learners.includes(id);
 }
 
 /** What the coordinator says: itself now, or in its last report. It lacks nothing. */

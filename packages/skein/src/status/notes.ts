@@ -17,22 +17,30 @@ export function notesOf(inputs: StatusInputs): readonly Note[] {
   });
   return [
     ...changes,
+    ...forkNote(inputs),
     ...clockNotes(node, ownReport.wallMs, clocks),
     ...others.flatMap((member) => notesOfOther(member, inputs)),
   ];
 }
 
+function forkNote({ coordinator: { cluster, forkOf } }: StatusInputs): readonly Note[] {
+  if (cluster === undefined || forkOf === undefined) return [];
+  const text = `This node founded the mesh anew when its last voters were forgotten (a fork of cluster ${forkOf}). An old voter that comes back after all is merged with it; what then differs is in: skein conflicts`;
+  return [{ subject: `fork ${cluster}`, text }];
+}
+
 function notesOfOther(
-  { id, name, isRelayed }: StatusInputs["members"][number],
-  { reportOf, ownReport }: StatusInputs,
+  { id, name, isRelayed, relay }: StatusInputs["members"][number],
+  { reportOf, ownReport, members }: StatusInputs,
 ): readonly Note[] {
   const notes: Note[] = [];
   const report = reportOf(id);
   const add = (what: string, text: string): void => void notes.push({ subject: `${what} ${id}`, text });
+  const relayName = members.find((member) => member.id === relay)?.name ?? "another node";
   if (isRelayed)
     add(
       "relayed",
-      `This node cannot reach ${name} directly; another node passes everything on. Is there a firewall, or client isolation on the Wi-Fi?`,
+      `This node cannot reach ${name} directly; ${relayName} passes everything on. Is there a firewall, or client isolation on the Wi-Fi?`,
     );
   if (report === undefined) return notes;
   if (report.version !== ownReport.version)

@@ -1,6 +1,6 @@
 /** Why a node is not healthy, as sentences for the operator. What is not broken but worth knowing is in notes.ts. */
 
-import { type CoordinatorStatus, explainWait } from "@skein/coordinator";
+import { type CoordinatorStatus, explainWait, REPLICAS_MAX } from "@skein/coordinator";
 import type { Member } from "@skein/mesh";
 import { explainMerge } from "../explain-merge.ts";
 import type { StatusInputs } from "../node-status.ts";
@@ -13,6 +13,7 @@ export function reasonsOf(inputs: StatusInputs, holder: string | undefined): rea
     ...ownState(inputs),
     ...leadership(inputs),
     ...ownReplica(coordinator),
+    ...missingReplica(inputs),
     ...inputs.members.flatMap((member) => lostMember(member, inputs)),
     ...(floatingAddress?.warnings ?? []),
     ...(merge === undefined ? [] : [merge]),
@@ -51,6 +52,18 @@ function ownReplica(coordinator: CoordinatorStatus): readonly string[] {
       "The disk of this node has not finished a write for seconds: another node coordinates meanwhile, if one can. If it happens again, replace the disk.",
     );
   return reasons;
+}
+
+/** A node that no replica is given to is not told: it sees that all of them are taken. */
+function missingReplica({ coordinator, members, node }: StatusInputs): readonly string[] {
+  if (coordinator.cluster !== undefined) return [];
+  const taken = new Map<string, number>();
+  for (const { id, cluster } of members)
+    if (id !== node && cluster !== undefined) taken.set(cluster, (taken.get(cluster) ?? 0) + 1);
+  if (Math.max(0, ...taken.values()) < REPLICAS_MAX) return [];
+  return [
+    `This node has no replica, because the mesh has ${REPLICAS_MAX} already: its clients get all live messages, but none of the mesh's retained ones, and it cannot vote or coordinate. To give it one, take another node out: skein leave`,
+  ];
 }
 
 function divergedReplica({ staysDiverged }: CoordinatorStatus): string {

@@ -52,7 +52,7 @@ function cellsOf(member: MemberStatus, status: NodeStatus): readonly string[] {
     unless(member.messagesPerSecond, (rate) => `${rate} msg/s`),
     unless(member.memoryBytes === 0 ? null : member.memoryBytes, (bytes) => `${Math.round(bytes / 1e6)} MB`),
     isSelf ? "" : unless(member.clockOffsetMs, (offset) => `clock ${signed(offset)} s`),
-    [...links(member), ...behind(member)].join("  "),
+    [...links(member, status), ...behind(member)].join("  "),
   ];
 }
 
@@ -60,11 +60,12 @@ function roleOf(member: MemberStatus, status: NodeStatus): string {
   if (member.state === "dead" || member.state === "left") return member.state;
   if (member.state === "suspect") return "silent";
   if (member.id === status.coordinator) return "coordinator";
+  if (!member.hasReplica) return "no replica";
   return member.role === "voter" ? "voter" : "ready";
 }
 
-function links({ rttMs, isRelayed }: MemberStatus): readonly string[] {
-  if (isRelayed) return ["relayed"];
+function links({ rttMs, isRelayed, relay }: MemberStatus, status: NodeStatus): readonly string[] {
+  if (isRelayed) return [`relayed by ${nameOf(status, relay)}`];
   return rttMs === null ? [] : [`rtt ${rttMs.toFixed(1)} ms`];
 }
 
