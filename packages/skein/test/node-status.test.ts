@@ -362,6 +362,17 @@ test("a dead former leader is shown as the voter it is now", () => {
   expect(status.members.filter(({ role }) => role === "leader").map(({ id }) => id)).toEqual([B]);
 });
 
+test("a node that is in no configuration any more, or in another cluster's, does not vote here", () => {
+  const stranger = "dddddddddddddddd" as NodeId;
+  const left = member(stranger, "pi4", { state: "left", role: "leader" });
+  const members = [member(A, "pi1"), member(B, "pi2"), left];
+  const roleOf = (status: ReturnType<typeof nodeStatus>) =>
+    status.members.find(({ id }) => id === stranger)?.role;
+  expect(roleOf(nodeStatus(inputs({ members })))).toBe("learner");
+  // A node without a log knows nothing better.
+  expect(roleOf(nodeStatus(inputs({ members }, { voters: [], coordinator: undefined })))).toBe("voter");
+});
+
 test.each([
   ["alive", 2],
   ["suspect", 2],

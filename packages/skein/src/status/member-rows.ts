@@ -44,11 +44,15 @@ function rowOf(member: Member, inputs: StatusInputs, holder: string | undefined)
   };
 }
 
-/** The log knows who votes and who leads; gossip only repeats it, and a dead node's last word may be out of date. */
+/**
+ * The log knows who votes and who leads. What gossip says of a node is about the cluster that it belongs to, which may be another
+ * one, or about the one that it has left; it counts only as long as this node has no log.
+ */
 function roleOf(member: Member, coordinator: CoordinatorStatus): MemberStatus["role"] {
   if (member.id === coordinator.coordinator) return "leader";
   if (coordinator.voters.includes(member.id)) return "voter";
   if (coordinator.learners.includes(member.id)) return "learner";
+  if (coordinator.voters.length > 0) return "learner";
   return member.role === "leader" ? "voter" : member.role;
 }
 
