@@ -323,6 +323,25 @@ test("[MQTT5-4.11] with another server to name, 5.0 clients hear 0x9C and its Se
   expect(four.stream.ended).toBe("end");
 });
 
+test("[MQTT5-4.11] clients of a node that leaves for good hear 0x8B, or 0x9D with a Server Reference; who comes later is served", () => {
+  const world = new World();
+  const five = world.connect("a");
+  const four = world.connect("b", { version: 4 });
+  world.broker.sendAway(undefined);
+  world.clock.settle();
+  expect(five.take("disconnect").reasonCode).toBe(0x8b);
+  expect(four.packets).toEqual([]);
+  expect([five, four].map((client) => client.stream.ended)).toEqual(["end", "end"]);
+  const late = world.connect("a");
+  expect(late.stream.ended).toBeUndefined();
+  world.broker.sendAway("192.0.2.2:1883");
+  world.clock.settle();
+  expect(late.take("disconnect")).toMatchObject({
+    reasonCode: 0x9d,
+    properties: { serverReference: "192.0.2.2:1883" },
+  });
+});
+
 test("a connection above the maximum is reset without a CONNACK (P11)", () => {
   const world = new World({ connectionsMax: 2 });
   world.connect("a");

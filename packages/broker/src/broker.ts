@@ -186,6 +186,15 @@ export class Broker {
       channel.disconnect(farewell(serverReference), "discard", serverReference);
   }
 
+  /**
+   * Ends every connection, because this server goes for good: 5.0 clients hear DISCONNECT 0x8B, or 0x9D with `serverReference`.
+   * Wills are as with {@link shutdown}. Who comes later is served: it may stay after all.
+   */
+  sendAway(serverReference: string | undefined): void {
+    const code = serverReference === undefined ? ReasonCode.ServerShuttingDown : ReasonCode.ServerMoved;
+    for (const channel of [...this.#channels]) channel.disconnect(code, "discard", serverReference);
+  }
+
   #publish(
     message: ApplicationMessage,
     publisher: Session | undefined,

@@ -1,9 +1,10 @@
 /**
  * How this node leaves its cluster, when its operator says so.
  *
- * Asked every second, the leader first takes this node's vote away (and lets another node lead), then, once this node is a
- * learner and what it has proposed is committed, removes it from the configuration and says so. From then on the old data
- * belongs to nobody: the next start is a fresh node's. Nothing is given up before, so whoever cannot leave stays what it was.
+ * Asked every second, the leader first takes this node's vote away (and lets another node lead). Once this node is a learner its
+ * clients are sent away: whoever leads now has the floating address too. When they are gone and what was proposed for them is
+ * committed, the leader removes it from the configuration and says so. From then on the old data belongs to nobody: the next
+ * start is a fresh node's. Nothing is given up before, so whoever cannot leave stays what it was, and lets its clients in again.
  */
 
 import type { Clock, Log, MonotonicMs, NodeId } from "@skein/kernel";
@@ -14,8 +15,10 @@ import { liveIn } from "./peer-list.ts";
 const ASK_EVERY_MS = 1000;
 /** Longer than an election, a joint change and the catching up of a learner take together. */
 const PATIENCE_MS = 30_000;
-/** Its own writes are waited for, but clients may go on writing. */
+/** Its own writes are waited for, unless they cannot be committed. */
 const DRAIN_MAX_MS = 5000;
+/** What clients had sent before they heard that they must go has been read by then. */
+const GOODBYE_MS = 500;
 
 export interface DeparturePorts {
   readonly clock: Clock;
@@ -26,6 +29,8 @@ export interface DeparturePorts {
   readonly pendingProposals: () => number;
   /** Asks the leader. `isReady`: to be removed, not only to lose its vote. */
   readonly ask: (leader: NodeId, isReady: boolean) => void;
+  /** Clients should go, or may come again. */
+  readonly parting?: (isParting: boolean) => void;
   /** Makes a fresh node of the data directory, then calls back. */
   readonly leaveDataBehind: (done: ActionDone) => void;
 }
@@ -34,8 +39,8 @@ interface Attempt {
   readonly done: ActionDone;
   readonly begunAt: MonotonicMs;
   askAt: number;
-  /** Since when this node neither leads nor votes. */
-  idleSince: MonotonicMs | undefined;
+  /** When the clients were sent away, since this node neither leads nor votes. */
+  partedAt: MonotonicMs | undefined;
 }
 
 export class Departure {
@@ -60,7 +65,7 @@ export class Departure {
     }
     this.#ports.log.info({}, "leaving the mesh");
     const now = this.#ports.clock.monotonicMs();
-    this.#attempt = { done, begunAt: now, askAt: now, idleSince: undefined };
+    this.#attempt = { done, begunAt: now, askAt: now, partedAt: undefined };
     this.tick(now);
   }
 
@@ -74,9 +79,10 @@ export class Departure {
       return;
     }
     const { role, leader } = driver.leadership;
+    if (leader === undefined) return;
     const isIdle = role !== "leader" && !driver.appliedConfiguration.voters.includes(this.#self);
-    attempt.idleSince = isIdle ? (attempt.idleSince ?? now) : undefined;
-    if (now < attempt.askAt || leader === undefined) return;
+    if (isIdle && attempt.partedAt === undefined) this.#part(attempt, now);
+    if (now < attempt.askAt) return;
     attempt.askAt = now + ASK_EVERY_MS;
     this.#ports.ask(leader as NodeId, this.#isReady(attempt, now));
   }
@@ -91,9 +97,16 @@ export class Departure {
     return true;
   }
 
-  #isReady({ idleSince }: Attempt, now: MonotonicMs): boolean {
-    if (idleSince === undefined) return false;
-    return this.#ports.pendingProposals() === 0 || now - idleSince >= DRAIN_MAX_MS;
+  #part(attempt: Attempt, now: MonotonicMs): void {
+    attempt.partedAt = now;
+    attempt.askAt = now + GOODBYE_MS;
+    this.#ports.log.info({}, "another node can do all that this one did: sending its clients away");
+    this.#ports.parting?.(true);
+  }
+
+  #isReady({ partedAt }: Attempt, now: MonotonicMs): boolean {
+    if (partedAt === undefined) return false;
+    return this.#ports.pendingProposals() === 0 || now - partedAt >= DRAIN_MAX_MS;
   }
 
   #refusal(): string | undefined {
@@ -113,6 +126,7 @@ export class Departure {
     const attempt = this.#attempt;
     this.#attempt = undefined;
     this.#ports.log.warn({ error }, "could not leave the mesh");
+    if (attempt?.partedAt !== undefined) this.#ports.parting?.(false);
     attempt?.done(error);
   }
 }

@@ -55,6 +55,7 @@ export interface MembershipPorts {
   /** Makes a new node of this one, which is not started. */
   readonly leaveDataBehind: (done: ActionDone) => void;
   readonly fork: (done: ActionDone) => void;
+  readonly parting?: (isParting: boolean) => void;
 }
 
 export class Membership {

@@ -96,6 +96,11 @@ export interface CoordinatorPorts {
    * `released`. Without this port nothing is held.
    */
   readonly giveUpLease?: (released: () => void) => void;
+  /**
+   * This node leaves its mesh: it neither leads nor votes any more, and its clients should go now, before it is taken out
+   * (true); or it stays after all (false). Without this port nobody is told.
+   */
+  readonly parting?: (isParting: boolean) => void;
   /** The disk failed in a way that this process must not survive (failed sync): stop, so that the supervisor restarts. */
   readonly fatal: (error: Error) => void;
   /**

@@ -86,6 +86,43 @@ test("a leader that leaves releases what only a leader may hold, and nobody wait
   expect(leaderlessMs).toBeLessThan(500);
 });
 
+test.each([1, 2, 3, 4])(
+  "node %i of 4 sends its clients away when another leads and votes, and before it is taken out",
+  (turn) => {
+    const world = formed(4, 3, 30 + turn);
+    const leaver = world.nodes[turn - 1] as SimNode;
+    const others = world.nodes.filter((node) => node !== leaver);
+    let seen: unknown;
+    leaver.parting = () => {
+      const { role, hasQuorum, voters } = leaver.status;
+      seen = {
+        role,
+        hasQuorum,
+        votes: voters.includes(leaver.id),
+        isMember: others.every((node) => membersOf(node).includes(leaver.id)),
+        leaders: others.filter((node) => node.status.role === "leader").length,
+      };
+    };
+    const result = leave(world, leaver);
+    world.until(done(result), 30_000, "left");
+    expect(result.answer).toEqual({ error: undefined });
+    expect(leaver.partings).toEqual([true]);
+    expect(seen).toEqual({ role: "learner", hasQuorum: true, votes: false, isMember: true, leaders: 1 });
+  },
+);
+
+test("a node that cannot leave after all lets its clients in again", () => {
+  const world = formed(3, 3, 6);
+  const leaver = world.nodes.find((node) => node !== world.leader) as SimNode;
+  leaver.parting = (isParting) => {
+    if (isParting) world.isolate([leaver], true);
+  };
+  const result = leave(world, leaver);
+  world.until(done(result), 40_000, "gives up");
+  expect(result.answer?.error).toContain("Could not leave within 30 s");
+  expect(leaver.partings).toEqual([true, false]);
+});
+
 test("started again, a node that left is a fresh one: new id, and it joins like any other", () => {
   const world = formed(3, 3, 2);
   const leaver = world.nodes[0] as SimNode;

@@ -76,6 +76,8 @@ export interface AssemblyPorts {
   readonly linksOpen: (error: SkeinError | undefined) => void;
   /** Clients may be let in: open the listeners, then call {@link NodeAssembly.clientsWelcome}. */
   readonly ready: (reason: ReadyReason) => void;
+  /** This node is about to leave its mesh: close the listeners. Should it stay after all, `ready` is called again. */
+  readonly clientsLeave: () => void;
   /** The node can no longer run and must be stopped. */
   readonly failed: (error: Error) => void;
   /** This node has become another one, on disk: it must be stopped, and a new assembly made in its place. */

@@ -50,6 +50,7 @@ export class NodeAssembly {
   #readyReason: ReadyReason | undefined;
   #isServing = false;
   #isStopping = false;
+  #hasParted = false;
   #factsSentAt = Number.NEGATIVE_INFINITY;
   #heldAddress = false;
 
@@ -84,6 +85,11 @@ export class NodeAssembly {
 
   get isStopping(): boolean {
     return this.#isStopping;
+  }
+
+  /** Its clients have been sent away, because it is about to leave its mesh. */
+  get hasParted(): boolean {
+    return this.#hasParted;
   }
 
   /** Opens replica and links; `linksOpen` tells how that went. */
@@ -148,6 +154,7 @@ export class NodeAssembly {
           this.#entrance.giveUp();
           released();
         },
+        parting: (isParting) => this.#part(isParting),
         fatal: failed,
         startAgain,
         observer,
@@ -244,8 +251,20 @@ export class NodeAssembly {
 
   /** A node that votes alone may be ready before its links are open. */
   #letClientsIn(): void {
-    if (this.#hasBegun && !this.#isStopping && this.#readyReason !== undefined)
+    if (this.#hasBegun && !this.#isStopping && !this.#hasParted && this.#readyReason !== undefined)
       this.#ports.ready(this.#readyReason);
+  }
+
+  /** Nobody comes in any more before those that are here are told to go: they would be back at once. */
+  #part(isParting: boolean): void {
+    this.#hasParted = isParting;
+    if (!isParting) {
+      this.#letClientsIn();
+      return;
+    }
+    this.#isServing = false;
+    this.#ports.clientsLeave();
+    this.broker.sendAway(this.#serverReference());
   }
 
   #tick(): void {

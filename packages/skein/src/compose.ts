@@ -194,9 +194,13 @@ class Node implements RunningNode {
 
   async #stopAssembly(): Promise<void> {
     if (!this.#assembly.beginStop()) return;
+    this.#closeListeners();
+    await new Promise<void>((resolve) => this.#assembly.finishStop(resolve));
+  }
+
+  #closeListeners(): void {
     for (const listener of this.#listeners) listener.close();
     this.#balancing?.close();
-    await new Promise<void>((resolve) => this.#assembly.finishStop(resolve));
   }
 
   status(): NodeStatus {
@@ -270,7 +274,7 @@ class Node implements RunningNode {
       this.#log.warn({ reason }, "not up to date, but serving clients with what this node has");
     try {
       const listeners = await openListeners(this.#listenerConfigs(), assembly.broker, this.#balancing);
-      if (assembly.isStopping) {
+      if (assembly.isStopping || assembly.hasParted) {
         for (const listener of listeners) listener.close();
         return;
       }
@@ -339,6 +343,7 @@ class Node implements RunningNode {
       log: (component) => this.#log.component(component),
       linksOpen: (error) => this.#linksOpen(error),
       ready: (reason) => void this.#serve(reason),
+      clientsLeave: () => this.#closeListeners(),
       failed: (error) => this.#fail(error),
       startAgain: () => {
         this.#rebirth = this.#startAgain();

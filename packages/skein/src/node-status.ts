@@ -111,6 +111,8 @@ export interface StatusInputs {
   readonly timing: "lan" | "wired";
   readonly isServing: boolean;
   readonly isStopping: boolean;
+  /** It is leaving the mesh, and has sent its clients away. */
+  readonly hasParted: boolean;
   readonly coordinator: CoordinatorStatus;
   /** Entries that each replica lacks; only the coordinator knows. */
   readonly lags: ReadonlyMap<NodeId, number>;

@@ -34,6 +34,7 @@ export interface WatchedNode {
   readonly floatingAddress: FloatingAddress | undefined;
   readonly isServing: boolean;
   readonly isStopping: boolean;
+  readonly hasParted: boolean;
 }
 
 export interface WatchOptions {
@@ -153,7 +154,8 @@ export class NodeWatch {
   }
 
   #statusInputs(): StatusInputs {
-    const { identity, coordinator, broker, floatingAddress, mesh, isServing, isStopping } = this.#node;
+    const { identity, coordinator, broker, floatingAddress, mesh, isServing, isStopping, hasParted } =
+      this.#node;
     const { name, timing, address } = this.#options;
     return {
       mesh: this.#options.mesh,
@@ -162,6 +164,7 @@ export class NodeWatch {
       timing,
       isServing,
       isStopping,
+      hasParted,
       coordinator: coordinator.status,
       lags: coordinator.replicaHealth.lags,
       now: this.#ports.clock.monotonicMs(),

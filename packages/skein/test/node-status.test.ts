@@ -49,6 +49,7 @@ function inputs(
     name: "pi1",
     isServing: true,
     isStopping: false,
+    hasParted: false,
     coordinator: {
       cluster: CLUSTER,
       coordinator: B,
@@ -391,6 +392,10 @@ test("a node that starts or stops is down and says why", () => {
   expect(nodeStatus(inputs({ isServing: false, isStopping: true }))).toMatchObject({
     health: "down",
     reasons: ["The node is stopping."],
+  });
+  expect(nodeStatus(inputs({ isServing: false, hasParted: true }))).toMatchObject({
+    health: "down",
+    reasons: ["The node is leaving the mesh; its clients have been sent to the others."],
   });
 });
 

@@ -22,6 +22,7 @@ export const ReasonCode = {
   PacketTooLarge: 0x95,
   QuotaExceeded: 0x97,
   UseAnotherServer: 0x9c,
+  ServerMoved: 0x9d,
 } as const;
 
 /** CONNACK return codes of MQTT 3.1 and 3.1.1. */

@@ -47,6 +47,9 @@ export class SimNode {
   readonly rebirths: string[] = [];
   /** How often it was told to release what only a leader may hold. */
   leasesGivenUp = 0;
+  /** Each time its clients were told to go, or could come again. */
+  readonly partings: boolean[] = [];
+  parting: ((isParting: boolean) => void) | undefined;
   /** How long that takes, in ms. */
   releaseMs = 0;
   /** Another text after the machine has stopped. */
@@ -123,6 +126,10 @@ export class World {
         giveUpLease: (released) => {
           node.leasesGivenUp++;
           this.clock.after(node.releaseMs, released);
+        },
+        parting: (isParting) => {
+          node.partings.push(isParting);
+          node.parting?.(isParting);
         },
         fatal: (error) => {
           node.fatal = error;

@@ -27,8 +27,9 @@ export function reasonsOf(inputs: StatusInputs, holder: string | undefined): rea
   ];
 }
 
-function ownState({ isStopping, isServing }: StatusInputs): readonly string[] {
+function ownState({ isStopping, isServing, hasParted }: StatusInputs): readonly string[] {
   if (isStopping) return ["The node is stopping."];
+  if (hasParted) return ["The node is leaving the mesh; its clients have been sent to the others."];
   return isServing ? [] : ["The node is starting; clients are let in when it is ready."];
 }
 

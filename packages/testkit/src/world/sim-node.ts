@@ -241,6 +241,7 @@ export class SimNode {
           assembly.begin();
         },
         ready: () => this.#serve(process, assembly),
+        clientsLeave: () => this.#listener?.close(),
         failed: (error) => {
           this.#logLine("error", { error: error.message }, "node must stop");
           this.stop(() => this.#restartSoon());
