@@ -8,6 +8,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { SkeinError } from "@skein/kernel";
+import { safeParse } from "valibot";
 import { parse as parseYaml } from "yaml";
 import { isLoopback } from "./addresses.ts";
 import { nearestName } from "./nearest-name.ts";
@@ -166,19 +167,19 @@ function fileLayer(path: string): Layer {
 function check(merged: Layer, hostName: string): ParsedSettings {
   const input: Record<string, unknown> = { name: hostName };
   for (const [setting, { value }] of merged) if (setting !== "config") input[setting] = value;
-  const result = configSchema.safeParse(input);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  const setting = issue?.path[0] as SettingName | undefined;
+  const result = safeParse(configSchema, input);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  const [at, item] = issue.path ?? [];
+  const setting = at?.key as SettingName | undefined;
   const sourced = setting === undefined ? undefined : merged.get(setting);
-  const reason = issue?.message ?? "it is not valid";
   const origin = sourced?.origin ?? setting ?? "the settings";
   // A mesh key must not end up in a log or a screenshot.
-  const shown = setting === "mesh-key" ? "" : ` ${JSON.stringify(badItem(sourced?.value, issue?.path[1]))}`;
-  throw configError(`Cannot use ${origin}${shown}: ${reason}.`);
+  const shown = setting === "mesh-key" ? "" : ` ${JSON.stringify(badItem(sourced?.value, item?.key))}`;
+  throw configError(`Cannot use ${origin}${shown}: ${issue.message}.`);
 }
 
-function badItem(value: unknown, at: PropertyKey | undefined): unknown {
+function badItem(value: unknown, at: unknown): unknown {
   if (typeof at !== "number") return value;
   const items: unknown = typeof value === "string" ? value.split(",") : value;
   return Array.isArray(items) ? items[at] : value;

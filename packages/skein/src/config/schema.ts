@@ -5,7 +5,7 @@
  * fields are named as the rest of the program names them; load-config.ts turns what is wrong into sentences.
  */
 
-import { z } from "zod";
+import * as v from "valibot";
 import {
   type FloatingAddressSetting,
   formatHostPort,
@@ -23,23 +23,34 @@ import type { SettingName } from "./settings.ts";
 /** Listeners, peers: more than anybody needs, few enough to start each. */
 const LIST_ITEMS_MAX = 64;
 const NAME_LENGTH_MAX = 63;
+const TRUE_OR_FALSE = "it must be true or false";
 
 /** A string that `parse` understands. */
 function parsed<Output>(parse: (text: string) => Output | Problem) {
-  return z.string({ error: "it must be text" }).transform((text, context): Output => {
-    const result = parse(text.trim());
-    if (!(result instanceof Problem)) return result;
-    context.issues.push({ code: "custom", message: result.text, input: text });
-    return z.NEVER;
-  });
+  return v.pipe(
+    v.string("it must be text"),
+    v.rawTransform<string, Output>(({ dataset, addIssue, NEVER }) => {
+      const result = parse(dataset.value.trim());
+      if (!(result instanceof Problem)) return result;
+      addIssue({ message: result.text });
+      return NEVER;
+    }),
+  );
 }
 
 /** One item, several separated by commas, or a list. */
-function listOf<Output>(item: z.ZodType<Output, string>) {
-  return z
-    .union([z.string(), z.array(z.string())], { error: "it must be text or a list of texts" })
-    .transform((input) => (typeof input === "string" ? input.split(",") : input))
-    .pipe(z.array(item).max(LIST_ITEMS_MAX, { error: `it has more than ${LIST_ITEMS_MAX} entries` }));
+function listOf<Output>(item: v.GenericSchema<string, Output>) {
+  return v.pipe(
+    v.union([v.string(), v.array(v.string())], "it must be text or a list of texts"),
+    v.transform((input) => (typeof input === "string" ? input.split(",") : input)),
+    v.array(item),
+    v.maxLength(LIST_ITEMS_MAX, `it has more than ${LIST_ITEMS_MAX} entries`),
+  );
+}
+
+/** One of some words; the first is the default. */
+function oneOf<const Options extends readonly [string, ...string[]]>(options: Options, sentence: string) {
+  return v.optional(v.picklist(options, sentence), options[0]);
 }
 
 const name = parsed((text) =>
@@ -48,42 +59,50 @@ const name = parsed((text) =>
     : text,
 );
 const path = parsed((text) => (text === "" ? new Problem("it must not be empty") : text));
-const onOff = z.union([z.boolean(), z.stringbool()], { error: "it must be true or false" }).default(false);
+const word = parsed((text) => {
+  if (/^(true|yes|on|1)$/i.test(text)) return true;
+  return /^(false|no|off|0)$/i.test(text) ? false : new Problem(TRUE_OR_FALSE);
+});
+const onOff = v.optional(v.union([v.boolean(), word], TRUE_OR_FALSE), false);
 
 const fields = {
   name,
-  "data-dir": path.optional(),
-  listen: listOf<ListenUrl>(parsed(parseListenUrl)).optional(),
+  "data-dir": v.optional(path),
+  listen: v.optional(listOf<ListenUrl>(parsed(parseListenUrl))),
   "allow-anonymous": onOff,
-  mesh: name.default("home"),
-  "mesh-key": parsed((text) =>
-    /^[0-9a-f]{64}$/i.test(text) || /^@./.test(text)
-      ? text
-      : new Problem("it must be 64 hexadecimal digits, or @FILE with a file that holds them"),
-  ).optional(),
-  link: parsed<HostPort>(parseHostPort).default({ host: "0.0.0.0", port: LINK_PORT }),
-  peer: listOf<string>(
-    parsed((text) => {
-      const peer = parsePeer(text);
-      return peer instanceof Problem ? peer : formatHostPort(peer);
-    }),
-  ).default([]),
+  mesh: v.optional(name, "home"),
+  "mesh-key": v.optional(
+    parsed((text) =>
+      /^[0-9a-f]{64}$/i.test(text) || /^@./.test(text)
+        ? text
+        : new Problem("it must be 64 hexadecimal digits, or @FILE with a file that holds them"),
+    ),
+  ),
+  link: v.optional(parsed<HostPort>(parseHostPort), `0.0.0.0:${LINK_PORT}`),
+  peer: v.optional(
+    listOf<string>(
+      parsed((text) => {
+        const peer = parsePeer(text);
+        return peer instanceof Problem ? peer : formatHostPort(peer);
+      }),
+    ),
+    [],
+  ),
   "no-mdns": onOff,
-  vip: parsed<FloatingAddressSetting>(parseFloatingAddress).optional(),
-  balance: z.enum(["off", "proxy"], { error: "it must be off or proxy" }).default("off"),
+  vip: v.optional(parsed<FloatingAddressSetting>(parseFloatingAddress)),
+  balance: oneOf(["off", "proxy"], "it must be off or proxy"),
   redirect: onOff,
-  http: parsed<HostPort>(parseHostPort).default({ host: "127.0.0.1", port: 7880 }),
-  "http-actions": z.enum(["local", "any"], { error: "it must be local or any" }).default("local"),
-  "log-level": z
-    .enum(["error", "warn", "info", "debug"], { error: "it must be error, warn, info or debug" })
-    .default("info"),
-  timing: z.enum(["lan", "wired"], { error: "it must be lan or wired" }).default("lan"),
-  durability: z
-    .enum(["replicated", "disk"], { error: "it must be replicated or disk" })
-    .default("replicated"),
-} satisfies Record<Exclude<SettingName, "config">, z.ZodType>;
+  http: v.optional(parsed<HostPort>(parseHostPort), "127.0.0.1:7880"),
+  "http-actions": oneOf(["local", "any"], "it must be local or any"),
+  "log-level": v.optional(
+    v.picklist(["error", "warn", "info", "debug"], "it must be error, warn, info or debug"),
+    "info",
+  ),
+  timing: oneOf(["lan", "wired"], "it must be lan or wired"),
+  durability: oneOf(["replicated", "disk"], "it must be replicated or disk"),
+} satisfies Record<Exclude<SettingName, "config">, v.ObjectEntries[string]>;
 
-export const configSchema = z.strictObject(fields);
+export const configSchema = v.strictObject(fields);
 
 /** Settings as the schema returns them, still under the operator's names. */
-export type ParsedSettings = z.output<typeof configSchema>;
+export type ParsedSettings = v.InferOutput<typeof configSchema>;
