@@ -55,6 +55,8 @@ export interface MemberStatus {
   readonly clockOffsetMs: number | null;
   /** Entries of the log that its replica lacks, as the coordinator knows; null: unknown. */
   readonly lagEntries: number | null;
+  /** Its replica does not hold what the others agree on. */
+  readonly isDiverged: boolean;
   /** Why it cannot hold the floating address; null: it can, or there is none. */
   readonly addressProblem: string | null;
 }
@@ -213,7 +215,7 @@ function consequences(
       name: member.name,
       isAlive: member.state === "alive",
       isVoter: coordinator.voters.includes(member.id as NodeId),
-      isUpToDate: (member.lagEntries ?? 0) <= UP_TO_DATE_ENTRIES && !isOwnReplicaWrong(inputs, member.id),
+      isUpToDate: isUpToDate(member),
       canHoldAddress: floatingAddress !== undefined && member.addressProblem === null,
       clients: member.clients,
     })),
@@ -225,13 +227,11 @@ function consequences(
   });
 }
 
-function isOwnReplicaWrong({ node, coordinator }: StatusInputs, id: string): boolean {
-  return id === node && coordinator.isDiverged;
+/** As far as is known. */
+function isUpToDate({ lagEntries, isDiverged }: MemberStatus): boolean {
+  return (lagEntries ?? 0) <= UP_TO_DATE_ENTRIES && !isDiverged;
 }
 
 function isInSync({ coordinator }: StatusInputs, members: readonly MemberStatus[]): boolean {
-  const isBehind = members.some(({ state, lagEntries }) => {
-    return state === "alive" && (lagEntries ?? 0) > UP_TO_DATE_ENTRIES;
-  });
-  return coordinator.hasQuorum && !coordinator.isDiverged && !isBehind;
+  return coordinator.hasQuorum && members.every((member) => member.state !== "alive" || isUpToDate(member));
 }

@@ -96,6 +96,7 @@ export class NodeWatch {
         addressProblem: node.floatingAddress?.problem ?? "",
         lags: Object.fromEntries(node.coordinator.replicaHealth.lags),
         returned: Object.fromEntries([...successorsIn(this.#nodes())].map(([old, { id }]) => [old, id])),
+        isDiverged: node.coordinator.status.isDiverged,
         isAnnounced: mesh.multicast !== undefined,
       }),
       messages: () => broker.counters.publishesReceived,

@@ -21,6 +21,7 @@ const REPORT: NodeReport = {
   addressProblem: "",
   lags: { [A]: 0, [C]: 0 },
   returned: {},
+  isDiverged: false,
   isAnnounced: true,
 };
 
@@ -183,6 +184,34 @@ test("a replica that lags is said, by the coordinator itself and by who hears it
   const lags = new Map([[C, 5000]]);
   const own = nodeStatus(inputs({ lags, reportOf: () => undefined }, { coordinator: A, role: "leader" }));
   expect(own.members[2]?.lagEntries).toBe(5000);
+});
+
+test("each node's copy is in sync, so many entries behind, different, or unknown; the first line never says more", () => {
+  const cellsOf = (changes: Partial<NodeReport>, of: Partial<NodeReport> = {}) => {
+    const reportOf = (id: NodeId) => ({
+      ...REPORT,
+      ...(id === B ? changes : {}),
+      ...(id === C ? of : {}),
+      clockOffsetMs: 0,
+    });
+    const status = nodeStatus(inputs({ reportOf }));
+    const line = formatStatus(status)
+      .split("\n")
+      .find((row) => row.startsWith("  pi3"));
+    return { line, isInSync: status.isInSync, notes: status.notes };
+  };
+  expect(cellsOf({})).toMatchObject({ isInSync: true, line: expect.stringContaining("  in sync  ") });
+  expect(cellsOf({ lags: { [C]: 1 } }).line).toContain("  1 entry behind  ");
+  expect(cellsOf({ lags: { [C]: 5000 } })).toMatchObject({
+    isInSync: false,
+    line: expect.stringContaining("  5000 entries behind  "),
+  });
+  expect(cellsOf({ lags: {} }).line).not.toMatch(/sync|behind/);
+  expect(cellsOf({}, { isDiverged: true })).toMatchObject({
+    isInSync: false,
+    line: expect.stringContaining("  data differs  "),
+    notes: [expect.stringContaining("The data of pi3 differs from the others")],
+  });
 });
 
 test("a relayed pair, a clock that is off and another version are noted without degrading the mesh", () => {
@@ -410,9 +439,9 @@ test("the status page shows mesh, health, address, every member, and what one mo
   expect(page.split("\n")).toEqual([
     "MESH home   degraded   2/3 nodes   VIP 192.168.1.250 on pi2   clients 7   retained 214 (in sync)",
     "  DEGRADED: pi3 unreachable for 41 s. Clients work. A further failure would stop fail-over.",
-    "  pi1  voter        this node  wired  5 clients  42 msg/s  61 MB",
-    "  pi2  coordinator  pi2        wired  2 clients  42 msg/s  61 MB  clock +0.02 s  rtt 0.5 ms",
-    "  pi3  dead         pi3        Wi-Fi                                             last seen 41 s ago",
+    "  pi1  voter        this node  wired  5 clients  42 msg/s  61 MB                 in sync",
+    "  pi2  coordinator  pi2        wired  2 clients  42 msg/s  61 MB  clock +0.02 s  in sync  rtt 0.5 ms",
+    "  pi3  dead         pi3        Wi-Fi                                                      last seen 41 s ago",
     "  If one fails now:",
     "    pi1  pi2 goes on serving, holds the address without a quorum, retained writes wait (if pi1 is gone for good: skein forget pi1)",
     "    pi2  pi1 goes on serving, holds the address without a quorum, retained writes wait (if pi2 is gone for good: skein forget pi2)",

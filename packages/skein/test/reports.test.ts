@@ -22,6 +22,7 @@ function pair(offsetMs: number, rttMs = 10) {
         addressProblem: "",
         lags: { [B]: 3 },
         returned: {},
+        isDiverged: true,
         isAnnounced: true,
       }),
       messages: () => scene.messages,
@@ -78,6 +79,7 @@ test("reports come out of a frame as they went in; anything else is no report an
     addressProblem: "No permission.",
     lags: { [A]: 7 },
     returned: { [A]: B },
+    isDiverged: true,
     isAnnounced: true,
   };
   expect(decodeReport(encodeReport(report))).toEqual(report);
@@ -98,6 +100,7 @@ test("reports come out of a frame as they went in; anything else is no report an
     addressProblem: "",
     lags: {},
     returned: {},
+    isDiverged: false,
     isAnnounced: false,
   });
   fc.assert(

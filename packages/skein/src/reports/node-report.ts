@@ -22,6 +22,8 @@ export interface NodeReport {
   readonly lags: Readonly<Record<string, number>>;
   /** Who came back as a new node (its id), by the id that it had: it cannot know that itself. */
   readonly returned: Readonly<Record<string, string>>;
+  /** Its replica does not hold what the others agree on; it has found that by comparing hashes with the coordinator. */
+  readonly isDiverged: boolean;
   /** It announces itself by mDNS. */
   readonly isAnnounced: boolean;
 }
@@ -59,6 +61,7 @@ export function decodeReport(bytes: Uint8Array): NodeReport | undefined {
     addressProblem: textIn(content.addressProblem),
     lags: lagsIn(content.lags),
     returned: returnedIn(content.returned),
+    isDiverged: content.isDiverged === true,
     isAnnounced: content.isAnnounced === true,
   };
 }

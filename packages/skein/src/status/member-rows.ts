@@ -40,6 +40,7 @@ function rowOf(member: Member, inputs: StatusInputs, holder: string | undefined)
     messagesPerSecond: report?.messagesPerSecond ?? null,
     clockOffsetMs: isSelf ? 0 : ((report as ReceivedReport | undefined)?.clockOffsetMs ?? null),
     lagEntries: isGone ? null : lagOf(member.id, inputs),
+    isDiverged: isSelf ? coordinator.isDiverged : (report?.isDiverged ?? false),
     addressProblem: problemOf(member.id, report, inputs),
   };
 }

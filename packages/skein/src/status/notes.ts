@@ -45,6 +45,11 @@ function notesOfOther(
   if (report === undefined) return notes;
   if (report.version !== ownReport.version)
     add("version", `${name} runs Skein ${report.version}, this node ${ownReport.version}.`);
+  if (report.isDiverged)
+    add(
+      "diverged",
+      `The data of ${name} differs from the others: it neither votes nor leads until that is mended. On ${name}: skein status`,
+    );
   if (report.addressProblem !== "") add("address", `${name}: ${report.addressProblem}`);
   return notes;
 }

@@ -42,8 +42,8 @@ function cellsOf(member: MemberStatus, status: NodeStatus): readonly string[] {
   const network = member.isWired === null ? "" : member.isWired ? "wired" : "Wi-Fi";
   const role = roleOf(member, status);
   if (member.unheardMs !== null && member.state !== "left")
-    return [role, host, network, "", "", "", "", `last seen ${lastedFor(member.unheardMs)} ago`];
-  if (member.state === "left") return [role, host, network, "", "", "", "", "stopped"];
+    return [role, host, network, "", "", "", "", "", `last seen ${lastedFor(member.unheardMs)} ago`];
+  if (member.state === "left") return [role, host, network, "", "", "", "", "", "stopped"];
   return [
     role,
     host,
@@ -52,7 +52,8 @@ function cellsOf(member: MemberStatus, status: NodeStatus): readonly string[] {
     unless(member.messagesPerSecond, (rate) => `${rate} msg/s`),
     unless(member.memoryBytes === 0 ? null : member.memoryBytes, (bytes) => `${Math.round(bytes / 1e6)} MB`),
     isSelf ? "" : unless(member.clockOffsetMs, (offset) => `clock ${signed(offset)} s`),
-    [...links(member, status), ...behind(member)].join("  "),
+    replica(member),
+    links(member, status),
   ];
 }
 
@@ -64,13 +65,17 @@ function roleOf(member: MemberStatus, status: NodeStatus): string {
   return member.role === "voter" ? "voter" : "ready";
 }
 
-function links({ rttMs, isRelayed, relay }: MemberStatus, status: NodeStatus): readonly string[] {
-  if (isRelayed) return [`relayed by ${nameOf(status, relay)}`];
-  return rttMs === null ? [] : [`rtt ${rttMs.toFixed(1)} ms`];
+function links({ rttMs, isRelayed, relay }: MemberStatus, status: NodeStatus): string {
+  if (isRelayed) return `relayed by ${nameOf(status, relay)}`;
+  return rttMs === null ? "" : `rtt ${rttMs.toFixed(1)} ms`;
 }
 
-function behind({ lagEntries }: MemberStatus): readonly string[] {
-  return lagEntries === null || lagEntries === 0 ? [] : [`${lagEntries} entries behind`];
+/** Empty: nobody who would know has said. */
+function replica({ lagEntries, isDiverged, hasReplica }: MemberStatus): string {
+  if (isDiverged) return "data differs";
+  if (!hasReplica || lagEntries === null) return "";
+  if (lagEntries === 0) return "in sync";
+  return lagEntries === 1 ? "1 entry behind" : `${lagEntries} entries behind`;
 }
 
 function ifFails({ ifFails }: NodeStatus): readonly string[] {
