@@ -5,8 +5,8 @@
 
 import { execFileSync } from "node:child_process";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { launcherIn, NetworkLab } from "../support/network-lab.ts";
-import { makeNode, type NodeProcess, newMeshKey } from "../support/node-process.ts";
+import { launcherIn, NetworkLab } from "../../support/network-lab.ts";
+import { makeNode, type NodeProcess, newMeshKey } from "../../support/node-process.ts";
 
 const isRoot = process.getuid?.() === 0;
 const MDNS = ["-p", "udp", "--dport", "5353", "-j", "DROP"];
