@@ -1,6 +1,7 @@
 /** Real processes: clusters of one mesh and key that were founded apart meet, and become one with what both had. */
 
 import { expect, onTestFinished, test } from "vitest";
+import { eventually } from "../containers/support/eventually.ts";
 import { letClusterAge } from "../support/aged-cluster.ts";
 import { connect } from "../support/mqtt-clients.ts";
 import {
@@ -47,6 +48,10 @@ test("two nodes founded apart become one mesh: nothing is lost, and the value th
     const listed = JSON.parse(out) as { topic: string; lost: { payload: string } }[];
     expect(listed.map(({ topic, lost }) => [topic, text(lost.payload)])).toEqual([["both", "from a"]]);
     expect((await runSkein(["conflicts", ...on(node)])).out).toContain("from a");
+    await hasEvents(node, {
+      merge: "another cluster of this mesh was merged into this one",
+      conflict: 'both clusters had a value of "both": those that gave way are listed by skein conflicts',
+    });
     // The id that the node taken in had before votes no more.
     const { members } = await node.status();
     expect(members.filter(({ role }) => role !== "learner")).toHaveLength(1);
@@ -91,6 +96,9 @@ test("two grown meshes wait until somebody agrees, and nothing acknowledged on e
     );
   const asked = await runSkein(["merge", ...on(nodeOf(barn.nodes))]);
   expect(asked.out).toMatch(/awaitingApproval. If it is yours: skein merge --approve/);
+  await hasEvents(nodeOf(homes.nodes), {
+    merge: /^two clusters of this mesh have met.*if both are yours, run skein merge --approve/,
+  });
   const apart = await Promise.all([homes, barn].map(({ nodes }) => nodeOf(nodes).status()));
   expect(apart[0]?.cluster).not.toBe(apart[1]?.cluster);
 
@@ -124,6 +132,21 @@ test("the old voter of two comes back after the survivor has founded the mesh an
   // What was not written since the fork gives way without a conflict.
   expect((await runSkein(["conflicts", ...on(a)])).out).toBe("No retained values have lost in a merge.\n");
 });
+
+/** Each kind once, also on a node that has become another one: the coordinator tells what it missed. */
+async function hasEvents(
+  node: NodeProcess,
+  expected: Readonly<Record<string, string | RegExp>>,
+): Promise<void> {
+  await eventually(`the events of ${node.name}`, { withinMs: 10_000 }, async () => {
+    const { out } = await runSkein(["events", "--json", ...on(node)]);
+    const events = JSON.parse(out) as readonly { readonly kind: string; readonly text: string }[];
+    for (const [kind, text] of Object.entries(expected)) {
+      const texts = events.filter((event) => event.kind === kind).map((event) => event.text);
+      expect(texts).toEqual([typeof text === "string" ? text : expect.stringMatching(text)]);
+    }
+  });
+}
 
 function nodeOf(nodes: readonly NodeProcess[]): NodeProcess {
   return nodes[0] as NodeProcess;

@@ -47,6 +47,15 @@ export type MergeEffect =
   /** What this node has is in `winner`: it may forget who it was. */
   | { readonly kind: "startAgain"; readonly winner: ClusterId };
 
+/** A merge that this node has seen to its end: another cluster is in this one now. */
+export interface MergeNews {
+  readonly loser: ClusterId;
+  /** Tells this merge from any other with the same cluster. */
+  readonly cut: number;
+  /** Topics of which both had a value. */
+  readonly conflicts: readonly string[];
+}
+
 /** How the two clusters stand to each other, for people. */
 export type MergeStatus =
   | { readonly kind: "comparing" | "awaitingApproval" | "tooMuch" | "tooNew"; readonly other: ClusterId }

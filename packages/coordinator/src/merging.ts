@@ -9,9 +9,17 @@ import type { Driver } from "./driver.ts";
 import { foreignClustersIn } from "./foreign-cluster.ts";
 import type { ControlFrame } from "./frames.ts";
 import { HybridClock, STAMPS_PER_MS, type Stamp } from "./hybrid-clock.ts";
-import type { MergeEffect, MergeEvent, MergeOptions, MergeStatus, OwnCluster } from "./merge-events.ts";
+import type {
+  MergeEffect,
+  MergeEvent,
+  MergeNews,
+  MergeOptions,
+  MergeStatus,
+  OwnCluster,
+} from "./merge-events.ts";
 import { MergePlanner } from "./merge-planner.ts";
 import type { PeerView } from "./options.ts";
+import { OTHERS_MAX } from "./other-clusters.ts";
 import { type ClusterCommand, encodeClusterCommand } from "./state-machine/cluster-commands.ts";
 import type { Operation } from "./state-machine/commands.ts";
 import type { Conflict } from "./state-machine/conflicts.ts";
@@ -38,6 +46,7 @@ export interface MergingPorts {
   /** The cluster goes on: what was held may be proposed again. */
   readonly resumed: () => void;
   readonly startAgain: (reason: string) => void;
+  readonly merged?: ((news: MergeNews) => void) | undefined;
 }
 
 export class Merging {
@@ -49,6 +58,10 @@ export class Merging {
   /** Commands about clusters that were applied in the turn under way. */
   #applied: ClusterCommand[] = [];
   #inSight: readonly ClusterId[] = [];
+  /** Clusters that something came from since this node started: what it applies of a merge with another one is long past. */
+  readonly #heard = new Set<ClusterId>();
+  /** Number of the newest conflict when the last merge was over. */
+  #lastConflict = 0;
   /** Members of other clusters are written to in turn. */
   #turn = 0;
   #hasTimeJumped = false;
@@ -93,6 +106,7 @@ export class Merging {
   received(from: NodeId, frame: MergeFrame): boolean {
     const { peers, driver, cluster, send } = this.#ports;
     if (frame.to !== cluster()) return false;
+    if (this.#heard.size < OTHERS_MAX) this.#heard.add(frame.cluster);
     this.#step({ kind: "received", from: frame.cluster, message: frame.message });
     const leader = driver()?.leadership.leader as NodeId | undefined;
     const isPassedOn = peers().some(({ id, cluster: theirs }) => id === from && theirs === frame.to);
@@ -114,6 +128,7 @@ export class Merging {
   restored(): void {
     this.#time.observe(this.#machine.newest, this.#ports.clock.monotonicMs());
     this.#pieces = undefined;
+    this.#lastConflict = this.#machine.conflicts.lastId;
   }
 
   /** Retained values that lost in merges, oldest first, as this replica knows them. */
@@ -140,8 +155,17 @@ export class Merging {
     for (const command of commands) {
       this.#logCommand(command);
       if (command.kind === "resume") this.#ports.resumed();
+      if (command.kind === "merged") this.#merged(command);
       this.#step({ kind: "applied", command });
     }
+  }
+
+  #merged({ loser, cut }: ClusterCommand & { readonly kind: "merged" }): void {
+    const { conflicts } = this.#machine;
+    const news = conflicts.all().filter(({ id }) => id > this.#lastConflict);
+    this.#lastConflict = conflicts.lastId;
+    if (!this.#heard.has(loser)) return;
+    this.#ports.merged?.({ loser, cut, conflicts: news.map(({ message }) => message.topic) });
   }
 
   #step(event: Event): void {

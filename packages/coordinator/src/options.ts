@@ -15,7 +15,7 @@ import type {
 import type { InterfaceView } from "./address/setup.ts";
 import type { ElectionWait } from "./election-wait.ts";
 import type { Durability } from "./journal/stop-mark.ts";
-import type { MergeStatus } from "./merge-events.ts";
+import type { MergeNews, MergeStatus } from "./merge-events.ts";
 import type { ObservedEntry } from "./observed-entry.ts";
 import type { ReplicaSizes } from "./replica-sizes.ts";
 
@@ -108,6 +108,7 @@ export interface CoordinatorPorts {
    * directory, in the same process or another.
    */
   readonly startAgain: (reason: string) => void;
+  readonly merged?: ((news: MergeNews) => void) | undefined;
   readonly observer?: CoordinatorObserver | undefined;
 }
 

@@ -84,6 +84,32 @@ test(
 );
 
 test(
+  "a merge is told of once, with what had two values, and not again after a restart",
+  () => {
+    const { world, left, right } = twoClusters(46, [3, 2]);
+    const loser = right[0]?.status.cluster;
+    write(world, left[0] as SimNode, { both: "left" });
+    write(world, right[0] as SimNode, { both: "right", "only/right": "2" });
+    world.isolate(left, false);
+    untilOne(world);
+    const leader = left.find(({ status }) => status.role === "leader") as SimNode;
+    const news = { loser, cut: expect.any(Number), conflicts: ["both"] };
+    expect(leader.merged).toEqual([news]);
+    for (const node of left) {
+      expect(node.merged.length).toBeLessThanOrEqual(1);
+      world.kill(node);
+    }
+    const told = left.map(({ merged }) => merged.length);
+    for (const node of left) world.start(node);
+    untilOne(world);
+    world.run(5000);
+    expect(left.map(({ merged }) => merged.length)).toEqual(told);
+    expect(right.flatMap(({ merged }) => merged)).toEqual([]);
+  },
+  SLOW_MS,
+);
+
+test(
   "a node of the loser that was off meanwhile finds out when it comes back, and joins",
   () => {
     const { world, left, right } = twoClusters(43, [3, 2]);

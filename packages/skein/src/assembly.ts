@@ -157,6 +157,7 @@ export class NodeAssembly {
         parting: (isParting) => this.#part(isParting),
         fatal: failed,
         startAgain,
+        merged: (news) => this.watch.merged(news),
         observer,
       },
     );

@@ -5,11 +5,12 @@
  */
 
 import type { Broker } from "@skein/broker";
-import type { Coordinator, FloatingAddress, Identity } from "@skein/coordinator";
+import type { Coordinator, FloatingAddress, Identity, MergeNews } from "@skein/coordinator";
 import type { Clock, Disk, Log, NodeId } from "@skein/kernel";
 import type { Mesh } from "@skein/mesh";
 import { addressHolder } from "./address-holder.ts";
 import { EVENT_FRAME } from "./events/event-frame.ts";
+import { mergeEvents, waitingMergeEvent } from "./events/merge-events.ts";
 import type { MeshView } from "./events/mesh-view.ts";
 import { NodeEvents } from "./events/node-events.ts";
 import { type NodeStatus, nodeStatus, type StatusInputs } from "./node-status.ts";
@@ -110,7 +111,13 @@ export class NodeWatch {
     const now = this.#ports.clock.monotonicMs();
     this.#changed.observe(this.#node.mesh.members, now);
     this.#multicast.observe(this.#node.mesh.members, now);
+    this.#noteWaitingMerge();
     this.events.observe();
+  }
+
+  /** Another cluster is in this one now. */
+  merged(news: MergeNews): void {
+    for (const { id, kind, detail } of mergeEvents(news)) this.events.noteShared(id, kind, detail);
   }
 
   /** The same, and what is due from time to time. A few times a second. */
@@ -145,6 +152,11 @@ export class NodeWatch {
 
   status(): NodeStatus {
     return nodeStatus(this.#statusInputs());
+  }
+
+  #noteWaitingMerge(): void {
+    const event = waitingMergeEvent(this.#node.coordinator.status);
+    if (event !== undefined) this.events.noteShared(event.id, event.kind, event.detail);
   }
 
   #logNotes(): void {

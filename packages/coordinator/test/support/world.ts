@@ -15,7 +15,13 @@ import {
   type Prng,
   seededPrng,
 } from "@skein/kernel";
-import { Coordinator, type CoordinatorStatus, loadIdentity, type PeerView } from "../../src/index.ts";
+import {
+  Coordinator,
+  type CoordinatorStatus,
+  loadIdentity,
+  type MergeNews,
+  type PeerView,
+} from "../../src/index.ts";
 import type { ReplicaSizes } from "../../src/replica-sizes.ts";
 import { MemoryDisk } from "./memory-disk.ts";
 import { UNKNOWN_MACHINE } from "./peer-view.ts";
@@ -45,6 +51,8 @@ export class SimNode {
   fatal: Error | undefined;
   /** Why it became a new node, each time. */
   readonly rebirths: string[] = [];
+  /** Merges that it has told of. */
+  readonly merged: MergeNews[] = [];
   /** How often it was told to release what only a leader may hold. */
   leasesGivenUp = 0;
   /** Each time its clients were told to go, or could come again. */
@@ -119,6 +127,7 @@ export class World {
         log: node.log,
         bootId: node.bootId,
         send: (to, bytes) => this.#send(node, to, bytes),
+        merged: (news) => node.merged.push(news),
         statusChanged: (status) => {
           node.statuses.push(status);
           this.#scheduleRefresh();

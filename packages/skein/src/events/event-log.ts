@@ -90,9 +90,14 @@ export class EventLog {
     this.#incidents = this.#incidents.filter((incident) => !isDone(incident, now));
   }
 
-  /** Notes something that only its own part of the node knows: a merge, a conflict, an alarm. */
+  /** Notes something that only its own part of the node knows: an alarm. */
   note(kind: EventKind, nodes: readonly EventNode[], detail: string, now: number, wallMs: number): void {
     this.#add(kind, "reported", nodes, boundedDetail(detail), now, wallMs);
+  }
+
+  /** The same for what many nodes notice, each for itself, and call by the same `id`: a merge, a conflict. It is noted once. */
+  noteShared(id: string, kind: EventKind, detail: string, now: number, wallMs: number): void {
+    if (!this.#events.has(id)) this.#add(kind, "reported", [], boundedDetail(detail), now, wallMs, id);
   }
 
   /**
@@ -235,8 +240,8 @@ export class EventLog {
     detail: string,
     now: number,
     wallMs: number,
+    id = this.#nextId(),
   ): void {
-    const id = this.#nextId();
     this.#own.add(id);
     this.#put({
       id,

@@ -60,6 +60,12 @@ export class NodeEvents {
     this.#log.note(kind, nodes, detail, clock.monotonicMs(), clock.wallMs());
   }
 
+  /** The same for what other nodes note as well, under the same `id`. */
+  noteShared(id: string, kind: EventKind, detail: string): void {
+    const { clock } = this.#ports;
+    this.#log.noteShared(id, kind, detail, clock.monotonicMs(), clock.wallMs());
+  }
+
   /** A frame of another node. Whatever it holds, this never throws. */
   receive(bytes: Uint8Array): void {
     for (const { event, agoMs } of decodeEvents(bytes))
