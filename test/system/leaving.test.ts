@@ -47,3 +47,27 @@ test("R27: leave hands leadership over, then sends the clients away, then ends t
       return retained === MESSAGES && members.length === 2;
     });
 });
+
+test("a node that cannot leave after all, because the others fall silent at that moment, lets its clients in again", async () => {
+  const mesh = await startMesh(3);
+  onTestFinished(() => mesh.remove());
+  const [first] = mesh.nodes as [NodeProcess];
+  const { coordinator } = await first.status();
+  const statuses = await Promise.all(mesh.nodes.map((node) => node.status()));
+  const leaver = mesh.nodes[statuses.findIndex(({ node }) => node !== coordinator)] as NodeProcess;
+  const rest = mesh.nodes.filter((node) => node !== leaver);
+  const client = await connect(leaver);
+  client.once("disconnect", () => {
+    for (const { pid } of rest) if (pid !== undefined) process.kill(pid, "SIGSTOP");
+  });
+
+  const { code, err } = await runSkein(["leave", "--yes", "--http", `${leaver.host}:${leaver.ports.http}`]);
+  expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining("Could not leave within 30 s") });
+  await leaver.waitForStatus("serves clients", ({ health }) => health === "degraded");
+  expect((await connect(leaver)).connected).toBe(true);
+
+  for (const { pid } of rest) if (pid !== undefined) process.kill(pid, "SIGCONT");
+  await leaver.waitForStatus("is a member as before", ({ quorum, members }) => {
+    return quorum && members.filter(({ state, hasReplica }) => state === "alive" && hasReplica).length === 3;
+  });
+});

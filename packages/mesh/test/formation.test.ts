@@ -157,6 +157,36 @@ test("P12: remembered peers are dialled when multicast is dead", () => {
   world.close();
 });
 
+test("R20: who was seen by mDNS is known, and when, to be compared with who answers", () => {
+  const world = new World();
+  const startedMs = world.clock.monotonicMs();
+  const [first, second] = world.formed(2);
+  const view = first!.mesh.multicast;
+  expect(view?.sinceMs).toBe(startedMs);
+  const seenAt = view?.seenAt(second!.id) ?? Number.NaN;
+  expect(seenAt).toBeGreaterThanOrEqual(0);
+  expect(view?.seenAt(first!.id)).toBeUndefined();
+  // Once a minute everybody announces itself.
+  world.clock.run(70_000);
+  expect(first!.mesh.multicast?.seenAt(second!.id)).toBeGreaterThan(seenAt + 50_000);
+  world.network.isMulticastDropped = true;
+  world.clock.run(1000);
+  const last = first!.mesh.multicast?.seenAt(second!.id);
+  world.clock.run(200_000);
+  expect(first!.stateOf(second!)).toBe("alive");
+  expect(first!.mesh.multicast?.seenAt(second!.id)).toBe(last);
+  world.close();
+
+  const deaf = new World();
+  const silent = deaf.start(1, { hasMdns: false, peers: ["10.0.0.2:7883"] });
+  const failing = deaf.start(2);
+  expect(silent.mesh.multicast).toBeUndefined();
+  for (const responder of deaf.network.responders) responder.handler.failed(new Error("no permission"));
+  expect(failing.mesh.multicast).toBeUndefined();
+  deaf.untilFormed();
+  deaf.close();
+});
+
 test("R20: a peer that was met a moment before the stop is remembered too", () => {
   const world = new World();
   const [first] = world.formed(2);
