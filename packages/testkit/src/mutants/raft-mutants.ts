@@ -165,6 +165,12 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     file: `${JOURNAL}/recovery.ts`,
     search: "this.#replay.assumeLostVote();\n    this.#mark();\n    this.#mustBegin",
     replacement: "this.#mustBegin",
+    // What is legible behind the damage would be used again, and nothing be missing for long.
+    and: {
+      file: `${JOURNAL}/journal.ts`,
+      search: "isIncomplete: recovered.remains.lastIndex > lastIndex,",
+      replacement: "isIncomplete: false,",
+    },
     scenario: "rotten",
   },
 ];
