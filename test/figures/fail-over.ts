@@ -68,6 +68,7 @@ export async function failOver(
       if (fault !== "planned") await isBegun;
       const answeredMs = await answered(mesh, holder, watch, fault === "planned" ? undefined : start);
       addressMs.push(answeredMs);
+      if (answeredMs > asked[profile].worst) await tellLogs(lab, mesh);
       const backMs = await back(clients, start, PATIENCE_MS);
       clientsMs.push(Math.max(...backMs.values()));
       await isBegun;
@@ -87,7 +88,7 @@ export async function failOver(
           .map(({ name }) => name)
           .join(", ")}`,
       );
-      for (const node of mesh.nodes) lab.say(`${node.name}:\n${await node.logTail(60)}`);
+      await tellLogs(lab, mesh);
       throw error;
     } finally {
       for (const client of clients) client.stop();
@@ -114,6 +115,10 @@ export async function failOver(
       samples: overlapMs,
     },
   ];
+}
+
+async function tellLogs(lab: Laboratory, mesh: ContainerMesh): Promise<void> {
+  for (const node of mesh.nodes) lab.say(`${node.name}:\n${await node.logTail(60)}`);
 }
 
 /** From `start`, or from when `holder` let go of the address, until a CONNECT is answered that began without it. In ms. */
