@@ -27,7 +27,8 @@ export default defineConfig({
           include: ["test/system/*.test.ts", "test/powercut/**/*.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 60_000,
-          maxWorkers: 2,
+          // They wait most of the time.
+          maxWorkers: 3,
           sequence: { groupOrder: 2 },
         },
       },

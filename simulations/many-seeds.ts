@@ -10,7 +10,8 @@ export interface ManySeeds {
   readonly to: number;
   readonly wishes: Omit<ScheduleWishes, "seed">;
   readonly load: Load;
-  readonly isTwice: boolean;
+  /** Which seeds are run a second time, to compare the histories. */
+  readonly isTwice: (seed: number) => boolean;
   /** No new seed is begun after this long; undefined: until all are done. */
   readonly secondsMax: number | undefined;
   readonly done: (verdict: Verdict) => void;
@@ -36,7 +37,10 @@ function work(job: ManySeeds, take: () => number | undefined): Promise<void> {
     const giveNext = (): void => {
       const seed = take();
       if (seed === undefined) void worker.terminate().then(() => resolve());
-      else worker.postMessage({ wishes: { ...job.wishes, seed }, load: job.load, isTwice: job.isTwice });
+      else {
+        const isTwice = job.isTwice(seed);
+        worker.postMessage({ wishes: { ...job.wishes, seed }, load: job.load, isTwice });
+      }
     };
     worker.on("message", (verdict: Verdict) => {
       job.done(verdict);

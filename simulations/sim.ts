@@ -104,7 +104,7 @@ async function many(range: string): Promise<void> {
     to,
     wishes,
     load,
-    isTwice: !values.once,
+    isTwice: () => !values.once,
     secondsMax: numberOf("seconds", values.seconds),
     done: (verdict) => {
       seeds++;

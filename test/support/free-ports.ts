@@ -10,7 +10,7 @@ import { createServer } from "node:net";
 
 const PARTS = 4;
 const COUNT = 12_000 / PARTS;
-/** The number of the worker that runs this file: 1 or 2 where two files run at a time. */
+/** The number of the worker that runs this file: 1 to 3 where three files run at a time. */
 const { VITEST_POOL_ID = "1" } = process.env;
 const FIRST = 20_000 + (Number(VITEST_POOL_ID) % PARTS) * COUNT;
 
