@@ -48,12 +48,10 @@ export class Interventions {
 
   /** As {@link during}, and tells the checkers that these nodes may be late or out of reach meanwhile. */
   disturb(nodes: readonly SimNode[], forMs: number, undo: () => void): () => void {
-    const world = this.#world;
-    const ids = nodes.map(({ id }) => id).filter((id) => id !== "");
-    world.observe({ at: world.events.now, kind: "disturbed", nodes: ids });
+    const calm = this.#world.disturbances.begin(nodes);
     return this.during(forMs, () => {
       undo();
-      world.observe({ at: world.events.now, kind: "calmed", nodes: ids });
+      calm();
     });
   }
 

@@ -263,6 +263,7 @@ export class SimNode {
     this.#id = id;
     this.#observe({ kind: "started", incarnation });
     if (isCopy) this.#observe({ kind: "copied", of: node });
+    this.#world.disturbances.started(this);
     assembly.start();
   }
 

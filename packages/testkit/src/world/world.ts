@@ -11,6 +11,7 @@ import type { ReplicaSizes } from "@skein/coordinator";
 import type { Prng } from "@skein/kernel";
 import type { Checker, Observation, SimClientHost } from "../observations.ts";
 import { mixValues } from "./digest.ts";
+import { Disturbances } from "./disturbances.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FloatingKernel } from "./floating-kernel.ts";
 import { Multicast, type MulticastOptions } from "./multicast.ts";
@@ -50,6 +51,7 @@ export class World {
   readonly network: Network;
   readonly multicast: Multicast;
   readonly floating: FloatingKernel;
+  readonly disturbances = new Disturbances(this);
   readonly #oracles = new Map<string, OracleLog>();
   readonly #checkers: readonly Checker[];
   readonly #machines: number;
