@@ -238,8 +238,12 @@ class Simulation {
   #mayStandStill(error: unknown): boolean {
     if (!(error instanceof CheckFailure) || error.checker !== "liveness") return false;
     const { nodes } = this.#world;
-    const voters = nodes.find(({ status }) => status?.cluster !== undefined)?.status?.voters;
-    return this.#standstill.isAllowed(voters ?? [], new Set(nodes.map(({ id }) => id)));
+    const present = new Set(nodes.map(({ id }) => id));
+    return nodes.some(({ status }) => {
+      return (
+        status?.cluster !== undefined && this.#standstill.isAllowed(status.cluster, status.voters, present)
+      );
+    });
   }
 
   #failureOf(error: unknown): Failure {

@@ -1,9 +1,10 @@
 /**
- * The one case in which a healed mesh may stand still: all nodes lost power at once in the `replicated` profile, so every
- * voter may have lost what it acknowledged, and before they had a leader again the disk of one was wiped for good. Suspect voters
- * elect only when every voter has answered (reference design, section 1.6), and that one never will.
+ * The one case in which a cluster of a healed mesh may stand still: all nodes lost power at once in the `replicated` profile, so
+ * every voter may have lost what it acknowledged, and before they had a leader again the disk of one was wiped for good. Suspect
+ * voters elect only when every voter has answered (reference design, section 1.6), and that one never will. What they have cannot
+ * go over to another cluster either, because that takes a leader; a person has to say `skein forget`.
  *
- * A blackout after which a leader was elected excuses nothing, nor does the `disk` profile.
+ * A blackout after which the cluster elected a leader excuses nothing, nor does the `disk` profile.
  */
 
 import type { Observation } from "../observations.ts";
@@ -13,7 +14,10 @@ export class Standstill {
   readonly name = "standstill";
   readonly #isReplicated: boolean;
   readonly #running = new Set<string>();
-  #isWithoutLeader = false;
+  /** By node; a node that is down counts. */
+  readonly #clusterOf = new Map<string, string>();
+  /** Clusters that have had no leader since a blackout. */
+  #leaderless: ReadonlySet<string> = new Set();
 
   constructor(schedule: Schedule) {
     this.#isReplicated = schedule.world.durability !== "disk";
@@ -22,14 +26,22 @@ export class Standstill {
   observe(observation: Observation): void {
     const { kind, node = "" } = observation;
     if (kind === "started") this.#running.add(node);
-    if (kind === "leader") this.#isWithoutLeader = false;
+    if (kind === "belongs") this.#clusterOf.set(node, observation.to);
+    if (kind === "vanished") this.#clusterOf.delete(node);
+    if (kind === "leader") this.#leads(this.#clusterOf.get(node));
     if (kind !== "stopped" || observation.how === "pause" || observation.how === "resume") return;
     this.#running.delete(node);
-    if (observation.how === "power" && this.#running.size === 0) this.#isWithoutLeader = true;
+    if (observation.how === "power" && this.#running.size === 0)
+      this.#leaderless = new Set(this.#clusterOf.values());
   }
 
-  /** @param voters of the newest configuration @param present ids of the nodes that the machines bear now */
-  isAllowed(voters: readonly string[], present: ReadonlySet<string>): boolean {
-    return this.#isReplicated && this.#isWithoutLeader && voters.some((voter) => !present.has(voter));
+  /** @param voters of the cluster's newest configuration @param present ids of the nodes that the machines bear now */
+  isAllowed(cluster: string, voters: readonly string[], present: ReadonlySet<string>): boolean {
+    const mayWait = this.#isReplicated && this.#leaderless.has(cluster);
+    return mayWait && voters.some((voter) => !present.has(voter));
+  }
+
+  #leads(cluster: string | undefined): void {
+    this.#leaderless = new Set([...this.#leaderless].filter((other) => other !== cluster));
   }
 }
