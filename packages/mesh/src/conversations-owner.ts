@@ -14,6 +14,8 @@ export interface ConversationsOwner {
   /** The link to `node` is up. `address` is where it may be dialled, empty if unknown. */
   linkUp(node: NodeId, address: string): void;
   linkLost(node: NodeId): void;
+  /** A link through a third node has taken the place of the direct one to `node`. */
+  directLost(node: NodeId): void;
   /** Another process has the better right to this node's identity. */
   yielded(rightful: Rightful): void;
   /** A frame about invitations. */

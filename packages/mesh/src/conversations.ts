@@ -248,6 +248,9 @@ export class Conversations {
     this.membership.linked(hello.node, address, link.relay, this.#ports.clock.monotonicMs());
     if (link.relay === undefined) this.#owner.linkUp(hello.node, address);
     else this.#relayed(hello, link.relay);
+    // A direct way that a relay has taken over from is looked for again: nobody dials while there is one.
+    if (link.relay !== undefined && replaced !== undefined && replaced.relay === undefined)
+      this.#owner.directLost(hello.node);
     // In this order: rows before messages (P4), messages resent before any new one (P7).
     this.interest.linked(peer, link, isOurs ? resume.interestVersion : 0);
     this.forwarder.resume(peer, link, isOurs ? resume.lastSequence : 0);

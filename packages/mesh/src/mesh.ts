@@ -172,6 +172,7 @@ export class Mesh {
         this.#dialer.lost(node);
         if (this.#conversations.links.active.size === 0) this.#discovery.searchAgain();
       },
+      directLost: (node) => this.#dialer.lost(node),
       yielded: (rightful) => {
         if (!this.#isStopped) this.#ports.identityTaken?.(rightful);
       },

@@ -109,6 +109,23 @@ test("back to the direct way when it works, and nothing is lost, doubled or reor
   world.close();
 });
 
+test("a pair that is relayed because its link fell silent looks for the direct way at once, and has it again when there is one", () => {
+  for (const blockedMs of [5500, 60_000]) {
+    const world = new World();
+    const [, b, c] = world.formed(3);
+    world.clock.run(40_000);
+    world.network.block(b!.host, c!.host);
+    const areRelayed = (): boolean => relayOf(b!, c!) !== undefined && relayOf(c!, b!) !== undefined;
+    world.clock.runUntil(areRelayed, 5500, "relayed");
+    world.clock.run(blockedMs);
+    world.network.unblock(b!.host, c!.host);
+    const areDirect = (): boolean => relayOf(b!, c!) === undefined && relayOf(c!, b!) === undefined;
+    // As seldom as a dial is repeated after a minute; soon after a few seconds.
+    world.clock.runUntil(areDirect, blockedMs < 10_000 ? 8000 : 35_000, "direct");
+    world.close();
+  }
+});
+
 test("a relay that dies is replaced before the pair counts each other dead; order and exactly-once hold", () => {
   for (let seed = 1; seed <= 10; seed++) {
     const { world, nodes } = isolated(4, [[2, 3]], seed);
