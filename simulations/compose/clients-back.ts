@@ -7,24 +7,35 @@
 
 import type { ClientEvent } from "./client-events.ts";
 
-/** For each client that was connected at `atMs` and lost that connection: when it was back, in ms after `atMs`. */
-export function backAfterMs(
+/** A client that lost its connection, in ms after the fault. */
+export interface Return {
+  readonly client: string;
+  readonly lostMs: number;
+  /** When it was back; undefined: not while it was followed. */
+  readonly backMs: number | undefined;
+}
+
+/** Each client that was connected at `atMs` and lost that connection until `untilMs`. `events` rise. */
+export function returnsAfter(
   events: readonly ClientEvent[],
   clients: ReadonlySet<string>,
   atMs: number,
   untilMs: number,
-): readonly (number | undefined)[] {
+): readonly Return[] {
   const connected = new Set<string>();
-  const backMs = new Map<string, number | undefined>();
-  for (const { t, c, e } of events) {
-    if (!clients.has(c) || (e !== "up" && e !== "down") || t > untilMs) continue;
+  const returns = new Map<string, Return>();
+  for (const { t, c: client, e } of events) {
+    if (!clients.has(client) || (e !== "up" && e !== "down") || t > untilMs) continue;
+    const lost = returns.get(client);
     if (t <= atMs) {
-      if (e === "up") connected.add(c);
-      else connected.delete(c);
-    } else if (e === "down" && connected.has(c) && !backMs.has(c)) backMs.set(c, undefined);
-    else if (e === "up" && backMs.has(c)) backMs.set(c, backMs.get(c) ?? t - atMs);
+      if (e === "up") connected.add(client);
+      else connected.delete(client);
+    } else if (e === "down" && connected.has(client) && lost === undefined)
+      returns.set(client, { client, lostMs: t - atMs, backMs: undefined });
+    else if (e === "up" && lost?.backMs === undefined && lost !== undefined)
+      returns.set(client, { ...lost, backMs: t - atMs });
   }
-  return [...backMs.values()];
+  return [...returns.values()];
 }
 
 /** The share of clients that are back, in percent, over seconds. */

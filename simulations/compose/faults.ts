@@ -20,7 +20,10 @@ export interface Deed {
   /** When it began and when it was undone, ms since 1970. */
   readonly fromMs: number;
   readonly undoneMs: number;
-  /** When the holder of the address was struck, ms since 1970; for a rolling restart each time. Empty: it was not. */
+  /**
+   * When the holder of the address was struck, ms since 1970; for a rolling restart each time, for a split also when it heals: all
+   * but one of its holders give the address up. Empty: it was not.
+   */
   readonly holderStruckMs: readonly number[];
   readonly windows: readonly FaultWindow[];
 }
@@ -99,9 +102,10 @@ export class Faults {
     const wasHeldIn = parts.get(this.#mesh.holder().name);
     await this.#cabling.split(ends);
     await until(untilMs);
+    const healedMs = Date.now();
     await this.#cabling.heal(nodes);
     const window = { name, fromMs, untilMs: Date.now() + AFTERMATH_MS, hidden: [], parts };
-    return { holderStruckMs: wasHeldIn === undefined ? [] : [fromMs], windows: [window] };
+    return { holderStruckMs: wasHeldIn === undefined ? [] : [fromMs, healedMs], windows: [window] };
   }
 
   async #rolling(name: string): Promise<Done> {

@@ -3,7 +3,7 @@
 import { type Holding, longestOverlapMs } from "../../test/containers/support/holder-watch.ts";
 import type { AddressProbe } from "./address-probe.ts";
 import type { ClientEvent, ClientPlan } from "./client-events.ts";
-import { backAfterMs } from "./clients-back.ts";
+import { returnsAfter } from "./clients-back.ts";
 import { judge } from "./judge.ts";
 import type { Impact } from "./promises.ts";
 import type { Findings } from "./report.ts";
@@ -40,11 +40,11 @@ export function findingsOf(records: Records): Findings {
     return holders.length === 1 ? holders[0] : undefined;
   };
   const impacts = deeds.map(({ act, name, holderStruckMs }, at): Impact => {
-    const backMs = holderStruckMs.flatMap((struckMs) => {
-      return backAfterMs(events, onAddress, struckMs, followedUntil(records, at, struckMs));
+    const returns = holderStruckMs.flatMap((struckMs) => {
+      return returnsAfter(events, onAddress, struckMs, followedUntil(records, at, struckMs));
     });
     const addressMs = holderStruckMs.map((struckMs) => probe.longestSilence(struckMs, BEGINS_WITHIN_MS));
-    return { name, kind: act.kind, addressMs, backMs };
+    return { name, kind: act.kind, addressMs, returns };
   });
   return {
     ...records,

@@ -4,6 +4,7 @@
  * A split counts as well, although the address may then depend on a node that stands in without a quorum: P1 names partitions.
  */
 
+import type { Return } from "./clients-back.ts";
 import type { Act } from "./timetable.ts";
 
 /** What one fault did to those who use the address. Times in ms. */
@@ -12,8 +13,8 @@ export interface Impact {
   readonly kind: Act["kind"];
   /** Each time the holder was struck: the longest time in which no CONNECT was answered. */
   readonly addressMs: readonly number[];
-  /** For each client that lost its connection: when it was back; undefined: not while it was followed. */
-  readonly backMs: readonly (number | undefined)[];
+  /** Clients on the address that lost their connection then. */
+  readonly returns: readonly Return[];
 }
 
 /** What one look at the address may add: the pause before it and the time-out of one that began just too early. */
@@ -24,16 +25,19 @@ const UNPLANNED = { address: 5000, clients: 10_000 };
 
 /** One sentence for each limit that was passed. */
 export function passedLimits(impacts: readonly Impact[]): readonly string[] {
-  return impacts.flatMap(({ name, kind, addressMs, backMs }) => {
+  return impacts.flatMap(({ name, kind, addressMs, returns }) => {
     const limits = kind === "failover" || kind === "rolling" ? PLANNED : UNPLANNED;
     const sentences: string[] = [];
     const worst = Math.max(0, ...addressMs);
     if (worst > limits.address + PROBE_MS) sentences.push(`P1: ${name}: no answer for ${inSeconds(worst)}`);
-    const late = backMs.filter((ms) => ms === undefined || ms > limits.clients);
+    const late = returns.filter(({ backMs }) => backMs === undefined || backMs > limits.clients);
     if (late.length > 0) {
-      const { length } = backMs;
+      const who = late.map(({ client, lostMs, backMs }) => {
+        const back = backMs === undefined ? "not back" : `back after ${inSeconds(backMs)}`;
+        return `${client} noticed after ${inSeconds(lostMs)}, ${back}`;
+      });
       sentences.push(
-        `P2: ${name}: ${late.length} of ${length} clients later than ${inSeconds(limits.clients)}`,
+        `P2: ${name}: ${late.length} of ${returns.length} clients later than ${inSeconds(limits.clients)} (${who.join("; ")})`,
       );
     }
     return sentences;

@@ -95,7 +95,7 @@ reconnects by itself after a second. The mesh had formed ${(formedAfterMs / 1000
 ${findings.deeds.map((deed, at) => deedRow(findings, deed, at)).join("\n")}
 
 The address is asked ten times a second and each time for half a second, so a time without an answer is exact to ${PROBE_MS / 1000} s; P1 allows 5 s after a
-fault and 1 s in a planned move, P2 10 s and 6 s for the clients. A split is cut between switches (ARP and multicast stop too); the host, which asks the address, stays with the first part. Two
+fault and 1 s in a planned move, P2 10 s and 6 s for the clients. Each end of a split moves the address and counts from itself. A split is cut between switches (ARP and multicast stop too); the host, which asks the address, stays with the first part. Two
 kernels held the address at once, outside of splits, for at most ${Math.round(findings.longestOverlapMs)} ms.
 
 ![fail-over times](fail-over.svg)
@@ -135,15 +135,15 @@ ${costRows(findings)}
 
 function deedRow(findings: Findings, deed: Deed, at: number): string {
   const { name, fromMs, undoneMs, holderStruckMs } = deed;
-  const { addressMs = [], backMs = [] } = findings.impacts[at] ?? {};
+  const { addressMs = [], returns = [] } = findings.impacts[at] ?? {};
   const begin = `| ${seconds(findings, fromMs).toFixed(0)} s | ${seconds(findings, undoneMs).toFixed(0)} s | ${name} |`;
   if (holderStruckMs.length === 0) return `${begin} - | - |`;
-  const came = backMs.filter((ms) => ms !== undefined);
+  const came = returns.flatMap(({ backMs }) => backMs ?? []);
   const times =
     came.length === 0 ? "" : `, ${inSeconds(summaryOf(came).median)}, ${inSeconds(Math.max(...came))}`;
-  const missing = backMs.length - came.length;
+  const missing = returns.length - came.length;
   const away = missing === 0 ? "" : ` (${missing} not back before the next fault)`;
-  return `${begin} ${addressMs.map(inSeconds).join(", ")} | ${backMs.length}${times}${away} |`;
+  return `${begin} ${addressMs.map(inSeconds).join(", ")} | ${returns.length}${times}${away} |`;
 }
 
 function tallyRow(tally: Tally): string {
@@ -231,7 +231,7 @@ function failOverPlot({ impacts }: Findings): string {
 function clientsBackPlot({ impacts }: Findings): string {
   const all = groupBy(impacts, ({ name }) => shortName(name));
   const lines = [...all].map(([name, own]): Curve => {
-    return { name, points: shareBack(own.flatMap(({ backMs }) => backMs)) };
+    return { name, points: shareBack(own.flatMap(({ returns }) => returns.map(({ backMs }) => backMs))) };
   });
   const title = "Clients on the address that are back";
   return curves(

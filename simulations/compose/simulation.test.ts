@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { longestSilence } from "./address-probe.ts";
 import type { ClientEvent, ClientPlan } from "./client-events.ts";
-import { backAfterMs, shareBack } from "./clients-back.ts";
+import { returnsAfter, shareBack } from "./clients-back.ts";
 import { composeFile, NODES } from "./compose-file.ts";
 import { broken, type FaultWindow, judge, type Tally } from "./judge.ts";
 import { boxes, curves, quantile } from "./plots.ts";
@@ -116,7 +116,10 @@ test("clients are back when they connect again; who kept its connection does not
     { t: 1600, c: "b", e: "down" },
   ];
   const sorted = events.toSorted((x, y) => x.t - y.t);
-  expect(backAfterMs(sorted, new Set(["a", "b", "c"]), 1000, 9000)).toEqual([1000, undefined]);
+  expect(returnsAfter(sorted, new Set(["a", "b", "c"]), 1000, 9000)).toEqual([
+    { client: "a", lostMs: 500, backMs: 1000 },
+    { client: "b", lostMs: 600, backMs: undefined },
+  ]);
   expect(shareBack([1000, undefined])).toEqual([
     [0, 0],
     [1, 0],
@@ -132,12 +135,14 @@ test("the longest silence of the address counts from the fault, and is that of t
 });
 
 test("limits of P1 and P2: five and ten seconds after a fault, one and six in a planned move; not back is too late", () => {
-  const impact = { name: "x", kind: "kill", addressMs: [5000], backMs: [10_000] } as const;
+  const returned = (backMs?: number) => ({ client: "c", lostMs: 0, backMs });
+  const impact = { name: "x", kind: "kill", addressMs: [5000], returns: [returned(10_000)] } as const;
   expect(passedLimits([impact])).toEqual([]);
   expect(passedLimits([{ ...impact, addressMs: [3000, 5601] }])).toEqual(["P1: x: no answer for 5.6 s"]);
-  expect(passedLimits([{ ...impact, kind: "rolling", backMs: [] }])).toEqual(["P1: x: no answer for 5.0 s"]);
-  expect(passedLimits([{ ...impact, backMs: [10_001, 1, undefined] }])).toEqual([
-    "P2: x: 2 of 3 clients later than 10.0 s",
+  expect(passedLimits([{ ...impact, kind: "rolling", returns: [] }])).toEqual(["P1: x: no answer for 5.0 s"]);
+  const returns = [returned(10_001), returned(1), returned()];
+  expect(passedLimits([{ ...impact, returns }])).toEqual([
+    "P2: x: 2 of 3 clients later than 10.0 s (c noticed after 0.0 s, back after 10.0 s; c noticed after 0.0 s, not back)",
   ]);
   expect(passedLimits([{ ...impact, kind: "split", addressMs: [9000] }])).toEqual([
     "P1: x: no answer for 9.0 s",
