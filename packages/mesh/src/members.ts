@@ -4,7 +4,7 @@
  * Vocabulary: SWIM (Das, Gupta, Motivala 2002): alive, suspect, dead, left, incarnation.
  */
 
-import type { ClusterId, Incarnation, NodeId } from "@skein/kernel";
+import type { ClusterId, Incarnation, MonotonicMs, NodeId } from "@skein/kernel";
 
 export type MemberState = "alive" | "suspect" | "dead" | "left";
 
@@ -56,6 +56,8 @@ export interface Member extends NodeFacts {
   readonly address: string;
   /** A link to it is up right now, directly or through a third node. */
   readonly isLinked: boolean;
+  /** When that link came up, be it in place of another one; undefined: there is none. */
+  readonly linkedAt: MonotonicMs | undefined;
   /** That link goes through a third node. */
   readonly isRelayed: boolean;
   readonly relay: NodeId | undefined;

@@ -18,6 +18,7 @@ function member(id: NodeId, mqttPort: number): Member {
     address: "127.0.0.1:1",
     isLinked: true,
     isRelayed: false,
+    linkedAt: undefined,
     rttMs: 1,
     uptimeMs: 1,
     protocolVersion: 1,

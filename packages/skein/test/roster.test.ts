@@ -21,6 +21,7 @@ const member = (id: NodeId, changes: Partial<Member> = {}): Member => ({
   address: "",
   isLinked: true,
   isRelayed: false,
+  linkedAt: undefined,
   relay: undefined,
   rttMs: 1,
   uptimeMs: 7_400_000,

@@ -3,8 +3,8 @@
  * floating address and by the name of the mesh.
  *
  * With a quorum that is the leader; without one the best-ranked node in reach stands in. What each node must know of the others
- * for that, and whom the address served, goes in frames of its own between linked nodes: told when something changes, and again
- * now and then, because a link may be replaced unnoticed.
+ * for that, and whom the address served, goes in frames of its own between linked nodes: told when something changes or a link is
+ * new, and again now and then.
  *
  * Source: architecture.md section 6.
  */
@@ -20,10 +20,10 @@ import { StandIn, type StandInEffect } from "./stand-in.ts";
 /** The part of a mesh member that the entrance needs. */
 export interface EntrancePeer {
   readonly id: NodeId;
-  /** Grows with every start of its process. */
-  readonly incarnation: number;
   readonly state: "alive" | "suspect" | "dead" | "left";
   readonly isLinked: boolean;
+  /** When that link came up, be it in place of another one (Clock.monotonicMs); undefined: there is none. */
+  readonly linkedAt: number | undefined;
   /** There is no link, but a third node passes everything on. */
   readonly isRelayed?: boolean;
   /** Undefined: not known. */
@@ -121,12 +121,10 @@ export class Entrance {
   }
 
   peersChanged(peers: readonly EntrancePeer[]): void {
-    const started = new Map(this.#peers.map(({ id, incarnation }) => [id, incarnation]));
-    // A new process knows nothing, even if its link has replaced the one before within a moment.
-    const linked = peers.filter(
-      ({ id, isLinked, incarnation }) => isLinked && started.get(id) === incarnation,
-    );
-    const knowing = new Set(linked.map(({ id }) => id));
+    const before = new Map(this.#peers.map(({ id, linkedAt }) => [id, linkedAt]));
+    // What went over a link that has been replaced may be lost, and who has started again knows nothing.
+    const kept = peers.filter(({ id, linkedAt }) => linkedAt !== undefined && linkedAt === before.get(id));
+    const knowing = new Set(kept.map(({ id }) => id));
     this.#peers = peers;
     for (const known of [this.#knowAbility, this.#knowConnections])
       for (const id of known) if (!knowing.has(id)) known.delete(id);

@@ -84,11 +84,12 @@ function twoNodes() {
   };
   for (const id of [A, B]) nodes.set(id, new TestNode(id, clock, send));
   const [a, b] = [nodes.get(A), nodes.get(B)] as [TestNode, TestNode];
-  const link = (isUp: boolean, incarnationOfB = 1): void => {
+  const link = (isUp: boolean): void => {
     isLinked = isUp;
     const state = isUp ? "alive" : "dead";
-    a.entrance.peersChanged([{ id: B, incarnation: incarnationOfB, state, isLinked: isUp }]);
-    b.entrance.peersChanged([{ id: A, incarnation: 1, state, isLinked: isUp }]);
+    const linkedAt = isUp ? clock.monotonicMs() : undefined;
+    a.entrance.peersChanged([{ id: B, state, isLinked: isUp, linkedAt }]);
+    b.entrance.peersChanged([{ id: A, state, isLinked: isUp, linkedAt }]);
   };
   link(true);
   const base = {
@@ -114,7 +115,7 @@ const client = (n: number): OpenConnection => ({
   serverPort: 1883,
 });
 
-test("who has started again is told at once, even if its link has replaced the one before unnoticed", () => {
+test("what was told is told again at once over a link that has replaced another one", () => {
   const { clock, a, b, link } = twoNodes();
   clock.advance(1000);
   const heard = vi.spyOn(b.entrance, "receive");
@@ -122,7 +123,7 @@ test("who has started again is told at once, even if its link has replaced the o
     heard.mock.calls.filter(([, bytes]) => decodeAddressFrame(bytes)?.kind === "ability");
   clock.advance(1000);
   expect(abilities()).toEqual([]);
-  link(true, 2);
+  link(true);
   clock.advance(300);
   expect(abilities()).toHaveLength(1);
   expect(a.address.isHeld).toBe(true);

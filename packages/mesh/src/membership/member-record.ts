@@ -1,6 +1,6 @@
 /** What one node knows of another, and how that is shown and told. */
 
-import type { Incarnation, NodeId } from "@skein/kernel";
+import type { Incarnation, MonotonicMs, NodeId } from "@skein/kernel";
 import type { Member, MemberState, NodeFacts } from "../members.ts";
 import type { MemberRow } from "../messages.ts";
 
@@ -11,7 +11,8 @@ export interface MemberRecord {
   facts: NodeFacts;
   factsVersion: number;
   address: string;
-  isLinked: boolean;
+  /** When its present link came up; undefined: it has none. */
+  linkedAt: MonotonicMs | undefined;
   /** The link goes through it. */
   relay: NodeId | undefined;
   /** Known only from what others say. */
@@ -36,7 +37,7 @@ export function newRecord(id: NodeId, incarnation: Incarnation, facts: NodeFacts
     facts,
     factsVersion: 0,
     address: "",
-    isLinked: false,
+    linkedAt: undefined,
     relay: undefined,
     isIndirect: false,
     heardMs: now,
@@ -50,7 +51,7 @@ export function newRecord(id: NodeId, incarnation: Incarnation, facts: NodeFacts
 }
 
 export function memberOf(record: MemberRecord, now: number): Member {
-  const { id, incarnation, state, address, isLinked, relay, rttMs, protocolVersion } = record;
+  const { id, incarnation, state, address, linkedAt, relay, rttMs, protocolVersion } = record;
   const uptimeMs = uptimeOf(record, now);
   const isRelayed = relay !== undefined;
   return {
@@ -59,7 +60,8 @@ export function memberOf(record: MemberRecord, now: number): Member {
     incarnation,
     state,
     address,
-    isLinked,
+    isLinked: linkedAt !== undefined,
+    linkedAt,
     isRelayed,
     relay,
     rttMs,

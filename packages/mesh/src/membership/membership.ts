@@ -128,7 +128,7 @@ export class Membership {
     const record = this.#others.get(node);
     if (record === undefined) return;
     record.heardMs = now;
-    record.isLinked = true;
+    record.linkedAt = now;
     record.relay = relay;
     record.isIndirect = false;
     if (address !== "") record.address = address;
@@ -138,8 +138,8 @@ export class Membership {
 
   unlinked(node: NodeId, now: MonotonicMs): void {
     const record = this.#others.get(node);
-    if (record === undefined || !record.isLinked) return;
-    record.isLinked = false;
+    if (record === undefined || record.linkedAt === undefined) return;
+    record.linkedAt = undefined;
     record.relay = undefined;
     record.rttMs = undefined;
     this.#changed();
@@ -152,7 +152,8 @@ export class Membership {
     if (record === undefined) return;
     record.heardMs = Math.max(record.heardMs, heardMs);
     const isAudible = now - record.heardMs < SUSPECT_AFTER_MS;
-    if (record.state === "suspect" && record.isLinked && isAudible) this.#enter(record, "alive", now);
+    if (record.state === "suspect" && record.linkedAt !== undefined && isAudible)
+      this.#enter(record, "alive", now);
   }
 
   /** The way to it and back takes `rttMs`. */
@@ -179,17 +180,17 @@ export class Membership {
     if (record === undefined || row.incarnation < record.incarnation) return undefined;
     if (row.incarnation > record.incarnation) {
       // Its link, if any, belongs to the past incarnation and will end by itself; the new one greets us.
-      if (record.isLinked || row.hasLeft) return undefined;
+      if (record.linkedAt !== undefined || row.hasLeft) return undefined;
       this.#renew(record, row.incarnation, row.name);
       record.heardMs = now - row.heardAgoMs;
       record.isIndirect = true;
       this.#enter(record, "alive", now);
-    } else if (!record.isLinked) {
+    } else if (record.linkedAt === undefined) {
       if (row.hasLeft) this.#enter(record, "left", now);
       else if (known === undefined || record.state !== "left") this.#believe(record, row, now);
     }
     this.#takeFacts(record, row, isOwn, now);
-    if (isOwn || record.isLinked || row.hasLeft) return undefined;
+    if (isOwn || record.linkedAt !== undefined || row.hasLeft) return undefined;
     if (record.address === "") record.address = row.address;
     return row.address === "" ? undefined : row.address;
   }
