@@ -168,13 +168,19 @@ export class MergePlanner implements Core<MergeEvent, MergeEffect> {
     this.#effects.push({ kind: "sendAll", to, message });
   }
 
-  /** Every member of the winner tells every node of the loser that it sees. */
+  /**
+   * Every member of the winner tells every node of the loser that it sees, once it is on disk. Until then the leader says that it is
+   * there, or a loser that has met it just now would keep what only one may have.
+   */
   #tellMerged(own: OwnCluster, to: ClusterId): void {
     const row = own.clusters.row(to);
     const other = this.#others.of(to);
-    if (row === undefined || !this.#isOnDisk(to) || this.#now - other.saidAt < SAY_EVERY_MS) return;
+    if (row === undefined || this.#now - other.saidAt < SAY_EVERY_MS) return;
+    const isOnDisk = this.#isOnDisk(to);
+    if (!isOnDisk && !own.isLeader) return;
     other.saidAt = this.#now;
-    const message = { kind: "progress", cut: row.cut, phase: "merged", next: row.chunks } as const;
+    const phase = isOnDisk ? "merged" : "merging";
+    const message = { kind: "progress", cut: row.cut, phase, next: row.chunks } as const;
     this.#effects.push({ kind: "sendAll", to, message });
   }
 
@@ -304,10 +310,7 @@ export class MergePlanner implements Core<MergeEvent, MergeEffect> {
     const row = own.clusters.row(to);
     if (row === undefined || row.cut < cut) {
       this.#send(to, { kind: "progress", cut, phase: "merging", next: 0 });
-    } else if (row.phase === "merged") {
-      // Said by all, once it is on disk (#tellMerged). Until then the loser hears that its winner is there.
-      if (!this.#isOnDisk(to)) this.#send(to, { kind: "progress", cut, phase: "merging", next: row.chunks });
-    } else if (row.cut === cut) {
+    } else if (row.phase !== "merged" && row.cut === cut) {
       this.#send(to, { kind: "progress", cut, phase: row.phase, next: row.chunks });
     }
   }
