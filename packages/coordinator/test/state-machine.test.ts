@@ -2,6 +2,7 @@ import { type ClusterId, type Incarnation, type NodeId, SkeinError, seededPrng }
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { STAMP_MAX } from "../src/hybrid-clock.ts";
+import { decodeClusterCommand, isClusterCommand } from "../src/state-machine/cluster-commands.ts";
 import {
   type Command,
   decodeCommand,
@@ -65,7 +66,8 @@ test("arbitrary and mutilated bytes throw ERR_SKEIN_MALFORMED or decode; they ne
         for (const input of [bytes, mutilated]) {
           let isDecodable = true;
           try {
-            decodeCommand(input);
+            if (isClusterCommand(input)) decodeClusterCommand(input);
+            else decodeCommand(input);
           } catch (error) {
             expect(error).toBeInstanceOf(SkeinError);
             isDecodable = false;
@@ -78,6 +80,7 @@ test("arbitrary and mutilated bytes throw ERR_SKEIN_MALFORMED or decode; they ne
         }
       },
     ),
+    { examples: [[Uint8Array.of(3, 1, 0, 0), 0]] },
   );
 });
 
