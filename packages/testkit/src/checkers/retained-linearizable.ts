@@ -48,6 +48,8 @@ export class RetainedLinearizable implements Checker {
   readonly #uncertain: UncertainReads;
   readonly #blackouts: BlackoutWatch;
   readonly #clusters = new ClusterWatch();
+  /** Since when there have been as many stores as now. */
+  #clustersSince = 0;
   readonly #registers = new Map<string, Register>();
   /** Retained writes by payload id, the newest sending last; deletions carry ids of their own too. */
   readonly #writes = new Map<string, { readonly topic: string; readonly write: Write }>();
@@ -62,8 +64,8 @@ export class RetainedLinearizable implements Checker {
   observe(observation: Observation): void {
     this.#uncertain.observe(observation);
     if (this.#blackouts.observe(observation)) this.#beginAnew();
-    if (this.#clusters.observe(observation)) this.#splitOrUnited();
     const { at, node } = observation;
+    if (this.#clusters.observe(observation)) this.#splitOrUnited(at);
     if (observation.kind === "publishSent") {
       const { topic, payloadId, retain } = observation.packet;
       if (!retain) return;
@@ -85,7 +87,8 @@ export class RetainedLinearizable implements Checker {
   }
 
   /** While there are two stores nothing is judged; the one that comes out may hold what was ever written to either. */
-  #splitOrUnited(): void {
+  #splitOrUnited(at: number): void {
+    this.#clustersSince = at;
     if (this.#clusters.isSplit) this.#judgeOrders();
     const before = [...this.#registers];
     for (const [topic, { initial, writes, open }] of before) {
@@ -150,7 +153,8 @@ export class RetainedLinearizable implements Checker {
       this.#onWell.reads++;
       if (isUncertain) this.#onWell.uncertain++;
     }
-    if (this.#clusters.isSplit) return;
+    // What was asked before there was one store may be answered from what is behind by now.
+    if (this.#clusters.isSplit || askedAt < this.#clustersSince) return;
     if (isUncertain) this.#uncertain.judge(this.name, topic, register, read, node);
     else register.reads.push(read);
   }

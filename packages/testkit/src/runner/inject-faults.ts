@@ -1,6 +1,7 @@
 /** Carries out the faults of a schedule in a world, and takes all of them back at the end of the chaos. */
 
 import { type Prng, unreachable } from "@skein/kernel";
+import { DISTURBING_MS } from "../world/network.ts";
 import { randomStream } from "../world/random-streams.ts";
 import type { SimNode } from "../world/sim-node.ts";
 import type { World } from "../world/world.ts";
@@ -9,9 +10,6 @@ import { Interventions } from "./interventions.ts";
 import { MembershipFaults } from "./membership-faults.ts";
 import { Plots } from "./plots.ts";
 import { type Fault, type FaultKind, LEADER, type Schedule } from "./schedule.ts";
-
-/** Delays below this disturb nobody, as the checkers understand it. */
-const DISTURBING_MS = 1000;
 
 /** A pair that does not reach each other has found a relay by then, unless something else goes wrong. */
 const RELAYED_WITHIN_MS = 10_000;

@@ -20,6 +20,8 @@ export interface NetworkOptions {
   readonly splitPerMille: number;
 }
 
+/** Delays below this disturb nobody, as the checkers understand it. */
+export const DISTURBING_MS = 1000;
 const RETRANSMIT_MS = 200;
 const RETRANSMIT_SPREAD_MS = 800;
 const REFUSED = new Error("connection refused");
@@ -86,6 +88,14 @@ export class Network {
     const [there, back] = [a * this.#machines + b, b * this.#machines + a];
     const isOpen = this.#blocked[there] === 0 && this.#blocked[back] === 0;
     return isOpen && this.#slowBy[there] === 0 && this.#slowBy[back] === 0;
+  }
+
+  /** Both ways are open, and what goes there arrives before anybody would take it for lost. */
+  isSound(a: number, b: number): boolean {
+    const isSlow = [a * this.#machines + b, b * this.#machines + a].some((way) => {
+      return (this.#slowBy[way] ?? 0) >= DISTURBING_MS;
+    });
+    return !isSlow && !this.isBlocked(a, b) && !this.isBlocked(b, a);
   }
 
   /** Neither reaches the other. */

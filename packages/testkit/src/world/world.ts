@@ -129,11 +129,7 @@ export class World {
     if (first === undefined || second === undefined) return false;
     // A machine that sleeps answers nobody, whatever its kernel will go on with.
     if (first.machine.asleepSince !== undefined || second.machine.asleepSince !== undefined) return false;
-    if (
-      this.network.isBlocked(first.index, second.index) ||
-      this.network.isBlocked(second.index, first.index)
-    )
-      return false;
+    if (!this.network.isSound(first.index, second.index)) return false;
     return first.isLinkedTo(b) && second.isLinkedTo(a);
   }
 

@@ -205,6 +205,27 @@ test.each<[string, Observation[]]>([
   );
 });
 
+test("[P8] a read asked while there were two clusters and answered when there is one is not judged; the next one is", () => {
+  const belongs = (at: number, node: string, to: string): Observation => seen(at, "belongs", { node, to });
+  const [asked] = looked(20_450, "slow", "B", null);
+  const history = [
+    ...NODES,
+    ...["A", "B"].map((node) => belongs(10, node, "one")),
+    belongs(10, "C", "two"),
+    put(20_000, "v1"),
+    acked(20_100, "on-A", "v1"),
+    put(20_400, "v2"),
+    acked(20_460, "on-A", "v2"),
+    asked as Observation,
+    belongs(20_500, "C", "one"),
+    seen(20_700, "retainedRead", { client: "slow", node: "B", topic: "t", payloadId: "v1", askedAt: 20_450 }),
+    ...looked(20_800, "r", "C", "v2"),
+  ];
+  check(new RetainedLinearizable("replicated"), [...history, end(60_000)]);
+  const back = [...history, ...looked(20_900, "r", "A", "v1"), end(60_000)];
+  expect(() => check(new RetainedLinearizable("replicated"), back)).toThrow(/no order explains/);
+});
+
 test("[P8] without a quorum: accepts a replica a moment behind, and what its own node has not committed", () => {
   check(new RetainedLinearizable("replicated"), [
     ...NODES,
