@@ -65,7 +65,7 @@ export class ConflictWatch implements Core<ConflictEvent, ConflictEffect> {
         if (event.isHeld !== this.#isHeld) this.#plan(event.isHeld, now);
         this.#isHeld = event.isHeld;
         this.#isWanted = event.isWanted;
-        if (!this.#isCleared && event.isWanted && !this.#isAlarm)
+        if (!this.#isCleared && event.isWanted)
           this.#probeAt = Math.min(this.#probeAt, now + AGAIN_WHILE_WANTED_MS);
         break;
       case "probed":
@@ -93,7 +93,8 @@ export class ConflictWatch implements Core<ConflictEvent, ConflictEffect> {
       this.#stranger = stranger;
       this.#silent = 0;
       this.#isAlarm ||= this.#isHeld || now - this.#strangerSince >= SURE_AFTER_MS;
-      const isUrgent = this.#isWanted && !this.#isCleared && !this.#isAlarm;
+      // Also while the operator has been told: who was the stranger may be gone the next moment, and nobody else answers.
+      const isUrgent = this.#isWanted && !this.#isCleared;
       this.#probeAt =
         now + (isUrgent ? AGAIN_WHILE_WANTED_MS : this.#isAlarm || this.#isHeld ? AGAIN_MS : SURE_AFTER_MS);
     }
