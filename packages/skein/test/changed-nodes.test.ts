@@ -10,7 +10,13 @@ const NEW = "cccccccccccccccc" as NodeId;
 const NOW = 10_000_000 as MonotonicMs;
 
 function member(id: NodeId, name: string, changes: Partial<Member> = {}): Member {
-  const link = { address: "192.168.1.22:7883", isLinked: true, isRelayed: false, linkedAt: undefined, relay: undefined };
+  const link = {
+    address: "192.168.1.22:7883",
+    isLinked: true,
+    isRelayed: false,
+    linkedAt: undefined,
+    relay: undefined,
+  };
   const process = { incarnation: 1 as Incarnation, uptimeMs: 5000, protocolVersion: 2, rttMs: 1 };
   return { ...factsOfNewcomer(name), machine: "m1", id, state: "alive", ...link, ...process, ...changes };
 }

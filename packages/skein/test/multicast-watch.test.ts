@@ -6,7 +6,13 @@ import { type MulticastInputs, MulticastWatch } from "../src/status/multicast-wa
 const at = (ms: number): MonotonicMs => ms as MonotonicMs;
 
 function member(index: number, changes: Partial<Member> = {}): Member {
-  const link = { address: `192.168.1.${index}:7883`, isLinked: true, isRelayed: false, linkedAt: undefined, relay: undefined };
+  const link = {
+    address: `192.168.1.${index}:7883`,
+    isLinked: true,
+    isRelayed: false,
+    linkedAt: undefined,
+    relay: undefined,
+  };
   const process = { incarnation: 1 as Incarnation, uptimeMs: 5000, protocolVersion: 2, rttMs: 1 };
   const id = `${index}`.repeat(16) as NodeId;
   return { ...factsOfNewcomer(`pi${index}`), id, state: "alive", ...link, ...process, ...changes };

@@ -27,7 +27,14 @@ const REPORT: NodeReport = {
 
 function member(id: NodeId, name: string, changes: Partial<Member> = {}): Member {
   const facts = { cluster: CLUSTER, role: "voter", clients: 2, incarnation: 1 as Incarnation } as const;
-  const link = { address: `${name}:7883`, isLinked: true, isRelayed: false, linkedAt: undefined, relay: undefined, rttMs: 0.5 };
+  const link = {
+    address: `${name}:7883`,
+    isLinked: true,
+    isRelayed: false,
+    linkedAt: undefined,
+    relay: undefined,
+    rttMs: 0.5,
+  };
   const process = { uptimeMs: 60_000, protocolVersion: 2 };
   return {
     ...factsOfNewcomer(name),

@@ -26,6 +26,8 @@ const STALLED_HOLDER_MS = 1500;
 const WOKEN_HOLDER_MS = 600;
 /** From taking the address until the last stale connection is gone. */
 const TICKLED_MS = 4000;
+/** A node that wants the address asks once a second whether the stranger is gone; the one that will want it next, every ten. */
+const STRANGER_GONE_MS = 4000;
 /** Holder and successor had a link for that long: the whole list has been told. */
 const LINKED_MS = 12_000;
 /** The successor's link to a dead holder is given up within that time. */
@@ -67,6 +69,7 @@ export class AddressWatch {
   readonly #stalledSince = new Map<SimNode, number>();
   readonly #seenSince = new WeakMap<SimStream, number>();
   readonly #blockedAt = new WeakMap<SimStream, number>();
+  #strangerAt = Number.NEGATIVE_INFINITY;
   #holder: { readonly machine: number; readonly since: number } | undefined;
   #isOver = false;
 
@@ -94,8 +97,9 @@ export class AddressWatch {
     const { events, floating, options } = this.#world;
     const before = this.#sides;
     this.#sides = new Map();
-    // Whoever does not hold it yet does not take it while a stranger answers.
-    if (floating.hasStranger) return;
+    // Whoever does not hold it yet does not take it while a stranger answers, and until it is sure that none does.
+    if (floating.hasStranger) this.#strangerAt = events.now;
+    if (events.now - this.#strangerAt < STRANGER_GONE_MS) return;
     for (const nodes of this.#sidesNow()) {
       const key = nodes.map(({ id, starts, sleep }) => `${id}:${starts}:${sleep.wokenAt}`).join();
       const side = before.get(key) ?? { since: events.now, nodes };

@@ -47,6 +47,7 @@ export class FloatingKernel {
   readonly #times = new Map<number, { readonly since: number; readonly until: number }>();
   /** By client machine: where its kernel believes the address to be. */
   readonly #arp = new Map<number, number>();
+  readonly #asleep = new Set<number>();
   /** A machine that is no node has the address too. */
   hasStranger = false;
 
@@ -67,11 +68,13 @@ export class FloatingKernel {
 
   /** The machine sleeps: the kernel's timers stand still. Returns whether it has the address; {@link woken} goes on. */
   fellAsleep(machine: number): boolean {
+    this.#asleep.add(machine);
     this.#expiries.get(machine)?.cancel();
     return this.isOn(machine);
   }
 
   woken(machine: number, sleptMs: number): void {
+    this.#asleep.delete(machine);
     const times = this.#times.get(machine);
     if (times === undefined) return;
     const { events } = this.#ports;
@@ -139,6 +142,7 @@ export class FloatingKernel {
 
   /** The machine's power is cut: its addresses are gone. */
   powerLost(machine: number): void {
+    this.#asleep.delete(machine);
     this.#remove(machine);
   }
 
@@ -152,7 +156,8 @@ export class FloatingKernel {
   #answersTo(machine: number): readonly string[] {
     const { isReachable } = this.#ports;
     const holders = [...this.#expiries.keys()].filter((holder) => {
-      return holder !== machine && isReachable(machine, holder) && isReachable(holder, machine);
+      const isAwake = holder !== machine && !this.#asleep.has(holder);
+      return isAwake && isReachable(machine, holder) && isReachable(holder, machine);
     });
     return [...holders.map(macOf), ...(this.hasStranger ? [STRANGER_MAC] : [])];
   }
