@@ -19,23 +19,28 @@ const USAGE = `npm run sim:mutants -- [--only TEXT]... [--from SEED] [--seeds N]
 
 const CATCHES = new URL("./mutants.json", import.meta.url);
 
-const { values } = parseArgs({
-  options: {
-    only: { type: "string", multiple: true, default: [""] },
-    from: { type: "string", default: "1" },
-    seeds: { type: "string", default: "2000" },
-    seconds: { type: "string", default: "120" },
-    scenario: { type: "string" },
-    save: { type: "boolean", default: false },
-  },
-});
+const OPTIONS = {
+  only: { type: "string", multiple: true },
+  from: { type: "string", default: "1" },
+  seeds: { type: "string", default: "2000" },
+  seconds: { type: "string", default: "120" },
+  scenario: { type: "string" },
+  save: { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+} as const;
+
+const values = argumentsGiven();
+if (values.help) {
+  process.stdout.write(`${USAGE}\n`);
+  process.exit(0);
+}
 
 const [fromSeed, seedsMax, secondsMax] = [values.from, values.seeds, values.seconds].map(Number) as [
   number,
   number,
   number,
 ];
-const chosen = MUTANTS.filter(({ name }) => values.only.some((text) => name.includes(text)));
+const chosen = MUTANTS.filter(({ name }) => (values.only ?? [""]).some((text) => name.includes(text)));
 if (chosen.length === 0 || ![fromSeed, seedsMax, secondsMax].every(Number.isFinite)) {
   process.stderr.write(`${USAGE}\n`);
   process.exit(2);
@@ -46,6 +51,15 @@ const waiting = [...chosen];
 await Promise.all(Array.from({ length: availableParallelism() }, work));
 process.stdout.write(`${chosen.length - survivors} of ${chosen.length} planted bugs were caught\n`);
 process.exitCode = survivors === 0 ? 0 : 1;
+
+function argumentsGiven() {
+  try {
+    return parseArgs({ options: OPTIONS }).values;
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}\n`);
+    process.exit(2);
+  }
+}
 
 async function work(): Promise<void> {
   for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
