@@ -6,7 +6,7 @@
  * duties, flushing the journal, the status.
  */
 
-import type { NodeId, Timer } from "@skein/kernel";
+import { type NodeId, type Timer, untilNext } from "@skein/kernel";
 import { encodeRaftMessage, type RaftMessage } from "raft-js";
 import { Arrival } from "./arrival.ts";
 import { ControlTraffic } from "./control-traffic.ts";
@@ -258,7 +258,7 @@ export class Coordinator {
     }
     this.#electionWait.tick(this.status.electionWait, now);
     this.#turnEnd.schedule();
-    this.#tickTimer = clock.after(TICK_MS, () => this.#tick());
+    this.#tickTimer = clock.after(untilNext(clock, TICK_MS), () => this.#tick());
   }
 
   #begin(opened: OpenedJournal): void {

@@ -7,7 +7,7 @@ export { type ClusterId, type Incarnation, isNodeId, type MonotonicMs, type Node
 export { formatIp, parseIp } from "./ip-text.ts";
 export type { ApplicationMessage, Completion, MessageProperties, QoS } from "./message.ts";
 export { decodeMessage, encodeMessage } from "./message-codec.ts";
-export type { Clock, Timer } from "./ports/clock.ts";
+export { type Clock, type Timer, untilNext } from "./ports/clock.ts";
 export type { DnsHandler, DnsQuestion, DnsRecord, MulticastDns } from "./ports/datagram.ts";
 export type { Disk, DiskDone, DiskFile } from "./ports/disk.ts";
 export type { Log, LogFields } from "./ports/log.ts";

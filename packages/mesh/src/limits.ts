@@ -15,10 +15,17 @@ export const FORWARD_BYTES_MAX = 63 * MIB;
 /** A link that carried nothing for this long carries a heartbeat. */
 export const HEARTBEAT_MS = 1000;
 
+/**
+ * The same of a node with at least MANY_LINKS links: beats grow with the square of the mesh, and what must be noticed sooner than
+ * by silence of 3 s (a leader's death) has heartbeats of its own. With a tick's delay still below SUSPECT_AFTER_MS.
+ */
+export const HEARTBEAT_OF_MANY_MS = 2000;
+export const MANY_LINKS = 8;
+
 /** How often silence is looked for: fine enough that no limit below is missed by more than half a heartbeat. */
 export const TICK_MS = 500;
 
-/** Silence after which a member is suspect: three heartbeats, so that one or two late ones mean nothing. */
+/** Silence after which a member is suspect: three heartbeats in a small mesh, so that one or two late ones mean nothing. */
 export const SUSPECT_AFTER_MS = 3000;
 
 /** Silence after which the link is reset and dialled anew, while there is still time to be heard before `dead`. */

@@ -17,6 +17,7 @@ import {
   type Stream,
   type StreamListener,
   type Timer,
+  untilNext,
 } from "@skein/kernel";
 import { Conversations } from "./conversations.ts";
 import { Discovery, type MulticastView } from "./discovery/discovery.ts";
@@ -264,7 +265,8 @@ export class Mesh {
   #tick(): void {
     this.#conversations.tick();
     this.#joinHost?.invitations.tick();
-    this.#tickTimer = this.#ports.clock.after(TICK_MS, () => this.#tick());
+    const { clock } = this.#ports;
+    this.#tickTimer = clock.after(untilNext(clock, TICK_MS), () => this.#tick());
   }
 
   #accepted(stream: Stream): void {

@@ -15,7 +15,7 @@ import {
   type Identity,
   loadIdentity,
 } from "@skein/coordinator";
-import { type Prng, seededPrng } from "@skein/kernel";
+import { type Prng, seededPrng, untilNext } from "@skein/kernel";
 import { Mesh } from "@skein/mesh";
 import type { AssemblyOptions, AssemblyPorts } from "./assembly-ports.ts";
 import { serverReference } from "./balancing/server-reference.ts";
@@ -27,6 +27,8 @@ import { Readiness, type ReadyReason } from "./readiness.ts";
 
 /** Keep-alive, will delays, expiry: the broker looks at its clock this often. */
 const BROKER_TICK_MS = 250;
+/** Events, reports and notes are for people. */
+const WATCH_TICK_MS = 500;
 /** Client counts change all the time; others see ours at most this often. */
 const FACTS_INTERVAL_MS = 1000;
 /** One step of stopping may take this long before the next begins. */
@@ -51,6 +53,7 @@ export class NodeAssembly {
   #isServing = false;
   #isStopping = false;
   #hasParted = false;
+  #watchAt = 0;
   #factsSentAt = Number.NEGATIVE_INFINITY;
   #heldAddress = false;
 
@@ -274,8 +277,11 @@ export class NodeAssembly {
     this.broker.tick(clock.monotonicMs());
     this.#updateEntrance(this.coordinator.status);
     if (clock.monotonicMs() - this.#factsSentAt >= FACTS_INTERVAL_MS) this.#sendFacts();
-    this.watch.tick();
-    clock.after(BROKER_TICK_MS, () => this.#tick());
+    if (clock.monotonicMs() >= this.#watchAt) {
+      this.#watchAt = clock.monotonicMs() + untilNext(clock, WATCH_TICK_MS);
+      this.watch.tick();
+    }
+    clock.after(untilNext(clock, BROKER_TICK_MS), () => this.#tick());
   }
 
   #statusChanged(status: CoordinatorStatus): void {

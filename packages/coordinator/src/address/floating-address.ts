@@ -27,6 +27,8 @@ import { Tickler } from "./tickler.ts";
 const TICKLE_AT_MS = [250, 1250];
 /** The interface may come later, or change its network. */
 const SETUP_CHECK_MS = 2000;
+/** Whether the machine slept is looked at with every update where the address is at stake, else so often: it reads a file. */
+const SLEEP_CHECK_MS = 1000;
 const VERSION_TIMEOUT_MS = 3000;
 const WARNINGS_MAX = 16;
 
@@ -57,6 +59,7 @@ export class FloatingAddress {
   #timer: Timer | undefined;
   #setupProblem: string | undefined;
   #setupCheckedAt = Number.NEGATIVE_INFINITY;
+  #sleepCheckedAt = Number.NEGATIVE_INFINITY;
   readonly #warnings = new Set<string>();
   /** Said in the log since it last worked. */
   readonly #said = new Set<string>();
@@ -128,9 +131,9 @@ export class FloatingAddress {
   /** Call on every change, and at least four times a second. */
   update({ isGiven, confirmedAt }: Warrant): void {
     if (this.#isStopped) return;
-    const { clock, bootMs } = this.#ports;
-    const now = clock.monotonicMs();
-    if (this.#suspend.hasSlept(bootMs(), now, clock.monotonicMs())) this.#slept();
+    const now = this.#ports.clock.monotonicMs();
+    if (isGiven || this.#holding.isHeld || now - this.#sleepCheckedAt >= SLEEP_CHECK_MS)
+      this.#checkSleep(now);
     if (!this.#holding.isHeld && now - this.#setupCheckedAt >= SETUP_CHECK_MS) this.#checkSetup();
     const isPossible = this.#setupProblem === undefined && this.#conflict.isCleared;
     this.#isWanted = isGiven;
@@ -201,6 +204,12 @@ export class FloatingAddress {
   #lost(): void {
     for (const timer of this.#tickleTimers) timer.cancel();
     this.#tickler.cancel();
+  }
+
+  #checkSleep(now: number): void {
+    const { clock, bootMs } = this.#ports;
+    this.#sleepCheckedAt = now;
+    if (this.#suspend.hasSlept(bootMs(), now, clock.monotonicMs())) this.#slept();
   }
 
   #slept(): void {

@@ -14,7 +14,13 @@
 
 import { ByteReader, type ByteWriter, type Clock, type NodeId, SkeinError, type Timer } from "@skein/kernel";
 import { decodeHello, decodeResume, encodeHello, encodeResume } from "../codec.ts";
-import { FRAME_BYTES_MAX, HEARTBEAT_MS, LINK_SILENCE_MAX_MS } from "../limits.ts";
+import {
+  FRAME_BYTES_MAX,
+  HEARTBEAT_MS,
+  HEARTBEAT_OF_MANY_MS,
+  LINK_SILENCE_MAX_MS,
+  MANY_LINKS,
+} from "../limits.ts";
 import { Echo, FrameType, type Hello, type Resume } from "../messages.ts";
 import { type Refusal, refusalOf } from "./handshake.ts";
 import { Link, type LinkStream } from "./link.ts";
@@ -28,10 +34,10 @@ const DOUBLE_DIAL_MS = 5000;
 const LINGER_MS = 1000;
 /** A process that runs echoes by then. */
 const PROBE_MAX_MS = 2500;
-/** An accepted link that has been asked for nothing and has carried nothing for this long beats by itself. */
-const UNASKED_BEAT_MS = 1.5 * HEARTBEAT_MS;
-/** A heartbeat is answered unless something was said within this time before it. */
-const JUST_SAID_MS = 0.5 * HEARTBEAT_MS;
+/** An accepted link that has been asked for nothing and has carried nothing for so many beats, beats by itself. */
+const UNASKED_BEATS = 1.25;
+/** A heartbeat is answered unless something was said within half a beat before it. */
+const JUST_SAID_BEATS = 0.5;
 /** Streams in handshake. More are reset at once: whoever dials has a mesh key, but may be broken. */
 const HANDSHAKES_MAX = 256;
 
@@ -115,7 +121,7 @@ export class LinkSet {
   tick(): void {
     const now = this.#clock.monotonicMs();
     for (const link of [...this.#active.values()]) {
-      const beatMs = link.isDialled ? HEARTBEAT_MS : UNASKED_BEAT_MS;
+      const beatMs = (link.isDialled ? 1 : UNASKED_BEATS) * this.#beatMs;
       if (now - link.receivedMs >= LINK_SILENCE_MAX_MS) link.reset("peer is silent");
       else if (link.protocolVersion >= VERSION_GROWING_ROWS && link.roundTrip.isDue(now)) {
         link.roundTrip.asked(now);
@@ -146,6 +152,10 @@ export class LinkSet {
     else this.#allEnded = done;
   }
 
+  get #beatMs(): number {
+    return this.#active.size < MANY_LINKS ? HEARTBEAT_MS : HEARTBEAT_OF_MANY_MS;
+  }
+
   #all(): Link[] {
     return [...this.#active.values(), ...this.#lingering, ...this.#handshakes];
   }
@@ -160,7 +170,7 @@ export class LinkSet {
     } else if (link.isEstablished) {
       this.#owner.received(link, type, body);
       if (type === FrameType.heartbeat && !link.isDialled) {
-        beatAfter(JUST_SAID_MS, link, this.#clock.monotonicMs());
+        beatAfter(JUST_SAID_BEATS * this.#beatMs, link, this.#clock.monotonicMs());
       }
     } else if (type === FrameType.hello && link.hello === undefined) {
       this.#greeted(link, decodeHello(body));

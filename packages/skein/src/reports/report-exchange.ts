@@ -24,7 +24,9 @@ export class ReportExchange {
   readonly #ports: ReportPorts;
   readonly #received = new Map<NodeId, ReceivedReport>();
   #linked: ReadonlySet<NodeId> = new Set();
-  #sentAt = Number.NEGATIVE_INFINITY;
+  /** Number of the interval of EVERY_MS in which all were told; what is due by the clock goes out together, in one wake-up. */
+  #round = Number.NEGATIVE_INFINITY;
+  #measuredAt = Number.NEGATIVE_INFINITY;
   #messages = 0;
   #messagesPerSecond = 0;
 
@@ -50,9 +52,10 @@ export class ReportExchange {
     for (const node of this.#received.keys()) if (!linked.has(node)) this.#received.delete(node);
     const newcomers = [...linked].filter((node) => !this.#linked.has(node));
     this.#linked = linked;
-    const isDue = now - this.#sentAt >= EVERY_MS;
+    const round = Math.floor(now / EVERY_MS);
+    const isDue = round !== this.#round;
+    this.#round = round;
     if (isDue) this.#measure(now);
-    if (isDue) this.#sentAt = now;
     const to = isDue ? [...linked] : newcomers;
     if (to.length === 0) return;
     const bytes = encodeReport(this.own);
@@ -71,7 +74,8 @@ export class ReportExchange {
 
   #measure(now: number): void {
     const messages = this.#ports.messages();
-    const seconds = (now - this.#sentAt) / 1000;
+    const seconds = (now - this.#measuredAt) / 1000;
+    this.#measuredAt = now;
     this.#messagesPerSecond = Number.isFinite(seconds)
       ? Math.round((messages - this.#messages) / seconds)
       : 0;
