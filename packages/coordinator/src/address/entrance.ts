@@ -14,6 +14,7 @@ import type { CoordinatorStatus } from "../options.ts";
 import { Connections, type OpenConnection } from "./connections.ts";
 import type { FloatingAddress } from "./floating-address.ts";
 import { type AddressFrame, decodeAddressFrame, encodeAddressFrame } from "./frames.ts";
+import { GIVE_UP_MS } from "./holding.ts";
 import { type Candidate, viewOf } from "./ranking.ts";
 import { StandIn, type StandInEffect } from "./stand-in.ts";
 
@@ -82,7 +83,8 @@ export class Entrance {
   #toldAbility = "";
   #macs: readonly string[] = [];
   #macsAt = Number.NEGATIVE_INFINITY;
-  #toldAgainAt = 0;
+  /** Number of the interval of TELL_AGAIN_MS in which all was told again. */
+  #round = 0;
   #toldChangesAt = Number.NEGATIVE_INFINITY;
   #peers: readonly EntrancePeer[] = [];
   #status: CoordinatorStatus | undefined;
@@ -174,13 +176,13 @@ export class Entrance {
 
   #inReach({ silentLeader }: CoordinatorStatus, now: number): readonly Candidate[] {
     const candidates: Candidate[] = [
-      { ...this.#ownAbility(), id: this.#node, isWired: this.#isWired(this.#node) },
+      { ...this.#ownAbility(now), id: this.#node, isWired: this.#isWired(this.#node) },
     ];
     for (const { id, state, isLinked, isRelayed = false, isWired } of this.#peers) {
       if (id === this.#node || state !== "alive" || !(isLinked || isRelayed)) continue;
       if (id === silentLeader && now - (this.#ports.heardAt(id) ?? 0) >= SILENT_MS) continue;
-      const { isServing = false, isAble } = this.#abilities.get(id) ?? {};
-      candidates.push({ id, isWired, isServing, isAble });
+      const { isServing = false, isAble, isCutOff = false } = this.#abilities.get(id) ?? {};
+      candidates.push({ id, isWired, isServing, isAble, isCutOff });
     }
     return candidates;
   }
@@ -189,10 +191,12 @@ export class Entrance {
     return this.#peers.find(({ id }) => id === node)?.isWired;
   }
 
-  #ownAbility(): Ability {
+  #ownAbility(now: number): Ability {
     const isServing = this.#ports.isServing();
     const isAble = this.#address !== undefined && this.#address.problem === undefined;
-    return { isServing, isAble, macs: this.#ownMacs() };
+    const { role, quorumContactAt = now } = this.#status ?? {};
+    const isCutOff = role === "leader" && now - quorumContactAt >= GIVE_UP_MS;
+    return { isServing, isAble, isCutOff, macs: this.#ownMacs() };
   }
 
   #ownMacs(): readonly string[] {
@@ -252,12 +256,13 @@ export class Entrance {
   }
 
   #tell(now: number): void {
-    if (now - this.#toldAgainAt >= TELL_AGAIN_MS) {
-      this.#toldAgainAt = now;
+    const round = Math.floor(now / TELL_AGAIN_MS);
+    if (round !== this.#round) {
+      this.#round = round;
       this.#knowAbility.clear();
       this.#knowConnections.clear();
     }
-    const ability = encodeAddressFrame({ kind: "ability", ...this.#ownAbility() });
+    const ability = encodeAddressFrame({ kind: "ability", ...this.#ownAbility(now) });
     const told = ability.join();
     if (told !== this.#toldAbility) this.#knowAbility.clear();
     this.#toldAbility = told;

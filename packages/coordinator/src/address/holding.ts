@@ -47,7 +47,7 @@ const RENEW_EVERY_MS = 400;
 /** The kernel has dropped the address by itself after this long: sockets on it belong to the past. */
 const LIFETIME_MS = 2000;
 /** Without a confirmation for this long the address is given up in order, while the process still can. */
-const GIVE_UP_MS = 1500;
+export const GIVE_UP_MS = 1500;
 /** Gratuitous ARP after taking the address, then every {@link ANNOUNCE_EVERY_MS}. */
 const ANNOUNCE_AT_MS = [0, 200, 400, 1000, 2000, 5000];
 const ANNOUNCE_EVERY_MS = 30_000;

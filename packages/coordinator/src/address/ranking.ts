@@ -19,6 +19,8 @@ export interface Candidate {
   readonly isServing: boolean;
   /** It is set up with the address, and nothing is known that keeps it from setting it. Undefined: it has not told yet. */
   readonly isAble: boolean | undefined;
+  /** It leads, but no quorum has answered it for so long that it has given the address up. */
+  readonly isCutOff: boolean;
 }
 
 export interface View {
@@ -40,20 +42,31 @@ export function viewOf(node: NodeId, status: CoordinatorStatus, inReach: readonl
   };
 }
 
-/** A leader that says that it cannot set the address, where another can, is none for this purpose. */
+/**
+ * A leader that says that it cannot set the address, where another can, is none for this purpose; nor is one that says that it has lost
+ * its quorum. It goes on sending heartbeats for an election timeout, and who hears them believes in it for one more.
+ */
 function isLeaderHeard(
   status: CoordinatorStatus,
   inReach: readonly Candidate[],
   able: readonly Candidate[],
 ): boolean {
-  if (!status.hasQuorum) return false;
-  const leader = inReach.find(({ id }) => id === status.coordinator);
+  if (!isQuorate(status, inReach)) return false;
+  const leader = leaderIn(inReach, status);
   return leader === undefined || leader.isAble !== false || able.length === 0;
 }
 
+function isQuorate(status: CoordinatorStatus, inReach: readonly Candidate[]): boolean {
+  return status.hasQuorum && leaderIn(inReach, status)?.isCutOff !== true;
+}
+
+function leaderIn(inReach: readonly Candidate[], { coordinator }: CoordinatorStatus): Candidate | undefined {
+  return inReach.find(({ id }) => id === coordinator);
+}
+
 function isElectionExpected(node: NodeId, status: CoordinatorStatus, inReach: readonly Candidate[]): boolean {
-  const { voters, electionWait, hasQuorum } = status;
-  if (hasQuorum || electionWait !== undefined) return false;
+  const { voters, electionWait } = status;
+  if (isQuorate(status, inReach) || electionWait !== undefined) return false;
   const present = voters.filter((voter) => {
     return voter === node || inReach.some(({ id }) => id === voter);
   });

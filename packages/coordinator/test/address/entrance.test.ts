@@ -269,6 +269,7 @@ test("a frame that is damaged is refused without harm, one of a newer kind is pa
     kind: "ability",
     isServing: true,
     isAble: false,
+    isCutOff: false,
     macs: ["02:00:00:00:00:07", "no mac"],
   };
   const bytes = encodeAddressFrame(frame);

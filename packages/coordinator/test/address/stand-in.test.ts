@@ -136,6 +136,7 @@ const node = (which: NodeId, more: Partial<Candidate> = {}): Candidate => ({
   isWired: undefined,
   isServing: true,
   isAble: true,
+  isCutOff: false,
   ...more,
 });
 const member = (more: Partial<CoordinatorStatus>): CoordinatorStatus => ({
@@ -190,4 +191,23 @@ test("a leader that cannot set the address is none where another can", () => {
   expect(viewOf(B, status, [node(A, { isAble: false }), node(B, { isAble: false })]).isLeaderHeard).toBe(
     true,
   );
+});
+
+test("a leader that has lost its quorum is none, long before its followers' patience ends; where a majority is in reach an election is awaited", () => {
+  const status = member({ hasQuorum: true, coordinator: B, role: "learner" });
+  const cutOff = node(B, { isCutOff: true });
+  expect(viewOf(A, status, [node(A), cutOff])).toEqual({
+    isLeaderHeard: false,
+    isElectionExpected: true,
+    isBest: true,
+  });
+  const minority = member({ ...status, voters: [B, C, id("d")] });
+  expect(viewOf(A, minority, [node(A), cutOff])).toEqual({
+    isLeaderHeard: false,
+    isElectionExpected: false,
+    isBest: true,
+  });
+  // Another's word about itself says nothing about the leader.
+  const other = viewOf(A, minority, [node(A), node(B), node(C, { isCutOff: true })]);
+  expect(other.isLeaderHeard).toBe(true);
 });
