@@ -13,7 +13,6 @@ import { CheckFailure } from "../observations.ts";
 import type { SimNode } from "../world/sim-node.ts";
 import type { SimStream } from "../world/sim-stream.ts";
 import type { World } from "../world/world.ts";
-import type { Fault, FaultKind } from "./schedule.ts";
 
 const LOOK_EVERY_MS = 250;
 /** Without a majority: silence of the leader, a tick, silence of the other voters, the probe. Plus a look. */
@@ -32,22 +31,6 @@ const STRANGER_GONE_MS = 4000;
 const LINKED_MS = 12_000;
 /** The successor's link to a dead holder is given up within that time. */
 const LINK_LOST_MS = 10_000;
-
-/** What P1 and P2 promise something about: death, freeze, partition, sleep, a disk that stands still, a stranger. */
-const PROMISED: ReadonlySet<FaultKind> = new Set([
-  "power",
-  "partition",
-  "pause",
-  "suspend",
-  "diskStall",
-  "stop",
-  "stranger",
-]);
-
-/** Whether every fault is one that the address must outlive in time; beside others (lost data, slow links) it may take longer. */
-export function isAddressPromised(faults: readonly Fault[]): boolean {
-  return faults.every(({ kind }) => PROMISED.has(kind));
-}
 
 interface Side {
   readonly nodes: readonly SimNode[];
@@ -121,23 +104,18 @@ export class AddressWatch {
       const isWell = process?.isPaused === false && disk.faults.stalledUntil <= events.now;
       return isWell && assembly?.isServing === true && status?.cluster !== undefined;
     });
-    const others = this.#world.nodes.filter((node) => node.isPowered && !able.includes(node));
+    const powered = this.#world.nodes.filter(({ isPowered }) => isPowered);
     const sides: SimNode[][] = [];
     for (const node of able) {
       const reached = able.filter((other) => other === node || network.isClear(node.index, other.index));
-      const isHalf = [...able, ...others].some((other) => {
-        return (
-          other !== node &&
-          !network.isClear(node.index, other.index) &&
-          !network.isApart(node.index, other.index)
-        );
-      });
-      const isFirst = reached[0] === node;
-      const isClique = reached.every((a) =>
-        reached.every((b) => a === b || network.isClear(a.index, b.index)),
+      if (reached[0] !== node) continue;
+      const others = powered.filter((other) => !reached.includes(other));
+      const isSide = reached.every(
+        (a) =>
+          reached.every((b) => a === b || network.isClear(a.index, b.index)) &&
+          others.every((b) => network.isApart(a.index, b.index)),
       );
-      const touchesOthers = others.some((other) => !network.isApart(node.index, other.index));
-      if (isFirst && !isHalf && isClique && !touchesOthers) sides.push(reached);
+      if (isSide) sides.push(reached);
     }
     return sides;
   }
