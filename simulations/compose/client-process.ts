@@ -53,7 +53,10 @@ function begin(plan: ClientPlan): void {
     tell({ t: Date.now(), c, e: "up" });
   };
   if (plan.role === "publisher") {
-    client.on("connect", up);
+    // Not "connect": MQTT.js says that when what it sends again is acknowledged, and a retained message waits for a quorum.
+    client.on("packetreceive", (packet) => {
+      if (packet.cmd === "connack" && packet.reasonCode === 0) up();
+    });
     publish(client, plan);
     return;
   }
