@@ -5,6 +5,7 @@ export { type ErrorCode, SkeinError } from "./errors.ts";
 export { FilterIndex } from "./filter-index.ts";
 export { type ClusterId, type Incarnation, isNodeId, type MonotonicMs, type NodeId } from "./ids.ts";
 export { formatIp, parseIp } from "./ip-text.ts";
+export { LogThrottle } from "./log-throttle.ts";
 export type { ApplicationMessage, Completion, MessageProperties, QoS } from "./message.ts";
 export { decodeMessage, encodeMessage } from "./message-codec.ts";
 export { type Clock, type Timer, untilNext } from "./ports/clock.ts";

@@ -8,7 +8,7 @@
  * Source: architecture.md section 4; reference/design.md 3.4, 3.5.
  */
 
-import type { NodeId, Stream } from "@skein/kernel";
+import { LogThrottle, type NodeId, type Stream } from "@skein/kernel";
 import type { ConversationsOwner } from "./conversations-owner.ts";
 import { Forwarder } from "./forwarding/forwarder.ts";
 import { type FrameReaders, giveFrame } from "./frame-readers.ts";
@@ -20,7 +20,6 @@ import type { Refusal } from "./link/handshake.ts";
 import type { Link } from "./link/link.ts";
 import { LinkSet } from "./link/link-set.ts";
 import { type ProtocolVersions, SPOKEN_VERSIONS } from "./link/protocol-version.ts";
-import { LogThrottle } from "./log-throttle.ts";
 import type { MemberState } from "./members.ts";
 import { Gossip } from "./membership/gossip.ts";
 import { Membership } from "./membership/membership.ts";

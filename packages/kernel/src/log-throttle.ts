@@ -5,7 +5,8 @@
  * which at worst lets one line per subject through earlier.
  */
 
-import type { Clock, Log, LogFields } from "@skein/kernel";
+import type { Clock } from "./ports/clock.ts";
+import type { Log, LogFields } from "./ports/log.ts";
 
 const INTERVAL_MS = 60_000;
 const SUBJECTS_MAX = 256;
@@ -16,11 +17,11 @@ interface Subject {
 }
 
 export class LogThrottle {
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #log: Log;
   readonly #subjects = new Map<string, Subject>();
 
-  constructor(clock: Clock, log: Log) {
+  constructor(clock: Pick<Clock, "monotonicMs">, log: Log) {
     this.#clock = clock;
     this.#log = log;
   }
