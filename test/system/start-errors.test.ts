@@ -52,6 +52,16 @@ test.each([
   expect(code).toBe(1);
 });
 
+test("a file in the way of a Unix socket ends with exit code 1 and its name", async () => {
+  const path = join(scratch(), "mqtt.sock");
+  writeFileSync(path, "no socket");
+  const { code, err } = await runSkein([...(await goodArguments()), "--listen", `unix://${path}`]);
+  expect(err).toMatch(
+    /^skein: Cannot listen on unix:[^\n]+: a file is in the way that is no socket\. [^\n]+\n$/,
+  );
+  expect(code).toBe(1);
+});
+
 test("a data directory that is a file ends with exit code 1 and its name", async () => {
   const path = join(scratch(), "data");
   writeFileSync(path, "not a directory");
@@ -97,6 +107,15 @@ test.each([
     /^skein: Cannot use the mesh key in \/nonexistent: there is no such file\.\n$/,
   ],
   [["--listen", "mqtt://0.0.0.0:1883"], /^skein: [^\n]+--allow-anonymous[^\n]+\n$/],
+  [
+    ["--listen", "mqtts://127.0.0.1:8883"],
+    /^skein: [^\n]+it has no certificate; add --tls-cert FILE [^\n]+\n$/,
+  ],
+  [
+    ["--listen", "mqtts://127.0.0.1:8883?cert=/nonexistent/c.pem"],
+    /^skein: Cannot use the certificate \/nonexistent\/c\.pem: there is no such file\. [^\n]+\n$/,
+  ],
+  [["--listen", "mqtt://127.0.0.1:1883?max-client=3"], /^skein: [^\n]+did you mean max-clients\.\n$/],
 ])("wrong settings %j end with exit code 2 and one sentence", async (args, sentence) => {
   const { code, err, out } = await runSkein([...(await goodArguments()), ...args]);
   expect(err).toMatch(sentence);

@@ -229,10 +229,15 @@ export class Broker {
   }
 
   #connect(channel: Channel, packet: ConnectPacket): void {
-    const { prng } = this.#ports;
+    const { prng, log } = this.#ports;
     if (admit(channel, packet, this.#host.options, this.#sessions, prng)) {
       this.#clientCount++;
       this.#counters.clientsConnected++;
+      const { clientId, listener, stream } = channel;
+      const { remoteAddress, identity } = stream;
+      // What its certificate proves comes before what it says, which nobody has checked yet.
+      const userName = identity ?? packet.username;
+      log.debug({ clientId, userName, remoteAddress, listener: listener.name }, "client connected");
     }
   }
 
@@ -266,8 +271,9 @@ export class Broker {
       faulted: (channel, reasonCode, cause) => {
         this.#counters.clientFaults++;
         const { clientId, listener, stream } = channel;
-        const { remoteAddress } = stream;
-        log.debug({ clientId, remoteAddress, listener: listener.name, reasonCode, cause }, "client refused");
+        const { remoteAddress, identity } = stream;
+        const who = { clientId, identity, remoteAddress, listener: listener.name };
+        log.debug({ ...who, reasonCode, cause }, "client refused");
       },
     };
   }

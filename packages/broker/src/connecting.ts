@@ -38,7 +38,7 @@ function isRejected(channel: Channel, packet: ConnectPacket): boolean {
     channel.rejectConnect(ReasonCode.BadAuthenticationMethod, 0, "extended authentication is not supported");
     return true;
   }
-  if (!channel.listener.allowAnonymous) {
+  if (!channel.listener.allowAnonymous && channel.stream.identity === undefined) {
     channel.rejectConnect(ReasonCode.NotAuthorized, ConnectReturnCode.NotAuthorized, "anonymous client");
     return true;
   }

@@ -80,6 +80,6 @@ export interface ListenerOptions {
   readonly name: string;
   /** TCP port that its clients connect to; undefined: none. */
   readonly port?: number | undefined;
-  /** False: every CONNECT is answered "not authorized" (there is no user store yet). */
+  /** False: who has not proved an identity is answered "not authorized" (there is no user store yet). */
   readonly allowAnonymous: boolean;
 }

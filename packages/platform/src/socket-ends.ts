@@ -1,5 +1,5 @@
 /**
- * Whose connection a socket is: its own ends, unless another node has passed it on and said whose it is.
+ * Whose connection a socket is: its own ends, unless another node or a proxy has passed it on and said whose it is.
  *
  * Everything above sees the client where it really is, so that logs, limits and rules need not know about passing.
  */
@@ -12,20 +12,22 @@ export interface SocketEnds {
   readonly remoteAddress: string;
   /** Address (without port) that the client connected to. */
   readonly localAddress: string;
+  /** Who its certificate says it is; undefined: it showed none. */
+  readonly identity?: string | undefined;
 }
 
-const passedOn = new WeakMap<Socket, SocketEnds>();
+const known = new WeakMap<Socket, SocketEnds>();
 
 export function endsOf(socket: Socket): SocketEnds {
   return (
-    passedOn.get(socket) ?? {
+    known.get(socket) ?? {
       remoteAddress: joinHostPort(plainAddress(socket.remoteAddress), socket.remotePort ?? 0),
       localAddress: plainAddress(socket.localAddress),
     }
   );
 }
 
-/** `socket` carries the connection of somebody else. */
+/** `socket` carries the connection of somebody else, or of somebody who has proved who it is. */
 export function setEnds(socket: Socket, ends: SocketEnds): void {
-  passedOn.set(socket, ends);
+  known.set(socket, ends);
 }

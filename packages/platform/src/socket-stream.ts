@@ -6,9 +6,9 @@
  */
 
 import type { Socket } from "node:net";
-import { TLSSocket } from "node:tls";
 import type { Stream, StreamHandler } from "@skein/kernel";
 import { plainBytes } from "./plain-bytes.ts";
+import { resetSocket } from "./reset-socket.ts";
 import { endsOf } from "./socket-ends.ts";
 
 /** Time the other side has, after `end`, to take what is left and to close. */
@@ -17,6 +17,7 @@ const END_TIMEOUT_MS = 5000;
 export class SocketStream implements Stream {
   readonly remoteAddress: string;
   readonly localAddress: string;
+  readonly identity: string | undefined;
   readonly #socket: Socket;
   #handler: StreamHandler | undefined;
   #error: Error | undefined;
@@ -27,9 +28,10 @@ export class SocketStream implements Stream {
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    const { remoteAddress, localAddress } = endsOf(socket);
+    const { remoteAddress, localAddress, identity } = endsOf(socket);
     this.remoteAddress = remoteAddress;
     this.localAddress = localAddress;
+    this.identity = identity;
     socket.on("error", (error) => {
       this.#error ??= error;
     });
@@ -80,10 +82,7 @@ export class SocketStream implements Stream {
   reset(): void {
     if (this.#isClosed) return;
     this.#isEnding = true;
-    // Node has no reset for TLS, and resetting the TCP socket under it can crash the process (seen with Node 20 and 24):
-    // an encrypted stream is closed at once, what Node has buffered is lost, but the other end may see an ordinary end.
-    if (this.#socket instanceof TLSSocket) this.#socket.destroy();
-    else this.#socket.resetAndDestroy();
+    resetSocket(this.#socket);
   }
 
   #close(): void {

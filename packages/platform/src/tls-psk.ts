@@ -31,10 +31,10 @@ import {
   type StreamListener,
 } from "@skein/kernel";
 import { joinHostPort, plainAddress, splitHostPort } from "./host-port.ts";
+import { openListener } from "./open-listener.ts";
 import type { PassEntry } from "./passing/pass-entry.ts";
 import { SocketStream } from "./socket-stream.ts";
 import { causeOf, codeOf } from "./system-error.ts";
-import { openListener } from "./tcp.ts";
 
 /** Time a caller has to prove the key. */
 const HANDSHAKE_TIMEOUT_MS = 5000;

@@ -1,5 +1,5 @@
 /**
- * MQTT over WebSocket: an HTTP listener whose upgrades become byte streams.
+ * MQTT over WebSocket, with or without TLS: an HTTP listener whose upgrades become byte streams.
  *
  * Any path; sub-protocols `mqtt` and `mqttv3.1`. Binary frames carry the bytes, in whatever portions; a text frame ends
  * the connection with 1003. No compression: MQTT messages are small, and its memory per connection is not.
@@ -7,13 +7,16 @@
  * Source: MQTT 5 section 6 [MQTT-6.0.0-1] to [MQTT-6.0.0-4]; RFC 6455.
  */
 
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Stream, StreamHandler } from "@skein/kernel";
 import { type WebSocket, WebSocketServer } from "ws";
+import { guardClients, type ListenOptions } from "./client-listener.ts";
+import { openListener } from "./open-listener.ts";
 import { plainBytes } from "./plain-bytes.ts";
+import { resetSocket } from "./reset-socket.ts";
 import { endsOf } from "./socket-ends.ts";
-import { type ListenOptions, openClientListener } from "./tcp.ts";
 
 /** Largest message (all its frames) that is gathered, by default; a larger one ends the connection with 1009. */
 const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
@@ -28,6 +31,13 @@ const PROTOCOLS = new Set(["mqtt", "mqttv3.1"]);
 /** Close code "unsupported data" (RFC 6455 section 7.4.1). */
 const UNSUPPORTED_DATA = 1003;
 
+const HTTP_OPTIONS = {
+  noDelay: true,
+  requestTimeout: REQUEST_TIMEOUT_MS,
+  headersTimeout: REQUEST_TIMEOUT_MS,
+  connectionsCheckingInterval: REQUEST_CHECK_MS,
+} as const;
+
 export interface WebSocketListenOptions extends ListenOptions {
   /** Largest WebSocket message in bytes. Should not be less than the largest MQTT packet. */
   readonly messageBytesMax?: number;
@@ -35,27 +45,40 @@ export interface WebSocketListenOptions extends ListenOptions {
 
 /** Accepts WebSocket connections. */
 export function listenWebSocket(options: WebSocketListenOptions): void {
+  const { host, port, tls, refused, ready } = options;
+  const server =
+    tls === undefined
+      ? createServer(HTTP_OPTIONS, askForUpgrade)
+      : tls.attach(createHttpsServer({ ...HTTP_OPTIONS, ...tls.options }, askForUpgrade), refused);
+  upgradeTo(options, server);
+  const serve = guardClients(server, options);
+  const scheme = tls === undefined ? "ws" : "wss";
+  openListener(
+    server,
+    host,
+    port,
+    (other) => `--listen ${scheme}://:${other}`,
+    (result) => ready(result instanceof Error ? result : { ...result, serve }),
+  );
+}
+
+/** Whoever wants something else than an upgrade. */
+function askForUpgrade(_request: IncomingMessage, response: ServerResponse): void {
+  response.writeHead(426, { Upgrade: "websocket", Connection: "close" });
+  response.end("This port speaks MQTT over WebSocket.\n");
+}
+
+/** Makes streams of the upgrades that `server` is asked for. */
+function upgradeTo({ accepted, messageBytesMax }: WebSocketListenOptions, server: Server): void {
   const upgrader = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
-    maxPayload: options.messageBytesMax ?? MESSAGE_BYTES_MAX,
+    maxPayload: messageBytesMax ?? MESSAGE_BYTES_MAX,
     handleProtocols: (offered) => [...offered].find((name) => PROTOCOLS.has(name)) ?? false,
   });
-  const server = createServer(
-    {
-      noDelay: true,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      headersTimeout: REQUEST_TIMEOUT_MS,
-      connectionsCheckingInterval: REQUEST_CHECK_MS,
-    },
-    (_request, response) => {
-      response.writeHead(426, { Upgrade: "websocket", Connection: "close" });
-      response.end("This port speaks MQTT over WebSocket.\n");
-    },
-  );
   server.on("upgrade", (request, duplex, head) => {
-    // On a server of node:http without TLS the stream behind an upgrade is a net.Socket.
+    // The stream behind an upgrade is the net.Socket, or the TLS socket on it.
     const socket = duplex as Socket;
     // Without a listener an error between here and the end of the upgrade would end the process.
     socket.on("error", () => socket.destroy());
@@ -65,19 +88,15 @@ export function listenWebSocket(options: WebSocketListenOptions): void {
       return;
     }
     upgrader.handleUpgrade(request, socket, head, (webSocket) => {
-      options.accepted(new WebSocketStream(webSocket, socket));
+      accepted(new WebSocketStream(webSocket, socket));
     });
   });
-  // Connections may be diverted before HTTP reads from them.
-  const [takeForHttp] = server.listeners("connection");
-  server.removeAllListeners("connection");
-  const serve = (socket: Socket): void => takeForHttp?.call(server, socket);
-  openClientListener(server, options, serve, (port) => `--listen ws://:${port}`);
 }
 
 class WebSocketStream implements Stream {
   readonly remoteAddress: string;
   readonly localAddress: string;
+  readonly identity: string | undefined;
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
   #handler: StreamHandler | undefined;
@@ -90,9 +109,10 @@ class WebSocketStream implements Stream {
   constructor(webSocket: WebSocket, socket: Socket) {
     this.#webSocket = webSocket;
     this.#socket = socket;
-    const { remoteAddress, localAddress } = endsOf(socket);
+    const { remoteAddress, localAddress, identity } = endsOf(socket);
     this.remoteAddress = remoteAddress;
     this.localAddress = localAddress;
+    this.identity = identity;
     const note = (error: Error): void => {
       this.#error ??= error;
     };
@@ -147,7 +167,7 @@ class WebSocketStream implements Stream {
   reset(): void {
     if (this.#isClosed) return;
     this.#isEnding = true;
-    this.#socket.resetAndDestroy();
+    resetSocket(this.#socket);
   }
 
   #close1003(): void {

@@ -3,11 +3,12 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { encodeProxyHeader, type LinkTransport, ProxyHeaderReader, type Stream } from "@skein/kernel";
 import { afterEach, expect, test } from "vitest";
 import { WebSocket } from "ws";
+import type { ClientListener } from "../src/client-listener.ts";
 import { PassEntry } from "../src/passing/pass-entry.ts";
 import { type Claim, encodeNonce, newNonce, nonceOf, PassProofs } from "../src/passing/pass-messages.ts";
 import { Passer } from "../src/passing/passer.ts";
 import { readHeader } from "../src/passing/read-header.ts";
-import { type ClientListener, listenTcp } from "../src/tcp.ts";
+import { listenTcp } from "../src/tcp.ts";
 import { tlsPskTransport } from "../src/tls-psk.ts";
 import { listenWebSocket } from "../src/websocket.ts";
 import { RecordingHandler } from "./support/stream-contract.ts";

@@ -73,7 +73,7 @@ streamContract(
     const peer = streamPeer(await connected(1, address));
     return { stream: await accepted, peer, close: () => listener.close() };
   },
-  false,
+  { canReset: false },
 );
 
 streamContract(
@@ -83,7 +83,7 @@ streamContract(
     const stream = await connected(1, address);
     return { stream, peer: streamPeer(await accepted), close: () => listener.close() };
   },
-  false,
+  { canReset: false },
 );
 
 test("P10: another mesh key is refused at both ends, which say so, and no stream comes of it", async () => {

@@ -5,7 +5,7 @@
  * because a supervisor kills what takes too long.
  */
 
-import { type NodeId, SkeinError, type StreamListener } from "@skein/kernel";
+import { LogThrottle, type NodeId, type SkeinError, type StreamListener } from "@skein/kernel";
 import {
   type DataDirectory,
   isWiredAddress,
@@ -31,7 +31,8 @@ import type { HostFacts } from "./assembly-ports.ts";
 import { ClientBalancing } from "./balancing/client-balancing.ts";
 import { VERSION } from "./cli/version.ts";
 import { formatHostPort, isLoopback } from "./config/addresses.ts";
-import type { ListenerConfig, NodeConfig } from "./config/load-config.ts";
+import { isPlainForOthers, type ListenerConfig, listenerName } from "./config/listener-config.ts";
+import type { NodeConfig } from "./config/load-config.ts";
 import { loadMeshKey } from "./config/mesh-key.ts";
 import type { Exercises } from "./exercises/exercises.ts";
 import { MeshSwitch } from "./exercises/mesh-switch.ts";
@@ -39,8 +40,10 @@ import { nodeExercises } from "./exercises/node-exercises.ts";
 import { type InviterNode, inviter } from "./joining/inviter.ts";
 import { saltOf } from "./joining/stretch.ts";
 import { encodeWelcomeDocument } from "./joining/welcome-document.ts";
+import { ListenerCertificates } from "./listener-certificates.ts";
 import { checkListeners, openListeners } from "./listeners.ts";
 import { rosterOf } from "./membership/roster.ts";
+import { settled } from "./membership/settled.ts";
 import type { NodeStatus } from "./node-status.ts";
 import type { NodeLog } from "./pino-log.ts";
 import type { ReadyReason } from "./readiness.ts";
@@ -54,6 +57,8 @@ export interface RunningNode {
   /** Settles when this node has left its mesh and must be stopped; it must not come back by itself. */
   readonly left: Promise<"left">;
   status(): NodeStatus;
+  /** Reads certificates and keys of the listeners again; those that cannot be used leave the ones before in their place. */
+  reloadCertificates(): void;
   /** Becomes a new node, which joins or founds as any fresh one; its clients are reset. */
   startAnew(reason: string): void;
   /** Leaves the mesh and closes everything. Takes at most a few seconds. */
@@ -66,7 +71,8 @@ export interface RunningNode {
  * @throws {SkeinError} for what the operator must fix: bad key, port in use, unusable data directory, second node in it.
  */
 export async function startNode(config: NodeConfig, log: NodeLog): Promise<RunningNode> {
-  await checkListeners(config.listeners);
+  const certificates = new ListenerCertificates(config.listeners, log.component("broker"));
+  await checkListeners(config.listeners, certificates);
   const data = openDataDirectory(config.dataDirectory);
   let node: Node | undefined;
   try {
@@ -77,7 +83,7 @@ export async function startNode(config: NodeConfig, log: NodeLog): Promise<Runni
         "made a new mesh key; to add another device, run here: skein invite, and there: skein up --join CODE",
       );
     }
-    node = new Node(config, log, data, key.bytes);
+    node = new Node(config, log, data, key.bytes, certificates);
     await node.start();
     return node;
   } catch (error) {
@@ -85,16 +91,6 @@ export async function startNode(config: NodeConfig, log: NodeLog): Promise<Runni
     else await node.stop();
     throw error;
   }
-}
-
-/** An action of the coordinator as a promise. @throws {SkeinError} ERR_SKEIN_REFUSED with its sentence */
-function settled(act: (done: (error: string | undefined) => void) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    act((error) => {
-      if (error === undefined) resolve();
-      else reject(new SkeinError("ERR_SKEIN_REFUSED", error));
-    });
-  });
 }
 
 class Node implements RunningNode {
@@ -105,6 +101,7 @@ class Node implements RunningNode {
   readonly #log: NodeLog;
   readonly #data: DataDirectory;
   readonly #key: Uint8Array;
+  readonly #certificates: ListenerCertificates;
   readonly #clock = systemClock();
   readonly #machine = systemMachineName();
   readonly #switch = new MeshSwitch(this.#clock);
@@ -122,11 +119,18 @@ class Node implements RunningNode {
   #setLeft: () => void = () => undefined;
   #linksOpen: (error: SkeinError | undefined) => void = () => undefined;
 
-  constructor(config: NodeConfig, log: NodeLog, data: DataDirectory, key: Uint8Array) {
+  constructor(
+    config: NodeConfig,
+    log: NodeLog,
+    data: DataDirectory,
+    key: Uint8Array,
+    certificates: ListenerCertificates,
+  ) {
     this.#config = config;
     this.#log = log;
     this.#data = data;
     this.#key = key;
+    this.#certificates = certificates;
     this.serving = new Promise((resolve) => {
       this.#setServing = resolve;
     });
@@ -168,6 +172,10 @@ class Node implements RunningNode {
     this.#assembly.start();
     const error = await linksOpen;
     if (error !== undefined) throw error;
+  }
+
+  reloadCertificates(): void {
+    this.#certificates.reload();
   }
 
   startAnew(reason: string): void {
@@ -273,7 +281,12 @@ class Node implements RunningNode {
     if (reason !== "current")
       this.#log.warn({ reason }, "not up to date, but serving clients with what this node has");
     try {
-      const listeners = await openListeners(this.#listenerConfigs(), assembly.broker, this.#balancing);
+      const listeners = await openListeners(this.#listenerConfigs(), {
+        broker: assembly.broker,
+        certificates: this.#certificates,
+        balancing: this.#balancing,
+        refusals: new LogThrottle(this.#clock, this.#log.component("broker")),
+      });
       if (assembly.isStopping || assembly.hasParted) {
         for (const listener of listeners) listener.close();
         return;
@@ -284,16 +297,16 @@ class Node implements RunningNode {
       return;
     }
     assembly.clientsWelcome();
-    const urls = this.#config.listeners.map(({ protocol, host }, at) => {
-      return `${protocol}://${formatHostPort({ host, port: this.#listeners[at]?.port ?? 0 })}`;
-    });
+    const urls = this.#config.listeners.map((config, at) =>
+      listenerName(config, this.#listeners[at]?.port ?? 0),
+    );
     this.#log.info({ listen: urls }, "clients are welcome");
     this.#setServing();
   }
 
   #hostFacts(): HostFacts {
     const { listeners, http, link, floatingAddress } = this.#config;
-    const mqttAt = listeners.findIndex(({ protocol, host }) => protocol === "mqtt" && !isLoopback(host));
+    const mqttAt = listeners.findIndex(isPlainForOthers);
     const network = floatingAddress?.networkInterface;
     return {
       machine: this.#machine,

@@ -1,25 +1,33 @@
 /** Opens and closes the ports that MQTT clients connect to. */
 
 import type { Broker } from "@skein/broker";
-import type { SkeinError, Stream, StreamListener } from "@skein/kernel";
-import { type ClientListener, type ListenOptions, listenTcp, listenWebSocket } from "@skein/platform";
+import type { LogThrottle, SkeinError, Stream, StreamListener } from "@skein/kernel";
+import {
+  type ClientListener,
+  type ClientListenOptions,
+  listenTcp,
+  listenUnix,
+  listenWebSocket,
+} from "@skein/platform";
 import type { ClientBalancing } from "./balancing/client-balancing.ts";
-import { formatHostPort, isLoopback } from "./config/addresses.ts";
-import type { ListenerConfig } from "./config/load-config.ts";
+import { isLoopback } from "./config/addresses.ts";
+import { type ListenerConfig, listenerName } from "./config/listener-config.ts";
+import type { ListenerCertificates } from "./listener-certificates.ts";
+
+type Ways = Pick<ClientListenOptions, "accepted" | "divert" | "refused" | "tls">;
 
 /** Opens one listener. @throws {SkeinError} ERR_SKEIN_PORT_IN_USE, ERR_SKEIN_LISTEN */
-function open(
-  config: ListenerConfig,
-  accepted: (stream: Stream) => void,
-  divert?: ListenOptions["divert"],
-): Promise<ClientListener> {
-  const listen = config.protocol === "ws" ? listenWebSocket : listenTcp;
+function open(config: ListenerConfig, ways: Ways): Promise<ClientListener> {
+  const { protocol, host, port, unix, isProxied, clientsMax: connectionsMax } = config;
   return new Promise((resolve, reject) => {
     const ready = (result: ClientListener | SkeinError): void => {
       if (result instanceof Error) reject(result);
       else resolve(result);
     };
-    listen({ host: config.host, port: config.port, accepted, divert, ready });
+    const options = { ...ways, isProxied, connectionsMax, ready };
+    if (unix !== undefined) listenUnix({ ...options, ...unix });
+    else if (protocol === "ws" || protocol === "wss") listenWebSocket({ ...options, host, port });
+    else listenTcp({ ...options, host, port });
   });
 }
 
@@ -29,37 +37,70 @@ function open(
  *
  * @throws {SkeinError} ERR_SKEIN_PORT_IN_USE, ERR_SKEIN_LISTEN
  */
-export async function checkListeners(configs: readonly ListenerConfig[]): Promise<void> {
-  for (const config of configs) (await open(config, (stream) => stream.reset())).close();
+export async function checkListeners(
+  configs: readonly ListenerConfig[],
+  certificates: ListenerCertificates,
+): Promise<void> {
+  for (const config of configs) {
+    const accepted = (stream: Stream): void => stream.reset();
+    (await open(config, { accepted, tls: certificates.of(config) })).close();
+  }
+}
+
+/** What the listeners of a node have in common. */
+export interface ListenerParts {
+  readonly broker: Broker;
+  readonly certificates: ListenerCertificates;
+  /** May have other nodes serve what comes in, and has this node serve what others pass on. */
+  readonly balancing: ClientBalancing | undefined;
+  /** Of connections that came to nothing. */
+  readonly refusals: LogThrottle;
 }
 
 /**
- * Opens all listeners or none. Returns them in the order of `configs`. `balancing` may have other nodes serve what comes in, and
- * has this node serve what others pass on, as far as other machines may come in here.
+ * Opens all listeners or none. Returns them in the order of `configs`.
  *
  * @throws {SkeinError} ERR_SKEIN_PORT_IN_USE, ERR_SKEIN_LISTEN
  */
 export async function openListeners(
   configs: readonly ListenerConfig[],
-  broker: Broker,
-  balancing: ClientBalancing | undefined,
+  parts: ListenerParts,
 ): Promise<readonly StreamListener[]> {
   const opened: StreamListener[] = [];
   try {
-    for (const config of configs) {
-      const name = `${config.protocol}://${formatHostPort(config)}`;
-      // load-config.ts has made sure that a listener other machines can reach is one the operator opened for anybody.
-      const listener = { allowAnonymous: true, name, port: config.port };
-      const divert: ListenOptions["divert"] = (socket, serve) =>
-        balancing?.divert(config.protocol, socket, serve) === true;
-      const client = await open(config, (stream) => broker.accept(stream, listener), divert);
-      listener.port = client.port;
-      opened.push(client);
-      if (!isLoopback(config.host)) balancing?.takeIn(config.protocol, client);
-    }
+    for (const config of configs) opened.push(await openListener(config, parts));
     return opened;
   } catch (error) {
     for (const listener of opened) listener.close();
     throw error;
   }
+}
+
+async function openListener(config: ListenerConfig, parts: ListenerParts): Promise<ClientListener> {
+  const { broker, certificates, balancing, refusals } = parts;
+  const { protocol, host, allowAnonymous, isProxied } = config;
+  const listener = {
+    allowAnonymous,
+    name: listenerName(config, config.port),
+    port: portOf(config, config.port),
+  };
+  const client = await open(config, {
+    accepted: (stream) => broker.accept(stream, listener),
+    refused: (remoteAddress, reason) => {
+      const { name } = listener;
+      refusals.warn(`${name} ${reason}`, { remoteAddress, listener: name, reason }, "connection refused");
+    },
+    tls: certificates.of(config),
+    divert: (socket, serve) => protocol !== "unix" && balancing?.divert(protocol, socket, serve) === true,
+  });
+  listener.port = portOf(config, client.port);
+  listener.name = listenerName(config, client.port);
+  // Who may not come to a node directly may not come through another one either.
+  if (protocol !== "unix" && !isProxied && !isLoopback(host)) balancing?.takeIn(protocol, client);
+  return client;
+}
+
+/** A Unix socket has none. */
+function portOf({ unix }: ListenerConfig, port: number): number | undefined {
+  return unix === undefined ? port : undefined;
 }

@@ -19,6 +19,8 @@ export interface Stream {
   readonly remoteAddress: string;
   /** Address (without port) this end is bound to: tells whether it came in on the floating address. */
   readonly localAddress: string;
+  /** Name that the other end has proved with a certificate; undefined: it was not asked for one. */
+  readonly identity?: string | undefined;
   /** Bytes given to `write` that the operating system has not taken yet. */
   readonly bufferedBytes: number;
   /** Starts reading. Called once, before any other method. */

@@ -23,8 +23,12 @@ const PROOF = 0xe3;
 const NONCE_BYTES = 16;
 const PROOF_BYTES = 32;
 
-/** Protocols that clients speak; each has its own listener on the node that takes them. */
-export type ClientProtocol = "mqtt" | "ws";
+/**
+ * Protocols that clients speak; each has its own listener on the node that takes them. Encrypted connections are passed on as they are,
+ * and the node that takes them shows its certificate.
+ */
+const CLIENT_PROTOCOLS = ["mqtt", "mqtts", "ws", "wss"] as const;
+export type ClientProtocol = (typeof CLIENT_PROTOCOLS)[number];
 
 /** What the holder of the address says about a connection. */
 export interface Claim {
@@ -97,8 +101,9 @@ export class PassProofs {
     const expected = this.#claimProof(bytes.subarray(0, bytes.length - PROOF_BYTES), nonces, target);
     if (!isSame(proof.value, expected)) return undefined;
     const name = Buffer.from(protocol.value).toString();
-    if (name !== "mqtt" && name !== "ws") return undefined;
-    return { source, destination, protocol: name, holder: Buffer.from(holder.value).toString() };
+    const known = CLIENT_PROTOCOLS.find((one) => one === name);
+    if (known === undefined) return undefined;
+    return { source, destination, protocol: known, holder: Buffer.from(holder.value).toString() };
   }
 
   /** The fourth message, in answer to `claim` (its bytes). */

@@ -3,6 +3,7 @@
 import type { Socket } from "node:net";
 import type { Stream } from "@skein/kernel";
 import type { WebSocket } from "ws";
+import { resetSocket } from "../../src/reset-socket.ts";
 import { type Peer, RecordingHandler } from "./stream-contract.ts";
 
 export function socketPeer(socket: Socket): Peer {
@@ -18,7 +19,7 @@ export function socketPeer(socket: Socket): Peer {
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
     end: () => void socket.end(),
-    reset: () => void socket.resetAndDestroy(),
+    reset: () => resetSocket(socket),
     get received() {
       return handler.bytes;
     },
@@ -41,7 +42,7 @@ export function webSocketPeer(client: WebSocket, socket: Socket): Peer {
     pause: () => client.pause(),
     resume: () => client.resume(),
     end: () => client.close(1000),
-    reset: () => void socket.resetAndDestroy(),
+    reset: () => resetSocket(socket),
     get received() {
       return handler.bytes;
     },

@@ -97,8 +97,19 @@ const pattern = (length: number): Uint8Array => new Uint8Array(Buffer.alloc(leng
 /** More than the buffers of the operating system take on loopback. */
 const MUCH = 16 * 1024 * 1024;
 
-/** @param canReset false where the other end may see an ordinary end instead of a reset (TLS) */
-export function streamContract(kind: string, open: () => Promise<Pair>, canReset = true): void {
+export interface Kind {
+  /** False where the other end may see an ordinary end instead of a reset (TLS, Unix sockets). */
+  readonly canReset?: boolean;
+  /** What its ends are called; those of a TCP connection on loopback unless told otherwise. */
+  readonly remoteAddress?: RegExp;
+  readonly localAddress?: string;
+}
+
+export function streamContract(
+  kind: string,
+  open: () => Promise<Pair>,
+  { canReset = true, remoteAddress = /^127\.0\.0\.1:\d+$/, localAddress = "127.0.0.1" }: Kind = {},
+): void {
   const contract = (name: string, run: (pair: Pair) => Promise<void>): void => {
     test(`${kind}: ${name}`, async () => {
       const pair = await open();
@@ -132,8 +143,8 @@ export function streamContract(kind: string, open: () => Promise<Pair>, canReset
   });
 
   contract("addresses are those of the connection, without the form for IPv4 in IPv6", async ({ stream }) => {
-    expect(stream.remoteAddress).toMatch(/^127\.0\.0\.1:\d+$/);
-    expect(stream.localAddress).toBe("127.0.0.1");
+    expect(stream.remoteAddress).toMatch(remoteAddress);
+    expect(stream.localAddress).toBe(localAddress);
   });
 
   contract(

@@ -42,7 +42,7 @@ export class ClientBalancing {
   readonly #ports: ClientBalancingPorts;
   readonly #balancer: Balancer;
   readonly #passer: Passer;
-  readonly #listeners = new Map<ClientProtocol, ClientListener>();
+  readonly #listeners: { readonly protocol: ClientProtocol; readonly listener: ClientListener }[] = [];
   /**
    * Open connections that this node serves, from their first moment: a client of WebSocket reaches the broker only after its HTTP
    * request, and a burst of them must not look like nobody.
@@ -70,12 +70,12 @@ export class ClientBalancing {
 
   /** Clients that other nodes pass on are served by `listener`, until {@link close}. */
   takeIn(protocol: ClientProtocol, listener: ClientListener): void {
-    if (!this.#listeners.has(protocol)) this.#listeners.set(protocol, listener);
+    this.#listeners.push({ protocol, listener });
   }
 
   /** Takes nobody in any more. */
   close(): void {
-    this.#listeners.clear();
+    this.#listeners.length = 0;
   }
 
   /** For a listener's `divert`: true if another node shall serve `socket`. */
@@ -122,8 +122,8 @@ export class ClientBalancing {
     return false;
   }
 
-  #serverOf({ protocol, source, holder }: Claim): ((socket: ClientSocket) => void) | undefined {
-    const listener = this.#listeners.get(protocol);
+  #serverOf({ protocol, source, destination, holder }: Claim): ((socket: ClientSocket) => void) | undefined {
+    const listener = this.#listenerFor(protocol, destination.port);
     if (listener === undefined) return undefined;
     const client = `${source.address} ${source.port}`;
     this.#ports.log.debug(
@@ -134,5 +134,15 @@ export class ClientBalancing {
       this.#serve(socket);
       listener.serve(socket);
     };
+  }
+
+  /**
+   * The listener of that port, for it wants of its clients what the holder's wants (a certificate, perhaps). Nodes may have other
+   * ports: where there is only one of the protocol, it is meant.
+   */
+  #listenerFor(protocol: ClientProtocol, port: number): ClientListener | undefined {
+    const listeners = this.#listeners.filter((one) => one.protocol === protocol);
+    const same = listeners.find(({ listener }) => listener.port === port);
+    return (same ?? (listeners.length === 1 ? listeners[0] : undefined))?.listener;
   }
 }

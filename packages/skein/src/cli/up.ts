@@ -21,7 +21,8 @@ type Flags = Readonly<Partial<Record<SettingName, unknown>>>;
  * @throws {SkeinError} when the node cannot start: bad settings, a port in use, an unusable data directory, a code of no use.
  */
 export async function up(flags: Flags, join: string | undefined): Promise<number> {
-  const stopped = stopSignal();
+  let running: RunningNode | undefined;
+  const stopped = stopSignal(() => running?.reloadCertificates());
   const sources = {
     flags,
     environment: process.env,
@@ -39,9 +40,9 @@ export async function up(flags: Flags, join: string | undefined): Promise<number
     config = loadConfig(sources);
     const node = await startNode(config, log);
     void node.serving.then(() => say(joinedSentence(node, performance.now() - startedAt)));
-    return run(node, log, stopped);
-  }
-  return run(await startNode(config, log), log, stopped);
+    running = node;
+  } else running = await startNode(config, log);
+  return run(running, log, stopped);
 }
 
 async function run(node: RunningNode, log: NodeLog, stopped: Promise<string>): Promise<number> {

@@ -1,8 +1,7 @@
 /**
- * The small languages of addresses: `mqtt://HOST:PORT`, `HOST:PORT`, `HOST`, `ADDRESS%INTERFACE`.
+ * The small languages of addresses: `HOST:PORT`, `HOST`, `ADDRESS%INTERFACE`. Those of listeners are in listen-url.ts.
  *
- * Written by hand instead of with URL, because an empty host (`mqtt://:1884`: this machine's default) is useful here
- * and no URL. Each parser returns what it read, or one clause that says what is wrong.
+ * Each parser returns what it read, or one clause that says what is wrong.
  */
 
 import { isIP, isIPv4, SocketAddress } from "node:net";
@@ -13,13 +12,6 @@ export class Problem {
   constructor(text: string) {
     this.text = text;
   }
-}
-
-export interface ListenUrl {
-  readonly protocol: "mqtt" | "ws";
-  /** Without brackets; undefined: the default of this node. */
-  readonly host: string | undefined;
-  readonly port: number;
 }
 
 export interface HostPort {
@@ -33,28 +25,10 @@ export interface FloatingAddressSetting {
   readonly networkInterface: string;
 }
 
-const DEFAULT_PORTS = { mqtt: 1883, ws: 9001 } as const;
 /** Where a node accepts links if nothing else is said. */
 export const LINK_PORT = 7883;
 /** Linux IFNAMSIZ, without its closing zero. */
 const INTERFACE_NAME_MAX = 15;
-
-/** Reads a `--listen` URL. Default ports: mqtt 1883, ws 9001. */
-export function parseListenUrl(text: string): ListenUrl | Problem {
-  const match = /^([a-z0-9+]+):\/\/(\[[^\]]*\]|[^:/[\]]*)(?::([^/]*))?(?:\/.*)?$/i.exec(text);
-  if (match === null)
-    return new Problem("it is not a URL such as mqtt://127.0.0.1:1883 or ws://0.0.0.0:9001");
-  const protocol = (match[1] ?? "").toLowerCase();
-  if (protocol === "mqtts" || protocol === "wss")
-    return new Problem(`${protocol}:// (TLS for clients) is not built yet, use mqtt:// or ws://`);
-  if (protocol !== "mqtt" && protocol !== "ws")
-    return new Problem(`${protocol}:// is unknown, use mqtt:// or ws://`);
-  const port = match[3] === undefined ? DEFAULT_PORTS[protocol] : parsePort(match[3]);
-  if (port instanceof Problem) return port;
-  const host = parseHost(match[2] ?? "");
-  if (host instanceof Problem) return host;
-  return { protocol, host: host === "" ? undefined : host, port };
-}
 
 /** Reads `HOST:PORT`, `[v6]:PORT`; an empty host means all addresses. */
 export function parseHostPort(text: string): HostPort | Problem {
@@ -120,13 +94,14 @@ function canonicalIp(text: string): string | undefined {
   return new SocketAddress({ address: text, family: family === 4 ? "ipv4" : "ipv6" }).address;
 }
 
-function parsePort(text: string): number | Problem {
+export function parsePort(text: string): number | Problem {
   if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
     return new Problem(`"${text}" is not a port between 0 and 65535`);
   return Number(text);
 }
 
-function parseHost(text: string): string | Problem {
+/** Empty stays empty; an IPv6 address loses its brackets. */
+export function parseHost(text: string): string | Problem {
   if (text.startsWith("[")) {
     const address = text.slice(1, -1);
     return isIP(address.split("%")[0] ?? "") === 6

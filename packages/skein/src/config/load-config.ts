@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { SkeinError } from "@skein/kernel";
 import { safeParse } from "valibot";
 import { parse as parseYaml } from "yaml";
-import { isLoopback } from "./addresses.ts";
+import { type ListenerConfig, resolveListeners } from "./listener-config.ts";
 import { nearestName } from "./nearest-name.ts";
 import { configSchema, type ParsedSettings } from "./schema.ts";
 import { environmentName, SETTING_NAMES, type SettingName } from "./settings.ts";
@@ -23,12 +23,6 @@ export interface ConfigSources {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Name of this machine. */
   readonly hostName: string;
-}
-
-export interface ListenerConfig {
-  readonly protocol: "mqtt" | "ws";
-  readonly host: string;
-  readonly port: number;
 }
 
 /** Everything one node needs to know, checked and complete, except for the mesh key (mesh-key.ts). */
@@ -183,25 +177,6 @@ function badItem(value: unknown, at: unknown): unknown {
   if (typeof at !== "number") return value;
   const items: unknown = typeof value === "string" ? value.split(",") : value;
   return Array.isArray(items) ? items[at] : value;
-}
-
-/**
- * Fills in hosts. There are no users yet, so whoever reaches a listener gets in: without `allow-anonymous` only this
- * machine may (architecture.md section 7).
- */
-function resolveListeners(settings: ParsedSettings, origin: string): readonly ListenerConfig[] {
-  const isOpen = settings["allow-anonymous"];
-  const defaultHost = isOpen ? "0.0.0.0" : "127.0.0.1";
-  const urls = settings.listen ?? [{ protocol: "mqtt" as const, host: undefined, port: 1883 }];
-  return urls.map(({ protocol, host = defaultHost, port }) => {
-    if (!isOpen && !isLoopback(host)) {
-      throw configError(
-        `Cannot use ${origin} "${protocol}://${host}:${port}": it would let anybody on the network in without a ` +
-          "password; add --allow-anonymous if you want that, or listen on 127.0.0.1.",
-      );
-    }
-    return { protocol, host, port };
-  });
 }
 
 function textOf(sourced: Sourced | undefined): string | undefined {

@@ -11,13 +11,12 @@ import {
   formatHostPort,
   type HostPort,
   LINK_PORT,
-  type ListenUrl,
   Problem,
   parseFloatingAddress,
   parseHostPort,
-  parseListenUrl,
   parsePeer,
 } from "./addresses.ts";
+import { type ListenUrl, parseListenUrl } from "./listen-url.ts";
 import type { SettingName } from "./settings.ts";
 
 /** Listeners, peers: more than anybody needs, few enough to start each. */
@@ -70,6 +69,9 @@ const fields = {
   "data-dir": v.optional(path),
   listen: v.optional(listOf<ListenUrl>(parsed(parseListenUrl))),
   "allow-anonymous": onOff,
+  "tls-cert": v.optional(path),
+  "tls-key": v.optional(path),
+  "tls-client-ca": v.optional(path),
   mesh: v.optional(name, "home"),
   "mesh-key": v.optional(
     parsed((text) =>

@@ -36,9 +36,15 @@ export const SETTINGS = {
   ),
   listen: list(
     "URL",
-    "accept MQTT clients: mqtt://HOST:PORT or ws://HOST:PORT (default: mqtt://127.0.0.1:1883)",
+    "accept MQTT clients: mqtt, mqtts, ws or wss://HOST:PORT?OPTIONS, unix:///PATH (default: mqtt://127.0.0.1:1883)",
   ),
   "allow-anonymous": flag("let clients in without a password, also from other machines"),
+  "tls-cert": value("FILE", "certificate of mqtts:// and wss:// listeners, PEM; read again on SIGHUP"),
+  "tls-key": value("FILE", "its private key, PEM (default: in the same file)"),
+  "tls-client-ca": value(
+    "FILE",
+    "clients of mqtts:// and wss:// must have a certificate that this authority signed",
+  ),
   mesh: value("NAME", 'name of the mesh; nodes of other meshes are ignored (default: "home")'),
   "mesh-key": value(
     "HEX|@FILE",

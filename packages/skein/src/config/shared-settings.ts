@@ -7,7 +7,8 @@
 
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { isWildcardHost, Problem, parseListenUrl } from "./addresses.ts";
+import { isWildcardHost, Problem } from "./addresses.ts";
+import { parseListenUrl } from "./listen-url.ts";
 import type { SettingName } from "./settings.ts";
 
 /** File of the data directory. */
@@ -55,8 +56,10 @@ function listOf(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
 }
 
-/** An address of one machine is of no use on another. */
+/** An address or a file of one machine is of no use on another: certificates, keys and Unix sockets stay where they are. */
 function isForAnyNode(url: string): boolean {
   const parsed = parseListenUrl(url.trim());
-  return !(parsed instanceof Problem) && (parsed.host === undefined || isWildcardHost(parsed.host));
+  if (parsed instanceof Problem) return false;
+  const { protocol, host } = parsed;
+  return (protocol === "mqtt" || protocol === "ws") && (host === undefined || isWildcardHost(host));
 }

@@ -27,9 +27,15 @@ function addUp(program: Command, setExitCode: SetExitCode): void {
 Each option can also be set in the environment (--data-dir: SKEIN_DATA_DIR; lists separated by commas) and in skein.yaml
 (data-dir: PATH). Flags win over the environment, the environment over the file.
 
+Listeners: mqtt:// (port 1883), mqtts:// (8883), ws:// (8083), wss:// (8084), unix:///PATH. Options of one listener follow its URL:
+  ?anonymous=true  &max-clients=N  &proxy=on  &cert=FILE  &key=FILE  &client-ca=FILE  &identity=cn|san  &mode=660
+SIGHUP reads certificates again.
+
 Examples:
   skein up                                  the first node, for programs on this machine
   skein up --allow-anonymous                the same, for the whole network
+  skein up --listen mqtt://127.0.0.1 --listen 'mqtts://:8883?client-ca=ca.pem' --tls-cert pi.pem --tls-key pi.key
+                                            with certificates for devices on the network
   skein up --join CODE                      another node of a mesh; CODE: from skein invite on one of its nodes
   skein up --join CODE --peer 192.168.1.21
                                             the same, where the network hides that node
