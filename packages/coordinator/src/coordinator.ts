@@ -164,7 +164,7 @@ export class Coordinator {
         this.retained.answer(reader, isCurrent);
       },
     });
-    this.retained = new Retained(this.#machine.retained, this.#proposals, this.#reads);
+    this.retained = new Retained(this.#machine.retained, this.#proposals, this.#reads, this.merging);
     this.#turnEnd = new TurnEnd({
       clock: ports.clock,
       settleReads: () => this.#reads.settle(),

@@ -73,6 +73,11 @@ export class Merging {
     this.#planner = new MergePlanner(options);
   }
 
+  /** What time it is in the cluster; 0: not known yet. */
+  get time(): Stamp {
+    return this.#time.estimate(this.#ports.clock.monotonicMs());
+  }
+
   /** A stamp for what is written now. */
   stamp(): Stamp {
     return this.#time.next(this.#ports.clock.monotonicMs());

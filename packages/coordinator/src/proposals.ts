@@ -36,6 +36,7 @@ import {
   retainedOperation,
   topicOf,
 } from "./state-machine/commands.ts";
+import type { Stamped } from "./state-machine/expiry.ts";
 
 /** Most commands that are not committed yet. */
 const PENDING_COMMANDS_MAX = 1024;
@@ -62,6 +63,7 @@ interface Pending {
   readonly seq: number;
   readonly bytes: Uint8Array;
   readonly operation: Operation;
+  readonly stamp: Stamp;
   readonly done: Completion | undefined;
 }
 
@@ -118,7 +120,8 @@ export class Proposals {
       this.#pendingBytes + bytes.length > PENDING_BYTES_MAX;
     if (isFull || bytes.length > COMMAND_BYTES_MAX) return this.#refuse(done, QUOTA_EXCEEDED);
     // Decoded from our own bytes: the caller's payload may be a view of a socket's read buffer.
-    const pending = { seq: ++this.#lastSeq, bytes, operation: decodeCommand(bytes).operation, done };
+    const { operation: own, stamp } = decodeCommand(bytes);
+    const pending = { seq: ++this.#lastSeq, bytes, operation: own, stamp, done };
     this.#pending.push(pending);
     this.#pendingBytes += bytes.length;
     const topic = topicOf(operation);
@@ -176,10 +179,11 @@ export class Proposals {
   }
 
   /** Calls `visit` for the pending retained messages that `filter` matches; pending deletions only hide. */
-  match(filter: string, visit: (message: ApplicationMessage) => void): void {
-    for (const { operation } of this.#newest.values()) {
+  match(filter: string, visit: (item: Stamped) => void): void {
+    for (const { operation, stamp } of this.#newest.values()) {
       if (operation.kind !== "retainedSet") continue;
-      if (filterMatches(filter, operation.message.topic)) visit(operation.message);
+      const { message } = operation;
+      if (filterMatches(filter, message.topic)) visit({ message, stamp });
     }
   }
 

@@ -3,14 +3,16 @@
  *
  * A read waits until this replica holds what was committed anywhere before it (current-reads.ts) and then sees the
  * replica and nothing else: what is committed is not lost (P8). Without a quorum it sees what this node knows: the
- * replica with this node's own uncommitted writes on top (P3). `count`, `digest` and `entries` describe the replica
- * alone, so that nodes can be compared.
+ * replica with this node's own uncommitted writes on top (P3). A message that has expired is not seen any more; it goes when
+ * the log has come that far. `count`, `digest` and `entries` describe the replica alone, so that nodes can be compared.
  */
 
 import type { Completion } from "@skein/kernel";
 import type { CurrentReads } from "./current-reads.ts";
+import type { Stamp } from "./hybrid-clock.ts";
 import type { RetainedMessage } from "./options.ts";
 import type { Proposals } from "./proposals.ts";
+import { type Stamped, unexpired } from "./state-machine/expiry.ts";
 import type { RetainedState } from "./state-machine/retained-state.ts";
 
 /** What a reader may see, now and later: it stays as new as it was. */
@@ -29,20 +31,31 @@ export class Retained {
   readonly #replica: RetainedState;
   readonly #proposals: Proposals;
   readonly #reads: CurrentReads<RetainedReader>;
+  /** What is committed. */
+  readonly #committed: RetainedView;
   /** What this node knows: its uncommitted writes hide what they replace. */
   readonly #own: RetainedView;
 
-  /** `reads` answers through {@link answer}. */
-  constructor(replica: RetainedState, proposals: Proposals, reads: CurrentReads<RetainedReader>) {
+  /** `reads` answers through {@link answer}; `clock` has the time of the cluster. */
+  constructor(
+    replica: RetainedState,
+    proposals: Proposals,
+    reads: CurrentReads<RetainedReader>,
+    clock: { readonly time: Stamp },
+  ) {
     this.#replica = replica;
     this.#proposals = proposals;
     this.#reads = reads;
+    this.#committed = {
+      match: (filter, visit) => replica.match(filter, alive(clock.time, visit)),
+    };
     this.#own = {
       match(filter, visit) {
-        replica.match(filter, (message) => {
-          if (!proposals.hides(message.topic)) visit(message);
+        const visitAlive = alive(clock.time, visit);
+        replica.match(filter, (item) => {
+          if (!proposals.hides(item.message.topic)) visitAlive(item);
         });
-        proposals.match(filter, visit);
+        proposals.match(filter, visitAlive);
       },
     };
   }
@@ -72,7 +85,7 @@ export class Retained {
 
   /** It is known how current the replica is. */
   answer(reader: RetainedReader, isCurrent: boolean): void {
-    reader.mayRead(isCurrent ? this.#replica : this.#own);
+    reader.mayRead(isCurrent ? this.#committed : this.#own);
   }
 
   /** 32 hexadecimal digits over the sorted set; equal on equal sets. */
@@ -84,4 +97,12 @@ export class Retained {
   entries(): Iterable<RetainedMessage> {
     return this.#replica.sorted();
   }
+}
+
+/** Passes on to `visit` what has not expired at `now`, with what is left of its lifetime. */
+function alive(now: Stamp, visit: (message: RetainedMessage) => void): (item: Stamped) => void {
+  return (item) => {
+    const message = unexpired(item, now);
+    if (message !== undefined) visit(message);
+  };
 }

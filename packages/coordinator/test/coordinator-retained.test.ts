@@ -43,6 +43,52 @@ test("1,000 topics written on one node and half of them deleted on another are t
   }
 });
 
+test("a retained message comes with what is left of its lifetime, on every node, and is gone when that is over", () => {
+  const world = formed(3, 6);
+  const [a] = world.nodes as [SimNode];
+  const done = completion();
+  const properties = { messageExpirySeconds: 60, contentType: "text/plain" };
+  a.running.retained.put({ ...retained("t", "x"), properties }, done);
+  world.until(() => done.codes.length === 1 && world.isConverged(), 1000, "the write");
+  const lifetimes = (): (number | undefined)[] => {
+    const found: (number | undefined)[] = [];
+    let answers = 0;
+    for (const { running } of world.nodes)
+      running.retained.read({
+        mayRead: (view) => {
+          answers++;
+          view.match("+", (message) => found.push(message.properties?.messageExpirySeconds));
+        },
+      });
+    world.until(() => answers === world.nodes.length, 2000, "answers");
+    return found;
+  };
+  world.run(10_000);
+  for (const seconds of lifetimes()) expect(seconds).toBeGreaterThanOrEqual(49);
+  for (const seconds of lifetimes()) expect(seconds).toBeLessThanOrEqual(50);
+  world.run(51_000);
+  expect(lifetimes()).toEqual([]);
+  a.running.retained.put(retained("u", "y"), done);
+  world.until(() => done.codes.length === 2 && world.isConverged(), 1000, "a further write");
+  for (const { running } of world.nodes) expect(running.retained.count).toBe(1);
+});
+
+test("without a quorum a message that is not committed expires as well", () => {
+  const world = new World(7);
+  const [node] = world.add(1) as [SimNode];
+  world.start(node);
+  const properties = { messageExpirySeconds: 2 };
+  node.running.retained.put({ ...retained("t", "x"), properties }, undefined);
+  const seen = (): number => {
+    let count = 0;
+    node.running.retained.read({ mayRead: (view) => view.match("t", () => count++) });
+    return count;
+  };
+  expect(seen()).toBe(1);
+  world.run(2_100);
+  expect(seen()).toBe(0);
+});
+
 test("beyond 1,024 pending writes the next one hears 0x97, and one of QoS 0 is dropped and counted", () => {
   const world = new World(4);
   const [node] = world.add(1) as [SimNode];

@@ -137,7 +137,7 @@ test("reads show the newest pending write of a topic until it is applied", () =>
   proposals.put(retained("a/b", "2"), undefined);
   proposals.put(retained("a/c", ""), undefined);
   const seen: (string | undefined)[] = [];
-  proposals.match("a/+", (message) => seen.push(textOf(message)));
+  proposals.match("a/+", ({ message }) => seen.push(textOf(message)));
   expect(seen).toEqual(["2"]);
   expect([proposals.hides("a/b"), proposals.hides("a/c"), proposals.hides("a")]).toEqual([true, true, false]);
   proposals.settleThrough(1);
@@ -152,7 +152,7 @@ test("a payload that is a view of a reused buffer is copied", () => {
   proposals.put({ ...retained("t", "x"), payload: buffer.subarray(0, 5) }, undefined);
   buffer.fill(0);
   const seen: (string | undefined)[] = [];
-  proposals.match("t", (message) => seen.push(textOf(message)));
+  proposals.match("t", ({ message }) => seen.push(textOf(message)));
   expect(seen).toEqual(["first"]);
 });
 

@@ -16,7 +16,7 @@ const filters = fc
 
 function matched(state: RetainedState, filter: string): string[] {
   const found: string[] = [];
-  state.match(filter, (message) => found.push(message.topic));
+  state.match(filter, ({ message }) => found.push(message.topic));
   return found.sort();
 }
 

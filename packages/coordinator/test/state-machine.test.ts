@@ -1,8 +1,12 @@
 import { type ClusterId, type Incarnation, type NodeId, SkeinError, seededPrng } from "@skein/kernel";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { STAMP_MAX } from "../src/hybrid-clock.ts";
-import { decodeClusterCommand, isClusterCommand } from "../src/state-machine/cluster-commands.ts";
+import { STAMP_MAX, STAMPS_PER_MS } from "../src/hybrid-clock.ts";
+import {
+  decodeClusterCommand,
+  encodeClusterCommand,
+  isClusterCommand,
+} from "../src/state-machine/cluster-commands.ts";
 import {
   type Command,
   decodeCommand,
@@ -29,7 +33,14 @@ const messages = fc.record({
   qos: fc.constantFrom(0, 1, 2) as fc.Arbitrary<0 | 1 | 2>,
   retain: fc.boolean(),
   properties: fc.option(
-    fc.record({ contentType: fc.string(), correlationData: fc.uint8Array({ maxLength: 9 }) }),
+    fc.record(
+      {
+        contentType: fc.string(),
+        correlationData: fc.uint8Array({ maxLength: 9 }),
+        messageExpirySeconds: fc.nat(100),
+      },
+      { requiredKeys: ["contentType", "correlationData"] },
+    ),
     { nil: undefined },
   ),
 });
@@ -54,6 +65,35 @@ test("a command comes back from its bytes as it was", () => {
       expect(decodeCommand(encodeCommand(original))).toEqual(original);
     }),
   );
+});
+
+test("what has expired by the log's own time leaves the set, with any command and with the time of the leader", () => {
+  const machine = new StateMachine();
+  let seq = 0;
+  const apply = (topic: string, seconds: number, messageExpirySeconds?: number): void => {
+    const properties = messageExpirySeconds === undefined ? undefined : { messageExpirySeconds };
+    const operation = retainedOperation({ ...retained(topic, "x"), properties });
+    const envelope = { node: A, incarnation: 1 as Incarnation, seq: ++seq };
+    machine.apply(encodeCommand({ envelope, stamp: seconds * 1000 * STAMPS_PER_MS, operation }), seq);
+  };
+  const topics = () => machine.retained.sorted().map(({ topic }) => topic);
+  apply("short", 1000, 10);
+  apply("long", 1000, 60);
+  apply("ever", 1000);
+  apply("later", 1009);
+  expect(topics()).toEqual(["ever", "later", "long", "short"]);
+  apply("later", 1010);
+  expect(topics()).toEqual(["ever", "later", "long"]);
+  apply("long", 1050);
+  apply("short", 1050, 30);
+  const copy = new StateMachine();
+  copy.restore(machine.snapshot());
+  for (const each of [machine, copy]) {
+    const stamp = 1081 * 1000 * STAMPS_PER_MS;
+    each.apply(encodeClusterCommand({ kind: "tick", stamp, ageMinutes: 0 }), ++seq);
+    expect(each.retained.sorted().map(({ topic }) => topic)).toEqual(["ever", "later", "long"]);
+  }
+  expect(copy.stateHash()).toBe(machine.stateHash());
 });
 
 test("arbitrary and mutilated bytes throw ERR_SKEIN_MALFORMED or decode; they never change a state machine by half", () => {

@@ -10,6 +10,7 @@
 
 import { type ApplicationMessage, ByteWriter, encodeMessage } from "@skein/kernel";
 import type { Stamp } from "../hybrid-clock.ts";
+import { expiryOf } from "./expiry.ts";
 import { ReplicaHash } from "./replica-hash.ts";
 import { SetHash } from "./set-hash.ts";
 
@@ -20,7 +21,7 @@ export const RETAINED_BYTES_MAX = 64 * 1024 * 1024;
 
 /** A level of the topic tree. Leaves have no children map. */
 interface Level {
-  message: ApplicationMessage | undefined;
+  item: RetainedItem | undefined;
   children: Map<string, Level> | undefined;
 }
 
@@ -44,7 +45,11 @@ interface Stored extends RetainedItem {
 
 export class RetainedState {
   readonly #topics = new Map<string, Stored>();
-  #root: Level = { message: undefined, children: undefined };
+  #root: Level = { item: undefined, children: undefined };
+  /** When those messages expire that do. */
+  readonly #expiries = new Map<string, Stamp>();
+  /** No message expires before. */
+  #nextExpiry: Stamp = Number.POSITIVE_INFINITY;
   #bytes = 0;
   readonly #hash = new SetHash();
   #digest: string | undefined;
@@ -85,8 +90,10 @@ export class RetainedState {
     if (before !== undefined) this.#hash.remove(before.hash);
     this.#hash.add(hash);
     const level = before?.level ?? this.#level(topic);
-    level.message = message;
-    this.#topics.set(topic, { message, stamp, index, bytes, hash, level });
+    const stored = { message, stamp, index, bytes, hash, level };
+    level.item = stored;
+    this.#topics.set(topic, stored);
+    this.#willExpire(topic, expiryOf(stored));
     this.#bytes = total;
     this.#digest = undefined;
     return true;
@@ -97,25 +104,38 @@ export class RetainedState {
     const before = this.#topics.get(topic);
     if (before === undefined) return;
     this.#topics.delete(topic);
+    this.#expiries.delete(topic);
     this.#bytes -= before.bytes;
     this.#hash.remove(before.hash);
     this.#digest = undefined;
     prune(this.#root, topic.split("/"), 0);
   }
 
+  /** Removes what has expired at `now`. */
+  expire(now: Stamp): void {
+    if (now < this.#nextExpiry) return;
+    this.#nextExpiry = Number.POSITIVE_INFINITY;
+    for (const [topic, expiry] of this.#expiries) {
+      if (expiry <= now) this.delete(topic);
+      else this.#nextExpiry = Math.min(this.#nextExpiry, expiry);
+    }
+  }
+
   clear(): void {
     this.#topics.clear();
-    this.#root = { message: undefined, children: undefined };
+    this.#expiries.clear();
+    this.#nextExpiry = Number.POSITIVE_INFINITY;
+    this.#root = { item: undefined, children: undefined };
     this.#bytes = 0;
     this.#hash.clear();
     this.#digest = undefined;
   }
 
-  /** Calls `visit` for every message whose topic the valid `filter` matches [MQTT-4.7.2-1]. */
-  match(filter: string, visit: (message: ApplicationMessage) => void): void {
+  /** Calls `visit` for every message whose topic the valid `filter` matches [MQTT-4.7.2-1], expired or not. */
+  match(filter: string, visit: (item: RetainedItem) => void): void {
     if (!filter.includes("+") && !filter.includes("#")) {
-      const message = this.get(filter);
-      if (message !== undefined) visit(message);
+      const item = this.item(filter);
+      if (item !== undefined) visit(item);
       return;
     }
     walk(this.#root, filter.split("/"), 0, visit);
@@ -138,13 +158,22 @@ export class RetainedState {
     return this.#digest;
   }
 
+  #willExpire(topic: string, expiry: Stamp | undefined): void {
+    if (expiry === undefined) {
+      this.#expiries.delete(topic);
+    } else {
+      this.#expiries.set(topic, expiry);
+      this.#nextExpiry = Math.min(this.#nextExpiry, expiry);
+    }
+  }
+
   #level(topic: string): Level {
     let level = this.#root;
     for (const name of topic.split("/")) {
       level.children ??= new Map();
       let child = level.children.get(name);
       if (child === undefined) {
-        child = { message: undefined, children: undefined };
+        child = { item: undefined, children: undefined };
         level.children.set(name, child);
       }
       level = child;
@@ -167,13 +196,13 @@ function digestOf(messages: readonly ApplicationMessage[]): string {
 function prune(level: Level, names: readonly string[], depth: number): void {
   const name = names[depth];
   if (name === undefined) {
-    level.message = undefined;
+    level.item = undefined;
     return;
   }
   const child = level.children?.get(name);
   if (child === undefined) return;
   prune(child, names, depth + 1);
-  if (child.message !== undefined || child.children !== undefined) return;
+  if (child.item !== undefined || child.children !== undefined) return;
   level.children?.delete(name);
   if (level.children?.size === 0) level.children = undefined;
 }
@@ -183,11 +212,11 @@ function walk(
   level: Level,
   names: readonly string[],
   depth: number,
-  visit: (message: ApplicationMessage) => void,
+  visit: (item: RetainedItem) => void,
 ): void {
   const name = names[depth];
   if (name === undefined) {
-    if (level.message !== undefined) visit(level.message);
+    if (level.item !== undefined) visit(level.item);
     return;
   }
   if (name === "#") {
@@ -208,8 +237,8 @@ function walk(
   }
 }
 
-function visitAll(level: Level, isRoot: boolean, visit: (message: ApplicationMessage) => void): void {
-  if (level.message !== undefined) visit(level.message);
+function visitAll(level: Level, isRoot: boolean, visit: (item: RetainedItem) => void): void {
+  if (level.item !== undefined) visit(level.item);
   if (level.children === undefined) return;
   for (const [name, child] of level.children) {
     if (isRoot && name.startsWith("$")) continue;

@@ -74,6 +74,7 @@ export class StateMachine {
       return isClusterCommand(bytes) ? this.#takeClusters(bytes, index) : this.#take(bytes, index);
     });
     this.outcomes[applied?.outcome ?? "malformed"]++;
+    this.retained.expire(this.#newest);
     return applied ?? MALFORMED;
   }
 
