@@ -13,6 +13,17 @@ export default defineConfig({
       {
         ...fromSource,
         test: {
+          name: "conformance-mesh",
+          // What lies deeper has the mesh in the test's own hand; joining makes meshes of its own.
+          include: ["test/conformance/*.test.ts"],
+          exclude: ["test/conformance/joining.test.ts"],
+          env: { SKEIN_CONFORMANCE_NODES: "3" },
+          testTimeout: 60_000,
+        },
+      },
+      {
+        ...fromSource,
+        test: {
           name: "simulation",
           include: ["simulations/**/*.test.ts"],
           testTimeout: 120_000,

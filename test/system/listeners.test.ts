@@ -39,7 +39,7 @@ test("P11: the port is closed until the node is ready, and a stopping node says 
   expect(node.errorText).toBe("");
 });
 
-test("clients over WebSocket, on any path, and over TCP reach each other", async () => {
+test("[MQTT-4.2.0-1] and 3.1.1 [MQTT-7.1.1-1] clients over WebSocket, on any path, and over TCP reach each other", async () => {
   const [port = 0] = await freePorts(1);
   const node = await makeNode({ name: "a", args: ["--listen", `ws://127.0.0.1:${port}`] });
   onTestFinished(() => node.remove());

@@ -164,7 +164,7 @@ test("P4: what is published on another node right after SUBACK is received, 200 
   }
 });
 
-test("a client may use any MQTT version, 3.1 included", async () => {
+test("3.1.1 [MQTT-7.0.0-2] a stock client may use any MQTT version, 3.1 included", async () => {
   const old = await connect(a, { protocolId: "MQIsdp", protocolVersion: 3, clientId: "old-client" });
   await old.subscribeAsync("old/#", { qos: 2 });
   const publisher = await connect(c, { protocolVersion: 5 });

@@ -29,7 +29,7 @@ test.each([0, 1, 2] as const)("QoS %i: each message reaches exactly one member, 
   world.close();
 });
 
-test("[MQTT-4.8.2-5] ordinary subscribers get their own copy besides, and each share name one of its own", () => {
+test("ordinary subscribers get their own copy besides, and each share name one of its own", () => {
   const world = new World();
   const [a, b, c] = world.formed(3);
   const other = "$share/audit/#";

@@ -64,22 +64,25 @@ test.each([
   { offered: ["mqttv3.1"], agreed: "mqttv3.1", path: "/" },
   { offered: ["chat", "mqtt"], agreed: "mqtt", path: "/any/path?x=1" },
   { offered: [], agreed: "", path: "/ws" },
-])("[MQTT-6.0.0-4] of the sub-protocols $offered on $path the listener chooses '$agreed'", async (row) => {
-  const { listener } = await listen();
-  const { client } = dial(listener.port, row.offered, row.path);
-  expect(await outcome(client)).toBe(row.agreed);
-  client.terminate();
-  listener.close();
-});
+])(
+  "[MQTT-6.0.0-4] and 3.1.1 [MQTT-6.0.0-4] of the sub-protocols $offered on $path the listener chooses '$agreed'",
+  async (row) => {
+    const { listener } = await listen();
+    const { client } = dial(listener.port, row.offered, row.path);
+    expect(await outcome(client)).toBe(row.agreed);
+    client.terminate();
+    listener.close();
+  },
+);
 
-test("[MQTT-6.0.0-3] a client that offers only other sub-protocols is refused", async () => {
+test("[MQTT-6.0.0-3] and 3.1.1 [MQTT-6.0.0-3] a client that offers only other sub-protocols is refused", async () => {
   const { listener } = await listen();
   const { client } = dial(listener.port, ["chat"]);
   expect(await outcome(client)).toMatchObject({ message: expect.stringContaining("400") });
   listener.close();
 });
 
-test("[MQTT-6.0.0-1] a text frame ends the connection with 1003, and none of it is handed on", async () => {
+test("[MQTT-6.0.0-1] and 3.1.1 [MQTT-6.0.0-1] a text frame ends the connection with 1003, and none of it is handed on", async () => {
   const { listener, accepted } = await listen();
   const { client } = dial(listener.port, ["mqtt"]);
   await outcome(client);
@@ -93,7 +96,7 @@ test("[MQTT-6.0.0-1] a text frame ends the connection with 1003, and none of it 
   listener.close();
 });
 
-test("[MQTT-6.0.0-2] one packet in several frames and several packets in one frame are the same bytes", async () => {
+test("[MQTT-6.0.0-2] and 3.1.1 [MQTT-6.0.0-2] one packet in several frames and several packets in one frame are the same bytes", async () => {
   const { listener, accepted } = await listen();
   const { client } = dial(listener.port, ["mqtt"]);
   await outcome(client);

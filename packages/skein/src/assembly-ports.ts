@@ -1,5 +1,6 @@
 /** What a node is made with (assembly.ts): its settings, and the world outside as ports. */
 
+import type { BrokerOptions } from "@skein/broker";
 import type {
   CoordinatorObserver,
   Durability,
@@ -37,6 +38,8 @@ export interface AssemblyOptions {
   readonly durability: Durability;
   /** Other sizes of the replica than the usual ones, for tests. */
   readonly sizes?: Partial<ReplicaSizes>;
+  /** Other limits of the broker than the usual ones, for tests. */
+  readonly limits?: Partial<BrokerOptions> | undefined;
   readonly floatingAddress: FloatingAddressOptions | undefined;
   /** 5.0 clients whose connection must end are told of another node. */
   readonly isRedirecting?: boolean;

@@ -226,7 +226,7 @@ export class NodeAssembly {
       takenOver: (clientId, from, by) => this.watch.takenOver(clientId, from, by),
     };
     const floatingAddress = this.#options.floatingAddress?.address;
-    return new Broker({ ...DEFAULT_BROKER_OPTIONS, floatingAddress }, ports);
+    return new Broker({ ...DEFAULT_BROKER_OPTIONS, floatingAddress, ...this.#options.limits }, ports);
   }
 
   #makeEntrance(): ClientEntrance {

@@ -1,13 +1,13 @@
 /** Retained messages after a SUBSCRIBE while the store first has to find out what is committed elsewhere (P8). */
 
 import { expect, test } from "vitest";
-import { World } from "./support/world.ts";
+import { HeldWorld } from "../support/held-world.ts";
 
 const DURABLE = { clean: false, properties: { sessionExpiryInterval: 1000 } };
 
 /** A broker with retained messages, whose store lets nobody read for the moment. */
-function held(topics: Readonly<Record<string, string>>, options = {}): World {
-  const world = new World(options);
+function held(topics: Readonly<Record<string, string>>, options = {}): HeldWorld {
+  const world = new HeldWorld(options);
   const publisher = world.connect("p");
   for (const [topic, payload] of Object.entries(topics)) publisher.publish(topic, payload, { retain: true });
   publisher.disconnect();
@@ -59,7 +59,7 @@ test("P8: a message that comes live meanwhile is not followed by the older one o
   } as const;
   world.broker.deliver(live);
   world.broker.deliver({ ...live, topic: "t/b", payload: Buffer.from("") });
-  world.clock.settle();
+  world.settle();
   expect(client.takePayloads()).toEqual(["new", ""]);
   world.letRead();
   expect(client.takePayloads(), "only what nothing live has replaced").toEqual(["old"]);

@@ -1,21 +1,12 @@
-/** One broker with its ports in a test's hands: time, the mesh's answers, and clients. */
+/** What a test sees of a broker, or of a whole mesh: time, counters, and clients. */
 
-import {
-  Broker,
-  type BrokerOptions,
-  DEFAULT_BROKER_OPTIONS,
-  type Forwarder,
-  type Interest,
-  loneNodePorts,
-  type RetainedReader,
-  type RetainedStore,
-} from "@skein/broker";
-import { type ApplicationMessage, type Completion, type Log, seededPrng } from "@skein/kernel";
+import type { Broker, BrokerOptions, Counters } from "@skein/broker";
 import type { IConnectPacket } from "mqtt-packet";
 import { Client, connectPacket } from "./client.ts";
-import { VirtualClock } from "./virtual-clock.ts";
-
-const SILENT: Log = { error() {}, warn() {}, info() {}, debug() {} };
+import { LoneNode } from "./lone-node.ts";
+import { MeshNodes } from "./mesh-nodes.ts";
+import type { Nodes } from "./nodes.ts";
+import { NODE_COUNT, type OneNodeReason } from "./placement.ts";
 
 /** What a connection may differ in. */
 export interface ConnectOptions extends Partial<IConnectPacket> {
@@ -23,111 +14,52 @@ export interface ConnectOptions extends Partial<IConnectPacket> {
   readonly localAddress?: string;
 }
 
-/** A mesh that answers when the test says so, or at once. */
-export class HeldMesh implements Forwarder, Interest {
-  isHolding = false;
-  readonly held: Completion[] = [];
-  readonly forwarded: ApplicationMessage[] = [];
-  /** Filters added and not removed, with how often. */
-  readonly wanted = new Map<string, number>();
-  readonly #inner: Forwarder & Interest;
-
-  constructor(forwarder: Forwarder, interest: Interest) {
-    this.#inner = {
-      forward: (message, done) => forwarder.forward(message, done),
-      add: (filter, done) => interest.add(filter, done),
-      remove: (filter) => interest.remove(filter),
-    };
-  }
-
-  forward(message: ApplicationMessage, done: Completion | undefined): number {
-    this.forwarded.push(message);
-    return this.#inner.forward(message, done) + this.#hold(done);
-  }
-
-  add(filter: string, done: Completion): number {
-    this.wanted.set(filter, (this.wanted.get(filter) ?? 0) + 1);
-    return this.#inner.add(filter, done) + this.#hold(done);
-  }
-
-  remove(filter: string): void {
-    const left = (this.wanted.get(filter) ?? 0) - 1;
-    if (left < 0) throw new Error(`interest in ${filter} removed more often than added`);
-    if (left === 0) this.wanted.delete(filter);
-    else this.wanted.set(filter, left);
-    this.#inner.remove(filter);
-  }
-
-  #hold(done: Completion | undefined): number {
-    if (!this.isHolding || done === undefined) return 0;
-    this.held.push(done);
-    return 1;
-  }
-}
-
-/** A store that lets nobody read before the test says so, or lets everybody read at once. */
-class HeldStore implements RetainedStore {
-  isHolding = false;
-  /** Who waits, in order. */
-  readonly held: RetainedReader[] = [];
-  readonly #inner: RetainedStore;
-
-  constructor(inner: RetainedStore) {
-    this.#inner = inner;
-  }
-
-  get count(): number {
-    return this.#inner.count;
-  }
-
-  put(message: ApplicationMessage, done: Completion | undefined): number {
-    return this.#inner.put(message, done);
-  }
-
-  read(reader: RetainedReader): void {
-    if (this.isHolding) this.held.push(reader);
-    else this.#inner.read(reader);
-  }
-
-  /** Lets those read that wait. */
-  answer(): void {
-    for (const reader of this.held.splice(0)) this.#inner.read(reader);
-  }
-}
-
 export class World {
-  readonly clock = new VirtualClock();
-  readonly broker: Broker;
-  readonly mesh: HeldMesh;
-  readonly store: HeldStore;
   allowAnonymous = true;
+  readonly #nodes: Nodes;
+  readonly #isSpread: boolean;
+  /** The node of each client identifier seen so far. */
+  readonly #homes = new Map<string, number>();
+  #opened = 0;
 
-  constructor(options: Partial<BrokerOptions> = {}) {
-    const environment = { clock: this.clock, prng: seededPrng(7), log: SILENT };
-    const ports = loneNodePorts(environment, () => this.broker);
-    this.mesh = new HeldMesh(ports.forwarder, ports.interest);
-    this.store = new HeldStore(ports.retained);
-    this.broker = new Broker(
-      { ...DEFAULT_BROKER_OPTIONS, ...options },
-      { ...ports, forwarder: this.mesh, interest: this.mesh, retained: this.store },
-    );
+  constructor(options: Partial<BrokerOptions> = {}, nodes: Nodes = nodesWith(options), isSpread = true) {
+    this.#nodes = nodes;
+    this.#isSpread = isSpread;
+  }
+
+  /** All clients are on one node of the mesh, because of `_reason`. */
+  static onOneNode(_reason: OneNodeReason, options: Partial<BrokerOptions> = {}): World {
+    return new World(options, nodesWith(options), false);
+  }
+
+  get clientCount(): number {
+    return sum(this.#nodes.brokers, (broker) => broker.clientCount);
+  }
+
+  get sessionCount(): number {
+    return sum(this.#nodes.brokers, (broker) => broker.sessionCount);
   }
 
   get retainedCount(): number {
-    return this.store.count;
+    return this.#nodes.retainedCount;
+  }
+
+  /** How often something has happened since the start, on all nodes. */
+  count(what: keyof Counters): number {
+    return sum(this.#nodes.brokers, ({ counters }) => counters[what]);
   }
 
   /** A connection that has said nothing yet. */
-  open(version: 3 | 4 | 5 = 5, localAddress = "192.0.2.1"): Client {
-    const client = new Client(version, localAddress, () => this.clock.settle());
-    this.broker.accept(client.stream, { name: "test", allowAnonymous: this.allowAnonymous });
+  open(version: 3 | 4 | 5 = 5, localAddress = "192.0.2.1", at = this.#nextNode()): Client {
+    const client = new Client(version, localAddress, () => this.settle());
+    this.#nodes.brokers[at]?.accept(client.stream, { name: "test", allowAnonymous: this.allowAnonymous });
     return client;
   }
 
   /** A connection that has sent CONNECT; the answer is the first of its packets. */
   attempt(clientId: string, options: ConnectOptions = {}): Client {
     const { version = 5, localAddress, ...fields } = options;
-    const client = this.open(version, localAddress);
+    const client = this.open(version, localAddress, this.#homeOf(clientId));
     return client.send(connectPacket(version, clientId, fields));
   }
 
@@ -139,24 +71,41 @@ export class World {
     return client;
   }
 
-  /** The mesh answers what it held back, in the order given by `indexes` (all, in order, if left out). */
-  answer(reasonCode = 0, indexes?: readonly number[]): void {
-    const held = this.mesh.held.splice(0);
-    for (const index of indexes ?? held.keys()) held[index]?.settle(reasonCode);
-    this.clock.settle();
+  settle(): void {
+    this.#nodes.settle();
   }
 
-  /** The store lets those read that wait. */
-  letRead(): void {
-    this.store.answer();
-    this.clock.settle();
-  }
-
-  /** Lets time pass, with a tick every quarter second. */
   pass(ms: number): void {
-    for (let left = ms; left > 0; left -= 250) {
-      this.broker.tick(this.clock.pass(Math.min(250, left)));
-      this.clock.settle();
-    }
+    this.#nodes.pass(ms);
   }
+
+  /** Time passes, but no node runs meanwhile. */
+  standStill(ms: number): void {
+    this.#nodes.standStill(ms);
+    this.settle();
+  }
+
+  /** Does something to every broker, and lets them come to rest. */
+  onEveryBroker(act: (broker: Broker) => void): void {
+    for (const broker of this.#nodes.brokers) act(broker);
+    this.settle();
+  }
+
+  #homeOf(clientId: string): number {
+    const home = this.#homes.get(clientId) ?? this.#nextNode();
+    if (clientId !== "") this.#homes.set(clientId, home);
+    return home;
+  }
+
+  #nextNode(): number {
+    return this.#isSpread ? this.#opened++ % this.#nodes.brokers.length : 0;
+  }
+}
+
+function nodesWith(options: Partial<BrokerOptions>): Nodes {
+  return NODE_COUNT > 1 ? new MeshNodes(NODE_COUNT, options) : new LoneNode(options);
+}
+
+function sum(brokers: readonly Broker[], count: (broker: Broker) => number): number {
+  return brokers.reduce((total, broker) => total + count(broker), 0);
 }

@@ -217,6 +217,7 @@ export class SimNode {
         timing: world.options.timing,
         durability: world.options.durability,
         sizes: world.options.sizes,
+        limits: world.options.limits,
         floatingAddress: { address: world.floating.address, networkInterface: "eth0" },
       },
       {

@@ -7,6 +7,7 @@
  * Prior art: FoundationDB's simulation, TigerBeetle's VOPR (reference design, section 5.1).
  */
 
+import type { BrokerOptions } from "@skein/broker";
 import type { ReplicaSizes } from "@skein/coordinator";
 import type { Prng } from "@skein/kernel";
 import type { Checker, Observation, SimClientHost } from "../observations.ts";
@@ -33,6 +34,8 @@ export interface WorldOptions {
   readonly timing: "lan" | "wired";
   /** Small sizes make snapshots, full windows, new segments and batches in pieces frequent. */
   readonly sizes: Partial<ReplicaSizes>;
+  /** Other limits of the brokers than the usual ones. */
+  readonly limits?: Partial<BrokerOptions>;
   /** Monotonic clocks run this much too fast or too slow at most. */
   readonly driftPerMillionMax: number;
 }

@@ -1,0 +1,135 @@
+/** PUBACK and PUBREC while the mesh has not accepted a message yet, or refuses it (P5). */
+
+import { expect, test } from "vitest";
+import type { Client } from "../support/client.ts";
+import { HeldWorld } from "../support/held-world.ts";
+
+const DURABLE = { clean: false, properties: { sessionExpiryInterval: 1000 } };
+
+/** A durable QoS 2 subscriber to everything and a publisher. */
+function pair(): { world: HeldWorld; subscriber: Client; publisher: Client } {
+  const world = new HeldWorld();
+  const subscriber = world.connect("s", DURABLE);
+  subscriber.subscribe("#", 2);
+  return { world, subscriber, publisher: world.connect("p") };
+}
+
+test("[MQTT-4.3.2-4] PUBACK comes only when every part has accepted the message (P5)", () => {
+  const { world, publisher } = pair();
+  world.mesh.isHolding = true;
+  publisher.publish("t", "x", { qos: 1, messageId: 5 });
+  expect(publisher.packets).toEqual([]);
+  world.answer();
+  expect(publisher.take("puback").messageId).toBe(5);
+});
+
+test("[MQTT-4.6.0-2] [MQTT-4.6.0-3] PUBACK and PUBREC come in the order of the messages, whoever settles first", () => {
+  const { world, publisher } = pair();
+  world.mesh.isHolding = true;
+  publisher.publish("t", "1", { qos: 1, messageId: 1 });
+  publisher.publish("t", "2", { qos: 2, messageId: 2 });
+  publisher.publish("t", "3", { qos: 1, messageId: 3 });
+  world.answer(0, [2, 1, 0]);
+  expect(publisher.packets.map(({ cmd, messageId }) => `${cmd} ${messageId}`)).toEqual([
+    "puback 1",
+    "pubrec 2",
+    "puback 3",
+  ]);
+});
+
+test("a later message that is settled early is not acknowledged before an earlier one", () => {
+  const { world, publisher } = pair();
+  world.mesh.isHolding = true;
+  publisher.publish("t", "1", { qos: 1, messageId: 1 });
+  publisher.publish("t", "2", { qos: 1, messageId: 2 });
+  const [first, second] = world.mesh.held.splice(0);
+  second?.settle(0);
+  world.settle();
+  expect(publisher.packets).toEqual([]);
+  first?.settle(0);
+  world.settle();
+  expect(publisher.takeAll("puback").map(({ messageId }) => messageId)).toEqual([1, 2]);
+});
+
+test("[MQTT-3.4.2-1] [MQTT-3.5.2-1] a refusal is told in PUBACK and PUBREC of 5.0", () => {
+  const { world, publisher } = pair();
+  world.mesh.isHolding = true;
+  publisher.publish("t", "1", { qos: 1, messageId: 1 }).publish("t", "2", { qos: 2, messageId: 2 });
+  world.answer(0x97);
+  expect(publisher.take("puback")).toMatchObject({ messageId: 1, reasonCode: 0x97 });
+  expect(publisher.take("pubrec")).toMatchObject({ messageId: 2, reasonCode: 0x97 });
+});
+
+test("3.1.1 [MQTT-3.3.5-2] [MQTT-4.8.0-2] a client whose publish is refused is disconnected, since it cannot be told", () => {
+  const world = new HeldWorld();
+  world.mesh.isHolding = true;
+  const publisher = world.connect("p", { version: 4 }).publish("t", "1", { qos: 1, messageId: 1 });
+  world.answer(0x97);
+  expect(publisher.packets).toEqual([]);
+  expect(publisher.stream.ended).toBe("end");
+});
+
+test("a QoS 2 message that is settled after its client came back is answered there", () => {
+  const { world, subscriber } = pair();
+  world.mesh.isHolding = true;
+  world.connect("q", DURABLE).publish("t", "1", { qos: 2, messageId: 1 }).sever();
+  const second = world.connect("q", DURABLE).publish("t", "1", { qos: 2, messageId: 1, dup: true });
+  expect(second.packets).toEqual([]);
+  world.answer();
+  expect(second.take("pubrec").messageId).toBe(1);
+  expect(subscriber.takePayloads()).toEqual(["1"]);
+});
+
+test("[MQTT-3.4.2-2] [MQTT-3.5.2-2] a refusal that must stay small has no Reason String", () => {
+  const world = new HeldWorld();
+  world.mesh.isHolding = true;
+  const publisher = world.connect("p", { properties: { maximumPacketSize: 14 } });
+  publisher.chunks.length = 0;
+  publisher.publish("t", "1", { qos: 1, messageId: 1 }).publish("t", "2", { qos: 2, messageId: 2 });
+  world.answer(0x97);
+  for (const cmd of ["puback", "pubrec"] as const) {
+    const { reasonCode, properties } = publisher.take(cmd);
+    expect(reasonCode).toBe(0x97);
+    expect(properties ?? {}).not.toHaveProperty("reasonString");
+  }
+  for (const chunk of publisher.chunks) expect(chunk.length).toBeLessThanOrEqual(28);
+});
+
+test("[MQTT-4.3.3-9] an identifier whose PUBREC refused is free for a new message", () => {
+  const { world, publisher, subscriber } = pair();
+  world.mesh.isHolding = true;
+  publisher.publish("t", "1", { qos: 2, messageId: 1 });
+  world.answer(0x97);
+  world.mesh.isHolding = false;
+  publisher.publish("t", "2", { qos: 2, messageId: 1 });
+  expect(publisher.takeAll("pubrec").map(({ reasonCode }) => reasonCode)).toEqual([0x97, 0]);
+  expect(subscriber.takePayloads()).toEqual(["1", "2"]);
+});
+
+test("[MQTT-3.3.4-7] a 5.0 client that exceeds our Receive Maximum gets 0x93", () => {
+  const world = new HeldWorld({ receiveMaximum: 3 });
+  world.mesh.isHolding = true;
+  const client = world.connect("p");
+  for (let i = 1; i <= 3; i++) client.publish("t", "x", { qos: 1, messageId: i });
+  expect(client.packets).toEqual([]);
+  client.publish("t", "x", { qos: 1, messageId: 4 });
+  expect(client.take("disconnect").reasonCode).toBe(0x93);
+  expect(() => world.answer()).not.toThrow();
+});
+
+test.each([4, 5] as const)(
+  "level %i: a publisher ahead of the mesh is paused, not disconnected, and resumed",
+  (version) => {
+    const world = new HeldWorld({ unsettledPublishesMax: 3 });
+    world.mesh.isHolding = true;
+    const client = world.connect("p", { version, keepalive: 10 });
+    for (let i = 1; i <= 4; i++) client.publish("t", "x", { qos: 1, messageId: i });
+    expect(client.stream.isPaused).toBe(true);
+    // What it cannot say while nobody listens is not held against it.
+    world.pass(60_000);
+    expect(client.stream.ended).toBeUndefined();
+    world.answer();
+    expect(client.stream.isPaused).toBe(false);
+    expect(client.takeAll("puback")).toHaveLength(4);
+  },
+);
