@@ -42,4 +42,4 @@ export {
   type SharedFilter,
   TOPIC_LEVELS_MAX,
 } from "./topic-filter.ts";
-export { decodeUtf8, encodeUtf8Into, utf8Length } from "./utf8.ts";
+export { decodeUtf8, encodeUtf8Into, isUtf8, utf8Length } from "./utf8.ts";

@@ -8,6 +8,8 @@
 import { SkeinError } from "./errors.ts";
 
 const RUN_BYTES = 8;
+/** Instead of a code point. */
+const MALFORMED = -1;
 
 /** Bytes that `text` needs in UTF-8. */
 export function utf8Length(text: string): number {
@@ -67,24 +69,45 @@ export function decodeUtf8(source: Uint8Array, from: number, to: number): string
       at += RUN_BYTES;
       continue;
     }
-    const byte = source[at++] as number;
-    if (byte < 0x80) {
-      text += String.fromCharCode(byte);
-      continue;
-    }
-    const extra = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : 1;
-    let point = byte & (0x3f >> extra);
-    if (byte < 0xc2 || byte > 0xf4 || at + extra > to) throw malformed(at - 1);
-    for (let i = 0; i < extra; i++) {
-      const next = source[at++] as number;
-      if ((next & 0xc0) !== 0x80) throw malformed(at - 1);
-      point = (point << 6) | (next & 0x3f);
-    }
-    const smallest = extra === 1 ? 0x80 : extra === 2 ? 0x800 : 0x10000;
-    if (point < smallest || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff)) throw malformed(at - 1);
-    text += String.fromCodePoint(point);
+    const point = pointAt(source, at, to);
+    if (point === MALFORMED) throw malformed(at);
+    text += point < 0x80 ? String.fromCharCode(point) : String.fromCodePoint(point);
+    at += widthOf(point);
   }
   return text;
+}
+
+/** Whether `bytes` are well-formed UTF-8. U+0000 is allowed. */
+export function isUtf8(bytes: Uint8Array): boolean {
+  let at = 0;
+  while (at < bytes.length) {
+    const point = pointAt(bytes, at, bytes.length);
+    if (point === MALFORMED) return false;
+    at += widthOf(point);
+  }
+  return true;
+}
+
+/** The code point that begins at `at` and ends before `to`, or MALFORMED: RFC 3629 section 4. */
+function pointAt(source: Uint8Array, at: number, to: number): number {
+  const byte = source[at] as number;
+  if (byte < 0x80) return byte;
+  const extra = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : 1;
+  if (byte < 0xc2 || byte > 0xf4 || at + extra >= to) return MALFORMED;
+  let point = byte & (0x3f >> extra);
+  for (let i = 1; i <= extra; i++) {
+    const next = source[at + i] as number;
+    if ((next & 0xc0) !== 0x80) return MALFORMED;
+    point = (point << 6) | (next & 0x3f);
+  }
+  const smallest = extra === 1 ? 0x80 : extra === 2 ? 0x800 : 0x10000;
+  const isOutside = point < smallest || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff);
+  return isOutside ? MALFORMED : point;
+}
+
+/** Bytes of a code point. */
+function widthOf(point: number): number {
+  return point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
 }
 
 /** The eight letters at `at`, if all are ASCII: a string that grows by eight costs half of one that grows by one. */
