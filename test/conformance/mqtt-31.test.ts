@@ -86,3 +86,30 @@ test("MQTT 3.1: three versions of the protocol understand each other", () => {
   for (const [i, client] of clients.entries()) client.publish("t", `${i}`, { qos: 1, messageId: 1 });
   expect(clients.map((client) => client.takePayloads())).toEqual(Array(3).fill(["0", "1", "2"]));
 });
+
+test("MQTT 3.1: a user name and password that are flagged may be left out: the Remaining Length takes precedence", () => {
+  expect(new World().open(3).sendBytes(raw(3, 0xc2)).take("connack").returnCode).toBe(0);
+  // Its successors have no such rule.
+  const four = new World().open(4);
+  four.sendBytes([0x10, 13, 0, 4, ...Buffer.from("MQTT"), 4, 0x82, 0, 0, 0, 1, 97]);
+  expect(four.packets).toEqual([]);
+  expect(four.stream.ended).toBe("end");
+});
+
+test("MQTT 3.1: the first byte of CONNACK is reserved, so it is 0 also when a session is resumed", () => {
+  const world = new World();
+  const present = (version: 3 | 4): number | undefined => {
+    world.connect(`a${version}`, { version, clean: false }).disconnect();
+    return world.connect(`a${version}`, { version, clean: false }).chunks[0]?.[2];
+  };
+  expect([present(3), present(4)]).toEqual([0, 1]);
+});
+
+test("MQTT 3.1: SUBSCRIBE and PUBREL may have DUP set, and PINGREQ any flags; QoS 1 must be set where it was", () => {
+  const client = new World().connect("a", THREE);
+  client.sendBytes([0x8a, 6, 0, 1, 0, 1, 97, 0]).take("suback");
+  client.sendBytes([0x6a, 2, 0, 9]).take("pubcomp");
+  client.sendBytes([0xc1, 0]).take("pingresp");
+  client.sendBytes([0x80, 6, 0, 1, 0, 1, 97, 0]);
+  expect(client.stream.ended).toBe("end");
+});

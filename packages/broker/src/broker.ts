@@ -21,10 +21,12 @@ import { AcknowledgementPool } from "./acknowledgements.ts";
 import { Channel } from "./channel.ts";
 import type { ChannelHost } from "./channel-host.ts";
 import type { ConnectPacket } from "./codec/connect-packet.ts";
+import type { ConnackProperties } from "./codec/packet-writer.ts";
 import { PublishFrames } from "./codec/publish-encoder.ts";
 import { PublishPacket } from "./codec/publish-packet.ts";
 import { ReasonCode } from "./codec/reason-codes.ts";
 import { TopicNames } from "./codec/topic-names.ts";
+import { ConnectRate } from "./connect-rate.ts";
 import { admit } from "./connecting.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { DeadlineWheel } from "./deadline-wheel.ts";
@@ -33,6 +35,7 @@ import type { BrokerPorts } from "./ports.ts";
 import type { Session } from "./session.ts";
 import { Sessions } from "./sessions.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import { TopicLimits } from "./topic-limits.ts";
 import type { WillFate } from "./will.ts";
 
 /** A gap between ticks from which on this process must have stood still, so that silence is not the clients' fault. */
@@ -49,6 +52,11 @@ export class Broker {
   readonly #subscriptions: Subscriptions;
   readonly #sessions: Sessions;
   readonly #channels = new Set<Channel>();
+  /** Those without a CONNACK, the oldest first. */
+  readonly #connecting = new Set<Channel>();
+  /** Those of them that authenticate. */
+  readonly #authenticating = new Set<Channel>();
+  readonly #connectRate: ConnectRate;
   readonly #wheel: DeadlineWheel<Channel>;
   readonly #host: ChannelHost<Channel>;
   readonly #flushAtTurnEnd = () => this.flush();
@@ -63,6 +71,7 @@ export class Broker {
     const { clock, retained, interest } = ports;
     this.#ports = ports;
     this.#subscriptions = new Subscriptions(options, interest);
+    this.#connectRate = new ConnectRate(options.connectsPerSecondMax, options.connectsBurstMax);
     this.#lastTick = clock.monotonicMs();
     this.#wheel = new DeadlineWheel(this.#lastTick, (channel, now) => channel.deadline(now));
     this.#sessions = new Sessions({
@@ -100,17 +109,24 @@ export class Broker {
     return this.#sessions.size;
   }
 
-  /** Takes a new connection. It is reset at once while the broker shuts down or is full (never a transient refusal, P11). */
+  /**
+   * Takes a new connection. It is reset at once while the broker shuts down or is full, or if too many come from its address
+   * (never a transient refusal, P11).
+   */
   accept(stream: Stream, listener: ListenerOptions): void {
-    if (this.#isShuttingDown || this.#channels.size >= this.#host.options.connectionsMax) {
+    const { options, clock } = this.#host;
+    const isFull = this.#isShuttingDown || this.#channels.size >= options.connectionsMax;
+    if (isFull || !this.#connectRate.admits(stream.remoteAddress, clock.monotonicMs())) {
       this.#counters.connectionsRefused++;
       stream.start(IGNORED);
       stream.reset();
       return;
     }
+    if (this.#connecting.size >= options.connectingMax) this.#resetOldestConnecting();
     this.#counters.connectionsAccepted++;
     const channel = new Channel(stream, listener, this.#host);
     this.#channels.add(channel);
+    this.#connecting.add(channel);
     stream.start(channel);
   }
 
@@ -228,9 +244,34 @@ export class Broker {
     this.#ports.clock.atTurnEnd(this.#flushAtTurnEnd);
   }
 
-  #connect(channel: Channel, packet: ConnectPacket): void {
+  /** Whoever has said nothing for the longest time makes room for who has just come. */
+  #resetOldestConnecting(): void {
+    for (const channel of this.#connecting) {
+      this.#counters.connectionsRefused++;
+      this.#noLongerConnecting(channel);
+      channel.reset(ReasonCode.QuotaExceeded, "discard");
+      return;
+    }
+  }
+
+  #noLongerConnecting(channel: Channel): void {
+    this.#connecting.delete(channel);
+    this.#authenticating.delete(channel);
+  }
+
+  #mayAuthenticate(channel: Channel): boolean {
+    if (this.#authenticating.size >= this.#host.options.authenticatingMax) {
+      this.#counters.connectionsRefused++;
+      return false;
+    }
+    this.#authenticating.add(channel);
+    return true;
+  }
+
+  #connect(channel: Channel, packet: ConnectPacket, authenticated: ConnackProperties | undefined): void {
     const { prng, log } = this.#ports;
-    if (admit(channel, packet, this.#host.options, this.#sessions, prng)) {
+    this.#noLongerConnecting(channel);
+    if (admit(channel, packet, this.#host.options, this.#sessions, prng, authenticated)) {
       this.#clientCount++;
       this.#counters.clientsConnected++;
       const { clientId, listener, stream } = channel;
@@ -247,17 +288,20 @@ export class Broker {
   }
 
   #makeHost(options: BrokerOptions, clock: Pick<Clock, "monotonicMs">): ChannelHost<Channel> {
-    const { log } = this.#ports;
+    const { log, authenticator } = this.#ports;
+    const limits = new TopicLimits(options);
     return {
       options,
       clock,
+      authenticator,
+      mayAuthenticate: (channel) => this.#mayAuthenticate(channel),
       counters: this.#counters,
-      topics: new TopicNames(),
+      topics: new TopicNames((topic) => limits.allow(topic)),
       acknowledgementPool: new AcknowledgementPool(),
       subscriptions: this.#subscriptions,
       publishPacket: new PublishPacket(),
       publish: (message, publisher, done) => this.#publish(message, publisher, done),
-      connect: (channel, packet) => this.#connect(channel, packet),
+      connect: (channel, packet, authenticated) => this.#connect(channel, packet, authenticated),
       markDirty: (channel) => this.#markDirty(channel),
       detach: (session, fate) => this.#detach(session, fate),
       wakeAt: (channel, at) => this.#wheel.set(channel, at),
@@ -266,6 +310,7 @@ export class Broker {
       },
       gone: (channel) => {
         this.#channels.delete(channel);
+        this.#noLongerConnecting(channel);
         this.#wheel.delete(channel);
       },
       faulted: (channel, reasonCode, cause) => {

@@ -3,11 +3,13 @@
 import type { Clock } from "@skein/kernel";
 import type { AcknowledgementPool } from "./acknowledgements.ts";
 import type { ConnectPacket } from "./codec/connect-packet.ts";
+import type { ConnackProperties } from "./codec/packet-writer.ts";
 import type { PublishPacket } from "./codec/publish-packet.ts";
 import type { TopicNames } from "./codec/topic-names.ts";
 import type { Counters } from "./counters.ts";
 import type { PublishPort } from "./inbound-publishes.ts";
 import type { BrokerOptions } from "./options.ts";
+import type { Authenticator } from "./ports.ts";
 import type { Session } from "./session.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 import type { WillFate } from "./will.ts";
@@ -22,8 +24,14 @@ export interface ChannelHost<Connection> extends PublishPort {
   readonly subscriptions: Subscriptions;
   /** Reused by all channels: a PUBLISH is handled before the next one is read. */
   readonly publishPacket: PublishPacket;
-  /** A well-formed CONNECT has come: the broker answers with `connected` or `rejectConnect`. */
-  connect(channel: Connection, packet: ConnectPacket): void;
+  readonly authenticator: Authenticator | undefined;
+  /** Whether one more connection may be in the middle of an authentication; counts it if so. */
+  mayAuthenticate(channel: Connection): boolean;
+  /**
+   * A well-formed CONNECT has come: the broker answers with `connected` or `rejectConnect`. `authenticated`: what CONNACK says
+   * of the enhanced authentication that the client has passed.
+   */
+  connect(channel: Connection, packet: ConnectPacket, authenticated: ConnackProperties | undefined): void;
   /** The channel has output for the end of this turn. */
   markDirty(channel: Connection): void;
   /** The session has lost this connection. */

@@ -11,12 +11,7 @@
 
 import type { MonotonicMs, Stream, StreamHandler } from "@skein/kernel";
 import type { ChannelHost } from "./channel-host.ts";
-import {
-  type ConnectPacket,
-  type ProtocolVersion,
-  readConnect,
-  readProtocolVersion,
-} from "./codec/connect-packet.ts";
+import type { ConnectPacket, ProtocolVersion } from "./codec/connect-packet.ts";
 import {
   checkHeaderFlags,
   PacketType,
@@ -38,24 +33,28 @@ import {
   subackFrame,
   unsubackFrame,
 } from "./codec/packet-writer.ts";
-import { ConnectReturnCode, ReasonCode } from "./codec/reason-codes.ts";
+import { ReasonCode } from "./codec/reason-codes.ts";
+import { CONNECT_HEADER, Handshake, type HandshakeConnection } from "./handshake.ts";
 import { InboundPublishes, type PublishAnswers } from "./inbound-publishes.ts";
 import { InboundSubscribes, type SubscribeAnswers } from "./inbound-subscribes.ts";
+import { Liveness } from "./liveness.ts";
 import type { ListenerOptions } from "./options.ts";
+import { OutboundAliases } from "./outbound-aliases.ts";
 import { OutboundQueue } from "./outbound-queue.ts";
 import type { Outlet, Session } from "./session.ts";
 import type { WillFate } from "./will.ts";
 
 type ChannelState = "connecting" | "connected" | "closing" | "closed";
 
-const CONNECT_HEADER = PacketType.Connect << 4;
-
-export class Channel implements StreamHandler, PacketHandler, PublishAnswers, SubscribeAnswers, Outlet {
+export class Channel
+  implements StreamHandler, PacketHandler, PublishAnswers, SubscribeAnswers, HandshakeConnection, Outlet
+{
   readonly stream: Stream;
   readonly listener: ListenerOptions;
   version: ProtocolVersion = 4;
   receiveMaximum = 0xffff;
   clientPacketBytesMax = Number.MAX_SAFE_INTEGER;
+  aliases: OutboundAliases | undefined;
   readonly #host: ChannelHost<Channel>;
   readonly #reader: PacketReader;
   readonly #fields = new FieldReader();
@@ -64,14 +63,16 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
   #session: Session | undefined;
   #publishes: InboundPublishes | undefined;
   #subscribes: InboundSubscribes | undefined;
+  readonly #handshake: Handshake<Channel>;
   #isDirty = false;
-  #isPaused = false;
-  #isVersionKnown = false;
+  /** The stream asked to wait until it has `drained`. */
+  #isBlocked = false;
+  /** Reason Strings: not before the client has said what it can take, nor if it does not want any. */
+  #wantsReasons = false;
   #hasBegun = false;
   /** Session Expiry Interval of CONNECT was 0, so DISCONNECT must not set another one. */
   #endsWithConnection = true;
-  #keepAliveMs = 0;
-  #lastReceived: MonotonicMs;
+  readonly #liveness: Liveness;
   /** In `connecting` and `closing`: when patience ends, ms. */
   #stateEndsAt: number;
 
@@ -80,8 +81,9 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
     this.listener = listener;
     this.#host = host;
     this.#reader = new PacketReader(this, host.options.connectBytesMax);
-    this.#lastReceived = host.clock.monotonicMs();
-    this.#stateEndsAt = this.#lastReceived + host.options.connectTimeoutMs;
+    this.#handshake = new Handshake(this, host);
+    this.#liveness = new Liveness(stream, host.clock);
+    this.#stateEndsAt = host.clock.monotonicMs() + host.options.connectTimeoutMs;
     host.wakeAt(this, this.#stateEndsAt);
   }
 
@@ -91,7 +93,7 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
 
   received(bytes: Uint8Array): void {
     if (this.#state === "closing" || this.#state === "closed") return;
-    this.#lastReceived = this.#host.clock.monotonicMs();
+    this.#liveness.heard();
     if (!this.#hasBegun && bytes.length > 0) {
       this.#hasBegun = true;
       if (bytes[0] !== CONNECT_HEADER) {
@@ -103,7 +105,9 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
   }
 
   drained(): void {
+    this.#isBlocked = false;
     this.#session?.pump();
+    this.#updatePause();
   }
 
   closed(_error: Error | undefined): void {
@@ -119,7 +123,7 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
   packet(header: number, bytes: Uint8Array, at: number, end: number): void {
     this.#fields.reset(bytes, at, end);
     try {
-      if (this.#state === "connecting") this.#readFirst(header);
+      if (this.#state === "connecting") this.#handshake.packet(header, this.#fields);
       else if (this.#state === "connected") this.#readNext(header);
     } catch (error) {
       if (!(error instanceof PacketError)) throw error;
@@ -132,23 +136,10 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
     this.#fault(reasonCode, isTooLarge ? "packet too large" : "remaining length is malformed");
   }
 
-  /** The first packet must be CONNECT [MQTT-3.1.0-1]. */
-  #readFirst(header: number): void {
-    if (header !== CONNECT_HEADER) throw protocolError("first packet is not CONNECT");
-    const version = readProtocolVersion(this.#fields);
-    if (typeof version !== "number") {
-      this.#rejectVersion(version.unsupported);
-      return;
-    }
-    this.version = version;
-    this.#isVersionKnown = true;
-    this.#host.connect(this, readConnect(this.#fields, version));
-  }
-
   #readNext(header: number): void {
     const session = this.#session as Session;
     const fields = this.#fields;
-    checkHeaderFlags(header);
+    checkHeaderFlags(header, this.version);
     switch (header >> 4) {
       case PacketType.Publish: {
         const packet = this.#host.publishPacket;
@@ -186,18 +177,29 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
       case PacketType.Disconnect:
         this.#disconnect(session);
         return;
+      case PacketType.Auth:
+        this.#handshake.auth(fields);
+        return;
       default:
-        // A second CONNECT [MQTT-3.1.0-2], a packet only servers send, or AUTH without a method [MQTT-4.12.0-6].
+        // A second CONNECT [MQTT-3.1.0-2] or a packet only servers send.
         throw protocolError(`packet of type ${header >> 4} is not allowed now`);
     }
   }
 
   // ---- connecting
 
+  agree({ properties }: ConnectPacket): void {
+    const { receiveMaximum, maximumPacketSize, topicAliasMaximum = 0, wantsReasons } = properties;
+    this.receiveMaximum = receiveMaximum ?? this.receiveMaximum;
+    this.clientPacketBytesMax = maximumPacketSize ?? this.clientPacketBytesMax;
+    const aliasesMax = Math.min(topicAliasMaximum, this.#host.options.outboundTopicAliasMax);
+    if (aliasesMax > 0) this.aliases = new OutboundAliases(aliasesMax);
+    this.#wantsReasons = this.version === 5 && wantsReasons !== false; // [MQTT-3.1.2-29]
+  }
+
   /** The broker accepts: sends CONNACK, then what the session has waiting. */
   connected(
     session: Session,
-    packet: ConnectPacket,
     isPresent: boolean,
     keepAliveSeconds: number,
     properties: ConnackProperties,
@@ -205,14 +207,8 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
     const { options, acknowledgementPool } = this.#host;
     this.#state = "connected";
     this.#session = session;
-    this.#keepAliveMs = keepAliveSeconds * 1500; // [MQTT-3.1.2-22]
     this.#endsWithConnection = session.expirySeconds === 0;
     this.#reader.packetBytesMax = options.packetBytesMax;
-    if (packet.properties.receiveMaximum !== undefined)
-      this.receiveMaximum = packet.properties.receiveMaximum;
-    if (packet.properties.maximumPacketSize !== undefined) {
-      this.clientPacketBytesMax = packet.properties.maximumPacketSize;
-    }
     this.#publishes = new InboundPublishes(
       this.version,
       session,
@@ -222,7 +218,8 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
       this,
     );
     this.#subscribes = new InboundSubscribes(session, options, this.#host.subscriptions, this);
-    if (this.#keepAliveMs > 0) this.#host.wakeAt(this, this.#lastReceived + this.#keepAliveMs);
+    const silentUntil = this.#liveness.begin(keepAliveSeconds);
+    if (silentUntil !== undefined) this.#host.wakeAt(this, silentUntil);
     this.send(connackFrame(this.version, ReasonCode.Success, isPresent, properties), 0);
     session.resume(this);
   }
@@ -230,17 +227,9 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
   /** The broker refuses for good: CONNACK with `reasonCode` (5.0) or `returnCode` (3.x), then the end. */
   rejectConnect(reasonCode: number, returnCode: number, cause: string): void {
     this.#host.faulted(this, reasonCode, cause);
-    this.send(connackFrame(this.version, this.version === 5 ? reasonCode : returnCode, false, {}), 0);
-    this.#close();
-  }
-
-  #rejectVersion(unsupported: number): void {
-    // Newer than 5 may understand a 5.0 CONNACK; all others know return code 1 (bridges then try a plain 3.1.1).
-    this.version = unsupported > 5 && unsupported < 0x80 ? 5 : 4;
-    const { UnsupportedProtocolVersion } = ReasonCode;
-    const { UnacceptableProtocolVersion } = ConnectReturnCode;
-    const cause = `protocol version ${unsupported}`;
-    this.rejectConnect(UnsupportedProtocolVersion, UnacceptableProtocolVersion, cause);
+    const code = this.version === 5 ? reasonCode : returnCode;
+    this.#sendExplained((reason) => connackFrame(this.version, code, false, { reason }), cause);
+    this.close();
   }
 
   // ---- connected
@@ -255,11 +244,11 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
     }
     // [MQTT-3.14.4-3]: only a normal disconnection takes the will back.
     this.#leave(reasonCode === ReasonCode.Success ? "discard" : "publish");
-    this.#close();
+    this.close();
   }
 
-  sendSuback(packetId: number, codes: readonly number[]): void {
-    this.send(subackFrame(this.version, packetId, codes), 0);
+  sendSuback(packetId: number, codes: readonly number[], cause: string | undefined): void {
+    this.#sendExplained((reason) => subackFrame(this.version, packetId, codes, reason), cause);
     this.#updatePause();
   }
 
@@ -267,8 +256,10 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
     this.send(unsubackFrame(this.version, packetId, codes), 0);
   }
 
-  sendAcknowledgement(type: 4 | 5 | 7, packetId: number, reasonCode: number): void {
-    this.send(acknowledgementFrame(type, reasonCode, this.version), packetId);
+  sendAcknowledgement(type: 4 | 5 | 7, packetId: number, reasonCode: number, cause?: string): void {
+    const { version } = this;
+    if (cause === undefined) this.send(acknowledgementFrame(type, reasonCode, version), packetId);
+    else this.#sendExplained((why) => acknowledgementFrame(type, reasonCode, version, why), cause, packetId);
     this.#updatePause();
   }
 
@@ -277,16 +268,11 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
     this.#fault(reasonCode, "publish refused");
   }
 
-  /** Reading stops while too much of this client waits for the mesh. */
+  /** Reading stops while too much of this client waits for the mesh, or too much of what it was sent waits for the client. */
   #updatePause(): void {
     if (this.#state !== "connected") return;
-    const shouldPause = this.#subscribes?.isFull === true || this.#publishes?.isFull === true;
-    if (shouldPause === this.#isPaused) return;
-    this.#isPaused = shouldPause;
-    if (shouldPause) this.stream.pause();
-    else this.stream.resume();
-    // The silence was ours.
-    this.#lastReceived = this.#host.clock.monotonicMs();
+    const isBusy = this.#subscribes?.isFull === true || this.#publishes?.isFull === true;
+    this.#liveness.update(isBusy, this.#isBlocked && !this.hasRoom);
   }
 
   // ---- output
@@ -307,11 +293,20 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
     this.#host.markDirty(this);
   }
 
+  /** Sends a frame with a Reason String, or without where the client does not want one or could not take the packet then. */
+  #sendExplained(make: (reason?: string) => Frame, cause: string | undefined, packetId = 0): void {
+    const frame = make(this.#wantsReasons ? cause : undefined);
+    // [MQTT-3.2.2-19] [MQTT-3.4.2-2] [MQTT-3.5.2-2] [MQTT-3.9.2-1] [MQTT-3.14.2-3]
+    this.send(frame.bytes.length > this.clientPacketBytesMax ? make() : frame, packetId);
+  }
+
   /** Writes what this turn has gathered; goes on with what waits, unless the stream asks to wait for `drained`. */
   flush(): void {
     this.#isDirty = false;
     if (this.#state === "closed") return;
-    if (this.#outbound.flush(this.stream) && this.#session?.hasBacklog === true) this.#session.pump();
+    this.#isBlocked = !this.#outbound.flush(this.stream);
+    if (this.#isBlocked) this.#updatePause();
+    else if (this.#session?.hasBacklog === true) this.#session.pump();
   }
 
   // ---- ending
@@ -323,14 +318,14 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
 
   /** Ends the connection from our side; a 5.0 client hears why. */
   disconnect(reasonCode: number, fate: WillFate, serverReference?: string): void {
-    this.#announce(reasonCode, serverReference);
+    this.#announce(reasonCode, undefined, serverReference);
     this.#leave(fate);
-    this.#close();
+    this.close();
   }
 
   /** As `disconnect`, but at once with a TCP reset, so that the client notices even if the address is about to go. */
   reset(reasonCode: number, fate: WillFate, serverReference?: string): void {
-    this.#announce(reasonCode, serverReference);
+    this.#announce(reasonCode, undefined, serverReference);
     this.#outbound.flush(this.stream);
     this.#leave(fate);
     this.#state = "closing";
@@ -348,9 +343,8 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
       this.reset(ReasonCode.KeepAliveTimeout, "publish");
       return undefined;
     }
-    if (this.#keepAliveMs === 0) return undefined;
-    const silentUntil = (this.#isPaused ? now : this.#lastReceived) + this.#keepAliveMs;
-    if (now < silentUntil) return silentUntil;
+    const silentUntil = this.#liveness.silentUntil(now);
+    if (silentUntil === undefined || now < silentUntil) return silentUntil;
     this.#host.counters.keepAliveTimeouts++;
     this.disconnect(ReasonCode.KeepAliveTimeout, "publish");
     return this.#stateEndsAt;
@@ -360,19 +354,19 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
   #fault(reasonCode: number, cause: string): void {
     if (this.#state === "closing" || this.#state === "closed") return;
     this.#host.faulted(this, reasonCode, cause);
-    if (this.#state === "connecting" && this.#isVersionKnown && this.version === 5) {
-      this.send(connackFrame(5, reasonCode, false, {}), 0);
+    if (this.#state === "connecting" && this.#handshake.isVersionKnown && this.version === 5) {
+      this.#sendExplained((reason) => connackFrame(5, reasonCode, false, { reason }), cause);
     } else {
-      this.#announce(reasonCode);
+      this.#announce(reasonCode, cause);
     }
     this.#leave("publish");
-    this.#close();
+    this.close();
   }
 
   /** DISCONNECT, which exists in 5.0 and only after CONNACK [MQTT-3.14.0-1]. */
-  #announce(reasonCode: number, serverReference?: string): void {
-    if (this.#state === "connected" && this.version === 5)
-      this.send(disconnectFrame(reasonCode, serverReference), 0);
+  #announce(reasonCode: number, cause: string | undefined, serverReference?: string): void {
+    if (this.#state !== "connected" || this.version !== 5) return;
+    this.#sendExplained((reason) => disconnectFrame(reasonCode, reason, serverReference), cause);
   }
 
   /** Gives the session back. Harmless when it has none (any more). */
@@ -388,7 +382,7 @@ export class Channel implements StreamHandler, PacketHandler, PublishAnswers, Su
   }
 
   /** Everything gathered goes out, then the stream ends; a client that keeps it open is reset. */
-  #close(): void {
+  close(): void {
     this.#state = "closing";
     this.#reader.stop();
     this.#outbound.flush(this.stream);

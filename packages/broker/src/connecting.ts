@@ -4,56 +4,95 @@
  * A refusal is only ever for what the client did wrong (P11). Source: MQTT 5 section 3.1.4, 3.2.2; MQTT 3.1.1 section 3.1.3.1.
  */
 
-import type { Prng } from "@skein/kernel";
+import { isUtf8, isValidTopicName, type Prng } from "@skein/kernel";
 import type { Channel } from "./channel.ts";
 import type { ConnectPacket } from "./codec/connect-packet.ts";
-import type { ConnackProperties } from "./codec/packet-writer.ts";
+import { PacketError } from "./codec/packet-error.ts";
+import { type ConnackProperties, connackFrame } from "./codec/packet-writer.ts";
 import { ConnectReturnCode, ReasonCode } from "./codec/reason-codes.ts";
 import type { BrokerOptions } from "./options.ts";
 import type { Sessions } from "./sessions.ts";
+import { TopicLimits } from "./topic-limits.ts";
+import type { Will } from "./will.ts";
 
-/** Answers CONNECT. Returns whether the client is connected now. */
+/** Above it nobody looks: a CONNACK is as long as the texts in it, which came in the CONNECT or are short. */
+const CONNACK_BYTES_USUAL_MAX = 100_000;
+
+/**
+ * Answers CONNECT; `authenticated` is what CONNACK says of the enhanced authentication that the client has passed. Returns whether
+ * the client is connected now. @throws {PacketError}
+ */
 export function admit(
   channel: Channel,
   packet: ConnectPacket,
   options: BrokerOptions,
   sessions: Sessions,
   prng: Prng,
+  authenticated: ConnackProperties | undefined,
 ): boolean {
-  if (isRejected(channel, packet)) return false;
+  if (isRejected(channel, packet, authenticated !== undefined)) return false;
   const { cleanStart, will } = packet;
+  if (will !== undefined) checkWill(will, options);
   const clientId = packet.clientId === "" ? assignClientId(sessions, prng) : packet.clientId;
-  const { session, isPresent } = sessions.open(clientId, cleanStart, channel.stream.remoteAddress);
-  session.expirySeconds = expiryOf(packet, options.sessionExpiryMaxSeconds);
-  session.will = will;
+  const expirySeconds = expiryOf(packet, options.sessionExpiryMaxSeconds);
   const keepAliveSeconds = keepAliveOf(channel, packet, options);
-  const properties = connackProperties(packet, options, clientId, session.expirySeconds, keepAliveSeconds);
-  channel.connected(session, packet, isPresent, keepAliveSeconds, properties);
+  const properties = {
+    ...connackProperties(packet, options, clientId, expirySeconds, keepAliveSeconds),
+    ...authenticated,
+  };
+  checkRoom(channel, properties);
+  const { session, isPresent } = sessions.open(clientId, cleanStart, channel.stream.remoteAddress);
+  session.expirySeconds = expirySeconds;
+  session.will = will;
+  channel.connected(session, isPresent, keepAliveSeconds, properties);
   return true;
 }
 
-function isRejected(channel: Channel, packet: ConnectPacket): boolean {
-  if (packet.properties.authenticationMethod !== undefined) {
-    // [MQTT-4.12.0-1]; only 5.0 has the property.
-    channel.rejectConnect(ReasonCode.BadAuthenticationMethod, 0, "extended authentication is not supported");
-    return true;
-  }
-  if (!channel.listener.allowAnonymous && channel.stream.identity === undefined) {
+function isRejected(channel: Channel, packet: ConnectPacket, isAuthenticated: boolean): boolean {
+  const { listener, stream } = channel;
+  if (!listener.allowAnonymous && !isAuthenticated && stream.identity === undefined) {
     channel.rejectConnect(ReasonCode.NotAuthorized, ConnectReturnCode.NotAuthorized, "anonymous client");
     return true;
   }
-  // 3.1.1 [MQTT-3.1.3-8]: no identifier only with a clean session; 3.1 has no such thing at all.
-  const mayBeEmpty = packet.protocolVersion === 5 || (packet.protocolVersion === 4 && packet.cleanStart);
-  if (packet.clientId === "" && !mayBeEmpty) {
-    const { ClientIdentifierNotValid } = ReasonCode;
-    channel.rejectConnect(
-      ClientIdentifierNotValid,
-      ConnectReturnCode.IdentifierRejected,
-      "no client identifier",
-    );
-    return true;
+  if (isClientIdValid(packet)) return false;
+  const { ClientIdentifierNotValid } = ReasonCode;
+  const { IdentifierRejected } = ConnectReturnCode;
+  channel.rejectConnect(ClientIdentifierNotValid, IdentifierRejected, "no client identifier");
+  return true;
+}
+
+/**
+ * 3.1.1 [MQTT-3.1.3-8]: none only with a clean session. MQTT 3.1 section 3.1 wants 1 to 23 characters; more are let in, as its
+ * successors demand and brokers do, because devices would be turned away that work elsewhere.
+ */
+function isClientIdValid({ protocolVersion, clientId, cleanStart }: ConnectPacket): boolean {
+  return clientId !== "" || protocolVersion === 5 || (protocolVersion === 4 && cleanStart);
+}
+
+/** @throws {PacketError} */
+function checkWill({ message }: Will, options: BrokerOptions): void {
+  const { topic, payload, properties } = message;
+  if (!new TopicLimits(options).allow(topic)) {
+    throw new PacketError(ReasonCode.TopicNameInvalid, "will topic is too long or has too many levels");
   }
-  return false;
+  if (properties?.payloadIsUtf8 === true && !isUtf8(payload)) {
+    throw new PacketError(ReasonCode.PayloadFormatInvalid, "will payload is not UTF-8"); // section 3.1.3.2.3
+  }
+}
+
+/**
+ * A client that cannot take the CONNACK [MQTT-3.1.2-24] would wait for it in vain, so it is refused before it has a session.
+ * @throws {PacketError}
+ */
+function checkRoom(channel: Channel, properties: ConnackProperties): void {
+  if (channel.clientPacketBytesMax > CONNACK_BYTES_USUAL_MAX) return;
+  const { bytes } = connackFrame(channel.version, ReasonCode.Success, false, properties);
+  if (bytes.length > channel.clientPacketBytesMax) {
+    throw new PacketError(
+      ReasonCode.PacketTooLarge,
+      "CONNACK is larger than the client's maximum packet size",
+    );
+  }
 }
 
 /** A Client Identifier that no session has [MQTT-3.2.2-16]: 128 random bits, so that no other node makes it either. */
@@ -69,6 +108,17 @@ function assignClientId(sessions: Sessions, prng: Prng): string {
 function expiryOf(packet: ConnectPacket, maxSeconds: number): number {
   if (packet.protocolVersion !== 5) return packet.cleanStart ? 0 : maxSeconds;
   return Math.min(packet.properties.sessionExpirySeconds ?? 0, maxSeconds);
+}
+
+/** Section 3.1.2.11.6: for who asks. A Client Identifier that cannot be part of a topic gets none. */
+function responseInformation(
+  { properties }: ConnectPacket,
+  { responseTopicPrefix }: BrokerOptions,
+  clientId: string,
+): ConnackProperties {
+  if (properties.wantsResponseInformation !== true || responseTopicPrefix === undefined) return {};
+  const topic = `${responseTopicPrefix}/${clientId}`;
+  return isValidTopicName(topic) ? { responseInformation: topic } : {};
 }
 
 /** Keep Alive in force, in seconds: on the floating address a 5.0 client is told a short one [MQTT-3.2.2-21]. */
@@ -94,6 +144,7 @@ function connackProperties(
     ...(options.receiveMaximum < 0xffff && { receiveMaximum: options.receiveMaximum }),
     maximumPacketSize: options.packetBytesMax,
     topicAliasMaximum: options.topicAliasMaximum,
+    ...responseInformation(packet, options, clientId),
     ...(packet.clientId === "" && { assignedClientIdentifier: clientId }),
     ...(expirySeconds !== (packet.properties.sessionExpirySeconds ?? 0) && {
       sessionExpirySeconds: expirySeconds,

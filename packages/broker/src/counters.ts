@@ -2,7 +2,7 @@
 
 export interface Counters {
   connectionsAccepted: number;
-  /** Reset because `connectionsMax` was reached. */
+  /** Reset because of a limit: of all connections, of those without a CONNACK, of those per second from one address. */
   connectionsRefused: number;
   /** CONNECTs that got a successful CONNACK. */
   clientsConnected: number;

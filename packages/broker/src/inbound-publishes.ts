@@ -9,7 +9,7 @@
  * Source: MQTT 5 sections 3.3.4, 4.3, 4.9.
  */
 
-import type { ApplicationMessage, Completion } from "@skein/kernel";
+import { type ApplicationMessage, type Completion, isUtf8 } from "@skein/kernel";
 import { type AcknowledgementPool, Acknowledgements, type Publisher } from "./acknowledgements.ts";
 import type { ProtocolVersion } from "./codec/connect-packet.ts";
 import { PacketType } from "./codec/control-packets.ts";
@@ -29,11 +29,18 @@ export interface PublishPort {
 
 /** A client's answers to its publishes. */
 export interface PublishAnswers {
-  /** PUBACK, PUBREC or PUBCOMP. */
-  sendAcknowledgement(type: 4 | 5 | 7, packetId: number, reasonCode: number): void;
+  /** PUBACK, PUBREC or PUBCOMP; `cause` for the Reason String of a failure. */
+  sendAcknowledgement(type: 4 | 5 | 7, packetId: number, reasonCode: number, cause?: string): void;
   /** The message was refused and the client's protocol version cannot say so. */
   refuse(reasonCode: number): void;
 }
+
+const NOT_UTF8 = "the payload is not the UTF-8 text that its format indicator says it is";
+/** What a refusal means that does not explain itself. */
+const CAUSES: ReadonlyMap<number, string> = new Map([
+  [ReasonCode.PayloadFormatInvalid, NOT_UTF8],
+  [ReasonCode.QuotaExceeded, "the store of the mesh is full, or takes nothing now"],
+]);
 
 export class InboundPublishes implements Publisher {
   readonly #version: ProtocolVersion;
@@ -82,7 +89,9 @@ export class InboundPublishes implements Publisher {
     }
     // The copy: mesh, queues and the retained store keep the message, the read buffer is gone after this call.
     const message = { topic, payload: copyOf(packet.payload), qos, retain, properties };
+    const isRefused = properties?.payloadIsUtf8 === true && !isUtf8(packet.payload);
     if (qos === 0) {
+      if (isRefused) throw new PacketError(ReasonCode.PayloadFormatInvalid, NOT_UTF8); // section 3.3.2.3.2
       this.#port.publish(message, this.#session, undefined);
       return;
     }
@@ -94,8 +103,8 @@ export class InboundPublishes implements Publisher {
     slot.begin(packetId, qos, this.#session.received);
     if (qos === 2) this.#session.received.set(packetId, slot);
     this.#acknowledgements.push(slot);
-    slot.expect(this.#port.publish(message, this.#session, slot));
-    slot.settle(ReasonCode.Success);
+    if (!isRefused) slot.expect(this.#port.publish(message, this.#session, slot));
+    slot.settle(isRefused ? ReasonCode.PayloadFormatInvalid : ReasonCode.Success);
   }
 
   /** PUBREL: the client will not send this message again [MQTT-4.3.3-11]. */
@@ -113,7 +122,8 @@ export class InboundPublishes implements Publisher {
     }
     if (qos === 1 || isFailure(reasonCode)) this.#settled();
     const type = qos === 1 ? PacketType.Puback : PacketType.Pubrec;
-    this.#answers.sendAcknowledgement(type, packetId, reasonCode);
+    const cause = isFailure(reasonCode) ? CAUSES.get(reasonCode) : undefined;
+    this.#answers.sendAcknowledgement(type, packetId, reasonCode, cause);
   }
 
   /** The connection has ended. */

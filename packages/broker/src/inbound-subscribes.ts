@@ -12,11 +12,12 @@ import { ReasonCode } from "./codec/reason-codes.ts";
 import type { BrokerOptions } from "./options.ts";
 import { PendingSubscribe } from "./pending-subscribe.ts";
 import type { Session } from "./session.ts";
-import type { Subscriptions } from "./subscriptions.ts";
+import { refused, type Subscriptions } from "./subscriptions.ts";
 
 /** A client's answers to SUBSCRIBE and UNSUBSCRIBE. */
 export interface SubscribeAnswers {
-  sendSuback(packetId: number, codes: readonly number[]): void;
+  /** `cause`: for a Reason String, of the first Topic Filter that was refused. */
+  sendSuback(packetId: number, codes: readonly number[], cause: string | undefined): void;
   sendUnsuback(packetId: number, codes: readonly number[]): void;
 }
 
@@ -51,8 +52,7 @@ export class InboundSubscribes {
     this.#pending++;
     for (const request of packet.requests) {
       if (pending.granted.length >= this.#options.filtersPerSubscribeMax) {
-        const code = ReasonCode.QuotaExceeded;
-        pending.add({ code, subscription: undefined, isReplayed: false, parts: 0 });
+        pending.add(refused(ReasonCode.QuotaExceeded, "too many topic filters in one SUBSCRIBE"));
       } else {
         const { subscriptionIdentifier } = packet;
         pending.add(this.#subscriptions.subscribe(this.#session, request, subscriptionIdentifier, pending));
@@ -88,7 +88,7 @@ export class InboundSubscribes {
       else if (isReplayed) session.replay.add(subscription);
     }
     session.replay.settled();
-    this.#answers?.sendSuback(pending.packetId, pending.codes);
+    this.#answers?.sendSuback(pending.packetId, pending.codes, pending.cause);
     session.readRetained();
   }
 }

@@ -18,6 +18,8 @@ export interface InflightEntry {
   qos: QoS;
   retain: boolean;
   identifiers: readonly number[] | undefined;
+  /** When its Message Expiry Interval has passed, ms; 0: it has none. */
+  expiresAt: number;
   /** Position in the order of first sending. */
   sequence: number;
   /** QoS 2: PUBREC came, PUBREL was sent. The message itself is no longer needed. */
@@ -74,6 +76,7 @@ export class Inflight {
     entry.qos = qos;
     entry.retain = retain;
     entry.identifiers = identifiers;
+    entry.expiresAt = 0;
     entry.sequence = this.#nextSequence++;
     entry.isReleased = false;
     entry.isOnWire = true;
@@ -125,6 +128,7 @@ export class Inflight {
         qos: 0,
         retain: false,
         identifiers: undefined,
+        expiresAt: 0,
         sequence: 0,
         isReleased: false,
         isOnWire: false,

@@ -5,7 +5,7 @@
  * client gets in the end is a prefix without gaps. Source: MQTT 5 section 4.5.
  */
 
-import type { ApplicationMessage, MonotonicMs, QoS } from "@skein/kernel";
+import type { ApplicationMessage, MessageProperties, MonotonicMs, QoS } from "@skein/kernel";
 
 export interface QueuedMessage {
   readonly message: ApplicationMessage;
@@ -16,6 +16,8 @@ export interface QueuedMessage {
   readonly queuedAt: MonotonicMs;
 }
 
+/** A pair of texts takes this much besides its letters: five bytes of a packet must not become a hundred that nobody counts. */
+const USER_PROPERTY_BYTES = 100;
 /** Dead entries at the front are cut off once there are this many and they are the larger half. */
 const COMPACT_AT = 64;
 
@@ -35,14 +37,14 @@ export class MessageQueue {
     return this.#messages.length - this.#head;
   }
 
-  /** Payload and topic bytes held (a topic counts one byte for each UTF-16 unit). */
+  /** What the messages take, see {@link messageSize}. */
   get bytes(): number {
     return this.#bytes;
   }
 
   /** Appends `queued`. False: it is full. */
   push(queued: QueuedMessage): boolean {
-    const bytes = sizeOf(queued);
+    const bytes = messageSize(queued.message);
     if (this.length >= this.#messagesMax || this.#bytes + bytes > this.#bytesMax) return false;
     this.#messages.push(queued);
     this.#bytes += bytes;
@@ -54,7 +56,7 @@ export class MessageQueue {
     const queued = this.#messages[this.#head];
     if (queued === undefined) return undefined;
     this.#messages[this.#head++] = undefined;
-    this.#bytes -= sizeOf(queued);
+    this.#bytes -= messageSize(queued.message);
     if (this.#head === this.#messages.length) {
       this.#messages = [];
       this.#head = 0;
@@ -66,6 +68,15 @@ export class MessageQueue {
   }
 }
 
-function sizeOf(queued: QueuedMessage): number {
-  return queued.message.payload.length + queued.message.topic.length;
+/** Bytes of payload and of everything that comes with it; a text counts one for each UTF-16 unit. */
+function messageSize({ topic, payload, properties }: ApplicationMessage): number {
+  const bytes = payload.length + topic.length;
+  return properties === undefined ? bytes : bytes + propertiesSize(properties);
+}
+
+function propertiesSize(properties: MessageProperties): number {
+  const { contentType = "", responseTopic = "", correlationData, userProperties = [] } = properties;
+  let bytes = contentType.length + responseTopic.length + (correlationData?.length ?? 0);
+  for (const [name, value] of userProperties) bytes += USER_PROPERTY_BYTES + name.length + value.length;
+  return bytes;
 }

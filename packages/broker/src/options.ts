@@ -15,6 +15,14 @@ export interface BrokerOptions {
   readonly closeTimeoutMs: number;
   /** Connections of all listeners together; the next one is reset. */
   readonly connectionsMax: number;
+  /** Connections without a CONNACK; for the next one the oldest of them is reset. */
+  readonly connectingMax: number;
+  /** Connections in the middle of an authentication (AUTH); the next one that begins one is reset. */
+  readonly authenticatingMax: number;
+  /** Connections that one address may open per second; further ones are reset. 0: any number. Loopback is not counted. */
+  readonly connectsPerSecondMax: number;
+  /** Connections that one address may open at once before that rate counts. */
+  readonly connectsBurstMax: number;
   /**
    * Bytes that may wait for one client's socket. Above it QoS 0 is dropped and counted, QoS 1 and 2 wait in the
    * session's queue, retained replay pauses.
@@ -33,8 +41,14 @@ export interface BrokerOptions {
    * limit: MQTT.js 5.16 ignores a lower one and would be disconnected in every burst, and pausing bounds it anyway.
    */
   readonly receiveMaximum: number;
-  /** Topic Aliases that a client may use, for each connection. */
+  /** Topic Aliases that a client may use, for each connection. Beyond: 0x94. */
   readonly topicAliasMaximum: number;
+  /** Topic Aliases used towards a client that allows as many, for each connection. 0: none. */
+  readonly outboundTopicAliasMax: number;
+  /** Longest Topic Name or Filter, in bytes; at most 65535. A longer one is answered 0x90 (name) or 0x8F (filter). */
+  readonly topicBytesMax: number;
+  /** Most levels of a Topic Name or Filter, at most 128; the same answers. */
+  readonly topicLevelsMax: number;
   /** Longest life of a session without a connection, in seconds. Longer wishes are cut to it. */
   readonly sessionExpiryMaxSeconds: number;
   /** Sessions without a connection that are kept; the one longest without is ended when there are more. */
@@ -43,8 +57,14 @@ export interface BrokerOptions {
   readonly filtersPerSubscribeMax: number;
   /** Subscriptions of one session; those beyond are answered 0x97 (3.x: 0x80). */
   readonly subscriptionsPerClientMax: number;
+  /** Characters of all Topic Filters of one session; those beyond are answered 0x97 (3.x: 0x80). */
+  readonly subscriptionLengthPerClientMax: number;
   /** SUBSCRIBE packets of one client whose SUBACK still waits for the mesh; reading pauses when there are more. */
   readonly pendingSubscribesMax: number;
+  /**
+   * Response Information for clients that request it is this topic, a slash and the Client Identifier; undefined: none is given.
+   */
+  readonly responseTopicPrefix: string | undefined;
   /** IPv4 address that moves between nodes, if this mesh has one. */
   readonly floatingAddress: string | undefined;
   /** Server Keep Alive for 5.0 clients on the floating address, so that they notice soon when it moves. */
@@ -57,6 +77,11 @@ export const DEFAULT_BROKER_OPTIONS: BrokerOptions = {
   connectTimeoutMs: 10_000,
   closeTimeoutMs: 5_000,
   connectionsMax: 20_000,
+  connectingMax: 2_000,
+  authenticatingMax: 500,
+  // A house behind one router may come back at once; a device in a loop does it for ever.
+  connectsPerSecondMax: 50,
+  connectsBurstMax: 1_000,
   outboundBytesMax: 1_048_576,
   // Small messages come in bursts larger than any fixed count foresees; memory is bounded by the bytes.
   queuedMessagesMax: 20_000,
@@ -65,11 +90,16 @@ export const DEFAULT_BROKER_OPTIONS: BrokerOptions = {
   unsettledPublishesMax: 256,
   receiveMaximum: 65_535,
   topicAliasMaximum: 32,
+  outboundTopicAliasMax: 32,
+  topicBytesMax: 65_535,
+  topicLevelsMax: 128,
   sessionExpiryMaxSeconds: 14 * 24 * 3600,
   offlineSessionsMax: 20_000,
-  filtersPerSubscribeMax: 1_000,
+  filtersPerSubscribeMax: 10_000,
   subscriptionsPerClientMax: 10_000,
+  subscriptionLengthPerClientMax: 1_048_576,
   pendingSubscribesMax: 32,
+  responseTopicPrefix: undefined,
   floatingAddress: undefined,
   floatingKeepAliveSeconds: 15,
 };
@@ -80,6 +110,6 @@ export interface ListenerOptions {
   readonly name: string;
   /** TCP port that its clients connect to; undefined: none. */
   readonly port?: number | undefined;
-  /** False: who has not proved an identity is answered "not authorized" (there is no user store yet). */
+  /** False: who has not proved an identity, by certificate or by authentication, is answered "not authorized". */
   readonly allowAnonymous: boolean;
 }

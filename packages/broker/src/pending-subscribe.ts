@@ -37,6 +37,12 @@ export class PendingSubscribe implements Completion {
     return this.#refusal !== 0;
   }
 
+  /** Why the first Topic Filter that was refused was; undefined: none was. */
+  get cause(): string | undefined {
+    if (this.isRefused) return "the mesh takes no subscriptions now";
+    return this.granted.find(({ cause }) => cause !== undefined)?.cause;
+  }
+
   /** For SUBACK: one code for each Topic Filter, in their order [MQTT-3.9.3-1]. */
   get codes(): number[] {
     return this.granted.map(({ code }) => (this.isRefused && !isFailure(code) ? this.#refusal : code));

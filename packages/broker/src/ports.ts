@@ -48,6 +48,26 @@ export interface RetainedStore {
   readonly count: number;
 }
 
+/** What an authentication method answers to what a client said. */
+export type AuthenticationStep =
+  | { readonly kind: "continue"; readonly data: Uint8Array }
+  /** `identity`: who the client is. `data` goes with the last packet. */
+  | { readonly kind: "accepted"; readonly identity: string; readonly data: Uint8Array | undefined }
+  /** `reasonCode` is one of CONNACK. */
+  | { readonly kind: "refused"; readonly reasonCode: number; readonly reason: string };
+
+/** One authentication of one client. */
+export interface AuthenticationExchange {
+  /** The client said `data`. Answers at once; called again only after `continue`. */
+  step(data: Uint8Array): AuthenticationStep;
+}
+
+/** Enhanced authentication (MQTT 5 section 4.12). */
+export interface Authenticator {
+  /** Undefined: it does not know the method. */
+  begin(method: string): AuthenticationExchange | undefined;
+}
+
 /** Everything a {@link Broker} is plugged into. */
 export interface BrokerPorts {
   readonly forwarder: Forwarder;
@@ -56,6 +76,8 @@ export interface BrokerPorts {
   readonly log: Log;
   /** For assigned Client Identifiers: seed it differently on every node. */
   readonly prng: Prng;
+  /** Undefined: whoever asks for an Authentication Method is refused. */
+  readonly authenticator?: Authenticator | undefined;
   /** Hears that a client's connection from one address was taken over by one from another. */
   readonly takenOver?: (clientId: string, from: string, by: string) => void;
   /** `atTurnEnd` is asked for once per turn in which there is output. */

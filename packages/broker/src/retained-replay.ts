@@ -20,12 +20,6 @@ import type { Subscription } from "./subscription-index.ts";
 /** Topics remembered as delivered live. Beyond it a client may see a value live and once more as a retained message. */
 const LIVE_TOPICS_MAX = 10_000;
 
-/** A subscription and what may be replayed to it. */
-interface Turn {
-  readonly subscription: Subscription;
-  readonly view: RetainedView;
-}
-
 export class RetainedReplay {
   /** SUBSCRIBEs whose SUBACK waits. */
   #announced = 0;
@@ -34,23 +28,23 @@ export class RetainedReplay {
   /**
    * Subscriptions for which the store has still to be asked; like the next two bounded by the session's subscriptions.
    */
-  #unasked: Subscription[] = [];
+  #unasked = new Set<Subscription>();
   /** Those that the question under way will answer; undefined: there is none. */
-  #asked: Subscription[] | undefined;
-  /** Those whose turn has not come. */
-  #turns: Turn[] = [];
+  #asked: Set<Subscription> | undefined;
+  /** Those whose turn has not come, with what they may be shown; in order. Sets and maps, so that many can be taken out quickly. */
+  readonly #turns = new Map<Subscription, RetainedView>();
   #current: Subscription | undefined;
   /** Messages of the current subscription that are not sent, by topic. */
   readonly #messages = new Map<string, ApplicationMessage>();
 
   /** Something may be sent. */
   get isPending(): boolean {
-    return this.#current !== undefined || this.#turns.length > 0;
+    return this.#current !== undefined || this.#turns.size > 0;
   }
 
   /** Live messages matter to a replay that is pending or about to come. */
   get isWatching(): boolean {
-    return this.#announced > 0 || this.#unasked.length > 0 || this.#asked !== undefined || this.isPending;
+    return this.#announced > 0 || this.#unasked.size > 0 || this.#asked !== undefined || this.isPending;
   }
 
   /** A SUBSCRIBE has come: its subscriptions get live messages from now on, and a replay when it is settled. */
@@ -66,30 +60,29 @@ export class RetainedReplay {
 
   /** Replays everything that `subscription` matches, after what is already waiting. */
   add(subscription: Subscription): void {
-    this.#unasked.push(subscription);
+    this.#unasked.add(subscription);
   }
 
   /** True: the store is to be asked now, for everything added so far; {@link answered} follows. */
   beginQuestion(): boolean {
-    if (this.#asked !== undefined || this.#unasked.length === 0) return false;
+    if (this.#asked !== undefined || this.#unasked.size === 0) return false;
     this.#asked = this.#unasked;
-    this.#unasked = [];
+    this.#unasked = new Set();
     return true;
   }
 
   /** The store lets those read for which it was asked. */
   answered(view: RetainedView): void {
-    for (const subscription of this.#asked ?? []) this.#turns.push({ subscription, view });
+    for (const subscription of this.#asked ?? []) this.#turns.set(subscription, view);
     this.#asked = undefined;
     this.#forgetLive();
   }
 
   /** The subscription has ended or was replaced. */
   remove(subscription: Subscription): void {
-    const isOther = (other: Subscription): boolean => other !== subscription;
-    if (this.#unasked.length > 0) this.#unasked = this.#unasked.filter(isOther);
-    this.#asked = this.#asked?.filter(isOther);
-    if (this.#turns.length > 0) this.#turns = this.#turns.filter((turn) => isOther(turn.subscription));
+    this.#unasked.delete(subscription);
+    this.#asked?.delete(subscription);
+    this.#turns.delete(subscription);
     if (this.#current === subscription) {
       this.#current = undefined;
       this.#messages.clear();
@@ -102,14 +95,22 @@ export class RetainedReplay {
       if (this.#current !== undefined) {
         for (const message of this.#messages.values()) return { subscription: this.#current, message };
       }
-      const turn = this.#turns.shift();
-      this.#current = turn?.subscription;
-      turn?.view.match(turn.subscription.filter, (message) => {
-        if (!this.#live.has(message.topic)) this.#messages.set(message.topic, message);
-      });
+      this.#beginTurn();
     }
     this.#forgetLive();
     return undefined;
+  }
+
+  #beginTurn(): void {
+    this.#current = undefined;
+    for (const [subscription, view] of this.#turns) {
+      this.#turns.delete(subscription);
+      this.#current = subscription;
+      view.match(subscription.filter, (message) => {
+        if (!this.#live.has(message.topic)) this.#messages.set(message.topic, message);
+      });
+      return;
+    }
   }
 
   /** The message last peeked at was sent. */

@@ -19,6 +19,7 @@ import type { Counters } from "./counters.ts";
 import { Inflight, type InflightEntry } from "./inflight.ts";
 import { MessageQueue } from "./message-queue.ts";
 import type { BrokerOptions } from "./options.ts";
+import type { OutboundAliases } from "./outbound-aliases.ts";
 import type { RetainedReader, RetainedStore, RetainedView } from "./ports.ts";
 import { RetainedReplay } from "./retained-replay.ts";
 import type { Subscriber, Subscription } from "./subscription-index.ts";
@@ -31,6 +32,8 @@ export interface Outlet {
   readonly receiveMaximum: number;
   /** Maximum Packet Size of the client, in bytes. */
   readonly clientPacketBytesMax: number;
+  /** Topic Aliases, if the client allows any. */
+  readonly aliases: OutboundAliases | undefined;
   /** Fewer bytes than the bound wait for its socket. */
   readonly hasRoom: boolean;
   /** Sends a frame at the end of this turn. `packetId` is 0 where it has none. */
@@ -64,6 +67,8 @@ export class Session implements Subscriber, RetainedReader {
   expirySeconds = 0;
   will: Will | undefined;
   readonly subscriptions = new Map<string, Subscription>();
+  /** Characters of all their Topic Filters. */
+  filtersLength = 0;
   readonly received: ReceivedQos2 = new Map();
   readonly replay = new RetainedReplay();
   readonly #ports: SessionPorts;
@@ -223,12 +228,14 @@ export class Session implements Subscriber, RetainedReader {
     // It may have been acknowledged before its turn came.
     if (entry?.message === undefined || entry.isOnWire) return true;
     this.#inflight.resent(entry);
-    const { packetId, qos, retain, identifiers } = entry;
+    const { packetId, qos, retain, identifiers, expiresAt } = entry;
     if (entry.isReleased) {
       outlet.send(acknowledgementFrame(PacketType.Pubrel, ReasonCode.Success, outlet.version), packetId);
       return true;
     }
-    const form = { qos, retain, dup: true, identifiers, expirySeconds: undefined };
+    // Delivery has begun, so it goes on even if the message expires meanwhile; what is left of it is told [MQTT-3.3.2-6].
+    const expirySeconds = Math.max(0, Math.ceil((expiresAt - this.#ports.clock.monotonicMs()) / 1000));
+    const form = { qos, retain, dup: true, identifiers, expirySeconds };
     const frame = encodePublish(entry.message, outlet.version, form);
     if (frame.bytes.length > outlet.clientPacketBytesMax) {
       this.#inflight.release(entry);
@@ -280,16 +287,34 @@ export class Session implements Subscriber, RetainedReader {
     expirySeconds: number | undefined,
   ): void {
     const { frames, counters } = this.#ports;
-    const isParticular = outlet.version === 5 && (identifiers !== undefined || expirySeconds !== undefined);
+    const alias = outlet.aliases?.of(message.topic);
+    const isParticular =
+      outlet.version === 5 &&
+      (identifiers !== undefined || expirySeconds !== undefined || alias !== undefined);
     const frame = isParticular
-      ? encodePublish(message, outlet.version, { qos, retain, dup: false, identifiers, expirySeconds })
+      ? encodePublish(message, outlet.version, { qos, retain, dup: false, identifiers, expirySeconds, alias })
       : frames.shared(message, outlet.version, qos, retain);
     if (frame.bytes.length > outlet.clientPacketBytesMax) {
       counters.tooLargeDropped++; // [MQTT-3.1.2-24] [MQTT-3.1.2-25]: as if it had been sent
       return;
     }
-    const packetId = qos === 0 ? 0 : this.#inflight.take(message, qos, retain, identifiers).packetId;
+    if (alias !== undefined) alias.isSet = true;
+    const packetId = qos === 0 ? 0 : this.#takeUnderWay(message, qos, retain, identifiers, expirySeconds);
     outlet.send(frame, packetId);
     counters.publishesSent++;
+  }
+
+  /** Returns its packet identifier. */
+  #takeUnderWay(
+    message: ApplicationMessage,
+    qos: QoS,
+    retain: boolean,
+    identifiers: readonly number[] | undefined,
+    expirySeconds: number | undefined,
+  ): number {
+    const entry = this.#inflight.take(message, qos, retain, identifiers);
+    const left = expirySeconds ?? message.properties?.messageExpirySeconds;
+    if (left !== undefined) entry.expiresAt = this.#ports.clock.monotonicMs() + left * 1000;
+    return entry.packetId;
   }
 }

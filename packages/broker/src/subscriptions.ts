@@ -20,11 +20,14 @@ import type { Interest } from "./ports.ts";
 import type { Session } from "./session.ts";
 import { SharedSubscriptions } from "./shared-subscriptions.ts";
 import { type Route, type Subscription, SubscriptionIndex } from "./subscription-index.ts";
+import { TopicLimits } from "./topic-limits.ts";
 
 /** What became of one Topic Filter of a SUBSCRIBE. */
 export interface Granted {
   /** For SUBACK: the granted QoS, or a failure. */
   readonly code: number;
+  /** Why it failed. */
+  readonly cause: string | undefined;
   /** Undefined if it failed. */
   readonly subscription: Subscription | undefined;
   /** Retained messages are to be sent for it. */
@@ -35,12 +38,14 @@ export interface Granted {
 
 export class Subscriptions {
   readonly #options: BrokerOptions;
+  readonly #limits: TopicLimits;
   readonly #interest: Interest;
   readonly #index = new SubscriptionIndex();
   readonly #shared = new SharedSubscriptions();
 
   constructor(options: BrokerOptions, interest: Interest) {
     this.#options = options;
+    this.#limits = new TopicLimits(options);
     this.#interest = interest;
   }
 
@@ -63,16 +68,20 @@ export class Subscriptions {
     const { filter, qos, noLocal, retainAsPublished, retainHandling } = request;
     const shared = parseSharedFilter(filter);
     if (shared === "invalid" || (shared === undefined && !isValidTopicFilter(filter))) {
-      return refused(ReasonCode.TopicFilterInvalid);
+      return refused(ReasonCode.TopicFilterInvalid, "the topic filter is invalid");
+    }
+    if (!this.#limits.allow(filter)) {
+      return refused(ReasonCode.TopicFilterInvalid, "the topic filter is too long or has too many levels");
     }
     if (shared !== undefined && noLocal) throw protocolError("no local on a shared subscription");
     const replaced = session.subscriptions.get(filter);
-    if (replaced === undefined && session.subscriptions.size >= this.#options.subscriptionsPerClientMax) {
-      return refused(ReasonCode.QuotaExceeded);
+    if (replaced === undefined && !this.#hasRoom(session, filter)) {
+      return refused(ReasonCode.QuotaExceeded, "too many subscriptions");
     }
     const subscription = { subscriber: session, filter, qos, noLocal, retainAsPublished, identifier };
     this.#file(subscription, shared !== undefined);
     session.subscriptions.set(filter, subscription);
+    if (replaced === undefined) session.filtersLength += filter.length;
     const parts = this.#interest.add(filter, done);
     if (replaced !== undefined) {
       session.replay.remove(replaced);
@@ -80,7 +89,7 @@ export class Subscriptions {
     }
     const isReplayed =
       shared === undefined && (retainHandling === 0 || (retainHandling === 1 && replaced === undefined));
-    return { code: qos, subscription, isReplayed, parts };
+    return { code: qos, cause: undefined, subscription, isReplayed, parts };
   }
 
   /** Ends the subscription with exactly this filter [MQTT-3.10.4-1]. False: there is none. */
@@ -88,6 +97,7 @@ export class Subscriptions {
     const subscription = session.subscriptions.get(filter);
     if (subscription === undefined) return false;
     session.subscriptions.delete(filter);
+    session.filtersLength -= filter.length;
     session.replay.remove(subscription);
     this.#unfile(subscription);
     return true;
@@ -97,6 +107,15 @@ export class Subscriptions {
   removeAll(session: Session): void {
     for (const subscription of session.subscriptions.values()) this.#unfile(subscription);
     session.subscriptions.clear();
+    session.filtersLength = 0;
+  }
+
+  #hasRoom({ subscriptions, filtersLength }: Session, filter: string): boolean {
+    const { subscriptionsPerClientMax, subscriptionLengthPerClientMax } = this.#options;
+    return (
+      subscriptions.size < subscriptionsPerClientMax &&
+      filtersLength + filter.length <= subscriptionLengthPerClientMax
+    );
   }
 
   #file(subscription: Subscription, isShared: boolean): void {
@@ -111,6 +130,6 @@ export class Subscriptions {
   }
 }
 
-function refused(code: number): Granted {
-  return { code, subscription: undefined, isReplayed: false, parts: 0 };
+export function refused(code: number, cause: string): Granted {
+  return { code, cause, subscription: undefined, isReplayed: false, parts: 0 };
 }

@@ -12,6 +12,8 @@ import { type Log, seededPrng } from "@skein/kernel";
 import type { Nodes } from "./nodes.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
+/** All clients of a test come from there, at one moment. */
+export const FROM_ONE_ADDRESS = { connectsPerSecondMax: 0 } as const;
 const SILENT: Log = { error() {}, warn() {}, info() {}, debug() {} };
 const TICK_MS = 250;
 
@@ -26,7 +28,7 @@ export class LoneNode implements Nodes {
     const environment = { clock: this.#clock, prng: seededPrng(7), log: SILENT };
     const ports = held(loneNodePorts(environment, () => this.#broker));
     this.#retained = ports.retained;
-    this.#broker = new Broker({ ...DEFAULT_BROKER_OPTIONS, ...options }, ports);
+    this.#broker = new Broker({ ...DEFAULT_BROKER_OPTIONS, ...FROM_ONE_ADDRESS, ...options }, ports);
     this.brokers = [this.#broker];
   }
 

@@ -8,6 +8,7 @@
 
 import type { Broker, BrokerOptions } from "@skein/broker";
 import { World as Simulation } from "@skein/testkit";
+import { FROM_ONE_ADDRESS } from "./lone-node.ts";
 import type { Nodes } from "./nodes.ts";
 
 /** Twenty times the way through the log and back. */
@@ -32,7 +33,7 @@ export class MeshNodes implements Nodes {
         timing: "wired",
         sizes: {},
         driftPerMillionMax: 0,
-        limits,
+        limits: { ...FROM_ONE_ADDRESS, ...limits },
       },
       [],
     );

@@ -9,7 +9,7 @@ import type { ApplicationMessage, QoS } from "@skein/kernel";
 import { isValidTopicName } from "@skein/kernel";
 import type { Will } from "../will.ts";
 import { copyOf, type FieldReader } from "./field-reader.ts";
-import { malformed, PacketError } from "./packet-error.ts";
+import { malformed, PacketError, protocolError } from "./packet-error.ts";
 import {
   CONNECT_PROPERTIES,
   messageProperties,
@@ -58,11 +58,20 @@ export function readConnect(fields: FieldReader, protocolVersion: ProtocolVersio
   const properties = protocolVersion === 5 ? readProperties(fields, CONNECT_PROPERTIES) : NO_PROPERTIES;
   const clientId = fields.text();
   const will = (flags & 0x04) === 0 ? undefined : readWill(fields, flags, protocolVersion);
-  const username = (flags & 0x80) === 0 ? undefined : fields.text();
-  const password = (flags & 0x40) === 0 ? undefined : copyOf(fields.binary());
+  const username = (flags & 0x80) === 0 || isLeftOut(fields, protocolVersion) ? undefined : fields.text();
+  const password =
+    (flags & 0x40) === 0 || isLeftOut(fields, protocolVersion) ? undefined : copyOf(fields.binary());
   fields.finish();
+  if (properties.authenticationData !== undefined && properties.authenticationMethod === undefined) {
+    throw protocolError("authentication data without a method"); // section 3.1.2.11.10
+  }
   const cleanStart = (flags & 0x02) !== 0;
   return { protocolVersion, clientId, cleanStart, keepAliveSeconds, will, username, password, properties };
+}
+
+/** MQTT 3.1 section 3.1: a user name that is flagged may be missing, "the Remaining Length takes precedence". */
+function isLeftOut(fields: FieldReader, version: ProtocolVersion): boolean {
+  return version === 3 && fields.remaining === 0;
 }
 
 function checkFlags(flags: number, version: ProtocolVersion): void {
@@ -74,8 +83,8 @@ function checkFlags(flags: number, version: ProtocolVersion): void {
   if (!hasWill && (willQos !== 0 || (flags & 0x20) !== 0)) {
     throw malformed("will QoS or will retain without a will"); // [MQTT-3.1.2-11] [MQTT-3.1.2-13]
   }
-  // 3.1.1 [MQTT-3.1.2-22]: no password without a user name; 5.0 allows it.
-  if (version === 4 && (flags & 0xc0) === 0x40) throw malformed("password without user name");
+  // 3.1.1 [MQTT-3.1.2-22]: no password without a user name; so says 3.1, and 5.0 allows it.
+  if (version !== 5 && (flags & 0xc0) === 0x40) throw malformed("password without user name");
 }
 
 function readWill(fields: FieldReader, flags: number, version: ProtocolVersion): Will {

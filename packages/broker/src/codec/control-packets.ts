@@ -10,6 +10,7 @@ import type { FieldReader } from "./field-reader.ts";
 import { malformed, protocolError } from "./packet-error.ts";
 import {
   ACKNOWLEDGEMENT_PROPERTIES,
+  AUTH_PROPERTIES,
   DISCONNECT_PROPERTIES,
   readProperties,
   SUBSCRIBE_PROPERTIES,
@@ -33,15 +34,20 @@ export const PacketType = {
   Pingreq: 12,
   Pingresp: 13,
   Disconnect: 14,
+  Auth: 15,
 } as const;
 
-/** Checks the flag bits that the specification fixes for every type but PUBLISH [MQTT-2.1.3-1]. */
-export function checkHeaderFlags(header: number): void {
+/**
+ * Checks the flag bits that the specification fixes for every type but PUBLISH [MQTT-2.1.3-1]. MQTT 3.1 has DUP and QoS 1 where
+ * later versions have 2, and leaves the flags of the other types undefined (its section 2.1).
+ */
+export function checkHeaderFlags(header: number, version: ProtocolVersion): void {
   const type = header >> 4;
   if (type === PacketType.Publish) return;
   const isTwo =
     type === PacketType.Pubrel || type === PacketType.Subscribe || type === PacketType.Unsubscribe;
-  if ((header & 0x0f) !== (isTwo ? 2 : 0)) throw malformed("reserved header flags are wrong");
+  const isRight = version === 3 ? !isTwo || (header & 6) === 2 : (header & 0x0f) === (isTwo ? 2 : 0);
+  if (!isRight) throw malformed("reserved header flags are wrong");
 }
 
 /** PUBACK, PUBREC, PUBREL and PUBCOMP. */
@@ -133,6 +139,22 @@ export function readDisconnect(fields: FieldReader, version: ProtocolVersion): D
   }
   fields.finish();
   return { reasonCode, sessionExpirySeconds };
+}
+
+/** AUTH, which exists in 5.0 only. */
+export interface AuthPacket {
+  readonly reasonCode: number;
+  readonly method: string;
+  readonly data: Uint8Array | undefined;
+}
+
+export function readAuth(fields: FieldReader): AuthPacket {
+  const reasonCode = fields.remaining > 0 ? fields.u8() : ReasonCode.Success;
+  const properties = fields.remaining > 0 ? readProperties(fields, AUTH_PROPERTIES) : undefined;
+  fields.finish();
+  const method = properties?.authenticationMethod;
+  if (method === undefined) throw protocolError("AUTH without a method"); // section 3.15.2.2.2
+  return { reasonCode, method, data: properties?.authenticationData };
 }
 
 function readPacketId(fields: FieldReader): number {

@@ -23,11 +23,15 @@ const PUBREL: Frame = { bytes: Uint8Array.of((PacketType.Pubrel << 4) | 2, 2, 0,
 const PUBCOMP: Frame = { bytes: Uint8Array.of(PacketType.Pubcomp << 4, 2, 0, 0), packetIdAt: 2 };
 export const PINGRESP: Frame = { bytes: Uint8Array.of(PacketType.Pingresp << 4, 0), packetIdAt: -1 };
 
-/** PUBACK, PUBREC, PUBREL or PUBCOMP; the reason code is left out where it is Success or the version has none. */
+/**
+ * PUBACK, PUBREC, PUBREL or PUBCOMP; the reason code is left out where it is Success or the version has none. `reason`: a
+ * Reason String, for failures only.
+ */
 export function acknowledgementFrame(
   type: 4 | 5 | 6 | 7,
   reasonCode: number,
   version: ProtocolVersion,
+  reason?: string,
 ): Frame {
   if (reasonCode === 0 || version !== 5) {
     if (type === PacketType.Puback) return PUBACK;
@@ -35,7 +39,10 @@ export function acknowledgementFrame(
     return type === PacketType.Pubrel ? PUBREL : PUBCOMP;
   }
   const header = (type << 4) | (type === PacketType.Pubrel ? 2 : 0);
-  return { bytes: Uint8Array.of(header, 3, 0, 0, reasonCode), packetIdAt: 2 };
+  if (reason === undefined) return { bytes: Uint8Array.of(header, 3, 0, 0, reasonCode), packetIdAt: 2 };
+  const body = new ByteWriter(128).u16(0).u8(reasonCode).bytes(reasonProperties(reason));
+  const { bytes } = packet(header, body.finish());
+  return { bytes, packetIdAt: bytes.length - body.length };
 }
 
 /** What CONNACK tells a 5.0 client; only what differs from the client's wish or the protocol's default is given. */
@@ -46,6 +53,10 @@ export interface ConnackProperties {
   readonly assignedClientIdentifier?: string;
   readonly topicAliasMaximum?: number;
   readonly serverKeepAliveSeconds?: number;
+  readonly responseInformation?: string;
+  readonly authenticationMethod?: string;
+  readonly authenticationData?: Uint8Array;
+  readonly reason?: string | undefined;
 }
 
 /** CONNACK. `code` is a Reason Code for 5.0, a return code for 3.x. */
@@ -56,7 +67,8 @@ export function connackFrame(
   properties: ConnackProperties,
 ): Frame {
   const body = new ByteWriter(64);
-  body.u8(sessionPresent ? 1 : 0).u8(code);
+  // MQTT 3.1 section 3.2 reserves the byte.
+  body.u8(sessionPresent && version !== 3 ? 1 : 0).u8(code);
   if (version === 5) body.bytes(connackProperties(properties));
   return packet(PacketType.Connack << 4, body.finish());
 }
@@ -79,14 +91,44 @@ function connackProperties(properties: ConnackProperties): Uint8Array {
   }
   if (topicAliasMaximum !== undefined) out.u8(Property.TopicAliasMaximum).u16(topicAliasMaximum);
   if (serverKeepAliveSeconds !== undefined) out.u8(Property.ServerKeepAlive).u16(serverKeepAliveSeconds);
+  if (properties.responseInformation !== undefined) {
+    writeText(out.u8(Property.ResponseInformation), properties.responseInformation);
+  }
+  if (properties.reason !== undefined) writeText(out.u8(Property.ReasonString), properties.reason);
+  const { authenticationMethod, authenticationData } = properties;
+  if (authenticationMethod !== undefined) writeAuthentication(out, authenticationMethod, authenticationData);
+  return out.finish();
+}
+
+function writeAuthentication(out: ByteWriter, method: string, data: Uint8Array | undefined): void {
+  writeText(out.u8(Property.AuthenticationMethod), method);
+  if (data !== undefined) out.u8(Property.AuthenticationData).u16(data.length).raw(data);
+}
+
+/** AUTH of the server. */
+export function authFrame(reasonCode: number, method: string, data: Uint8Array | undefined): Frame {
+  const properties = new ByteWriter(64);
+  writeAuthentication(properties, method, data);
+  const body = new ByteWriter(64).u8(reasonCode).bytes(properties.finish());
+  return packet(PacketType.Auth << 4, body.finish());
+}
+
+function reasonProperties(reason: string | undefined): Uint8Array {
+  const out = new ByteWriter(64);
+  if (reason !== undefined) writeText(out.u8(Property.ReasonString), reason);
   return out.finish();
 }
 
 /** SUBACK with one code per filter, in the order of the SUBSCRIBE. For 3.x every failure is 0x80. */
-export function subackFrame(version: ProtocolVersion, packetId: number, codes: readonly number[]): Frame {
+export function subackFrame(
+  version: ProtocolVersion,
+  packetId: number,
+  codes: readonly number[],
+  reason?: string,
+): Frame {
   const body = new ByteWriter(codes.length + 3);
   body.u16(packetId);
-  if (version === 5) body.u8(0);
+  if (version === 5) body.bytes(reasonProperties(reason));
   for (const code of codes) body.u8(version !== 5 && isFailure(code) ? 0x80 : code);
   return packet(PacketType.Suback << 4, body.finish());
 }
@@ -103,8 +145,9 @@ export function unsubackFrame(version: ProtocolVersion, packetId: number, codes:
 }
 
 /** DISCONNECT of the server; exists in 5.0 only. `serverReference` belongs to Use another server (0x9C). */
-export function disconnectFrame(reasonCode: number, serverReference?: string): Frame {
+export function disconnectFrame(reasonCode: number, reason?: string, serverReference?: string): Frame {
   const properties = new ByteWriter(64);
+  if (reason !== undefined) writeText(properties.u8(Property.ReasonString), reason);
   if (serverReference !== undefined) writeText(properties.u8(Property.ServerReference), serverReference);
   const body = new ByteWriter(64).u8(reasonCode).bytes(properties.finish());
   return packet(PacketType.Disconnect << 4, body.finish());

@@ -26,6 +26,7 @@ export const Property = {
   RequestProblemInformation: 0x17,
   WillDelayInterval: 0x18,
   RequestResponseInformation: 0x19,
+  ResponseInformation: 0x1a,
   ServerReference: 0x1c,
   ReasonString: 0x1f,
   ReceiveMaximum: 0x21,
@@ -45,9 +46,14 @@ export interface Properties {
   subscriptionIdentifier?: number;
   sessionExpirySeconds?: number;
   authenticationMethod?: string;
+  authenticationData?: Uint8Array;
+  /** Request Problem Information: reason strings are welcome. */
+  wantsReasons?: boolean;
+  wantsResponseInformation?: boolean;
   willDelaySeconds?: number;
   receiveMaximum?: number;
   topicAlias?: number;
+  topicAliasMaximum?: number;
   userProperties?: (readonly [name: string, value: string])[];
   maximumPacketSize?: number;
 }
@@ -93,6 +99,13 @@ export const SUBSCRIBE_PROPERTIES: ReadonlySet<number> = new Set([
 export const UNSUBSCRIBE_PROPERTIES: ReadonlySet<number> = new Set([Property.UserProperty]);
 export const DISCONNECT_PROPERTIES: ReadonlySet<number> = new Set([
   Property.SessionExpiryInterval,
+  Property.ReasonString,
+  Property.UserProperty,
+]);
+
+export const AUTH_PROPERTIES: ReadonlySet<number> = new Set([
+  Property.AuthenticationMethod,
+  Property.AuthenticationData,
   Property.ReasonString,
   Property.UserProperty,
 ]);
@@ -146,6 +159,15 @@ function readProperty(fields: FieldReader, id: number, into: Properties): void {
     case Property.AuthenticationMethod:
       into.authenticationMethod = fields.text();
       return;
+    case Property.AuthenticationData:
+      into.authenticationData = copyOf(fields.binary());
+      return;
+    case Property.RequestProblemInformation:
+      into.wantsReasons = flag(fields);
+      return;
+    case Property.RequestResponseInformation:
+      into.wantsResponseInformation = flag(fields);
+      return;
     case Property.WillDelayInterval:
       into.willDelaySeconds = fields.u32();
       return;
@@ -156,6 +178,9 @@ function readProperty(fields: FieldReader, id: number, into: Properties): void {
       into.topicAlias = fields.u16();
       if (into.topicAlias === 0) throw new PacketError(ReasonCode.TopicAliasInvalid, "topic alias is 0");
       return;
+    case Property.TopicAliasMaximum:
+      into.topicAliasMaximum = fields.u16();
+      return;
     case Property.UserProperty:
       into.userProperties ??= [];
       into.userProperties.push([fields.text(), fields.text()]);
@@ -163,25 +188,8 @@ function readProperty(fields: FieldReader, id: number, into: Properties): void {
     case Property.MaximumPacketSize:
       into.maximumPacketSize = notZero(fields.u32(), "maximum packet size");
       return;
-    default:
-      skipProperty(fields, id);
-  }
-}
-
-/** Reads and checks a property that this broker makes no use of. */
-function skipProperty(fields: FieldReader, id: number): void {
-  switch (id) {
-    case Property.RequestProblemInformation:
-    case Property.RequestResponseInformation:
-      flag(fields);
-      return;
-    case Property.TopicAliasMaximum:
-      fields.u16();
-      return;
-    case Property.AuthenticationData:
-      fields.binary();
-      return;
     case Property.ReasonString:
+      // For people who read logs; it changes nothing here.
       fields.text();
       return;
     default:

@@ -17,6 +17,7 @@ import {
   type QoS,
   utf8Length,
 } from "@skein/kernel";
+import type { OutboundAlias } from "../outbound-aliases.ts";
 import type { ProtocolVersion } from "./connect-packet.ts";
 import { PacketType } from "./control-packets.ts";
 import type { Frame } from "./packet-writer.ts";
@@ -32,6 +33,8 @@ export interface PublishForm {
   readonly identifiers: readonly number[] | undefined;
   /** Message Expiry Interval to send instead of the message's own (if it has one), in seconds. */
   readonly expirySeconds: number | undefined;
+  /** Topic Alias to set (with the topic) or to use (instead of it) on this receiver's connection (5.0). */
+  readonly alias?: OutboundAlias | undefined;
 }
 
 /** Encodes one PUBLISH. Its packet identifier is 0 until someone patches it. */
@@ -41,7 +44,8 @@ export function encodePublish(
   form: PublishForm,
 ): Frame {
   const properties = version === 5 ? propertyBytes(message.properties, form) : undefined;
-  const topicBytes = utf8Length(message.topic);
+  const topic = form.alias?.isSet === true ? "" : message.topic;
+  const topicBytes = utf8Length(topic);
   const idBytes = form.qos === 0 ? 0 : 2;
   const propertyPart = properties === undefined ? 0 : varintBytes(properties.length) + properties.length;
   const remaining = 2 + topicBytes + idBytes + propertyPart + message.payload.length;
@@ -52,7 +56,7 @@ export function encodePublish(
   let at = writeVarint(bytes, 1, remaining);
   bytes[at] = topicBytes >> 8;
   bytes[at + 1] = topicBytes & 0xff;
-  encodeUtf8Into(message.topic, bytes, at + 2);
+  encodeUtf8Into(topic, bytes, at + 2);
   at += 2 + topicBytes;
   const packetIdAt = form.qos === 0 ? -1 : at;
   at += idBytes;
@@ -96,11 +100,13 @@ const NOTHING_PARTICULAR = { identifiers: undefined, expirySeconds: undefined } 
 const NO_PROPERTIES = new Uint8Array(0);
 
 function propertyBytes(properties: MessageProperties | undefined, form: PublishForm): Uint8Array {
-  if (properties === undefined && form.identifiers === undefined) return NO_PROPERTIES;
+  const { alias, identifiers } = form;
+  if (properties === undefined && identifiers === undefined && alias === undefined) return NO_PROPERTIES;
   const out = new ByteWriter(64);
+  if (alias !== undefined) out.u8(Property.TopicAlias).u16(alias.alias);
   if (properties !== undefined) writeMessageProperties(out, properties, form.expirySeconds);
-  if (form.identifiers !== undefined) {
-    for (const identifier of form.identifiers) out.u8(Property.SubscriptionIdentifier).varint(identifier);
+  if (identifiers !== undefined) {
+    for (const identifier of identifiers) out.u8(Property.SubscriptionIdentifier).varint(identifier);
   }
   return out.finish();
 }

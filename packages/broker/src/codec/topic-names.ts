@@ -21,6 +21,12 @@ interface Slot {
 
 export class TopicNames {
   readonly #slots: (Slot | undefined)[] = new Array(SLOTS).fill(undefined);
+  readonly #isAllowed: (topic: string) => boolean;
+
+  /** @param isAllowed whether a valid Topic Name keeps within limits */
+  constructor(isAllowed: (topic: string) => boolean = () => true) {
+    this.#isAllowed = isAllowed;
+  }
 
   /**
    * The Topic Name in `bytes[at, end)`, which is not empty.
@@ -35,6 +41,9 @@ export class TopicNames {
     const topic = textAt(bytes, at, end);
     if (!isValidTopicName(topic)) {
       throw new PacketError(ReasonCode.TopicNameInvalid, "topic name has a wildcard or too many levels");
+    }
+    if (!this.#isAllowed(topic)) {
+      throw new PacketError(ReasonCode.TopicNameInvalid, "topic name is too long or has too many levels");
     }
     if (end - at <= CACHED_BYTES_MAX) this.#slots[index] = { bytes: copyOf(bytes.subarray(at, end)), topic };
     return topic;

@@ -1,0 +1,68 @@
+/** Payload Format Indicator: what claims to be text must be text. MQTT 5 sections 3.1.3.2.3 and 3.3.2.3.2. */
+
+import { expect, test } from "vitest";
+import { HeldWorld } from "./support/held-world.ts";
+import { World } from "./support/world.ts";
+
+const TEXT = { properties: { payloadFormatIndicator: true } };
+const BYTES = Buffer.from([0x66, 0xc3, 0x28]);
+
+test("[MQTT5-3.3.2.3.2] text that is not UTF-8 is refused with 0x99: PUBACK, PUBREC, and DISCONNECT for QoS 0", () => {
+  const world = new World();
+  const watcher = world.connect("w");
+  watcher.subscribe("#", 2);
+  const client = world.connect("a");
+  client.send({ cmd: "publish", topic: "t", payload: BYTES, qos: 1, messageId: 1, ...TEXT });
+  expect(client.take("puback").reasonCode).toBe(0x99);
+  client.send({ cmd: "publish", topic: "t", payload: BYTES, qos: 2, messageId: 2, ...TEXT });
+  expect(client.take("pubrec").reasonCode).toBe(0x99);
+  // The identifier is free again.
+  client.publish("t", "fine", { qos: 2, messageId: 2, ...TEXT });
+  expect(client.take("pubrec").reasonCode).toBe(0);
+  client.send({ cmd: "publish", topic: "t", payload: BYTES, qos: 0, ...TEXT });
+  expect(client.take("disconnect").reasonCode).toBe(0x99);
+  expect(watcher.takePayloads()).toEqual(["fine"]);
+});
+
+test("[MQTT-4.6.0-2] a refusal waits for the acknowledgements before it", () => {
+  const world = new HeldWorld();
+  const client = world.connect("a");
+  world.mesh.isHolding = true;
+  client.publish("t", "x", { qos: 1, messageId: 1 });
+  client.send({ cmd: "publish", topic: "t", payload: BYTES, qos: 1, messageId: 2, ...TEXT });
+  expect(client.packets).toEqual([]);
+  world.answer();
+  expect(client.takeAll("puback").map(({ messageId, reasonCode }) => [messageId, reasonCode])).toEqual([
+    [1, 0],
+    [2, 0x99],
+  ]);
+});
+
+test("without the indicator, or with 0, any bytes pass; with it all of Unicode and U+0000", () => {
+  const world = new World();
+  const watcher = world.connect("w");
+  watcher.subscribe("#");
+  const client = world.connect("a");
+  client.send({ cmd: "publish", topic: "t", payload: BYTES, qos: 0 });
+  client.send({
+    cmd: "publish",
+    topic: "t",
+    payload: BYTES,
+    qos: 0,
+    properties: { payloadFormatIndicator: false },
+  });
+  client.publish("t", "\u0000 \u00e4 \u20ac \u{1f600}", TEXT);
+  expect(watcher.takeAll("publish")).toHaveLength(3);
+});
+
+test("[MQTT5-3.1.3.2.3] a will that is not the text it claims to be is refused with CONNACK 0x99", () => {
+  const will = {
+    topic: "t",
+    payload: BYTES,
+    qos: 0,
+    retain: false,
+    properties: { payloadFormatIndicator: true },
+  };
+  const client = new World().attempt("a", { will } as object);
+  expect(client.take("connack").reasonCode).toBe(0x99);
+});
