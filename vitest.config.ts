@@ -9,7 +9,10 @@ export default defineConfig({
   test: {
     projects: [
       { ...fromSource, test: { name: "unit", include: ["packages/*/test/**/*.test.ts", "tools/*.test.ts"] } },
-      { ...fromSource, test: { name: "conformance", include: ["test/conformance/**/*.test.ts"] } },
+      {
+        ...fromSource,
+        test: { name: "conformance", include: ["test/conformance/**/*.test.ts"], isolate: false },
+      },
       {
         ...fromSource,
         test: {
@@ -19,6 +22,7 @@ export default defineConfig({
           exclude: ["test/conformance/joining.test.ts"],
           env: { SKEIN_CONFORMANCE_NODES: "3" },
           testTimeout: 60_000,
+          isolate: false,
         },
       },
       {

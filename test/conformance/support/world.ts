@@ -3,10 +3,9 @@
 import type { Broker, BrokerOptions, Counters } from "@skein/broker";
 import type { IConnectPacket } from "mqtt-packet";
 import { Client, connectPacket } from "./client.ts";
-import { LoneNode } from "./lone-node.ts";
-import { MeshNodes } from "./mesh-nodes.ts";
+import { makeNodes } from "./make-nodes.ts";
 import type { Nodes } from "./nodes.ts";
-import { NODE_COUNT, type OneNodeReason } from "./placement.ts";
+import type { OneNodeReason } from "./placement.ts";
 
 /** What a connection may differ in. */
 export interface ConnectOptions extends Partial<IConnectPacket> {
@@ -22,14 +21,14 @@ export class World {
   readonly #homes = new Map<string, number>();
   #opened = 0;
 
-  constructor(options: Partial<BrokerOptions> = {}, nodes: Nodes = nodesWith(options), isSpread = true) {
+  constructor(options: Partial<BrokerOptions> = {}, nodes: Nodes = makeNodes(options), isSpread = true) {
     this.#nodes = nodes;
     this.#isSpread = isSpread;
   }
 
   /** All clients are on one node of the mesh, because of `_reason`. */
   static onOneNode(_reason: OneNodeReason, options: Partial<BrokerOptions> = {}): World {
-    return new World(options, nodesWith(options), false);
+    return new World(options, makeNodes(options), false);
   }
 
   get clientCount(): number {
@@ -100,10 +99,6 @@ export class World {
   #nextNode(): number {
     return this.#isSpread ? this.#opened++ % this.#nodes.brokers.length : 0;
   }
-}
-
-function nodesWith(options: Partial<BrokerOptions>): Nodes {
-  return NODE_COUNT > 1 ? new MeshNodes(NODE_COUNT, options) : new LoneNode(options);
 }
 
 function sum(brokers: readonly Broker[], count: (broker: Broker) => number): number {
