@@ -75,7 +75,6 @@ test("[MQTT-3.1.2-3] a set reserved flag is a Malformed Packet", () => {
 test.each([
   ["[MQTT-3.1.2-11] will QoS without a will", 0x08],
   ["[MQTT-3.1.2-13] will retain without a will", 0x20],
-  ["[MQTT-3.1.2-12] will QoS 3", 0x1c],
 ])("%s is a Malformed Packet", (_name, flags) => {
   const client = new World().open(5);
   client.sendBytes([0x10, 13, 0, 4, ...Buffer.from("MQTT"), 5, flags, 0, 0, 0, 0, 0]);

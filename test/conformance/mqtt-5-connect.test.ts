@@ -14,6 +14,7 @@ const CONNECT_REASON_CODES = [
 const MALFORMED: readonly [string, readonly number[]][] = [
   ["[MQTT-3.1.2-9] a will flag without a will", rawConnect(5, 0x06, "a")],
   ["[MQTT-3.1.2-9] a will without its payload", rawConnect(5, 0x06, "a", NO_PROPERTIES, "w")],
+  ["[MQTT-3.1.2-12] Will QoS 3", rawConnect(5, 0x1e, "a", NO_PROPERTIES, "w", "x")],
   ["[MQTT-3.1.2-16] a user name without its flag", rawConnect(5, 0x02, "a", "u")],
   ["[MQTT-3.1.2-17] a user name flag without a user name", rawConnect(5, 0x82, "a")],
   ["[MQTT-3.1.2-18] a password without its flag", rawConnect(5, 0x82, "a", "u", "p")],
