@@ -8,6 +8,9 @@ import type { LeaderContact } from "./leader-contact.ts";
 import type { MergeStatus } from "./merge-events.ts";
 import type { CoordinatorStatus, PeerView } from "./options.ts";
 
+/** A leader that renews the address with every answer of its quorum hears of one so often: less than the shortest heartbeat. */
+const CONTACT_TOLD_EVERY_MS = 90;
+
 export interface StatusInput {
   readonly node: NodeId;
   readonly cluster: ClusterId | undefined;
@@ -100,6 +103,10 @@ export function memberStatus(input: StatusInput): CoordinatorStatus {
   };
 }
 
+/**
+ * Whether there is nothing to tell the rest of the node: what waits for a commit changes with every write, and a quorum's answer comes
+ * several times a second (a sole voter is its own quorum at any time); the address needs to hear of one now and then.
+ */
 export function isSameStatus(a: CoordinatorStatus, b: CoordinatorStatus): boolean {
   return (
     a.cluster === b.cluster &&
@@ -107,8 +114,7 @@ export function isSameStatus(a: CoordinatorStatus, b: CoordinatorStatus): boolea
     a.term === b.term &&
     a.role === b.role &&
     a.hasQuorum === b.hasQuorum &&
-    a.pendingProposals === b.pendingProposals &&
-    a.quorumContactAt === b.quorumContactAt &&
+    isSameContact(a.quorumContactAt, b.quorumContactAt) &&
     a.isSuspect === b.isSuspect &&
     a.isDiverged === b.isDiverged &&
     a.staysDiverged === b.staysDiverged &&
@@ -124,6 +130,11 @@ export function isSameStatus(a: CoordinatorStatus, b: CoordinatorStatus): boolea
     areSameNodes(a.voters, b.voters) &&
     areSameNodes(a.learners, b.learners)
   );
+}
+
+function isSameContact(told: number | undefined, now: number | undefined): boolean {
+  if (told === undefined || now === undefined) return told === now;
+  return now - told < CONTACT_TOLD_EVERY_MS;
 }
 
 function isSameMerge(a: MergeStatus | undefined, b: MergeStatus | undefined): boolean {

@@ -17,6 +17,8 @@ export interface TurnEndPorts {
 export class TurnEnd {
   readonly #ports: TurnEndPorts;
   #status = freshStatus();
+  /** The status that was told last. */
+  #told = this.#status;
   #isScheduled = false;
   #isStopped = false;
 
@@ -47,8 +49,9 @@ export class TurnEnd {
     if (this.#isStopped) return;
     this.#ports.settleReads();
     const status = this.#ports.computeStatus();
-    if (isSameStatus(status, this.#status)) return;
     this.#status = status;
+    if (isSameStatus(this.#told, status)) return;
+    this.#told = status;
     this.#ports.statusChanged(status);
   };
 }

@@ -17,7 +17,7 @@ import {
 } from "@skein/coordinator";
 import { type Prng, seededPrng, untilNext } from "@skein/kernel";
 import { Mesh } from "@skein/mesh";
-import type { AssemblyOptions, AssemblyPorts } from "./assembly-ports.ts";
+import type { AssemblyOptions, AssemblyPorts, HostFacts } from "./assembly-ports.ts";
 import { serverReference } from "./balancing/server-reference.ts";
 import { type ClientEntrance, clientEntrance } from "./client-entrance.ts";
 import { REQUEST_FRAME } from "./exercises/node-requests.ts";
@@ -55,6 +55,8 @@ export class NodeAssembly {
   #hasParted = false;
   #watchAt = 0;
   #factsSentAt = Number.NEGATIVE_INFINITY;
+  /** Asking the system for them costs more than all else in a turn: once in FACTS_INTERVAL_MS. */
+  #hostFacts: HostFacts | undefined;
   #heldAddress = false;
 
   /** @throws {SkeinError} ERR_SKEIN_DISK if the node's identity can be neither read nor written */
@@ -276,7 +278,11 @@ export class NodeAssembly {
     const { clock } = this.#ports;
     this.broker.tick(clock.monotonicMs());
     this.#updateEntrance(this.coordinator.status);
-    if (clock.monotonicMs() - this.#factsSentAt >= FACTS_INTERVAL_MS) this.#sendFacts();
+    if (clock.monotonicMs() - this.#factsSentAt >= FACTS_INTERVAL_MS) {
+      this.#factsSentAt = clock.monotonicMs();
+      this.#hostFacts = undefined;
+      this.#sendFacts();
+    }
     if (clock.monotonicMs() >= this.#watchAt) {
       this.#watchAt = clock.monotonicMs() + untilNext(clock, WATCH_TICK_MS);
       this.watch.tick();
@@ -305,7 +311,7 @@ export class NodeAssembly {
   #sendFacts(): void {
     const { cluster, role } = this.coordinator.status;
     const holdsAddress = this.floatingAddress?.isHeld ?? false;
-    this.#factsSentAt = this.#ports.clock.monotonicMs();
+    this.#hostFacts ??= this.#ports.host();
     this.mesh.setFacts({
       name: this.name,
       cluster,
@@ -313,7 +319,7 @@ export class NodeAssembly {
       clients: this.broker.clientCount,
       holdsAddress,
       flushP99Ms: this.coordinator.replicaHealth.flushP99Ms,
-      ...this.#ports.host(),
+      ...this.#hostFacts,
     });
   }
 
