@@ -1,0 +1,150 @@
+/**
+ * What the runs have shown, as ratios to mosquitto in the same run: kept in a file, shown as the table of docs/performance.md, and
+ * compared with what was committed. Pure but for reading and writing the two files.
+ */
+
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { summaryOf } from "../../figures/statistics.ts";
+import type { BrokerName } from "./brokers.ts";
+import type { Sample } from "./run.ts";
+import type { Scenario } from "./scenarios.ts";
+
+/** All runs of one scenario: of each broker as many as were made, in the order they were made in. */
+export interface Result {
+  readonly scenario: string;
+  readonly samples: Readonly<Partial<Record<BrokerName, readonly Sample[]>>>;
+  readonly measured: { readonly date: string; readonly commit: string; readonly machine: string };
+}
+
+export type Quantity =
+  | "cpuUs"
+  | "p50Us"
+  | "p99Us"
+  | "perSecond"
+  | "bytesEach"
+  | "rssMb"
+  | "baseMb"
+  | "generator";
+
+const FILE = join(import.meta.dirname, "results.json");
+const PAGE = join(import.meta.dirname, "../../../docs/performance.md");
+const BEGIN = "<!-- written by npm run bench -->";
+const END = "<!-- end of what npm run bench writes -->";
+/** A ratio may grow by so much before it counts as worse: below that it is the machine's noise. */
+export const NOISE = 1.3;
+
+export function readResults(): readonly Result[] {
+  return existsSync(FILE) ? (JSON.parse(readFileSync(FILE, "utf8")) as Result[]) : [];
+}
+
+/** Replaces the results of the same scenarios, and writes the table anew. */
+export function keepResults(fresh: readonly Result[], scenarios: readonly Scenario[]): void {
+  const names = new Set(fresh.map(({ scenario }) => scenario));
+  const all = [...readResults().filter(({ scenario }) => !names.has(scenario)), ...fresh];
+  const order = scenarios.map(({ name }) => name);
+  all.sort((a, b) => order.indexOf(a.scenario) - order.indexOf(b.scenario));
+  writeFileSync(FILE, `${JSON.stringify(all, undefined, 1)}\n`);
+  const page = readFileSync(PAGE, "utf8");
+  const [before = ""] = page.split(BEGIN);
+  const [, after = ""] = page.split(END);
+  writeFileSync(PAGE, `${before}${BEGIN}\n\n${tableOf(all, scenarios)}\n\n${END}${after}`);
+}
+
+/** Median over the runs; undefined: that broker was not measured, or it has no such quantity. */
+export function medianOf(result: Result, broker: BrokerName, quantity: Quantity): number | undefined {
+  const values = (result.samples[broker] ?? []).flatMap((sample) => sample[quantity] ?? []);
+  return values.length === 0 ? undefined : summaryOf(values).median;
+}
+
+/** The median of Skein divided by the median of `other`. */
+export function ratioOf(
+  result: Result,
+  quantity: Quantity,
+  other: BrokerName = "mosquitto",
+): number | undefined {
+  const own = medianOf(result, "skein", quantity);
+  const theirs = medianOf(result, other, quantity);
+  return own === undefined || theirs === undefined ? undefined : own / theirs;
+}
+
+/** Whether what the scenario asks for is reached; undefined: it was not measured. */
+export function isReached(result: Result, scenario: Scenario): boolean | undefined {
+  if (scenario.kind === "idle") {
+    const bytes = medianOf(result, "skein", "bytesEach");
+    return bytes === undefined ? undefined : bytes <= scenario.goalBytes;
+  }
+  const cpu = ratioOf(result, "cpuUs");
+  if (cpu === undefined) return undefined;
+  const latencyGoal = scenario.kind === "flow" ? scenario.latencyGoal : undefined;
+  const latency = latencyGoal === undefined ? undefined : ratioOf(result, "p50Us");
+  return cpu <= scenario.goal && (latency ?? 0) <= (latencyGoal ?? 0);
+}
+
+/** Scenarios whose ratio has grown beyond {@link NOISE} of the committed one, as sentences. */
+export function worseThan(committed: readonly Result[], fresh: readonly Result[]): readonly string[] {
+  return fresh.flatMap((result) => {
+    const before = committed.find(({ scenario }) => scenario === result.scenario);
+    if (before === undefined) return [];
+    const [was, is] = [ratioOf(before, "cpuUs"), ratioOf(result, "cpuUs")];
+    if (was === undefined || is === undefined || is <= was * NOISE) return [];
+    return [
+      `${result.scenario}: ${is.toPrecision(2)} of mosquitto's CPU, committed is ${was.toPrecision(2)}`,
+    ];
+  });
+}
+
+function tableOf(results: readonly Result[], scenarios: readonly Scenario[]): string {
+  const rows = results.flatMap((result) => {
+    const scenario = scenarios.find(({ name }) => name === result.scenario);
+    return scenario === undefined ? [] : [rowOf(result, scenario)];
+  });
+  const places = [...new Set(results.map(({ measured }) => measured.machine))].join("; ");
+  const commits = [
+    ...new Set(results.map(({ measured }) => `${measured.commit} (${measured.date.slice(0, 10)})`)),
+  ];
+  return [
+    `Measured on: ${places}. Commits: ${commits.join(", ")}.`,
+    "",
+    "| scenario | goal | ratio | reached | CPU us: skein | mosquitto | aedes | a second: skein | mosquitto | p50 us: skein | mosquitto | RSS MB | generator |",
+    "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ...rows,
+  ].join("\n");
+}
+
+function rowOf(result: Result, scenario: Scenario): string {
+  const show = (broker: BrokerName, quantity: Quantity): string => shown(medianOf(result, broker, quantity));
+  const isIdle = scenario.kind === "idle";
+  const cost: Quantity = isIdle ? "bytesEach" : "cpuUs";
+  const goal = isIdle ? `${scenario.goalBytes} B` : goalOf(scenario);
+  const latency = ratioOf(result, "p50Us");
+  const ratios = [shown(ratioOf(result, cost)), ...(latency === undefined ? [] : [`p50 ${shown(latency)}`])];
+  const reached = isReached(result, scenario);
+  return `| ${[
+    `${scenario.title} (\`${scenario.name}\`)`,
+    goal,
+    ratios.join(", "),
+    reached === undefined ? "-" : reached ? "yes" : "**no**",
+    `${show("skein", cost)}${isIdle ? " B" : ""}`,
+    `${show("mosquitto", cost)}${isIdle ? " B" : ""}`,
+    `${show("aedes", cost)}${isIdle ? " B" : ""}`,
+    show("skein", "perSecond"),
+    show("mosquitto", "perSecond"),
+    show("skein", "p50Us"),
+    show("mosquitto", "p50Us"),
+    show("skein", "rssMb"),
+    show("skein", "generator"),
+  ].join(" | ")} |`;
+}
+
+function goalOf(scenario: Exclude<Scenario, { kind: "idle" }>): string {
+  const latency = scenario.kind === "flow" ? scenario.latencyGoal : undefined;
+  return latency === undefined ? `${scenario.goal}` : `${scenario.goal}, p50 ${latency}`;
+}
+
+/** Two or three digits that count. */
+export function shown(value: number | undefined): string {
+  if (value === undefined) return "-";
+  if (value >= 1000) return Math.round(value).toLocaleString("en-US");
+  return String(Number(value.toPrecision(value < 1 ? 2 : 3)));
+}
