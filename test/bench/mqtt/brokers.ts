@@ -37,7 +37,7 @@ const START_MAX_MS = 30_000;
 const MANY_FILES = ["sh", "-c", 'ulimit -n $(ulimit -Hn) && exec "$@"', "sh"] as const;
 
 /** Brokers run on the first core, the generator on the second. */
-export const BROKER_CORE = ["taskset", "-c", "0"] as const;
+const BROKER_CORE = ["taskset", "-c", "0"] as const;
 export const GENERATOR_CORE = "1";
 
 /** Undefined: that broker cannot do that. */

@@ -13,7 +13,6 @@ import { connect, type Socket } from "node:net";
 export const SEQUENCE_AT = 0;
 export const PUBLISHER_AT = 4;
 export const TIME_AT = 8;
-export const PAYLOAD_BYTES_MIN = 16;
 
 const CONNACK = 2;
 const PUBLISH = 3;

@@ -32,7 +32,7 @@ const PAGE = join(import.meta.dirname, "../../../docs/performance.md");
 const BEGIN = "<!-- written by npm run bench -->";
 const END = "<!-- end of what npm run bench writes -->";
 /** A ratio may grow by so much before it counts as worse: below that it is the machine's noise. */
-export const NOISE = 1.3;
+const NOISE = 1.3;
 
 export function readResults(): readonly Result[] {
   return existsSync(FILE) ? (JSON.parse(readFileSync(FILE, "utf8")) as Result[]) : [];

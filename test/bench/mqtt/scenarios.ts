@@ -6,7 +6,7 @@
  */
 
 /** How publishers decide when to send. */
-export type Pace =
+type Pace =
   /** Write `burst` messages at once, again as soon as the subscribers have them. */
   | { readonly kind: "bursts"; readonly burst: number }
   /** One message under way for each publisher. */
