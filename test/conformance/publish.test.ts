@@ -173,8 +173,8 @@ test("[MQTT-4.7.2-1] and 3.1.1 [MQTT-4.7.2-1] wildcards at the start do not matc
   all.subscribe("#");
   all.subscribe("+/x");
   const named = world.connect("b");
-  named.subscribe("$SYS/#");
-  world.connect("p").publish("$SYS/x", "1");
+  named.subscribe("$home/#");
+  world.connect("p").publish("$home/x", "1");
   expect(all.packets).toEqual([]);
   expect(named.takePayloads()).toEqual(["1"]);
 });

@@ -35,6 +35,8 @@ import type { BrokerPorts } from "./ports.ts";
 import type { Session } from "./session.ts";
 import { Sessions } from "./sessions.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import { SystemRetained } from "./system/system-retained.ts";
+import { isSystemTopic, SystemTopics } from "./system/system-topics.ts";
 import { TopicLimits } from "./topic-limits.ts";
 import type { WillFate } from "./will.ts";
 
@@ -51,6 +53,7 @@ export class Broker {
   readonly #frames = new PublishFrames();
   readonly #subscriptions: Subscriptions;
   readonly #sessions: Sessions;
+  readonly #system: SystemTopics;
   readonly #channels = new Set<Channel>();
   /** Those without a CONNACK, the oldest first. */
   readonly #connecting = new Set<Channel>();
@@ -65,6 +68,7 @@ export class Broker {
   #isFlushAsked = false;
   #lastTick: MonotonicMs;
   #clientCount = 0;
+  #clientsMax = 0;
   #isShuttingDown = false;
 
   constructor(options: BrokerOptions, ports: BrokerPorts) {
@@ -73,11 +77,12 @@ export class Broker {
     this.#subscriptions = new Subscriptions(options, interest);
     this.#connectRate = new ConnectRate(options.connectsPerSecondMax, options.connectsBurstMax);
     this.#lastTick = clock.monotonicMs();
+    this.#system = this.#makeSystemTopics(options.systemIntervalSeconds, this.#lastTick);
     this.#wheel = new DeadlineWheel(this.#lastTick, (channel, now) => channel.deadline(now));
     this.#sessions = new Sessions({
       options,
       counters: this.#counters,
-      retained,
+      retained: new SystemRetained(retained, this.#system),
       clock,
       frames: this.#frames,
       publishWill: (session) => this.#publishWill(session),
@@ -141,7 +146,7 @@ export class Broker {
   }
 
   /**
-   * Publishes a message of this node itself (a command line, `$SYS`) as a client would.
+   * Publishes a message of this node itself (a command line) as a client would.
    * Returns the parts `done` will be settled for.
    */
   publish(message: ApplicationMessage, done: Completion | undefined): number {
@@ -156,6 +161,9 @@ export class Broker {
     if (hasStalled) return;
     this.#wheel.advance(now);
     this.#sessions.tick(now);
+    // They are this node's: neither forwarded nor stored.
+    if (this.#system.tick(now) && this.#subscriptions.systemCount > 0)
+      this.#system.changes((message) => this.#deliverLocally(message, undefined));
   }
 
   /** Writes the gathered output of every connection. Called through `clock.atTurnEnd`. */
@@ -234,7 +242,8 @@ export class Broker {
   }
 
   #publishWill(session: Session): void {
-    if (session.will !== undefined) this.#publish(session.will.message, session, UNAWAITED);
+    if (session.will !== undefined && !isSystemTopic(session.will.message.topic))
+      this.#publish(session.will.message, session, UNAWAITED);
   }
 
   #markDirty(channel: Channel): void {
@@ -272,7 +281,7 @@ export class Broker {
     const { prng, log } = this.#ports;
     this.#noLongerConnecting(channel);
     if (admit(channel, packet, this.#host.options, this.#sessions, prng, authenticated)) {
-      this.#clientCount++;
+      this.#clientsMax = Math.max(this.#clientsMax, ++this.#clientCount);
       this.#counters.clientsConnected++;
       const { clientId, listener, stream } = channel;
       const { remoteAddress, identity } = stream;
@@ -285,6 +294,25 @@ export class Broker {
   #detach(session: Session, fate: WillFate): void {
     this.#clientCount--;
     this.#sessions.detach(session, fate);
+  }
+
+  #makeSystemTopics(intervalSeconds: number, startedAt: MonotonicMs): SystemTopics {
+    const { clock, retained, node } = this.#ports;
+    return new SystemTopics(intervalSeconds, startedAt, {
+      counters: this.#counters,
+      node,
+      figures: () => ({
+        uptimeMs: clock.monotonicMs() - startedAt,
+        connections: this.#channels.size,
+        clients: this.#clientCount,
+        clientsMax: this.#clientsMax,
+        sessions: this.#sessions.size,
+        subscriptions: this.#subscriptions.count,
+        sharedSubscriptions: this.#subscriptions.sharedCount,
+        retained: retained.count,
+        queued: this.#sessions.queued,
+      }),
+    });
   }
 
   #makeHost(options: BrokerOptions, clock: Pick<Clock, "monotonicMs">): ChannelHost<Channel> {

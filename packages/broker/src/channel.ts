@@ -94,6 +94,7 @@ export class Channel
   received(bytes: Uint8Array): void {
     if (this.#state === "closing" || this.#state === "closed") return;
     this.#liveness.heard();
+    this.#host.counters.bytesReceived += bytes.length;
     if (!this.#hasBegun && bytes.length > 0) {
       this.#hasBegun = true;
       if (bytes[0] !== CONNECT_HEADER) {
@@ -122,6 +123,7 @@ export class Channel
 
   packet(header: number, bytes: Uint8Array, at: number, end: number): void {
     this.#fields.reset(bytes, at, end);
+    this.#host.counters.packetsReceived++;
     try {
       if (this.#state === "connecting") this.#handshake.packet(header, this.#fields);
       else if (this.#state === "connected") this.#readNext(header);
@@ -145,6 +147,7 @@ export class Channel
         const packet = this.#host.publishPacket;
         packet.read(header, fields, this.version, this.#host.topics);
         this.#host.counters.publishesReceived++;
+        this.#host.counters.publishBytesReceived += packet.payload.length;
         this.#publishes?.accept(packet);
         this.#updatePause();
         return;
@@ -288,6 +291,8 @@ export class Channel
     // [MQTT-3.1.2-24] holds for every packet. Only a SUBACK of very many codes can get here; PUBLISH is checked before.
     if (frame.bytes.length > this.clientPacketBytesMax) return;
     this.#outbound.push(frame, packetId);
+    this.#host.counters.packetsSent++;
+    this.#host.counters.bytesSent += frame.bytes.length;
     if (this.#isDirty) return;
     this.#isDirty = true;
     this.#host.markDirty(this);

@@ -10,8 +10,16 @@ export interface Counters {
   /** Connections ended for a Malformed Packet, a Protocol Error or a broken limit. */
   clientFaults: number;
   keepAliveTimeouts: number;
+  /** MQTT Control Packets of all types, and their bytes as they are on the wire, without TLS and WebSocket. */
+  packetsReceived: number;
+  packetsSent: number;
+  bytesReceived: number;
+  bytesSent: number;
   publishesReceived: number;
   publishesSent: number;
+  /** Of their payloads. */
+  publishBytesReceived: number;
+  publishBytesSent: number;
   /** QoS 0 messages not sent to a slow reader. */
   slowReaderDropped: number;
   /** QoS 1 and 2 messages not queued because a session's queue was full. */
@@ -32,8 +40,14 @@ export function newCounters(): Counters {
     sessionsTakenOver: 0,
     clientFaults: 0,
     keepAliveTimeouts: 0,
+    packetsReceived: 0,
+    packetsSent: 0,
+    bytesReceived: 0,
+    bytesSent: 0,
     publishesReceived: 0,
     publishesSent: 0,
+    publishBytesReceived: 0,
+    publishBytesSent: 0,
     slowReaderDropped: 0,
     queueFullDropped: 0,
     tooLargeDropped: 0,

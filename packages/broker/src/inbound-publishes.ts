@@ -19,6 +19,7 @@ import type { PublishPacket } from "./codec/publish-packet.ts";
 import { isFailure, ReasonCode } from "./codec/reason-codes.ts";
 import type { BrokerOptions } from "./options.ts";
 import type { Session } from "./session.ts";
+import { isSystemTopic } from "./system/system-topics.ts";
 import { TopicAliases } from "./topic-alias.ts";
 
 /** Where messages go. */
@@ -39,6 +40,7 @@ const NOT_UTF8 = "the payload is not the UTF-8 text that its format indicator sa
 /** What a refusal means that does not explain itself. */
 const CAUSES: ReadonlyMap<number, string> = new Map([
   [ReasonCode.PayloadFormatInvalid, NOT_UTF8],
+  [ReasonCode.NotAuthorized, "topics below $SYS are the node's own"],
   [ReasonCode.QuotaExceeded, "the store of the mesh is full, or takes nothing now"],
 ]);
 
@@ -89,10 +91,10 @@ export class InboundPublishes implements Publisher {
     }
     // The copy: mesh, queues and the retained store keep the message, the read buffer is gone after this call.
     const message = { topic, payload: copyOf(packet.payload), qos, retain, properties };
-    const isRefused = properties?.payloadIsUtf8 === true && !isUtf8(packet.payload);
+    const refusal = this.#refusal(topic, packet);
     if (qos === 0) {
-      if (isRefused) throw new PacketError(ReasonCode.PayloadFormatInvalid, NOT_UTF8); // section 3.3.2.3.2
-      this.#port.publish(message, this.#session, undefined);
+      if (refusal === ReasonCode.PayloadFormatInvalid) throw new PacketError(refusal, NOT_UTF8); // section 3.3.2.3.2
+      if (refusal === ReasonCode.Success) this.#port.publish(message, this.#session, undefined);
       return;
     }
     if (this.#version === 5 && this.#unsettled >= this.#receiveMaximum) {
@@ -103,8 +105,8 @@ export class InboundPublishes implements Publisher {
     slot.begin(packetId, qos, this.#session.received);
     if (qos === 2) this.#session.received.set(packetId, slot);
     this.#acknowledgements.push(slot);
-    if (!isRefused) slot.expect(this.#port.publish(message, this.#session, slot));
-    slot.settle(isRefused ? ReasonCode.PayloadFormatInvalid : ReasonCode.Success);
+    if (refusal === ReasonCode.Success) slot.expect(this.#port.publish(message, this.#session, slot));
+    slot.settle(this.#version === 5 ? refusal : ReasonCode.Success); // 3.1.1 [MQTT-3.3.5-2]
   }
 
   /** PUBREL: the client will not send this message again [MQTT-4.3.3-11]. */
@@ -129,6 +131,14 @@ export class InboundPublishes implements Publisher {
   /** The connection has ended. */
   abandon(): void {
     this.#acknowledgements.abandon();
+  }
+
+  /** Why a message is not published, whatever the mesh says; Success: there is no reason. */
+  #refusal(topic: string, { payload, properties }: PublishPacket): number {
+    // Section 4.7.2: what the node tells of itself is for nobody else to say.
+    if (isSystemTopic(topic)) return ReasonCode.NotAuthorized;
+    const isText = properties?.payloadIsUtf8 !== true || isUtf8(payload);
+    return isText ? ReasonCode.Success : ReasonCode.PayloadFormatInvalid;
   }
 
   #settled(): void {

@@ -8,6 +8,7 @@ export type {
   BrokerPorts,
   Forwarder,
   Interest,
+  NodeFigures,
   RetainedReader,
   RetainedStore,
 } from "./ports.ts";

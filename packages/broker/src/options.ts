@@ -65,6 +65,8 @@ export interface BrokerOptions {
    * Response Information for clients that request it is this topic, a slash and the Client Identifier; undefined: none is given.
    */
   readonly responseTopicPrefix: string | undefined;
+  /** Values under `$SYS` are told to their subscribers this often, in seconds; 0: there are none. */
+  readonly systemIntervalSeconds: number;
   /** IPv4 address that moves between nodes, if this mesh has one. */
   readonly floatingAddress: string | undefined;
   /** Server Keep Alive for 5.0 clients on the floating address, so that they notice soon when it moves. */
@@ -100,6 +102,7 @@ export const DEFAULT_BROKER_OPTIONS: BrokerOptions = {
   subscriptionLengthPerClientMax: 1_048_576,
   pendingSubscribesMax: 32,
   responseTopicPrefix: undefined,
+  systemIntervalSeconds: 10,
   floatingAddress: undefined,
   floatingKeepAliveSeconds: 15,
 };

@@ -5,6 +5,16 @@
 
 import type { ApplicationMessage, Clock, Completion, Log, Prng } from "@skein/kernel";
 
+/** What a node adds to `$SYS`. */
+export interface NodeFigures {
+  /** Of the program. */
+  readonly version: string;
+  /** Of the process; 0: not known. */
+  memoryBytes(): number;
+  /** Calls `visit` for further values; `$SYS/` comes before each name. */
+  visit(visit: (name: string, value: string | number) => void): void;
+}
+
 /** Takes messages of local publishers to the other nodes. */
 export interface Forwarder {
   /**
@@ -80,6 +90,8 @@ export interface BrokerPorts {
   readonly authenticator?: Authenticator | undefined;
   /** Hears that a client's connection from one address was taken over by one from another. */
   readonly takenOver?: (clientId: string, from: string, by: string) => void;
+  /** What `$SYS` tells beyond what the broker knows; undefined: nothing. */
+  readonly node?: NodeFigures | undefined;
   /** `atTurnEnd` is asked for once per turn in which there is output. */
   readonly clock: Pick<Clock, "monotonicMs" | "atTurnEnd">;
 }

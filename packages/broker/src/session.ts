@@ -242,7 +242,7 @@ export class Session implements Subscriber, RetainedReader {
       this.#ports.counters.tooLargeDropped++;
     } else {
       outlet.send(frame, packetId);
-      this.#ports.counters.publishesSent++;
+      this.#sent(entry.message);
     }
     return true;
   }
@@ -301,7 +301,13 @@ export class Session implements Subscriber, RetainedReader {
     if (alias !== undefined) alias.isSet = true;
     const packetId = qos === 0 ? 0 : this.#takeUnderWay(message, qos, retain, identifiers, expirySeconds);
     outlet.send(frame, packetId);
+    this.#sent(message);
+  }
+
+  #sent({ payload }: ApplicationMessage): void {
+    const { counters } = this.#ports;
     counters.publishesSent++;
+    counters.publishBytesSent += payload.length;
   }
 
   /** Returns its packet identifier. */

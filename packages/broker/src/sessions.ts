@@ -42,6 +42,13 @@ export class Sessions {
     return this.#byClientId.size;
   }
 
+  /** Messages that wait in all of them. Looks at each. */
+  get queued(): number {
+    let queued = 0;
+    for (const session of this.#byClientId.values()) queued += session.queued;
+    return queued;
+  }
+
   has(clientId: string): boolean {
     return this.#byClientId.has(clientId);
   }

@@ -20,6 +20,7 @@ import type { Interest } from "./ports.ts";
 import type { Session } from "./session.ts";
 import { SharedSubscriptions } from "./shared-subscriptions.ts";
 import { type Route, type Subscription, SubscriptionIndex } from "./subscription-index.ts";
+import { isSystemTopic } from "./system/system-topics.ts";
 import { TopicLimits } from "./topic-limits.ts";
 
 /** What became of one Topic Filter of a SUBSCRIBE. */
@@ -42,11 +43,28 @@ export class Subscriptions {
   readonly #interest: Interest;
   readonly #index = new SubscriptionIndex();
   readonly #shared = new SharedSubscriptions();
+  #count = 0;
+  #sharedCount = 0;
+  #systemCount = 0;
 
   constructor(options: BrokerOptions, interest: Interest) {
     this.#options = options;
     this.#limits = new TopicLimits(options);
     this.#interest = interest;
+  }
+
+  /** Of all sessions, shared ones included. */
+  get count(): number {
+    return this.#count;
+  }
+
+  get sharedCount(): number {
+    return this.#sharedCount;
+  }
+
+  /** Those to topics of the node itself, `$SYS`. */
+  get systemCount(): number {
+    return this.#systemCount;
   }
 
   routes(topic: string): readonly Route[] {
@@ -121,12 +139,21 @@ export class Subscriptions {
   #file(subscription: Subscription, isShared: boolean): void {
     if (isShared) this.#shared.add(subscription);
     else this.#index.add(subscription);
+    this.#tally(subscription.filter, isShared, 1);
   }
 
   #unfile(subscription: Subscription): void {
-    if (parseSharedFilter(subscription.filter) === undefined) this.#index.remove(subscription);
-    else this.#shared.remove(subscription);
+    const isShared = parseSharedFilter(subscription.filter) !== undefined;
+    if (isShared) this.#shared.remove(subscription);
+    else this.#index.remove(subscription);
+    this.#tally(subscription.filter, isShared, -1);
     this.#interest.remove(subscription.filter);
+  }
+
+  #tally(filter: string, isShared: boolean, by: 1 | -1): void {
+    this.#count += by;
+    if (isShared) this.#sharedCount += by;
+    else if (isSystemTopic(filter)) this.#systemCount += by;
   }
 }
 

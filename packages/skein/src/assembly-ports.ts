@@ -38,7 +38,7 @@ export interface AssemblyOptions {
   readonly durability: Durability;
   /** Other sizes of the replica than the usual ones, for tests. */
   readonly sizes?: Partial<ReplicaSizes>;
-  /** Other limits of the broker than the usual ones, for tests. */
+  /** Other options of the broker than the usual ones. */
   readonly limits?: Partial<BrokerOptions> | undefined;
   readonly floatingAddress: FloatingAddressOptions | undefined;
   /** 5.0 clients whose connection must end are told of another node. */

@@ -24,6 +24,7 @@ import { REQUEST_FRAME } from "./exercises/node-requests.ts";
 import { NodeWatch } from "./node-watch.ts";
 import { copySentence, homeOf, nameOf } from "./own-identity.ts";
 import { Readiness, type ReadyReason } from "./readiness.ts";
+import { meshTopics } from "./status/mesh-topics.ts";
 
 /** Keep-alive, will delays, expiry: the broker looks at its clock this often. */
 const BROKER_TICK_MS = 250;
@@ -217,7 +218,7 @@ export class NodeAssembly {
   }
 
   #makeBroker(): Broker {
-    const { clock, log } = this.#ports;
+    const { clock, log, vitals } = this.#ports;
     const ports: BrokerPorts = {
       forwarder: this.mesh,
       interest: this.mesh,
@@ -226,6 +227,11 @@ export class NodeAssembly {
       prng: this.#prng(),
       clock,
       takenOver: (clientId, from, by) => this.watch.takenOver(clientId, from, by),
+      node: {
+        version: vitals?.().version ?? "",
+        memoryBytes: () => vitals?.().memoryBytes ?? 0,
+        visit: (visit) => meshTopics(this.watch.status(), visit),
+      },
     };
     const floatingAddress = this.#options.floatingAddress?.address;
     return new Broker({ ...DEFAULT_BROKER_OPTIONS, floatingAddress, ...this.#options.limits }, ports);

@@ -326,8 +326,9 @@ class Node implements RunningNode {
   #assemble(linkPort: number): NodeAssembly {
     const { name, mesh, link, peers, timing, durability, floatingAddress, isMdnsEnabled } = this.#config;
     const linkListen = formatHostPort({ ...link, port: linkPort });
-    const { isRedirecting } = this.#config;
-    const options = { name, mesh, linkListen, peers, timing, durability, floatingAddress, isRedirecting };
+    const { isRedirecting, systemIntervalSeconds } = this.#config;
+    const ways = { linkListen, peers, floatingAddress, isRedirecting };
+    const options = { name, mesh, timing, durability, limits: { systemIntervalSeconds }, ...ways };
     return new NodeAssembly(options, {
       clock: this.#clock,
       random: systemRandom,

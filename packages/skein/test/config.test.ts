@@ -83,6 +83,7 @@ balance: proxy
 redirect: true
 http: "[::1]:7000"
 http-actions: any
+sys-interval: 5
 log-level: error
 timing: wired
 durability: disk
@@ -104,6 +105,7 @@ durability: disk
     isRedirecting: true,
     http: { host: "::1", port: 7000 },
     httpActions: "any",
+    systemIntervalSeconds: 5,
     logLevel: "error",
     timing: "wired",
     durability: "disk",
@@ -210,6 +212,10 @@ test.each([
   [
     { vip: "192.168.1.300%eth0" },
     'Cannot use --vip "192.168.1.300%eth0": "192.168.1.300" is not an IP address.',
+  ],
+  [
+    { "sys-interval": "5s" },
+    'Cannot use --sys-interval "5s": it must be a number of seconds from 0 to 3600.',
   ],
   [{ timing: "slow" }, 'Cannot use --timing "slow": it must be lan or wired.'],
   [{ durability: "ram" }, 'Cannot use --durability "ram": it must be replicated or disk.'],

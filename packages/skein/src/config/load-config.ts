@@ -45,6 +45,8 @@ export interface NodeConfig {
   readonly http: { readonly host: string; readonly port: number };
   /** Who may change something over HTTP. */
   readonly httpActions: "local" | "any";
+  /** Values under `$SYS` are told this often; 0: there are none. */
+  readonly systemIntervalSeconds: number;
   readonly logLevel: "error" | "warn" | "info" | "debug";
   readonly timing: "lan" | "wired";
   readonly durability: "replicated" | "disk";
@@ -93,6 +95,7 @@ export function loadConfig(sources: ConfigSources): NodeConfig {
     isRedirecting: settings.redirect,
     http: settings.http,
     httpActions: settings["http-actions"],
+    systemIntervalSeconds: settings["sys-interval"],
     logLevel: settings["log-level"],
     timing: settings.timing,
     durability: settings.durability,

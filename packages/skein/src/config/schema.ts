@@ -22,6 +22,7 @@ import type { SettingName } from "./settings.ts";
 /** Listeners, peers: more than anybody needs, few enough to start each. */
 const LIST_ITEMS_MAX = 64;
 const NAME_LENGTH_MAX = 63;
+const SECONDS_MAX = 3600;
 const TRUE_OR_FALSE = "it must be true or false";
 
 /** A string that `parse` understands. */
@@ -45,6 +46,13 @@ function listOf<Output>(item: v.GenericSchema<string, Output>) {
     v.array(item),
     v.maxLength(LIST_ITEMS_MAX, `it has more than ${LIST_ITEMS_MAX} entries`),
   );
+}
+
+function parseSeconds(text: string): number | Problem {
+  const seconds = Number(text);
+  return /^\d{1,4}$/.test(text) && seconds <= SECONDS_MAX
+    ? seconds
+    : new Problem(`it must be a number of seconds from 0 to ${SECONDS_MAX}`);
 }
 
 /** One of some words; the first is the default. */
@@ -96,6 +104,7 @@ const fields = {
   redirect: onOff,
   http: v.optional(parsed<HostPort>(parseHostPort), "127.0.0.1:7880"),
   "http-actions": oneOf(["local", "any"], "it must be local or any"),
+  "sys-interval": v.optional(parsed(parseSeconds), "10"),
   "log-level": v.optional(
     v.picklist(["error", "warn", "info", "debug"], "it must be error, warn, info or debug"),
     "info",

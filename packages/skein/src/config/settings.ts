@@ -70,6 +70,10 @@ export const SETTINGS = {
     "WHO",
     "local or any: who may change something over HTTP, programs on this machine or on all (default: local)",
   ),
+  "sys-interval": value(
+    "SECONDS",
+    "tell subscribers of $SYS what has changed this often, 0: there is no $SYS (default: 10)",
+  ),
   "log-level": value("LEVEL", "error, warn, info or debug (default: info)"),
   timing: value(
     "PROFILE",

@@ -1,0 +1,160 @@
+/** `$SYS`: a node's values for its own clients (users.md 3.4), and that nobody else speaks there. */
+
+import { expect, test } from "vitest";
+import type { Client, Received } from "../support/client.ts";
+import { HeldWorld } from "../support/held-world.ts";
+
+const CONNECTED = "$SYS/broker/clients/connected";
+
+function valuesOf(packets: readonly Received[]): Record<string, string> {
+  return Object.fromEntries(packets.map(({ topic = "", payload }) => [topic, String(payload)]));
+}
+
+function taken(client: Client): Record<string, string> {
+  return valuesOf(client.takeAll("publish"));
+}
+
+test("a new subscriber gets the values of that moment as retained messages, and none of them is in the store", () => {
+  const world = new HeldWorld();
+  world.connect("other").subscribe("a/#");
+  world.pass(3000);
+  const client = world.connect("c");
+  client.subscribe("$SYS/#", 1);
+  const packets = client.takeAll("publish");
+  expect(packets.length).toBeGreaterThan(40);
+  for (const { retain, qos } of packets) expect({ retain, qos }).toEqual({ retain: true, qos: 0 });
+  expect(valuesOf(packets)).toMatchObject({
+    [CONNECTED]: "2",
+    "$SYS/broker/clients/maximum": "2",
+    "$SYS/broker/subscriptions/count": "2",
+    "$SYS/broker/uptime": "3 seconds",
+    "$SYS/broker/retained messages/count": "0",
+  });
+  expect(world.retainedCount).toBe(0);
+});
+
+test("values are for who asks for them by name: wildcards at the start do not match them", () => {
+  const world = new HeldWorld();
+  const client = world.connect("c");
+  client.subscribe("#");
+  client.subscribe("+/broker/#");
+  client.subscribe(CONNECTED);
+  expect(taken(client)).toEqual({ [CONNECTED]: "1" });
+  world.connect("d");
+  world.pass(20_000);
+  expect(taken(client)).toEqual({ [CONNECTED]: "2" });
+});
+
+test("subscribers are told every ten seconds what has changed, without the retain flag, and other nodes nothing", () => {
+  const world = new HeldWorld();
+  const client = world.connect("c");
+  client.subscribe("$SYS/broker/clients/#");
+  taken(client);
+  world.pass(9_750);
+  expect(client.packets).toEqual([]);
+  world.pass(250);
+  taken(client);
+  world.connect("d");
+  world.pass(10_000);
+  const packets = client.takeAll("publish");
+  expect(valuesOf(packets)).toEqual({
+    [CONNECTED]: "2",
+    "$SYS/broker/clients/active": "2",
+    "$SYS/broker/clients/total": "2",
+    "$SYS/broker/clients/maximum": "2",
+  });
+  for (const { retain } of packets) expect(retain).toBe(false);
+  world.pass(60_000);
+  expect(client.packets).toEqual([]);
+  expect(world.mesh.forwarded).toEqual([]);
+});
+
+test("Retain Handling and Retain As Published hold for them as for retained messages", () => {
+  const world = new HeldWorld();
+  const client = world.connect("c");
+  client.subscribe(CONNECTED, 0, { rh: 2, rap: true });
+  expect(client.packets).toEqual([]);
+  world.pass(10_000);
+  expect(client.take("publish")).toMatchObject({ topic: CONNECTED, retain: true });
+});
+
+test("what is counted: clients that come, go, stay away and expire; messages and bytes both ways", () => {
+  const world = new HeldWorld();
+  const watcher = world.connect("watcher");
+  const look = (filter: string): Record<string, string> => {
+    watcher.subscribe(filter);
+    return taken(watcher);
+  };
+  const durable = world.connect("durable", { clean: false, properties: { sessionExpiryInterval: 30 } });
+  durable.subscribe("a", 1);
+  durable.sever();
+  const publisher = world.connect("publisher");
+  publisher.publish("a", "12345", { qos: 1, messageId: 1 });
+  publisher.publish("kept", "123", { retain: true });
+  expect(look("$SYS/broker/clients/+")).toMatchObject({
+    [CONNECTED]: "2",
+    "$SYS/broker/clients/disconnected": "1",
+    "$SYS/broker/clients/total": "3",
+    "$SYS/broker/clients/maximum": "2",
+    "$SYS/broker/clients/expired": "0",
+  });
+  expect(look("$SYS/broker/publish/#")).toMatchObject({
+    "$SYS/broker/publish/messages/received": "2",
+    "$SYS/broker/publish/bytes/received": "8",
+  });
+  expect(look("$SYS/broker/messages/stored")).toEqual({ "$SYS/broker/messages/stored": "2" });
+  world.pass(31_000);
+  taken(watcher);
+  expect(look("$SYS/broker/clients/expired")).toEqual({ "$SYS/broker/clients/expired": "1" });
+  const before = Number(look("$SYS/broker/bytes/received")["$SYS/broker/bytes/received"]);
+  publisher.send({ cmd: "pingreq" });
+  const after = look("$SYS/broker/bytes/+");
+  // PINGREQ, and the SUBSCRIBE that asks: fixed header, packet identifier, no properties, filter with its length and options.
+  expect(Number(after["$SYS/broker/bytes/received"]) - before).toBe(
+    2 + 2 + 2 + 1 + 2 + "$SYS/broker/bytes/+".length + 1,
+  );
+});
+
+test.each([
+  [5, 0x87],
+  [4, undefined],
+  [3, undefined],
+] as const)("nobody publishes there: MQTT version %i", (version, reasonCode) => {
+  const world = new HeldWorld();
+  const watcher = world.connect("w");
+  watcher.subscribe("$SYS/#");
+  taken(watcher);
+  const client = world.connect("c", { version });
+  client.publish(CONNECTED, "1000000", { qos: 1, messageId: 7, retain: true });
+  expect(client.take("puback").reasonCode).toBe(reasonCode);
+  client.publish(CONNECTED, "1000000", { qos: 2, messageId: 8, retain: true });
+  expect(client.take("pubrec").reasonCode).toBe(reasonCode);
+  client.publish("$SYS/x", "1");
+  expect(watcher.packets).toEqual([]);
+  expect(world.mesh.forwarded).toEqual([]);
+  expect(world.retainedCount).toBe(0);
+  client.publish("$SYSTEM/x", "1", { retain: true });
+  expect(world.retainedCount).toBe(1);
+});
+
+test("a will there is not published", () => {
+  const world = new HeldWorld();
+  const watcher = world.connect("w");
+  watcher.subscribe("$SYS/#");
+  taken(watcher);
+  const client = world.connect("c", {
+    will: { topic: "$SYS/x", payload: Buffer.from("1"), qos: 1, retain: true },
+  });
+  client.sever();
+  expect(watcher.packets).toEqual([]);
+  expect(world.mesh.forwarded).toEqual([]);
+  expect(world.retainedCount).toBe(0);
+});
+
+test("with an interval of 0 there is nothing", () => {
+  const world = new HeldWorld({ systemIntervalSeconds: 0 });
+  const client = world.connect("c");
+  client.subscribe("$SYS/#");
+  world.pass(30_000);
+  expect(client.packets).toEqual([]);
+});
