@@ -1,6 +1,6 @@
 /** The table of conformance is whole and fresh. */
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { insideTests, outsideTests } from "../test/conformance/statements/shown-by.ts";
 import { readStatements, VERSIONS } from "../test/conformance/statements/statements.ts";
@@ -18,6 +18,14 @@ test.each(VERSIONS)("every statement of %s has a test or a reason, and not both"
     return isShown === (unshown !== undefined);
   });
   expect(wrong.map(({ id, text }) => `MQTT-${id} ${text}`)).toEqual([]);
+});
+
+test("what the mesh run takes runs on the mesh: a test that makes a lone broker lies deeper", () => {
+  const names = readdirSync("test/conformance").filter((name) => name.endsWith(".test.ts"));
+  const wrong = names.filter((name) =>
+    /HeldWorld|LoneNode/.test(readFileSync(`test/conformance/${name}`, "utf8")),
+  );
+  expect(wrong).toEqual([]);
 });
 
 test("no test names a statement that does not exist", () => {

@@ -1,7 +1,6 @@
 /** Limits that a client can run into: each with its answer, each without harm to others. docs/reference/limits.md lists them. */
 
 import { expect, test } from "vitest";
-import { HeldWorld } from "./support/held-world.ts";
 import { World } from "./support/world.ts";
 
 const DURABLE = { clean: false, properties: { sessionExpiryInterval: 1000 } };
@@ -133,16 +132,4 @@ test("[MQTT-3.3.2-6] a message that is sent again tells what is left of its expi
     0,
     undefined,
   ]);
-});
-
-test("subscribing anew to many filters whose replay waits takes no time that grows with their square", () => {
-  const world = new HeldWorld({ filtersPerSubscribeMax: 20_000, subscriptionsPerClientMax: 20_000 });
-  const client = world.connect("a");
-  world.store.isHolding = true;
-  const subscriptions = Array.from({ length: 10_000 }, (_, i) => ({ topic: `t/${i}`, qos: 0 }));
-  client.send({ cmd: "subscribe", messageId: 1, subscriptions });
-  const begun = performance.now();
-  for (let i = 0; i < 5; i++) client.send({ cmd: "subscribe", messageId: 1, subscriptions });
-  // A search in a list of 10,000 for each of 50,000 took many seconds; this takes a few hundred milliseconds.
-  expect(performance.now() - begun).toBeLessThan(4_000);
 });

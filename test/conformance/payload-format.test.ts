@@ -1,7 +1,6 @@
 /** Payload Format Indicator: what claims to be text must be text. MQTT 5 sections 3.1.3.2.3 and 3.3.2.3.2. */
 
 import { expect, test } from "vitest";
-import { HeldWorld } from "./support/held-world.ts";
 import { World } from "./support/world.ts";
 
 const TEXT = { properties: { payloadFormatIndicator: true } };
@@ -22,20 +21,6 @@ test("[MQTT5-3.3.2.3.2] text that is not UTF-8 is refused with 0x99: PUBACK, PUB
   client.send({ cmd: "publish", topic: "t", payload: BYTES, qos: 0, ...TEXT });
   expect(client.take("disconnect").reasonCode).toBe(0x99);
   expect(watcher.takePayloads()).toEqual(["fine"]);
-});
-
-test("[MQTT-4.6.0-2] a refusal waits for the acknowledgements before it", () => {
-  const world = new HeldWorld();
-  const client = world.connect("a");
-  world.mesh.isHolding = true;
-  client.publish("t", "x", { qos: 1, messageId: 1 });
-  client.send({ cmd: "publish", topic: "t", payload: BYTES, qos: 1, messageId: 2, ...TEXT });
-  expect(client.packets).toEqual([]);
-  world.answer();
-  expect(client.takeAll("puback").map(({ messageId, reasonCode }) => [messageId, reasonCode])).toEqual([
-    [1, 0],
-    [2, 0x99],
-  ]);
 });
 
 test("without the indicator, or with 0, any bytes pass; with it all of Unicode and U+0000", () => {

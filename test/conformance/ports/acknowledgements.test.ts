@@ -133,3 +133,24 @@ test.each([4, 5] as const)(
     expect(client.takeAll("puback")).toHaveLength(4);
   },
 );
+
+test("[MQTT-4.6.0-2] a refusal waits for the acknowledgements before it", () => {
+  const world = new HeldWorld();
+  const client = world.connect("a");
+  world.mesh.isHolding = true;
+  client.publish("t", "x", { qos: 1, messageId: 1 });
+  client.send({
+    cmd: "publish",
+    topic: "t",
+    payload: Buffer.from([0xff]),
+    qos: 1,
+    messageId: 2,
+    properties: { payloadFormatIndicator: true },
+  });
+  expect(client.packets).toEqual([]);
+  world.answer();
+  expect(client.takeAll("puback").map(({ messageId, reasonCode }) => [messageId, reasonCode])).toEqual([
+    [1, 0],
+    [2, 0x99],
+  ]);
+});

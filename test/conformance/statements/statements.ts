@@ -12,7 +12,6 @@ export const VERSIONS: readonly Version[] = ["3.1.1", "5.0"];
 export const UNSHOWN = {
   client: "binds the client alone",
   unused: "never comes up",
-  open: "not shown yet",
 } as const;
 
 export interface Statement {

@@ -2,10 +2,10 @@
 
 import { scramAuthenticator } from "@skein/broker";
 import { expect, test } from "vitest";
-import type { Client } from "./support/client.ts";
-import { LoneNode } from "./support/lone-node.ts";
-import { credentials, ScramClient, scramPorts } from "./support/scram.ts";
-import { World } from "./support/world.ts";
+import type { Client } from "../support/client.ts";
+import { LoneNode } from "../support/lone-node.ts";
+import { credentials, ScramClient, scramPorts } from "../support/scram.ts";
+import { World } from "../support/world.ts";
 
 const SALT = Buffer.from("0123456789abcdef");
 const USERS = new Map([
