@@ -324,11 +324,12 @@ class Node implements RunningNode {
   }
 
   #assemble(linkPort: number): NodeAssembly {
-    const { name, mesh, link, peers, timing, durability, floatingAddress, isMdnsEnabled } = this.#config;
-    const linkListen = formatHostPort({ ...link, port: linkPort });
-    const { isRedirecting, systemIntervalSeconds } = this.#config;
-    const ways = { linkListen, peers, floatingAddress, isRedirecting };
-    const options = { name, mesh, timing, durability, limits: { systemIntervalSeconds }, ...ways };
+    const { link, isMdnsEnabled, limits, systemIntervalSeconds } = this.#config;
+    const options = {
+      ...this.#config,
+      linkListen: formatHostPort({ ...link, port: linkPort }),
+      limits: { ...limits, systemIntervalSeconds },
+    };
     return new NodeAssembly(options, {
       clock: this.#clock,
       random: systemRandom,

@@ -214,8 +214,8 @@ test.each([
     'Cannot use --vip "192.168.1.300%eth0": "192.168.1.300" is not an IP address.',
   ],
   [
-    { "sys-interval": "5s" },
-    'Cannot use --sys-interval "5s": it must be a number of seconds from 0 to 3600.',
+    { "sys-interval": "5x" },
+    'Cannot use --sys-interval "5x": it must be a time such as 90s, 12h or 14d, from 0 to 3600 seconds.',
   ],
   [{ timing: "slow" }, 'Cannot use --timing "slow": it must be lan or wired.'],
   [{ durability: "ram" }, 'Cannot use --durability "ram": it must be replicated or disk.'],
@@ -253,4 +253,22 @@ test("skein.yaml in the data directory is read without being named", () => {
   const directory = scratchDirectory();
   writeFileSync(join(directory, "skein.yaml"), "mesh: plant\n");
   expect(load({ "data-dir": directory }).mesh).toBe("plant");
+});
+
+test("limits of the broker: only what was set, in the broker's names and units", () => {
+  expect(load().limits).toEqual({});
+  const flags = { "max-clients": "100", "max-packet": "256k", "max-session-expiry": "2d" };
+  expect(
+    load(flags, { SKEIN_MAX_CONNECTS_PER_SECOND: "0", SKEIN_RESPONSE_TOPICS: "answers" }).limits,
+  ).toEqual({
+    connectionsMax: 100,
+    packetBytesMax: 262_144,
+    sessionExpiryMaxSeconds: 172_800,
+    connectsPerSecondMax: 0,
+    responseTopicPrefix: "answers",
+  });
+  expect(failure({ "max-packet": "tiny" })).toBe(
+    'Cannot use --max-packet "tiny": it must be a size such as 256k or 4M, from 1024 to 268435460 bytes.',
+  );
+  expect(failure({ "response-topics": "a/#" })).toContain("without + and #");
 });

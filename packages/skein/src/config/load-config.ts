@@ -7,9 +7,11 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { BrokerOptions } from "@skein/broker";
 import { SkeinError } from "@skein/kernel";
 import { safeParse } from "valibot";
 import { parse as parseYaml } from "yaml";
+import { brokerLimits } from "./broker-limits.ts";
 import { type ListenerConfig, resolveListeners } from "./listener-config.ts";
 import { nearestName } from "./nearest-name.ts";
 import { configSchema, type ParsedSettings } from "./schema.ts";
@@ -48,6 +50,8 @@ export interface NodeConfig {
   /** Values under `$SYS` are told this often; 0: there are none. */
   readonly systemIntervalSeconds: number;
   readonly logLevel: "error" | "warn" | "info" | "debug";
+  /** What differs from the broker's usual limits. */
+  readonly limits: Partial<BrokerOptions>;
   readonly timing: "lan" | "wired";
   readonly durability: "replicated" | "disk";
   /** What a newcomer is told of these settings. */
@@ -97,6 +101,7 @@ export function loadConfig(sources: ConfigSources): NodeConfig {
     httpActions: settings["http-actions"],
     systemIntervalSeconds: settings["sys-interval"],
     logLevel: settings["log-level"],
+    limits: brokerLimits(settings),
     timing: settings.timing,
     durability: settings.durability,
     shared: sharedSettings(merged, settings.mesh),

@@ -5,6 +5,7 @@
  * fields are named as the rest of the program names them; load-config.ts turns what is wrong into sentences.
  */
 
+import { isValidTopicName } from "@skein/kernel";
 import * as v from "valibot";
 import {
   type FloatingAddressSetting,
@@ -17,12 +18,16 @@ import {
   parsePeer,
 } from "./addresses.ts";
 import { type ListenUrl, parseListenUrl } from "./listen-url.ts";
+import { parseCount, parseSeconds, parseSize } from "./quantities.ts";
 import type { SettingName } from "./settings.ts";
 
 /** Listeners, peers: more than anybody needs, few enough to start each. */
 const LIST_ITEMS_MAX = 64;
 const NAME_LENGTH_MAX = 63;
-const SECONDS_MAX = 3600;
+const INTERVAL_SECONDS_MAX = 3600;
+/** Less than what MQTT.js, Home Assistant and Zigbee2MQTT send helps nobody; more than this MQTT cannot say. */
+const PACKET_BYTES_MIN = 1_024;
+const PACKET_BYTES_MAX = 268_435_460;
 const TRUE_OR_FALSE = "it must be true or false";
 
 /** A string that `parse` understands. */
@@ -46,13 +51,6 @@ function listOf<Output>(item: v.GenericSchema<string, Output>) {
     v.array(item),
     v.maxLength(LIST_ITEMS_MAX, `it has more than ${LIST_ITEMS_MAX} entries`),
   );
-}
-
-function parseSeconds(text: string): number | Problem {
-  const seconds = Number(text);
-  return /^\d{1,4}$/.test(text) && seconds <= SECONDS_MAX
-    ? seconds
-    : new Problem(`it must be a number of seconds from 0 to ${SECONDS_MAX}`);
 }
 
 /** One of some words; the first is the default. */
@@ -102,9 +100,23 @@ const fields = {
   vip: v.optional(parsed<FloatingAddressSetting>(parseFloatingAddress)),
   balance: oneOf(["off", "proxy"], "it must be off or proxy"),
   redirect: onOff,
+  "max-clients": v.optional(parsed((text) => parseCount(text, 1, 1_000_000))),
+  "max-connects-per-second": v.optional(parsed((text) => parseCount(text, 0, 1_000_000))),
+  "max-packet": v.optional(parsed((text) => parseSize(text, PACKET_BYTES_MIN, PACKET_BYTES_MAX))),
+  "max-queue": v.optional(parsed((text) => parseCount(text, 1, 10_000_000))),
+  "max-queue-bytes": v.optional(parsed((text) => parseSize(text, 1_024, 2 ** 32))),
+  "max-session-expiry": v.optional(parsed((text) => parseSeconds(text, 1, 0xffff_fffe))),
+  "response-topics": v.optional(
+    parsed((text) =>
+      isValidTopicName(text) ? text : new Problem("it must be a topic: not empty, without + and #"),
+    ),
+  ),
   http: v.optional(parsed<HostPort>(parseHostPort), "127.0.0.1:7880"),
   "http-actions": oneOf(["local", "any"], "it must be local or any"),
-  "sys-interval": v.optional(parsed(parseSeconds), "10"),
+  "sys-interval": v.optional(
+    parsed((text) => parseSeconds(text, 0, INTERVAL_SECONDS_MAX)),
+    "10",
+  ),
   "log-level": v.optional(
     v.picklist(["error", "warn", "info", "debug"], "it must be error, warn, info or debug"),
     "info",

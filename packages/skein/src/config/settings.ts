@@ -65,6 +65,22 @@ export const SETTINGS = {
     "off or proxy; proxy passes clients of the floating address on to the node with the fewest (default: off)",
   ),
   redirect: flag("name another node to MQTT 5 clients whose connection this node must end"),
+  "max-clients": value("N", "client connections at a time (default: 20000)"),
+  "max-connects-per-second": value(
+    "N",
+    "connections that one address may open per second, after a burst of 1000; 0: any number (default: 50)",
+  ),
+  "max-packet": value("SIZE", "largest packet of a client, such as 256k or 4M (default: 1M)"),
+  "max-queue": value("N", "QoS 1 and 2 messages that may wait for one client (default: 20000)"),
+  "max-queue-bytes": value("SIZE", "and their size (default: 4M)"),
+  "max-session-expiry": value(
+    "TIME",
+    "longest life of a session whose client is away, such as 12h or 30d (default: 14d)",
+  ),
+  "response-topics": value(
+    "PREFIX",
+    "MQTT 5 clients that ask where they may be answered are told PREFIX/CLIENT-ID (default: they are told nothing)",
+  ),
   http: value("HOST:PORT", "status and health over HTTP (default: 127.0.0.1:7880)"),
   "http-actions": value(
     "WHO",
