@@ -40,6 +40,13 @@ test("3.1.1 [MQTT-2.3.1-6] [MQTT-3.3.4-1] each QoS is answered in its way, with 
   expect(publisher.take("pubcomp").messageId).toBe(65534);
 });
 
+test("3.1.1 [MQTT-3.3.5-2] a PUBLISH that is not permitted ends the connection, since it cannot be refused", () => {
+  const world = new World({ topicLevelsMax: 4 });
+  const client = world.connect("a", FOUR).publish("a/b/c/d/e", "x", { qos: 1, messageId: 1 });
+  expect(client.packets).toEqual([]);
+  expect(client.stream.ended).toBe("end");
+});
+
 test("3.1.1 [MQTT-3.3.1-3] DUP of what comes in is not handed on", () => {
   const { subscriber, publisher } = pair();
   publisher.publish("t", "1", { qos: 1, messageId: 1, dup: true });

@@ -166,6 +166,29 @@ test("[MQTT-4.6.0-1] [MQTT-4.6.0-4] what is sent again keeps its order: PUBLISH 
   expect(back.takePayloads()).toEqual(["4", "5", "6"]);
 });
 
+test("[MQTT-4.6.0-2] [MQTT-4.6.0-3] PUBACK and PUBREC come in the order of the messages, wherever these have to go first", () => {
+  const world = new World();
+  const near = world.connect("near");
+  const far = world.connect("far", DURABLE);
+  for (const client of [near, far]) client.subscribe("all", 2);
+  far.subscribe("far", 2);
+  const publisher = world.connect("p");
+  const topics = ["kept", "far", "nobody", "all", "kept", "nobody", "far", "kept", "all"];
+  publisher.sendTogether(
+    ...topics.map((topic, i) => ({
+      cmd: "publish",
+      topic,
+      payload: `${i}`,
+      qos: 1 + (i % 2),
+      retain: topic === "kept",
+      messageId: i + 1,
+    })),
+  );
+  expect(publisher.packets.map(({ messageId }) => messageId)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  expect(far.takePayloads()).toEqual(["1", "3", "6", "8"]);
+  expect(near.takePayloads()).toEqual(["3", "8"]);
+});
+
 test("[MQTT-4.7.3-3] a topic of 65,535 bytes is a topic like any other", () => {
   const world = new World();
   const topic = "t".repeat(65_535);

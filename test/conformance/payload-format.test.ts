@@ -6,7 +6,7 @@ import { World } from "./support/world.ts";
 const TEXT = { properties: { payloadFormatIndicator: true } };
 const BYTES = Buffer.from([0x66, 0xc3, 0x28]);
 
-test("[MQTT5-3.3.2.3.2] text that is not UTF-8 is refused with 0x99: PUBACK, PUBREC, and DISCONNECT for QoS 0", () => {
+test("[MQTT-3.4.2-1] [MQTT-3.5.2-1] [MQTT-4.3.3-9] text that is not UTF-8 is refused with 0x99: PUBACK, PUBREC, and DISCONNECT for QoS 0", () => {
   const world = new World();
   const watcher = world.connect("w");
   watcher.subscribe("#", 2);

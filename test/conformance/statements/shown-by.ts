@@ -9,6 +9,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { ON_ONE_NODE, type OneNodeReason } from "../support/placement.ts";
 import type { Version } from "./statements.ts";
 
+/** Where a test's clients are in the mesh run: on all nodes, on one for a reason, or the test is not in it. */
+type Placement = "spread" | "held" | "sockets" | OneNodeReason;
+
 /** A test, or a case of one, that names statements. */
 export interface NamedTest {
   /** From the root of the repository. */
@@ -17,7 +20,7 @@ export interface NamedTest {
   readonly name: string;
   readonly ids: Readonly<Record<Version, readonly string[]>>;
   /** How the mesh run treats it. */
-  readonly mesh: "spread" | "none" | OneNodeReason;
+  readonly mesh: Placement;
 }
 
 const ROOT = new URL("../../../", import.meta.url);
@@ -78,8 +81,9 @@ function idsIn(text: string): NamedTest["ids"] {
 }
 
 /** The mesh run takes the files directly in `test/conformance` (vitest.config.ts). */
-function placementOf(file: string, source: string, at: number): NamedTest["mesh"] {
-  if (!/^test\/conformance\/[^/]+$/.test(file)) return "none";
+function placementOf(file: string, source: string, at: number): Placement {
+  if (file.startsWith("test/conformance/ports/")) return "held";
+  if (!file.startsWith("test/conformance/")) return "sockets";
   for (const { index, 0: text } of source.matchAll(TEST)) {
     if (at < index || at >= index + text.length) continue;
     const [, reason] = text.match(/onOneNode\("(\w+)"/) ?? [];
