@@ -31,6 +31,7 @@ import { admit } from "./connecting.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { DeadlineWheel } from "./deadline-wheel.ts";
 import type { BrokerOptions, ListenerOptions } from "./options.ts";
+import { BatchPool } from "./outbound-batch.ts";
 import type { BrokerPorts } from "./ports.ts";
 import type { Session } from "./session.ts";
 import { Sessions } from "./sessions.ts";
@@ -321,6 +322,8 @@ export class Broker {
     return {
       options,
       clock,
+      frames: this.#frames,
+      batches: new BatchPool(),
       authenticator,
       mayAuthenticate: (channel) => this.#mayAuthenticate(channel),
       counters: this.#counters,

@@ -9,6 +9,7 @@ import type { TopicNames } from "./codec/topic-names.ts";
 import type { Counters } from "./counters.ts";
 import type { PublishPort } from "./inbound-publishes.ts";
 import type { BrokerOptions } from "./options.ts";
+import type { BatchPool } from "./outbound-batch.ts";
 import type { Authenticator } from "./ports.ts";
 import type { Session } from "./session.ts";
 import type { Subscriptions } from "./subscriptions.ts";
@@ -21,6 +22,7 @@ export interface ChannelHost<Connection> extends PublishPort {
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly topics: TopicNames;
   readonly acknowledgementPool: AcknowledgementPool;
+  readonly batches: BatchPool;
   readonly subscriptions: Subscriptions;
   /** Reused by all channels: a PUBLISH is handled before the next one is read. */
   readonly publishPacket: PublishPacket;

@@ -29,6 +29,7 @@ import {
   connackFrame,
   disconnectFrame,
   type Frame,
+  frameBytes,
   PINGRESP,
   subackFrame,
   unsubackFrame,
@@ -58,7 +59,7 @@ export class Channel
   readonly #host: ChannelHost<Channel>;
   readonly #reader: PacketReader;
   readonly #fields = new FieldReader();
-  readonly #outbound = new OutboundQueue();
+  readonly #outbound: OutboundQueue;
   #state: ChannelState = "connecting";
   #session: Session | undefined;
   #publishes: InboundPublishes | undefined;
@@ -80,6 +81,7 @@ export class Channel
     this.stream = stream;
     this.listener = listener;
     this.#host = host;
+    this.#outbound = new OutboundQueue(host.batches);
     this.#reader = new PacketReader(this, host.options.connectBytesMax);
     this.#handshake = new Handshake(this, host);
     this.#liveness = new Liveness(stream, host.clock);
@@ -147,8 +149,8 @@ export class Channel
         const packet = this.#host.publishPacket;
         packet.read(header, fields, this.version, this.#host.topics);
         this.#host.counters.publishesReceived++;
-        this.#host.counters.publishBytesReceived += packet.payload.length;
-        this.#publishes?.accept(packet);
+        this.#host.counters.publishBytesReceived += packet.end - packet.payloadAt;
+        this.#publishes?.accept(packet, this.#reader.keep());
         this.#updatePause();
         return;
       }
@@ -289,10 +291,11 @@ export class Channel
 
   send(frame: Frame, packetId: number): void {
     // [MQTT-3.1.2-24] holds for every packet. Only a SUBACK of very many codes can get here; PUBLISH is checked before.
-    if (frame.bytes.length > this.clientPacketBytesMax) return;
+    const bytes = frameBytes(frame);
+    if (bytes > this.clientPacketBytesMax) return;
     this.#outbound.push(frame, packetId);
     this.#host.counters.packetsSent++;
-    this.#host.counters.bytesSent += frame.bytes.length;
+    this.#host.counters.bytesSent += bytes;
     if (this.#isDirty) return;
     this.#isDirty = true;
     this.#host.markDirty(this);
@@ -302,7 +305,7 @@ export class Channel
   #sendExplained(make: (reason?: string) => Frame, cause: string | undefined, packetId = 0): void {
     const frame = make(this.#wantsReasons ? cause : undefined);
     // [MQTT-3.2.2-19] [MQTT-3.4.2-2] [MQTT-3.5.2-2] [MQTT-3.9.2-1] [MQTT-3.14.2-3]
-    this.send(frame.bytes.length > this.clientPacketBytesMax ? make() : frame, packetId);
+    this.send(frameBytes(frame) > this.clientPacketBytesMax ? make() : frame, packetId);
   }
 
   /** Writes what this turn has gathered; goes on with what waits, unless the stream asks to wait for `drained`. */

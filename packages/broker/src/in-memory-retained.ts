@@ -11,6 +11,7 @@ import {
   filterMatches,
   type MonotonicMs,
 } from "@skein/kernel";
+import { ownedCopy } from "./codec/publish-encoder.ts";
 import type { RetainedReader, RetainedStore, RetainedView } from "./ports.ts";
 
 interface Kept {
@@ -32,7 +33,7 @@ export class InMemoryRetained implements RetainedStore, RetainedView {
 
   put(message: ApplicationMessage, _done: Completion | undefined): number {
     if (message.payload.length === 0) this.#byTopic.delete(message.topic);
-    else this.#byTopic.set(message.topic, { message, since: this.#clock.monotonicMs() });
+    else this.#byTopic.set(message.topic, { message: ownedCopy(message), since: this.#clock.monotonicMs() });
     return 0;
   }
 

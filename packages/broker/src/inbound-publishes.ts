@@ -13,8 +13,8 @@ import { type ApplicationMessage, type Completion, isUtf8 } from "@skein/kernel"
 import { type AcknowledgementPool, Acknowledgements, type Publisher } from "./acknowledgements.ts";
 import type { ProtocolVersion } from "./codec/connect-packet.ts";
 import { PacketType } from "./codec/control-packets.ts";
-import { copyOf } from "./codec/field-reader.ts";
 import { PacketError, protocolError } from "./codec/packet-error.ts";
+import type { PublishFrames } from "./codec/publish-encoder.ts";
 import type { PublishPacket } from "./codec/publish-packet.ts";
 import { isFailure, ReasonCode } from "./codec/reason-codes.ts";
 import type { BrokerOptions } from "./options.ts";
@@ -24,6 +24,8 @@ import { TopicAliases } from "./topic-alias.ts";
 
 /** Where messages go. */
 export interface PublishPort {
+  /** Hears in which form a message came, right before `publish`. */
+  readonly frames: PublishFrames;
   /** Delivers, forwards and retains. Returns the parts `done` will be settled for. */
   publish(message: ApplicationMessage, publisher: Session, done: Completion | undefined): number;
 }
@@ -81,17 +83,24 @@ export class InboundPublishes implements Publisher {
     return this.#acknowledgements.length > this.#unsettledMax;
   }
 
-  /** @throws {PacketError} */
-  accept(packet: PublishPacket): void {
+  /**
+   * `bytes`: what `packet` was read from, not changed any more.
+   * @throws {PacketError}
+   */
+  accept(packet: PublishPacket, bytes: Uint8Array): void {
     const topic = this.#topicOf(packet);
     const { qos, retain, packetId, properties } = packet;
     if (qos === 2 && this.#session.received.has(packetId)) {
       this.#answerDuplicate(packetId);
       return;
     }
-    // The copy: mesh, queues and the retained store keep the message, the read buffer is gone after this call.
-    const message = { topic, payload: copyOf(packet.payload), qos, retain, properties };
-    const refusal = this.#refusal(topic, packet);
+    const payload = bytes.subarray(packet.payloadAt, packet.end);
+    const message = { topic, payload, qos, retain, properties };
+    const refusal = this.#refusal(message);
+    if (packet.isPlain) {
+      const { at, end, packetIdAt } = packet;
+      this.#port.frames.came(message, this.#version, { bytes, at, end, packetIdAt });
+    }
     if (qos === 0) {
       if (refusal === ReasonCode.PayloadFormatInvalid) throw new PacketError(refusal, NOT_UTF8); // section 3.3.2.3.2
       if (refusal === ReasonCode.Success) this.#port.publish(message, this.#session, undefined);
@@ -134,7 +143,7 @@ export class InboundPublishes implements Publisher {
   }
 
   /** Why a message is not published, whatever the mesh says; Success: there is no reason. */
-  #refusal(topic: string, { payload, properties }: PublishPacket): number {
+  #refusal({ topic, payload, properties }: ApplicationMessage): number {
     // Section 4.7.2: what the node tells of itself is for nobody else to say.
     if (isSystemTopic(topic)) return ReasonCode.NotAuthorized;
     const isText = properties?.payloadIsUtf8 !== true || isUtf8(payload);

@@ -12,7 +12,7 @@ import type { ApplicationMessage, Clock, QoS } from "@skein/kernel";
 import type { ReceivedQos2 } from "./acknowledgements.ts";
 import type { ProtocolVersion } from "./codec/connect-packet.ts";
 import { PacketType } from "./codec/control-packets.ts";
-import { acknowledgementFrame, type Frame } from "./codec/packet-writer.ts";
+import { acknowledgementFrame, type Frame, frameBytes } from "./codec/packet-writer.ts";
 import { encodePublish, type PublishFrames } from "./codec/publish-encoder.ts";
 import { isFailure, ReasonCode } from "./codec/reason-codes.ts";
 import type { Counters } from "./counters.ts";
@@ -210,7 +210,9 @@ export class Session implements Subscriber, RetainedReader {
     identifiers: readonly number[] | undefined,
   ): void {
     const queuedAt = this.#ports.clock.monotonicMs();
-    if (!this.#queue.push({ message, qos, retain, identifiers, queuedAt })) {
+    // A copy: the buffer it came in may be much larger.
+    const kept = this.#ports.frames.owned(message);
+    if (!this.#queue.push({ message: kept, qos, retain, identifiers, queuedAt })) {
       this.#ports.counters.queueFullDropped++;
     }
   }
@@ -237,7 +239,7 @@ export class Session implements Subscriber, RetainedReader {
     const expirySeconds = Math.max(0, Math.ceil((expiresAt - this.#ports.clock.monotonicMs()) / 1000));
     const form = { qos, retain, dup: true, identifiers, expirySeconds };
     const frame = encodePublish(entry.message, outlet.version, form);
-    if (frame.bytes.length > outlet.clientPacketBytesMax) {
+    if (frameBytes(frame) > outlet.clientPacketBytesMax) {
       this.#inflight.release(entry);
       this.#ports.counters.tooLargeDropped++;
     } else {
@@ -294,7 +296,7 @@ export class Session implements Subscriber, RetainedReader {
     const frame = isParticular
       ? encodePublish(message, outlet.version, { qos, retain, dup: false, identifiers, expirySeconds, alias })
       : frames.shared(message, outlet.version, qos, retain);
-    if (frame.bytes.length > outlet.clientPacketBytesMax) {
+    if (frameBytes(frame) > outlet.clientPacketBytesMax) {
       counters.tooLargeDropped++; // [MQTT-3.1.2-24] [MQTT-3.1.2-25]: as if it had been sent
       return;
     }

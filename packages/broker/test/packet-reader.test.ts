@@ -4,14 +4,19 @@ import { PacketReader } from "../src/codec/packet-reader.ts";
 
 interface Seen {
   readonly packets: number[][];
+  /** What was kept of each: bytes, and where in them its body lies. */
+  readonly kept: [Uint8Array, number, number][];
   refused: number | undefined;
 }
 
 function reading(packetBytesMax: number): { readonly reader: PacketReader; readonly seen: Seen } {
-  const seen: Seen = { packets: [], refused: undefined };
-  const reader = new PacketReader(
+  const seen: Seen = { packets: [], kept: [], refused: undefined };
+  const reader: PacketReader = new PacketReader(
     {
-      packet: (header, bytes, at, end) => seen.packets.push([header, ...bytes.subarray(at, end)]),
+      packet: (header, bytes, at, end) => {
+        seen.packets.push([header, ...bytes.subarray(at, end)]);
+        seen.kept.push([reader.keep(), at, end]);
+      },
       unreadable: (reasonCode) => {
         seen.refused = reasonCode;
       },
@@ -50,6 +55,10 @@ test("however a stream is cut into chunks, the same packets come out", () => {
         at += size;
       }
       expect(seen.packets).toEqual(packets.map(([header, body]) => [header, ...body]));
+      // What is kept outlives the buffer that was lent.
+      expect(seen.kept.map(([bytes, at, end]) => [...bytes.subarray(at, end)])).toEqual(
+        packets.map(([, body]) => body),
+      );
       expect(seen.refused).toBeUndefined();
     },
   );
@@ -72,7 +81,7 @@ test("the maximum counts the fixed header", () => {
   expect(exact.seen.packets).toHaveLength(1);
   const tooSmall = reading(101);
   tooSmall.reader.feed(Uint8Array.from(frame(0x30, new Array(100).fill(1))));
-  expect(tooSmall.seen).toEqual({ packets: [], refused: 0x95 });
+  expect(tooSmall.seen).toEqual({ packets: [], kept: [], refused: 0x95 });
 });
 
 test("[MQTT-1.5.5-1] lengths of five bytes or with a needless zero are malformed", () => {

@@ -65,7 +65,7 @@ function theirs(own: MessageProperties): NonNullable<IPublishPacket["properties"
   return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined));
 }
 
-function decode(bytes: Uint8Array, version: 4 | 5): PublishPacket {
+function decode(bytes: Uint8Array, version: 4 | 5): PublishPacket & { readonly payload: Uint8Array } {
   const fields = new FieldReader();
   const packet = new PublishPacket();
   let count = 0;
@@ -82,7 +82,8 @@ function decode(bytes: Uint8Array, version: 4 | 5): PublishPacket {
   );
   reader.feed(bytes);
   expect(count).toBe(1);
-  return packet;
+  expect([packet.at, packet.end]).toEqual([0, bytes.length]);
+  return Object.assign(packet, { payload: bytes.subarray(packet.payloadAt, packet.end) });
 }
 
 test("what encodePublish writes mqtt-packet reads", () => {
@@ -138,6 +139,7 @@ test("what mqtt-packet writes PublishPacket reads", () => {
     expect(came.topic).toBe(name);
     expect(Buffer.from(came.payload).equals(payload)).toBe(true);
     expect([came.qos, came.retain, came.packetId]).toEqual([qos, retain, qos > 0 ? 4242 : 0]);
+    expect(came.isPlain).toBe(!retain);
     if (version === 5) expect(came.properties ?? {}).toEqual(own ?? {});
   });
   fc.assert(property);
@@ -203,4 +205,42 @@ test("topic names are decoded right whatever was decoded before", () => {
     }
   });
   fc.assert(property);
+});
+
+test("a plain message that goes out as it came differs from one that is encoded in nothing but its packet identifier", () => {
+  const property = fc.property(message, (sent) => {
+    const plain = { ...sent, retain: false, properties: undefined };
+    const form = {
+      qos: sent.qos,
+      retain: false,
+      dup: false,
+      identifiers: undefined,
+      expirySeconds: undefined,
+    };
+    const encoded = encodePublish(plain, 4, form);
+    const bytes = encoded.bytes.slice();
+    if (sent.qos > 0) bytes[encoded.packetIdAt + 1] = 9;
+    const packet = decode(bytes, 4);
+    expect(packet.isPlain).toBe(true);
+    expect(packet.packetIdAt).toBe(encoded.packetIdAt);
+    if (sent.qos > 0) bytes[packet.packetIdAt + 1] = 0;
+    expect(bytes.subarray(packet.at, packet.end)).toEqual(encoded.bytes);
+  });
+  fc.assert(property);
+});
+
+test("what is kept for long holds no larger buffer alive, and is copied once for all", () => {
+  const frames = new PublishFrames();
+  const buffer = new Uint8Array(1000);
+  const sent = {
+    topic: "a",
+    payload: buffer.subarray(10, 20),
+    qos: 1 as const,
+    retain: false,
+    properties: undefined,
+  };
+  const owned = frames.owned(sent);
+  expect(owned.payload.buffer.byteLength).toBe(10);
+  expect(frames.owned(sent)).toBe(owned);
+  expect(frames.owned({ ...sent, payload: buffer }).payload).toBe(buffer);
 });

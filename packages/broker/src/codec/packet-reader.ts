@@ -11,7 +11,7 @@ import { ReasonCode } from "./reason-codes.ts";
 
 /** Who hears about packets. */
 export interface PacketHandler {
-  /** One packet: fixed header byte, and the rest in `bytes[at, end)`, valid only during the call. */
+  /** One packet: fixed header byte, and the rest in `bytes[at, end)`, valid only during the call (see {@link PacketReader.keep}). */
   packet(header: number, bytes: Uint8Array, at: number, end: number): void;
   /** The stream cannot be cut any further. Nothing follows. */
   unreadable(reasonCode: number): void;
@@ -33,6 +33,9 @@ export class PacketReader {
   #tailPacketBytes = UNKNOWN;
   #bodyAt = 0;
   #stopped = false;
+  /** What is being read, and its copy once somebody wanted to keep it. */
+  #chunk: Uint8Array = EMPTY;
+  #kept: Uint8Array | undefined;
 
   constructor(handler: PacketHandler, packetBytesMax: number) {
     this.#handler = handler;
@@ -41,6 +44,13 @@ export class PacketReader {
 
   /** Takes the next bytes and reports every packet they complete. `chunk` is not kept. */
   feed(chunk: Uint8Array): void {
+    this.#chunk = chunk;
+    this.#cut(chunk);
+    this.#chunk = EMPTY;
+    this.#kept = undefined;
+  }
+
+  #cut(chunk: Uint8Array): void {
     let at = 0;
     while (this.#tailBytes > 0 && at < chunk.length && !this.#stopped) at = this.#feedTail(chunk, at);
     while (at < chunk.length && !this.#stopped) {
@@ -54,6 +64,15 @@ export class PacketReader {
       this.#handler.packet(chunk[at] as number, chunk, this.#bodyAt, at + size);
       at += size;
     }
+  }
+
+  /**
+   * During `packet`: its bytes, at the same places, for whoever keeps them. All packets of one `feed` are copied together and at most
+   * once, so that messages which leave as they came lie side by side.
+   */
+  keep(): Uint8Array {
+    this.#kept ??= new Uint8Array(this.#chunk);
+    return this.#kept;
   }
 
   /** Reports nothing any more and lets go of what it holds. */
@@ -77,7 +96,10 @@ export class PacketReader {
       const packetBytes = this.#tailBytes;
       this.#measure(packet, 0, packetBytes);
       this.#dropTail();
+      // It was put together here, and nobody else writes to it.
+      this.#kept = packet;
       this.#handler.packet(packet[0] as number, packet, this.#bodyAt, packetBytes);
+      this.#kept = undefined;
     }
     return end;
   }

@@ -11,17 +11,29 @@ import { PacketType } from "./control-packets.ts";
 import { Property } from "./properties.ts";
 import { isFailure } from "./reason-codes.ts";
 
-/** Bytes of a packet, and where its packet identifier stands; -1 if it has none. Never modified once made. */
+/** A packet: `bytes[at, end)`. Never modified once made; other packets may lie beside it. */
 export interface Frame {
   readonly bytes: Uint8Array;
+  readonly at: number;
+  readonly end: number;
+  /** Where in `bytes` its packet identifier stands; -1: it has none. */
   readonly packetIdAt: number;
 }
 
-const PUBACK: Frame = { bytes: Uint8Array.of(PacketType.Puback << 4, 2, 0, 0), packetIdAt: 2 };
-const PUBREC: Frame = { bytes: Uint8Array.of(PacketType.Pubrec << 4, 2, 0, 0), packetIdAt: 2 };
-const PUBREL: Frame = { bytes: Uint8Array.of((PacketType.Pubrel << 4) | 2, 2, 0, 0), packetIdAt: 2 };
-const PUBCOMP: Frame = { bytes: Uint8Array.of(PacketType.Pubcomp << 4, 2, 0, 0), packetIdAt: 2 };
-export const PINGRESP: Frame = { bytes: Uint8Array.of(PacketType.Pingresp << 4, 0), packetIdAt: -1 };
+/** A packet that has its bytes for itself. */
+export function ownFrame(bytes: Uint8Array, packetIdAt: number): Frame {
+  return { bytes, at: 0, end: bytes.length, packetIdAt };
+}
+
+export function frameBytes({ at, end }: Frame): number {
+  return end - at;
+}
+
+const PUBACK: Frame = ownFrame(Uint8Array.of(PacketType.Puback << 4, 2, 0, 0), 2);
+const PUBREC: Frame = ownFrame(Uint8Array.of(PacketType.Pubrec << 4, 2, 0, 0), 2);
+const PUBREL: Frame = ownFrame(Uint8Array.of((PacketType.Pubrel << 4) | 2, 2, 0, 0), 2);
+const PUBCOMP: Frame = ownFrame(Uint8Array.of(PacketType.Pubcomp << 4, 2, 0, 0), 2);
+export const PINGRESP: Frame = ownFrame(Uint8Array.of(PacketType.Pingresp << 4, 0), -1);
 
 /**
  * PUBACK, PUBREC, PUBREL or PUBCOMP; the reason code is left out where it is Success or the version has none. `reason`: a
@@ -39,10 +51,10 @@ export function acknowledgementFrame(
     return type === PacketType.Pubrel ? PUBREL : PUBCOMP;
   }
   const header = (type << 4) | (type === PacketType.Pubrel ? 2 : 0);
-  if (reason === undefined) return { bytes: Uint8Array.of(header, 3, 0, 0, reasonCode), packetIdAt: 2 };
+  if (reason === undefined) return ownFrame(Uint8Array.of(header, 3, 0, 0, reasonCode), 2);
   const body = new ByteWriter(128).u16(0).u8(reasonCode).bytes(reasonProperties(reason));
   const { bytes } = packet(header, body.finish());
-  return { bytes, packetIdAt: bytes.length - body.length };
+  return ownFrame(bytes, bytes.length - body.length);
 }
 
 /** What CONNACK tells a 5.0 client; only what differs from the client's wish or the protocol's default is given. */
@@ -164,5 +176,5 @@ function packet(header: number, body: Uint8Array): Frame {
   const out = new ByteWriter(body.length + 5);
   // LEB128 of the kernel is the Variable Byte Integer of MQTT (section 1.5.5) for all lengths that occur here.
   out.u8(header).varint(body.length).raw(body);
-  return { bytes: out.finish(), packetIdAt: -1 };
+  return ownFrame(out.finish(), -1);
 }

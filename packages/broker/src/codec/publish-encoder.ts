@@ -2,7 +2,8 @@
  * Writes PUBLISH, and shares what it wrote among all receivers of a message.
  *
  * A frame depends on the message, the protocol family, QoS and RETAIN: at most twelve forms. Each is encoded once and
- * then belongs to everyone; the packet identifier of QoS 1 and 2 is patched while the outbound queue copies the frame.
+ * then belongs to everyone; the packet identifier of QoS 1 and 2 is patched while the outbound queue copies the frame. The form
+ * that a message came in is not encoded at all: it goes out byte for byte.
  * What only one receiver has (Subscription Identifiers, DUP, a shortened expiry) is encoded for it alone.
  *
  * Source: MQTT 5 section 3.3; hot path rules in docs/architecture.md.
@@ -20,8 +21,8 @@ import {
 import type { OutboundAlias } from "../outbound-aliases.ts";
 import type { ProtocolVersion } from "./connect-packet.ts";
 import { PacketType } from "./control-packets.ts";
-import type { Frame } from "./packet-writer.ts";
-import { writeText } from "./packet-writer.ts";
+import { copyOf } from "./field-reader.ts";
+import { type Frame, ownFrame, writeText } from "./packet-writer.ts";
 import { Property } from "./properties.ts";
 
 /** How one receiver gets a message. */
@@ -66,21 +67,25 @@ export function encodePublish(
     at += properties.length;
   }
   bytes.set(message.payload, at);
-  return { bytes, packetIdAt };
+  return ownFrame(bytes, packetIdAt);
 }
 
 /** The shared frames of the message that is being delivered. One per broker; starts anew with every other message. */
 export class PublishFrames {
   #message: ApplicationMessage | undefined;
+  #owned: ApplicationMessage | undefined;
   readonly #frames: (Frame | undefined)[] = new Array(12).fill(undefined);
+
+  /** `message`, whose delivery begins now, came as `frame`: with no flag but its QoS, and no Topic Alias. */
+  came(message: ApplicationMessage, version: ProtocolVersion, frame: Frame): void {
+    this.#begin(message);
+    this.#frames[indexOf(version, message.qos, false)] = frame;
+  }
 
   /** The frame of `message` without anything particular to one receiver. */
   shared(message: ApplicationMessage, version: ProtocolVersion, qos: QoS, retain: boolean): Frame {
-    if (message !== this.#message) {
-      this.#message = message;
-      this.#frames.fill(undefined);
-    }
-    const index = (version === 5 ? 6 : 0) + qos * 2 + (retain ? 1 : 0);
+    if (message !== this.#message) this.#begin(message);
+    const index = indexOf(version, qos, retain);
     let frame = this.#frames[index];
     if (frame === undefined) {
       frame = encodePublish(message, version, { qos, retain, dup: false, ...NOTHING_PARTICULAR });
@@ -89,11 +94,33 @@ export class PublishFrames {
     return frame;
   }
 
+  /** `message` for whoever keeps it for long: its payload holds no larger buffer alive. One copy for all who ask. */
+  owned(message: ApplicationMessage): ApplicationMessage {
+    if (message !== this.#message) this.#begin(message);
+    this.#owned ??= ownedCopy(message);
+    return this.#owned;
+  }
+
   /** Lets the last message go. */
   clear(): void {
-    this.#message = undefined;
+    this.#begin(undefined);
+  }
+
+  #begin(message: ApplicationMessage | undefined): void {
+    this.#message = message;
+    this.#owned = undefined;
     this.#frames.fill(undefined);
   }
+}
+
+function indexOf(version: ProtocolVersion, qos: QoS, retain: boolean): number {
+  return (version === 5 ? 6 : 0) + qos * 2 + (retain ? 1 : 0);
+}
+
+/** `message`, or a copy of it if its payload lies in a buffer with other things. */
+export function ownedCopy(message: ApplicationMessage): ApplicationMessage {
+  const { payload } = message;
+  return payload.length === payload.buffer.byteLength ? message : { ...message, payload: copyOf(payload) };
 }
 
 const NOTHING_PARTICULAR = { identifiers: undefined, expirySeconds: undefined } as const;
@@ -137,7 +164,7 @@ function writeMessageProperties(
   }
 }
 
-function varintBytes(value: number): number {
+export function varintBytes(value: number): number {
   return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : 4;
 }
 

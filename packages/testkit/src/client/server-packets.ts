@@ -113,7 +113,8 @@ export class ServerPacketReader implements PacketHandler {
         return this.#connack();
       case PacketType.Publish: {
         this.#publish.read(header, fields, this.#version, topics);
-        const { topic, payload, qos, retain, packetId } = this.#publish;
+        const { topic, qos, retain, packetId } = this.#publish;
+        const payload = fields.rest();
         return { kind: "publish", topic, payload, qos, retain, packetId, dup: (header & 8) !== 0 };
       }
       case PacketType.Suback: {
