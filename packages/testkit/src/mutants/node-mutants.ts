@@ -11,9 +11,9 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     name: "acknowledge before commit",
     breaks: "P5, P8: an acknowledged retained write is lost with its node",
     file: `${COORDINATOR}/proposals.ts`,
-    search: "operation: decodeCommand(bytes).operation, done };",
+    search: "operation: own, stamp, done };",
     replacement:
-      "operation: decodeCommand(bytes).operation, done: undefined };\n" +
+      "operation: own, stamp, done: undefined };\n" +
       "    if (done !== undefined) this.#ports.clock.atTurnEnd(() => done.settle(SUCCESS));",
     scenario: "crashes",
   },

@@ -61,7 +61,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
     name: "uncommitted writes are shown",
     breaks: "P8: what was read is lost, or the next reader elsewhere sees what was before it",
     file: `${COORDINATOR}/retained.ts`,
-    search: "reader.mayRead(isCurrent ? this.#replica : this.#own);",
+    search: "reader.mayRead(isCurrent ? this.#committed : this.#own);",
     replacement: "reader.mayRead(isCurrent ? this.#own : this.#own);",
     and: {
       file: `${COORDINATOR}/current-reads.ts`,
