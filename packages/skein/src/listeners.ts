@@ -100,7 +100,7 @@ async function openListener(config: ListenerConfig, parts: ListenerParts): Promi
   return client;
 }
 
-/** A Unix socket has none. */
-function portOf({ unix }: ListenerConfig, port: number): number | undefined {
-  return unix === undefined ? port : undefined;
+/** The one that its clients connect to themselves: a Unix socket has none, and behind a proxy they connect to that. */
+function portOf({ unix, isProxied }: ListenerConfig, port: number): number | undefined {
+  return unix === undefined && !isProxied ? port : undefined;
 }

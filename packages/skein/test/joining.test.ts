@@ -31,7 +31,13 @@ test("a newcomer is told what belongs to the mesh, and nothing that belongs to t
     vip: "192.168.1.250%eth0",
     timing: "wired",
     "allow-anonymous": true,
-    listen: ["mqtt://:1884", "mqtt://192.168.1.21:1885", "ws://0.0.0.0:9001"],
+    listen: [
+      "mqtt://:1884",
+      "mqtt://192.168.1.21:1885",
+      "ws://0.0.0.0:9001",
+      "mqtts://:8883?cert=/etc/own.pem",
+      "unix:///run/mqtt.sock",
+    ],
     http: "0.0.0.0:7880",
     "mesh-key": KEY,
   });

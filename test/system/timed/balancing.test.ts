@@ -5,10 +5,12 @@
  */
 
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { connect as connectTcp, type Socket } from "node:net";
 import { encodeProxyHeader } from "@skein/kernel";
-import { connectAsync, type MqttClient } from "mqtt";
+import { connectAsync, type IClientOptions, type MqttClient } from "mqtt";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { type Credentials, TestAuthority } from "../../../packages/platform/test/support/certificates.ts";
 import { eventually } from "../../containers/support/eventually.ts";
 import { launcherIn, NetworkLab } from "../../support/network-lab.ts";
 import { NodeProcess, newMeshKey, runSkein, waitUntilHealthy } from "../../support/node-process.ts";
@@ -19,6 +21,9 @@ const PORTS = { mqtt: 1883, link: 7883, http: 7880 };
 const HOSTS = [1, 2, 3];
 
 let lab: NetworkLab;
+let authority: TestAuthority;
+/** Of the client with that name. */
+let device: Credentials;
 let nodes: NodeProcess[] = [];
 const launchers = new Map<NodeProcess, readonly string[]>();
 let clients: MqttClient[] = [];
@@ -26,6 +31,9 @@ let clients: MqttClient[] = [];
 beforeAll(async () => {
   lab = new NetworkLab();
   lab.join(254);
+  authority = new TestAuthority();
+  device = authority.issue({ cn: "device" });
+  const own = authority.issue({ cn: "mesh", san: `IP:${ADDRESS}` });
   const meshKey = newMeshKey();
   nodes = HOSTS.map((host) => {
     const launcher = launcherIn(lab.connect(host));
@@ -39,7 +47,9 @@ beforeAll(async () => {
       "--log-level",
       "debug",
     ];
-    args.push("--listen", "ws://0.0.0.0:9001");
+    args.push("--listen", "ws://0.0.0.0:9001", "--tls-cert", own.certificate, "--tls-key", own.key);
+    args.push("--listen", "wss://0.0.0.0:8084", "--listen", "mqtts://0.0.0.0:8884");
+    args.push("--listen", `mqtts://0.0.0.0:8883?client-ca=${authority.certificate}`);
     const node = new NodeProcess({
       name: `n${host}`,
       host: NetworkLab.address(host),
@@ -73,11 +83,17 @@ afterEach(async () => {
 afterAll(async () => {
   await Promise.all(nodes.map((node) => node.remove()));
   lab?.remove();
+  authority?.remove();
 });
 
 /** Connects through the address; comes back by itself. */
-async function connect(url = `mqtt://${ADDRESS}:1883`): Promise<MqttClient> {
+async function connect(
+  url = `mqtt://${ADDRESS}:1883`,
+  shown: Pick<IClientOptions, "cert" | "key"> = {},
+): Promise<MqttClient> {
   const client = await connectAsync(url, {
+    ...shown,
+    ca: readFileSync(authority.certificate),
     clientId: `lab-${randomBytes(6).toString("hex")}`,
     protocolVersion: 5,
     keepalive: 60,
@@ -169,6 +185,24 @@ test("WebSocket clients of the address are spread as well", async () => {
   expect(spread.reduce((sum, count) => sum + count)).toBe(9);
   // How evenly is another test's: whom the holder sent to a node within the last 2.5 s may count there, gone or not.
   expect(spread.filter((count) => count > 0).length).toBeGreaterThan(1);
+});
+
+test("encrypted clients are passed on as they are, to the listener of the same port, with their identity and address", async () => {
+  const { certificate, key } = device;
+  const shown = { cert: readFileSync(certificate), key: readFileSync(key) };
+  // The node that serves it asks for the certificate, so the first mqtts listener would not do for port 8883, nor the second for 8884.
+  await Promise.all(Array.from({ length: 6 }, () => connect(`mqtts://${ADDRESS}:8883`, shown)));
+  await Promise.all(Array.from({ length: 6 }, () => connect(`mqtts://${ADDRESS}:8884`)));
+  await Promise.all(Array.from({ length: 6 }, () => connect(`wss://${ADDRESS}:8084/mqtt`)));
+  const spread = await counts();
+  expect(spread.reduce((sum, count) => sum + count)).toBe(18);
+  expect(spread.filter((count) => count > 0).length).toBeGreaterThan(1);
+  const lines = nodes.flatMap(({ log }) => log.filter(({ msg }) => msg === "client connected"));
+  const of = (port: number) => lines.filter(({ listener }) => String(listener).endsWith(`:${port}`));
+  expect([of(8883).length, of(8884).length, of(8084).length]).toEqual([6, 6, 6]);
+  for (const { userName } of of(8883)) expect(userName).toBe("device");
+  for (const { remoteAddress } of [...of(8883), ...of(8884), ...of(8084)])
+    expect(remoteAddress).toMatch(new RegExp(`^${SELF.replaceAll(".", "\\.")}:\\d+$`));
 });
 
 test("P10: a stranger on the network cannot claim a client's address at the entry for passed clients", async () => {
