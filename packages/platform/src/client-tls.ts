@@ -94,8 +94,8 @@ export class ClientTls {
     });
     server.on("tlsClientError", (error: Error, socket: TLSSocket) => {
       const ends = take(socket);
-      const reason = handshakeFailure(error);
-      if (ends !== undefined && reason !== undefined) refused?.(ends.remoteAddress, reason);
+      // Without ends its connection has closed already, as that of one who only looks whether the port is open.
+      if (ends !== undefined) refused?.(ends.remoteAddress, handshakeFailure(error));
       socket.destroy();
     });
     this.#servers.add(server);

@@ -24,8 +24,8 @@ export function certificateFailure(socket: TLSSocket): string {
   return CERTIFICATE_WORDS.get(verdict) ?? `its certificate is not signed by the client CA (${verdict})`;
 }
 
-/** Undefined: it only went away, as one does that looks whether the port is open. */
-export function handshakeFailure(error: Error): string | undefined {
+/** Why TLS itself gave a handshake up. */
+export function handshakeFailure(error: Error): string {
   const code = codeOf(error) ?? "";
   const words = HANDSHAKE_WORDS.get(code);
   if (words !== undefined) return words;
@@ -34,7 +34,5 @@ export function handshakeFailure(error: Error): string | undefined {
     return `it does not accept the certificate of this node (${code})`;
   if (/WRONG_VERSION_NUMBER|HTTP_REQUEST|PACKET_LENGTH_TOO_LONG|UNEXPECTED_MESSAGE/.test(code))
     return "it does not speak TLS";
-  return code === "ECONNRESET" || code === "EPIPE"
-    ? undefined
-    : `the TLS handshake failed (${code === "" ? error.message : code})`;
+  return `the TLS handshake failed (${code === "" ? error.message : code})`;
 }

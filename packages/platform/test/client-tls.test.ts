@@ -203,9 +203,14 @@ test("a client that does not finish the handshake in time is ended", async () =>
 
 test("a client that only looks whether the port is open is nothing to tell", async () => {
   const { listener, refusals, accepted } = await listen({ tls: tlsOf() });
-  const looking = connectTcp(listener.port, "127.0.0.1");
-  await once(looking, "connect");
-  looking.resetAndDestroy();
+  for (const leave of ["end", "resetAndDestroy", "half a handshake"] as const) {
+    const looking = connectTcp(listener.port, "127.0.0.1");
+    looking.on("error", () => undefined).resume();
+    await once(looking, "connect");
+    if (leave === "half a handshake") looking.end(Uint8Array.of(22, 3, 1, 2, 0, 1));
+    else looking[leave]();
+    await new Promise((resolve) => looking.once("close", resolve));
+  }
   dial(listener.port);
   await accepted;
   expect(refusals).toEqual([]);

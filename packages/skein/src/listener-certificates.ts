@@ -27,6 +27,7 @@ export class ListenerCertificates {
 
   /** Connections that are made live on. */
   reload(): void {
+    if (this.#inUse.size === 0) this.#log.info({}, "no certificates to read again");
     for (const [files, clientTls] of this.#inUse) {
       const { certificate } = files;
       try {

@@ -106,6 +106,17 @@ test("what is counted: clients that come, go, stay away and expire; messages and
   world.pass(31_000);
   taken(watcher);
   expect(look("$SYS/broker/clients/expired")).toEqual({ "$SYS/broker/clients/expired": "1" });
+  // One SUBSCRIBE and one PINGREQ later: SUBACK, PINGRESP, and what the SUBACK lets in.
+  const sent = look("$SYS/broker/publish/bytes/sent")["$SYS/broker/publish/bytes/sent"] ?? "";
+  const packets = Number(look("$SYS/broker/messages/sent")["$SYS/broker/messages/sent"]);
+  publisher.send({ cmd: "pingreq" });
+  expect(look("$SYS/broker/messages/sent")["$SYS/broker/messages/sent"]).toBe(String(packets + 1 + 1 + 1));
+  watcher.subscribe("kept");
+  expect(taken(watcher)).toEqual({ kept: "123" });
+  const values = [sent, String(packets), String(packets + 3), "123"];
+  expect(look("$SYS/broker/publish/bytes/sent")).toEqual({
+    "$SYS/broker/publish/bytes/sent": String(Number(sent) + values.join("").length),
+  });
   const before = Number(look("$SYS/broker/bytes/received")["$SYS/broker/bytes/received"]);
   publisher.send({ cmd: "pingreq" });
   const after = look("$SYS/broker/bytes/+");
