@@ -283,10 +283,8 @@ export class Channel
   // ---- output
 
   get hasRoom(): boolean {
-    return (
-      this.#state === "connected" &&
-      this.stream.bufferedBytes + this.#outbound.bytes < this.#host.options.outboundBytesMax
-    );
+    const waiting = this.stream.bufferedBytes + this.#outbound.bytes;
+    return this.#state === "connected" && waiting < this.#host.options.outboundBytesMax;
   }
 
   send(frame: Frame, packetId: number): void {
