@@ -1,6 +1,6 @@
 /** What a node is made with (assembly.ts): its settings, and the world outside as ports. */
 
-import type { BrokerOptions } from "@skein/broker";
+import type { Authenticator, BrokerOptions } from "@skein/broker";
 import type {
   CoordinatorObserver,
   Durability,
@@ -68,6 +68,8 @@ export interface AssemblyPorts {
   readonly network: NetworkPort;
   /** Links that only holders of the mesh key can open; the node's id is its name in the handshake. */
   readonly transport: (node: NodeId) => LinkTransport;
+  /** Enhanced authentication of clients; undefined: there is none. */
+  readonly authenticator?: Authenticator | undefined;
   /** Undefined: nobody can be invited here. */
   readonly joining?: JoiningSettings | undefined;
   /** Undefined: discovery by mDNS is off. */

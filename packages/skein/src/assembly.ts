@@ -218,7 +218,7 @@ export class NodeAssembly {
   }
 
   #makeBroker(): Broker {
-    const { clock, log, vitals } = this.#ports;
+    const { clock, log, vitals, authenticator } = this.#ports;
     const ports: BrokerPorts = {
       forwarder: this.mesh,
       interest: this.mesh,
@@ -226,6 +226,7 @@ export class NodeAssembly {
       log: log("broker"),
       prng: this.#prng(),
       clock,
+      authenticator,
       takenOver: (clientId, from, by) => this.watch.takenOver(clientId, from, by),
       node: {
         version: vitals?.().version ?? "",

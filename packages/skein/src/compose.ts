@@ -47,6 +47,7 @@ import { settled } from "./membership/settled.ts";
 import type { NodeStatus } from "./node-status.ts";
 import type { NodeLog } from "./pino-log.ts";
 import type { ReadyReason } from "./readiness.ts";
+import { ScramUsers } from "./users/scram-users.ts";
 
 /** A node that has been started. It may become another one meanwhile (Coordinator.startAnew), in the same process. */
 export interface RunningNode {
@@ -57,8 +58,8 @@ export interface RunningNode {
   /** Settles when this node has left its mesh and must be stopped; it must not come back by itself. */
   readonly left: Promise<"left">;
   status(): NodeStatus;
-  /** Reads certificates and keys of the listeners again; those that cannot be used leave the ones before in their place. */
-  reloadCertificates(): void;
+  /** Reads users, certificates and keys again; files that cannot be used leave what was there in its place. */
+  reload(): void;
   /** Becomes a new node, which joins or founds as any fresh one; its clients are reset. */
   startAnew(reason: string): void;
   /** Leaves the mesh and closes everything. Takes at most a few seconds. */
@@ -102,6 +103,7 @@ class Node implements RunningNode {
   readonly #data: DataDirectory;
   readonly #key: Uint8Array;
   readonly #certificates: ListenerCertificates;
+  readonly #users: ScramUsers | undefined;
   readonly #clock = systemClock();
   readonly #machine = systemMachineName();
   readonly #switch = new MeshSwitch(this.#clock);
@@ -131,6 +133,8 @@ class Node implements RunningNode {
     this.#data = data;
     this.#key = key;
     this.#certificates = certificates;
+    if (config.scramUsers !== undefined)
+      this.#users = new ScramUsers(config.scramUsers, log.component("broker"));
     this.serving = new Promise((resolve) => {
       this.#setServing = resolve;
     });
@@ -174,8 +178,9 @@ class Node implements RunningNode {
     if (error !== undefined) throw error;
   }
 
-  reloadCertificates(): void {
+  reload(): void {
     this.#certificates.reload();
+    this.#users?.reload();
   }
 
   startAnew(reason: string): void {
@@ -350,6 +355,7 @@ class Node implements RunningNode {
         connections: () => this.#balancing?.connections() ?? [],
         resetPassed: () => this.#balancing?.resetPassed(),
       },
+      authenticator: this.#users?.authenticator,
       joining: { salt: saltOf(this.#key), document: () => this.#welcomeDocument() },
       mdns: isMdnsEnabled
         ? this.#switch.multicast(multicastDns({ log: this.#log.component("mesh") }))

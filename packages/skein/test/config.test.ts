@@ -272,3 +272,16 @@ test("limits of the broker: only what was set, in the broker's names and units",
   );
   expect(failure({ "response-topics": "a/#" })).toContain("without + and #");
 });
+
+test("with users a listener may be open to the network, and lets nobody in without a password unless told to", () => {
+  const users = { "scram-users": "users" };
+  expect(load(users).listeners).toMatchObject([{ host: "0.0.0.0", allowAnonymous: false }]);
+  expect(load({ ...users, listen: ["mqtt://127.0.0.1:1883"] }).listeners).toMatchObject([
+    { allowAnonymous: false },
+  ]);
+  expect(load({ ...users, listen: ["mqtt://127.0.0.1:1883?anonymous=true"] }).listeners).toMatchObject([
+    { allowAnonymous: true },
+  ]);
+  expect(load({ ...users, "allow-anonymous": true }).listeners).toMatchObject([{ allowAnonymous: true }]);
+  expect(load(users).scramUsers).toBe("users");
+});

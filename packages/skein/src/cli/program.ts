@@ -14,6 +14,7 @@ import { addMergeCommands } from "./commands/merge-commands.ts";
 import { addMqttCommands } from "./commands/mqtt-commands.ts";
 import { addQueryCommands } from "./commands/query-commands.ts";
 import { addRunCommands } from "./commands/run-commands.ts";
+import { addUserCommands } from "./commands/user-commands.ts";
 import { EXIT_OK, EXIT_USAGE } from "./exit-codes.ts";
 import { VERSION } from "./version.ts";
 
@@ -27,6 +28,7 @@ const GROUPS: readonly CommandGroup[] = [
   addMergeCommands,
   addExerciseCommands,
   addMqttCommands,
+  addUserCommands,
 ];
 
 /** Runs one command line (without program and script name). Returns the exit code. @throws {SkeinError} what the command throws */

@@ -22,7 +22,7 @@ type Flags = Readonly<Partial<Record<SettingName, unknown>>>;
  */
 export async function up(flags: Flags, join: string | undefined): Promise<number> {
   let running: RunningNode | undefined;
-  const stopped = stopSignal(() => running?.reloadCertificates());
+  const stopped = stopSignal(() => running?.reload());
   const sources = {
     flags,
     environment: process.env,

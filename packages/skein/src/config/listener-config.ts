@@ -1,8 +1,8 @@
 /**
  * What each listener does, with the settings of the node for what its own URL does not say.
  *
- * There are no users yet, so whoever reaches a listener gets in: without `allow-anonymous` only programs on this machine may, and
- * clients that prove by certificate who they are (architecture.md section 7).
+ * Without users whoever reaches a listener gets in, so without `allow-anonymous` only programs on this machine may. With users, or where
+ * clients need a certificate, a listener may be open to the network, and who proves nothing is refused (architecture.md section 7).
  */
 
 import { SkeinError } from "@skein/kernel";
@@ -36,7 +36,7 @@ export interface ListenerTls extends CertificateFiles {
 
 type NodeSettings = Pick<
   ParsedSettings,
-  "listen" | "allow-anonymous" | "tls-cert" | "tls-key" | "tls-client-ca"
+  "listen" | "allow-anonymous" | "scram-users" | "tls-cert" | "tls-key" | "tls-client-ca"
 >;
 
 const DEFAULT_LISTENER: ListenUrl = {
@@ -75,13 +75,17 @@ function resolveListener(url: ListenUrl, settings: NodeSettings): ListenerConfig
   const { protocol, port, path, options } = url;
   const tls = resolveTls(url, settings);
   if (tls instanceof Problem) return tls;
-  const isIdentified = tls?.clientCa !== undefined;
+  const hasUsers = settings["scram-users"] !== undefined;
+  /** Clients can prove who they are. */
+  const isIdentified = tls?.clientCa !== undefined || hasUsers;
   const isForAnybody = options.anonymous ?? settings["allow-anonymous"];
   const host =
     path === undefined ? (url.host ?? (isForAnybody || isIdentified ? "0.0.0.0" : "127.0.0.1")) : "";
   const isLocal = path !== undefined || isLoopback(host);
   if (!isIdentified && options.anonymous === false)
-    return new Problem("nobody could come in, for there are no users yet; leave anonymous=false out");
+    return new Problem(
+      "nobody could come in, for there are no users; add --scram-users FILE or leave anonymous=false out",
+    );
   if (!isIdentified && !isForAnybody && !isLocal) {
     return new Problem(
       "it would let anybody on the network in without a password; " +
@@ -93,7 +97,7 @@ function resolveListener(url: ListenUrl, settings: NodeSettings): ListenerConfig
     host,
     port,
     unix: path === undefined ? undefined : { path, mode: options.mode ?? UNIX_MODE },
-    allowAnonymous: !isIdentified,
+    allowAnonymous: !isIdentified || (isForAnybody && hasUsers),
     clientsMax: options.maxClients,
     isProxied: options.proxy ?? false,
     tls,

@@ -32,6 +32,8 @@ export interface NodeConfig {
   readonly name: string;
   readonly dataDirectory: string;
   readonly listeners: readonly ListenerConfig[];
+  /** File of the users; undefined: there are none. */
+  readonly scramUsers: string | undefined;
   readonly mesh: string;
   /** 64 hexadecimal digits, `@FILE`, or undefined: the one in the data directory. */
   readonly meshKey: string | undefined;
@@ -89,6 +91,7 @@ export function loadConfig(sources: ConfigSources): NodeConfig {
     name: settings.name,
     dataDirectory: settings["data-dir"] ?? defaultDataDirectory(settings.name),
     listeners: resolveListeners(settings, merged.get("listen")?.origin ?? "--listen"),
+    scramUsers: settings["scram-users"],
     mesh: settings.mesh,
     meshKey: settings["mesh-key"],
     link: settings.link,

@@ -75,6 +75,7 @@ const fields = {
   "data-dir": v.optional(path),
   listen: v.optional(listOf<ListenUrl>(parsed(parseListenUrl))),
   "allow-anonymous": onOff,
+  "scram-users": v.optional(path),
   "tls-cert": v.optional(path),
   "tls-key": v.optional(path),
   "tls-client-ca": v.optional(path),

@@ -39,6 +39,10 @@ export const SETTINGS = {
     "accept MQTT clients: mqtt, mqtts, ws or wss://HOST:PORT?OPTIONS, unix:///PATH (default: mqtt://127.0.0.1:1883)",
   ),
   "allow-anonymous": flag("let clients in without a password, also from other machines"),
+  "scram-users": value(
+    "FILE",
+    "MQTT 5 clients that know a password come in (SCRAM-SHA-256); lines of skein scram-user, read again on SIGHUP",
+  ),
   "tls-cert": value("FILE", "certificate of mqtts:// and wss:// listeners, PEM; read again on SIGHUP"),
   "tls-key": value("FILE", "its private key, PEM (default: in the same file)"),
   "tls-client-ca": value(
