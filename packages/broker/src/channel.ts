@@ -209,19 +209,12 @@ export class Channel
     keepAliveSeconds: number,
     properties: ConnackProperties,
   ): void {
-    const { options, acknowledgementPool } = this.#host;
+    const { options, acknowledgementPool: pool } = this.#host;
     this.#state = "connected";
     this.#session = session;
     this.#endsWithConnection = session.expirySeconds === 0;
     this.#reader.packetBytesMax = options.packetBytesMax;
-    this.#publishes = new InboundPublishes(
-      this.version,
-      session,
-      options,
-      this.#host,
-      acknowledgementPool,
-      this,
-    );
+    this.#publishes = new InboundPublishes(this.version, session, options, this.#host, pool, this);
     this.#subscribes = new InboundSubscribes(session, options, this.#host.subscriptions, this);
     const silentUntil = this.#liveness.begin(keepAliveSeconds);
     if (silentUntil !== undefined) this.#host.wakeAt(this, silentUntil);
