@@ -324,6 +324,24 @@ test("[MQTT5-4.11] with another server to name, 5.0 clients hear 0x9C and its Se
   expect(four.stream.ended).toBe("end");
 });
 
+test("clients that speak TLS or WebSocket, or come through a proxy, are not told of ports for plain MQTT", () => {
+  const world = new World({ floatingAddress: "192.0.2.99" });
+  world.isPlain = false;
+  const floating = world.connect("a", { localAddress: "192.0.2.99" });
+  const leaving = world.connect("b");
+  world.onEveryBroker((broker) => broker.resetClientsOn("192.0.2.99", "192.0.2.2:1883"));
+  world.onEveryBroker((broker) => broker.sendAway("192.0.2.2:1883"));
+  const stopping = world.connect("c");
+  world.onEveryBroker((broker) => broker.shutdown("192.0.2.2:1883"));
+  for (const client of [floating, leaving, stopping]) {
+    const { reasonCode, properties } = client.take("disconnect");
+    expect({ reasonCode, reference: properties?.serverReference }).toEqual({
+      reasonCode: 0x8b,
+      reference: undefined,
+    });
+  }
+});
+
 test("[MQTT5-4.11] clients of a node that leaves for good hear 0x8B, or 0x9D with a Server Reference; who comes later is served", () => {
   const world = new World();
   const five = world.connect("a");

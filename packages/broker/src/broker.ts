@@ -185,8 +185,9 @@ export class Broker {
    */
   resetClientsOn(localAddress: string, serverReference: string | undefined): void {
     for (const channel of [...this.#channels]) {
+      const reference = referenceFor(channel, serverReference);
       if (channel.stream.localAddress === localAddress)
-        channel.reset(farewell(serverReference), "discard", serverReference);
+        channel.reset(farewell(reference), "discard", reference);
     }
   }
 
@@ -207,8 +208,10 @@ export class Broker {
    */
   shutdown(serverReference: string | undefined): void {
     this.#isShuttingDown = true;
-    for (const channel of [...this.#channels])
-      channel.disconnect(farewell(serverReference), "discard", serverReference);
+    for (const channel of [...this.#channels]) {
+      const reference = referenceFor(channel, serverReference);
+      channel.disconnect(farewell(reference), "discard", reference);
+    }
   }
 
   /**
@@ -216,8 +219,11 @@ export class Broker {
    * Wills are as with {@link shutdown}. Who comes later is served: it may stay after all.
    */
   sendAway(serverReference: string | undefined): void {
-    const code = serverReference === undefined ? ReasonCode.ServerShuttingDown : ReasonCode.ServerMoved;
-    for (const channel of [...this.#channels]) channel.disconnect(code, "discard", serverReference);
+    for (const channel of [...this.#channels]) {
+      const reference = referenceFor(channel, serverReference);
+      const code = reference === undefined ? ReasonCode.ServerShuttingDown : ReasonCode.ServerMoved;
+      channel.disconnect(code, "discard", reference);
+    }
   }
 
   #publish(
@@ -353,6 +359,11 @@ export class Broker {
       },
     };
   }
+}
+
+/** Other nodes are named by their ports for plain MQTT: not to clients that came in another way, an encrypted one perhaps. */
+function referenceFor({ listener }: Channel, serverReference: string | undefined): string | undefined {
+  return listener.isPlain === false ? undefined : serverReference;
 }
 
 /**

@@ -113,6 +113,8 @@ export interface ListenerOptions {
   readonly name: string;
   /** TCP port that its clients connect to; undefined: none. */
   readonly port?: number | undefined;
+  /** False: clients speak TLS or WebSocket there, or come through a proxy. Default: true. */
+  readonly isPlain?: boolean;
   /** False: who has not proved an identity, by certificate or by authentication, is answered "not authorized". */
   readonly allowAnonymous: boolean;
 }

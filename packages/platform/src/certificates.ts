@@ -106,7 +106,7 @@ function checkKey(files: CertificateFiles, certificate: X509Certificate, content
 
 function validityWarnings(certificate: X509Certificate, path: string, nowMs: number): string[] {
   const { validFrom, validTo } = certificate;
-  const renew = 'Renew it, then let the node read it again: kill -HUP "$(pidof skein)"';
+  const renew = `Renew it, then let this node read it again: kill -HUP ${process.pid}`;
   if (Date.parse(validTo) < nowMs)
     return [
       `The certificate ${path} has expired on ${day(validTo)}: clients that check it refuse it. ${renew}`,

@@ -152,6 +152,11 @@ test.each([
     /^its certificate is not signed by the client CA \(\w+\)$/,
   ],
   [
+    "a certificate that has expired",
+    () => credentials(authority.issueExpired("boiler")),
+    "its certificate has expired",
+  ],
+  [
     "a certificate without a name",
     () => credentials(authority.issue({})),
     "its certificate has no CN that could be a user name",

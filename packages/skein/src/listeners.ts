@@ -81,6 +81,7 @@ async function openListener(config: ListenerConfig, parts: ListenerParts): Promi
   const { protocol, host, allowAnonymous, isProxied } = config;
   const listener = {
     allowAnonymous,
+    isPlain: protocol === "mqtt" && !isProxied,
     name: listenerName(config, config.port),
     port: portOf(config, config.port),
   };

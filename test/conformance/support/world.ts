@@ -15,6 +15,8 @@ export interface ConnectOptions extends Partial<IConnectPacket> {
 
 export class World {
   allowAnonymous = true;
+  /** See ListenerOptions. */
+  isPlain = true;
   readonly #nodes: Nodes;
   readonly #isSpread: boolean;
   /** The node of each client identifier seen so far. */
@@ -51,7 +53,8 @@ export class World {
   /** A connection that has said nothing yet. */
   open(version: 3 | 4 | 5 = 5, localAddress = "192.0.2.1", at = this.#nextNode()): Client {
     const client = new Client(version, localAddress, () => this.settle());
-    this.#nodes.brokers[at]?.accept(client.stream, { name: "test", allowAnonymous: this.allowAnonymous });
+    const { allowAnonymous, isPlain } = this;
+    this.#nodes.brokers[at]?.accept(client.stream, { name: "test", allowAnonymous, isPlain });
     return client;
   }
 

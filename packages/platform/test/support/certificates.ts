@@ -49,17 +49,37 @@ export class TestAuthority {
     ]);
   }
 
+  /** A certificate of this authority that expired yesterday. */
+  issueExpired(cn: string): Credentials {
+    const { certificate, key } = this.#own;
+    const made = this.#paths(`leaf-${++this.#count}`);
+    const request = join(this.folder, "request.csr");
+    const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    openssl(["req", "-new", ...curve, "-keyout", made.key, "-out", request, "-subj", `/CN=${cn}`]);
+    const signed = ["-CA", certificate, "-CAkey", key, "-days", "-1", "-out", made.certificate];
+    openssl(["x509", "-req", "-in", request, ...signed]);
+    return made;
+  }
+
   remove(): void {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
   #make(file: string, { cn, san, days = 30 }: Subject, more: readonly string[]): Credentials {
-    const made = { certificate: join(this.folder, `${file}.pem`), key: join(this.folder, `${file}.key`) };
+    const made = this.#paths(file);
     const args = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
     args.push("-keyout", made.key, "-out", made.certificate, "-days", String(days));
     args.push("-subj", cn === undefined ? "/O=nobody" : `/CN=${cn}`);
     if (san !== undefined) args.push("-addext", `subjectAltName=${san}`);
-    execFileSync("openssl", [...args, ...more], { stdio: "pipe" });
+    openssl([...args, ...more]);
     return made;
   }
+
+  #paths(file: string): Credentials {
+    return { certificate: join(this.folder, `${file}.pem`), key: join(this.folder, `${file}.key`) };
+  }
+}
+
+function openssl(args: readonly string[]): void {
+  execFileSync("openssl", [...args], { stdio: "pipe" });
 }
