@@ -11,6 +11,7 @@
 import type { Server, Socket } from "node:net";
 import type { SkeinError, Stream, StreamListener } from "@skein/kernel";
 import type { ClientTls } from "./client-tls.ts";
+import { PendingClients } from "./pending-clients.ts";
 import { readClientEnds } from "./proxied-client.ts";
 import { resetSocket } from "./reset-socket.ts";
 import { endsOf } from "./socket-ends.ts";
@@ -56,6 +57,7 @@ export function guardClients(server: Server, options: ClientListenOptions): (soc
   const { isProxied = false, divert, connectionsMax = Number.POSITIVE_INFINITY, refused } = options;
   const [take] = server.listeners("connection");
   server.removeAllListeners("connection");
+  const headers = new PendingClients("PROXY headers", refused);
   let served = 0;
   const serve = (socket: Socket): void => {
     if (served >= connectionsMax) {
@@ -70,8 +72,13 @@ export function guardClients(server: Server, options: ClientListenOptions): (soc
     take?.call(server, socket);
   };
   server.on("connection", (socket) => {
-    if (isProxied) readClientEnds(socket, () => serve(socket), refused);
-    else if (divert?.(socket, () => serve(socket)) !== true) serve(socket);
+    const proxied = (): void => {
+      headers.done(socket);
+      serve(socket);
+    };
+    if (isProxied) {
+      if (headers.begin(socket)) readClientEnds(socket, proxied, refused);
+    } else if (divert?.(socket, () => serve(socket)) !== true) serve(socket);
   });
   return serve;
 }

@@ -14,6 +14,7 @@ import type { Stream, StreamHandler } from "@skein/kernel";
 import { type WebSocket, WebSocketServer } from "ws";
 import { guardClients, type ListenOptions } from "./client-listener.ts";
 import { openListener } from "./open-listener.ts";
+import { PendingClients } from "./pending-clients.ts";
 import { plainBytes } from "./plain-bytes.ts";
 import { resetSocket } from "./reset-socket.ts";
 import { endsOf } from "./socket-ends.ts";
@@ -48,8 +49,15 @@ export function listenWebSocket(options: WebSocketListenOptions): void {
   const { host, port, tls, refused, ready } = options;
   const server =
     tls === undefined
-      ? createServer(HTTP_OPTIONS, askForUpgrade)
-      : tls.attach(createHttpsServer({ ...HTTP_OPTIONS, ...tls.options }, askForUpgrade), refused);
+      ? limitRequests(createServer(HTTP_OPTIONS, askForUpgrade), "connection", refused)
+      : tls.attach(
+          limitRequests(
+            createHttpsServer({ ...HTTP_OPTIONS, ...tls.options }, askForUpgrade),
+            "secureConnection",
+            refused,
+          ),
+          refused,
+        );
   upgradeTo(options, server);
   const serve = guardClients(server, options);
   const scheme = tls === undefined ? "ws" : "wss";
@@ -66,6 +74,22 @@ export function listenWebSocket(options: WebSocketListenOptions): void {
 function askForUpgrade(_request: IncomingMessage, response: ServerResponse): void {
   response.writeHead(426, { Upgrade: "websocket", Connection: "close" });
   response.end("This port speaks MQTT over WebSocket.\n");
+}
+
+/** Bounds how many clients have not said what they want. `begins`: the event with which HTTP begins to read from a connection. */
+function limitRequests<Kind extends Server>(
+  server: Kind,
+  begins: "connection" | "secureConnection",
+  refused: ListenOptions["refused"],
+): Kind {
+  const requests = new PendingClients("HTTP requests", refused);
+  const [read] = server.listeners(begins);
+  server.removeAllListeners(begins);
+  server.on(begins, (socket: Socket) => {
+    if (requests.begin(socket)) read?.call(server, socket);
+  });
+  server.on("upgrade", (_request, duplex) => requests.done(duplex as Socket));
+  return server;
 }
 
 /** Makes streams of the upgrades that `server` is asked for. */

@@ -153,6 +153,22 @@ test("a header that does not come within 5 seconds resets the connection", async
   }
 });
 
+test("1,024 connections may wait for their header; the next one is reset, and comes in when one has gone", async () => {
+  const { listener, refused, accepted, streams } = await listen();
+  const silent = Array.from({ length: 1024 }, () => dial(listener.port));
+  await Promise.all(silent.map((socket) => once(socket, "connect")));
+  const next = connect(listener.port, "127.0.0.1");
+  const [error] = (await once(next, "error")) as [Error];
+  expect(error).toMatchObject({ code: "ECONNRESET" });
+  expect(await refused).toBe("too many PROXY headers at once");
+  // One that has its header waits no longer.
+  silent[0]?.write(TEXT);
+  await accepted;
+  const late = dial(listener.port);
+  late.write(TEXT);
+  await vi.waitFor(() => expect(streams).toHaveLength(2));
+});
+
 test("without the option a PROXY header is the client's own bytes", async () => {
   const { listener, accepted } = await listen({ isProxied: false });
   const socket = dial(listener.port);

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { request } from "node:http";
 import { connect, type Socket } from "node:net";
 import { SkeinError, type Stream, type StreamListener } from "@skein/kernel";
@@ -74,6 +75,26 @@ test.each([
     listener.close();
   },
 );
+
+test("1,024 clients may be about to ask for WebSocket; the next one is reset, and upgraded ones do not count", async () => {
+  const refusals: string[] = [];
+  const streams: Stream[] = [];
+  const { listener } = await listen({
+    refused: (_, reason) => refusals.push(reason),
+    accepted: (stream) => streams.push(stream),
+  });
+  const upgraded = dial(listener.port, ["mqtt"]);
+  await outcome(upgraded.client);
+  const silent = Array.from({ length: 1024 }, () => connect(listener.port, "127.0.0.1"));
+  await Promise.all(silent.map((socket) => once(socket, "connect")));
+  const next = connect(listener.port, "127.0.0.1");
+  expect(await once(next, "error")).toMatchObject([{ code: "ECONNRESET" }]);
+  expect(refusals).toEqual(["too many HTTP requests at once"]);
+  expect(streams).toHaveLength(1);
+  for (const socket of silent) socket.destroy();
+  upgraded.client.terminate();
+  listener.close();
+});
 
 test("[MQTT-6.0.0-3] and 3.1.1 [MQTT-6.0.0-3] a client that offers only other sub-protocols is refused", async () => {
   const { listener } = await listen();
