@@ -82,7 +82,7 @@ export class FuzzStream implements Stream {
     else this.#handler?.drained();
   }
 
-  /** Bytes from the client; valid only during the call that hands them on, so they are overwritten afterwards. */
+  /** Bytes from the client. */
   feed(bytes: Uint8Array): void {
     this.#unread.push(bytes);
     this.read();
@@ -94,9 +94,7 @@ export class FuzzStream implements Stream {
     while (!this.#isPaused && !this.isClosed && !this.isEnding) {
       const bytes = this.#unread.shift();
       if (bytes === undefined) return isWaiting;
-      const lent = Buffer.from(bytes);
-      this.#handler?.received(lent);
-      lent.fill(0xee);
+      this.#handler?.received(Buffer.from(bytes));
     }
     return false;
   }

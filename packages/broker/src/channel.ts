@@ -150,7 +150,7 @@ export class Channel
         packet.read(header, fields, this.version, this.#host.topics);
         this.#host.counters.publishesReceived++;
         this.#host.counters.publishBytesReceived += packet.end - packet.payloadAt;
-        this.#publishes?.accept(packet, this.#reader.keep());
+        this.#publishes?.accept(packet, fields.bytes);
         this.#updatePause();
         return;
       }

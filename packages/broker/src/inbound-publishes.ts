@@ -84,7 +84,7 @@ export class InboundPublishes implements Publisher {
   }
 
   /**
-   * `bytes`: what `packet` was read from, not changed any more.
+   * `bytes`: what `packet` was read from; nobody changes them any more.
    * @throws {PacketError}
    */
   accept(packet: PublishPacket, bytes: Uint8Array): void {

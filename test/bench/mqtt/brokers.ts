@@ -111,6 +111,7 @@ const MOSQUITTO_SETTINGS = [
   "persistence false",
   "log_type error",
   "max_queued_messages 0",
+  "max_inflight_messages 0",
   "set_tcp_nodelay true",
   "max_connections -1",
 ];

@@ -70,12 +70,10 @@ export class MemoryStream implements Stream {
     if (this.ended === undefined) this.#handler?.drained();
   }
 
-  /** Bytes from the client. As in Node they come in a Buffer; it is overwritten afterwards, as the port allows. */
+  /** Bytes from the client. As in Node they come in a Buffer. */
   feed(bytes: Uint8Array): void {
     if (this.ended !== undefined) return;
-    const lent = Buffer.from(bytes);
-    this.#handler?.received(lent);
-    lent.fill(0xee);
+    this.#handler?.received(Buffer.from(bytes));
   }
 
   /** The client's side breaks without a DISCONNECT. */

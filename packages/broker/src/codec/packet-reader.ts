@@ -1,8 +1,8 @@
 /**
  * Cuts a byte stream into MQTT Control Packets without copying those that arrive whole.
  *
- * Only an incomplete tail is copied, and its buffer grows with the bytes that really came, never with the length
- * that a stranger announced. A packet above `packetBytesMax` is refused as soon as its fixed header is there.
+ * Only an incomplete tail is copied, and its buffer grows with the bytes that really came (to four times as much at most), never with
+ * the length that a stranger announced. A packet above `packetBytesMax` is refused as soon as its fixed header is there.
  *
  * Source: MQTT 5 section 2.1 (fixed header), 2.1.4 (remaining length).
  */
@@ -11,7 +11,7 @@ import { ReasonCode } from "./reason-codes.ts";
 
 /** Who hears about packets. */
 export interface PacketHandler {
-  /** One packet: fixed header byte, and the rest in `bytes[at, end)`, valid only during the call (see {@link PacketReader.keep}). */
+  /** One packet: fixed header byte, and the rest in `bytes[at, end)`, which may be kept. */
   packet(header: number, bytes: Uint8Array, at: number, end: number): void;
   /** The stream cannot be cut any further. Nothing follows. */
   unreadable(reasonCode: number): void;
@@ -20,6 +20,8 @@ export interface PacketHandler {
 const EMPTY = new Uint8Array(0);
 /** Fixed header byte and the four bytes a remaining length may have. */
 const HEADER_BYTES_MAX = 5;
+/** The tail has room for at most so many times what has come. */
+const ROOM_FACTOR = 4;
 const UNKNOWN = 0;
 const REFUSED = -1;
 
@@ -33,46 +35,27 @@ export class PacketReader {
   #tailPacketBytes = UNKNOWN;
   #bodyAt = 0;
   #stopped = false;
-  /** What is being read, and its copy once somebody wanted to keep it. */
-  #chunk: Uint8Array = EMPTY;
-  #kept: Uint8Array | undefined;
 
   constructor(handler: PacketHandler, packetBytesMax: number) {
     this.#handler = handler;
     this.packetBytesMax = packetBytesMax;
   }
 
-  /** Takes the next bytes and reports every packet they complete. `chunk` is not kept. */
+  /** Takes the next bytes and reports every packet they complete. Nobody changes `chunk` any more. */
   feed(chunk: Uint8Array): void {
-    this.#chunk = chunk;
-    this.#cut(chunk);
-    this.#chunk = EMPTY;
-    this.#kept = undefined;
-  }
-
-  #cut(chunk: Uint8Array): void {
     let at = 0;
     while (this.#tailBytes > 0 && at < chunk.length && !this.#stopped) at = this.#feedTail(chunk, at);
     while (at < chunk.length && !this.#stopped) {
       const size = this.#measure(chunk, at, chunk.length);
       if (size === REFUSED) return;
       if (size === UNKNOWN || size > chunk.length - at) {
-        this.#append(chunk, at, chunk.length);
         this.#tailPacketBytes = size;
+        this.#append(chunk, at, chunk.length);
         return;
       }
       this.#handler.packet(chunk[at] as number, chunk, this.#bodyAt, at + size);
       at += size;
     }
-  }
-
-  /**
-   * During `packet`: its bytes, at the same places, for whoever keeps them. All packets of one `feed` are copied together and at most
-   * once, so that messages which leave as they came lie side by side.
-   */
-  keep(): Uint8Array {
-    this.#kept ??= new Uint8Array(this.#chunk);
-    return this.#kept;
   }
 
   /** Reports nothing any more and lets go of what it holds. */
@@ -96,10 +79,7 @@ export class PacketReader {
       const packetBytes = this.#tailBytes;
       this.#measure(packet, 0, packetBytes);
       this.#dropTail();
-      // It was put together here, and nobody else writes to it.
-      this.#kept = packet;
       this.#handler.packet(packet[0] as number, packet, this.#bodyAt, packetBytes);
-      this.#kept = undefined;
     }
     return end;
   }
@@ -130,7 +110,9 @@ export class PacketReader {
   #append(chunk: Uint8Array, from: number, to: number): void {
     const bytes = this.#tailBytes + to - from;
     if (bytes > this.#tail.length) {
-      const grown = new Uint8Array(Math.max(bytes, this.#tail.length * 2));
+      // Where a good part of the packet is there, room for the rest of it.
+      const isMuch = bytes * ROOM_FACTOR >= this.#tailPacketBytes && this.#tailPacketBytes !== UNKNOWN;
+      const grown = new Uint8Array(isMuch ? this.#tailPacketBytes : Math.max(bytes, this.#tail.length * 2));
       grown.set(this.#tail.subarray(0, this.#tailBytes));
       this.#tail = grown;
     }

@@ -1,8 +1,8 @@
 /**
  * A reliable two-way byte stream (TCP, TLS, WebSocket binary frames, or a simulated one) without its socket.
  *
- * Ownership: bytes given to `write` must not be modified afterwards; bytes given to `received` are valid only during
- * that call. One `write` becomes at most one system call, so callers gather their output first.
+ * Ownership: bytes given to `write` or to `received` are not modified by anybody afterwards, so both may be kept; whoever keeps a few
+ * of many for long copies them, or holds all alive. One `write` becomes at most one system call, so callers gather their output first.
  */
 
 /** What the owner of a stream hears. Nothing is called after `closed`. */

@@ -52,7 +52,6 @@ export class Network {
   readonly #listening = new Map<string, Listening>();
   /** Sees everything that is delivered. */
   readonly #delivered: (from: number, to: number, bytes: Uint8Array) => void;
-  #readBuffer = new Uint8Array(64 * 1024);
   #portNumber = 40_000;
 
   constructor(
@@ -139,12 +138,6 @@ export class Network {
     for (const stream of this.open) {
       if (stream.other.machine === machine || stream.machine === machine) stream.move();
     }
-  }
-
-  /** Room for `length` bytes that a reader is given; the next reader gets the same. */
-  readBuffer(length: number): Uint8Array {
-    if (length > this.#readBuffer.length) this.#readBuffer = new Uint8Array(2 * length);
-    return this.#readBuffer.subarray(0, length);
   }
 
   delivered(from: number, to: number, bytes: Uint8Array): void {

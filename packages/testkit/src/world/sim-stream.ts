@@ -4,8 +4,7 @@
  * Pieces leave in order, each after its own delay, and are gathered or split on the way as TCP does. What cannot pass (a
  * partition, a reader that does not read, a machine that is off, an address that has moved away) waits, and then comes one
  * receive window at a time; a machine that
- * knows nothing of the connection answers the next piece with a reset. What a receiver was given reads as garbage once
- * `received` has returned, as the port's contract allows.
+ * knows nothing of the connection answers the next piece with a reset.
  */
 
 import type { Stream, StreamHandler } from "@skein/kernel";
@@ -18,7 +17,6 @@ const DRAINED_BYTES = 16 * 1024;
 /** What the receiver takes before the sender has heard of it. */
 const WINDOW_BYTES = 64 * 1024;
 const RETRANSMIT_MS = 1000;
-const GARBAGE = 0xee;
 /** Made once, as nobody wants to know where in the simulator it was made: gathering that is half the cost of a refused dial. */
 export const RESET_BY_PEER = new Error("connection reset by peer");
 
@@ -256,7 +254,7 @@ export class SimStream implements Stream {
     }
   }
 
-  /** Everything that has arrived by now in one piece, or the first part of it, in the network's read buffer. */
+  /** Everything that has arrived by now in one piece, or the first part of it. */
   #gather(): Uint8Array | undefined {
     const { events, prng, options } = this.#network;
     let count = 0;
@@ -271,7 +269,7 @@ export class SimStream implements Stream {
       this.#windowAt = events.now + this.#network.delayMs(this.other.machine, this.machine);
     const arrived = this.#outgoing;
     this.#outgoing = arrived.splice(count);
-    const gathered = this.#network.readBuffer(length);
+    const gathered = new Uint8Array(length);
     let at = 0;
     for (const { bytes } of arrived) {
       gathered.set(bytes, at);
@@ -285,12 +283,8 @@ export class SimStream implements Stream {
   }
 
   #give(bytes: Uint8Array): void {
-    // A process that is paused reads it later, and others read meanwhile.
-    const read = this.process.isPaused ? bytes.slice() : bytes;
     this.process.turn(() => {
-      if (this.#isClosed) return;
-      this.#handler?.received(read);
-      read.fill(GARBAGE);
+      if (!this.#isClosed) this.#handler?.received(bytes);
     });
   }
 

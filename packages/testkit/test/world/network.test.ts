@@ -72,7 +72,7 @@ test("bytes arrive complete and in order, whatever is lost or split on the way",
   expect(atFar.bytes).toEqual(sent);
 });
 
-test("what a paused process has yet to read is not touched by what others read meanwhile", () => {
+test("what a paused process has yet to read it reads when it goes on", () => {
   const { events, open, far } = connected();
   const { stream, other, atNear, atFar } = open();
   far.pause();
