@@ -116,6 +116,8 @@ export class NodeAssembly {
   /** The listeners are open. */
   clientsWelcome(): void {
     this.#isServing = true;
+    // Their ports are known now.
+    this.#hostFacts = undefined;
   }
 
   /** Lets no new client in; the first step of stopping. False: it is stopping already. */
@@ -239,7 +241,8 @@ export class NodeAssembly {
   }
 
   #makeEntrance(): ClientEntrance {
-    return clientEntrance({ ...this.#options, node: this.identity.node }, this.#ports, {
+    const ports = { ...this.#ports, host: () => this.#host() };
+    return clientEntrance({ ...this.#options, node: this.identity.node }, ports, {
       broker: this.broker,
       mesh: this.mesh,
       isServing: () => this.#isServing,
@@ -318,7 +321,6 @@ export class NodeAssembly {
   #sendFacts(): void {
     const { cluster, role } = this.coordinator.status;
     const holdsAddress = this.floatingAddress?.isHeld ?? false;
-    this.#hostFacts ??= this.#ports.host();
     this.mesh.setFacts({
       name: this.name,
       cluster,
@@ -326,8 +328,13 @@ export class NodeAssembly {
       clients: this.broker.clientCount,
       holdsAddress,
       flushP99Ms: this.coordinator.replicaHealth.flushP99Ms,
-      ...this.#hostFacts,
+      ...this.#host(),
     });
+  }
+
+  #host(): HostFacts {
+    this.#hostFacts ??= this.#ports.host();
+    return this.#hostFacts;
   }
 
   /** Each consumer gets its own sequence, so that one's choices do not disturb another's. */
