@@ -28,9 +28,9 @@ export class FuzzStream implements Stream {
     return this.#isStuck;
   }
 
-  /** Nothing of what the client sent waits to be read. */
+  /** What the client sends now is read at once. */
   get isRead(): boolean {
-    return this.#unread.length === 0;
+    return !this.#isPaused && this.#unread.length === 0;
   }
 
   start(handler: StreamHandler): void {
