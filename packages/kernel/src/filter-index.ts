@@ -17,6 +17,8 @@ interface Level<Entry> {
 
 /** Topics whose compiled answer is kept. When full the cache starts anew, which bounds it against topic floods. */
 const CACHED_TOPICS_MAX = 10_000;
+/** The same for what is in the answers: many topics that many listen to would be many times many. */
+const CACHED_ENTRIES_MAX = 200_000;
 
 /** An index from Topic Filter to entries, and a cached map from topic to compiled answer. */
 export class FilterIndex<Entry, Compiled> {
@@ -24,6 +26,8 @@ export class FilterIndex<Entry, Compiled> {
   readonly #exact = new Map<string, Entry[]>();
   readonly #root: Level<Entry> = { entries: undefined, children: undefined };
   readonly #cache = new Map<string, Compiled>();
+  /** Entries that the answers in the cache were compiled from. */
+  #cachedEntries = 0;
 
   constructor(compile: (entries: readonly Entry[], topic: string) => Compiled) {
     this.#compile = compile;
@@ -31,7 +35,7 @@ export class FilterIndex<Entry, Compiled> {
 
   /** Files `entry` under `filter`, which the caller has found valid. */
   add(filter: string, entry: Entry): void {
-    this.#cache.clear();
+    this.invalidate();
     if (!hasWildcard(filter)) {
       const entries = this.#exact.get(filter);
       if (entries === undefined) this.#exact.set(filter, [entry]);
@@ -54,7 +58,7 @@ export class FilterIndex<Entry, Compiled> {
 
   /** Takes one filing of `entry` under `filter` back. Returns false if there was none. */
   remove(filter: string, entry: Entry): boolean {
-    this.#cache.clear();
+    this.invalidate();
     if (!hasWildcard(filter)) {
       const entries = this.#exact.get(filter);
       const removed = entries !== undefined && removeOne(entries, entry);
@@ -73,14 +77,16 @@ export class FilterIndex<Entry, Compiled> {
     if (exact !== undefined) found.push(...exact);
     collect(this.#root, topic.split("/"), 0, topic.startsWith("$"), found);
     const compiled = this.#compile(found, topic);
-    if (this.#cache.size >= CACHED_TOPICS_MAX) this.#cache.clear();
+    if (this.#cache.size >= CACHED_TOPICS_MAX || this.#cachedEntries >= CACHED_ENTRIES_MAX) this.invalidate();
     this.#cache.set(topic, compiled);
+    this.#cachedEntries += found.length;
     return compiled;
   }
 
   /** Forgets compiled answers, for owners whose `compile` depends on more than the entries. */
   invalidate(): void {
     this.#cache.clear();
+    this.#cachedEntries = 0;
   }
 
   #removeFromTrie(level: Level<Entry>, names: readonly string[], depth: number, entry: Entry): boolean {

@@ -57,3 +57,18 @@ test("FilterIndex stays bounded under a flood of topics", () => {
   index.add("#", "all");
   for (let i = 0; i < 25_000; i++) expect(index.match(`flood/${i}`)).toEqual(["all"]);
 });
+
+test("FilterIndex forgets answers sooner where they are long: many topics that many listen to are not kept", () => {
+  const isKeptAfter = (entries: number, topics: number): boolean => {
+    const index = new FilterIndex<string, readonly string[]>((found) => [...found]);
+    for (let i = 0; i < entries; i++) index.add("#", `${i}`);
+    const first = index.match("first");
+    for (let i = 0; i < topics; i++) index.match(`t/${i}`);
+    return index.match("first") === first;
+  };
+  expect([isKeptAfter(1, 250), isKeptAfter(1_000, 150), isKeptAfter(1_000, 250)]).toEqual([
+    true,
+    true,
+    false,
+  ]);
+});
