@@ -12,11 +12,20 @@ import { PacketError, protocolError } from "./codec/packet-error.ts";
 import { ReasonCode } from "./codec/reason-codes.ts";
 import type { AuthenticationExchange, Authenticator } from "./ports.ts";
 
+/** What a client has proved. */
+export interface Proof {
+  readonly method: string;
+  /** Who it is. */
+  readonly identity: string;
+  /** What CONNACK tells it. */
+  readonly data: Uint8Array | undefined;
+}
+
 /** The way to the client. */
 export interface AuthenticationAnswers {
   sendAuth(reasonCode: number, method: string, data: Uint8Array | undefined): void;
-  /** The client of `packet` is who it says it is. */
-  authenticated(packet: ConnectPacket, method: string, data: Uint8Array | undefined): void;
+  /** The client of `packet` may come in, as far as this goes. */
+  authenticated(packet: ConnectPacket, proof: Proof): void;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -82,7 +91,7 @@ export class Authentication {
     }
     if (connect !== undefined) {
       this.#identity = step.identity;
-      this.#answers.authenticated(connect, this.method, step.data);
+      this.#answers.authenticated(connect, { method: this.method, identity: step.identity, data: step.data });
     } else if (step.identity === this.#identity) {
       this.#answers.sendAuth(ReasonCode.Success, this.method, step.data);
     } else throw new PacketError(ReasonCode.NotAuthorized, "authenticated again as somebody else");

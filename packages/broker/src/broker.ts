@@ -18,10 +18,10 @@ import type {
   StreamHandler,
 } from "@skein/kernel";
 import { AcknowledgementPool } from "./acknowledgements.ts";
+import type { Proof } from "./authentication.ts";
 import { Channel } from "./channel.ts";
 import type { ChannelHost } from "./channel-host.ts";
 import type { ConnectPacket } from "./codec/connect-packet.ts";
-import type { ConnackProperties } from "./codec/packet-writer.ts";
 import { PublishFrames } from "./codec/publish-encoder.ts";
 import { PublishPacket } from "./codec/publish-packet.ts";
 import { ReasonCode } from "./codec/reason-codes.ts";
@@ -284,16 +284,16 @@ export class Broker {
     return true;
   }
 
-  #connect(channel: Channel, packet: ConnectPacket, authenticated: ConnackProperties | undefined): void {
+  #connect(channel: Channel, packet: ConnectPacket, proof: Proof | undefined): void {
     const { prng, log } = this.#ports;
     this.#noLongerConnecting(channel);
-    if (admit(channel, packet, this.#host.options, this.#sessions, prng, authenticated)) {
+    if (admit(channel, packet, this.#host.options, this.#sessions, prng, proof)) {
       this.#clientsMax = Math.max(this.#clientsMax, ++this.#clientCount);
       this.#counters.clientsConnected++;
       const { clientId, listener, stream } = channel;
       const { remoteAddress, identity } = stream;
-      // What its certificate proves comes before what it says, which nobody has checked yet.
-      const userName = identity ?? packet.username;
+      // What it has proved comes before what it says, which nobody has checked yet.
+      const userName = proof?.identity ?? identity ?? packet.username;
       log.debug({ clientId, userName, remoteAddress, listener: listener.name }, "client connected");
     }
   }
@@ -338,7 +338,7 @@ export class Broker {
       subscriptions: this.#subscriptions,
       publishPacket: new PublishPacket(),
       publish: (message, publisher, done) => this.#publish(message, publisher, done),
-      connect: (channel, packet, authenticated) => this.#connect(channel, packet, authenticated),
+      connect: (channel, packet, proof) => this.#connect(channel, packet, proof),
       markDirty: (channel) => this.#markDirty(channel),
       detach: (session, fate) => this.#detach(session, fate),
       wakeAt: (channel, at) => this.#wheel.set(channel, at),

@@ -2,8 +2,8 @@
 
 import type { Clock } from "@skein/kernel";
 import type { AcknowledgementPool } from "./acknowledgements.ts";
+import type { Proof } from "./authentication.ts";
 import type { ConnectPacket } from "./codec/connect-packet.ts";
-import type { ConnackProperties } from "./codec/packet-writer.ts";
 import type { PublishPacket } from "./codec/publish-packet.ts";
 import type { TopicNames } from "./codec/topic-names.ts";
 import type { Counters } from "./counters.ts";
@@ -30,10 +30,10 @@ export interface ChannelHost<Connection> extends PublishPort {
   /** Whether one more connection may be in the middle of an authentication; counts it if so. */
   mayAuthenticate(channel: Connection): boolean;
   /**
-   * A well-formed CONNECT has come: the broker answers with `connected` or `rejectConnect`. `authenticated`: what CONNACK says
-   * of the enhanced authentication that the client has passed.
+   * A well-formed CONNECT has come: the broker answers with `connected` or `rejectConnect`. `proof`: of the enhanced authentication
+   * that the client has passed.
    */
-  connect(channel: Connection, packet: ConnectPacket, authenticated: ConnackProperties | undefined): void;
+  connect(channel: Connection, packet: ConnectPacket, proof: Proof | undefined): void;
   /** The channel has output for the end of this turn. */
   markDirty(channel: Connection): void;
   /** The session has lost this connection. */

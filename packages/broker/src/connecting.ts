@@ -5,6 +5,7 @@
  */
 
 import { isUtf8, isValidTopicName, type Prng } from "@skein/kernel";
+import type { Proof } from "./authentication.ts";
 import type { Channel } from "./channel.ts";
 import type { ConnectPacket } from "./codec/connect-packet.ts";
 import { PacketError } from "./codec/packet-error.ts";
@@ -19,8 +20,8 @@ import type { Will } from "./will.ts";
 const CONNACK_BYTES_USUAL_MAX = 100_000;
 
 /**
- * Answers CONNECT; `authenticated` is what CONNACK says of the enhanced authentication that the client has passed. Returns whether
- * the client is connected now. @throws {PacketError}
+ * Answers CONNECT; `proof` is of the enhanced authentication that the client has passed. Returns whether it is connected now.
+ * @throws {PacketError}
  */
 export function admit(
   channel: Channel,
@@ -28,9 +29,9 @@ export function admit(
   options: BrokerOptions,
   sessions: Sessions,
   prng: Prng,
-  authenticated: ConnackProperties | undefined,
+  proof: Proof | undefined,
 ): boolean {
-  if (isRejected(channel, packet, authenticated !== undefined)) return false;
+  if (isRejected(channel, packet, proof !== undefined)) return false;
   const { cleanStart, will } = packet;
   if (will !== undefined) checkWill(will, options);
   const clientId = packet.clientId === "" ? assignClientId(sessions, prng) : packet.clientId;
@@ -38,7 +39,7 @@ export function admit(
   const keepAliveSeconds = keepAliveOf(channel, packet, options);
   const properties = {
     ...connackProperties(packet, options, clientId, expirySeconds, keepAliveSeconds),
-    ...authenticated,
+    ...(proof !== undefined && authenticationProperties(proof)),
   };
   checkRoom(channel, properties);
   const { session, isPresent } = sessions.open(clientId, cleanStart, channel.stream.remoteAddress);
@@ -108,6 +109,10 @@ function assignClientId(sessions: Sessions, prng: Prng): string {
 function expiryOf(packet: ConnectPacket, maxSeconds: number): number {
   if (packet.protocolVersion !== 5) return packet.cleanStart ? 0 : maxSeconds;
   return Math.min(packet.properties.sessionExpirySeconds ?? 0, maxSeconds);
+}
+
+function authenticationProperties({ method, data }: Proof): ConnackProperties {
+  return { authenticationMethod: method, ...(data !== undefined && { authenticationData: data }) };
 }
 
 /** Section 3.1.2.11.6: for who asks. A Client Identifier that cannot be part of a topic gets none. */

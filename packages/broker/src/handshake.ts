@@ -8,7 +8,7 @@
  * Source: MQTT 5 sections 3.1, 3.1.4 and 4.12.
  */
 
-import { Authentication, type AuthenticationAnswers, wrongMethod } from "./authentication.ts";
+import { Authentication, type AuthenticationAnswers, type Proof, wrongMethod } from "./authentication.ts";
 import type { ChannelHost } from "./channel-host.ts";
 import {
   type ConnectPacket,
@@ -74,11 +74,8 @@ export class Handshake<Connection extends HandshakeConnection> implements Authen
     this.#connection.send(authFrame(reasonCode, method, data), 0);
   }
 
-  authenticated(packet: ConnectPacket, method: string, data: Uint8Array | undefined): void {
-    this.#host.connect(this.#connection, packet, {
-      authenticationMethod: method,
-      ...(data !== undefined && { authenticationData: data }),
-    });
+  authenticated(packet: ConnectPacket, proof: Proof): void {
+    this.#host.connect(this.#connection, packet, proof);
   }
 
   /** The first packet must be CONNECT [MQTT-3.1.0-1]. */
