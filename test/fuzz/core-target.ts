@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
-import type { CoreReport, CoreWork } from "./core-worker.ts";
+import { type CoreReport, type CoreWork, EPISODE_AT, STOP_AT } from "./core-worker.ts";
 import { play, stepsOf } from "./episode.ts";
 import { shrink } from "./shrink.ts";
 import { shownStep } from "./steps.ts";
@@ -19,10 +19,11 @@ export interface TargetResult {
 
 /** Plays episodes of `seed` until `signal`. */
 export async function fuzzCore(seed: number, signal: AbortSignal): Promise<TargetResult> {
-  const progress = new SharedArrayBuffer(4);
-  const current = new Int32Array(progress);
-  const work: CoreWork = { seed, progress };
+  const shared = new SharedArrayBuffer(8);
+  const numbers = new Int32Array(shared);
+  const work: CoreWork = { seed, shared };
   const worker = new Worker(new URL("core-worker.ts", import.meta.url), { workerData: work });
+  const ended = new Promise((resolve) => worker.once("exit", resolve));
   const begun = performance.now();
   let failure: string | undefined;
   let last = "";
@@ -38,14 +39,24 @@ export async function fuzzCore(seed: number, signal: AbortSignal): Promise<Targe
   let seen = { episode: -1, at: begun };
   while (failure === undefined && !signal.aborted) {
     await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
-    const episode = Atomics.load(current, 0);
+    const episode = Atomics.load(numbers, EPISODE_AT);
     if (episode !== seen.episode) seen = { episode, at: performance.now() };
     else if (performance.now() - seen.at > EPISODE_MS_MAX)
       failure = `episode ${episode} hangs. ${replay(seed, episode)}`;
   }
+  Atomics.store(numbers, STOP_AT, 1);
+  const isOver = new AbortController();
+  await Promise.race([
+    ended,
+    sleep(EPISODE_MS_MAX, undefined, { signal: isOver.signal }).catch(() => undefined),
+  ]);
+  isOver.abort();
   await worker.terminate();
   const seconds = (performance.now() - begun) / 1000;
-  return { failure, summary: `core: ${Atomics.load(current, 0)} episodes in ${seconds.toFixed(0)} s${last}` };
+  return {
+    failure,
+    summary: `core: ${Atomics.load(numbers, EPISODE_AT)} episodes in ${seconds.toFixed(0)} s${last}`,
+  };
 }
 
 /** Plays one episode, and shortens it if it fails. */

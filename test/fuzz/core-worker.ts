@@ -1,25 +1,30 @@
 /**
  * Plays episode after episode on a thread of its own, so that the one that started it notices when it hangs.
  *
- * The number of the episode under way stands in shared memory. Every thousand episodes the heap is measured after a
+ * The number of the episode under way stands in shared memory, and so does the wish to end: a thread that is ended from outside
+ * while it runs can take the process with it (V8 of Node 24, "location_ != nullptr"). Every thousand episodes the heap is measured after a
  * collection: what a broker leaves behind when it is dropped, in tables of modules for instance, must not add up.
  */
 
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { parentPort, workerData } from "node:worker_threads";
+import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { play, stepsOf } from "./episode.ts";
 
 export interface CoreWork {
   readonly seed: number;
-  /** One 32-bit number: the episode under way. */
-  readonly progress: SharedArrayBuffer;
+  /** Two 32-bit numbers: the episode under way, and 1 when this one is to be the last. */
+  readonly shared: SharedArrayBuffer;
 }
 
 export type CoreReport =
   | { readonly kind: "failed"; readonly episode: number }
   | { readonly kind: "grew"; readonly episode: number; readonly megabytes: number }
   | { readonly kind: "measured"; readonly episode: number; readonly megabytes: number };
+
+/** Where they stand. */
+export const EPISODE_AT = 0;
+export const STOP_AT = 1;
 
 const EPISODES_PER_MEASUREMENT = 1_000;
 const GROWTH_MEGABYTES_MAX = 16;
@@ -38,11 +43,11 @@ function report(message: CoreReport): void {
   parentPort?.postMessage(message);
 }
 
-function run({ seed, progress }: CoreWork): void {
-  const current = new Int32Array(progress);
+function run({ seed, shared }: CoreWork): void {
+  const numbers = new Int32Array(shared);
   let baseline: number | undefined;
-  for (let episode = 0; ; episode++) {
-    Atomics.store(current, 0, episode);
+  for (let episode = 0; Atomics.load(numbers, STOP_AT) === 0; episode++) {
+    Atomics.store(numbers, EPISODE_AT, episode);
     if (play(stepsOf(seed, episode)) !== undefined) {
       report({ kind: "failed", episode });
       return;
@@ -59,4 +64,4 @@ function run({ seed, progress }: CoreWork): void {
   }
 }
 
-run(workerData as CoreWork);
+if (!isMainThread) run(workerData as CoreWork);

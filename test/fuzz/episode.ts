@@ -6,9 +6,11 @@
  * the others have gone and their sessions have expired, nothing of them may be left.
  */
 
+import { scramAuthenticator } from "@skein/broker";
 import { HeldWorld } from "../conformance/support/held-world.ts";
 import { Draws } from "./draws.ts";
 import { FuzzClient } from "./fuzz-client.ts";
+import { SCRAM_PORTS } from "./scram-fixture.ts";
 import { drawSteps, type Step } from "./steps.ts";
 
 /** Small enough for every limit to be met. */
@@ -28,6 +30,8 @@ const OPTIONS = {
   subscriptionsPerClientMax: 12,
   pendingSubscribesMax: 3,
   connectionsMax: 20,
+  connectingMax: 4,
+  authenticatingMax: 2,
 };
 /** Besides its bound: one packet that was begun below it, and the answers to what one step brought. */
 const OUTBOUND_SLACK_BYTES = OPTIONS.packetBytesMax + 60_000;
@@ -69,7 +73,7 @@ function guarded(act: () => string | undefined): string | undefined {
 }
 
 class Episode {
-  readonly #world = new HeldWorld(OPTIONS);
+  readonly #world = new HeldWorld(OPTIONS, { authenticator: scramAuthenticator(SCRAM_PORTS) });
   /** By their number; one that was opened again is only in `#all`. */
   readonly #clients: FuzzClient[] = [];
   readonly #all: FuzzClient[] = [];

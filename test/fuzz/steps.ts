@@ -5,7 +5,7 @@
 
 import type { Draws } from "./draws.ts";
 import { cut, joined, mutated } from "./mutations.ts";
-import { anyPacket, connect, encode, type Version } from "./valid-packets.ts";
+import { anyPacket, auth, connect, encode, type Version } from "./valid-packets.ts";
 import { wrongPacket } from "./wrong-packets.ts";
 
 export type Step =
@@ -63,10 +63,15 @@ export function drawSteps(draws: Draws): Step[] {
 /** Mostly a CONNECT, mostly a good one. */
 function firstBytes(draws: Draws, client: number, version: Version): Step[] {
   const packet = connect(draws, version, `fuzz${draws.below(CLIENTS_MAX)}`);
-  const bytes = encode(packet, version);
+  const properties =
+    (packet as { properties?: { maximumPacketSize?: number; authenticationMethod?: string } }).properties ??
+    {};
+  const connectBytes = encode(packet, version);
+  const isAuthenticating = properties.authenticationMethod !== undefined && !draws.oneIn(4);
+  const bytes = isAuthenticating ? joined(connectBytes, encode(auth(draws), version)) : connectBytes;
   if (draws.oneIn(12)) return [sent(draws, client, draws.bytes(1 + draws.below(40)), false)];
   if (draws.oneIn(6)) return [sent(draws, client, mutated(draws, bytes), false)];
-  const { maximumPacketSize } = (packet as { properties?: { maximumPacketSize?: number } }).properties ?? {};
+  const { maximumPacketSize } = properties;
   const limit: Step[] =
     maximumPacketSize === undefined ? [] : [{ kind: "limit", client, packetBytesMax: maximumPacketSize }];
   return [...limit, sent(draws, client, bytes, true)];

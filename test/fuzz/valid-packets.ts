@@ -2,6 +2,7 @@
 
 import { generate, type Packet } from "mqtt-packet";
 import type { Draws } from "./draws.ts";
+import { CLIENT_FINAL, CLIENT_FIRST, METHOD } from "./scram-fixture.ts";
 
 export type Version = 3 | 4 | 5;
 
@@ -64,10 +65,7 @@ function connectProperties(draws: Draws): object {
     ...(draws.oneIn(3) && { requestResponseInformation: draws.oneIn(2) }),
     ...(draws.oneIn(3) && { requestProblemInformation: draws.oneIn(2) }),
     ...(draws.oneIn(4) && { userProperties: { name: ["one", "two"] } }),
-    ...(draws.oneIn(12) && {
-      authenticationMethod: "SCRAM-SHA-256",
-      authenticationData: Buffer.from("n,,n=user,r=abc"),
-    }),
+    ...(draws.oneIn(6) && { authenticationMethod: METHOD, authenticationData: CLIENT_FIRST }),
   };
 }
 
@@ -99,13 +97,7 @@ export function anyPacket(draws: Draws, version: Version): object {
     case "unsubscribe":
       return { cmd: "unsubscribe", messageId: draws.of(IDENTIFIERS), unsubscriptions: [draws.of(FILTERS)] };
     case "auth":
-      return version === 5
-        ? {
-            cmd: "auth",
-            reasonCode: draws.of([0x18, 0x19]),
-            properties: { authenticationMethod: "SCRAM-SHA-256" },
-          }
-        : { cmd: "pingreq" };
+      return version === 5 ? auth(draws) : { cmd: "pingreq" };
     case "disconnect":
       return draws.oneIn(3)
         ? { cmd: "disconnect", ...(version === 5 && { reasonCode: draws.of([0, 4]) }) }
@@ -113,6 +105,16 @@ export function anyPacket(draws: Draws, version: Version): object {
     default:
       return { cmd: "pingreq" };
   }
+}
+
+/** The next step of an authentication, mostly. */
+export function auth(draws: Draws): object {
+  const [reasonCode, authenticationData] = draws.of([
+    [0x18, CLIENT_FINAL],
+    [0x19, CLIENT_FIRST],
+    [0x18, CLIENT_FIRST],
+  ] as const);
+  return { cmd: "auth", reasonCode, properties: { authenticationMethod: METHOD, authenticationData } };
 }
 
 function publish(draws: Draws, version: Version): object {

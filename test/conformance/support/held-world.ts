@@ -90,11 +90,11 @@ export class HeldWorld extends World {
   readonly mesh: HeldMesh;
   readonly store: HeldStore;
 
-  constructor(options: Partial<BrokerOptions> = {}) {
+  constructor(options: Partial<BrokerOptions> = {}, others: Pick<BrokerPorts, "authenticator"> = {}) {
     let hands: { readonly mesh: HeldMesh; readonly store: HeldStore } | undefined;
     const node = new LoneNode(options, (ports) => {
       hands = { mesh: new HeldMesh(ports), store: new HeldStore(ports.retained) };
-      return { ...ports, forwarder: hands.mesh, interest: hands.mesh, retained: hands.store };
+      return { ...ports, ...others, forwarder: hands.mesh, interest: hands.mesh, retained: hands.store };
     });
     super(options, node);
     const [broker] = node.brokers;
