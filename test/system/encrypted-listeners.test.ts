@@ -12,7 +12,7 @@ import { TestAuthority } from "../../packages/platform/test/support/certificates
 import { eventually } from "../containers/support/eventually.ts";
 import { freePorts } from "../support/free-ports.ts";
 import { gather } from "../support/mqtt-clients.ts";
-import { type LogLine, makeNode, type NodeProcess } from "../support/node-process.ts";
+import { type LogLine, makeNode, type NodeProcess, runSkein } from "../support/node-process.ts";
 import { hasMosquitto, runProgram } from "../support/programs.ts";
 
 const authority = new TestAuthority();
@@ -23,7 +23,7 @@ const socketPath = join(files, "mqtt.sock");
 const ca = readFileSync(authority.certificate);
 
 let node: NodeProcess;
-let ports: { tls: number; wss: number; mtls: number; proxied: number; small: number };
+let ports: { other: number; tls: number; wss: number; mtls: number; proxied: number; small: number };
 
 /** Puts a certificate for this machine with Common Name `cn` in place. */
 function install(cn: string): void {
@@ -33,13 +33,14 @@ function install(cn: string): void {
 }
 
 beforeAll(async () => {
-  const [tls = 0, wss = 0, mtls = 0, proxied = 0, small = 0] = await freePorts(5);
-  ports = { tls, wss, mtls, proxied, small };
+  const [tls = 0, wss = 0, mtls = 0, proxied = 0, small = 0, other = 0] = await freePorts(6);
+  ports = { tls, wss, mtls, proxied, small, other };
   install("first");
   const args = ["--log-level", "debug", "--tls-cert", certificate, "--tls-key", key];
   const urls = [
     `mqtts://127.0.0.1:${tls}`,
     `wss://127.0.0.1:${wss}`,
+    `mqtts://127.0.0.2:${other}`,
     `mqtts://127.0.0.1:${mtls}?client-ca=${authority.certificate}`,
     `mqtt://127.0.0.1:${proxied}?proxy=on`,
     `mqtt://127.0.0.1:${small}?max-clients=1`,
@@ -151,6 +152,41 @@ test.runIf(hasMosquitto())(
     expect(lines.sort()).toEqual(["m/certificate two", "m/unix one"]);
   },
 );
+
+test("skein pub and skein sub come in over TLS, with a certificate and over a Unix socket, and say what is wrong", async () => {
+  const own = authority.issue({ cn: "shell" });
+  const tls = ["-h", "localhost", "--cafile", authority.certificate];
+  const message = (text: string) => ["-t", "shell/said", "-m", text, "-r", "-q", "1"];
+  const withCertificate = [...tls, "-p", String(ports.mtls), "--cert", own.certificate, "--key", own.key];
+  const good = { code: 0, err: "" };
+  expect(await runSkein(["pub", ...withCertificate, ...message("certificate")])).toMatchObject(good);
+  const look = ["-t", "shell/said", "-C", "1", "-W", "20"];
+  const overUnix = await runSkein(["sub", "--unix", socketPath, ...look]);
+  expect(overUnix).toMatchObject({ ...good, out: "certificate\n" });
+  expect(await runSkein(["pub", "--unix", socketPath, ...message("unix")])).toMatchObject(good);
+  const overTls = await runSkein(["sub", ...tls, "-p", String(ports.tls), ...look]);
+  expect(overTls).toMatchObject({ ...good, out: "unix\n" });
+
+  const strange = ["-h", "localhost", "--cafile", stranger.certificate, "-p", String(ports.tls)];
+  expect(await runSkein(["pub", ...strange, ...message("x")])).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(
+      /^skein: Cannot connect to localhost:\d+: its certificate is not signed by an authority that is known here \(\w+\)\. Give that with --cafile FILE\.\n$/,
+    ),
+  });
+  const misnamed = ["-h", "127.0.0.2", "--cafile", authority.certificate, "-p", String(ports.other)];
+  expect(await runSkein(["pub", ...misnamed, ...message("x")])).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(
+      /: its certificate is for other names\. Connect to one of those with -h HOST, or add --insecure\.\n$/,
+    ),
+  });
+  expect(await runSkein(["pub", ...misnamed, "--insecure", ...message("insecure")])).toMatchObject(good);
+  expect(await runSkein(["pub", "--cafile", "/nonexistent/ca.pem", ...message("x")])).toMatchObject({
+    code: 2,
+    err: 'skein: Cannot use --cafile "/nonexistent/ca.pem": there is no such file.\n',
+  });
+});
 
 test("with a client CA the certificate says who the client is, whatever its CONNECT says", async () => {
   const own = authority.issue({ cn: "boiler" });

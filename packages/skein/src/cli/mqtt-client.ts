@@ -2,12 +2,13 @@
 
 import { SkeinError } from "@skein/kernel";
 import { type IClientOptions, type MqttClient, connect as mqttConnect } from "mqtt";
+import { certificateProblem, type EncryptionOptions, encryptionOf } from "./encryption.ts";
 import { wholeNumber } from "./whole-number.ts";
 
 /** The options both commands share. */
-export interface ConnectionOptions {
+export interface ConnectionOptions extends EncryptionOptions {
   readonly host: string;
-  readonly port: string;
+  readonly port?: string;
   readonly qos: string;
   readonly id?: string;
   readonly protocol: string;
@@ -35,11 +36,13 @@ export function connectClient(options: ConnectionOptions, overrides: IClientOpti
       "ERR_SKEIN_CONFIG",
       `Cannot use -V "${options.protocol}": it must be mqttv31, mqttv311 or mqttv5.`,
     );
-  const port = wholeNumber("-p", options.port, 1, 65_535);
+  const { host, unix } = options;
+  const encryption = encryptionOf(options);
+  const port = wholeNumber("-p", options.port ?? (encryption === undefined ? "1883" : "8883"), 1, 65_535);
   const client = mqttConnect({
-    host: options.host,
-    port,
-    protocol: "mqtt",
+    ...(unix === undefined ? { host, port } : { unixSocket: true, path: unix }),
+    protocol: encryption === undefined ? "mqtt" : "mqtts",
+    ...encryption,
     ...protocol,
     ...(options.id === undefined ? {} : { clientId: options.id }),
     ...(options.username === undefined ? {} : { username: options.username }),
@@ -50,7 +53,7 @@ export function connectClient(options: ConnectionOptions, overrides: IClientOpti
   return new Promise((resolve, reject) => {
     const failed = (error?: Error): void => {
       client.end(true);
-      reject(connectionError(`${options.host}:${port}`, error));
+      reject(connectionError(unix ?? `${host}:${port}`, error));
     };
     client.once("error", failed);
     client.once("close", failed);
@@ -69,6 +72,9 @@ function connectionError(address: string, error: Error | undefined): SkeinError 
       "ERR_SKEIN_CONNECT",
       `The broker on ${address} refused the connection: ${error?.message}.`,
     );
+  const problem = certificateProblem(error);
+  if (problem !== undefined)
+    return new SkeinError("ERR_SKEIN_CONNECT", `Cannot connect to ${address}: ${problem}.`);
   return new SkeinError(
     "ERR_SKEIN_NOT_REACHABLE",
     `No broker answers on ${address}. Start one with: skein up, or name another with -h HOST -p PORT`,

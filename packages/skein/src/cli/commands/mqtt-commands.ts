@@ -13,12 +13,17 @@ function withConnection(command: Command): Command {
   return command
     .helpOption("--help", "print this help")
     .option("-h, --host <HOST>", "broker", "localhost")
-    .option("-p, --port <PORT>", "its port", "1883")
+    .option("-p, --port <PORT>", "its port (default: 1883, with TLS 8883)")
     .option("-q, --qos <QOS>", "quality of service: 0, 1 or 2", "0")
     .option("-i, --id <ID>", "client id (default: a random one)")
     .option("-V, --protocol <VERSION>", "mqttv31, mqttv311 or mqttv5", "mqttv311")
     .option("-u, --username <NAME>", "user name")
-    .option("-P, --pw <PASSWORD>", "password");
+    .option("-P, --pw <PASSWORD>", "password")
+    .option("--cafile <FILE>", "use TLS; the broker's certificate must be signed by this authority")
+    .option("--cert <FILE>", "use TLS, and show this certificate")
+    .option("--key <FILE>", "its private key (default: in the same file)")
+    .option("--insecure", "do not compare the name in the broker's certificate")
+    .option("--unix <PATH>", "connect to this Unix socket");
 }
 
 function addPublish(program: Command, setExitCode: SetExitCode): void {
@@ -29,7 +34,8 @@ function addPublish(program: Command, setExitCode: SetExitCode): void {
     .option("-r, --retain", "keep it for later subscribers")
     .addHelpText(
       "after",
-      "\nExamples:\n  skein pub -t home/lamp -m on\n  skein pub -p 1884 -q 1 -r -t home/lamp -m on",
+      "\nExamples:\n  skein pub -t home/lamp -m on\n  skein pub -p 1884 -q 1 -r -t home/lamp -m on" +
+        "\n  skein pub -h pi1.local --cafile ca.pem -t home/lamp -m on",
     )
     .action(async (options) => {
       const { publish } = await import("../publish.ts");
