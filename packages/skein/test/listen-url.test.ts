@@ -163,7 +163,7 @@ test("without a certificate an encrypted listener is refused with the options to
 
 test("what could let nobody or anybody in is refused with the way out", () => {
   expect(refusal("mqtt://:1883?anonymous=false")).toBe(
-    'Cannot use --listen "mqtt://:1883": nobody could come in, for there are no users yet; leave anonymous=false out.',
+    'Cannot use --listen "mqtt://:1883": nobody could come in, for there are no users; add --scram-users FILE or leave anonymous=false out.',
   );
   expect(refusal("mqtts://0.0.0.0", { "tls-cert": "n.pem" })).toBe(
     'Cannot use --listen "mqtts://0.0.0.0:8883": it would let anybody on the network in without a password; ' +
