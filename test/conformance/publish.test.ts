@@ -60,6 +60,25 @@ test("[MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-20] message pro
   expect(subscriber.take("publish").properties).toEqual(properties);
 });
 
+test("[MQTT-3.3.2-4] a Payload Format Indicator of 0 arrives, live and from the store; without one none does", () => {
+  const { world, subscriber, publisher } = pair();
+  for (const [topic, properties] of [
+    ["said", { payloadFormatIndicator: false }],
+    ["unsaid", { contentType: "x" }],
+  ] as const)
+    publisher.publish(topic, "x", { properties, retain: true });
+  const late = world.connect("l");
+  late.subscribe("said");
+  late.subscribe("unsaid");
+  for (const client of [subscriber, late]) {
+    const came = client.takeAll("publish").map(({ topic, properties }) => [topic, properties]);
+    expect(came).toEqual([
+      ["said", { payloadFormatIndicator: false }],
+      ["unsaid", { contentType: "x" }],
+    ]);
+  }
+});
+
 test("[MQTT-3.3.2-17] [MQTT-3.3.2-18] user properties arrive in their order, repeated names included", () => {
   const { subscriber, publisher } = pair();
   const pair5 = (name: string, value: string) => [

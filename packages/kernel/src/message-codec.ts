@@ -2,7 +2,8 @@
  * The one binary form of an Application Message between nodes and in the log.
  *
  * `flags u8 | topic | payload | properties in the order of the flag bits`. Flags: 0-1 QoS, 2 retain, 3 properties follow.
- * Property bits: 0 payload is UTF-8, 1 expiry, 2 content type, 3 response topic, 4 correlation data, 5 user properties.
+ * Property bits: 0 payload is UTF-8, 1 expiry, 2 content type, 3 response topic, 4 correlation data, 5 user properties,
+ * 6 payload need not be UTF-8 (its publisher has said so, which is not the same as having said nothing).
  */
 
 import type { ByteReader, ByteWriter } from "./bytes.ts";
@@ -39,7 +40,8 @@ function encodeProperties(properties: MessageProperties, out: ByteWriter): void 
       (contentType === undefined ? 0 : 4) |
       (responseTopic === undefined ? 0 : 8) |
       (correlationData === undefined ? 0 : 16) |
-      (userProperties === undefined ? 0 : 32),
+      (userProperties === undefined ? 0 : 32) |
+      (payloadIsUtf8 === false ? 64 : 0),
   );
   if (messageExpirySeconds !== undefined) out.varint(messageExpirySeconds);
   if (contentType !== undefined) out.text(contentType);
@@ -54,7 +56,7 @@ function encodeProperties(properties: MessageProperties, out: ByteWriter): void 
 function decodeProperties(input: ByteReader): MessageProperties {
   const present = input.u8();
   const properties: { -readonly [Key in keyof MessageProperties]: MessageProperties[Key] } = {};
-  if (present & 1) properties.payloadIsUtf8 = true;
+  if (present & 65) properties.payloadIsUtf8 = (present & 1) !== 0;
   if (present & 2) properties.messageExpirySeconds = input.varint();
   if (present & 4) properties.contentType = input.text();
   if (present & 8) properties.responseTopic = input.text();

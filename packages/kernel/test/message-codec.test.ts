@@ -11,7 +11,7 @@ import { expect, test } from "vitest";
 
 const properties = fc.record(
   {
-    payloadIsUtf8: fc.constant(true),
+    payloadIsUtf8: fc.boolean(),
     messageExpirySeconds: fc.integer({ min: 0, max: 0xffff_ffff }),
     contentType: fc.string(),
     responseTopic: fc.string(),
