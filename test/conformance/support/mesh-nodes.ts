@@ -12,7 +12,7 @@ import { FROM_ONE_ADDRESS } from "./lone-node.ts";
 import type { Nodes } from "./nodes.ts";
 
 /** Twenty times the way through the log and back. */
-const SETTLE_MS = 16;
+export const SETTLE_MS = 16;
 const FORMED_WITHIN_MS = 60_000;
 const LOOK_EVERY_MS = 250;
 
