@@ -8,7 +8,7 @@ import { shrink } from "./shrink.ts";
 import { shownStep } from "./steps.ts";
 
 /** An episode of milliseconds that is not over by then hangs. */
-const EPISODE_MS_MAX = 30_000;
+const EPISODE_MS_MAX = 90_000;
 const LOOK_EVERY_MS = 500;
 
 /** How a target fared: `failure` is a text for people, with the command that repeats it. */
@@ -31,7 +31,7 @@ export async function fuzzCore(seed: number, signal: AbortSignal): Promise<Targe
     if (message.kind === "measured") last = `, heap ${message.megabytes.toFixed(1)} MB`;
     else if (message.kind === "grew")
       failure = `the heap grew by ${message.megabytes.toFixed(0)} MB in ${message.episode + 1} episodes of seed ${seed}`;
-    else failure = explainEpisode(seed, message.episode).text;
+    else failure = `${message.complaint}\n${explainEpisode(seed, message.episode).text}`;
   });
   worker.on("error", (error) => {
     failure = `the worker ended: ${error.stack}`;

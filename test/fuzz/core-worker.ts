@@ -18,7 +18,7 @@ export interface CoreWork {
 }
 
 export type CoreReport =
-  | { readonly kind: "failed"; readonly episode: number }
+  | { readonly kind: "failed"; readonly episode: number; readonly complaint: string }
   | { readonly kind: "grew"; readonly episode: number; readonly megabytes: number }
   | { readonly kind: "measured"; readonly episode: number; readonly megabytes: number };
 
@@ -48,8 +48,9 @@ function run({ seed, shared }: CoreWork): void {
   let baseline: number | undefined;
   for (let episode = 0; Atomics.load(numbers, STOP_AT) === 0; episode++) {
     Atomics.store(numbers, EPISODE_AT, episode);
-    if (play(stepsOf(seed, episode)) !== undefined) {
-      report({ kind: "failed", episode });
+    const failure = play(stepsOf(seed, episode));
+    if (failure !== undefined) {
+      report({ kind: "failed", episode, complaint: failure.complaint });
       return;
     }
     if ((episode + 1) % EPISODES_PER_MEASUREMENT !== 0) continue;

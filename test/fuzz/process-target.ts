@@ -20,10 +20,10 @@ import { wrongPacket } from "./wrong-packets.ts";
 
 const CONNECTIONS_AT_ONCE = 8;
 /** A node that has not answered a known mistake by then never will. */
-const ANSWER_MS_MAX = 10_000;
+const ANSWER_MS_MAX = 30_000;
 /** What is not answered by an end is left alone after this. */
 const LINGER_MS = 20;
-const BYSTANDER_MS_MAX = 10_000;
+const BYSTANDER_MS_MAX = 30_000;
 const BYSTANDER_EVERY_MS = 250;
 /**
  * The node is warm after this many connections. From there its memory may grow by the queues of the sessions that are left behind and
@@ -129,12 +129,15 @@ function converse(node: NodeProcess, { chunks, answer, what }: Conversation): Pr
     });
     if (answer !== undefined) socket.on("data", (bytes) => judge.hear(bytes));
     else socket.resume();
+    let ended = "";
     // A reset is one of the ways to be put out.
-    socket.on("error", () => undefined);
+    socket.on("error", (error) => {
+      ended = `, ${error.message}`;
+    });
     socket.once("close", () => {
       clearTimeout(patience);
       if (answer === undefined || judge.endedWith === answer) resolve(judge.complaint);
-      else resolve(`${what}: answered with ${judge.endedWith ?? "nothing"} instead of ${answer}`);
+      else resolve(`${what}: answered with ${judge.endedWith ?? "nothing"} instead of ${answer}${ended}`);
     });
   });
 }
