@@ -287,6 +287,10 @@ export class Channel
     this.#outbound.push(frame, packetId);
     this.#host.counters.packetsSent++;
     this.#host.counters.bytesSent += bytes;
+    this.wake();
+  }
+
+  wake(): void {
     if (this.#isDirty) return;
     this.#isDirty = true;
     this.#host.markDirty(this);

@@ -20,6 +20,12 @@ import type { Subscription } from "./subscription-index.ts";
 /** Topics remembered as delivered live. Beyond it a client may see a value live and once more as a retained message. */
 const LIVE_TOPICS_MAX = 10_000;
 
+/**
+ * Filters without wildcards that are looked up in one round; a wildcard may walk the whole store, so it has a round of its own. Ten
+ * thousand of them in one SUBSCRIBE would else keep the node busy for many seconds.
+ */
+const SEARCHES_MAX = 500;
+
 export class RetainedReplay {
   /** SUBSCRIBEs whose SUBACK waits. */
   #announced = 0;
@@ -34,6 +40,8 @@ export class RetainedReplay {
   /** Those whose turn has not come, with what they may be shown; in order. Sets and maps, so that many can be taken out quickly. */
   readonly #turns = new Map<Subscription, RetainedView>();
   #current: Subscription | undefined;
+  /** In this round. */
+  #searches = 0;
   /** Messages of the current subscription that are not sent, by topic. */
   readonly #messages = new Map<string, ApplicationMessage>();
 
@@ -89,23 +97,32 @@ export class RetainedReplay {
     }
   }
 
-  /** The subscription that is served and its next message; undefined when everything was sent. */
+  /** A new turn of the event loop: some more of the store may be searched. */
+  beginRound(): void {
+    this.#searches = 0;
+  }
+
+  /**
+   * The subscription that is served and its next message; undefined when everything was sent, or, while it `isPending`, when enough
+   * was searched for this round.
+   */
   peek(): { readonly subscription: Subscription; readonly message: ApplicationMessage } | undefined {
     while (this.isPending) {
       if (this.#current !== undefined) {
         for (const message of this.#messages.values()) return { subscription: this.#current, message };
-      }
-      this.#beginTurn();
+        this.#current = undefined;
+      } else if (this.#searches >= SEARCHES_MAX) return undefined;
+      else this.#beginTurn();
     }
     this.#forgetLive();
     return undefined;
   }
 
   #beginTurn(): void {
-    this.#current = undefined;
     for (const [subscription, view] of this.#turns) {
       this.#turns.delete(subscription);
       this.#current = subscription;
+      this.#searches += isWildcard(subscription.filter) ? SEARCHES_MAX : 1;
       view.match(subscription.filter, (message) => {
         if (!this.#live.has(message.topic)) this.#messages.set(message.topic, message);
       });
@@ -129,4 +146,8 @@ export class RetainedReplay {
   #forgetLive(): void {
     if (!this.isWatching) this.#live.clear();
   }
+}
+
+function isWildcard(filter: string): boolean {
+  return filter.includes("+") || filter.includes("#");
 }

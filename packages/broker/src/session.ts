@@ -38,6 +38,8 @@ export interface Outlet {
   readonly hasRoom: boolean;
   /** Sends a frame at the end of this turn. `packetId` is 0 where it has none. */
   send(frame: Frame, packetId: number): void;
+  /** Calls {@link Session.pump} at the end of this turn. */
+  wake(): void;
   /** A newer connection of the same client has come, from address `by`: ends this one. */
   takenOver(by: string): void;
 }
@@ -132,6 +134,7 @@ export class Session implements Subscriber, RetainedReader {
   /** Sends what waits, as far as there is room. Call it whenever room may have appeared. */
   pump(): void {
     const { outlet } = this;
+    this.replay.beginRound();
     while (outlet?.hasRoom === true && this.#sendNext(outlet));
   }
 
@@ -269,7 +272,10 @@ export class Session implements Subscriber, RetainedReader {
 
   #sendRetained(outlet: Outlet): boolean {
     const next = this.replay.peek();
-    if (next === undefined) return false;
+    if (next === undefined) {
+      if (this.replay.isPending) outlet.wake();
+      return false;
+    }
     const { subscription, message } = next;
     const qos = Math.min(message.qos, subscription.qos) as QoS;
     if (qos > 0 && !this.#inflight.hasRoom(outlet.receiveMaximum)) return false;
