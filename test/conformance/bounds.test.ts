@@ -133,3 +133,33 @@ test("[MQTT-3.3.2-6] a message that is sent again tells what is left of its expi
     undefined,
   ]);
 });
+
+test("[MQTT-3.3.2-5] [MQTT-3.3.2-6] a retained message that waits for a slow reader expires, or tells what is left", () => {
+  const world = new World({ outboundBytesMax: 500 });
+  const publisher = world.connect("p");
+  const retained = (topic: string, messageExpiryInterval?: number): void => {
+    const properties = messageExpiryInterval === undefined ? {} : { messageExpiryInterval };
+    publisher.publish(topic, "x".repeat(100), { retain: true, properties });
+  };
+  for (let i = 0; i < 10; i++) retained(`r/${i}`);
+  retained("r/short", 10);
+  retained("r/long", 100);
+  const slow = world.connect("slow", { keepalive: 0 });
+  slow.stream.stick();
+  slow.send({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: "r/#", qos: 0 }] });
+  slow.stream.unstick();
+  slow.stream.stick();
+  world.settle();
+  world.pass(20_000);
+  for (let i = 0; i < 20; i++) {
+    slow.stream.unstick();
+    slow.stream.stick();
+    world.settle();
+  }
+  const came = slow
+    .takeAll("publish")
+    .map(({ topic, properties }) => [topic, properties?.messageExpiryInterval]);
+  expect(came).toHaveLength(11);
+  expect(came.find(([topic]) => topic === "r/short")).toBeUndefined();
+  expect(came.find(([topic]) => topic === "r/long")?.[1]).toBe(80);
+});

@@ -13,12 +13,20 @@
  * (docs/architecture.md, promise P8).
  */
 
-import type { ApplicationMessage } from "@skein/kernel";
+import type { ApplicationMessage, Clock, MonotonicMs } from "@skein/kernel";
 import type { RetainedView } from "./ports.ts";
 import type { Subscription } from "./subscription-index.ts";
 
 /** Topics remembered as delivered live. Beyond it a client may see a value live and once more as a retained message. */
 const LIVE_TOPICS_MAX = 10_000;
+
+/** What is next to be sent. */
+interface Waiting {
+  readonly subscription: Subscription;
+  readonly message: ApplicationMessage;
+  /** Since when it waits. */
+  readonly since: MonotonicMs;
+}
 
 /**
  * Filters without wildcards that are looked up in one round; a wildcard may walk the whole store, so it has a round of its own. Ten
@@ -44,6 +52,16 @@ export class RetainedReplay {
   #searches = 0;
   /** Messages of the current subscription that are not sent, by topic. */
   readonly #messages = new Map<string, ApplicationMessage>();
+  /** When they were found: their Message Expiry Interval counts from there. */
+  #foundAt: MonotonicMs;
+  /** The same for those that came live meanwhile and do expire. */
+  readonly #cameAt = new Map<string, MonotonicMs>();
+  readonly #clock: Pick<Clock, "monotonicMs">;
+
+  constructor(clock: Pick<Clock, "monotonicMs">) {
+    this.#clock = clock;
+    this.#foundAt = clock.monotonicMs();
+  }
 
   /** Something may be sent. */
   get isPending(): boolean {
@@ -94,6 +112,7 @@ export class RetainedReplay {
     if (this.#current === subscription) {
       this.#current = undefined;
       this.#messages.clear();
+      this.#cameAt.clear();
     }
   }
 
@@ -106,10 +125,13 @@ export class RetainedReplay {
    * The subscription that is served and its next message; undefined when everything was sent, or, while it `isPending`, when enough
    * was searched for this round.
    */
-  peek(): { readonly subscription: Subscription; readonly message: ApplicationMessage } | undefined {
+  peek(): Waiting | undefined {
     while (this.isPending) {
       if (this.#current !== undefined) {
-        for (const message of this.#messages.values()) return { subscription: this.#current, message };
+        for (const message of this.#messages.values()) {
+          const since = this.#cameAt.get(message.topic) ?? this.#foundAt;
+          return { subscription: this.#current, message, since };
+        }
         this.#current = undefined;
       } else if (this.#searches >= SEARCHES_MAX) return undefined;
       else this.#beginTurn();
@@ -122,6 +144,7 @@ export class RetainedReplay {
     for (const [subscription, view] of this.#turns) {
       this.#turns.delete(subscription);
       this.#current = subscription;
+      this.#foundAt = this.#clock.monotonicMs();
       this.#searches += isWildcard(subscription.filter) ? SEARCHES_MAX : 1;
       view.match(subscription.filter, (message) => {
         if (!this.#live.has(message.topic)) this.#messages.set(message.topic, message);
@@ -131,16 +154,22 @@ export class RetainedReplay {
   }
 
   /** The message last peeked at was sent. */
-  advance(message: ApplicationMessage): void {
-    this.#messages.delete(message.topic);
+  advance({ topic }: ApplicationMessage): void {
+    this.#messages.delete(topic);
+    this.#cameAt.delete(topic);
   }
 
   /** A live `message` with RETAIN set was sent (`isSent`) or dropped: only the newest value may follow. */
   superseded(message: ApplicationMessage, isSent: boolean): void {
     if (isSent && this.#live.size < LIVE_TOPICS_MAX) this.#live.add(message.topic);
     if (!this.#messages.has(message.topic)) return;
-    if (isSent || message.payload.length === 0) this.#messages.delete(message.topic);
-    else this.#messages.set(message.topic, message);
+    if (isSent || message.payload.length === 0) {
+      this.advance(message);
+      return;
+    }
+    this.#messages.set(message.topic, message);
+    if (message.properties?.messageExpirySeconds !== undefined)
+      this.#cameAt.set(message.topic, this.#clock.monotonicMs());
   }
 
   #forgetLive(): void {

@@ -8,7 +8,7 @@
  * Source: MQTT 5 sections 4.1 (session state), 4.3 (QoS flows), 4.4 (message delivery retry), 4.9 (flow control).
  */
 
-import type { ApplicationMessage, Clock, QoS } from "@skein/kernel";
+import type { ApplicationMessage, Clock, MonotonicMs, QoS } from "@skein/kernel";
 import type { ReceivedQos2 } from "./acknowledgements.ts";
 import type { ProtocolVersion } from "./codec/connect-packet.ts";
 import { PacketType } from "./codec/control-packets.ts";
@@ -72,7 +72,7 @@ export class Session implements Subscriber, RetainedReader {
   /** Characters of all their Topic Filters. */
   filtersLength = 0;
   readonly received: ReceivedQos2 = new Map();
-  readonly replay = new RetainedReplay();
+  readonly replay: RetainedReplay;
   readonly #ports: SessionPorts;
   readonly #inflight: Inflight;
   readonly #queue: MessageQueue;
@@ -83,6 +83,7 @@ export class Session implements Subscriber, RetainedReader {
     const { options } = ports;
     this.clientId = clientId;
     this.#ports = ports;
+    this.replay = new RetainedReplay(ports.clock);
     this.#inflight = new Inflight(options.inflightMax);
     this.#queue = new MessageQueue(options.queuedMessagesMax, options.queuedBytesMax);
   }
@@ -257,17 +258,22 @@ export class Session implements Subscriber, RetainedReader {
     const queued = this.#queue.shift();
     if (queued === undefined) return false;
     const { message, qos, retain, identifiers, queuedAt } = queued;
-    const lifetime = message.properties?.messageExpirySeconds;
-    let left: number | undefined;
-    if (lifetime !== undefined) {
-      left = lifetime - Math.floor((this.#ports.clock.monotonicMs() - queuedAt) / 1000);
-      if (left <= 0) {
-        this.#ports.counters.expiredDropped++; // [MQTT-3.3.2-5]
-        return true;
-      }
-    }
-    this.#transmit(outlet, message, qos, retain, identifiers, left);
+    const left = this.#lifetimeLeft(message, queuedAt);
+    if (left !== 0) this.#transmit(outlet, message, qos, retain, identifiers, left);
     return true;
+  }
+
+  /**
+   * Seconds that are left of the Message Expiry Interval of a message that has waited since `since`; undefined: it has none. 0: it has
+   * expired and must not be sent, which is counted [MQTT-3.3.2-5].
+   */
+  #lifetimeLeft(message: ApplicationMessage, since: MonotonicMs): number | undefined {
+    const lifetime = message.properties?.messageExpirySeconds;
+    if (lifetime === undefined) return undefined;
+    const left = lifetime - Math.floor((this.#ports.clock.monotonicMs() - since) / 1000);
+    if (left > 0) return left;
+    this.#ports.counters.expiredDropped++;
+    return 0;
   }
 
   #sendRetained(outlet: Outlet): boolean {
@@ -276,12 +282,13 @@ export class Session implements Subscriber, RetainedReader {
       if (this.replay.isPending) outlet.wake();
       return false;
     }
-    const { subscription, message } = next;
+    const { subscription, message, since } = next;
     const qos = Math.min(message.qos, subscription.qos) as QoS;
     if (qos > 0 && !this.#inflight.hasRoom(outlet.receiveMaximum)) return false;
     this.replay.advance(message);
     const identifiers = subscription.identifier === undefined ? undefined : [subscription.identifier];
-    this.#transmit(outlet, message, qos, true, identifiers, undefined);
+    const left = this.#lifetimeLeft(message, since);
+    if (left !== 0) this.#transmit(outlet, message, qos, true, identifiers, left);
     return true;
   }
 

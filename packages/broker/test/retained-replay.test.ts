@@ -1,4 +1,4 @@
-import type { ApplicationMessage } from "@skein/kernel";
+import type { ApplicationMessage, MonotonicMs } from "@skein/kernel";
 import { expect, test } from "vitest";
 import { RetainedReplay } from "../src/retained-replay.ts";
 import type { Subscription } from "../src/subscription-index.ts";
@@ -22,7 +22,7 @@ function message(topic: string): ApplicationMessage {
 
 /** A replay of `filters`; `found` says what each of them matches. */
 function replayOf(filters: readonly string[], found: (filter: string) => readonly string[]) {
-  const replay = new RetainedReplay();
+  const replay = new RetainedReplay({ monotonicMs: () => 0 as MonotonicMs });
   const searched: string[] = [];
   for (const filter of filters) replay.add(subscription(filter));
   replay.beginQuestion();
