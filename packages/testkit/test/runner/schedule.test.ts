@@ -63,4 +63,4 @@ test("the same schedule gives the same history to the last event", () => {
   expect(first.failure).toBeUndefined();
   const other = simulate({ ...schedule, world: { ...schedule.world, seed: 4 } });
   expect(other.hash).not.toBe(first.hash);
-});
+}, 30_000);
