@@ -94,6 +94,26 @@ test("what has expired by the log's own time leaves the set, with any command an
     expect(each.retained.sorted().map(({ topic }) => topic)).toEqual(["ever", "later", "long"]);
   }
   expect(copy.stateHash()).toBe(machine.stateHash());
+  expect(copy.snapshot()).toEqual(machine.snapshot());
+});
+
+test("what has expired counts in a merge as deleted when it was written: nothing older comes back, nor does the order of expiry matter", () => {
+  const machine = new StateMachine();
+  const write = (seq: number, topic: string, seconds: number, messageExpirySeconds: number): Uint8Array => {
+    const operation = retainedOperation({ ...retained(topic, "x"), properties: { messageExpirySeconds } });
+    const envelope = { node: A, incarnation: 1 as Incarnation, seq };
+    return encodeCommand({ envelope, stamp: seconds * 1000 * STAMPS_PER_MS, operation });
+  };
+  machine.apply(write(1, "z", 1000, 10), 1);
+  machine.apply(write(2, "a", 1001, 20), 2);
+  const copy = new StateMachine();
+  copy.restore(machine.snapshot());
+  for (const each of [machine, copy]) each.apply(write(3, "late", 1100, 5), 3);
+  expect(machine.tombstones.all()).toEqual([
+    { topic: "a", stamp: 1001 * 1000 * STAMPS_PER_MS, index: 2 },
+    { topic: "z", stamp: 1000 * 1000 * STAMPS_PER_MS, index: 1 },
+  ]);
+  expect(copy.snapshot()).toEqual(machine.snapshot());
 });
 
 test("arbitrary and mutilated bytes throw ERR_SKEIN_MALFORMED or decode; they never change a state machine by half", () => {

@@ -111,13 +111,19 @@ export class RetainedState {
     prune(this.#root, topic.split("/"), 0);
   }
 
-  /** Removes what has expired at `now`. */
-  expire(now: Stamp): void {
+  /** Removes what has expired at `now`, and calls `removed` for each, sorted by topic. */
+  expire(now: Stamp, removed: (item: RetainedItem) => void): void {
     if (now < this.#nextExpiry) return;
     this.#nextExpiry = Number.POSITIVE_INFINITY;
+    const expired: string[] = [];
     for (const [topic, expiry] of this.#expiries) {
-      if (expiry <= now) this.delete(topic);
+      if (expiry <= now) expired.push(topic);
       else this.#nextExpiry = Math.min(this.#nextExpiry, expiry);
+    }
+    for (const topic of expired.sort()) {
+      const item = this.#topics.get(topic) as Stored;
+      this.delete(topic);
+      removed(item);
     }
   }
 

@@ -74,7 +74,7 @@ export class StateMachine {
       return isClusterCommand(bytes) ? this.#takeClusters(bytes, index) : this.#take(bytes, index);
     });
     this.outcomes[applied?.outcome ?? "malformed"]++;
-    this.retained.expire(this.#newest);
+    this.retained.expire(this.#newest, (item) => this.#expired(item));
     return applied ?? MALFORMED;
   }
 
@@ -207,6 +207,11 @@ export class StateMachine {
     };
     for (const item of items) takeItem(item, target, context);
     return topics;
+  }
+
+  /** Nothing that was written before it is served again: in a merge its topic counts as deleted when it was written. */
+  #expired({ message, stamp, index }: RetainedItem): void {
+    this.tombstones.add(message.topic, { stamp, index });
   }
 
   /** `message` must own its bytes: a view would keep a whole snapshot alive for as long as one of its messages lives. */
