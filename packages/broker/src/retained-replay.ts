@@ -14,6 +14,7 @@
  */
 
 import type { ApplicationMessage, Clock, MonotonicMs } from "@skein/kernel";
+import { MapFront } from "./map-front.ts";
 import type { RetainedView } from "./ports.ts";
 import type { Subscription } from "./subscription-index.ts";
 
@@ -47,11 +48,13 @@ export class RetainedReplay {
   #asked: Set<Subscription> | undefined;
   /** Those whose turn has not come, with what they may be shown; in order. Sets and maps, so that many can be taken out quickly. */
   readonly #turns = new Map<Subscription, RetainedView>();
+  readonly #nextTurn = new MapFront(this.#turns);
   #current: Subscription | undefined;
   /** In this round. */
   #searches = 0;
   /** Messages of the current subscription that are not sent, by topic. */
   readonly #messages = new Map<string, ApplicationMessage>();
+  readonly #nextMessage = new MapFront(this.#messages);
   /** When they were found: their Message Expiry Interval counts from there. */
   #foundAt: MonotonicMs;
   /** The same for those that came live meanwhile and do expire. */
@@ -128,7 +131,8 @@ export class RetainedReplay {
   peek(): Waiting | undefined {
     while (this.isPending) {
       if (this.#current !== undefined) {
-        for (const message of this.#messages.values()) {
+        const message = this.#messages.get(this.#nextMessage.key ?? "");
+        if (message !== undefined) {
           const since = this.#cameAt.get(message.topic) ?? this.#foundAt;
           return { subscription: this.#current, message, since };
         }
@@ -141,16 +145,16 @@ export class RetainedReplay {
   }
 
   #beginTurn(): void {
-    for (const [subscription, view] of this.#turns) {
-      this.#turns.delete(subscription);
-      this.#current = subscription;
-      this.#foundAt = this.#clock.monotonicMs();
-      this.#searches += isWildcard(subscription.filter) ? SEARCHES_MAX : 1;
-      view.match(subscription.filter, (message) => {
-        if (!this.#live.has(message.topic)) this.#messages.set(message.topic, message);
-      });
-      return;
-    }
+    const subscription = this.#nextTurn.key;
+    if (subscription === undefined) return;
+    const view = this.#turns.get(subscription);
+    this.#turns.delete(subscription);
+    this.#current = subscription;
+    this.#foundAt = this.#clock.monotonicMs();
+    this.#searches += isWildcard(subscription.filter) ? SEARCHES_MAX : 1;
+    view?.match(subscription.filter, (message) => {
+      if (!this.#live.has(message.topic)) this.#messages.set(message.topic, message);
+    });
   }
 
   /** The message last peeked at was sent. */

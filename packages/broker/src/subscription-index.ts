@@ -64,7 +64,13 @@ export class SubscriptionIndex {
   }
 }
 
+const NO_ROUTES: readonly Route[] = [];
+
 function compileRoutes(subscriptions: readonly Subscription[]): readonly Route[] {
+  // Of a new topic mostly nobody is a subscriber, or one.
+  const [first] = subscriptions;
+  if (first === undefined) return NO_ROUTES;
+  if (subscriptions.length === 1) return [compileRoute(first.subscriber, subscriptions)];
   const bySubscriber = new Map<Subscriber, Subscription[]>();
   for (const subscription of subscriptions) {
     const own = bySubscriber.get(subscription.subscriber);
