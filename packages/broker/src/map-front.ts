@@ -5,10 +5,10 @@
  * after the other, takes time by the square of that. One iterator that stays where it is does not. (An entry that is first, deleted and
  * set again may keep its place.)
  */
-export class MapFront<Key, Value> {
+export class MapFront<Key extends NonNullable<unknown>, Value> {
   readonly #map: ReadonlyMap<Key, Value>;
   #keys: MapIterator<Key> | undefined;
-  #first: { readonly key: Key } | undefined;
+  #first: Key | undefined;
 
   constructor(map: ReadonlyMap<Key, Value>) {
     this.#map = map;
@@ -17,12 +17,12 @@ export class MapFront<Key, Value> {
   /** Key of the first entry; undefined: the map is empty. */
   get key(): Key | undefined {
     while (this.#map.size > 0) {
-      if (this.#first !== undefined && this.#map.has(this.#first.key)) return this.#first.key;
+      if (this.#first !== undefined && this.#map.has(this.#first)) return this.#first;
       this.#keys ??= this.#map.keys();
       const next = this.#keys.next();
       // At its end an iterator stays there, whatever is added later.
       if (next.done === true) this.#keys = undefined;
-      else this.#first = { key: next.value };
+      else this.#first = next.value;
     }
     this.#keys = undefined;
     this.#first = undefined;
