@@ -163,3 +163,27 @@ test("[MQTT-3.3.2-5] [MQTT-3.3.2-6] a retained message that waits for a slow rea
   expect(came.find(([topic]) => topic === "r/short")).toBeUndefined();
   expect(came.find(([topic]) => topic === "r/long")?.[1]).toBe(80);
 });
+
+test("sessions left behind with full queues cannot take all memory: together they are bounded, and give it back when they end", () => {
+  const world = World.onOneNode("limit", { queuedTotalBytesMax: 40_000 });
+  const leaveBehind = (clientId: string, clean = false): void => {
+    const client = world.connect(clientId, { ...DURABLE, clean });
+    client.subscribe(clientId, 1);
+    client.sever();
+    for (let i = 0; i < 30; i++) {
+      world.connect("p").publish(clientId, "x".repeat(900), { qos: 1, messageId: 1 });
+    }
+  };
+  const dropped = (): number => world.count("queueFullDropped");
+  leaveBehind("one");
+  const byOne = dropped();
+  expect(byOne).toBe(11);
+  leaveBehind("two");
+  // Half of the half that anybody may have, though that is used up.
+  expect(dropped() - byOne).toBe(21);
+  world.connect("one", { clean: true }).disconnect();
+  world.connect("two", { clean: true }).disconnect();
+  const before = dropped();
+  leaveBehind("three");
+  expect(dropped() - before).toBe(11);
+});

@@ -33,6 +33,7 @@ import { DeadlineWheel } from "./deadline-wheel.ts";
 import type { BrokerOptions, ListenerOptions } from "./options.ts";
 import { BatchPool } from "./outbound-batch.ts";
 import type { BrokerPorts } from "./ports.ts";
+import { QueueBudget } from "./queue-budget.ts";
 import type { Session } from "./session.ts";
 import { Sessions } from "./sessions.ts";
 import { Subscriptions } from "./subscriptions.ts";
@@ -86,6 +87,7 @@ export class Broker {
       retained: new SystemRetained(retained, this.#system),
       clock,
       frames: this.#frames,
+      queueBudget: new QueueBudget(options.queuedTotalBytesMax),
       publishWill: (session) => this.#publishWill(session),
       ended: (session) => this.#subscriptions.removeAll(session),
     });

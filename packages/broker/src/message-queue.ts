@@ -6,6 +6,7 @@
  */
 
 import type { ApplicationMessage, MessageProperties, MonotonicMs, QoS } from "@skein/kernel";
+import type { QueueBudget } from "./queue-budget.ts";
 
 export interface QueuedMessage {
   readonly message: ApplicationMessage;
@@ -18,6 +19,8 @@ export interface QueuedMessage {
 
 /** A pair of texts takes this much besides its letters: five bytes of a packet must not become a hundred that nobody counts. */
 const USER_PROPERTY_BYTES = 100;
+/** A message that waits takes this much besides its bytes. */
+const ENTRY_BYTES = 100;
 /** Dead entries at the front are cut off once there are this many and they are the larger half. */
 const COMPACT_AT = 64;
 
@@ -27,10 +30,13 @@ export class MessageQueue {
   #messages: (QueuedMessage | undefined)[] = [];
   #head = 0;
   #bytes = 0;
+  /** Shared with the queues of all sessions. */
+  readonly #budget: QueueBudget;
 
-  constructor(messagesMax: number, bytesMax: number) {
+  constructor(messagesMax: number, bytesMax: number, budget: QueueBudget) {
     this.#messagesMax = messagesMax;
     this.#bytesMax = bytesMax;
+    this.#budget = budget;
   }
 
   get length(): number {
@@ -42,10 +48,11 @@ export class MessageQueue {
     return this.#bytes;
   }
 
-  /** Appends `queued`. False: it is full. */
+  /** Appends `queued`. False: it is full, or all queues together are. */
   push(queued: QueuedMessage): boolean {
     const bytes = messageSize(queued.message);
     if (this.length >= this.#messagesMax || this.#bytes + bytes > this.#bytesMax) return false;
+    if (!this.#budget.take(bytes + ENTRY_BYTES, this.#held)) return false;
     this.#messages.push(queued);
     this.#bytes += bytes;
     return true;
@@ -56,7 +63,9 @@ export class MessageQueue {
     const queued = this.#messages[this.#head];
     if (queued === undefined) return undefined;
     this.#messages[this.#head++] = undefined;
-    this.#bytes -= messageSize(queued.message);
+    const bytes = messageSize(queued.message);
+    this.#bytes -= bytes;
+    this.#budget.give(bytes + ENTRY_BYTES, this.#held);
     if (this.#head === this.#messages.length) {
       this.#messages = [];
       this.#head = 0;
@@ -65,6 +74,20 @@ export class MessageQueue {
       this.#head = 0;
     }
     return queued;
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    const held = this.#held;
+    this.#messages = [];
+    this.#head = 0;
+    this.#bytes = 0;
+    if (held > 0) this.#budget.give(held, 0);
+  }
+
+  /** What the budget knows of this queue. */
+  get #held(): number {
+    return this.#bytes + this.length * ENTRY_BYTES;
   }
 }
 

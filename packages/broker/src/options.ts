@@ -32,6 +32,11 @@ export interface BrokerOptions {
   readonly queuedMessagesMax: number;
   /** As `queuedMessagesMax`, in bytes of payload and topic. */
   readonly queuedBytesMax: number;
+  /**
+   * Bytes that wait in the queues of all sessions together, 100 for each message besides its own. Above half of it a queue grows only up
+   * to an equal share of that half; the newest message is dropped and counted.
+   */
+  readonly queuedTotalBytesMax: number;
   /** QoS 1 and 2 messages under way to one client at a time; a 5.0 client may ask for fewer. At most 4096. */
   readonly inflightMax: number;
   /** QoS 1 and 2 messages of one client that wait for the mesh; reading from it pauses when there are more. */
@@ -88,6 +93,7 @@ export const DEFAULT_BROKER_OPTIONS: BrokerOptions = {
   // Small messages come in bursts larger than any fixed count foresees; memory is bounded by the bytes.
   queuedMessagesMax: 20_000,
   queuedBytesMax: 4_194_304,
+  queuedTotalBytesMax: 268_435_456,
   inflightMax: 64,
   unsettledPublishesMax: 256,
   receiveMaximum: 65_535,

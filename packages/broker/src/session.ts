@@ -21,6 +21,7 @@ import { MessageQueue } from "./message-queue.ts";
 import type { BrokerOptions } from "./options.ts";
 import type { OutboundAliases } from "./outbound-aliases.ts";
 import type { RetainedReader, RetainedStore, RetainedView } from "./ports.ts";
+import type { QueueBudget } from "./queue-budget.ts";
 import { RetainedReplay } from "./retained-replay.ts";
 import type { Subscriber, Subscription } from "./subscription-index.ts";
 import type { Will } from "./will.ts";
@@ -50,6 +51,7 @@ export interface SessionPorts {
   readonly retained: RetainedStore;
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly frames: PublishFrames;
+  readonly queueBudget: QueueBudget;
 }
 
 /** A PUBLISH whose PUBREC came needs only its packet identifier; this stands in for the message. */
@@ -85,7 +87,7 @@ export class Session implements Subscriber, RetainedReader {
     this.#ports = ports;
     this.replay = new RetainedReplay(ports.clock);
     this.#inflight = new Inflight(options.inflightMax);
-    this.#queue = new MessageQueue(options.queuedMessagesMax, options.queuedBytesMax);
+    this.#queue = new MessageQueue(options.queuedMessagesMax, options.queuedBytesMax, ports.queueBudget);
   }
 
   get isConnected(): boolean {
@@ -100,6 +102,11 @@ export class Session implements Subscriber, RetainedReader {
   /** Messages in the queue, for status. */
   get queued(): number {
     return this.#queue.length;
+  }
+
+  /** The session has ended: what waits will never be sent. */
+  end(): void {
+    this.#queue.clear();
   }
 
   /** Something could be sent if there were room. */

@@ -125,6 +125,7 @@ export class Sessions {
     this.#absent.delete(session);
     this.#wheel.delete(session);
     this.#ports.ended(session);
+    session.end();
     if (session.will !== undefined) this.#publishWill(session);
   }
 

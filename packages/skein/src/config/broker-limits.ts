@@ -10,6 +10,7 @@ const LIMITS = {
   packetBytesMax: "max-packet",
   queuedMessagesMax: "max-queue",
   queuedBytesMax: "max-queue-bytes",
+  queuedTotalBytesMax: "max-queue-total",
   sessionExpiryMaxSeconds: "max-session-expiry",
   responseTopicPrefix: "response-topics",
 } as const satisfies Partial<Record<keyof BrokerOptions, keyof ParsedSettings>>;

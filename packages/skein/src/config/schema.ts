@@ -106,6 +106,7 @@ const fields = {
   "max-packet": v.optional(parsed((text) => parseSize(text, PACKET_BYTES_MIN, PACKET_BYTES_MAX))),
   "max-queue": v.optional(parsed((text) => parseCount(text, 1, 10_000_000))),
   "max-queue-bytes": v.optional(parsed((text) => parseSize(text, 1_024, 2 ** 32))),
+  "max-queue-total": v.optional(parsed((text) => parseSize(text, 1_024, 2 ** 40))),
   "max-session-expiry": v.optional(parsed((text) => parseSeconds(text, 1, 0xffff_fffe))),
   "response-topics": v.optional(
     parsed((text) =>

@@ -77,6 +77,7 @@ export const SETTINGS = {
   "max-packet": value("SIZE", "largest packet of a client, such as 256k or 4M (default: 1M)"),
   "max-queue": value("N", "QoS 1 and 2 messages that may wait for one client (default: 20000)"),
   "max-queue-bytes": value("SIZE", "and their size (default: 4M)"),
+  "max-queue-total": value("SIZE", "and of all clients together (default: 256M)"),
   "max-session-expiry": value(
     "TIME",
     "longest life of a session whose client is away, such as 12h or 30d (default: 14d)",
