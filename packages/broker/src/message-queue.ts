@@ -5,7 +5,8 @@
  * client gets in the end is a prefix without gaps. Source: MQTT 5 section 4.5.
  */
 
-import type { ApplicationMessage, MessageProperties, MonotonicMs, QoS } from "@skein/kernel";
+import type { ApplicationMessage, MonotonicMs, QoS } from "@skein/kernel";
+import { messageSize } from "./message-size.ts";
 import type { QueueBudget } from "./queue-budget.ts";
 
 export interface QueuedMessage {
@@ -17,8 +18,6 @@ export interface QueuedMessage {
   readonly queuedAt: MonotonicMs;
 }
 
-/** A pair of texts takes this much besides its letters: five bytes of a packet must not become a hundred that nobody counts. */
-const USER_PROPERTY_BYTES = 100;
 /** A message that waits takes this much besides its bytes. */
 const ENTRY_BYTES = 100;
 /** Dead entries at the front are cut off once there are this many and they are the larger half. */
@@ -89,17 +88,4 @@ export class MessageQueue {
   get #held(): number {
     return this.#bytes + this.length * ENTRY_BYTES;
   }
-}
-
-/** Bytes of payload and of everything that comes with it; a text counts one for each UTF-16 unit. */
-function messageSize({ topic, payload, properties }: ApplicationMessage): number {
-  const bytes = payload.length + topic.length;
-  return properties === undefined ? bytes : bytes + propertiesSize(properties);
-}
-
-function propertiesSize(properties: MessageProperties): number {
-  const { contentType = "", responseTopic = "", correlationData, userProperties = [] } = properties;
-  let bytes = contentType.length + responseTopic.length + (correlationData?.length ?? 0);
-  for (const [name, value] of userProperties) bytes += USER_PROPERTY_BYTES + name.length + value.length;
-  return bytes;
 }
