@@ -13,7 +13,7 @@ import type { ReceivedQos2 } from "./acknowledgements.ts";
 import type { ProtocolVersion } from "./codec/connect-packet.ts";
 import { PacketType } from "./codec/control-packets.ts";
 import { acknowledgementFrame, type Frame, frameBytes } from "./codec/packet-writer.ts";
-import { encodePublish, type PublishFrames } from "./codec/publish-encoder.ts";
+import type { PublishFrames } from "./codec/publish-encoder.ts";
 import { isFailure, ReasonCode } from "./codec/reason-codes.ts";
 import type { Counters } from "./counters.ts";
 import { Inflight, type InflightEntry } from "./inflight.ts";
@@ -249,7 +249,7 @@ export class Session implements Subscriber, RetainedReader {
     // Delivery has begun, so it goes on even if the message expires meanwhile; what is left of it is told [MQTT-3.3.2-6].
     const expirySeconds = Math.max(0, Math.ceil((expiresAt - this.#ports.clock.monotonicMs()) / 1000));
     const form = { qos, retain, dup: true, identifiers, expirySeconds };
-    const frame = encodePublish(entry.message, outlet.version, form);
+    const frame = this.#ports.frames.encode(entry.message, outlet.version, form);
     if (frameBytes(frame) > outlet.clientPacketBytesMax) {
       this.#inflight.release(entry);
       this.#ports.counters.tooLargeDropped++;
@@ -314,7 +314,14 @@ export class Session implements Subscriber, RetainedReader {
       outlet.version === 5 &&
       (identifiers !== undefined || expirySeconds !== undefined || alias !== undefined);
     const frame = isParticular
-      ? encodePublish(message, outlet.version, { qos, retain, dup: false, identifiers, expirySeconds, alias })
+      ? this.#ports.frames.encode(message, outlet.version, {
+          qos,
+          retain,
+          dup: false,
+          identifiers,
+          expirySeconds,
+          alias,
+        })
       : frames.shared(message, outlet.version, qos, retain);
     if (frameBytes(frame) > outlet.clientPacketBytesMax) {
       counters.tooLargeDropped++; // [MQTT-3.1.2-24] [MQTT-3.1.2-25]: as if it had been sent

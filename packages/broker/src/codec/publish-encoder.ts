@@ -22,7 +22,7 @@ import type { OutboundAlias } from "../outbound-aliases.ts";
 import type { ProtocolVersion } from "./connect-packet.ts";
 import { PacketType } from "./control-packets.ts";
 import { copyOf } from "./field-reader.ts";
-import { type Frame, ownFrame, writeText } from "./packet-writer.ts";
+import { type Frame, writeText } from "./packet-writer.ts";
 import { Property } from "./properties.ts";
 
 /** How one receiver gets a message. */
@@ -38,11 +38,34 @@ export interface PublishForm {
   readonly alias?: OutboundAlias | undefined;
 }
 
-/** Encodes one PUBLISH. Its packet identifier is 0 until someone patches it. */
+/** A frame up to this size lies in a buffer with its neighbours: those of one receiver then leave without being put together. */
+const SLAB_FRAME_BYTES_MAX = 4096;
+const SLAB_BYTES = 16_384;
+
+/** Room for frames, one after the other. What is full is left to those who hold frames in it. */
+export class FrameSlab {
+  #bytes = new Uint8Array(0);
+  #at = 0;
+
+  /** Bytes with room for `size` from `at` on. */
+  take(size: number): { readonly bytes: Uint8Array; readonly at: number } {
+    if (size > SLAB_FRAME_BYTES_MAX) return { bytes: new Uint8Array(size), at: 0 };
+    if (this.#at + size > this.#bytes.length) {
+      this.#bytes = new Uint8Array(SLAB_BYTES);
+      this.#at = 0;
+    }
+    const at = this.#at;
+    this.#at += size;
+    return { bytes: this.#bytes, at };
+  }
+}
+
+/** Encodes one PUBLISH, in `slab` if there is one. Its packet identifier is 0 until someone patches it. */
 export function encodePublish(
   message: ApplicationMessage,
   version: ProtocolVersion,
   form: PublishForm,
+  slab?: FrameSlab,
 ): Frame {
   const properties = version === 5 ? propertyBytes(message.properties, form) : undefined;
   const topic = form.alias?.isSet === true ? "" : message.topic;
@@ -52,9 +75,10 @@ export function encodePublish(
   const remaining = 2 + topicBytes + idBytes + propertyPart + message.payload.length;
   assert(topicBytes <= 0xffff, "a topic name has at most 65535 bytes");
 
-  const bytes = new Uint8Array(1 + varintBytes(remaining) + remaining);
-  bytes[0] = (PacketType.Publish << 4) | (form.dup ? 8 : 0) | (form.qos << 1) | (form.retain ? 1 : 0);
-  let at = writeVarint(bytes, 1, remaining);
+  const size = 1 + varintBytes(remaining) + remaining;
+  const { bytes, at: start } = slab?.take(size) ?? { bytes: new Uint8Array(size), at: 0 };
+  bytes[start] = (PacketType.Publish << 4) | (form.dup ? 8 : 0) | (form.qos << 1) | (form.retain ? 1 : 0);
+  let at = writeVarint(bytes, start + 1, remaining);
   bytes[at] = topicBytes >> 8;
   bytes[at + 1] = topicBytes & 0xff;
   encodeUtf8Into(topic, bytes, at + 2);
@@ -67,13 +91,14 @@ export function encodePublish(
     at += properties.length;
   }
   bytes.set(message.payload, at);
-  return ownFrame(bytes, packetIdAt);
+  return { bytes, at: start, end: start + size, packetIdAt };
 }
 
 /** The shared frames of the message that is being delivered. One per broker; starts anew with every other message. */
 export class PublishFrames {
   #message: ApplicationMessage | undefined;
   #owned: ApplicationMessage | undefined;
+  readonly #slab = new FrameSlab();
   readonly #frames: (Frame | undefined)[] = new Array(12).fill(undefined);
 
   /** `message`, whose delivery begins now, came as `frame`: with no flag but its QoS, and no Topic Alias. */
@@ -88,10 +113,15 @@ export class PublishFrames {
     const index = indexOf(version, qos, retain);
     let frame = this.#frames[index];
     if (frame === undefined) {
-      frame = encodePublish(message, version, { qos, retain, dup: false, ...NOTHING_PARTICULAR });
+      frame = this.encode(message, version, { qos, retain, dup: false, ...NOTHING_PARTICULAR });
       this.#frames[index] = frame;
     }
     return frame;
+  }
+
+  /** A frame of `message` for one receiver. */
+  encode(message: ApplicationMessage, version: ProtocolVersion, form: PublishForm): Frame {
+    return encodePublish(message, version, form, this.#slab);
   }
 
   /** `message` for whoever keeps it for long: its payload holds no larger buffer alive. One copy for all who ask. */

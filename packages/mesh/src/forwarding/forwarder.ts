@@ -55,6 +55,11 @@ const PACKET_TOO_LARGE = 0x95;
 /** Head of the commonest frame: ordinary subscribers only, first try, no shared filters. */
 const ORDINARY_HEAD = headBytes(true, 0, []);
 
+/** To more peers than these, a message is encoded once and copied. */
+const ENCODED_ANEW_MAX = 2;
+/** Payload, or properties that may be as large as a packet, for which the limit of a frame need not be looked at. */
+const SMALL_BYTES = 65_536;
+
 /** Counters the forwarder writes. */
 export interface ForwardCounters {
   forwarded: number;
@@ -82,6 +87,10 @@ export class Forwarder {
     const route = this.routes.routeOf(message.topic);
     if (route.groups.length > 0) return this.#forwardWithShares(message, done, route.peers, route.groups);
     if (route.peers.length === 0) return 0;
+    if (message.qos === 0 && route.peers.length <= ENCODED_ANEW_MAX && isSmall(message)) {
+      for (const peer of route.peers) this.#sendUnkept(peer, message);
+      return 0;
+    }
     const bytes = this.#encode(message);
     let parts = 0;
     for (const peer of route.peers) parts += this.#send(peer, ORDINARY_HEAD, false, bytes, message.qos, done);
@@ -95,8 +104,7 @@ export class Forwarder {
   }
 
   receiveData(peer: Peer, link: Link, body: Uint8Array): void {
-    // The message outlives the read buffer: subscribers' queues hold on to its payload.
-    const input = new ByteReader(body.slice());
+    const input = new ByteReader(body);
     const sequence = input.varint();
     if (!this.#isNew(peer, link, sequence)) return;
     const head = decodeDataHead(input);
@@ -123,7 +131,7 @@ export class Forwarder {
 
   /** A node that was to serve a shared subscription has no member any more: asks another one. */
   receiveReturn(peer: Peer, link: Link, body: Uint8Array): void {
-    const input = new ByteReader(body.slice());
+    const input = new ByteReader(body);
     const sequence = input.varint();
     if (!this.#isNew(peer, link, sequence)) return;
     const head = decodeReturnHead(input);
@@ -233,6 +241,19 @@ export class Forwarder {
     joined?.release();
   }
 
+  /** QoS 0 to ordinary subscribers: nobody keeps it, so it is encoded where it leaves. */
+  #sendUnkept(peer: Peer, message: ApplicationMessage): void {
+    const { link } = peer;
+    if (link === undefined || !peer.isLive || link.unsentBytes > QOS0_UNSENT_BYTES_MAX) {
+      this.#counters.qos0Dropped++;
+      return;
+    }
+    this.#counters.forwarded++;
+    const out = link.beginFrame(FrameType.data).varint(peer.outbound.next()).raw(ORDINARY_HEAD);
+    encodeMessage(message, out);
+    link.endFrame();
+  }
+
   /** Applies the limits, then puts the message on the stream to `peer`. Returns the parts of `done`: 0 or 1. */
   #send(
     peer: Peer,
@@ -301,6 +322,10 @@ export class Forwarder {
     encodeMessage(message, this.#encoder.reset());
     return this.#encoder.finish();
   }
+}
+
+function isSmall({ payload, properties }: ApplicationMessage): boolean {
+  return payload.length <= SMALL_BYTES && properties === undefined;
 }
 
 function acknowledgeAtTurnEnd(peer: Peer, link: Link): void {

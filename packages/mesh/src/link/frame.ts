@@ -1,20 +1,19 @@
 /**
  * Cuts a byte stream back into the frames that were written: `length u32 | type u8 | body`, length counting the type.
  *
- * Frames that lie whole in what was received are handed out as views without copying; only a frame cut by the end of
+ * Frames that lie whole in what was received are handed out as views without copying, and may be kept; only a frame cut by the end of
  * a read is gathered, in a buffer that grows with what really arrived, never by what a length field claims.
  */
 
 import { readU32, SkeinError } from "@skein/kernel";
 
 const HEADER_BYTES = 4;
-/** A gathering buffer above this size is given back once its frame is through. */
-const KEPT_BUFFER_BYTES_MAX = 256 * 1024;
+const NOTHING = new Uint8Array(0);
 
 /** One per link. `frameBytesMax` may be raised once the peer has said who it is. */
 export class FrameSplitter {
   frameBytesMax: number;
-  #pending = new Uint8Array(0);
+  #pending = NOTHING;
   #pendingLength = 0;
   #isStopped = false;
 
@@ -25,12 +24,12 @@ export class FrameSplitter {
   /** Hands out no further frame, not even of the input being split now. */
   stop(): void {
     this.#isStopped = true;
-    this.#pending = new Uint8Array(0);
+    this.#pending = NOTHING;
     this.#pendingLength = 0;
   }
 
   /**
-   * Calls `visit` for each frame that is complete. `body` is valid during the call only.
+   * Calls `visit` for each frame that is complete. Nobody changes `body` any more, nor `bytes`.
    * @throws {SkeinError} ERR_SKEIN_MALFORMED if a length is 0 or above the maximum.
    */
   push(bytes: Uint8Array, visit: (type: number, body: Uint8Array) => void): void {
@@ -47,7 +46,9 @@ export class FrameSplitter {
       at = end;
     }
     if (isGathered && at === 0) return;
-    this.#keepFrom(input, at);
+    // A new buffer: frames that were handed out lie in the one before.
+    this.#pendingLength = input.length - at;
+    this.#pending = this.#pendingLength === 0 ? NOTHING : input.slice(at);
   }
 
   #lengthAt(input: Uint8Array, at: number): number {
@@ -68,16 +69,5 @@ export class FrameSplitter {
     this.#pending.set(bytes, this.#pendingLength);
     this.#pendingLength = needed;
     return this.#pending.subarray(0, needed);
-  }
-
-  #keepFrom(input: Uint8Array, at: number): void {
-    this.#pendingLength = input.length - at;
-    if (this.#pendingLength === 0 && this.#pending.length <= KEPT_BUFFER_BYTES_MAX) return;
-    const rest = input.subarray(at);
-    if (rest.length > this.#pending.length || this.#pending.length > KEPT_BUFFER_BYTES_MAX) {
-      this.#pending = rest.slice();
-    } else {
-      this.#pending.set(rest);
-    }
   }
 }

@@ -90,8 +90,7 @@ export class RelayedStream implements LinkStream {
       return;
     }
     this.#received += bytes.length;
-    // They lie in a frame of the link, which is read over when this call has returned.
-    this.#handler?.received(bytes.slice());
+    this.#handler?.received(bytes);
     if (this.#isOver || this.#received - this.#told < CREDIT_EVERY_BYTES) return;
     this.#told = this.#received;
     this.#owner.send(this.route, RelayKind.credit, this.#received);
