@@ -20,6 +20,7 @@ const OPTIONS = {
   outboundBytesMax: 4_000,
   queuedMessagesMax: 50,
   queuedBytesMax: 20_000,
+  queuedTotalBytesMax: 60_000,
   inflightMax: 4,
   unsettledPublishesMax: 8,
   receiveMaximum: 10,
@@ -153,8 +154,8 @@ class Episode {
   #actOf(client: FuzzClient, step: Extract<Step, { client: number }>): string | undefined {
     switch (step.kind) {
       case "bytes":
-        for (const chunk of step.chunks) this.#feed(client, chunk);
         client.isOrderly &&= step.isOrderly;
+        for (const chunk of step.chunks) this.#feed(client, chunk);
         return undefined;
       case "limit":
         client.packetBytesMax = step.packetBytesMax;
@@ -192,8 +193,8 @@ class Episode {
       !stream.isStuck &&
       stream.isRead &&
       client.endedWith === undefined;
-    this.#feed(client, step.bytes);
     client.isOrderly = false;
+    this.#feed(client, step.bytes);
     if (!isJudged) return undefined;
     if (!stream.isClosed) return `${step.what}: the connection goes on`;
     // A client that takes tiny packets only cannot be told.
