@@ -7,7 +7,7 @@
  *   npm run bench -- --quick --check               compares ratios with the committed ones; exit code 1 beyond 30 %
  *
  * Broker and generator are each bound to a core of their own. Every run has a fresh broker. Results of a full run go to
- * test/bench/mqtt/results.json and docs/performance.md, with `--dry` nowhere.
+ * test/bench/mqtt/results.json and docs/performance.md, with `--dry` nowhere, with `--keep` also those of a short run.
  */
 
 import { parseArgs } from "node:util";
@@ -37,6 +37,7 @@ const { values } = parseArgs({
     runs: { type: "string" },
     check: { type: "boolean" },
     dry: { type: "boolean" },
+    keep: { type: "boolean" },
     json: { type: "boolean" },
     help: { type: "boolean" },
   },
@@ -50,7 +51,7 @@ const runs = Number(values.runs ?? (isQuick ? 1 : 5));
 const isWrong = unknown.length > 0 || !Number.isInteger(runs) || runs < 1;
 if (isWrong || values.help === true || brokers.some((name) => !BROKERS.includes(name))) {
   process.stderr.write(
-    `usage: npm run bench -- [--quick] [--only SCENARIO,...] [--brokers ${BROKERS.join(",")}] [--runs N] [--check] [--dry] [--json]\nscenarios: ${SCENARIOS.map(({ name }) => name).join(" ")}\n`,
+    `usage: npm run bench -- [--quick] [--only SCENARIO,...] [--brokers ${BROKERS.join(",")}] [--runs N] [--check] [--dry] [--keep] [--json]\nscenarios: ${SCENARIOS.map(({ name }) => name).join(" ")}\n`,
   );
   process.exit(values.help === true ? 0 : 2);
 }
@@ -60,7 +61,12 @@ const scenarios = SCENARIOS.filter((scenario) => {
   return !isQuick || (scenario.kind !== "idle" && scenario.isQuick === true);
 });
 const durations = isQuick ? QUICK : FULL;
-const measured = { date: new Date().toISOString(), commit: commitName(), machine: machineName() };
+const measured = {
+  date: new Date().toISOString(),
+  commit: commitName(),
+  machine: machineName(),
+  seconds: durations.measureMs / 1000,
+};
 const results: Result[] = [];
 for (const scenario of scenarios) {
   const result = { scenario: scenario.name, samples: await samplesOf(scenario), measured };
@@ -71,7 +77,8 @@ for (const scenario of scenarios) {
 if (values.json === true) process.stdout.write(`${JSON.stringify(results)}\n`);
 const worse = values.check === true ? worseThan(readResults(), results) : [];
 for (const sentence of worse) say(`WORSE ${sentence}`);
-if (!isQuick && values.dry !== true && brokers.length === BROKERS.length) keepResults(results, SCENARIOS);
+const isComplete = !isQuick && brokers.length === BROKERS.length;
+if (values.dry !== true && (isComplete || values.keep === true)) keepResults(results, SCENARIOS);
 process.exitCode = worse.length > 0 ? 1 : 0;
 
 /** Alternating, so that what else the machine does meets all of them. */

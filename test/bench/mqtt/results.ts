@@ -14,7 +14,13 @@ import type { Scenario } from "./scenarios.ts";
 export interface Result {
   readonly scenario: string;
   readonly samples: Readonly<Partial<Record<BrokerName, readonly Sample[]>>>;
-  readonly measured: { readonly date: string; readonly commit: string; readonly machine: string };
+  readonly measured: {
+    readonly date: string;
+    readonly commit: string;
+    readonly machine: string;
+    /** Measured in each run, s. */
+    readonly seconds: number;
+  };
 }
 
 export type Quantity =
@@ -103,8 +109,13 @@ function tableOf(results: readonly Result[], scenarios: readonly Scenario[]): st
   const commits = [
     ...new Set(results.map(({ measured }) => `${measured.commit} (${measured.date.slice(0, 10)})`)),
   ];
+  const lengths = [
+    ...new Set(
+      results.map(({ samples, measured }) => `${samples.skein?.length ?? 0} of ${measured.seconds} s`),
+    ),
+  ];
   return [
-    `Measured on: ${places}. Commits: ${commits.join(", ")}.`,
+    `Measured on: ${places}. Commits: ${commits.join(", ")}. Runs of each broker: ${lengths.join(", ")}.`,
     "",
     "| scenario | goal | ratio | reached | CPU us: skein | mosquitto | aedes | a second: skein | mosquitto | p50 us: skein | mosquitto | RSS MB | generator |",
     "|---|---|---|---|---|---|---|---|---|---|---|---|---|",

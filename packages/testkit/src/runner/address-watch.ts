@@ -13,6 +13,7 @@ import { CheckFailure } from "../observations.ts";
 import type { SimNode } from "../world/sim-node.ts";
 import type { SimStream } from "../world/sim-stream.ts";
 import type { World } from "../world/world.ts";
+import type { Fault, FaultKind } from "./schedule.ts";
 
 const LOOK_EVERY_MS = 250;
 /** Without a majority: silence of the leader, a tick, silence of the other voters, the probe. Plus a look. */
@@ -31,6 +32,22 @@ const STRANGER_GONE_MS = 4000;
 const LINKED_MS = 12_000;
 /** The successor's link to a dead holder is given up within that time. */
 const LINK_LOST_MS = 10_000;
+
+/** What P1 and P2 promise something about: death, freeze, partition, sleep, a disk that stands still, a stranger. */
+const PROMISED: ReadonlySet<FaultKind> = new Set([
+  "power",
+  "partition",
+  "pause",
+  "suspend",
+  "diskStall",
+  "stop",
+  "stranger",
+]);
+
+/** Whether every fault is one that the address must outlive in time; beside others (lost data, slow links) it may take longer. */
+export function isAddressPromised(faults: readonly Fault[]): boolean {
+  return faults.every(({ kind }) => PROMISED.has(kind));
+}
 
 interface Side {
   readonly nodes: readonly SimNode[];

@@ -9,7 +9,7 @@ import { CheckFailure, type SimClientHost } from "../observations.ts";
 import { mix, pick, randomStream } from "../world/random-streams.ts";
 import { retainedSet, type SimNode } from "../world/sim-node.ts";
 import { World } from "../world/world.ts";
-import { AddressWatch } from "./address-watch.ts";
+import { AddressWatch, isAddressPromised } from "./address-watch.ts";
 import { FaultInjector } from "./inject-faults.ts";
 import { LoadReads } from "./load-reads.ts";
 import { RETAINED_TOPICS, RetainedWrites } from "./retained-writes.ts";
@@ -139,7 +139,7 @@ class Simulation {
     const isApart = this.#schedule.faults.some(({ kind }) => kind === "apart");
     this.#until(() => (isApart ? this.#haveQuorum() : this.#isWell()), FORMED_BY_MS, "the mesh forms");
     world.events.runUntil(this.#schedule.chaosFromMs);
-    this.#addressWatch.begin();
+    if (isAddressPromised(this.#schedule.faults)) this.#addressWatch.begin();
     this.#writes.begin();
     this.#approve();
   }
