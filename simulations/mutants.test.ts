@@ -1,5 +1,5 @@
 /**
- * The checkers see every planted bug: some seed fails with the bug, and passes without. One half of them is tried with each
+ * The checkers see every planted bug: some seed fails with the bug, and passes without. A third of them is tried with each
  * commit, chosen by it, because all take longer than CI has; SKEIN_SIM_MUTANTS=all tries all.
  *
  * simulations/mutants.json says at which seed each was caught last; the hunt begins there. A change of the code can change what a
