@@ -11,6 +11,7 @@
 import type { Server, Socket } from "node:net";
 import type { SkeinError, Stream, StreamListener } from "@skein/kernel";
 import type { ClientTls } from "./client-tls.ts";
+import { openListener } from "./open-listener.ts";
 import { PendingClients } from "./pending-clients.ts";
 import { readClientEnds } from "./proxied-client.ts";
 import { resetSocket } from "./reset-socket.ts";
@@ -50,6 +51,19 @@ export interface ListenOptions extends ClientListenOptions {
 export interface ClientListener extends StreamListener {
   /** Serves a connection that came in elsewhere. */
   serve(socket: Socket): void;
+}
+
+/** Lets `server` listen for clients, with the steps before its own. `scheme`: of its URL. */
+export function openClientListener(server: Server, scheme: string, options: ListenOptions): void {
+  const { host, port, ready } = options;
+  const serve = guardClients(server, options);
+  openListener(
+    server,
+    host,
+    port,
+    (other) => `--listen ${scheme}://:${other}`,
+    (result) => ready(result instanceof Error ? result : { ...result, serve }),
+  );
 }
 
 /** Puts the steps before the server's own. Returns what serves a connection that came in elsewhere. */

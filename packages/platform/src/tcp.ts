@@ -2,8 +2,7 @@
 
 import { createServer, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
-import { guardClients, type ListenOptions } from "./client-listener.ts";
-import { openListener } from "./open-listener.ts";
+import { type ListenOptions, openClientListener } from "./client-listener.ts";
 import { SocketStream } from "./socket-stream.ts";
 
 /** Silence after which the operating system asks whether the other machine is still there; MQTT's keep-alive may be off. */
@@ -14,19 +13,11 @@ const TCP_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEE
 
 /** Accepts TCP connections. */
 export function listenTcp(options: ListenOptions): void {
-  const { host, port, tls, accepted, refused, ready } = options;
+  const { tls, accepted, refused } = options;
   const take = (socket: Socket): void => accepted(new SocketStream(socket));
   const server =
     tls === undefined
       ? createServer(TCP_OPTIONS, take)
       : tls.attach(createTlsServer({ ...TCP_OPTIONS, ...tls.options }, take), refused);
-  const serve = guardClients(server, options);
-  const scheme = tls === undefined ? "mqtt" : "mqtts";
-  openListener(
-    server,
-    host,
-    port,
-    (other) => `--listen ${scheme}://:${other}`,
-    (result) => ready(result instanceof Error ? result : { ...result, serve }),
-  );
+  openClientListener(server, tls === undefined ? "mqtt" : "mqtts", options);
 }

@@ -12,8 +12,7 @@ import { createServer as createHttpsServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Stream, StreamHandler } from "@skein/kernel";
 import { type WebSocket, WebSocketServer } from "ws";
-import { guardClients, type ListenOptions } from "./client-listener.ts";
-import { openListener } from "./open-listener.ts";
+import { type ListenOptions, openClientListener } from "./client-listener.ts";
 import { PendingClients } from "./pending-clients.ts";
 import { plainBytes } from "./plain-bytes.ts";
 import { resetSocket } from "./reset-socket.ts";
@@ -46,7 +45,7 @@ export interface WebSocketListenOptions extends ListenOptions {
 
 /** Accepts WebSocket connections. */
 export function listenWebSocket(options: WebSocketListenOptions): void {
-  const { host, port, tls, refused, ready } = options;
+  const { tls, refused } = options;
   const server =
     tls === undefined
       ? limitRequests(createServer(HTTP_OPTIONS, askForUpgrade), "connection", refused)
@@ -59,15 +58,7 @@ export function listenWebSocket(options: WebSocketListenOptions): void {
           refused,
         );
   upgradeTo(options, server);
-  const serve = guardClients(server, options);
-  const scheme = tls === undefined ? "ws" : "wss";
-  openListener(
-    server,
-    host,
-    port,
-    (other) => `--listen ${scheme}://:${other}`,
-    (result) => ready(result instanceof Error ? result : { ...result, serve }),
-  );
+  openClientListener(server, tls === undefined ? "ws" : "wss", options);
 }
 
 /** Whoever wants something else than an upgrade. */

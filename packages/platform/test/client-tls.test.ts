@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { connect as connectTcp, type Socket } from "node:net";
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
-import { SkeinError, type Stream } from "@skein/kernel";
 import { afterAll, afterEach, expect, test, vi } from "vitest";
 import { WebSocket } from "ws";
 import type { IdentityKind } from "../src/certificate-identity.ts";
@@ -14,6 +13,7 @@ import { setEnds } from "../src/socket-ends.ts";
 import { listenTcp } from "../src/tcp.ts";
 import { listenWebSocket } from "../src/websocket.ts";
 import { type Credentials, TestAuthority } from "./support/certificates.ts";
+import { type Listening, listenFor } from "./support/listening.ts";
 import { socketPeer, webSocketPeer } from "./support/peers.ts";
 import { type Pair, RecordingHandler, streamContract } from "./support/stream-contract.ts";
 
@@ -35,46 +35,10 @@ function tlsOf(clientCa?: string, identity: IdentityKind = "cn", own: Credential
   return new ClientTls(readTlsMaterial({ ...own, clientCa }, Date.now()), identity);
 }
 
-interface Listening {
-  readonly listener: ClientListener;
-  /** All that got through, in order. */
-  readonly streams: Stream[];
-  /** The next one. */
-  readonly accepted: Promise<Stream>;
-  readonly refusals: string[];
-  readonly refused: Promise<string>;
-}
-
 async function listen(options: Partial<ListenOptions>, open = listenTcp): Promise<Listening> {
-  const streams: Stream[] = [];
-  const refusals: string[] = [];
-  let tell: (stream: Stream) => void = () => {};
-  let tellReason: (reason: string) => void = () => {};
-  const accepted = new Promise<Stream>((resolve) => {
-    tell = resolve;
-  });
-  const refused = new Promise<string>((resolve) => {
-    tellReason = resolve;
-  });
-  const result = await new Promise<ClientListener | SkeinError>((ready) =>
-    open({
-      host: "127.0.0.1",
-      port: 0,
-      accepted: (stream) => {
-        streams.push(stream);
-        tell(stream);
-      },
-      refused: (_, reason) => {
-        refusals.push(reason);
-        tellReason(reason);
-      },
-      ready,
-      ...options,
-    }),
-  );
-  if (result instanceof SkeinError) throw result;
-  cleanup.push(() => result.close());
-  return { listener: result, streams, accepted, refusals, refused };
+  const listening = await listenFor(options, open);
+  cleanup.push(() => listening.listener.close());
+  return listening;
 }
 
 function dial(port: number, options: ConnectionOptions = {}): TLSSocket {

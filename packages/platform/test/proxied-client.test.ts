@@ -1,15 +1,16 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { encodeProxyHeader, SkeinError, type Stream } from "@skein/kernel";
+import { encodeProxyHeader, type Stream } from "@skein/kernel";
 import { afterAll, afterEach, expect, test, vi } from "vitest";
 import { WebSocket } from "ws";
 import { readTlsMaterial } from "../src/certificates.ts";
-import type { ClientListener, ListenOptions } from "../src/client-listener.ts";
+import type { ListenOptions } from "../src/client-listener.ts";
 import { ClientTls } from "../src/client-tls.ts";
 import { listenTcp } from "../src/tcp.ts";
 import { listenWebSocket } from "../src/websocket.ts";
 import { TestAuthority } from "./support/certificates.ts";
+import { type Listening, listenFor } from "./support/listening.ts";
 import { RecordingHandler } from "./support/stream-contract.ts";
 
 const authority = new TestAuthority();
@@ -26,40 +27,10 @@ const TEXT = Buffer.from("PROXY TCP4 192.0.2.7 192.0.2.1 5000 1883\r\n");
 const BINARY = encodeProxyHeader({ command: "proxy", source: CLIENT, destination: PROXY, fields: [] });
 const LOCAL = encodeProxyHeader({ command: "local", source: undefined, destination: undefined, fields: [] });
 
-interface Listening {
-  readonly listener: ClientListener;
-  readonly streams: Stream[];
-  readonly accepted: Promise<Stream>;
-  readonly refused: Promise<string>;
-}
-
 async function listen(options: Partial<ListenOptions> = {}, open = listenTcp): Promise<Listening> {
-  const streams: Stream[] = [];
-  let tell: (stream: Stream) => void = () => {};
-  let tellReason: (reason: string) => void = () => {};
-  const accepted = new Promise<Stream>((resolve) => {
-    tell = resolve;
-  });
-  const refused = new Promise<string>((resolve) => {
-    tellReason = resolve;
-  });
-  const result = await new Promise<ClientListener | SkeinError>((ready) =>
-    open({
-      host: "127.0.0.1",
-      port: 0,
-      isProxied: true,
-      accepted: (stream) => {
-        streams.push(stream);
-        tell(stream);
-      },
-      refused: (_, reason) => tellReason(reason),
-      ready,
-      ...options,
-    }),
-  );
-  if (result instanceof SkeinError) throw result;
-  cleanup.push(() => result.close());
-  return { listener: result, streams, accepted, refused };
+  const listening = await listenFor({ isProxied: true, ...options }, open);
+  cleanup.push(() => listening.listener.close());
+  return listening;
 }
 
 function dial(port: number): Socket {

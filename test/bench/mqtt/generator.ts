@@ -12,7 +12,7 @@ import { performance } from "node:perf_hooks";
 import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 import { Flow } from "./flow.ts";
 import { type Endpoint, publishBlock, RawClient } from "./raw-client.ts";
-import type { ConnectScenario, IdleScenario, ReplayScenario, Scenario } from "./scenarios.ts";
+import type { ReplayScenario, Scenario } from "./scenarios.ts";
 
 /** From the parent. */
 export type Order =
@@ -58,7 +58,13 @@ async function prepare(order: Order & { kind: "prepare" }): Promise<Load> {
   const { scenario, publish, subscribe } = order;
   if (scenario.kind === "flow") return Flow.prepare(scenario, publish, subscribe);
   if (scenario.kind === "replay") return prepareReplay(scenario, publish, subscribe);
-  return scenario.kind === "connect" ? connects(scenario, publish) : idle(scenario, subscribe);
+  const { connections } = scenario;
+  if (scenario.kind === "connect") {
+    const { atOnce, isChurn } = scenario;
+    return connects(connections, atOnce, publish, (client) => (isChurn ? client.close() : undefined));
+  }
+  const subscribes: Then = (client, index) => client.subscribe([`device/${index}/command`], 0);
+  return connects(connections, IDLE_AT_ONCE, subscribe, subscribes, IDLE_SETTLE_MS);
 }
 
 /** Retained messages are set beforehand; each `start` is one new subscriber that gets them all. */
@@ -112,38 +118,12 @@ async function prepareReplay(
   };
 }
 
-function connects({ connections, atOnce, isChurn }: ConnectScenario, endpoint: Endpoint): Load {
-  let units = 0;
-  const open: RawClient[] = [];
-  return {
-    get units() {
-      return units;
-    },
-    async start() {
-      let begun = 0;
-      const one = async (): Promise<void> => {
-        while (begun < connections) {
-          const client = await RawClient.connect(endpoint, `bench-${begun++}`, 0, {});
-          units++;
-          if (isChurn) client.close();
-          else open.push(client);
-        }
-      };
-      await Promise.all(Array.from({ length: atOnce }, one));
-    },
-    async finish() {
-      for (const client of open) client.close();
-      return { published: 0, units, missing: connections - units, disordered: 0 };
-    },
-  };
-}
+/** What becomes of each connection once it is there. */
+type Then = (client: RawClient, index: number) => Promise<void> | void;
 
-/** 4 s after the last one what the broker needed only to take them in is collected. */
-const IDLE_SETTLE_MS = 4000;
-
-function idle({ connections }: IdleScenario, endpoint: Endpoint): Load {
+function connects(connections: number, atOnce: number, endpoint: Endpoint, then: Then, settleMs = 0): Load {
   let units = 0;
-  const open: RawClient[] = [];
+  const clients: RawClient[] = [];
   return {
     get units() {
       return units;
@@ -154,20 +134,24 @@ function idle({ connections }: IdleScenario, endpoint: Endpoint): Load {
         while (begun < connections) {
           const index = begun++;
           const client = await RawClient.connect(endpoint, `bench-${index}`, 0, {});
-          await client.subscribe([`device/${index}/command`], 0);
+          clients.push(client);
+          await then(client, index);
           units++;
-          open.push(client);
         }
       };
-      await Promise.all(Array.from({ length: 32 }, one));
-      await delay(IDLE_SETTLE_MS);
+      await Promise.all(Array.from({ length: atOnce }, one));
+      await delay(settleMs);
     },
     async finish() {
-      for (const client of open) client.close();
+      for (const client of clients) if (client.socket.writable) client.close();
       return { published: 0, units, missing: connections - units, disordered: 0 };
     },
   };
 }
+
+/** 4 s after the last one what the broker needed only to take them in is collected. */
+const IDLE_SETTLE_MS = 4000;
+const IDLE_AT_ONCE = 32;
 
 let load: Load | undefined;
 

@@ -49,7 +49,7 @@ export interface ReplayScenario {
 }
 
 /** `connections` are made, `atOnce` at a time; with `isChurn` each is closed after its CONNACK. */
-export interface ConnectScenario {
+interface ConnectScenario {
   readonly kind: "connect";
   readonly name: string;
   readonly title: string;
@@ -61,7 +61,7 @@ export interface ConnectScenario {
 }
 
 /** `connections` with one subscription each, and nothing to do. The goal is in bytes for each. */
-export interface IdleScenario {
+interface IdleScenario {
   readonly kind: "idle";
   readonly name: string;
   readonly title: string;
