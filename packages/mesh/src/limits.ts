@@ -17,7 +17,7 @@ export const HEARTBEAT_MS = 1000;
 
 /**
  * The same of a node with at least MANY_LINKS links: beats grow with the square of the mesh, and what must be noticed sooner than
- * by silence of 3 s (a leader's death) has heartbeats of its own. With a tick's delay still below SUSPECT_AFTER_MS.
+ * by silence of 3 s (a leader's death) has heartbeats of its own. With a tick's delay half a second below SUSPECT_AFTER_MS.
  */
 export const HEARTBEAT_OF_MANY_MS = 2000;
 export const MANY_LINKS = 8;

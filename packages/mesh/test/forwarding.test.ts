@@ -157,6 +157,18 @@ test("a restarted publisher's numbers begin anew and are not taken for duplicate
   world.close();
 });
 
+test("small messages of QoS 0 to a peer that takes nothing are dropped and counted, too, at 8 MiB", () => {
+  const world = new World();
+  const [a, b] = world.formed(2);
+  subscribed(world, b!, "t");
+  world.clock.run(5000);
+  world.network.block(a!.host, b!.host);
+  for (let count = 0; count < 200; count++) a!.publish("t", new Uint8Array(60_000), 0);
+  expect(a!.mesh.counters.qos0Dropped).toBeGreaterThan(50);
+  expect(a!.mesh.counters.qos0Dropped).toBeLessThan(70);
+  world.close();
+});
+
 test("a peer that takes nothing: QoS 0 is dropped and counted, QoS 1 refused with 0x97, memory stays bounded", () => {
   const world = new World();
   const [a, b] = world.formed(2);

@@ -35,6 +35,40 @@ test("silence shorter than 3 s changes nothing", () => {
   world.close();
 });
 
+test.each([
+  [3, 900, 1550],
+  [10, 1900, 2550],
+])(
+  "in an idle mesh of %i each node hears each other one so often that nobody is suspect, and no oftener",
+  (count, least, most) => {
+    const world = new World();
+    const nodes = world.formed(count);
+    world.clock.run(20_000);
+    const before = nodes.map(({ logged }) => logged.length);
+    let longest = 0;
+    let sum = 0;
+    let looks = 0;
+    for (let ms = 0; ms < 20_000; ms += 50) {
+      world.clock.run(50);
+      for (const a of nodes) {
+        for (const b of nodes) {
+          const heardAt = a.mesh.heardAt(b.id);
+          if (heardAt === undefined) continue;
+          const silence = world.clock.monotonicMs() - heardAt;
+          longest = Math.max(longest, silence);
+          sum += silence;
+          looks++;
+        }
+      }
+    }
+    expect(longest).toBeLessThan(most);
+    // Somebody looks at a random moment of a silence: on average half of it has passed.
+    expect((2 * sum) / looks).toBeGreaterThan(least * 0.8);
+    expect(nodes.map(({ logged }) => logged.length)).toEqual(before);
+    world.close();
+  },
+);
+
 test("a reset link makes a member suspect at once; the link is back within a second", () => {
   const world = new World();
   const [a, b] = world.formed(2);

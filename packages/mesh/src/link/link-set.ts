@@ -20,6 +20,7 @@ import {
   HEARTBEAT_OF_MANY_MS,
   LINK_SILENCE_MAX_MS,
   MANY_LINKS,
+  TICK_MS,
 } from "../limits.ts";
 import { Echo, FrameType, type Hello, type Resume } from "../messages.ts";
 import { type Refusal, refusalOf } from "./handshake.ts";
@@ -34,10 +35,13 @@ const DOUBLE_DIAL_MS = 5000;
 const LINGER_MS = 1000;
 /** A process that runs echoes by then. */
 const PROBE_MAX_MS = 2500;
-/** An accepted link that has been asked for nothing and has carried nothing for so many beats, beats by itself. */
-const UNASKED_BEATS = 1.25;
-/** A heartbeat is answered unless something was said within half a beat before it. */
-const JUST_SAID_BEATS = 0.5;
+/**
+ * A heartbeat is due half a tick early: what was written at the end of one tick is a little younger than the interval at the tick that
+ * it is due, and would else slip to the next.
+ */
+const EARLY_MS = 0.5 * TICK_MS;
+/** A heartbeat is answered unless something was said within this time before it. */
+const JUST_SAID_MS = 250;
 /** Streams in handshake. More are reset at once: whoever dials has a mesh key, but may be broken. */
 const HANDSHAKES_MAX = 256;
 
@@ -121,7 +125,8 @@ export class LinkSet {
   tick(): void {
     const now = this.#clock.monotonicMs();
     for (const link of [...this.#active.values()]) {
-      const beatMs = (link.isDialled ? 1 : UNASKED_BEATS) * this.#beatMs;
+      // An accepted link beats by itself only when it was not asked in time.
+      const beatMs = this.#beatMs - (link.isDialled ? EARLY_MS : 0);
       if (now - link.receivedMs >= LINK_SILENCE_MAX_MS) link.reset("peer is silent");
       else if (link.protocolVersion >= VERSION_GROWING_ROWS && link.roundTrip.isDue(now)) {
         link.roundTrip.asked(now);
@@ -170,7 +175,7 @@ export class LinkSet {
     } else if (link.isEstablished) {
       this.#owner.received(link, type, body);
       if (type === FrameType.heartbeat && !link.isDialled) {
-        beatAfter(JUST_SAID_BEATS * this.#beatMs, link, this.#clock.monotonicMs());
+        beatAfter(JUST_SAID_MS, link, this.#clock.monotonicMs());
       }
     } else if (type === FrameType.hello && link.hello === undefined) {
       this.#greeted(link, decodeHello(body));
