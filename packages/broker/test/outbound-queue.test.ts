@@ -93,6 +93,19 @@ test("neighbours without identifiers are written as one view of their buffer, wi
   ]);
 });
 
+test("frames of two buffers are no neighbours, though the one begins where the other ends", () => {
+  const queue = new OutboundQueue(pool);
+  const sink = new Sink();
+  const [first] = neighbours([5, 6], false);
+  const [, second] = neighbours([5, 6], false).map((each) => ({
+    ...each,
+    bytes: each.bytes.map((byte) => byte + 100),
+  }));
+  for (const each of [first, second]) queue.push(each as Frame, 0);
+  queue.flush(sink);
+  expect([...Buffer.concat(sink.writes)]).toEqual([0, 1, 2, 3, 4, 105, 106, 107, 108, 109, 110]);
+});
+
 test("what waits for a slow socket keeps no buffer alive that is much larger", () => {
   const queue = new OutboundQueue(pool);
   const sink = new Sink();

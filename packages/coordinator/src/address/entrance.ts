@@ -88,6 +88,8 @@ export class Entrance {
   #toldChangesAt = Number.NEGATIVE_INFINITY;
   #peers: readonly EntrancePeer[] = [];
   #status: CoordinatorStatus | undefined;
+  /** Since when this node has led; undefined: it does not. */
+  #leadsSince: number | undefined;
   #timer: Timer | undefined;
   #isStopped = false;
 
@@ -115,6 +117,7 @@ export class Entrance {
     this.#status = status;
     const { clock } = this.#ports;
     const now = clock.monotonicMs();
+    this.#leadsSince = status.role === "leader" ? (this.#leadsSince ?? now) : undefined;
     const view = viewOf(this.#node, status, this.#inReach(status, now));
     this.#probeFor(this.#standIn.step({ kind: "view", ...view }, now));
     this.#warrant(status, view.isLeaderHeard);
@@ -194,9 +197,9 @@ export class Entrance {
   #ownAbility(now: number): Ability {
     const isServing = this.#ports.isServing();
     const isAble = this.#address !== undefined && this.#address.problem === undefined;
-    const { role, quorumContactAt = now } = this.#status ?? {};
-    const isCutOff = role === "leader" && now - quorumContactAt >= GIVE_UP_MS;
-    return { isServing, isAble, isCutOff, macs: this.#ownMacs() };
+    // Before its first commit it has no contact to show, but a quorum has just elected it.
+    const heardAt = Math.max(this.#leadsSince ?? now, this.#status?.quorumContactAt ?? 0);
+    return { isServing, isAble, isCutOff: now - heardAt >= GIVE_UP_MS, macs: this.#ownMacs() };
   }
 
   #ownMacs(): readonly string[] {

@@ -22,6 +22,8 @@ class TestNode {
   heardAt: number | undefined;
   published: string | undefined = "";
   status: CoordinatorStatus = freshStatus();
+  /** When a quorum answered it last, while it leads. */
+  quorumContactAt: () => number | undefined = () => this.#clock.monotonicMs();
   readonly #clock: VirtualClock;
 
   constructor(
@@ -68,7 +70,8 @@ class TestNode {
   #tick(): void {
     const { status } = this;
     const isLeader = status.role === "leader";
-    this.entrance.update({ ...status, quorumContactAt: isLeader ? this.#clock.monotonicMs() : undefined });
+    const contactAt = this.quorumContactAt() as CoordinatorStatus["quorumContactAt"];
+    this.entrance.update({ ...status, quorumContactAt: isLeader ? contactAt : undefined });
     this.#clock.after(250, () => this.#tick());
   }
 }
@@ -278,3 +281,30 @@ test("a frame that is damaged is refused without harm, one of a newer kind is pa
   expect(a.entrance.receive(B, bytes.subarray(0, bytes.length - 1))).toBe(false);
   expect(a.entrance.receive(B, Uint8Array.of(99, 0, 1))).toBe(true);
 });
+
+test.each([
+  ["that has never committed anything", undefined],
+  ["whose followers are gone", 10_000],
+])(
+  "a leader %s says that it is cut off, 1.5 s after a quorum has spoken, and that it is not when one answers",
+  (_, lastContactMs) => {
+    const clock = new VirtualClock();
+    const told: boolean[] = [];
+    const node = new TestNode(A, clock, (_from, _to, bytes) => {
+      const frame = decodeAddressFrame(bytes);
+      if (frame?.kind === "ability") told.push(frame.isCutOff);
+      return true;
+    });
+    node.entrance.peersChanged([{ id: B, state: "alive", isLinked: true, linkedAt: 0 }]);
+    clock.advance(10_000);
+    node.status = { ...freshStatus(), role: "leader", hasQuorum: true, coordinator: A };
+    node.quorumContactAt = () => lastContactMs;
+    clock.advance(1250);
+    expect(told).not.toContain(true);
+    clock.advance(750);
+    expect(told.at(-1)).toBe(true);
+    node.quorumContactAt = () => clock.monotonicMs();
+    clock.advance(250);
+    expect(told.at(-1)).toBe(false);
+  },
+);

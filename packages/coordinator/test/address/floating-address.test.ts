@@ -325,6 +325,20 @@ test("a machine that slept drops the address at once, clients first", () => {
   expect(address.isHeld).toBe(true);
 });
 
+test("a machine that does not hold the address notices within a second that it slept", () => {
+  const { clock, process, address, machine } = setUp();
+  address.start();
+  const look = (): void => {
+    clock.advance(250);
+    address.update({ isGiven: false, confirmedAt: undefined });
+  };
+  for (let looks = 0; looks < 8; looks++) look();
+  process.take();
+  machine.sleptMs = 5000;
+  for (let looks = 0; looks < 5; looks++) look();
+  expect(process.take().filter((line) => line === "suspended")).toHaveLength(1);
+});
+
 test("clients of the past holder are tickled twice, after the announcement, each from the port it used", () => {
   const { process, address, lead } = setUp();
   address.start();
