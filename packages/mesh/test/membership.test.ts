@@ -36,8 +36,8 @@ test("silence shorter than 3 s changes nothing", () => {
 });
 
 test.each([
-  [3, 900, 1550],
-  [10, 1900, 2550],
+  [3, 1700, 1550],
+  [10, 2400, 2550],
 ])(
   "in an idle mesh of %i each node hears each other one so often that nobody is suspect, and no oftener",
   (count, least, most) => {
@@ -62,8 +62,8 @@ test.each([
       }
     }
     expect(longest).toBeLessThan(most);
-    // Somebody looks at a random moment of a silence: on average half of it has passed.
-    expect((2 * sum) / looks).toBeGreaterThan(least * 0.8);
+    // At a random moment half of a silence has passed, and what is heard is noted half a tick later on average.
+    expect((2 * sum) / looks).toBeGreaterThan(least);
     expect(nodes.map(({ logged }) => logged.length)).toEqual(before);
     world.close();
   },
