@@ -18,8 +18,11 @@ import type { Fault, FaultKind } from "./schedule.ts";
 const LOOK_EVERY_MS = 250;
 /** Without a majority: silence of the leader, a tick, silence of the other voters, the probe. Plus a look. */
 const STAND_IN_MS = { lan: 5250, wired: 4750 } as const;
-/** With one: three elections awaited, and a stand-in after that. */
-const ELECTION_MS = { lan: 3 * 4800 + 3000, wired: 3 * 2700 + 3000 } as const;
+/**
+ * With one: until a leader that was cut off has stepped down, the silence after it, three elections awaited, and the probe. All may be in
+ * vain, where the others have other voters by now and nobody here knows.
+ */
+const ELECTION_MS = { lan: 5 * 4800 + 1000, wired: 5 * 2700 + 1000 } as const;
 /** A leader that says that its disk stands still has as long to let go. */
 const STALLED_HOLDER_MS = 1500;
 /** A machine that has woken up drops the address with its next tick. */
@@ -33,7 +36,7 @@ const LINKED_MS = 12_000;
 /** The successor's link to a dead holder is given up within that time. */
 const LINK_LOST_MS = 10_000;
 
-/** What P1 and P2 promise something about: death, freeze, partition, sleep, a disk that stands still, a stranger. */
+/** What P2 promises something about: death, freeze, partition, sleep, a disk that stands still, a stranger. */
 const PROMISED: ReadonlySet<FaultKind> = new Set([
   "power",
   "partition",
@@ -44,8 +47,11 @@ const PROMISED: ReadonlySet<FaultKind> = new Set([
   "stranger",
 ]);
 
-/** Whether every fault is one that the address must outlive in time; beside others (lost data, slow links) it may take longer. */
-export function isAddressPromised(faults: readonly Fault[]): boolean {
+/**
+ * Whether every fault is one after which clients are rid of their dead connections in time. Beside others (machines that change their
+ * addresses, lost data, slow links) one may be passed over and notices at its keep-alive.
+ */
+export function areClientsPromised(faults: readonly Fault[]): boolean {
   return faults.every(({ kind }) => PROMISED.has(kind));
 }
 
@@ -53,6 +59,8 @@ interface Side {
   readonly nodes: readonly SimNode[];
   /** Since when it has been one, and nobody of it has held the address. */
   since: number;
+  /** Of the newest leader that one of it has heard of. */
+  term: number;
 }
 
 interface Linked {
@@ -62,6 +70,7 @@ interface Linked {
 
 export class AddressWatch {
   readonly #world: World;
+  readonly #areClientsPromised: boolean;
   /** By what makes them up. */
   #sides = new Map<string, Side>();
   /** By pair of machines. */
@@ -73,8 +82,10 @@ export class AddressWatch {
   #holder: { readonly machine: number; readonly since: number } | undefined;
   #isOver = false;
 
-  constructor(world: World) {
+  /** @param areClientsPromised whether clients with dead connections are looked for, too */
+  constructor(world: World, areClientsPromised: boolean) {
     this.#world = world;
+    this.#areClientsPromised = areClientsPromised;
   }
 
   begin(): void {
@@ -90,7 +101,7 @@ export class AddressWatch {
   #look(): void {
     this.#lookAtSides();
     this.#lookAtLeaders();
-    this.#lookAtClients();
+    if (this.#areClientsPromised) this.#lookAtClients();
   }
 
   #lookAtSides(): void {
@@ -102,12 +113,17 @@ export class AddressWatch {
     if (events.now - this.#strangerAt < STRANGER_GONE_MS) return;
     for (const nodes of this.#sidesNow()) {
       const key = nodes.map(({ id, starts, sleep }) => `${id}:${starts}:${sleep.wokenAt}`).join();
-      const side = before.get(key) ?? { since: events.now, nodes };
+      const term = Math.max(...nodes.map(({ status }) => status?.term ?? 0));
+      const side = before.get(key) ?? { since: events.now, nodes, term };
       this.#sides.set(key, side);
       const voters = nodes.find(({ status }) => status !== undefined)?.status?.voters ?? [];
       const present = nodes.filter(({ id }) => voters.includes(id as never)).length;
-      const limit = (present * 2 > voters.length ? ELECTION_MS : STAND_IN_MS)[options.timing];
-      if (nodes.some(({ index }) => floating.isOn(index))) side.since = events.now;
+      const hasMajority = present * 2 > voters.length;
+      const limit = (hasMajority ? ELECTION_MS : STAND_IN_MS)[options.timing];
+      // A minority elects nobody: a new term shows that between two looks it was none.
+      const wasInterrupted = !hasMajority && term !== side.term;
+      side.term = term;
+      if (wasInterrupted || nodes.some(({ index }) => floating.isOn(index))) side.since = events.now;
       if (events.now - side.since <= limit) continue;
       const names = nodes.map(({ id }) => id).join(" and ");
       throw new CheckFailure("address answers", `nobody of ${names} has held it since ${side.since} ms`);
@@ -143,7 +159,12 @@ export class AddressWatch {
       const { status, process, index } = node;
       const isStuck =
         status?.isDiskStalled === true && status.voters.length > 1 && process?.isPaused === false;
-      const isBad = isStuck && status.role === "leader" && floating.isOn(index);
+      const isBad =
+        isStuck &&
+        status.role === "leader" &&
+        floating.isOn(index) &&
+        // Without it, it holds the address as a stand-in: nobody else can.
+        node.sleep.leaseUntil(status) > events.now;
       if (!isBad) this.#stalledSince.delete(node);
       else if (!this.#stalledSince.has(node)) this.#stalledSince.set(node, events.now);
       else if (events.now - (this.#stalledSince.get(node) ?? 0) > STALLED_HOLDER_MS)

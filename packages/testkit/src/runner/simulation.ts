@@ -9,7 +9,7 @@ import { CheckFailure, type SimClientHost } from "../observations.ts";
 import { mix, pick, randomStream } from "../world/random-streams.ts";
 import { retainedSet, type SimNode } from "../world/sim-node.ts";
 import { World } from "../world/world.ts";
-import { AddressWatch, isAddressPromised } from "./address-watch.ts";
+import { AddressWatch, areClientsPromised } from "./address-watch.ts";
 import { FaultInjector } from "./inject-faults.ts";
 import { LoadReads } from "./load-reads.ts";
 import { RETAINED_TOPICS, RetainedWrites } from "./retained-writes.ts";
@@ -95,7 +95,7 @@ class Simulation {
     const reads = new LoadReads("topic/+", RETAINED_TOPICS);
     this.#world = new World(schedule.world, [...checkers, this.#retained, this.#standstill, reads]);
     reads.begin(this.#world);
-    this.#addressWatch = new AddressWatch(this.#world);
+    this.#addressWatch = new AddressWatch(this.#world, areClientsPromised(schedule.faults));
     this.#injector = new FaultInjector(this.#world);
     this.#writes = new RetainedWrites(this.#world);
     const client = (name: string) => this.#world.addClient(name);
@@ -139,7 +139,7 @@ class Simulation {
     const isApart = this.#schedule.faults.some(({ kind }) => kind === "apart");
     this.#until(() => (isApart ? this.#haveQuorum() : this.#isWell()), FORMED_BY_MS, "the mesh forms");
     world.events.runUntil(this.#schedule.chaosFromMs);
-    if (isAddressPromised(this.#schedule.faults)) this.#addressWatch.begin();
+    this.#addressWatch.begin();
     this.#writes.begin();
     this.#approve();
   }
