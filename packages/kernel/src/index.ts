@@ -15,6 +15,19 @@ export type { Log, LogFields } from "./ports/log.ts";
 export type { LongProcess, ProcessPort, ProcessResult } from "./ports/process.ts";
 export type { RandomSource } from "./ports/random.ts";
 export {
+  type KeptSession,
+  type KeptSubscription,
+  type OwedMessage,
+  packetIdOf,
+  type SessionClaim,
+  type SessionHolder,
+  type SessionOpening,
+  type SessionStore,
+  type SessionWill,
+  type SubscriptionWish,
+  type WillFate,
+} from "./ports/session-store.ts";
+export {
   type DialAsGuest,
   GUEST_PREFIX,
   type GuestDoor,

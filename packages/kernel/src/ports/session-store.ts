@@ -1,0 +1,136 @@
+/**
+ * Sessions that outlive the node their client is connected to, as a broker sees them.
+ *
+ * The broker owns connections; the mesh owns sessions. A connection *claims* the session of its Client Identifier; the newest
+ * claim of the mesh holds it, and whatever an older one still asks for changes nothing. What a session is owed is a queue
+ * of messages with ordinals, the same on every node: the packet identifier of a message is its ordinal's
+ * ({@link packetIdOf}), so any node sends it again under the same one.
+ *
+ * Calls that take a Completion follow its rules: they return the parts, and never settle before they have returned.
+ *
+ * Source: MQTT 5 sections 4.1, 4.3, 4.4; architecture.md section 5; reference design, section 4.3.
+ */
+
+import type { ApplicationMessage, Completion, QoS } from "../message.ts";
+
+/** A Will Message and when it is due. Source: MQTT 5 sections 3.1.2.5 and 3.1.3.2.2. */
+export interface SessionWill {
+  readonly message: ApplicationMessage;
+  /** Will Delay Interval: seconds between the loss of the connection and the publication. */
+  readonly delaySeconds: number;
+}
+
+/** What a CONNECT says of its session. */
+export interface SessionOpening {
+  readonly clientId: string;
+  readonly cleanStart: boolean;
+  /** Seconds the session lives without a connection. 0: it ends with it, only its will and its claim are kept. */
+  readonly expirySeconds: number;
+  /** Keep Alive in force; 0: none. For how long a will waits when the node is gone. */
+  readonly keepAliveSeconds: number;
+  readonly will: SessionWill | undefined;
+}
+
+/** One subscription as it is kept (MQTT 5 section 3.8.3.1). */
+export interface KeptSubscription {
+  /** As in SUBSCRIBE, `$share/...` included. */
+  readonly filter: string;
+  /** Granted. */
+  readonly qos: QoS;
+  readonly noLocal: boolean;
+  readonly retainAsPublished: boolean;
+  readonly identifier: number | undefined;
+}
+
+/** One Topic Filter of a SUBSCRIBE. */
+export interface SubscriptionWish extends KeptSubscription {
+  /** Retain Handling. Those retained messages that are delivered with QoS 1 or 2 go into the queue. */
+  readonly retainHandling: 0 | 1 | 2;
+}
+
+/** A QoS 1 or 2 message that a session is owed. */
+export interface OwedMessage {
+  /** 0, 1, 2, ... within the session, in the order of the log. */
+  readonly ordinal: number;
+  readonly message: ApplicationMessage;
+  /** It is delivered with. */
+  readonly qos: 1 | 2;
+  /** RETAIN as it is delivered. */
+  readonly retain: boolean;
+  /** Subscription Identifiers. */
+  readonly identifiers: readonly number[] | undefined;
+  /** QoS 2: its PUBREC is committed, so PUBREL may be sent, and must be sent again after a reconnect. */
+  readonly isReleased: boolean;
+}
+
+/** What this node's replica holds of a session. It follows the log: what it answers changes from turn to turn. */
+export interface KeptSession {
+  readonly subscriptions: ReadonlyMap<string, KeptSubscription>;
+  /** Packet identifiers of QoS 2 messages that the client has published and not released. */
+  readonly received: ReadonlySet<number>;
+  /** Messages owed. */
+  readonly queued: number;
+  /** Messages up to this ordinal may have been sent on an earlier connection: they go with DUP. -1: none. */
+  readonly sentThrough: number;
+  /** The first message owed whose ordinal is greater; undefined: there is none now. */
+  after(ordinal: number): OwedMessage | undefined;
+  /** The message owed with this ordinal. */
+  owed(ordinal: number): OwedMessage | undefined;
+  /** Seconds left of its Message Expiry Interval; undefined: it has none; 0: it has expired. */
+  lifetimeLeft(owed: OwedMessage): number | undefined;
+}
+
+/** What becomes of the will when a connection ends. `defer`: it waits for a while, for its client to come back elsewhere. */
+export type WillFate = "publish" | "discard" | "defer";
+
+/** The broker's end of a claim. Nothing here is called before `open` has returned. */
+export interface SessionHolder {
+  /** The claim holds: answer the CONNECT. Called at most once. `isPresent`: Session Present. */
+  opened(kept: KeptSession, isPresent: boolean): void;
+  /** Messages have been added to the queue, or may be sent now. */
+  grown(): void;
+  /** A newer connection of this client has claimed the session: this one is over (0x8E). Nothing is called after it. */
+  lost(): void;
+}
+
+/** A connection's claim to its session. Unusable after `lost` or `close`: calls then change nothing, and settle as refused. */
+export interface SessionClaim {
+  /** Settles when all of it is committed and every node in reach knows it. */
+  subscribe(wishes: readonly SubscriptionWish[], done: Completion): number;
+  unsubscribe(filters: readonly string[], done: Completion): number;
+  /**
+   * Publishes a QoS 2 message of this session through the log, to everybody, exactly once however often it is published with this
+   * packet identifier. Who is subscribed on this node gets it from the log, too.
+   */
+  publish(message: ApplicationMessage, packetId: number, done: Completion): number;
+  /** PUBREL came: the packet identifier is free when `done` is settled. */
+  release(packetId: number, done: Completion): number;
+  /** The client has the message: PUBACK or PUBCOMP came. It is gathered; after a crash the message may be sent again. */
+  acknowledge(ordinal: number): void;
+  /** PUBREC came for a QoS 2 message: send PUBREL when `done` is settled, not before. */
+  confirm(ordinal: number, done: Completion): number;
+  /**
+   * The connection has ended. `expirySeconds`: as it is in force now. `sentThrough`: the highest ordinal that was sent on it,
+   * or the session's own `sentThrough` if that is higher.
+   */
+  close(fate: WillFate, expirySeconds: number, sentThrough: number): void;
+}
+
+/** The sessions of the mesh. */
+export interface SessionStore {
+  /** A CONNECT has come. A newer one of the same client, on any node, makes this claim void. */
+  open(opening: SessionOpening, holder: SessionHolder): SessionClaim;
+  /** Whether a QoS 1 or 2 message of this topic is owed to any session that is kept: then it must be published here, too. */
+  wants(topic: string): boolean;
+  /** Puts a message into the queues of all sessions that want it, and into the retained store if it has RETAIN. */
+  publish(message: ApplicationMessage, done: Completion | undefined): number;
+  /** Sessions of the mesh that live without a connection, or may. */
+  readonly count: number;
+}
+
+const PACKET_IDS = 65_535;
+
+/** The packet identifier of the message with this ordinal. Fewer than 65,535 messages are ever under way. */
+export function packetIdOf(ordinal: number): number {
+  return 1 + (ordinal % PACKET_IDS);
+}
