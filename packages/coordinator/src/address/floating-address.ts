@@ -22,9 +22,9 @@ import { Tickler } from "./tickler.ts";
 
 /**
  * After taking the address: `ip` has carried it out, and the clients have heard the announcement, or their answers would go to the
- * past holder. The second time is for what was lost.
+ * past holder. The other times are for what was lost: in a network that has just been cut, on machines with much to do, some are.
  */
-const TICKLE_AT_MS = [250, 1250];
+const TICKLE_AT_MS = [250, 1250, 2750];
 /** The interface may come later, or change its network. */
 const SETUP_CHECK_MS = 2000;
 /** Whether the machine slept is looked at with every update where the address is at stake, else so often: it reads a file. */
@@ -84,8 +84,8 @@ export class FloatingAddress {
     this.#tickler = new Tickler({
       clock,
       tickle: (connection, done) => this.#tools.tickle(connection, done),
-      finished: (clients, hasFailed) => {
-        this.#ports.log.info({ address, clients }, "tickled the clients of the past holder");
+      finished: (segments, hasFailed) => {
+        this.#ports.log.info({ address, segments }, "tickled the clients of the past holder");
         this.#warn(NO_SOCAT, hasFailed);
       },
     });

@@ -14,7 +14,7 @@ const PAUSE_MS = 5;
 export interface TicklerPorts {
   readonly clock: Clock;
   readonly tickle: (connection: Connection, done: (hasFailed: boolean) => void) => void;
-  /** All have been tickled, or it does not work here: `sent` were. */
+  /** All have been tickled, or it does not work here: `sent` segments went out. */
   readonly finished: (sent: number, hasFailed: boolean) => void;
 }
 
@@ -28,9 +28,12 @@ export class Tickler {
     this.#ports = ports;
   }
 
+  /** A round that has not ended is completed first: whoever is last in a long list must not wait for all rounds of the others. */
   begin(connections: readonly Connection[]): void {
     if (connections.length === 0) return;
-    this.#waiting = [...connections].reverse();
+    const isIdle = this.#waiting.length === 0 && this.#underWay === 0;
+    this.#waiting = [...[...connections].reverse(), ...this.#waiting];
+    if (!isIdle) return;
     this.#sent = 0;
     for (let left = AT_A_TIME; left > 0; left--) this.#ports.clock.after(PAUSE_MS * left, () => this.#next());
   }

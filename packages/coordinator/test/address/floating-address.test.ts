@@ -339,7 +339,7 @@ test("a machine that does not hold the address notices within a second that it s
   expect(process.take().filter((line) => line === "suspended")).toHaveLength(1);
 });
 
-test("clients of the past holder are tickled twice, after the announcement, each from the port it used", () => {
+test("clients of the past holder are tickled three times, after the announcement, each from the port it used", () => {
   const { process, address, lead } = setUp();
   address.start();
   process.take();
@@ -357,9 +357,9 @@ test("clients of the past holder are tickled twice, after the announcement, each
     "socat -u - IP4-SENDTO:10.0.0.78:6,bind=10.0.0.9",
   ];
   expect(calls.slice(0, 6)).toEqual([...ARPING, ...ARPING, ...tickles]);
-  expect(calls.filter((line) => line.startsWith("socat"))).toEqual([...tickles, ...tickles]);
+  expect(calls.filter((line) => line.startsWith("socat"))).toEqual([...tickles, ...tickles, ...tickles]);
   expect(process.inputs.map((input) => new DataView(input.buffer).getUint16(0))).toEqual([
-    1883, 9001, 1883, 9001,
+    1883, 9001, 1883, 9001, 1883, 9001,
   ]);
 });
 
@@ -373,7 +373,7 @@ test("who loses the address before it has tickled them all does it when it takes
   process.take();
   address.tickleOnTaking([]);
   lead(3000);
-  expect(process.take().filter((line) => line.startsWith("socat"))).toHaveLength(2);
+  expect(process.take().filter((line) => line.startsWith("socat"))).toHaveLength(3);
 });
 
 test("a missing socat is one sentence with the next command, from the start on; the address works", () => {
