@@ -24,7 +24,10 @@ export interface SessionWill {
 export interface SessionOpening {
   readonly clientId: string;
   readonly cleanStart: boolean;
-  /** Seconds the session lives without a connection. 0: it ends with it, only its will and its claim are kept. */
+  /**
+   * Seconds the session lives without a connection. 0: it ends with it, and only its will and its claim are kept; a session that is
+   * present and not cleaned is resumed all the same [MQTT-3.1.2-5].
+   */
   readonly expirySeconds: number;
   /** Keep Alive in force; 0: none. For how long a will waits when the node is gone. */
   readonly keepAliveSeconds: number;
@@ -122,8 +125,18 @@ export interface SessionStore {
   open(opening: SessionOpening, holder: SessionHolder): SessionClaim;
   /** Whether a QoS 1 or 2 message of this topic is owed to any session that is kept: then it must be published here, too. */
   wants(topic: string): boolean;
-  /** Puts a message into the queues of all sessions that want it, and into the retained store if it has RETAIN. */
-  publish(message: ApplicationMessage, done: Completion | undefined): number;
+  /**
+   * Puts a message into the queues of all sessions that want it, and into the retained store if it has RETAIN. `publisher`: Client
+   * Identifier, whose own subscriptions may have No Local; undefined: no client has published it.
+   */
+  publish(message: ApplicationMessage, publisher: string | undefined, done: Completion | undefined): number;
+  /** Whether a session of this client is kept, or is about to be. */
+  has(clientId: string): boolean;
+  /**
+   * Whether each client claims its session. True in a mesh of more than one node: its older connection may be on any of them. Else
+   * those need not that bring no will and neither have a session nor want one.
+   */
+  readonly claimsEveryClient: boolean;
   /** Sessions of the mesh that live without a connection, or may. */
   readonly count: number;
 }
