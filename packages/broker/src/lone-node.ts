@@ -21,10 +21,14 @@ class NoPeers implements Forwarder, Interest {
   }
 
   forward(message: ApplicationMessage, _done: Completion | undefined): number {
+    this.forwardShared(message);
+    return 0;
+  }
+
+  forwardShared(message: ApplicationMessage): void {
     for (const sharedFilter of this.#groups.match(message.topic)) {
       this.#delivery().deliverShared(sharedFilter, message);
     }
-    return 0;
   }
 
   add(filter: string, _done: Completion): number {

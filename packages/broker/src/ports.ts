@@ -3,7 +3,7 @@
  * neither. A broker on its own runs with `loneNodePorts` (lone-node.ts).
  */
 
-import type { ApplicationMessage, Clock, Completion, Log, Prng } from "@skein/kernel";
+import type { ApplicationMessage, Clock, Completion, Log, Prng, SessionStore } from "@skein/kernel";
 
 /** What a node adds to `$SYS`. */
 export interface NodeFigures {
@@ -25,6 +25,10 @@ export interface Forwarder {
    * QoS 0: pass undefined; returns 0. Never settles before it has returned.
    */
   forward(message: ApplicationMessage, done: Completion | undefined): number;
+  /**
+   * The part of it that is about shared subscriptions, for a message that all nodes get from the log anyway. Nobody waits.
+   */
+  forwardShared(message: ApplicationMessage): void;
 }
 
 /** Tells the other nodes what this node's subscribers want. Counted: each `add` is matched by one `remove`. */
@@ -83,6 +87,8 @@ export interface BrokerPorts {
   readonly forwarder: Forwarder;
   readonly interest: Interest;
   readonly retained: RetainedStore;
+  /** The sessions of the mesh; undefined: the broker keeps sessions in its own memory. */
+  readonly sessions?: SessionStore | undefined;
   readonly log: Log;
   /** For assigned Client Identifiers: seed it differently on every node. */
   readonly prng: Prng;

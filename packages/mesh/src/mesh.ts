@@ -126,6 +126,10 @@ export class Mesh {
     return this.#conversations.forwarder.forward(message, done);
   }
 
+  forwardShared(message: ApplicationMessage): void {
+    this.#conversations.forwarder.forwardShared(message);
+  }
+
   /** A local subscription begins. Returns how many peers must acknowledge it before SUBACK (P4). */
   add(filter: string, done: Completion): number {
     return this.#conversations.interest.add(filter, done);

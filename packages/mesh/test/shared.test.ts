@@ -43,6 +43,26 @@ test("ordinary subscribers get their own copy besides, and each share name one o
   world.close();
 });
 
+test("a message that all nodes get from the log goes to one member of each shared subscription, and to nobody else", () => {
+  const world = new World();
+  const nodes = world.formed(3);
+  const [a, b, c] = nodes;
+  settle(world, [b!.subscribe(SHARED), b!.subscribe("jobs/#"), c!.subscribe(SHARED)]);
+  const message = {
+    topic: "jobs/x",
+    payload: new Uint8Array(1),
+    qos: 1,
+    retain: false,
+    properties: undefined,
+  } as const;
+  for (let count = 0; count < 6; count++) a!.mesh.forwardShared(message);
+  a!.mesh.forwardShared({ ...message, topic: "other" });
+  world.clock.run(1000);
+  expect(nodes.map((node) => node.gotShared.length)).toEqual([0, 3, 3]);
+  expect(nodes.flatMap((node) => node.got)).toEqual([]);
+  world.close();
+});
+
 test("a local member is served before forward returns", () => {
   const world = new World();
   const a = world.start(1);

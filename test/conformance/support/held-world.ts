@@ -25,6 +25,7 @@ class HeldMesh implements Forwarder, Interest {
   constructor({ forwarder, interest }: BrokerPorts) {
     this.#inner = {
       forward: (message, done) => forwarder.forward(message, done),
+      forwardShared: (message) => forwarder.forwardShared(message),
       add: (filter, done) => interest.add(filter, done),
       remove: (filter) => interest.remove(filter),
     };
@@ -33,6 +34,10 @@ class HeldMesh implements Forwarder, Interest {
   forward(message: ApplicationMessage, done: Completion | undefined): number {
     this.forwarded.push(message);
     return this.#inner.forward(message, done) + this.#hold(done);
+  }
+
+  forwardShared(message: ApplicationMessage): void {
+    this.#inner.forwardShared(message);
   }
 
   add(filter: string, done: Completion): number {
@@ -90,7 +95,10 @@ export class HeldWorld extends World {
   readonly mesh: HeldMesh;
   readonly store: HeldStore;
 
-  constructor(options: Partial<BrokerOptions> = {}, others: Pick<BrokerPorts, "authenticator"> = {}) {
+  constructor(
+    options: Partial<BrokerOptions> = {},
+    others: Pick<BrokerPorts, "authenticator" | "sessions"> = {},
+  ) {
     let hands: { readonly mesh: HeldMesh; readonly store: HeldStore } | undefined;
     const node = new LoneNode(options, (ports) => {
       hands = { mesh: new HeldMesh(ports), store: new HeldStore(ports.retained) };

@@ -114,7 +114,7 @@ export interface SessionClaim {
   confirm(ordinal: number, done: Completion): number;
   /**
    * The connection has ended. `expirySeconds`: as it is in force now. `sentThrough`: the highest ordinal that was sent on it,
-   * or the session's own `sentThrough` if that is higher.
+   * or the session's own `sentThrough` if that is higher; -1 where the claim was not answered, which changes nothing.
    */
   close(fate: WillFate, expirySeconds: number, sentThrough: number): void;
 }

@@ -97,6 +97,12 @@ export class Forwarder {
     return parts;
   }
 
+  /** The part of it that is about shared subscriptions. Nobody waits. */
+  forwardShared(message: ApplicationMessage): void {
+    const { groups } = this.routes.routeOf(message.topic);
+    if (groups.length > 0) this.#forwardWithShares(message, undefined, [], groups);
+  }
+
   /** The link to `peer`, which has everything up to `lastSequence`, is up: goes on from there. */
   resume(peer: Peer, link: Link, lastSequence: number): void {
     peer.outbound.acknowledge(lastSequence);
