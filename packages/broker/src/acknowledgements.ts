@@ -46,7 +46,7 @@ export class AcknowledgementSlot implements Completion {
   }
 
   /** Starts anew, with one part to wait for: the caller's own, settled by the call of `settle` that follows `expect`. */
-  begin(packetId: number, qos: 1 | 2, received: ReceivedQos2): void {
+  begin(packetId: number, qos: 1 | 2, received: ReceivedQos2 | undefined): void {
     this.packetId = packetId;
     this.qos = qos;
     this.reasonCode = 0;

@@ -14,38 +14,42 @@ import type {
   Completion,
   MonotonicMs,
   QoS,
+  SessionStore,
   Stream,
   StreamHandler,
+  WillFate,
 } from "@skein/kernel";
 import { AcknowledgementPool } from "./acknowledgements.ts";
 import type { Proof } from "./authentication.ts";
 import { Channel } from "./channel.ts";
 import type { ChannelHost } from "./channel-host.ts";
+import { ClaimedSessions } from "./claimed-sessions.ts";
+import type { ClientSession } from "./client-session.ts";
 import type { ConnectPacket } from "./codec/connect-packet.ts";
 import { PublishFrames } from "./codec/publish-encoder.ts";
 import { PublishPacket } from "./codec/publish-packet.ts";
 import { ReasonCode } from "./codec/reason-codes.ts";
 import { TopicNames } from "./codec/topic-names.ts";
 import { ConnectRate } from "./connect-rate.ts";
-import { admit } from "./connecting.ts";
+import { type Admission, admit } from "./connecting.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { DeadlineWheel } from "./deadline-wheel.ts";
+import { farewell, referenceFor } from "./farewell.ts";
 import type { BrokerOptions, ListenerOptions } from "./options.ts";
 import { BatchPool } from "./outbound-batch.ts";
 import type { BrokerPorts } from "./ports.ts";
 import { QueueBudget } from "./queue-budget.ts";
 import type { Session } from "./session.ts";
+import type { KeeperPorts, SessionKeeper } from "./session-keeper.ts";
 import { Sessions } from "./sessions.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { SystemRetained } from "./system/system-retained.ts";
-import { isSystemTopic, SystemTopics } from "./system/system-topics.ts";
+import { SystemTopics } from "./system/system-topics.ts";
 import { TopicLimits } from "./topic-limits.ts";
-import type { WillFate } from "./will.ts";
+import { UNAWAITED } from "./unawaited.ts";
 
 /** A gap between ticks from which on this process must have stood still, so that silence is not the clients' fault. */
 const STALL_MS = 2_000;
-/** Wills are published for a client that is gone: nobody waits for their acknowledgement. */
-const UNAWAITED: Completion = { settle() {} };
 /** Hears what comes from a connection that is reset at once. */
 const IGNORED: StreamHandler = { received() {}, drained() {}, closed() {} };
 
@@ -54,7 +58,8 @@ export class Broker {
   readonly #counters = newCounters();
   readonly #frames = new PublishFrames();
   readonly #subscriptions: Subscriptions;
-  readonly #sessions: Sessions;
+  readonly #sessions: SessionKeeper;
+  readonly #store: SessionStore | undefined;
   readonly #system: SystemTopics;
   readonly #channels = new Set<Channel>();
   /** Those without a CONNACK, the oldest first. */
@@ -81,14 +86,14 @@ export class Broker {
     this.#lastTick = clock.monotonicMs();
     this.#system = this.#makeSystemTopics(options.systemIntervalSeconds, this.#lastTick);
     this.#wheel = new DeadlineWheel(this.#lastTick, (channel, now) => channel.deadline(now));
-    this.#sessions = new Sessions({
+    this.#store = ports.sessions;
+    this.#sessions = this.#makeSessions({
       options,
       counters: this.#counters,
       retained: new SystemRetained(retained, this.#system),
       clock,
       frames: this.#frames,
       queueBudget: new QueueBudget(options.queuedTotalBytesMax),
-      publishWill: (session) => this.#publishWill(session),
       ended: (session) => this.#subscriptions.removeAll(session),
     });
     this.#host = this.#makeHost(options, clock);
@@ -107,12 +112,12 @@ export class Broker {
   /** Connected clients that came in on `localAddress`. */
   clientsOn(localAddress: string): number {
     let count = 0;
-    for (const { clientId, stream } of this.#channels)
-      if (clientId !== undefined && stream.localAddress === localAddress) count++;
+    for (const { isConnected, stream } of this.#channels)
+      if (isConnected && stream.localAddress === localAddress) count++;
     return count;
   }
 
-  /** Sessions, connected or not. */
+  /** Sessions, connected or not; where the mesh keeps sessions, all of those. */
   get sessionCount(): number {
     return this.#sessions.size;
   }
@@ -149,6 +154,21 @@ export class Broker {
   }
 
   /**
+   * Gives local subscribers a message that all nodes get from the log: a will, or one that the client `publisherClientId` has published with
+   * QoS 2 in a session that the mesh keeps. Such sessions get from the log what they are owed, so only QoS 0 goes to them here.
+   * `isFirstHand`: this node has put it there, so it also picks the members of shared subscriptions.
+   */
+  deliverFromLog(
+    message: ApplicationMessage,
+    publisherClientId: string | undefined,
+    isFirstHand: boolean,
+  ): void {
+    const publisher = publisherClientId === undefined ? undefined : this.#sessions.find(publisherClientId);
+    this.#deliverLocally(message, publisher);
+    if (isFirstHand) this.#ports.forwarder.forwardShared(message);
+  }
+
+  /**
    * Publishes a message of this node itself (a command line) as a client would.
    * Returns the parts `done` will be settled for.
    */
@@ -182,14 +202,14 @@ export class Broker {
 
   /**
    * Resets every client connected to `localAddress`, 5.0 clients with DISCONNECT first: before the floating address moves.
-   * `serverReference` is as with {@link shutdown}. Their wills are dropped, not published: the clients are about to come back on another node, and a
-   * will that came after that would declare them dead (P9; wills become mesh-wide with the sessions).
+   * `serverReference` is as with {@link shutdown}. Their wills are deferred, not published: the clients are about to come back on another node, and a
+   * will that came after that would declare them dead (P9).
    */
   resetClientsOn(localAddress: string, serverReference: string | undefined): void {
     for (const channel of [...this.#channels]) {
-      const reference = referenceFor(channel, serverReference);
+      const reference = referenceFor(channel.listener, serverReference);
       if (channel.stream.localAddress === localAddress)
-        channel.reset(farewell(reference), "discard", reference);
+        channel.reset(farewell(reference), "defer", reference);
     }
   }
 
@@ -211,8 +231,8 @@ export class Broker {
   shutdown(serverReference: string | undefined): void {
     this.#isShuttingDown = true;
     for (const channel of [...this.#channels]) {
-      const reference = referenceFor(channel, serverReference);
-      channel.disconnect(farewell(reference), "discard", reference);
+      const reference = referenceFor(channel.listener, serverReference);
+      channel.disconnect(farewell(reference), "defer", reference);
     }
   }
 
@@ -222,25 +242,28 @@ export class Broker {
    */
   sendAway(serverReference: string | undefined): void {
     for (const channel of [...this.#channels]) {
-      const reference = referenceFor(channel, serverReference);
+      const reference = referenceFor(channel.listener, serverReference);
       const code = reference === undefined ? ReasonCode.ServerShuttingDown : ReasonCode.ServerMoved;
-      channel.disconnect(code, "discard", reference);
+      channel.disconnect(code, "defer", reference);
     }
   }
 
   #publish(
     message: ApplicationMessage,
-    publisher: Session | undefined,
+    publisher: ClientSession | undefined,
     done: Completion | undefined,
   ): number {
     const { forwarder, retained } = this.#ports;
+    const store = this.#store;
     const awaited = message.qos === 0 ? undefined : done;
     this.#deliverLocally(message, publisher);
     const parts = forwarder.forward(message, awaited);
+    if (message.qos > 0 && store?.wants(message.topic) === true)
+      return parts + store.publish(message, publisher?.clientId, awaited);
     return message.retain ? parts + retained.put(message, awaited) : parts;
   }
 
-  #deliverLocally(message: ApplicationMessage, publisher: Session | undefined): void {
+  #deliverLocally(message: ApplicationMessage, publisher: ClientSession | undefined): void {
     for (const any of this.#subscriptions.routes(message.topic)) {
       const route = any.subscriber === publisher ? any.ofOwn : any;
       if (route === undefined) continue; // [MQTT-3.8.3-3]
@@ -250,9 +273,9 @@ export class Broker {
     }
   }
 
+  /** For a client that is gone: nobody waits for the acknowledgement. */
   #publishWill(session: Session): void {
-    if (session.will !== undefined && !isSystemTopic(session.will.message.topic))
-      this.#publish(session.will.message, session, UNAWAITED);
+    if (session.will !== undefined) this.#publish(session.will.message, session, UNAWAITED);
   }
 
   #markDirty(channel: Channel): void {
@@ -287,22 +310,27 @@ export class Broker {
   }
 
   #connect(channel: Channel, packet: ConnectPacket, proof: Proof | undefined): void {
-    const { prng, log } = this.#ports;
     this.#noLongerConnecting(channel);
-    if (admit(channel, packet, this.#host.options, this.#sessions, prng, proof)) {
-      this.#clientsMax = Math.max(this.#clientsMax, ++this.#clientCount);
-      this.#counters.clientsConnected++;
-      const { clientId, listener, stream } = channel;
-      const { remoteAddress, identity } = stream;
-      // What it has proved comes before what it says, which nobody has checked yet.
-      const userName = proof?.identity ?? identity ?? packet.username;
-      log.debug({ clientId, userName, remoteAddress, listener: listener.name }, "client connected");
-    }
+    const admission = admit(channel, packet, this.#host.options, this.#sessions, this.#ports.prng, proof);
+    if (admission !== undefined) this.#sessions.open(admission, channel);
   }
 
-  #detach(session: Session, fate: WillFate): void {
+  #connected({ listener, stream }: Channel, { clientId, userName }: Admission): void {
+    this.#clientsMax = Math.max(this.#clientsMax, ++this.#clientCount);
+    this.#counters.clientsConnected++;
+    const { remoteAddress } = stream;
+    this.#ports.log.debug({ clientId, userName, remoteAddress, listener: listener.name }, "client connected");
+  }
+
+  #detach(session: ClientSession, fate: WillFate): void {
     this.#clientCount--;
     this.#sessions.detach(session, fate);
+  }
+
+  #makeSessions(ports: KeeperPorts): SessionKeeper {
+    if (this.#store === undefined)
+      return new Sessions({ ...ports, publishWill: (session) => this.#publishWill(session) });
+    return new ClaimedSessions(this.#store, { ...ports, subscriptions: this.#subscriptions });
   }
 
   #makeSystemTopics(intervalSeconds: number, startedAt: MonotonicMs): SystemTopics {
@@ -342,6 +370,7 @@ export class Broker {
       publish: (message, publisher, done) => this.#publish(message, publisher, done),
       connect: (channel, packet, proof) => this.#connect(channel, packet, proof),
       markDirty: (channel) => this.#markDirty(channel),
+      connected: (channel, admission) => this.#connected(channel, admission),
       detach: (session, fate) => this.#detach(session, fate),
       wakeAt: (channel, at) => this.#wheel.set(channel, at),
       takenOver: ({ clientId = "", stream }, by) => {
@@ -361,17 +390,4 @@ export class Broker {
       },
     };
   }
-}
-
-/** Other nodes are named by their ports for plain MQTT: not to clients that came in another way, an encrypted one perhaps. */
-function referenceFor({ listener }: Channel, serverReference: string | undefined): string | undefined {
-  return listener.isPlain === false ? undefined : serverReference;
-}
-
-/**
- * What 5.0 clients are told when their connection must end. Section 4.11: they may go elsewhere, and lose nothing if they do
- * not. A CONNACK with that code would turn them away, and is never sent (P11).
- */
-function farewell(serverReference: string | undefined): number {
-  return serverReference === undefined ? ReasonCode.ServerShuttingDown : ReasonCode.UseAnotherServer;
 }

@@ -1,19 +1,18 @@
 /** What a channel needs from its broker; kept apart so that neither file has to know the other. */
 
-import type { Clock } from "@skein/kernel";
+import type { Clock, WillFate } from "@skein/kernel";
 import type { AcknowledgementPool } from "./acknowledgements.ts";
 import type { Proof } from "./authentication.ts";
+import type { ClientSession, PublishPort } from "./client-session.ts";
 import type { ConnectPacket } from "./codec/connect-packet.ts";
 import type { PublishPacket } from "./codec/publish-packet.ts";
 import type { TopicNames } from "./codec/topic-names.ts";
+import type { Admission } from "./connecting.ts";
 import type { Counters } from "./counters.ts";
-import type { PublishPort } from "./inbound-publishes.ts";
 import type { BrokerOptions } from "./options.ts";
 import type { BatchPool } from "./outbound-batch.ts";
 import type { Authenticator } from "./ports.ts";
-import type { Session } from "./session.ts";
 import type { Subscriptions } from "./subscriptions.ts";
-import type { WillFate } from "./will.ts";
 
 /** The broker, as `Connection` (a channel) sees it. */
 export interface ChannelHost<Connection> extends PublishPort {
@@ -30,14 +29,16 @@ export interface ChannelHost<Connection> extends PublishPort {
   /** Whether one more connection may be in the middle of an authentication; counts it if so. */
   mayAuthenticate(channel: Connection): boolean;
   /**
-   * A well-formed CONNECT has come: the broker answers with `connected` or `rejectConnect`. `proof`: of the enhanced authentication
+   * A well-formed CONNECT has come: the broker answers with `connected`, `awaitSession` or `rejectConnect`. `proof`: of the enhanced authentication
    * that the client has passed.
    */
   connect(channel: Connection, packet: ConnectPacket, proof: Proof | undefined): void;
   /** The channel has output for the end of this turn. */
   markDirty(channel: Connection): void;
+  /** The channel has sent its CONNACK. */
+  connected(channel: Connection, admission: Admission): void;
   /** The session has lost this connection. */
-  detach(session: Session, fate: WillFate): void;
+  detach(session: ClientSession, fate: WillFate): void;
   /** Ask `deadline` again at `at`, ms. */
   wakeAt(channel: Connection, at: number): void;
   /** A newer connection of its client has come, from address `by`. */

@@ -1,55 +1,45 @@
 /**
  * One connection's protocol machine, without its socket.
  *
- * It begins `connecting`: nothing but one small CONNECT is accepted, and not for long. When the broker has given it a
- * session it is `connected` and hands each packet to the part that knows about it. What a client does wrong ends here:
+ * It begins `connecting`: nothing but one small CONNECT is accepted, and not for long. Until its session is here it is `claiming`, and
+ * what the client says meanwhile stays unread. When the broker has given it a session it is `connected`, and each packet goes
+ * to the part that knows about it (connected-client.ts). What a client does wrong ends here:
  * a reason code in CONNACK or DISCONNECT where the version has one, then the end of the stream (`closing`); a client that
  * does not go is reset. Output is gathered and leaves in one write at the end of the turn.
  *
  * Source: MQTT 5 sections 3.1.4, 3.14, 4.8, 4.13.
  */
 
-import type { MonotonicMs, Stream, StreamHandler } from "@skein/kernel";
+import type { MonotonicMs, Stream, StreamHandler, WillFate } from "@skein/kernel";
 import type { ChannelHost } from "./channel-host.ts";
+import type { ClientSession } from "./client-session.ts";
 import type { ConnectPacket, ProtocolVersion } from "./codec/connect-packet.ts";
-import {
-  checkHeaderFlags,
-  PacketType,
-  readAcknowledgement,
-  readDisconnect,
-  readSubscribe,
-  readUnsubscribe,
-} from "./codec/control-packets.ts";
+import type { DisconnectPacket } from "./codec/control-packets.ts";
 import { FieldReader } from "./codec/field-reader.ts";
 import { PacketError, protocolError } from "./codec/packet-error.ts";
 import { type PacketHandler, PacketReader } from "./codec/packet-reader.ts";
 import {
   acknowledgementFrame,
-  type ConnackProperties,
   connackFrame,
   disconnectFrame,
   type Frame,
   frameBytes,
-  PINGRESP,
   subackFrame,
   unsubackFrame,
 } from "./codec/packet-writer.ts";
 import { ReasonCode } from "./codec/reason-codes.ts";
+import { type ClientConnection, ConnectedClient } from "./connected-client.ts";
+import type { Admission } from "./connecting.ts";
 import { CONNECT_HEADER, Handshake, type HandshakeConnection } from "./handshake.ts";
-import { InboundPublishes, type PublishAnswers } from "./inbound-publishes.ts";
-import { InboundSubscribes, type SubscribeAnswers } from "./inbound-subscribes.ts";
 import { Liveness } from "./liveness.ts";
 import type { ListenerOptions } from "./options.ts";
 import { OutboundAliases } from "./outbound-aliases.ts";
 import { OutboundQueue } from "./outbound-queue.ts";
-import type { Outlet, Session } from "./session.ts";
-import type { WillFate } from "./will.ts";
+import type { AwaitedSession, Entrant } from "./session-keeper.ts";
 
-type ChannelState = "connecting" | "connected" | "closing" | "closed";
+type ChannelState = "connecting" | "claiming" | "connected" | "closing" | "closed";
 
-export class Channel
-  implements StreamHandler, PacketHandler, PublishAnswers, SubscribeAnswers, HandshakeConnection, Outlet
-{
+export class Channel implements StreamHandler, PacketHandler, HandshakeConnection, Entrant, ClientConnection {
   readonly stream: Stream;
   readonly listener: ListenerOptions;
   version: ProtocolVersion = 4;
@@ -61,9 +51,10 @@ export class Channel
   readonly #fields = new FieldReader();
   readonly #outbound: OutboundQueue;
   #state: ChannelState = "connecting";
-  #session: Session | undefined;
-  #publishes: InboundPublishes | undefined;
-  #subscribes: InboundSubscribes | undefined;
+  /** In `claiming`. */
+  #awaited: AwaitedSession | undefined;
+  /** In `connected`. */
+  #client: ConnectedClient<Channel> | undefined;
   readonly #handshake: Handshake<Channel>;
   #isDirty = false;
   /** The stream asked to wait until it has `drained`. */
@@ -74,8 +65,8 @@ export class Channel
   /** Session Expiry Interval of CONNECT was 0, so DISCONNECT must not set another one. */
   #endsWithConnection = true;
   readonly #liveness: Liveness;
-  /** In `connecting` and `closing`: when patience ends, ms. */
-  #stateEndsAt: number;
+  /** In all states but `connected`: when patience ends, ms. */
+  #stateEndsAt = 0;
 
   constructor(stream: Stream, listener: ListenerOptions, host: ChannelHost<Channel>) {
     this.stream = stream;
@@ -85,12 +76,19 @@ export class Channel
     this.#reader = new PacketReader(this, host.options.connectBytesMax);
     this.#handshake = new Handshake(this, host);
     this.#liveness = new Liveness(stream, host.clock);
-    this.#stateEndsAt = host.clock.monotonicMs() + host.options.connectTimeoutMs;
-    host.wakeAt(this, this.#stateEndsAt);
+    this.#endStateAfter(host.options.connectTimeoutMs);
   }
 
   get clientId(): string | undefined {
-    return this.#session?.clientId;
+    return (this.#client?.session ?? this.#awaited)?.clientId;
+  }
+
+  get isConnected(): boolean {
+    return this.#state === "connected";
+  }
+
+  get remoteAddress(): string {
+    return this.stream.remoteAddress;
   }
 
   received(bytes: Uint8Array): void {
@@ -109,8 +107,8 @@ export class Channel
 
   drained(): void {
     this.#isBlocked = false;
-    this.#session?.pump();
-    this.#updatePause();
+    this.#client?.session.pump();
+    this.updatePause();
   }
 
   closed(_error: Error | undefined): void {
@@ -128,7 +126,7 @@ export class Channel
     this.#host.counters.packetsReceived++;
     try {
       if (this.#state === "connecting") this.#handshake.packet(header, this.#fields);
-      else if (this.#state === "connected") this.#readNext(header);
+      else this.#client?.packet(header, this.#fields);
     } catch (error) {
       if (!(error instanceof PacketError)) throw error;
       this.#fault(error.reasonCode, error.message);
@@ -138,57 +136,6 @@ export class Channel
   unreadable(reasonCode: number): void {
     const isTooLarge = reasonCode === ReasonCode.PacketTooLarge;
     this.#fault(reasonCode, isTooLarge ? "packet too large" : "remaining length is malformed");
-  }
-
-  #readNext(header: number): void {
-    const session = this.#session as Session;
-    const fields = this.#fields;
-    checkHeaderFlags(header, this.version);
-    switch (header >> 4) {
-      case PacketType.Publish: {
-        const packet = this.#host.publishPacket;
-        packet.read(header, fields, this.version, this.#host.topics);
-        this.#host.counters.publishesReceived++;
-        this.#host.counters.publishBytesReceived += packet.end - packet.payloadAt;
-        this.#publishes?.accept(packet, fields.bytes);
-        this.#updatePause();
-        return;
-      }
-      case PacketType.Puback:
-        session.puback(readAcknowledgement(fields, this.version).packetId);
-        return;
-      case PacketType.Pubrec: {
-        const { packetId, reasonCode } = readAcknowledgement(fields, this.version);
-        session.pubrec(packetId, reasonCode, this);
-        return;
-      }
-      case PacketType.Pubrel:
-        this.#publishes?.release(readAcknowledgement(fields, this.version).packetId);
-        return;
-      case PacketType.Pubcomp:
-        session.pubcomp(readAcknowledgement(fields, this.version).packetId);
-        return;
-      case PacketType.Subscribe:
-        this.#subscribes?.subscribe(readSubscribe(fields, this.version));
-        this.#updatePause();
-        return;
-      case PacketType.Unsubscribe:
-        this.#subscribes?.unsubscribe(readUnsubscribe(fields, this.version));
-        return;
-      case PacketType.Pingreq:
-        fields.finish();
-        this.send(PINGRESP, 0);
-        return;
-      case PacketType.Disconnect:
-        this.#disconnect(session);
-        return;
-      case PacketType.Auth:
-        this.#handshake.auth(fields);
-        return;
-      default:
-        // A second CONNECT [MQTT-3.1.0-2] or a packet only servers send.
-        throw protocolError(`packet of type ${header >> 4} is not allowed now`);
-    }
   }
 
   // ---- connecting
@@ -202,24 +149,29 @@ export class Channel
     this.#wantsReasons = this.version === 5 && wantsReasons !== false; // [MQTT-3.1.2-29]
   }
 
-  /** The broker accepts: sends CONNACK, then what the session has waiting. */
-  connected(
-    session: Session,
-    isPresent: boolean,
-    keepAliveSeconds: number,
-    properties: ConnackProperties,
-  ): void {
-    const { options, acknowledgementPool: pool } = this.#host;
+  awaitSession(awaited: AwaitedSession): void {
+    this.#awaited = awaited;
+    this.#state = "claiming";
+    this.#reader.pause();
+    this.#liveness.update(true, false);
+    this.#endStateAfter(this.#host.options.claimTimeoutMs);
+  }
+
+  /** Sends CONNACK, then what the session has waiting; then the client is heard. */
+  connected(session: ClientSession, isPresent: boolean, admission: Admission): void {
+    const { keepAliveSeconds, properties } = admission;
+    this.#awaited = undefined;
     this.#state = "connected";
-    this.#session = session;
+    this.#client = new ConnectedClient(this, session, this.#host);
     this.#endsWithConnection = session.expirySeconds === 0;
-    this.#reader.packetBytesMax = options.packetBytesMax;
-    this.#publishes = new InboundPublishes(this.version, session, options, this.#host, pool, this);
-    this.#subscribes = new InboundSubscribes(session, options, this.#host.subscriptions, this);
+    this.#reader.packetBytesMax = this.#host.options.packetBytesMax;
+    this.updatePause();
     const silentUntil = this.#liveness.begin(keepAliveSeconds);
     if (silentUntil !== undefined) this.#host.wakeAt(this, silentUntil);
     this.send(connackFrame(this.version, ReasonCode.Success, isPresent, properties), 0);
+    this.#host.connected(this, admission);
     session.resume(this);
+    this.#reader.resume();
   }
 
   /** The broker refuses for good: CONNACK with `reasonCode` (5.0) or `returnCode` (3.x), then the end. */
@@ -232,9 +184,13 @@ export class Channel
 
   // ---- connected
 
-  #disconnect(session: Session): void {
-    const { reasonCode, sessionExpirySeconds } = readDisconnect(this.#fields, this.version);
-    if (sessionExpirySeconds !== undefined) {
+  authReceived(fields: FieldReader): void {
+    this.#handshake.auth(fields);
+  }
+
+  disconnectReceived({ reasonCode, sessionExpirySeconds }: DisconnectPacket): void {
+    const session = this.#client?.session;
+    if (session !== undefined && sessionExpirySeconds !== undefined) {
       if (this.#endsWithConnection && sessionExpirySeconds > 0) {
         throw protocolError("DISCONNECT sets a session expiry that CONNECT had as 0");
       }
@@ -247,30 +203,30 @@ export class Channel
 
   sendSuback(packetId: number, codes: readonly number[], cause: string | undefined): void {
     this.#sendExplained((reason) => subackFrame(this.version, packetId, codes, reason), cause);
-    this.#updatePause();
+    this.updatePause();
   }
 
   sendUnsuback(packetId: number, codes: readonly number[]): void {
     this.send(unsubackFrame(this.version, packetId, codes), 0);
+    this.updatePause();
   }
 
   sendAcknowledgement(type: 4 | 5 | 7, packetId: number, reasonCode: number, cause?: string): void {
     const { version } = this;
     if (cause === undefined) this.send(acknowledgementFrame(type, reasonCode, version), packetId);
     else this.#sendExplained((why) => acknowledgementFrame(type, reasonCode, version, why), cause, packetId);
-    this.#updatePause();
+    this.updatePause();
   }
 
-  /** A 3.x client cannot be told why; without an acknowledgement it would wait for ever, so its connection ends. */
+  /** It cannot be told why; without an acknowledgement the client would wait for ever, so its connection ends. */
   refuse(reasonCode: number): void {
-    this.#fault(reasonCode, "publish refused");
+    this.#fault(reasonCode, "the mesh refuses what was asked");
   }
 
   /** Reading stops while too much of this client waits for the mesh, or too much of what it was sent waits for the client. */
-  #updatePause(): void {
-    if (this.#state !== "connected") return;
-    const isBusy = this.#subscribes?.isFull === true || this.#publishes?.isFull === true;
-    this.#liveness.update(isBusy, this.#isBlocked && !this.hasRoom);
+  updatePause(): void {
+    if (this.#client !== undefined)
+      this.#liveness.update(this.#client.isFull, this.#isBlocked && !this.hasRoom);
   }
 
   // ---- output
@@ -308,8 +264,8 @@ export class Channel
     this.#isDirty = false;
     if (this.#state === "closed") return;
     this.#isBlocked = !this.#outbound.flush(this.stream);
-    if (this.#isBlocked) this.#updatePause();
-    else if (this.#session?.hasBacklog === true) this.#session.pump();
+    if (this.#isBlocked) this.updatePause();
+    else if (this.#client?.session.hasBacklog === true) this.#client.session.pump();
   }
 
   // ---- ending
@@ -374,14 +330,19 @@ export class Channel
 
   /** Gives the session back. Harmless when it has none (any more). */
   #leave(fate: WillFate): void {
-    const session = this.#session;
-    if (session === undefined) return;
-    this.#session = undefined;
-    this.#publishes?.abandon();
-    this.#publishes = undefined;
-    this.#subscribes?.abandon();
-    this.#subscribes = undefined;
-    this.#host.detach(session, fate);
+    const awaited = this.#awaited;
+    const client = this.#client;
+    this.#awaited = undefined;
+    this.#client = undefined;
+    awaited?.withdraw(fate);
+    if (client === undefined) return;
+    client.abandon();
+    this.#host.detach(client.session, fate);
+  }
+
+  #endStateAfter(ms: number): void {
+    this.#stateEndsAt = this.#host.clock.monotonicMs() + ms;
+    this.#host.wakeAt(this, this.#stateEndsAt);
   }
 
   /** Everything gathered goes out, then the stream ends; a client that keeps it open is reset. */
@@ -389,8 +350,7 @@ export class Channel
     this.#state = "closing";
     this.#reader.stop();
     this.#outbound.flush(this.stream);
-    this.#stateEndsAt = this.#host.clock.monotonicMs() + this.#host.options.closeTimeoutMs;
-    this.#host.wakeAt(this, this.#stateEndsAt);
+    this.#endStateAfter(this.#host.options.closeTimeoutMs);
     this.stream.end();
   }
 }

@@ -4,7 +4,7 @@
  * A refusal is only ever for what the client did wrong (P11). Source: MQTT 5 section 3.1.4, 3.2.2; MQTT 3.1.1 section 3.1.3.1.
  */
 
-import { isUtf8, isValidTopicName, type Prng } from "@skein/kernel";
+import { isUtf8, isValidTopicName, type Prng, type SessionWill } from "@skein/kernel";
 import type { Proof } from "./authentication.ts";
 import type { Channel } from "./channel.ts";
 import type { ConnectPacket } from "./codec/connect-packet.ts";
@@ -12,28 +12,43 @@ import { PacketError } from "./codec/packet-error.ts";
 import { type ConnackProperties, connackFrame } from "./codec/packet-writer.ts";
 import { ConnectReturnCode, ReasonCode } from "./codec/reason-codes.ts";
 import type { BrokerOptions } from "./options.ts";
-import type { Sessions } from "./sessions.ts";
+import type { SessionKeeper } from "./session-keeper.ts";
+import { isSystemTopic } from "./system/system-topics.ts";
 import { TopicLimits } from "./topic-limits.ts";
-import type { Will } from "./will.ts";
 
 /** Above it nobody looks: a CONNACK is as long as the texts in it, which came in the CONNECT or are short. */
 const CONNACK_BYTES_USUAL_MAX = 100_000;
 
+/** A client that may come in, and what it has agreed on. */
+export interface Admission {
+  readonly clientId: string;
+  readonly cleanStart: boolean;
+  readonly expirySeconds: number;
+  readonly keepAliveSeconds: number;
+  readonly will: SessionWill | undefined;
+  /** For CONNACK. */
+  readonly properties: ConnackProperties;
+  /** What it has proved or, failing that, says it is. */
+  readonly userName: string | undefined;
+}
+
 /**
- * Answers CONNECT; `proof` is of the enhanced authentication that the client has passed. Returns whether it is connected now.
+ * Whether a client may come in; `proof` is of the enhanced authentication that it has passed. Undefined: no, which it has been told.
  * @throws {PacketError}
  */
 export function admit(
   channel: Channel,
   packet: ConnectPacket,
   options: BrokerOptions,
-  sessions: Sessions,
+  sessions: Pick<SessionKeeper, "has">,
   prng: Prng,
   proof: Proof | undefined,
-): boolean {
-  if (isRejected(channel, packet, proof !== undefined)) return false;
-  const { cleanStart, will } = packet;
-  if (will !== undefined) checkWill(will, options);
+): Admission | undefined {
+  if (isRejected(channel, packet, proof !== undefined)) return undefined;
+  const { cleanStart } = packet;
+  if (packet.will !== undefined) checkWill(packet.will, options);
+  // Section 4.7.2: what the node tells of itself is for nobody else to say.
+  const will = isSystemTopic(packet.will?.message.topic ?? "") ? undefined : packet.will;
   const clientId = packet.clientId === "" ? assignClientId(sessions, prng) : packet.clientId;
   const expirySeconds = expiryOf(packet, options.sessionExpiryMaxSeconds);
   const keepAliveSeconds = keepAliveOf(channel, packet, options);
@@ -42,11 +57,9 @@ export function admit(
     ...(proof !== undefined && authenticationProperties(proof)),
   };
   checkRoom(channel, properties);
-  const { session, isPresent } = sessions.open(clientId, cleanStart, channel.stream.remoteAddress);
-  session.expirySeconds = expirySeconds;
-  session.will = will;
-  channel.connected(session, isPresent, keepAliveSeconds, properties);
-  return true;
+  // What it has proved comes before what it says, which nobody has checked yet.
+  const userName = proof?.identity ?? channel.stream.identity ?? packet.username;
+  return { clientId, cleanStart, expirySeconds, keepAliveSeconds, will, properties, userName };
 }
 
 function isRejected(channel: Channel, packet: ConnectPacket, isAuthenticated: boolean): boolean {
@@ -71,7 +84,7 @@ function isClientIdValid({ protocolVersion, clientId, cleanStart }: ConnectPacke
 }
 
 /** @throws {PacketError} */
-function checkWill({ message }: Will, options: BrokerOptions): void {
+function checkWill({ message }: SessionWill, options: BrokerOptions): void {
   const { topic, payload, properties } = message;
   if (!new TopicLimits(options).allow(topic)) {
     throw new PacketError(ReasonCode.TopicNameInvalid, "will topic is too long or has too many levels");
@@ -97,7 +110,7 @@ function checkRoom(channel: Channel, properties: ConnackProperties): void {
 }
 
 /** A Client Identifier that no session has [MQTT-3.2.2-16]: 128 random bits, so that no other node makes it either. */
-function assignClientId(sessions: Sessions, prng: Prng): string {
+function assignClientId(sessions: Pick<SessionKeeper, "has">, prng: Prng): string {
   for (;;) {
     let clientId = "auto-";
     for (let i = 0; i < 4; i++) clientId += prng.below(0x1_0000_0000).toString(16).padStart(8, "0");

@@ -8,6 +8,7 @@
  * Source: MQTT 5 sections 3.1, 3.1.4 and 4.12.
  */
 
+import type { WillFate } from "@skein/kernel";
 import { Authentication, type AuthenticationAnswers, type Proof, wrongMethod } from "./authentication.ts";
 import type { ChannelHost } from "./channel-host.ts";
 import {
@@ -21,7 +22,6 @@ import type { FieldReader } from "./codec/field-reader.ts";
 import { protocolError } from "./codec/packet-error.ts";
 import { authFrame, type Frame } from "./codec/packet-writer.ts";
 import { ConnectReturnCode, ReasonCode } from "./codec/reason-codes.ts";
-import type { WillFate } from "./will.ts";
 
 export const CONNECT_HEADER = PacketType.Connect << 4;
 const DISCONNECT_HEADER = PacketType.Disconnect << 4;

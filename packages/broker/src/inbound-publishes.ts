@@ -9,32 +9,28 @@
  * Source: MQTT 5 sections 3.3.4, 4.3, 4.9.
  */
 
-import { type ApplicationMessage, type Completion, isUtf8 } from "@skein/kernel";
-import { type AcknowledgementPool, Acknowledgements, type Publisher } from "./acknowledgements.ts";
+import { type ApplicationMessage, isUtf8 } from "@skein/kernel";
+import {
+  type AcknowledgementPool,
+  type AcknowledgementSlot,
+  Acknowledgements,
+  type Publisher,
+} from "./acknowledgements.ts";
+import type { ClientSession, PublishPort } from "./client-session.ts";
 import type { ProtocolVersion } from "./codec/connect-packet.ts";
 import { PacketType } from "./codec/control-packets.ts";
 import { PacketError, protocolError } from "./codec/packet-error.ts";
-import type { PublishFrames } from "./codec/publish-encoder.ts";
 import type { PublishPacket } from "./codec/publish-packet.ts";
 import { isFailure, ReasonCode } from "./codec/reason-codes.ts";
 import type { BrokerOptions } from "./options.ts";
-import type { Session } from "./session.ts";
 import { isSystemTopic } from "./system/system-topics.ts";
 import { TopicAliases } from "./topic-alias.ts";
-
-/** Where messages go. */
-export interface PublishPort {
-  /** Hears in which form a message came, right before `publish`. */
-  readonly frames: PublishFrames;
-  /** Delivers, forwards and retains. Returns the parts `done` will be settled for. */
-  publish(message: ApplicationMessage, publisher: Session, done: Completion | undefined): number;
-}
 
 /** A client's answers to its publishes. */
 export interface PublishAnswers {
   /** PUBACK, PUBREC or PUBCOMP; `cause` for the Reason String of a failure. */
   sendAcknowledgement(type: 4 | 5 | 7, packetId: number, reasonCode: number, cause?: string): void;
-  /** The message was refused and the client's protocol version cannot say so. */
+  /** The mesh takes no message, or no PUBREL, and there is no packet that can say so. */
   refuse(reasonCode: number): void;
 }
 
@@ -48,7 +44,7 @@ const CAUSES: ReadonlyMap<number, string> = new Map([
 
 export class InboundPublishes implements Publisher {
   readonly #version: ProtocolVersion;
-  readonly #session: Session;
+  readonly #session: ClientSession;
   readonly #receiveMaximum: number;
   readonly #unsettledMax: number;
   readonly #port: PublishPort;
@@ -56,12 +52,16 @@ export class InboundPublishes implements Publisher {
   readonly #answers: PublishAnswers;
   readonly #aliases: TopicAliases;
   readonly #acknowledgements: Acknowledgements;
+  /** PUBRELs whose PUBCOMP waits for the session. */
+  readonly #releases = new Acknowledgements({
+    acknowledge: (packetId, _qos, reasonCode) => this.#released(packetId, reasonCode),
+  });
   /** QoS 1 and 2 messages of this connection that count against the Receive Maximum. */
   #unsettled = 0;
 
   constructor(
     version: ProtocolVersion,
-    session: Session,
+    session: ClientSession,
     options: BrokerOptions,
     port: PublishPort,
     pool: AcknowledgementPool,
@@ -80,7 +80,7 @@ export class InboundPublishes implements Publisher {
 
   /** More messages wait for their acknowledgement than a well-behaved client would send: stop reading. */
   get isFull(): boolean {
-    return this.#acknowledgements.length > this.#unsettledMax;
+    return this.#acknowledgements.length + this.#releases.length > this.#unsettledMax;
   }
 
   /**
@@ -114,7 +114,7 @@ export class InboundPublishes implements Publisher {
     slot.begin(packetId, qos, this.#session.received);
     if (qos === 2) this.#session.received.set(packetId, slot);
     this.#acknowledgements.push(slot);
-    if (refusal === ReasonCode.Success) slot.expect(this.#port.publish(message, this.#session, slot));
+    if (refusal === ReasonCode.Success) slot.expect(this.#publish(message, packetId, slot));
     slot.settle(this.#version === 5 ? refusal : ReasonCode.Success); // 3.1.1 [MQTT-3.3.5-2]
   }
 
@@ -122,8 +122,11 @@ export class InboundPublishes implements Publisher {
   release(packetId: number): void {
     this.#settled();
     const isKnown = this.#session.received.delete(packetId);
-    const reasonCode = isKnown ? ReasonCode.Success : ReasonCode.PacketIdentifierNotFound;
-    this.#answers.sendAcknowledgement(PacketType.Pubcomp, packetId, reasonCode);
+    const slot = this.#pool.take();
+    slot.begin(packetId, 2, undefined);
+    this.#releases.push(slot);
+    if (isKnown) slot.expect(this.#session.release(packetId, slot));
+    slot.settle(isKnown ? ReasonCode.Success : ReasonCode.PacketIdentifierNotFound);
   }
 
   acknowledge(packetId: number, qos: 1 | 2, reasonCode: number): void {
@@ -140,6 +143,19 @@ export class InboundPublishes implements Publisher {
   /** The connection has ended. */
   abandon(): void {
     this.#acknowledgements.abandon();
+    this.#releases.abandon();
+  }
+
+  #publish(message: ApplicationMessage, packetId: number, slot: AcknowledgementSlot): number {
+    if (message.qos === 1) return this.#port.publish(message, this.#session, slot);
+    return this.#session.publishOnce(message, packetId, this.#port, slot);
+  }
+
+  /** PUBCOMP can say that the identifier is not known, and nothing else. */
+  #released(packetId: number, reasonCode: number): void {
+    if (isFailure(reasonCode) && reasonCode !== ReasonCode.PacketIdentifierNotFound) {
+      this.#answers.refuse(reasonCode);
+    } else this.#answers.sendAcknowledgement(PacketType.Pubcomp, packetId, reasonCode);
   }
 
   /** Why a message is not published, whatever the mesh says; Success: there is no reason. */

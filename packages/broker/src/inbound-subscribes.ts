@@ -2,27 +2,31 @@
  * SUBSCRIBE and UNSUBSCRIBE of one connection.
  *
  * SUBACK is sent when every reachable node routes to us (P4), then the retained messages follow. Messages may come
- * before the SUBACK. While too many SUBSCRIBEs wait, reading from the client pauses (`isFull`).
+ * before the SUBACK. While too many SUBSCRIBEs wait, reading from the client pauses (`isFull`). Where the mesh keeps the session, SUBACK
+ * and UNSUBACK wait for that as well.
  *
  * Source: MQTT 5 sections 3.8 to 3.11.
  */
 
+import type { ClientSession } from "./client-session.ts";
 import type { SubscribePacket, UnsubscribePacket } from "./codec/control-packets.ts";
-import { ReasonCode } from "./codec/reason-codes.ts";
+import { isFailure, ReasonCode } from "./codec/reason-codes.ts";
 import type { BrokerOptions } from "./options.ts";
-import { PendingSubscribe } from "./pending-subscribe.ts";
-import type { Session } from "./session.ts";
+import { PendingSubscribe, PendingUnsubscribe } from "./pending-subscribe.ts";
 import { refused, type Subscriptions } from "./subscriptions.ts";
+import { UNAWAITED } from "./unawaited.ts";
 
 /** A client's answers to SUBSCRIBE and UNSUBSCRIBE. */
 export interface SubscribeAnswers {
   /** `cause`: for a Reason String, of the first Topic Filter that was refused. */
   sendSuback(packetId: number, codes: readonly number[], cause: string | undefined): void;
   sendUnsuback(packetId: number, codes: readonly number[]): void;
+  /** The mesh does not take an UNSUBSCRIBE, which UNSUBACK of 3.x cannot say. */
+  refuse(reasonCode: number): void;
 }
 
 export class InboundSubscribes {
-  readonly #session: Session;
+  readonly #session: ClientSession;
   readonly #options: BrokerOptions;
   readonly #subscriptions: Subscriptions;
   /** Undefined once the connection has ended. */
@@ -30,7 +34,7 @@ export class InboundSubscribes {
   #pending = 0;
 
   constructor(
-    session: Session,
+    session: ClientSession,
     options: BrokerOptions,
     subscriptions: Subscriptions,
     answers: SubscribeAnswers,
@@ -58,17 +62,31 @@ export class InboundSubscribes {
         pending.add(this.#subscriptions.subscribe(this.#session, request, subscriptionIdentifier, pending));
       }
     }
+    pending.expect(this.#session.keepSubscriptions(pending.granted, pending));
     this.#session.replay.announce();
     pending.settle(ReasonCode.Success);
   }
 
   unsubscribe(packet: UnsubscribePacket): void {
+    const session = this.#session;
     const codes: number[] = [];
+    const ended: string[] = [];
     for (const filter of packet.filters) {
-      const existed = this.#subscriptions.unsubscribe(this.#session, filter);
+      const existed = this.#subscriptions.unsubscribe(session, filter);
       codes.push(existed ? ReasonCode.Success : ReasonCode.NoSubscriptionExisted);
+      if (existed) ended.push(filter);
     }
-    this.#answers?.sendUnsuback(packet.packetId, codes); // [MQTT-3.10.4-4]
+    const pending = new PendingUnsubscribe(packet.packetId, codes, this);
+    this.#pending++;
+    pending.expect(session.dropSubscriptions(ended, pending));
+    pending.settle(ReasonCode.Success);
+  }
+
+  /** [MQTT-3.10.4-4]. A client that is not answered comes back, and its session has the subscriptions that it could not end. */
+  unsubscribed({ packetId, codes, reasonCode }: PendingUnsubscribe): void {
+    this.#pending--;
+    if (isFailure(reasonCode)) this.#answers?.refuse(reasonCode);
+    else this.#answers?.sendUnsuback(packetId, codes);
   }
 
   /** The connection has ended: what still waits is not answered any more. */
@@ -80,13 +98,17 @@ export class InboundSubscribes {
   #subscribed(pending: PendingSubscribe): void {
     this.#pending--;
     const session = this.#session;
+    const takenBack: string[] = [];
     for (const { subscription, isReplayed } of pending.granted) {
       // It may have been replaced or ended while the barrier was closed.
       if (subscription === undefined) continue;
-      if (session.subscriptions.get(subscription.filter) !== subscription) continue;
-      if (pending.isRefused) this.#subscriptions.unsubscribe(session, subscription.filter);
-      else if (isReplayed) session.replay.add(subscription);
+      const { filter } = subscription;
+      if (session.subscriptions.get(filter) !== subscription) continue;
+      if (!pending.isRefused) {
+        if (isReplayed) session.replay.add(subscription);
+      } else if (this.#subscriptions.unsubscribe(session, filter)) takenBack.push(filter);
     }
+    session.dropSubscriptions(takenBack, UNAWAITED);
     session.replay.settled();
     this.#answers?.sendSuback(pending.packetId, pending.codes, pending.cause);
     session.readRetained();

@@ -11,6 +11,8 @@ export interface BrokerOptions {
   readonly connectBytesMax: number;
   /** A connection that has not sent its whole CONNECT by then is reset. */
   readonly connectTimeoutMs: number;
+  /** A client that waits for its session, which the mesh keeps, is reset if it has not got it by then. */
+  readonly claimTimeoutMs: number;
   /** A connection that was ended by us and has not gone by then is reset. */
   readonly closeTimeoutMs: number;
   /** Connections of all listeners together; the next one is reset. */
@@ -82,6 +84,7 @@ export const DEFAULT_BROKER_OPTIONS: BrokerOptions = {
   packetBytesMax: 1_048_576,
   connectBytesMax: 65_536,
   connectTimeoutMs: 10_000,
+  claimTimeoutMs: 30_000,
   closeTimeoutMs: 5_000,
   connectionsMax: 20_000,
   connectingMax: 2_000,

@@ -1,7 +1,8 @@
 /**
  * One SUBSCRIBE whose SUBACK waits until every reachable node routes to us: the barrier of promise P4.
  *
- * If the mesh refuses, the whole SUBSCRIBE fails with its reason code and what it had added is taken back.
+ * If the mesh refuses, the whole SUBSCRIBE fails with its reason code and what it had added is taken back. An UNSUBSCRIBE waits only
+ * where the mesh keeps the session.
  */
 
 import { assert, type Completion } from "@skein/kernel";
@@ -27,6 +28,11 @@ export class PendingSubscribe implements Completion {
     this.#waiting += granted.parts;
   }
 
+  /** Adds parts to wait for. */
+  expect(parts: number): void {
+    this.#waiting += parts;
+  }
+
   settle(reasonCode: number): void {
     assert(this.#waiting > 0, "a SUBSCRIBE was settled more often than announced");
     if (isFailure(reasonCode)) this.#refusal = reasonCode;
@@ -46,5 +52,35 @@ export class PendingSubscribe implements Completion {
   /** For SUBACK: one code for each Topic Filter, in their order [MQTT-3.9.3-1]. */
   get codes(): number[] {
     return this.granted.map(({ code }) => (this.isRefused && !isFailure(code) ? this.#refusal : code));
+  }
+}
+
+/** Who hears that an UNSUBSCRIBE is settled. */
+interface Unsubscribed {
+  unsubscribed(pending: PendingUnsubscribe): void;
+}
+
+export class PendingUnsubscribe implements Completion {
+  readonly packetId: number;
+  readonly codes: readonly number[];
+  /** The worst that was heard. */
+  reasonCode = 0;
+  readonly #owner: Unsubscribed;
+  #waiting = 1;
+
+  constructor(packetId: number, codes: readonly number[], owner: Unsubscribed) {
+    this.packetId = packetId;
+    this.codes = codes;
+    this.#owner = owner;
+  }
+
+  expect(parts: number): void {
+    this.#waiting += parts;
+  }
+
+  settle(reasonCode: number): void {
+    assert(this.#waiting > 0, "an UNSUBSCRIBE was settled more often than announced");
+    this.reasonCode = Math.max(this.reasonCode, reasonCode);
+    if (--this.#waiting === 0) this.#owner.unsubscribed(this);
   }
 }

@@ -22,7 +22,7 @@ import type { Subscription } from "./subscription-index.ts";
 const LIVE_TOPICS_MAX = 10_000;
 
 /** What is next to be sent. */
-interface Waiting {
+export interface WaitingRetained {
   readonly subscription: Subscription;
   readonly message: ApplicationMessage;
   /** Since when it waits. */
@@ -128,7 +128,7 @@ export class RetainedReplay {
    * The subscription that is served and its next message; undefined when everything was sent, or, while it `isPending`, when enough
    * was searched for this round.
    */
-  peek(): Waiting | undefined {
+  peek(): WaitingRetained | undefined {
     while (this.isPending) {
       if (this.#current !== undefined) {
         const message = this.#messages.get(this.#nextMessage.key ?? "");

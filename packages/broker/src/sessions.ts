@@ -1,5 +1,5 @@
 /**
- * All sessions of this node: found by Client Identifier, taken over, resumed, expired.
+ * The sessions of a broker that keeps them in its own memory: found by Client Identifier, taken over, resumed, expired.
  *
  * One Client Identifier has one session and at most one connection; the newer connection wins. A session without a
  * connection waits on the wheel for its will and its expiry. The number of such sessions is bounded: the one longest
@@ -8,16 +8,15 @@
  * Source: MQTT 5 sections 3.1.2.4 (Clean Start), 3.1.2.5 (will), 3.1.4 (takeover), 4.1 (session state).
  */
 
-import type { MonotonicMs } from "@skein/kernel";
+import type { MonotonicMs, WillFate } from "@skein/kernel";
+import type { Admission } from "./connecting.ts";
 import { DeadlineWheel } from "./deadline-wheel.ts";
-import { Session, type SessionPorts } from "./session.ts";
-import type { WillFate } from "./will.ts";
+import { Session } from "./session.ts";
+import type { Entrant, KeeperPorts, SessionKeeper } from "./session-keeper.ts";
 
-export interface SessionsPorts extends SessionPorts {
+export interface SessionsPorts extends KeeperPorts {
   /** Publishes the will of `session`. */
   publishWill(session: Session): void;
-  /** The session has ended: its subscriptions go. */
-  ended(session: Session): void;
 }
 
 /** When a session without a connection publishes its will and ends. */
@@ -26,7 +25,7 @@ interface Absence {
   readonly expiresAt: number;
 }
 
-export class Sessions {
+export class Sessions implements SessionKeeper {
   readonly #ports: SessionsPorts;
   readonly #byClientId = new Map<string, Session>();
   /** Sessions without a connection, the one longest without first. */
@@ -42,7 +41,6 @@ export class Sessions {
     return this.#byClientId.size;
   }
 
-  /** Messages that wait in all of them. Looks at each. */
   get queued(): number {
     let queued = 0;
     for (const session of this.#byClientId.values()) queued += session.queued;
@@ -53,17 +51,24 @@ export class Sessions {
     return this.#byClientId.has(clientId);
   }
 
-  /** The session for a new connection of `clientId` from address `by`, whose older connection is ended first [MQTT-3.1.4-3]. */
-  open(
-    clientId: string,
-    cleanStart: boolean,
-    by: string,
-  ): { readonly session: Session; readonly isPresent: boolean } {
+  find(clientId: string): Session | undefined {
+    return this.#byClientId.get(clientId);
+  }
+
+  open(admission: Admission, connection: Entrant): void {
+    const { clientId, cleanStart, expirySeconds, will } = admission;
     const older = this.#byClientId.get(clientId);
     if (older?.outlet !== undefined) {
       this.#ports.counters.sessionsTakenOver++;
-      older.outlet.takenOver(by);
+      older.outlet.takenOver(connection.remoteAddress);
     }
+    const { session, isPresent } = this.#resume(clientId, cleanStart);
+    session.expirySeconds = expirySeconds;
+    session.will = will;
+    connection.connected(session, isPresent, admission);
+  }
+
+  #resume(clientId: string, cleanStart: boolean): { readonly session: Session; readonly isPresent: boolean } {
     // The takeover may have ended it: a session with expiry 0 ends with its connection.
     const known = this.#byClientId.get(clientId);
     if (known !== undefined && cleanStart)
@@ -79,10 +84,10 @@ export class Sessions {
     return { session, isPresent: false };
   }
 
-  /** The connection of `session` has ended. */
+  /** A will that is deferred would be published by nobody but this node, which is about to go. */
   detach(session: Session, fate: WillFate): void {
     session.outlet = undefined;
-    if (fate === "discard") session.will = undefined;
+    if (fate !== "publish") session.will = undefined;
     const delaySeconds = session.will?.delaySeconds ?? 0;
     if (session.will !== undefined && delaySeconds === 0) this.#publishWill(session);
     if (session.expirySeconds === 0) {

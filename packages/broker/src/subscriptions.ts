@@ -10,18 +10,20 @@ import {
   type ApplicationMessage,
   type Completion,
   isValidTopicFilter,
+  type KeptSubscription,
   parseSharedFilter,
 } from "@skein/kernel";
+import type { ClientSession } from "./client-session.ts";
 import type { SubscriptionRequest } from "./codec/control-packets.ts";
 import { protocolError } from "./codec/packet-error.ts";
 import { ReasonCode } from "./codec/reason-codes.ts";
 import type { BrokerOptions } from "./options.ts";
 import type { Interest } from "./ports.ts";
-import type { Session } from "./session.ts";
 import { SharedSubscriptions } from "./shared-subscriptions.ts";
 import { type Route, type Subscription, SubscriptionIndex } from "./subscription-index.ts";
 import { isSystemTopic } from "./system/system-topics.ts";
 import { TopicLimits } from "./topic-limits.ts";
+import { UNAWAITED } from "./unawaited.ts";
 
 /** What became of one Topic Filter of a SUBSCRIBE. */
 export interface Granted {
@@ -33,6 +35,7 @@ export interface Granted {
   readonly subscription: Subscription | undefined;
   /** Retained messages are to be sent for it. */
   readonly isReplayed: boolean;
+  readonly retainHandling: 0 | 1 | 2;
   /** Parts of the completion to wait for. */
   readonly parts: number;
 }
@@ -78,7 +81,7 @@ export class Subscriptions {
 
   /** @throws {PacketError} No Local on a shared subscription [MQTT-3.8.3-4] */
   subscribe(
-    session: Session,
+    session: ClientSession,
     request: SubscriptionRequest,
     identifier: number | undefined,
     done: Completion,
@@ -107,11 +110,22 @@ export class Subscriptions {
     }
     const isReplayed =
       shared === undefined && (retainHandling === 0 || (retainHandling === 1 && replaced === undefined));
-    return { code: qos, cause: undefined, subscription, isReplayed, parts };
+    return { code: qos, cause: undefined, subscription, isReplayed, retainHandling, parts };
+  }
+
+  /** The session has come to this node with subscriptions that were granted before. */
+  restore(session: ClientSession, subscriptions: Iterable<KeptSubscription>): void {
+    for (const { filter, qos, noLocal, retainAsPublished, identifier } of subscriptions) {
+      const subscription = { subscriber: session, filter, qos, noLocal, retainAsPublished, identifier };
+      this.#file(subscription, parseSharedFilter(filter) !== undefined);
+      session.subscriptions.set(filter, subscription);
+      session.filtersLength += filter.length;
+      this.#interest.add(filter, UNAWAITED);
+    }
   }
 
   /** Ends the subscription with exactly this filter [MQTT-3.10.4-1]. False: there is none. */
-  unsubscribe(session: Session, filter: string): boolean {
+  unsubscribe(session: ClientSession, filter: string): boolean {
     const subscription = session.subscriptions.get(filter);
     if (subscription === undefined) return false;
     session.subscriptions.delete(filter);
@@ -122,13 +136,13 @@ export class Subscriptions {
   }
 
   /** The session has ended. */
-  removeAll(session: Session): void {
+  removeAll(session: ClientSession): void {
     for (const subscription of session.subscriptions.values()) this.#unfile(subscription);
     session.subscriptions.clear();
     session.filtersLength = 0;
   }
 
-  #hasRoom({ subscriptions, filtersLength }: Session, filter: string): boolean {
+  #hasRoom({ subscriptions, filtersLength }: ClientSession, filter: string): boolean {
     const { subscriptionsPerClientMax, subscriptionLengthPerClientMax } = this.#options;
     return (
       subscriptions.size < subscriptionsPerClientMax &&
@@ -158,5 +172,5 @@ export class Subscriptions {
 }
 
 export function refused(code: number, cause: string): Granted {
-  return { code, cause, subscription: undefined, isReplayed: false, parts: 0 };
+  return { code, cause, subscription: undefined, isReplayed: false, retainHandling: 2, parts: 0 };
 }

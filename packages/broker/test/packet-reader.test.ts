@@ -108,3 +108,37 @@ test("a handler that stops the reader gets no further packet of the same chunk",
   reader.feed(Uint8Array.from([0xc0, 0, 0xd0, 0]));
   expect(packets).toEqual([0xc0]);
 });
+
+test("what comes while it is paused is read afterwards, in order, wherever it was cut", () => {
+  const packets = [frame(0x10, [1]), frame(0x30, [2, 3]), frame(0x30, [4]), frame(0x30, [5])];
+  const bytes = packets.flat();
+  for (let cut = 0; cut <= bytes.length; cut++) {
+    const seen: number[] = [];
+    const reader: PacketReader = new PacketReader(
+      {
+        packet: (_header, chunk, at) => {
+          seen.push(chunk[at] as number);
+          if (seen.length === 1 || seen.length === 3) reader.pause();
+        },
+        unreadable: () => undefined,
+      },
+      100,
+    );
+    reader.feed(Uint8Array.from(bytes.slice(0, cut)));
+    reader.feed(Uint8Array.from(bytes.slice(cut)));
+    expect(seen).toEqual([1]);
+    reader.resume();
+    expect(seen).toEqual([1, 2, 4]);
+    reader.resume();
+    expect(seen).toEqual([1, 2, 4, 5]);
+  }
+});
+
+test("a reader that is stopped while it is paused keeps nothing", () => {
+  const { reader, seen } = reading(100);
+  reader.pause();
+  reader.feed(Uint8Array.from(frame(0x30, [1])));
+  reader.stop();
+  reader.resume();
+  expect(seen.packets).toEqual([]);
+});

@@ -5,9 +5,8 @@
  * Source: MQTT 5 and MQTT 3.1.1 section 3.1; MQTT 3.1 differs in its protocol name, `MQIsdp`.
  */
 
-import type { ApplicationMessage, QoS } from "@skein/kernel";
+import type { ApplicationMessage, QoS, SessionWill } from "@skein/kernel";
 import { isValidTopicName } from "@skein/kernel";
-import type { Will } from "../will.ts";
 import { copyOf, type FieldReader } from "./field-reader.ts";
 import { malformed, PacketError, protocolError } from "./packet-error.ts";
 import {
@@ -29,7 +28,7 @@ export interface ConnectPacket {
   readonly cleanStart: boolean;
   /** 0: the client has no keep-alive. */
   readonly keepAliveSeconds: number;
-  readonly will: Will | undefined;
+  readonly will: SessionWill | undefined;
   readonly username: string | undefined;
   readonly password: Uint8Array | undefined;
   readonly properties: Readonly<Properties>;
@@ -87,7 +86,7 @@ function checkFlags(flags: number, version: ProtocolVersion): void {
   if (version !== 5 && (flags & 0xc0) === 0x40) throw malformed("password without user name");
 }
 
-function readWill(fields: FieldReader, flags: number, version: ProtocolVersion): Will {
+function readWill(fields: FieldReader, flags: number, version: ProtocolVersion): SessionWill {
   const properties = version === 5 ? readProperties(fields, WILL_PROPERTIES) : NO_PROPERTIES;
   const topic = fields.text();
   const payload = copyOf(fields.binary());

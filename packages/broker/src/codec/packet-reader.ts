@@ -35,6 +35,9 @@ export class PacketReader {
   #tailPacketBytes = UNKNOWN;
   #bodyAt = 0;
   #stopped = false;
+  #isPaused = false;
+  /** What came, or was left over, while it was paused. */
+  #held: Uint8Array[] = [];
 
   constructor(handler: PacketHandler, packetBytesMax: number) {
     this.#handler = handler;
@@ -44,8 +47,8 @@ export class PacketReader {
   /** Takes the next bytes and reports every packet they complete. Nobody changes `chunk` any more. */
   feed(chunk: Uint8Array): void {
     let at = 0;
-    while (this.#tailBytes > 0 && at < chunk.length && !this.#stopped) at = this.#feedTail(chunk, at);
-    while (at < chunk.length && !this.#stopped) {
+    while (this.#tailBytes > 0 && at < chunk.length && this.#isReading) at = this.#feedTail(chunk, at);
+    while (at < chunk.length && this.#isReading) {
       const size = this.#measure(chunk, at, chunk.length);
       if (size === REFUSED) return;
       if (size === UNKNOWN || size > chunk.length - at) {
@@ -56,12 +59,32 @@ export class PacketReader {
       this.#handler.packet(chunk[at] as number, chunk, this.#bodyAt, at + size);
       at += size;
     }
+    if (this.#isPaused && at < chunk.length) this.#held.push(chunk.subarray(at));
+  }
+
+  /** Reports nothing until {@link resume}, and keeps what comes. Whoever calls this stops the stream as well. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  /** Goes on with what it has kept. */
+  resume(): void {
+    this.#isPaused = false;
+    const held = this.#held;
+    this.#held = [];
+    for (const chunk of held) this.feed(chunk);
   }
 
   /** Reports nothing any more and lets go of what it holds. */
   stop(): void {
     this.#stopped = true;
+    this.#isPaused = false;
+    this.#held = [];
     this.#dropTail();
+  }
+
+  get #isReading(): boolean {
+    return !this.#stopped && !this.#isPaused;
   }
 
   /** Moves bytes of `chunk` into the tail until its packet is complete; returns where the rest begins. */

@@ -1,0 +1,168 @@
+/**
+ * The sessions of the clients connected to this node, where the mesh keeps them.
+ *
+ * A connection claims the session of its client, and has it until it ends or a newer claim anywhere takes it away. A CONNECT
+ * that may find a session waits for its claim to hold; all others go on at once, and their claim keeps only their will and tells
+ * of a takeover. Nothing outlives its connection here: wills, expiry and what is owed meanwhile are the business of the mesh.
+ *
+ * Source: MQTT 5 sections 3.1.2.4 (Clean Start), 3.1.4 (takeover), 4.1 (session state); reference design, section 4.3, rule 2.
+ */
+
+import type { KeptSession, SessionClaim, SessionHolder, SessionStore, WillFate } from "@skein/kernel";
+import type { ClientSession } from "./client-session.ts";
+import { ReasonCode } from "./codec/reason-codes.ts";
+import type { Admission } from "./connecting.ts";
+import { Session } from "./session.ts";
+import type { AwaitedSession, Entrant, KeeperPorts, SessionKeeper } from "./session-keeper.ts";
+import { StoredSession } from "./stored-session.ts";
+import type { Subscriptions } from "./subscriptions.ts";
+
+interface ClaimedPorts extends KeeperPorts {
+  readonly subscriptions: Subscriptions;
+}
+
+/** One connection and what it holds. */
+class Tenancy implements SessionHolder, AwaitedSession {
+  readonly admission: Admission;
+  readonly connection: Entrant;
+  /** Undefined: it has none, or has lost it. */
+  claim: SessionClaim | undefined;
+  /** Undefined: CONNECT waits. */
+  session: ClientSession | undefined;
+  readonly #sessions: ClaimedSessions;
+
+  constructor(sessions: ClaimedSessions, admission: Admission, connection: Entrant) {
+    this.#sessions = sessions;
+    this.admission = admission;
+    this.connection = connection;
+  }
+
+  get clientId(): string {
+    return this.admission.clientId;
+  }
+
+  opened(kept: KeptSession, isPresent: boolean): void {
+    this.#sessions.opened(this, kept, isPresent);
+  }
+
+  grown(): void {
+    if (this.session instanceof StoredSession) this.session.grown();
+  }
+
+  lost(): void {
+    this.#sessions.lost(this);
+  }
+
+  withdraw(fate: WillFate): void {
+    this.#sessions.withdraw(this, fate);
+  }
+}
+
+export class ClaimedSessions implements SessionKeeper {
+  readonly #store: SessionStore;
+  readonly #ports: ClaimedPorts;
+  readonly #tenancies = new Map<string, Tenancy>();
+
+  constructor(store: SessionStore, ports: ClaimedPorts) {
+    this.#store = store;
+    this.#ports = ports;
+  }
+
+  /** Those that the mesh keeps, and those that end with their connection to this node. */
+  get size(): number {
+    let size = this.#store.count;
+    for (const { session } of this.#tenancies.values()) if (session instanceof Session) size++;
+    return size;
+  }
+
+  get queued(): number {
+    let queued = 0;
+    for (const { session } of this.#tenancies.values()) queued += session?.queued ?? 0;
+    return queued;
+  }
+
+  has(clientId: string): boolean {
+    return this.#tenancies.has(clientId) || this.#store.has(clientId);
+  }
+
+  find(clientId: string): ClientSession | undefined {
+    return this.#tenancies.get(clientId)?.session;
+  }
+
+  open(admission: Admission, connection: Entrant): void {
+    const { clientId, cleanStart, expirySeconds, keepAliveSeconds, will } = admission;
+    const older = this.#tenancies.get(clientId);
+    if (older !== undefined) {
+      this.#ports.counters.sessionsTakenOver++;
+      older.connection.takenOver(connection.remoteAddress);
+    }
+    const tenancy = new Tenancy(this, admission, connection);
+    this.#tenancies.set(clientId, tenancy);
+    if (this.#mustClaim(admission)) {
+      const opening = { clientId, cleanStart, expirySeconds, keepAliveSeconds, will };
+      tenancy.claim = this.#store.open(opening, tenancy);
+      if (expirySeconds > 0 || !cleanStart) {
+        connection.awaitSession(tenancy);
+        return;
+      }
+    }
+    this.#enter(tenancy, new Session(clientId, this.#ports), false);
+  }
+
+  detach(session: ClientSession, fate: WillFate): void {
+    const tenancy = this.#tenancies.get(session.clientId);
+    if (tenancy?.session === session) this.#end(tenancy, session, session.expirySeconds, fate);
+  }
+
+  /** Time is the mesh's. */
+  tick(): void {}
+
+  /** The claim holds. */
+  opened(tenancy: Tenancy, kept: KeptSession, isPresent: boolean): void {
+    const { admission, claim } = tenancy;
+    if (tenancy.session !== undefined || claim === undefined) return;
+    const { clientId, expirySeconds } = admission;
+    if (expirySeconds === 0 && !isPresent) {
+      this.#enter(tenancy, new Session(clientId, this.#ports), false);
+      return;
+    }
+    const session = new StoredSession(clientId, this.#ports, kept, claim);
+    this.#ports.subscriptions.restore(session, kept.subscriptions.values());
+    this.#enter(tenancy, session, isPresent);
+  }
+
+  /** The client is connected elsewhere now. */
+  lost(tenancy: Tenancy): void {
+    tenancy.claim = undefined;
+    this.#ports.counters.sessionsTakenOver++;
+    tenancy.connection.disconnect(ReasonCode.SessionTakenOver, "discard");
+  }
+
+  withdraw(tenancy: Tenancy, fate: WillFate): void {
+    this.#end(tenancy, undefined, tenancy.admission.expirySeconds, fate);
+  }
+
+  /** On a node of its own, who keeps nothing need not claim anything. */
+  #mustClaim({ clientId, expirySeconds, will }: Admission): boolean {
+    if (expirySeconds > 0 || will !== undefined) return true;
+    return this.#store.claimsEveryClient || this.#store.has(clientId);
+  }
+
+  #enter(tenancy: Tenancy, session: ClientSession, isPresent: boolean): void {
+    tenancy.session = session;
+    session.expirySeconds = tenancy.admission.expirySeconds;
+    tenancy.connection.connected(session, isPresent, tenancy.admission);
+  }
+
+  #end(tenancy: Tenancy, session: ClientSession | undefined, expirySeconds: number, fate: WillFate): void {
+    const { claim } = tenancy;
+    this.#tenancies.delete(tenancy.clientId);
+    tenancy.claim = undefined;
+    if (session !== undefined) {
+      session.outlet = undefined;
+      this.#ports.ended(session);
+      session.end();
+    }
+    claim?.close(fate, expirySeconds, session?.sentThrough ?? -1);
+  }
+}

@@ -1,0 +1,244 @@
+/**
+ * A session that the mesh keeps, on the node its client is connected to.
+ *
+ * What it is owed is a queue in the replicated state, the same on every node; this sends from it, in the order of the log, and says
+ * what the client has. It remembers only what is under way on this connection: a client that comes back anywhere is sent the
+ * rest by whoever serves it then, with the same packet identifiers, because those are functions of the place in the queue. Two
+ * things make QoS 2 exactly once: PUBREL leaves only when the PUBREC is committed, and what the client publishes is known by
+ * its packet identifier in the replicated state.
+ *
+ * Source: MQTT 5 sections 4.3, 4.4, 4.9; reference design, section 4.3, rules 6 to 8.
+ */
+
+import {
+  type ApplicationMessage,
+  type Completion,
+  type KeptSession,
+  type OwedMessage,
+  packetIdOf,
+  type SessionClaim,
+  type SubscriptionWish,
+} from "@skein/kernel";
+import { ClientSession, type Outlet, type PublishPort, type SessionPorts } from "./client-session.ts";
+import { PacketType } from "./codec/control-packets.ts";
+import { acknowledgementFrame } from "./codec/packet-writer.ts";
+import { isFailure, ReasonCode } from "./codec/reason-codes.ts";
+import { MapFront } from "./map-front.ts";
+import type { WaitingRetained } from "./retained-replay.ts";
+import type { Granted } from "./subscriptions.ts";
+
+/** Packet identifiers come again after 65,535 ordinals: what is under way lies closer together. */
+const SPAN_MAX = 60_000;
+const PACKET_IDS = 65_535;
+
+/** One message that was sent on this connection and is not acknowledged. */
+class UnderWay implements Completion {
+  readonly ordinal: number;
+  readonly qos: 1 | 2;
+  /** PUBREC came and is being committed, or is committed and PUBREL was sent. */
+  state: "sent" | "confirming" | "released" = "sent";
+  readonly #session: StoredSession;
+  #waiting = 0;
+  #refusal = 0;
+
+  constructor(session: StoredSession, { ordinal, qos }: OwedMessage) {
+    this.#session = session;
+    this.ordinal = ordinal;
+    this.qos = qos;
+  }
+
+  confirm(claim: SessionClaim): void {
+    this.state = "confirming";
+    this.#waiting = 1;
+    this.#waiting += claim.confirm(this.ordinal, this);
+    this.settle(ReasonCode.Success);
+  }
+
+  settle(reasonCode: number): void {
+    if (isFailure(reasonCode)) this.#refusal = reasonCode;
+    if (--this.#waiting === 0) this.#session.confirmed(this, this.#refusal);
+  }
+}
+
+export class StoredSession extends ClientSession {
+  readonly #kept: KeptSession;
+  readonly #claim: SessionClaim;
+  /** Up to this ordinal messages may have been sent on an earlier connection. */
+  readonly #sentBefore: number;
+  #sentThrough: number;
+  /** Up to this ordinal everything has had its turn on this connection. */
+  #cursor = -1;
+  /** By packet identifier; the oldest first. */
+  readonly #underWay = new Map<number, UnderWay>();
+  readonly #oldest = new MapFront(this.#underWay);
+  /** Nothing is owed behind the cursor. */
+  #isExhausted = false;
+
+  constructor(clientId: string, ports: SessionPorts, kept: KeptSession, claim: SessionClaim) {
+    super(clientId, ports);
+    this.#kept = kept;
+    this.#claim = claim;
+    this.#sentBefore = kept.sentThrough;
+    this.#sentThrough = kept.sentThrough;
+    for (const packetId of kept.received) this.received.set(packetId, undefined);
+  }
+
+  get isReady(): boolean {
+    return this.outlet?.hasRoom === true && this.#isExhausted;
+  }
+
+  get queued(): number {
+    return this.#kept.queued;
+  }
+
+  get hasBacklog(): boolean {
+    return !this.#isExhausted || this.replay.isPending;
+  }
+
+  get sentThrough(): number {
+    return this.#sentThrough;
+  }
+
+  /** More is owed. */
+  grown(): void {
+    this.#isExhausted = false;
+    this.pump();
+  }
+
+  /** All of it is the mesh's. */
+  end(): void {}
+
+  publishOnce(message: ApplicationMessage, packetId: number, _port: PublishPort, done: Completion): number {
+    return this.#claim.publish(message, packetId, done);
+  }
+
+  release(packetId: number, done: Completion): number {
+    return this.#claim.release(packetId, done);
+  }
+
+  keepSubscriptions(granted: readonly Granted[], done: Completion): number {
+    const wishes: SubscriptionWish[] = [];
+    for (const { subscription, retainHandling } of granted) {
+      if (subscription === undefined) continue;
+      const { filter, qos, noLocal, retainAsPublished, identifier } = subscription;
+      wishes.push({ filter, qos, noLocal, retainAsPublished, identifier, retainHandling });
+    }
+    return wishes.length === 0 ? 0 : this.#claim.subscribe(wishes, done);
+  }
+
+  dropSubscriptions(filters: readonly string[], done: Completion): number {
+    return filters.length === 0 ? 0 : this.#claim.unsubscribe(filters, done);
+  }
+
+  puback(packetId: number): void {
+    if (this.#underWay.get(packetId)?.qos === 1) this.#finish(packetId);
+  }
+
+  pubrec(packetId: number, reasonCode: number, outlet: Outlet): void {
+    const entry = this.#underWay.get(packetId);
+    if (entry?.qos !== 2) {
+      // A PUBREL now would let the client forget the identifier, and take what is sent again for something new.
+      if (!this.#comesAgain(packetId)) sendPubrel(outlet, packetId, ReasonCode.PacketIdentifierNotFound);
+    } else if (isFailure(reasonCode))
+      this.#finish(packetId); // [MQTT-4.4.0-2]
+    else if (entry.state === "released") sendPubrel(outlet, packetId);
+    else if (entry.state === "sent") entry.confirm(this.#claim);
+  }
+
+  pubcomp(packetId: number): void {
+    if (this.#underWay.get(packetId)?.state === "released") this.#finish(packetId);
+  }
+
+  /** The PUBREC of `entry` is committed, or (`refusal`) will not be. */
+  confirmed(entry: UnderWay, refusal: number): void {
+    const { outlet } = this;
+    const packetId = packetIdOf(entry.ordinal);
+    if (outlet === undefined || this.#underWay.get(packetId) !== entry) return;
+    if (refusal !== 0) {
+      outlet.refuse(refusal);
+      return;
+    }
+    entry.state = "released";
+    sendPubrel(outlet, packetId);
+  }
+
+  /** It comes from the log. */
+  protected owe(): void {}
+
+  protected sendNext(outlet: Outlet): boolean {
+    if (!this.#isExhausted) {
+      if (this.#underWay.size >= Math.min(outlet.receiveMaximum, this.ports.options.inflightMax))
+        return false;
+      const owed = this.#kept.after(this.#cursor);
+      if (owed !== undefined) return this.#sendOwed(outlet, owed);
+      this.#isExhausted = true;
+    }
+    return this.replay.isPending && this.sendRetained(outlet);
+  }
+
+  /** The mesh has put it into the queue. */
+  protected sendRetainedOwed(_outlet: Outlet, { message }: WaitingRetained): boolean {
+    this.replay.advance(message);
+    return true;
+  }
+
+  #sendOwed(outlet: Outlet, owed: OwedMessage): boolean {
+    const { ordinal } = owed;
+    const oldest = this.#underWay.get(this.#oldest.key ?? 0);
+    if (oldest !== undefined && ordinal - oldest.ordinal >= SPAN_MAX) return false;
+    this.#cursor = ordinal;
+    if (owed.isReleased) {
+      this.#begin(owed).state = "released";
+      sendPubrel(outlet, packetIdOf(ordinal));
+    } else this.#publish(outlet, owed);
+    return true;
+  }
+
+  #publish(outlet: Outlet, owed: OwedMessage): void {
+    const { ordinal, message, qos, retain, identifiers } = owed;
+    const isRepeated = ordinal <= this.#sentBefore;
+    const expirySeconds = this.#kept.lifetimeLeft(owed);
+    // QoS 2 that has begun goes on: the client may hold the identifier until a PUBREL comes.
+    if (expirySeconds === 0 && !(isRepeated && qos === 2)) {
+      this.ports.counters.expiredDropped++; // [MQTT-3.3.2-5]
+      this.#claim.acknowledge(ordinal);
+      return;
+    }
+    const frame = isRepeated
+      ? this.encodeAgain(outlet, message, { qos, retain, dup: true, identifiers, expirySeconds })
+      : this.encode(outlet, message, qos, retain, identifiers, expirySeconds);
+    if (frame === undefined) {
+      this.#claim.acknowledge(ordinal);
+      return;
+    }
+    this.#begin(owed);
+    this.#sentThrough = Math.max(this.#sentThrough, ordinal);
+    this.send(outlet, frame, packetIdOf(ordinal), message);
+  }
+
+  #begin(owed: OwedMessage): UnderWay {
+    const entry = new UnderWay(this, owed);
+    this.#underWay.set(packetIdOf(owed.ordinal), entry);
+    return entry;
+  }
+
+  /** The client has the message. */
+  #finish(packetId: number): void {
+    const entry = this.#underWay.get(packetId);
+    if (entry === undefined) return;
+    this.#underWay.delete(packetId);
+    this.#claim.acknowledge(entry.ordinal);
+    this.pump();
+  }
+
+  /** Whether a message with this packet identifier was sent on an earlier connection and has not had its turn on this one. */
+  #comesAgain(packetId: number): boolean {
+    const first = this.#cursor + 1;
+    const ahead = (packetId - packetIdOf(first) + PACKET_IDS) % PACKET_IDS;
+    return first + ahead <= this.#sentBefore && this.#kept.owed(first + ahead) !== undefined;
+  }
+}
+
+function sendPubrel(outlet: Outlet, packetId: number, reasonCode: number = ReasonCode.Success): void {
+  outlet.send(acknowledgementFrame(PacketType.Pubrel, reasonCode, outlet.version), packetId);
+}

@@ -1,0 +1,229 @@
+/**
+ * The sessions of a mesh in a test's hands: nothing is committed before the test says so, and any session may be claimed from "another
+ * node".
+ */
+
+import type { Broker } from "@skein/broker";
+import {
+  type ApplicationMessage,
+  type Completion,
+  filterMatches,
+  type KeptSession,
+  type KeptSubscription,
+  type OwedMessage,
+  parseSharedFilter,
+  type SessionClaim,
+  type SessionHolder,
+  type SessionOpening,
+  type SessionStore,
+  type SubscriptionWish,
+  type WillFate,
+} from "@skein/kernel";
+
+/** What a claim ended with. */
+interface Closing {
+  readonly clientId: string;
+  readonly fate: WillFate;
+  readonly expirySeconds: number;
+  readonly sentThrough: number;
+}
+
+/** One command in the log. */
+interface Command {
+  readonly apply: () => void;
+  readonly done: Completion | undefined;
+}
+
+class HeldSession implements KeptSession {
+  readonly subscriptions = new Map<string, KeptSubscription>();
+  readonly received = new Set<number>();
+  readonly owedByOrdinal = new Map<number, OwedMessage>();
+  sentThrough = -1;
+  /** Of the next message; a test may set it. */
+  nextOrdinal = 0;
+  /** Seconds that have passed for messages that expire. */
+  age = 0;
+  holder: SessionHolder | undefined;
+
+  get queued(): number {
+    return this.owedByOrdinal.size;
+  }
+
+  after(ordinal: number): OwedMessage | undefined {
+    for (const owed of this.owedByOrdinal.values()) if (owed.ordinal > ordinal) return owed;
+    return undefined;
+  }
+
+  owed(ordinal: number): OwedMessage | undefined {
+    return this.owedByOrdinal.get(ordinal);
+  }
+
+  lifetimeLeft({ message }: OwedMessage): number | undefined {
+    const lifetime = message.properties?.messageExpirySeconds;
+    return lifetime === undefined ? undefined : Math.max(0, lifetime - this.age);
+  }
+
+  /** The subscription with the highest QoS that makes this session want the message with QoS 1 or 2. */
+  wish({ topic, qos }: ApplicationMessage, isOwn: boolean): KeptSubscription | undefined {
+    return [...this.subscriptions.values()]
+      .filter(({ filter }) => parseSharedFilter(filter) === undefined && filterMatches(filter, topic))
+      .filter((kept) => Math.min(qos, kept.qos) > 0 && !(isOwn && kept.noLocal))
+      .sort((a, b) => b.qos - a.qos)[0];
+  }
+
+  append(message: ApplicationMessage, { qos, identifier, retainAsPublished }: KeptSubscription): void {
+    const ordinal = this.nextOrdinal++;
+    this.owedByOrdinal.set(ordinal, {
+      ordinal,
+      message,
+      qos: Math.min(message.qos, qos) as 1 | 2,
+      retain: message.retain && retainAsPublished,
+      identifiers: identifier === undefined ? undefined : [identifier],
+      isReleased: false,
+    });
+    this.holder?.grown();
+  }
+}
+
+export class HeldSessions implements SessionStore {
+  claimsEveryClient = false;
+  /** The broker that the log delivers to. */
+  broker: Broker | undefined;
+  readonly kept = new Map<string, HeldSession>();
+  readonly openings: SessionOpening[] = [];
+  readonly closings: Closing[] = [];
+  /** What `publish` was asked for. */
+  readonly published: { readonly message: ApplicationMessage; readonly publisher: string | undefined }[] = [];
+  #log: Command[] = [];
+  readonly #owners = new Map<string, SessionHolder>();
+
+  get count(): number {
+    return this.kept.size;
+  }
+
+  /** Commands that are not committed. */
+  get pending(): number {
+    return this.#log.length;
+  }
+
+  has(clientId: string): boolean {
+    return this.kept.has(clientId);
+  }
+
+  wants(topic: string): boolean {
+    const message = {
+      topic,
+      payload: new Uint8Array(0),
+      qos: 2,
+      retain: false,
+      properties: undefined,
+    } as const;
+    return [...this.kept.values()].some((session) => session.wish(message, false) !== undefined);
+  }
+
+  publish(message: ApplicationMessage, publisher: string | undefined, done: Completion | undefined): number {
+    this.published.push({ message, publisher });
+    return this.#propose(done, () => this.#append(message, publisher));
+  }
+
+  open(opening: SessionOpening, holder: SessionHolder): SessionClaim {
+    const { clientId } = opening;
+    let isOver = false;
+    this.openings.push(opening);
+    this.#propose(undefined, () => {
+      this.#owners.get(clientId)?.lost();
+      this.#owners.set(clientId, holder);
+      const older = opening.cleanStart ? undefined : this.kept.get(clientId);
+      const session = older ?? new HeldSession();
+      if (opening.expirySeconds > 0 || older !== undefined) this.kept.set(clientId, session);
+      else this.kept.delete(clientId);
+      session.holder = holder;
+      if (!isOver) holder.opened(session, older !== undefined);
+    });
+    /** Of an older owner nothing counts. */
+    const command = (done: Completion | undefined, apply: (session: HeldSession) => void): number =>
+      this.#propose(done, () => {
+        const session = this.kept.get(clientId);
+        if (this.#owners.get(clientId) === holder && session !== undefined) apply(session);
+      });
+    return {
+      subscribe: (wishes, done) => command(done, (session) => subscribe(session, wishes)),
+      unsubscribe: (filters, done) =>
+        command(done, ({ subscriptions }) => {
+          for (const filter of filters) subscriptions.delete(filter);
+        }),
+      publish: (message, packetId, done) =>
+        command(done, ({ received }) => {
+          if (received.has(packetId)) return;
+          received.add(packetId);
+          this.#append(message, clientId);
+          this.broker?.deliverFromLog(message, clientId, true);
+        }),
+      release: (packetId, done) => command(done, ({ received }) => received.delete(packetId)),
+      acknowledge: (ordinal) => {
+        command(undefined, ({ owedByOrdinal }) => owedByOrdinal.delete(ordinal));
+      },
+      confirm: (ordinal, done) =>
+        command(done, ({ owedByOrdinal }) => {
+          const owed = owedByOrdinal.get(ordinal);
+          if (owed !== undefined) owedByOrdinal.set(ordinal, { ...owed, isReleased: true });
+        }),
+      close: (fate, expirySeconds, sentThrough) => {
+        isOver = true;
+        this.closings.push({ clientId, fate, expirySeconds, sentThrough });
+        command(undefined, (session) => {
+          session.sentThrough = Math.max(session.sentThrough, sentThrough);
+          session.holder = undefined;
+          if (expirySeconds === 0) this.kept.delete(clientId);
+        });
+        this.#propose(undefined, () => {
+          if (this.#owners.get(clientId) === holder) this.#owners.delete(clientId);
+        });
+      },
+    };
+  }
+
+  // ---- the test's side
+
+  /** Applies what has been proposed, or the first `count` of it. */
+  commit(count = this.#log.length): void {
+    for (const { apply, done } of this.#log.splice(0, count)) {
+      apply();
+      done?.settle(0);
+    }
+  }
+
+  /** Applies nothing of what has been proposed. */
+  refuse(reasonCode: number): void {
+    for (const { done } of this.#log.splice(0)) done?.settle(reasonCode);
+  }
+
+  /** The client has come to another node. */
+  steal(clientId: string): void {
+    const owner = this.#owners.get(clientId);
+    this.#owners.delete(clientId);
+    owner?.lost();
+  }
+
+  session(clientId: string): HeldSession {
+    const session = this.kept.get(clientId);
+    if (session === undefined) throw new Error(`no session of ${clientId} is kept`);
+    return session;
+  }
+
+  #propose(done: Completion | undefined, apply: () => void): number {
+    this.#log.push({ apply, done });
+    return done === undefined ? 0 : 1;
+  }
+
+  #append(message: ApplicationMessage, publisher: string | undefined): void {
+    for (const [clientId, session] of this.kept) {
+      const wish = session.wish(message, clientId === publisher);
+      if (wish !== undefined) session.append(message, wish);
+    }
+  }
+}
+
+function subscribe(session: HeldSession, wishes: readonly SubscriptionWish[]): void {
+  for (const wish of wishes) session.subscriptions.set(wish.filter, wish);
+}
