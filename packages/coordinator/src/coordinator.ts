@@ -11,10 +11,9 @@ import { encodeRaftMessage, type RaftMessage } from "raft-js";
 import { Arrival } from "./arrival.ts";
 import { ControlTraffic } from "./control-traffic.ts";
 import { countersOf } from "./counters.ts";
-import { CurrentReads } from "./current-reads.ts";
 import { DiskFailures } from "./disk-failures.ts";
 import { Driver, type DriverOptions } from "./driver.ts";
-import { ElectionWaitWarning, electionWait } from "./election-wait.ts";
+import { ElectionWaitWarning } from "./election-wait.ts";
 import { Ending } from "./ending.ts";
 import { findMember } from "./find-member.ts";
 import { newClusterId } from "./identity.ts";
@@ -40,7 +39,8 @@ import { Proposals } from "./proposals.ts";
 import { ReplicaFaults } from "./replica-faults.ts";
 import { type ReplicaHealth, replicaHealth } from "./replica-health.ts";
 import { REPLICA_SIZES } from "./replica-sizes.ts";
-import { Retained, type RetainedReader } from "./retained.ts";
+import { Retained } from "./retained.ts";
+import { Sessions } from "./sessions/sessions.ts";
 import { StateMachine } from "./state-machine/state-machine.ts";
 import { freshStatus, memberStatus } from "./status.ts";
 import { raftOptions } from "./timing.ts";
@@ -51,6 +51,7 @@ const FLUSH_EVERY_MS = 1000;
 
 export class Coordinator {
   readonly retained: Retained;
+  readonly sessions: Sessions;
   readonly #ports: CoordinatorPorts;
   readonly #machine = new StateMachine();
   readonly #proposals: Proposals;
@@ -71,7 +72,6 @@ export class Coordinator {
   readonly merging: Merging;
   readonly #faults: PeerFaults;
   readonly #traffic: ControlTraffic;
-  readonly #reads: CurrentReads<RetainedReader>;
   readonly #diskFailures: DiskFailures;
   /** Who belongs to the cluster, votes and leads. */
   readonly membership: Membership;
@@ -153,21 +153,16 @@ export class Coordinator {
         this.#traffic.sendMember(leader, (cluster) => ({ kind: "proposal", cluster, commands }));
       },
     });
-    this.#reads = new CurrentReads(incarnation, {
-      clock: ports.clock,
-      hasLeader: () => this.#driver?.leadership.leader !== undefined,
-      ask: (request) => this.#driver?.read(request),
-      proposedSeq: () => this.#proposals.proposedSeq,
-      settledSeq: () => this.#proposals.settledSeq,
-      answer: (reader, isCurrent) => {
-        if (!isCurrent) ports.observer?.readUncertain();
-        this.retained.answer(reader, isCurrent);
-      },
+    const common = { ...ports, driver: () => this.#driver, time: () => this.merging.time };
+    this.retained = new Retained(incarnation, this.#machine.retained, this.#proposals, common);
+    this.sessions = new Sessions(options.identity, this.#machine, this.#proposals, {
+      ...common,
+      peers: () => this.#peers.filter(({ cluster }) => cluster === this.#arrival.cluster),
+      sendMember: (to, frame) => this.#traffic.sendMember(to, frame),
     });
-    this.retained = new Retained(this.#machine.retained, this.#proposals, this.#reads, this.merging);
     this.#turnEnd = new TurnEnd({
       clock: ports.clock,
-      settleReads: () => this.#reads.settle(),
+      settleReads: () => this.retained.reads.settle(),
       computeStatus: () => this.#computeStatus(),
       statusChanged: (status) => ports.statusChanged(status),
     });
@@ -180,7 +175,7 @@ export class Coordinator {
 
   get counters(): CoordinatorCounters {
     const rejected = this.#driver?.status(this.#ports.clock.monotonicMs()).rejectedMessages ?? 0;
-    return countersOf(this.#faults, this.#proposals, this.#machine, this.#reads, rejected);
+    return countersOf(this.#faults, this.#proposals, this.#machine, this.retained.reads, rejected);
   }
 
   get replicaHealth(): ReplicaHealth {
@@ -198,6 +193,7 @@ export class Coordinator {
    * way, closes the journal, then calls `done`. Open writes are not settled.
    */
   stop(done: () => void): void {
+    this.sessions.flush();
     this.#ending.stop(done);
   }
 
@@ -247,11 +243,12 @@ export class Coordinator {
     const now = clock.monotonicMs();
     this.#arrival.tick();
     this.#proposals.tick(now);
-    this.#reads.tick(now);
+    this.retained.reads.tick(now);
     this.#faults.tick(now, this.#driver?.status(now).rejectedMessages ?? 0);
     this.membership.tick(now);
     this.#mending?.tick(now);
     this.merging.tick(now);
+    this.sessions.tick(now);
     if (now >= this.#flushAt) {
       this.#flushAt = now + FLUSH_EVERY_MS;
       this.#driver?.flush();
@@ -268,10 +265,11 @@ export class Coordinator {
       applied: (applied) => {
         this.#route.applied(applied);
         this.merging.applied(applied);
+        this.sessions.applied(applied);
       },
       restored: () => this.#restored(),
       giveUpLease: this.#ports.giveUpLease ?? ((released) => released()),
-      readable: (requests) => this.#reads.confirmed(requests),
+      readable: (requests) => this.retained.reads.confirmed(requests),
       faulty: (fault) => this.#replicaFaults.found(fault),
       leadershipChanged: () => this.#leadershipChanged(),
       stepped: () => this.#turnEnd.schedule(),
@@ -280,6 +278,7 @@ export class Coordinator {
     });
     this.#driver = driver;
     this.merging.restored();
+    this.sessions.begin();
     driver.start();
     this.#mending = beginMending(this.#node, driver, opened, {
       ...this.#ports,
@@ -304,6 +303,7 @@ export class Coordinator {
           route: () => this.#route,
           arrival: this.#arrival,
           contact: this.#contact,
+          barrier: () => this.sessions.barrier,
           send: (to, frame) => this.#traffic.send(to, frame),
         }),
       },
@@ -338,13 +338,14 @@ export class Coordinator {
   /** There is a way to a leader: what went to an earlier one, or on an earlier way, may be lost. */
   #sendAgain(): void {
     this.#proposals.sendAgain();
-    this.#reads.askAgain();
+    this.retained.reads.askAgain();
   }
 
   /** The state machine was replaced by a leader's snapshot. */
   #restored(): void {
     this.#route.settle();
     this.merging.restored();
+    this.sessions.restored();
     this.#replicaFaults.restored();
     // Not before what follows the snapshot in this node's own log has been applied.
     this.#ports.clock.atTurnEnd(() => {
@@ -364,25 +365,19 @@ export class Coordinator {
     const pendingProposals = this.#proposals.count;
     const driver = this.#driver;
     if (driver === undefined) return { ...freshStatus(), pendingProposals };
-    const raft = driver.status(now);
     return memberStatus({
       node: this.#node,
-      cluster: this.#arrival.cluster,
-      raft,
-      appliedTerm: driver.appliedTerm,
+      arrival: this.#arrival,
+      driver,
       peers: this.#peers,
       contact: this.#contact,
       silenceMs: this.#driverOptions.raft.electionMinMs,
       pendingProposals,
-      electionWait: electionWait(raft, this.#mending?.awaited ?? [], this.known),
-      staysDiverged: this.#replicaFaults.isFinal,
-      isDiskFull: driver.isDiskFull,
-      isDiskStalled: driver.isStalled(now),
-      isDiskDying: this.#diskFailures.isDying,
-      forkOf: this.#arrival.fork?.cluster === this.#arrival.cluster ? this.#arrival.fork?.parent : undefined,
-      merge: this.merging.status,
-      isOutranked: this.merging.isOutranked,
-      conflicts: this.#machine.conflicts.count,
+      replicaFaults: this.#replicaFaults,
+      diskFailures: this.#diskFailures,
+      awaited: this.#mending?.awaited ?? [],
+      known: this.known,
+      merging: this.merging,
       now,
     });
   }

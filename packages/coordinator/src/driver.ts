@@ -134,7 +134,7 @@ export class Driver {
     );
   }
 
-  /** Starts the clock. Call once, when the owner is ready for calls from this driver's ports. */
+  /** Starts the clock. Call once, when the owner is ready to be called. */
   start(): void {
     this.step({ kind: "wake" });
   }
@@ -149,9 +149,9 @@ export class Driver {
     return this.#applied.configuration;
   }
 
-  /** Term of the last applied entry: the current one once a leader has committed an entry of its own. */
-  get appliedTerm(): number {
-    return this.#applied.term;
+  /** The last applied entry; its term is the current one once a leader has committed an entry of its own. */
+  get applied(): { readonly index: number; readonly term: number } {
+    return this.#applied;
   }
 
   /** The disk has failed, and nothing is promised any more. */

@@ -47,6 +47,9 @@ export type ControlFrame =
   | { readonly kind: "joined"; readonly cluster: ClusterId }
   /** What follows the entry (`index`, `term`) in the receiver's log? (repair.ts) */
   | { readonly kind: "repair"; readonly cluster: ClusterId; readonly index: number; readonly term: number }
+  /** Say when this entry has been applied (sessions/apply-barrier.ts). */
+  | { readonly kind: "reach"; readonly cluster: ClusterId; readonly index: number }
+  | { readonly kind: "reached"; readonly cluster: ClusterId; readonly index: number }
   /** The answer to a `repair` with these numbers. */
   | {
       readonly kind: "repaired";
@@ -88,6 +91,8 @@ const FORKED = 22;
 /** A sentence for the operator. */
 const ERROR_TEXT_MAX = 1024;
 const MERGE = 8;
+const REACH = 9;
+const REACHED = 10;
 const CLUSTER_TEXT_MAX = 64;
 
 /** Every frame is put together here; `finish` copies it out. */
@@ -139,6 +144,12 @@ export function encodeFrame(frame: ControlFrame): Uint8Array {
     case "repaired":
       begin(REPAIRED, frame.cluster).varint(frame.index).varint(frame.term);
       writeMissing(frame.missing);
+      break;
+    case "reach":
+      begin(REACH, frame.cluster).varint(frame.index);
+      break;
+    case "reached":
+      begin(REACHED, frame.cluster).varint(frame.index);
       break;
     case "merge":
       writeMergeMessage(frame.message, frame.to, begin(MERGE, frame.cluster));
@@ -207,6 +218,10 @@ function readBody(type: number, cluster: ClusterId, input: ByteReader): ControlF
       const [index, term] = [input.varint(), input.varint()];
       return { kind: "repaired", cluster, index, term, missing: readMissing(input.raw(input.remaining)) };
     }
+    case REACH:
+      return { kind: "reach", cluster, index: input.varint() };
+    case REACHED:
+      return { kind: "reached", cluster, index: input.varint() };
     case MERGE:
       return { kind: "merge", cluster, ...readMergeMessage(input) };
     default:

@@ -247,7 +247,7 @@ export class Membership {
   #tellFormerMembers(now: MonotonicMs): void {
     const { driver, cluster, peers, sendMember } = this.#ports;
     const leading = driver();
-    if (leading?.leadership.role !== "leader" || leading.appliedTerm !== leading.leadership.term) return;
+    if (leading?.leadership.role !== "leader" || leading.applied.term !== leading.leadership.term) return;
     const { leaseUntil } = leading.status(now);
     if (leaseUntil === undefined || leaseUntil <= now) return;
     for (const node of linkedIn(peers(), cluster()))

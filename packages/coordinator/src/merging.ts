@@ -141,6 +141,10 @@ export class Merging {
     return this.#machine.conflicts.all();
   }
 
+  get conflictCount(): number {
+    return this.#machine.conflicts.count;
+  }
+
   /** Agrees to merge with the cluster in sight, if it waits for that. Returns it; undefined: none waits. */
   approve(done: Completion): ClusterId | undefined {
     const { status } = this;
@@ -205,13 +209,13 @@ export class Merging {
     const { cluster: currentCluster, driver: currentDriver, clock } = this.#ports;
     const [cluster, driver] = [currentCluster(), currentDriver()];
     if (cluster === undefined || driver === undefined) return undefined;
-    const { leadership, appliedTerm, appliedConfiguration } = driver;
+    const { leadership, applied, appliedConfiguration } = driver;
     const now = clock.monotonicMs();
     const { voters, learners } = appliedConfiguration;
     const { clusters, retained } = this.#machine;
     return {
       cluster,
-      isLeader: leadership.role === "leader" && appliedTerm === leadership.term,
+      isLeader: leadership.role === "leader" && applied.term === leadership.term,
       hasLeader: leadership.leader !== undefined,
       clusters,
       summary: {

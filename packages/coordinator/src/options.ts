@@ -18,6 +18,7 @@ import type { Durability } from "./journal/stop-mark.ts";
 import type { MergeNews, MergeStatus } from "./merge-events.ts";
 import type { ObservedEntry } from "./observed-entry.ts";
 import type { ReplicaSizes } from "./replica-sizes.ts";
+import type { FromLog } from "./sessions/sessions.ts";
 
 export type { Durability };
 
@@ -109,6 +110,11 @@ export interface CoordinatorPorts {
    */
   readonly startAgain: (reason: string) => void;
   readonly merged?: ((news: MergeNews) => void) | undefined;
+  /**
+   * A message that the log publishes to everybody: for the live subscribers of this node. `isFirstHand`: this node also picks the members
+   * of shared subscriptions. Not called for what a replica catches up with at its start. Without this port nobody hears of it.
+   */
+  readonly publishFromLog?: FromLog;
   readonly observer?: CoordinatorObserver | undefined;
 }
 

@@ -14,6 +14,9 @@ import { decodeCommand } from "./state-machine/commands.ts";
 import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 
 const WARN_EVERY_MS = 60_000;
+/** MQTT 5 reason codes. */
+const QUOTA_EXCEEDED = 0x97;
+const UNSPECIFIED_ERROR = 0x80;
 
 export interface ProposalRoutePorts {
   readonly clock: Clock;
@@ -84,7 +87,8 @@ export class ProposalRoute {
     if (command === undefined) return;
     const { node, incarnation, seq } = command.envelope;
     if (node !== this.#self.node || incarnation !== this.#self.incarnation) return;
-    if (outcome === "full") this.#proposals.settleThrough(seq, true);
+    if (outcome === "full") this.#proposals.settleThrough(seq, QUOTA_EXCEEDED);
+    else if (outcome === "stale") this.#proposals.settleThrough(seq, UNSPECIFIED_ERROR);
     else this.settle();
   }
 

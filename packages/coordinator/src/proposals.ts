@@ -33,6 +33,7 @@ import {
   decodeCommand,
   encodeCommand,
   type Operation,
+  retainedOf,
   retainedOperation,
   topicOf,
 } from "./state-machine/commands.ts";
@@ -111,14 +112,18 @@ export class Proposals {
     return this.propose(retainedOperation(message), done);
   }
 
-  /** Proposes any other operation. Returns the parts `done` waits for. */
-  propose(operation: Operation, done: Completion | undefined): number {
+  /**
+   * Proposes any other operation. Returns the parts `done` waits for. `isEssential`: it is about a connection that is there, of which
+   * there are not more than clients, so it is taken in any case.
+   */
+  propose(operation: Operation, done: Completion | undefined, isEssential = false): number {
     const bytes = this.#encode(operation);
     const isFull =
       this.#ports.isFull() ||
       this.#pending.length >= PENDING_COMMANDS_MAX ||
       this.#pendingBytes + bytes.length > PENDING_BYTES_MAX;
-    if (isFull || bytes.length > COMMAND_BYTES_MAX) return this.#refuse(done, QUOTA_EXCEEDED);
+    if ((isFull && !isEssential) || bytes.length > COMMAND_BYTES_MAX)
+      return this.#refuse(done, QUOTA_EXCEEDED);
     // Decoded from our own bytes: the caller's payload may be a view of a socket's read buffer.
     const { operation: own, stamp } = decodeCommand(bytes);
     const pending = { seq: ++this.#lastSeq, bytes, operation: own, stamp, done };
@@ -147,8 +152,8 @@ export class Proposals {
     if (this.#pending.length > 0) this.#scheduleFlush();
   }
 
-  /** Command `seq` and all before it are committed and applied here. `isFull`: `seq` found no room in the store. */
-  settleThrough(seq: number, isFull = false): void {
+  /** Command `seq` and all before it are committed and applied here. `reasonCode`: what `seq` itself is answered. */
+  settleThrough(seq: number, reasonCode = SUCCESS): void {
     let oldest = this.#pending[0];
     if (oldest === undefined || oldest.seq > seq) return;
     this.#progressAt = this.#ports.clock.monotonicMs();
@@ -159,7 +164,7 @@ export class Proposals {
       this.#pendingBytes -= oldest.bytes.length;
       const topic = topicOf(oldest.operation);
       if (topic !== undefined && this.#newest.get(topic) === oldest) this.#newest.delete(topic);
-      oldest.done?.settle(isFull && oldest.seq === seq ? QUOTA_EXCEEDED : SUCCESS);
+      oldest.done?.settle(oldest.seq === seq ? reasonCode : SUCCESS);
       oldest = this.#pending[0];
     }
   }
@@ -181,9 +186,8 @@ export class Proposals {
   /** Calls `visit` for the pending retained messages that `filter` matches; pending deletions only hide. */
   match(filter: string, visit: (item: Stamped) => void): void {
     for (const { operation, stamp } of this.#newest.values()) {
-      if (operation.kind !== "retainedSet") continue;
-      const { message } = operation;
-      if (filterMatches(filter, message.topic)) visit({ message, stamp });
+      const message = retainedOf(operation);
+      if (message !== undefined && filterMatches(filter, message.topic)) visit({ message, stamp });
     }
   }
 

@@ -7,10 +7,11 @@
  * the log has come that far. `count`, `digest` and `entries` describe the replica alone, so that nodes can be compared.
  */
 
-import type { Completion } from "@skein/kernel";
-import type { CurrentReads } from "./current-reads.ts";
+import type { Clock, Completion, Incarnation } from "@skein/kernel";
+import { CurrentReads } from "./current-reads.ts";
+import type { Driver } from "./driver.ts";
 import type { Stamp } from "./hybrid-clock.ts";
-import type { RetainedMessage } from "./options.ts";
+import type { CoordinatorObserver, RetainedMessage } from "./options.ts";
 import type { Proposals } from "./proposals.ts";
 import { type Stamped, unexpired } from "./state-machine/expiry.ts";
 import type { RetainedState } from "./state-machine/retained-state.ts";
@@ -27,31 +28,50 @@ export interface RetainedReader {
   mayRead(view: RetainedView): void;
 }
 
+export interface RetainedPorts {
+  readonly clock: Clock;
+  /** What time it is in the cluster. */
+  readonly time: () => Stamp;
+  /** Undefined while this node is no member. */
+  readonly driver: () => Driver | undefined;
+  readonly observer?: CoordinatorObserver | undefined;
+}
+
 export class Retained {
+  /** Who waits to read. */
+  readonly reads: CurrentReads<RetainedReader>;
   readonly #replica: RetainedState;
   readonly #proposals: Proposals;
-  readonly #reads: CurrentReads<RetainedReader>;
   /** What is committed. */
   readonly #committed: RetainedView;
   /** What this node knows: its uncommitted writes hide what they replace. */
   readonly #own: RetainedView;
 
-  /** `reads` answers through {@link answer}; `clock` has the time of the cluster. */
   constructor(
+    incarnation: Incarnation,
     replica: RetainedState,
     proposals: Proposals,
-    reads: CurrentReads<RetainedReader>,
-    clock: { readonly time: Stamp },
+    { clock, time, driver, observer }: RetainedPorts,
   ) {
     this.#replica = replica;
     this.#proposals = proposals;
-    this.#reads = reads;
+    this.reads = new CurrentReads(incarnation, {
+      clock,
+      hasLeader: () => driver()?.leadership.leader !== undefined,
+      ask: (request) => driver()?.read(request),
+      proposedSeq: () => proposals.proposedSeq,
+      settledSeq: () => proposals.settledSeq,
+      answer: (reader, isCurrent) => {
+        if (!isCurrent) observer?.readUncertain();
+        reader.mayRead(isCurrent ? this.#committed : this.#own);
+      },
+    });
     this.#committed = {
-      match: (filter, visit) => replica.match(filter, alive(clock.time, visit)),
+      match: (filter, visit) => replica.match(filter, alive(time(), visit)),
     };
     this.#own = {
       match(filter, visit) {
-        const visitAlive = alive(clock.time, visit);
+        const visitAlive = alive(time(), visit);
         replica.match(filter, (item) => {
           if (!proposals.hides(item.message.topic)) visitAlive(item);
         });
@@ -80,12 +100,7 @@ export class Retained {
    * is known.
    */
   read(reader: RetainedReader): void {
-    this.#reads.add(reader);
-  }
-
-  /** It is known how current the replica is. */
-  answer(reader: RetainedReader, isCurrent: boolean): void {
-    reader.mayRead(isCurrent ? this.#committed : this.#own);
+    this.reads.add(reader);
   }
 
   /** 32 hexadecimal digits over the sorted set; equal on equal sets. */

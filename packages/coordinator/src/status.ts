@@ -1,38 +1,42 @@
 /** What the rest of the node and the status pages see of the control plane, computed from Raft and the member list. */
 
-import type { ClusterId, MonotonicMs, NodeId } from "@skein/kernel";
+import type { MonotonicMs, NodeId } from "@skein/kernel";
 import type { RaftStatus } from "raft-js";
-import { type ElectionWait, isSameWait } from "./election-wait.ts";
+import type { Arrival } from "./arrival.ts";
+import type { DiskFailures } from "./disk-failures.ts";
+import type { Driver } from "./driver.ts";
+import { electionWait, isSameWait } from "./election-wait.ts";
 import { foreignClusterIn } from "./foreign-cluster.ts";
+import type { KnownNodes } from "./known-nodes.ts";
 import type { LeaderContact } from "./leader-contact.ts";
 import type { MergeStatus } from "./merge-events.ts";
+import type { Merging } from "./merging.ts";
 import type { CoordinatorStatus, PeerView } from "./options.ts";
+import type { ReplicaFaults } from "./replica-faults.ts";
 
 /** A leader that renews the address with every answer of its quorum hears of one so often: less than the shortest heartbeat. */
 const CONTACT_TOLD_EVERY_MS = 90;
 
 export interface StatusInput {
   readonly node: NodeId;
-  readonly cluster: ClusterId | undefined;
-  readonly raft: RaftStatus;
-  /** Term of the last applied entry. */
-  readonly appliedTerm: number;
+  readonly arrival: Arrival;
+  readonly driver: Driver;
   readonly peers: readonly PeerView[];
   readonly contact: LeaderContact;
   /** Silence after which a leader no longer counts as heard, in ms. */
   readonly silenceMs: number;
   readonly pendingProposals: number;
-  readonly staysDiverged: boolean;
-  readonly electionWait: ElectionWait | undefined;
-  readonly isDiskFull: boolean;
-  readonly isDiskStalled: boolean;
-  readonly isDiskDying: boolean;
-  readonly forkOf: ClusterId | undefined;
-  readonly merge: MergeStatus | undefined;
-  readonly isOutranked: boolean;
-  readonly conflicts: number;
+  readonly replicaFaults: ReplicaFaults;
+  readonly diskFailures: DiskFailures;
+  /** Voters that an election waits for before this node takes part in it. */
+  readonly awaited: readonly NodeId[];
+  readonly known: KnownNodes;
+  readonly merging: Merging;
   readonly now: MonotonicMs;
 }
+
+/** What is computed from it and from Raft. */
+type Seen = StatusInput & { readonly raft: RaftStatus };
 
 interface Roster {
   readonly voters: readonly NodeId[];
@@ -71,17 +75,19 @@ export function freshStatus(): CoordinatorStatus {
 }
 
 export function memberStatus(input: StatusInput): CoordinatorStatus {
-  const { node, cluster, raft, peers } = input;
+  const { node, arrival, driver, peers, merging, now } = input;
+  const { cluster, fork } = arrival;
+  const raft = driver.status(now);
   const { voters, learners } = rosterOf(raft.configuration);
   const isVoter = voters.includes(node);
   // Before an entry of its own term is committed a leader may not know all that is committed (Raft paper, section 8).
-  const isEstablished = raft.role === "leader" && input.appliedTerm === raft.term;
+  const isEstablished = raft.role === "leader" && driver.applied.term === raft.term;
   return {
     cluster,
     coordinator: raft.leader as NodeId | undefined,
     term: raft.term,
     role: raft.role === "leader" ? "leader" : isVoter ? "voter" : "learner",
-    hasQuorum: hasQuorum(input),
+    hasQuorum: hasQuorum({ ...input, raft }),
     voters,
     learners,
     pendingProposals: input.pendingProposals,
@@ -89,17 +95,17 @@ export function memberStatus(input: StatusInput): CoordinatorStatus {
     leaseUntil: isEstablished ? raft.leaseUntil : undefined,
     isSuspect: raft.isSuspect,
     isDiverged: raft.isDiverged,
-    staysDiverged: raft.isDiverged && input.staysDiverged,
-    electionWait: input.electionWait,
-    isDiskFull: input.isDiskFull,
-    isDiskStalled: input.isDiskStalled,
-    silentLeader: silentLeader(input),
-    isDiskDying: input.isDiskDying,
-    forkOf: input.forkOf,
+    staysDiverged: raft.isDiverged && input.replicaFaults.isFinal,
+    electionWait: electionWait(raft, input.awaited, input.known),
+    isDiskFull: driver.isDiskFull,
+    isDiskStalled: driver.isStalled(now),
+    silentLeader: silentLeader({ ...input, raft }),
+    isDiskDying: input.diskFailures.isDying,
+    forkOf: fork?.cluster === cluster ? fork?.parent : undefined,
     foreignCluster: foreignClusterIn(peers, cluster),
-    merge: input.merge,
-    isOutranked: input.isOutranked,
-    conflicts: input.conflicts,
+    merge: merging.status,
+    isOutranked: merging.isOutranked,
+    conflicts: merging.conflictCount,
   };
 }
 
@@ -161,7 +167,7 @@ function areSameNodes(a: readonly NodeId[], b: readonly NodeId[]): boolean {
 }
 
 /** A leader is known and was heard, or was answered by a quorum, within an election timeout. */
-function hasQuorum(input: StatusInput): boolean {
+function hasQuorum(input: Seen): boolean {
   const { raft, now, silenceMs } = input;
   if (raft.leader === undefined) return false;
   const contactAt = raft.role === "leader" ? raft.quorumContactAt : input.contact.at;
@@ -169,6 +175,6 @@ function hasQuorum(input: StatusInput): boolean {
   return contactAt !== undefined && now - contactAt < silenceMs;
 }
 
-function silentLeader({ contact, now, silenceMs, raft }: StatusInput): NodeId | undefined {
+function silentLeader({ contact, now, silenceMs, raft }: Seen): NodeId | undefined {
   return raft.role !== "leader" && now - contact.at >= silenceMs ? contact.from : undefined;
 }

@@ -127,7 +127,7 @@ test("a full store is told to the proposer of that write only", () => {
   const [first, second] = [completion(), completion()];
   proposals.put(retained("a", "1"), first);
   proposals.put(retained("b", "1"), second);
-  proposals.settleThrough(2, true);
+  proposals.settleThrough(2, 0x97);
   expect([first.codes, second.codes]).toEqual([[0], [0x97]]);
 });
 

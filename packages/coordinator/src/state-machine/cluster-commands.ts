@@ -2,14 +2,21 @@
  * Commands that a leader appends on its own: about clusters as a whole, not about what a client wrote.
  *
  * `format u8 = 3 | kind u8 | body`. They are in no proposer's sequence: each is idempotent by what it names (clusters.ts).
- * Kinds: 1 TICK, 2 DISSOLVE, 3 RESUME, 4 MERGE, 5 MERGED, 6 MERGE_ABORT, 7 FORK. Numbers are never reused.
+ * Kinds: 1 TICK, 2 DISSOLVE, 3 RESUME, 4 MERGE, 5 MERGED, 6 MERGE_ABORT, 7 FORK, 8 NODE_DOWN. Numbers are never reused.
  *
  * Source: reference design, section 1.4.
  */
 
-import { ByteReader, ByteWriter, type ClusterId, SkeinError } from "@skein/kernel";
+import {
+  ByteReader,
+  ByteWriter,
+  type ClusterId,
+  type Incarnation,
+  type NodeId,
+  SkeinError,
+} from "@skein/kernel";
 import type { Stamp } from "../hybrid-clock.ts";
-import { readClusterId } from "../wire-ids.ts";
+import { readClusterId, readNodeId, writeNodeId } from "../wire-ids.ts";
 
 export type ClusterCommand =
   /** A minute of the cluster's life has passed, or its leader's clock says that it is later than the state knows. */
@@ -33,7 +40,14 @@ export type ClusterCommand =
   | { readonly kind: "merged"; readonly loser: ClusterId; readonly cut: number }
   | { readonly kind: "mergeAbort"; readonly loser: ClusterId; readonly cut: number }
   /** The first entry of a cluster that was forked by hand off `parent`, behind entry `index` of its log. */
-  | { readonly kind: "fork"; readonly parent: ClusterId; readonly index: number };
+  | { readonly kind: "fork"; readonly parent: ClusterId; readonly index: number }
+  /** A process has not been heard of for so long that its clients are taken for gone. `by`: who says so. */
+  | {
+      readonly kind: "nodeDown";
+      readonly node: NodeId;
+      readonly incarnation: Incarnation;
+      readonly by: NodeId;
+    };
 
 const CLUSTER_COMMAND_FORMAT = 3;
 
@@ -44,6 +58,7 @@ const MERGE = 4;
 const MERGED = 5;
 const MERGE_ABORT = 6;
 const FORK = 7;
+const NODE_DOWN = 8;
 
 /** Every command is put together here; `finish` copies it out. */
 const out = new ByteWriter(1024);
@@ -80,6 +95,10 @@ export function encodeClusterCommand(command: ClusterCommand): Uint8Array {
       break;
     case "fork":
       out.u8(FORK).text(command.parent).varint(command.index);
+      break;
+    case "nodeDown":
+      writeNodeId(command.node, out.u8(NODE_DOWN));
+      writeNodeId(command.by, out.varint(command.incarnation));
       break;
   }
   return out.finish();
@@ -128,6 +147,13 @@ function readCommand(kind: number, input: ByteReader): ClusterCommand {
       return { kind: "merged", loser: readClusterId(input), cut: input.varint() };
     case MERGE_ABORT:
       return { kind: "mergeAbort", loser: readClusterId(input), cut: input.varint() };
+    case NODE_DOWN:
+      return {
+        kind: "nodeDown",
+        node: readNodeId(input),
+        incarnation: input.varint() as Incarnation,
+        by: readNodeId(input),
+      };
     case FORK:
       return { kind: "fork", parent: readClusterId(input), index: input.varint() };
     default:

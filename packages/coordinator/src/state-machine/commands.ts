@@ -4,7 +4,7 @@
  *
  * `format u8 = 2 | node 8 bytes | incarnation varint | seq varint | stamp varint | kind u8 | body`; format 1 has no stamp.
  * Kinds: 1 retained set (body: an encoded Application Message), 2 retained delete (body: topic text), 3 clear the conflicts
- * (body: number of the newest), 4 approve a merge (body: cluster). The bytes are replicated and kept for years, so
+ * (body: number of the newest), 4 approve a merge (body: cluster), 5 to 14 sessions (sessions/session-commands.ts). The bytes are replicated and kept for years, so
  * numbers are never reused; a form this version does not know is malformed and changes nothing (state-machine.ts).
  *
  * Source: reference design, section 4.3 rule 1 (proposer sequence).
@@ -24,6 +24,12 @@ import {
 } from "@skein/kernel";
 import type { Stamp } from "../hybrid-clock.ts";
 import { readClusterId, readNodeId, writeNodeId } from "../wire-ids.ts";
+import {
+  isSessionKind,
+  readSessionOperation,
+  type SessionOperation,
+  writeSessionOperation,
+} from "./sessions/session-commands.ts";
 
 /** Place of a command in the sequence of its proposer. */
 export interface Envelope {
@@ -40,7 +46,8 @@ export type Operation =
   /** Forgets the values that lost in merges, up to number `through`. */
   | { readonly kind: "conflictsClear"; readonly through: number }
   /** Somebody here has agreed to merge with `cluster`. */
-  | { readonly kind: "mergeApprove"; readonly cluster: ClusterId };
+  | { readonly kind: "mergeApprove"; readonly cluster: ClusterId }
+  | SessionOperation;
 
 export interface Command {
   readonly envelope: Envelope;
@@ -70,8 +77,21 @@ export function retainedOperation(message: ApplicationMessage): Operation {
 
 /** The topic whose retained message it changes; undefined: it changes none. */
 export function topicOf(operation: Operation): string | undefined {
-  if (operation.kind === "retainedSet") return operation.message.topic;
-  return operation.kind === "retainedDelete" ? operation.topic : undefined;
+  if (operation.kind === "retainedDelete") return operation.topic;
+  return carriedBy(operation)?.topic;
+}
+
+/** The retained message that it sets; undefined: it sets none. */
+export function retainedOf(operation: Operation): ApplicationMessage | undefined {
+  const message = carriedBy(operation);
+  return message === undefined || message.payload.length === 0 ? undefined : message;
+}
+
+/** The message that it publishes with RETAIN. */
+function carriedBy(operation: Operation): ApplicationMessage | undefined {
+  if (operation.kind === "retainedSet") return operation.message;
+  const isPublished = operation.kind === "publish" || operation.kind === "publishOnce";
+  return isPublished && operation.message.retain ? operation.message : undefined;
 }
 
 export function encodeCommand({ envelope, stamp, operation }: Command): Uint8Array {
@@ -90,6 +110,8 @@ export function encodeCommand({ envelope, stamp, operation }: Command): Uint8Arr
     case "mergeApprove":
       out.u8(MERGE_APPROVE).text(operation.cluster);
       break;
+    default:
+      writeSessionOperation(operation, out);
   }
   return out.finish();
 }
@@ -139,6 +161,7 @@ function readOperation(input: ByteReader): Operation {
   }
   if (kind === CONFLICTS_CLEAR) return { kind: "conflictsClear", through: input.varint() };
   if (kind === MERGE_APPROVE) return { kind: "mergeApprove", cluster: readClusterId(input) };
+  if (isSessionKind(kind)) return readSessionOperation(kind, input);
   throw malformed(`kind ${kind}`);
 }
 

@@ -1,11 +1,11 @@
 /**
  * The whole replicated state as one run of bytes: what a follower far behind gets, and what replaces the old log.
  *
- * `format u8 = 2 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: stamp, index
+ * `format u8 = 3 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: stamp, index
  * varint, an encoded Application Message | newest stamp varint | tombstones varint, each: stamp, index varint, topic text |
- * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict | clusters`. Proposers and retained are sorted
- * and free of repeats, the others in the order of the log, so equal states are equal bytes. Format 1 ends behind the retained
- * messages, which have no stamps.
+ * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict | clusters | sessions`. Proposers and retained are sorted
+ * and free of repeats, the others in the order of the log, so equal states are equal bytes. Format 2 has no sessions; format 1 ends
+ * behind the retained messages, which have no stamps.
  */
 
 import {
@@ -24,6 +24,7 @@ import { readClusters, writeClusters } from "./clusters-codec.ts";
 import { CONFLICTS_MAX, type Conflict, readConflict, writeConflict } from "./conflicts.ts";
 import type { RetainedItem } from "./retained-state.ts";
 import { PROPOSERS_MAX, type Sequence } from "./sequencer.ts";
+import { NO_SESSIONS, readSessions, type SavedSessions } from "./sessions/sessions-snapshot.ts";
 import { TOMBSTONES_MAX, type Tombstone } from "./tombstones.ts";
 
 /** What a snapshot holds. */
@@ -40,12 +41,17 @@ export interface ReplicatedState {
   readonly droppedConflicts: number;
   readonly clusters: ClustersState;
   readonly newest: Stamp;
+  readonly sessions: SavedSessions;
 }
 
 const FORMAT_UNSTAMPED = 1;
-const FORMAT = 2;
+const FORMAT = 3;
 
-export function encodeSnapshot(state: ReplicatedState): Uint8Array {
+/** `sessions` writes themselves: a copy of all queues would be large. */
+export function encodeSnapshot(
+  state: Omit<ReplicatedState, "sessions">,
+  sessions: (out: ByteWriter) => void,
+): Uint8Array {
   const out = new ByteWriter(4096);
   out.u8(FORMAT).varint(state.proposers.length);
   for (const row of state.proposers) {
@@ -60,6 +66,7 @@ export function encodeSnapshot(state: ReplicatedState): Uint8Array {
   out.varint(state.lastConflict).varint(state.droppedConflicts).varint(state.conflicts.length);
   for (const conflict of state.conflicts) writeConflict(conflict, out.varint(conflict.id));
   writeClusters(state.clusters, out);
+  sessions(out);
   return out.finish();
 }
 
@@ -67,12 +74,13 @@ export function encodeSnapshot(state: ReplicatedState): Uint8Array {
 export function decodeSnapshot(bytes: Uint8Array): ReplicatedState {
   const input = new ByteReader(bytes);
   const format = input.u8();
-  if (format !== FORMAT && format !== FORMAT_UNSTAMPED) throw malformed(`format ${format}`);
+  if (format < FORMAT_UNSTAMPED || format > FORMAT) throw malformed(`format ${format}`);
   const proposers = readProposers(input);
   const retained = readRetained(input, format);
-  const rest = format === FORMAT ? readRest(input) : NO_REST;
+  const rest = format === FORMAT_UNSTAMPED ? NO_REST : readRest(input);
+  const sessions = format < FORMAT ? NO_SESSIONS : readSessions(input);
   input.end();
-  return { proposers, retained, ...rest };
+  return { proposers, retained, ...rest, sessions };
 }
 
 /** Whether `bytes` are a snapshot that {@link decodeSnapshot} reads. */
@@ -86,7 +94,7 @@ export function isSnapshot(bytes: Uint8Array): boolean {
   }
 }
 
-const NO_REST: Omit<ReplicatedState, "proposers" | "retained"> = {
+const NO_REST: Omit<ReplicatedState, "proposers" | "retained" | "sessions"> = {
   tombstones: [],
   conflicts: [],
   lastConflict: 0,
@@ -98,7 +106,7 @@ const NO_REST: Omit<ReplicatedState, "proposers" | "retained"> = {
 function readRetained(input: ByteReader, format: number): RetainedItem[] {
   const retained: RetainedItem[] = [];
   for (let left = input.varint(); left > 0; left--) {
-    const [stamp, index] = format === FORMAT ? [input.varint(), input.varint()] : [0, 0];
+    const [stamp, index] = format === FORMAT_UNSTAMPED ? [0, 0] : [input.varint(), input.varint()];
     const message = decodeMessage(input);
     const before = retained.at(-1)?.message;
     if (before !== undefined && before.topic >= message.topic) throw malformed("topics are not in order");

@@ -9,27 +9,33 @@
  * 64 KiB it came in.
  */
 
-import { ByteWriter, encodeMessage, SkeinError } from "@skein/kernel";
+import { type ApplicationMessage, ByteWriter, encodeMessage, SkeinError } from "@skein/kernel";
 import { type Stamp, stampAfter } from "../hybrid-clock.ts";
 import { writeNodeId } from "../wire-ids.ts";
 import { type ClusterCommand, decodeClusterCommand, isClusterCommand } from "./cluster-commands.ts";
 import { Clusters } from "./clusters.ts";
 import { writeClusters } from "./clusters-codec.ts";
-import { type Command, decodeCommand, type Operation } from "./commands.ts";
+import { type Command, decodeCommand } from "./commands.ts";
 import { Conflicts } from "./conflicts.ts";
+import { unexpired } from "./expiry.ts";
 import { type MergeItem, readItems } from "./merge-export.ts";
 import { type RetainedItem, RetainedState } from "./retained-state.ts";
 import { Sequencer } from "./sequencer.ts";
+import { carryOutSession } from "./sessions/carry-out.ts";
+import type { SessionState } from "./sessions/session-state.ts";
+import { writeSessions } from "./sessions/sessions-snapshot.ts";
+import { type Publication, type SessionOutcome, SessionsState } from "./sessions/sessions-state.ts";
 import { itemHash } from "./set-hash.ts";
 import { decodeSnapshot, encodeSnapshot, type ReplicatedState } from "./snapshot.ts";
 import { ownCopy, takeItem } from "./take-merge.ts";
 import { Tombstones } from "./tombstones.ts";
 
 /**
- * What became of one command. `full`: its proposer's turn is over, but the store had no room for it. `held`: this cluster is
- * dissolved. `void`: a command about clusters that does not fit the state.
+ * What became of one command. `full`: its proposer's turn is over, but there was no room for all of it. `stale`: likewise, but its
+ * connection does not hold the session any more. `held`: this cluster is dissolved. `void`: a command about clusters
+ * that does not fit the state.
  */
-type Outcome = "applied" | "full" | "repeated" | "gap" | "fenced" | "malformed" | "held" | "void";
+type Outcome = SessionOutcome | "repeated" | "gap" | "fenced" | "malformed" | "held" | "void";
 
 export interface Applied {
   readonly outcome: Outcome;
@@ -38,6 +44,10 @@ export interface Applied {
   readonly clusterCommand?: ClusterCommand;
   /** Topics that a merge may have changed. */
   readonly topics?: readonly string[];
+  /** What it published for live subscribers. */
+  readonly publications?: readonly Publication[];
+  /** Sessions that it changed. */
+  readonly sessions?: ReadonlySet<SessionState>;
 }
 
 const MALFORMED: Applied = { outcome: "malformed", command: undefined };
@@ -51,6 +61,7 @@ export class StateMachine {
   readonly outcomes = {
     applied: 0,
     full: 0,
+    stale: 0,
     repeated: 0,
     gap: 0,
     fenced: 0,
@@ -61,7 +72,22 @@ export class StateMachine {
   /** For lengths and hashes of encoded messages. */
   readonly #measure = new ByteWriter(1024);
   readonly conflicts = new Conflicts(this.#measure);
+  readonly sessions = new SessionsState({
+    measure: (message) => {
+      encodeMessage(message, this.#measure.reset());
+      return this.#measure.length;
+    },
+    retained: (filter, visit) => {
+      this.retained.match(filter, (item) => {
+        const message = unexpired(item, this.#newest);
+        if (message !== undefined) visit(message);
+      });
+    },
+    retain: (message) => this.#retain(message),
+  });
   #newest: Stamp = 0;
+  /** Of the command under way. */
+  #index = 0;
 
   /** The newest stamp that anything here was written at. */
   get newest(): Stamp {
@@ -70,17 +96,22 @@ export class StateMachine {
 
   /** Carries out the command `bytes` of the log entry `index`. Never throws on what stands in the log. */
   apply(bytes: Uint8Array, index: number): Applied {
+    this.#index = index;
     const applied = orUndefined(() => {
       return isClusterCommand(bytes) ? this.#takeClusters(bytes, index) : this.#take(bytes, index);
     });
     this.outcomes[applied?.outcome ?? "malformed"]++;
     this.retained.expire(this.#newest, (item) => this.#expired(item));
-    return applied ?? MALFORMED;
+    this.sessions.advance();
+    const publications = this.sessions.takePublications();
+    const sessions = this.sessions.takeChanged();
+    if (publications.length === 0 && sessions.size === 0) return applied ?? MALFORMED;
+    return { ...(applied ?? MALFORMED), publications, sessions };
   }
 
   /** The state as bytes; equal states give equal bytes. */
   snapshot(): Uint8Array {
-    return encodeSnapshot({
+    const state = {
       proposers: this.sequencer.rows(),
       retained: this.retained.sortedItems(),
       tombstones: this.tombstones.all(),
@@ -89,7 +120,8 @@ export class StateMachine {
       droppedConflicts: this.conflicts.dropped,
       clusters: this.clusters.state(),
       newest: this.#newest,
-    });
+    };
+    return encodeSnapshot(state, (out) => writeSessions(this.sessions, out));
   }
 
   /** The state in short: equal states give equal texts. Cheap: a few rows are looked at, no messages. */
@@ -98,6 +130,7 @@ export class StateMachine {
     out.varint(this.retained.count).varint(this.retained.bytes).varint(this.retained.hash);
     out.varint(this.tombstones.count).varint(this.#newest);
     out.varint(this.conflicts.count).varint(this.conflicts.lastId);
+    out.varint(this.sessions.count).varint(this.sessions.owed.bytes).varint(this.sessions.hash.value);
     writeClusters(this.clusters.state(), out);
     for (const row of this.sequencer.rows()) {
       writeNodeId(row.node, out);
@@ -119,6 +152,7 @@ export class StateMachine {
     });
     this.conflicts.restore(conflicts, state.lastConflict, state.droppedConflicts);
     this.clusters.restore(state.clusters);
+    this.sessions.restore(state.sessions);
     this.#newest = state.newest;
   }
 
@@ -127,26 +161,45 @@ export class StateMachine {
     if (this.clusters.dissolution !== undefined) return { outcome: "held", command };
     const verdict = this.sequencer.take(command.envelope, index);
     if (verdict !== "next") return { outcome: verdict, command };
-    this.#newest = stampAfter(this.#newest, command.stamp);
-    return { outcome: this.#carryOut(command.operation, index) ? "applied" : "full", command };
+    this.#advance(command.stamp);
+    return { outcome: this.#carryOut(command), command };
   }
 
-  #carryOut(operation: Operation, index: number): boolean {
-    const stamp = this.#newest;
+  #carryOut({ operation, envelope, stamp }: Command): SessionOutcome {
     switch (operation.kind) {
       case "retainedDelete":
-        this.retained.delete(operation.topic);
-        this.tombstones.add(operation.topic, { stamp, index });
-        return true;
+        this.#deleteRetained(operation.topic);
+        return "applied";
       case "retainedSet":
-        return this.#set({ message: ownCopy(operation.message), stamp, index });
+        return this.#retain(operation.message) ? "applied" : "full";
       case "conflictsClear":
         this.conflicts.clearThrough(operation.through);
-        return true;
+        return "applied";
       case "mergeApprove":
         this.clusters.approve(operation.cluster);
-        return true;
+        return "applied";
+      default:
+        return carryOutSession(this.sessions, operation, envelope, stamp);
     }
+  }
+
+  #advance(stamp: Stamp): void {
+    const before = this.#newest;
+    this.#newest = stampAfter(before, stamp);
+    this.sessions.time.advance(before, this.#newest);
+  }
+
+  #deleteRetained(topic: string): void {
+    this.retained.delete(topic);
+    this.tombstones.add(topic, { stamp: this.#newest, index: this.#index });
+  }
+
+  /** An empty payload deletes [MQTT-3.3.1-6]. False: there is no room. */
+  #retain(message: ApplicationMessage): boolean {
+    if (message.payload.length > 0)
+      return this.#set({ message: ownCopy(message), stamp: this.#newest, index: this.#index });
+    this.#deleteRetained(message.topic);
+    return true;
   }
 
   #takeClusters(bytes: Uint8Array, index: number): Applied {
@@ -166,7 +219,7 @@ export class StateMachine {
     switch (command.kind) {
       case "tick": {
         const isLater = command.stamp > this.#newest;
-        if (isLater) this.#newest = stampAfter(this.#newest, command.stamp);
+        if (isLater) this.#advance(command.stamp);
         return clusters.growOlder(command.ageMinutes) || isLater;
       }
       case "fork":
@@ -180,6 +233,8 @@ export class StateMachine {
         return clusters.merged(command.loser, command.cut, index);
       case "mergeAbort":
         return clusters.abort(command.loser, command.cut, index);
+      case "nodeDown":
+        return this.sessions.nodeGone(command.node, command.incarnation);
     }
   }
 
@@ -188,7 +243,7 @@ export class StateMachine {
     const { winner, loser, cut, chunk, isLast, shift } = command;
     const items = readItems(command.bytes);
     if (!this.clusters.isNext(loser, cut, chunk)) return undefined;
-    this.#newest = stampAfter(this.#newest, command.stamp);
+    this.#advance(command.stamp);
     const topics = items.flatMap(topicOfItem);
     const forkedAt = forkIndex(items, winner);
     const row = this.clusters.took(

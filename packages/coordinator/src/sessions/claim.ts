@@ -1,0 +1,135 @@
+/**
+ * One connection's claim to its session: turns what the connection asks for into commands that name the claim.
+ *
+ * The claim is the number of its OPEN among the commands of this process, known as soon as it is proposed, so everything else may follow
+ * without waiting for it: commands of one node are carried out in their order.
+ *
+ * Source: reference design, section 4.3 (rule 2).
+ */
+
+import type {
+  ApplicationMessage,
+  Completion,
+  KeptSession,
+  SessionClaim,
+  SessionHolder,
+  SessionOpening,
+  SubscriptionWish,
+  WillFate,
+} from "@skein/kernel";
+import type { Operation } from "../state-machine/commands.ts";
+import type { Claimed } from "../state-machine/sessions/session-commands.ts";
+
+/** MQTT 5 "Unspecified error": the connection that asked is over. */
+const UNSPECIFIED_ERROR = 0x80;
+
+export interface ClaimPorts {
+  /** Proposes a command of this node. Returns its number. */
+  readonly propose: (operation: Operation, done: Completion | undefined) => number;
+  /** Calls `then` when every node in reach has applied what this one has. */
+  readonly afterBarrier: (then: () => void) => void;
+  readonly atTurnEnd: (task: () => void) => void;
+  /** A message has been acknowledged. */
+  readonly acknowledged: (claim: Claim, ordinal: number) => void;
+  /** The session of `claim` is held by it, as this replica knows. */
+  readonly holds: (claim: Claim) => boolean;
+  readonly view: KeptSession;
+  /** Session Present, as the log has it. */
+  readonly isPresent: (clientId: string) => boolean;
+  /** Nothing more comes of it. */
+  readonly ended: (claim: Claim) => void;
+}
+
+export class Claim implements SessionClaim {
+  readonly opening: SessionOpening;
+  /** How its commands name it: by the number of its OPEN. */
+  readonly named: Claimed;
+  readonly #holder: SessionHolder;
+  readonly #ports: ClaimPorts;
+  #isOpened = false;
+  #isOver = false;
+
+  constructor(opening: SessionOpening, holder: SessionHolder, ports: ClaimPorts) {
+    this.opening = opening;
+    this.#holder = holder;
+    this.#ports = ports;
+    const { clientId } = opening;
+    const claim = ports.propose({ kind: "open", opening }, { settle: () => this.#settled() });
+    this.named = { clientId, claim };
+  }
+
+  get clientId(): string {
+    return this.opening.clientId;
+  }
+
+  subscribe(wishes: readonly SubscriptionWish[], done: Completion): number {
+    return this.#proposeWithBarrier({ kind: "subscribe", ...this.named, wishes }, done);
+  }
+
+  unsubscribe(filters: readonly string[], done: Completion): number {
+    return this.#proposeWithBarrier({ kind: "unsubscribe", ...this.named, filters }, done);
+  }
+
+  publish(message: ApplicationMessage, packetId: number, done: Completion): number {
+    return this.#propose({ kind: "publishOnce", ...this.named, packetId, message }, done);
+  }
+
+  release(packetId: number, done: Completion): number {
+    return this.#propose({ kind: "release", ...this.named, packetId }, done);
+  }
+
+  acknowledge(ordinal: number): void {
+    if (!this.#isOver) this.#ports.acknowledged(this, ordinal);
+  }
+
+  confirm(ordinal: number, done: Completion): number {
+    return this.#propose({ kind: "confirm", ...this.named, ordinal }, done);
+  }
+
+  close(fate: WillFate, expirySeconds: number, sentThrough: number): void {
+    if (this.#isOver) return;
+    // Behind what it has acknowledged, which `ended` sends.
+    this.#end();
+    this.#ports.propose({ kind: "close", ...this.named, fate, expirySeconds, sentThrough }, undefined);
+  }
+
+  /** Its session has changed. */
+  changed(): void {
+    if (this.#isOver || !this.#isOpened) return;
+    if (this.#ports.holds(this)) this.#holder.grown();
+    else this.#lost();
+  }
+
+  /** Its OPEN has been carried out: in force, or overtaken by a newer one. */
+  #settled(): void {
+    if (this.#isOver) return;
+    this.#isOpened = true;
+    if (this.#ports.holds(this)) this.#holder.opened(this.#ports.view, this.#ports.isPresent(this.clientId));
+    else this.#lost();
+  }
+
+  #propose(operation: Operation, done: Completion): number {
+    if (this.#isOver) this.#ports.atTurnEnd(() => done.settle(UNSPECIFIED_ERROR));
+    else this.#ports.propose(operation, done);
+    return 1;
+  }
+
+  #proposeWithBarrier(operation: Operation, done: Completion): number {
+    return this.#propose(operation, {
+      settle: (reasonCode) => {
+        if (reasonCode >= UNSPECIFIED_ERROR) done.settle(reasonCode);
+        else this.#ports.afterBarrier(() => done.settle(reasonCode));
+      },
+    });
+  }
+
+  #lost(): void {
+    this.#end();
+    this.#holder.lost();
+  }
+
+  #end(): void {
+    this.#ports.ended(this);
+    this.#isOver = true;
+  }
+}

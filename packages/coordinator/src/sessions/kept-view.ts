@@ -1,0 +1,59 @@
+/** What this node's replica holds of one session, as its connection looks at it: always the newest state, also after a snapshot. */
+
+import type { KeptSession, KeptSubscription, OwedMessage } from "@skein/kernel";
+import type { Stamp } from "../hybrid-clock.ts";
+import type { QueueEntry } from "../state-machine/sessions/session-queue.ts";
+import type { SessionState } from "../state-machine/sessions/session-state.ts";
+import type { StateMachine } from "../state-machine/state-machine.ts";
+
+const NO_SUBSCRIPTIONS: ReadonlyMap<string, KeptSubscription> = new Map();
+const NO_PACKET_IDS: ReadonlySet<number> = new Set();
+
+export class KeptView implements KeptSession {
+  readonly #clientId: string;
+  readonly #machine: StateMachine;
+  /** What time it is in the cluster. */
+  readonly #time: () => Stamp;
+
+  constructor(clientId: string, machine: StateMachine, time: () => Stamp) {
+    this.#clientId = clientId;
+    this.#machine = machine;
+    this.#time = time;
+  }
+
+  get subscriptions(): ReadonlyMap<string, KeptSubscription> {
+    return this.#session?.subscriptions ?? NO_SUBSCRIPTIONS;
+  }
+
+  get received(): ReadonlySet<number> {
+    return this.#session?.received ?? NO_PACKET_IDS;
+  }
+
+  get queued(): number {
+    return this.#session?.queue.length ?? 0;
+  }
+
+  get sentThrough(): number {
+    return this.#session?.sentThrough ?? -1;
+  }
+
+  after(ordinal: number): OwedMessage | undefined {
+    return this.#session?.queue.after(ordinal);
+  }
+
+  owed(ordinal: number): OwedMessage | undefined {
+    return this.#session?.queue.get(ordinal);
+  }
+
+  lifetimeLeft({ ordinal, message }: OwedMessage): number | undefined {
+    const seconds = message.properties?.messageExpirySeconds;
+    const entry: QueueEntry | undefined = this.#session?.queue.get(ordinal);
+    if (seconds === undefined || entry === undefined) return seconds;
+    const now = this.#machine.sessions.time.estimate(this.#machine.newest, this.#time());
+    return Math.max(0, seconds - Math.floor((now - entry.stored.at) / 1000));
+  }
+
+  get #session(): SessionState | undefined {
+    return this.#machine.sessions.get(this.#clientId);
+  }
+}

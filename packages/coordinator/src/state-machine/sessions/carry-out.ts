@@ -1,0 +1,47 @@
+/** Which method of the sessions a command about them is. */
+
+import { unreachable } from "@skein/kernel";
+import type { Stamp } from "../../hybrid-clock.ts";
+import type { Envelope } from "../commands.ts";
+import type { SessionOperation } from "./session-commands.ts";
+import type { SessionOutcome, SessionsState } from "./sessions-state.ts";
+
+export function carryOutSession(
+  sessions: SessionsState,
+  operation: SessionOperation,
+  { node, incarnation, seq }: Envelope,
+  stamp: Stamp,
+): SessionOutcome {
+  const ownerOf = (claim: number) => ({ node, incarnation, claim });
+  switch (operation.kind) {
+    case "publish":
+      return sessions.publish(operation.message, operation.publisher);
+    case "publishOnce": {
+      const { clientId, claim, packetId, message } = operation;
+      return sessions.publishOnce(clientId, ownerOf(claim), packetId, message);
+    }
+    case "open":
+      return sessions.open(operation.opening, ownerOf(seq), stamp);
+    case "close": {
+      const { clientId, claim, fate, expirySeconds, sentThrough } = operation;
+      return sessions.close(clientId, ownerOf(claim), fate, expirySeconds, sentThrough);
+    }
+    case "subscribe":
+      return sessions.subscribe(operation.clientId, ownerOf(operation.claim), operation.wishes);
+    case "unsubscribe":
+      return sessions.unsubscribe(operation.clientId, ownerOf(operation.claim), operation.filters);
+    case "acknowledge":
+      for (const { clientId, claim, ordinals } of operation.sessions)
+        sessions.acknowledge(clientId, ownerOf(claim), ordinals);
+      return "applied";
+    case "confirm":
+      return sessions.confirm(operation.clientId, ownerOf(operation.claim), operation.ordinal);
+    case "release":
+      return sessions.release(operation.clientId, ownerOf(operation.claim), operation.packetId);
+    case "nodeUp":
+      sessions.nodeGone(node, incarnation - 1);
+      return "applied";
+    default:
+      return unreachable(operation);
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * One session as the log knows it: who holds it, what it wants, what it is owed.
+ *
+ * The owner is the connection with the newest claim, named by where and as which command it was proposed. A session
+ * that is not kept (expiry 0) is a claim and perhaps a will: it ends with its connection.
+ *
+ * Source: MQTT 5 section 4.1; reference design, section 4.3 (rules 2, 7, 8, 10).
+ */
+
+import type { Incarnation, KeptSubscription, NodeId, SessionWill } from "@skein/kernel";
+import type { Stamp } from "../../hybrid-clock.ts";
+import { type QueueEntry, SessionQueue } from "./session-queue.ts";
+import type { OwedBytes } from "./stored-message.ts";
+
+/** The connection that holds a session. */
+export interface SessionOwner {
+  readonly node: NodeId;
+  readonly incarnation: Incarnation;
+  /** Number of its OPEN among the commands of (node, incarnation). */
+  readonly claim: number;
+}
+
+/** Session Expiry Interval of a session that never ends. */
+export const NEVER_EXPIRES = 0xffff_ffff;
+/** How many messages at the front of a queue may have been sent by a node that can no longer say so. */
+export const UNDER_WAY_MAX = 64;
+/** A will waits at least so long for a client whose node is gone. */
+const GRACE_MIN_MS = 15_000;
+
+/** All of a session, as a snapshot holds it. */
+export interface SavedSession
+  extends Pick<
+    SessionState,
+    | "clientId"
+    | "owner"
+    | "claimedAt"
+    | "isPresent"
+    | "expirySeconds"
+    | "keepAliveSeconds"
+    | "will"
+    | "willAt"
+    | "isWillDeferred"
+    | "endsAt"
+    | "sentThrough"
+  > {
+  readonly subscriptions: readonly KeptSubscription[];
+  readonly received: readonly number[];
+  readonly nextOrdinal: number;
+  readonly queue: readonly QueueEntry[];
+}
+
+export class SessionState {
+  readonly clientId: string;
+  /** Undefined while no connection holds it. */
+  owner: SessionOwner | undefined;
+  /** When its newest claim was made. */
+  claimedAt: Stamp = 0;
+  /** Its newest claim found it there (Session Present). */
+  isPresent = false;
+  expirySeconds = 0;
+  keepAliveSeconds = 0;
+  will: SessionWill | undefined;
+  /** When its will is due (SessionTime, ms); undefined: it waits for nothing. */
+  willAt: number | undefined;
+  /** The will waits for a client whose node is gone, so that a newer claim takes it back without a word. */
+  isWillDeferred = false;
+  /** When it ends (SessionTime, ms); undefined: while it is held, or never. */
+  endsAt: number | undefined;
+  /** Messages up to this ordinal may have been sent. */
+  sentThrough = -1;
+  readonly subscriptions = new Map<string, KeptSubscription>();
+  readonly received = new Set<number>();
+  readonly queue: SessionQueue;
+
+  constructor(clientId: string, owed: OwedBytes) {
+    this.clientId = clientId;
+    this.queue = new SessionQueue(owed);
+  }
+
+  /** It lives without a connection. */
+  get isKept(): boolean {
+    return this.expirySeconds > 0;
+  }
+
+  isHeldBy(owner: SessionOwner): boolean {
+    const own = this.owner;
+    return own?.node === owner.node && own.incarnation === owner.incarnation && own.claim === owner.claim;
+  }
+
+  /** When something about it is due; undefined: nothing is. */
+  get dueAt(): number | undefined {
+    const { willAt, endsAt } = this;
+    return willAt === undefined || endsAt === undefined ? (willAt ?? endsAt) : Math.min(willAt, endsAt);
+  }
+
+  /** How long the will waits for the client of a node that is gone, ms. */
+  get graceMs(): number {
+    return Math.max(GRACE_MIN_MS, this.keepAliveSeconds * 1500, (this.will?.delaySeconds ?? 0) * 1000);
+  }
+
+  /** What was under way, for all that is known: the first messages of the queue. */
+  assumeSent(): void {
+    let left = UNDER_WAY_MAX;
+    for (const { ordinal } of this.queue) {
+      this.sentThrough = Math.max(this.sentThrough, ordinal);
+      if (--left === 0) return;
+    }
+  }
+
+  /** Takes over what was saved of it, but for the subscriptions. */
+  restore({ subscriptions: _, received, nextOrdinal, queue, ...fields }: SavedSession): void {
+    Object.assign(this, fields);
+    for (const packetId of received) this.received.add(packetId);
+    this.queue.restore(queue, nextOrdinal);
+  }
+
+  /** What the session holds is gone; the claim stays. */
+  empty(): void {
+    this.subscriptions.clear();
+    this.received.clear();
+    this.queue.clear();
+    this.sentThrough = this.queue.nextOrdinal - 1;
+  }
+}

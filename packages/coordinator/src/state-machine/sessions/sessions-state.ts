@@ -1,0 +1,398 @@
+/**
+ * All sessions of the mesh, as the log has made them: claimed, subscribed, owed messages, left, ended.
+ *
+ * Each method is one command, carried out the same way on every node: no clock but the log's, nothing in order of
+ * arrival. A command of a connection that no longer owns its session is `stale` and changes nothing. What the commands
+ * publish (wills, and QoS 2 messages of kept sessions) is collected for the live subscribers of every node.
+ *
+ * Source: reference design, section 4.3; MQTT 5 sections 3.1.2, 3.1.4, 4.1, 4.3, 4.8.2.
+ */
+
+import type { ApplicationMessage, KeptSubscription, NodeId, SessionOpening, WillFate } from "@skein/kernel";
+import type { Stamp } from "../../hybrid-clock.ts";
+import { ownCopy } from "../take-merge.ts";
+import { RunningHash } from "./running-hash.ts";
+import { type Routes, type SessionRoute, SessionRoutes } from "./session-routes.ts";
+import { NEVER_EXPIRES, type SessionOwner, SessionState } from "./session-state.ts";
+import { SessionTime } from "./session-time.ts";
+import type { SavedSessions } from "./sessions-snapshot.ts";
+import { SharedTurns } from "./shared-turns.ts";
+import { OwedBytes, type StoredMessage } from "./stored-message.ts";
+
+/** What became of a command: `full`: a queue, or the store of all queues, had no room for it. */
+export type SessionOutcome = "applied" | "full" | "stale";
+
+/** What a command published, for the live subscribers of every node. */
+export interface Publication {
+  readonly message: ApplicationMessage;
+  /** The session that published it. */
+  readonly publisher: string;
+}
+
+/** What the state machine does besides with a message that a command publishes. */
+export interface PublishingPort {
+  /** Encoded length. */
+  measure(message: ApplicationMessage): number;
+  /** Retained messages that `filter` matches. */
+  retained(filter: string, visit: (message: ApplicationMessage) => void): void;
+  /** Puts it, which has RETAIN, into the retained store. False: no room. */
+  retain(message: ApplicationMessage): boolean;
+}
+
+export class SessionsState {
+  readonly time = new SessionTime();
+  readonly routes = new SessionRoutes();
+  readonly owed = new OwedBytes();
+  readonly hash = new RunningHash();
+  readonly #byClientId = new Map<string, SessionState>();
+  /** Sessions with something due. */
+  readonly #due = new Set<SessionState>();
+  /** Nothing is due before (SessionTime, ms). */
+  nextDue = Number.POSITIVE_INFINITY;
+  readonly shared = new SharedTurns();
+  readonly #port: PublishingPort;
+  #publications: Publication[] = [];
+  /** Sessions that the command under way has changed, for this node's connections. */
+  #changed = new Set<SessionState>();
+
+  constructor(port: PublishingPort) {
+    this.#port = port;
+  }
+
+  get count(): number {
+    return this.#byClientId.size;
+  }
+
+  get(clientId: string): SessionState | undefined {
+    return this.#byClientId.get(clientId);
+  }
+
+  all(): Iterable<SessionState> {
+    return this.#byClientId.values();
+  }
+
+  /** What was published since the last call. */
+  takePublications(): readonly Publication[] {
+    const publications = this.#publications;
+    if (publications.length > 0) this.#publications = [];
+    return publications;
+  }
+
+  /** Sessions that were changed since the last call. */
+  takeChanged(): ReadonlySet<SessionState> {
+    const changed = this.#changed;
+    if (changed.size > 0) this.#changed = new Set();
+    return changed;
+  }
+
+  /** Whether a message of `topic` goes into any queue. */
+  wants(topic: string): boolean {
+    return this.routes.match(topic).isWanted;
+  }
+
+  open(opening: SessionOpening, owner: SessionOwner, claimedAt: Stamp): SessionOutcome {
+    const { clientId, cleanStart, expirySeconds, keepAliveSeconds, will } = opening;
+    const older = this.#byClientId.get(clientId);
+    // It was held back by a partition, and its client has been elsewhere since.
+    const isOvertaken =
+      older?.owner !== undefined && older.owner.node !== owner.node && older.claimedAt > claimedAt;
+    if (isOvertaken) return "stale";
+    if (older !== undefined) this.#endClaim(older, cleanStart);
+    const isPresent = older?.isKept === true && !cleanStart;
+    const session = older ?? new SessionState(clientId, this.owed);
+    if (!isPresent) this.#empty(session);
+    session.owner = owner;
+    session.claimedAt = claimedAt;
+    session.isPresent = isPresent;
+    session.expirySeconds = expirySeconds;
+    session.keepAliveSeconds = keepAliveSeconds;
+    session.will = will;
+    session.willAt = undefined;
+    session.isWillDeferred = false;
+    session.endsAt = undefined;
+    this.#byClientId.set(clientId, session);
+    this.#touch(session);
+    return "applied";
+  }
+
+  close(
+    clientId: string,
+    owner: SessionOwner,
+    fate: WillFate,
+    expirySeconds: number,
+    sentThrough: number,
+  ): SessionOutcome {
+    const session = this.#owned(clientId, owner);
+    if (session === undefined) return "stale";
+    session.expirySeconds = expirySeconds;
+    session.sentThrough = Math.min(Math.max(session.sentThrough, sentThrough), session.queue.nextOrdinal - 1);
+    this.#leave(session, fate);
+    return "applied";
+  }
+
+  /** A process is gone, with all earlier ones of its node: its clients have time to come back elsewhere. */
+  nodeGone(node: NodeId, incarnation: number): boolean {
+    const left = [...this.#byClientId.values()].filter(
+      ({ owner }) => owner?.node === node && owner.incarnation <= incarnation,
+    );
+    for (const session of left.sort((a, b) => (a.clientId < b.clientId ? -1 : 1))) {
+      session.assumeSent();
+      this.#leave(session, "defer");
+    }
+    return left.length > 0;
+  }
+
+  subscribe(
+    clientId: string,
+    owner: SessionOwner,
+    wishes: readonly (KeptSubscription & { readonly retainHandling: number })[],
+  ): SessionOutcome {
+    const session = this.#owned(clientId, owner);
+    if (session === undefined) return "stale";
+    let outcome: SessionOutcome = "applied";
+    for (const { retainHandling, ...subscription } of wishes) {
+      const { filter } = subscription;
+      const isNew = !session.subscriptions.has(filter);
+      this.routes.set(session, subscription);
+      this.hash.add(`${filter} ${subscription.qos}`);
+      const isReplayed = retainHandling === 0 || (retainHandling === 1 && isNew);
+      if (isReplayed && !filter.startsWith("$share/") && !this.#replay(session, subscription))
+        outcome = "full";
+    }
+    this.#touch(session);
+    return outcome;
+  }
+
+  unsubscribe(clientId: string, owner: SessionOwner, filters: readonly string[]): SessionOutcome {
+    const session = this.#owned(clientId, owner);
+    if (session === undefined) return "stale";
+    for (const filter of filters) this.routes.delete(session, filter);
+    this.#touch(session);
+    return "applied";
+  }
+
+  /** Messages the client has got. */
+  acknowledge(clientId: string, owner: SessionOwner, ordinals: readonly number[]): SessionOutcome {
+    const session = this.#owned(clientId, owner);
+    if (session === undefined) return "stale";
+    for (const ordinal of ordinals) session.queue.remove(ordinal);
+    this.#note(session);
+    return "applied";
+  }
+
+  /** PUBREC of the client for a message owed. */
+  confirm(clientId: string, owner: SessionOwner, ordinal: number): SessionOutcome {
+    const session = this.#owned(clientId, owner);
+    if (session === undefined) return "stale";
+    session.queue.release(ordinal);
+    this.#note(session);
+    return "applied";
+  }
+
+  /** A message for whoever wants it, however often it is published. */
+  publish(message: ApplicationMessage, publisher: string | undefined): SessionOutcome {
+    return this.#publish(message, publisher);
+  }
+
+  /** A QoS 2 message of a session, for everybody, once. */
+  publishOnce(
+    clientId: string,
+    owner: SessionOwner,
+    packetId: number,
+    message: ApplicationMessage,
+  ): SessionOutcome {
+    const session = this.#owned(clientId, owner);
+    if (session === undefined) return "stale";
+    if (session.received.has(packetId)) return "applied";
+    const outcome = this.#publish(message, clientId);
+    // A refused identifier is free again [MQTT-4.3.3-9]; what was delivered all the same is not taken back.
+    if (outcome === "applied") session.received.add(packetId);
+    this.#publications.push({ message, publisher: clientId });
+    this.#note(session);
+    return outcome;
+  }
+
+  /** PUBREL of the client. */
+  release(clientId: string, owner: SessionOwner, packetId: number): SessionOutcome {
+    const session = this.#owned(clientId, owner);
+    if (session === undefined) return "stale";
+    session.received.delete(packetId);
+    this.#note(session);
+    return "applied";
+  }
+
+  /** Publishes wills and ends sessions whose time has come. */
+  advance(): void {
+    const now = this.time.elapsed;
+    if (now < this.nextDue) return;
+    const due = [...this.#due].filter(({ dueAt = now + 1 }) => dueAt <= now);
+    for (const session of due.sort((a, b) => (a.clientId < b.clientId ? -1 : 1))) {
+      if (session.willAt !== undefined && session.willAt <= now) this.#publishWill(session);
+      if (session.endsAt !== undefined && session.endsAt <= now) this.#end(session);
+      this.#note(session);
+    }
+    this.nextDue = Number.POSITIVE_INFINITY;
+    for (const session of [...this.#due]) this.#watch(session);
+  }
+
+  /** Replaces everything. */
+  restore({ elapsed, hash, turns, sessions }: SavedSessions): void {
+    for (const session of this.#byClientId.values()) this.#empty(session);
+    this.#byClientId.clear();
+    this.#due.clear();
+    this.nextDue = Number.POSITIVE_INFINITY;
+    this.#publications = [];
+    this.time.restore(elapsed);
+    this.hash.restore(hash);
+    this.shared.restore(turns);
+    for (const saved of sessions) {
+      const session = new SessionState(saved.clientId, this.owed);
+      session.restore(saved);
+      this.#byClientId.set(saved.clientId, session);
+      for (const subscription of saved.subscriptions) this.routes.set(session, subscription);
+      this.#watch(session);
+    }
+  }
+
+  #owned(clientId: string, owner: SessionOwner): SessionState | undefined {
+    const session = this.#byClientId.get(clientId);
+    return session?.isHeldBy(owner) === true ? session : undefined;
+  }
+
+  /** A newer claim has come. A will that waits because a node is gone, or whose client is still held elsewhere, is taken back. */
+  #endClaim(session: SessionState, cleanStart: boolean): void {
+    const isPending = session.willAt !== undefined && !session.isWillDeferred;
+    // [MQTT-3.1.3-9] takes it back, unless the session ends with a clean start [MQTT-3.1.2-8].
+    if (isPending && cleanStart) this.#publishWill(session);
+    if (session.owner !== undefined) session.assumeSent();
+  }
+
+  /** The connection of `session` has ended. */
+  #leave(session: SessionState, fate: WillFate): void {
+    const now = this.time.elapsed;
+    session.owner = undefined;
+    if (session.expirySeconds < NEVER_EXPIRES) session.endsAt = now + session.expirySeconds * 1000;
+    if (fate === "discard") session.will = undefined;
+    if (session.will !== undefined) {
+      session.isWillDeferred = fate === "defer";
+      const delayMs = Math.min(session.will.delaySeconds, session.expirySeconds) * 1000;
+      session.willAt = now + (session.isWillDeferred ? session.graceMs : delayMs);
+      // Who has nothing but its will ends when that is out.
+      if (session.isWillDeferred && session.endsAt !== undefined)
+        session.endsAt = Math.max(session.endsAt, session.willAt);
+    }
+    this.#touch(session);
+    this.#reassign(session);
+    this.advance();
+  }
+
+  #publishWill(session: SessionState): void {
+    const { will, clientId } = session;
+    session.will = undefined;
+    session.willAt = undefined;
+    session.isWillDeferred = false;
+    this.#watch(session);
+    if (will === undefined) return;
+    this.#publish(will.message, clientId);
+    this.#publications.push({ message: will.message, publisher: clientId });
+  }
+
+  #end(session: SessionState): void {
+    if (session.willAt !== undefined) this.#publishWill(session); // [MQTT-3.1.2-8]
+    this.#empty(session);
+    this.#byClientId.delete(session.clientId);
+    session.endsAt = undefined;
+    this.#touch(session);
+  }
+
+  #empty(session: SessionState): void {
+    for (const filter of [...session.subscriptions.keys()]) this.routes.delete(session, filter);
+    session.empty();
+  }
+
+  #publish(message: ApplicationMessage, publisher: string | undefined): SessionOutcome {
+    let isFull = message.retain && !this.#port.retain(message);
+    const { sessions, shared } = message.qos === 0 ? NO_ROUTES : this.routes.match(message.topic);
+    if (sessions.length === 0 && shared.length === 0) return isFull ? "full" : "applied";
+    const stored = this.#store(message);
+    for (const route of sessions) {
+      const own = route.session.clientId === publisher ? route.ofOwn : route;
+      if (own !== undefined && !this.#enqueue(own, stored, undefined)) isFull = true;
+    }
+    for (const filter of shared) if (!this.#deal(filter, stored)) isFull = true;
+    return isFull ? "full" : "applied";
+  }
+
+  /** Gives a message to one member of a shared subscription. */
+  #deal(filter: string, stored: StoredMessage): boolean {
+    const chosen = this.shared.next(filter, this.routes.members(filter));
+    return chosen === undefined || this.#enqueue(chosen, stored, filter);
+  }
+
+  /** What a member of a shared subscription leaves behind goes to those that are connected, in order. */
+  #reassign(session: SessionState): void {
+    for (const { group, ordinal, qos, stored } of [...session.queue]) {
+      if (group === undefined || (qos === 2 && ordinal <= session.sentThrough)) continue; // [MQTT-4.8.2-4]
+      const isAnybodyThere = this.routes.members(group).some(({ session: { owner } }) => owner !== undefined);
+      if (isAnybodyThere && this.#deal(group, stored)) session.queue.remove(ordinal);
+    }
+  }
+
+  #replay(session: SessionState, { filter, qos, identifier }: KeptSubscription): boolean {
+    const found: ApplicationMessage[] = [];
+    const identifiers = identifier === undefined ? undefined : [identifier];
+    let isComplete = true;
+    if (qos > 0) this.#port.retained(filter, (message) => void (message.qos > 0 && found.push(message)));
+    for (const message of found.sort((a, b) => (a.topic < b.topic ? -1 : 1))) {
+      const route = { session, qos, retainAsPublished: true, identifiers, ofOwn: undefined };
+      if (!this.#enqueue(route, this.#store({ ...message, retain: true }), undefined)) isComplete = false;
+    }
+    return isComplete;
+  }
+
+  #store(message: ApplicationMessage): StoredMessage {
+    return {
+      message: ownCopy(message),
+      bytes: this.#port.measure(message),
+      at: this.time.elapsed,
+      holders: 0,
+    };
+  }
+
+  /** False: there is no room. */
+  #enqueue(route: SessionRoute, stored: StoredMessage, group: string | undefined): boolean {
+    const { session, identifiers } = route;
+    const { message, bytes } = stored;
+    const qos = Math.min(message.qos, route.qos);
+    if (qos === 0) return true;
+    if (!session.queue.hasRoom(bytes) || (stored.holders === 0 && !this.owed.hasRoom(bytes))) return false;
+    const retain = route.retainAsPublished && message.retain;
+    session.queue.push(stored, { qos: qos as 1 | 2, retain, identifiers, group });
+    this.#touch(session);
+    return true;
+  }
+
+  /** This node's connections must look at it. */
+  #touch(session: SessionState): void {
+    this.#note(session);
+    this.#changed.add(session);
+  }
+
+  #note(session: SessionState): void {
+    this.#watch(session);
+    const { clientId, queue, owner, received } = session;
+    this.hash.add(`${clientId} ${owner?.claim ?? 0} ${queue.nextOrdinal} ${queue.length} ${received.size}`);
+  }
+
+  #watch(session: SessionState): void {
+    const { dueAt, clientId } = session;
+    if (dueAt === undefined || !this.#byClientId.has(clientId)) {
+      this.#due.delete(session);
+    } else {
+      this.#due.add(session);
+      this.nextDue = Math.min(this.nextDue, dueAt);
+    }
+  }
+}
+
+const NO_ROUTES: Routes = { sessions: [], shared: [], isWanted: false };

@@ -1,0 +1,40 @@
+/**
+ * Whose turn it is in each shared subscription: the next member that is connected, or, while none is, the next of all.
+ *
+ * Source: MQTT 5 section 4.8.2; reference design, section 4.3 (rule 11).
+ */
+
+import type { Member, SessionRoute } from "./session-routes.ts";
+
+/** Turns are counted up to this. */
+const TURNS_MAX = 1_000_000;
+
+export class SharedTurns {
+  /** By `$share/...` filter. */
+  readonly #turns = new Map<string, number>();
+
+  /** The way to the next of `members`, which are sorted; undefined: there is none that wants QoS 1 or 2. */
+  next(filter: string, members: readonly Member[]): SessionRoute | undefined {
+    const wanting = members.filter(({ subscription }) => subscription.qos > 0);
+    const connected = wanting.filter(({ session }) => session.owner !== undefined);
+    const candidates = connected.length > 0 ? connected : wanting;
+    const turn = this.#turns.get(filter) ?? 0;
+    const chosen = candidates[turn % Math.max(1, candidates.length)];
+    if (chosen === undefined) return undefined;
+    this.#turns.set(filter, (turn + 1) % TURNS_MAX);
+    const { session, subscription } = chosen;
+    const { qos, retainAsPublished, identifier } = subscription;
+    const identifiers = identifier === undefined ? undefined : [identifier];
+    return { session, qos, retainAsPublished, identifiers, ofOwn: undefined };
+  }
+
+  /** Sorted. */
+  all(): (readonly [sharedFilter: string, turn: number])[] {
+    return [...this.#turns].sort(([a], [b]) => (a < b ? -1 : 1));
+  }
+
+  restore(turns: readonly (readonly [sharedFilter: string, turn: number])[]): void {
+    this.#turns.clear();
+    for (const [filter, turn] of turns) this.#turns.set(filter, turn);
+  }
+}

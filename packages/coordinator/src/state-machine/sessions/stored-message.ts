@@ -1,0 +1,44 @@
+/**
+ * A message that is owed to sessions: kept once, however many queues hold it.
+ *
+ * All queues together are bounded in bytes, counted once for each message; the last queue that lets go of it gives them back.
+ *
+ * Source: reference design, section 4.4 (store once).
+ */
+
+import type { ApplicationMessage } from "@skein/kernel";
+
+/** Most bytes of all messages that are owed. Beyond, a message goes into no queue, and its publisher hears 0x97. */
+export const OWED_BYTES_MAX = 64 * 1024 * 1024;
+
+export interface StoredMessage {
+  readonly message: ApplicationMessage;
+  /** Encoded. */
+  readonly bytes: number;
+  /** Time of the sessions when it was published, ms (session-time.ts). */
+  readonly at: number;
+  /** Queue entries that hold it. */
+  holders: number;
+}
+
+/** What all queues of one replica hold. */
+export class OwedBytes {
+  #bytes = 0;
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Whether one more message of this size may be kept. */
+  hasRoom(bytes: number): boolean {
+    return this.#bytes + bytes <= OWED_BYTES_MAX;
+  }
+
+  hold(stored: StoredMessage): void {
+    if (stored.holders++ === 0) this.#bytes += stored.bytes;
+  }
+
+  release(stored: StoredMessage): void {
+    if (--stored.holders === 0) this.#bytes -= stored.bytes;
+  }
+}

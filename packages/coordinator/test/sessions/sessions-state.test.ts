@@ -1,0 +1,354 @@
+import { packetIdOf } from "@skein/kernel";
+import { expect, test } from "vitest";
+import { QUEUED_MESSAGES_MAX } from "../../src/state-machine/sessions/session-queue.ts";
+import { A, B, message, publishedBy, SessionWorld, will, wish } from "./session-world.ts";
+
+function sessionOf(world: SessionWorld, clientId: string) {
+  const session = world.machine.sessions.get(clientId);
+  if (session === undefined) throw new Error(`no session ${clientId}`);
+  return session;
+}
+
+// Claims
+
+test("a session that is claimed again, on any node, is present with its subscriptions and its queue (P9)", () => {
+  const world = new SessionWorld();
+  const first = world.open(A, "c");
+  expect(sessionOf(world, "c").isPresent).toBe(false);
+  world.subscribe(A, "c", first, wish("t"));
+  world.close(A, "c", first);
+  world.publish(B, "t", "1");
+  world.open(B, "c");
+  expect(sessionOf(world, "c").isPresent).toBe(true);
+  expect([...sessionOf(world, "c").subscriptions.keys()]).toEqual(["t"]);
+  expect(world.owed("c")).toEqual(["1"]);
+});
+
+test("a clean start leaves nothing of the session, and its ordinals go on, so no packet identifier comes again early", () => {
+  const world = new SessionWorld();
+  const first = world.open(A, "c");
+  world.subscribe(A, "c", first, wish("t"));
+  world.publish(B, "t", "1");
+  world.open(A, "c", { cleanStart: true });
+  const session = sessionOf(world, "c");
+  expect(session.isPresent).toBe(false);
+  expect(session.subscriptions.size).toBe(0);
+  expect(world.owed("c")).toEqual([]);
+  expect(world.machine.sessions.wants("t")).toBe(false);
+  expect(session.queue.nextOrdinal).toBe(1);
+});
+
+test("whatever an older claim asks for is stale and changes nothing", () => {
+  const world = new SessionWorld();
+  const first = world.open(A, "c");
+  world.subscribe(A, "c", first, wish("t"));
+  world.publish(B, "t", "1", 2);
+  world.open(B, "c");
+  const before = world.machine.sessions.hash.value;
+  const named = { clientId: "c", claim: first };
+  const stale = [
+    world.subscribe(A, "c", first, wish("u")),
+    world.propose(A, { kind: "unsubscribe", ...named, filters: ["t"] }),
+    world.propose(A, { kind: "confirm", ...named, ordinal: 0 }),
+    world.propose(A, { kind: "release", ...named, packetId: 1 }),
+    world.propose(A, { kind: "publishOnce", ...named, packetId: 1, message: message("t", "x", 2) }),
+    world.close(A, "c", first),
+  ];
+  expect(stale.map(({ outcome }) => outcome)).toEqual(stale.map(() => "stale"));
+  world.propose(A, { kind: "acknowledge", sessions: [{ ...named, ordinals: [0] }] });
+  expect(world.owed("c")).toEqual(["1"]);
+  expect(world.machine.sessions.hash.value).toBe(before);
+});
+
+test("a claim that a partition has held back does not take the session from one that was made later", () => {
+  const world = new SessionWorld();
+  world.nowMs += 5000;
+  world.open(A, "c");
+  world.nowMs -= 4000;
+  expect(world.propose(B, openingOf("c")).outcome).toBe("stale");
+  world.nowMs += 8000;
+  expect(world.propose(B, openingOf("c")).outcome).toBe("applied");
+  expect(sessionOf(world, "c").owner?.node).toBe(B);
+});
+
+function openingOf(clientId: string) {
+  const opening = { clientId, cleanStart: false, expirySeconds: 60, keepAliveSeconds: 0, will: undefined };
+  return { kind: "open", opening } as const;
+}
+
+// Queues
+
+test("a message is owed once to each session that wants it, at the highest QoS of its filters, with all identifiers", () => {
+  const world = new SessionWorld();
+  const claim = world.open(A, "c");
+  world.subscribe(
+    A,
+    "c",
+    claim,
+    wish("a/+", { qos: 1, identifier: 7 }),
+    wish("a/b", { qos: 2, identifier: 3 }),
+  );
+  world.publish(B, "a/b", "1", 2);
+  const [entry] = [...sessionOf(world, "c").queue];
+  expect(world.owed("c")).toEqual(["1"]);
+  expect(entry).toMatchObject({ qos: 2, identifiers: [3, 7], retain: false, isReleased: false });
+});
+
+test("QoS 0, of the message or of the subscription, is not owed", () => {
+  const world = new SessionWorld();
+  const claim = world.open(A, "c");
+  world.subscribe(A, "c", claim, wish("a", { qos: 0 }), wish("b"));
+  world.publish(B, "a", "1", 1);
+  world.publish(B, "b", "2", 0);
+  expect(world.owed("c")).toEqual([]);
+  expect([world.machine.sessions.wants("a"), world.machine.sessions.wants("b")]).toEqual([false, true]);
+});
+
+test("No Local: what a client publishes is not owed to itself", () => {
+  const world = new SessionWorld();
+  const claim = world.open(A, "c");
+  world.subscribe(A, "c", claim, wish("t", { noLocal: true }));
+  world.propose(A, { kind: "publish", publisher: "c", message: message("t", "own") });
+  world.propose(A, { kind: "publish", publisher: "d", message: message("t", "other") });
+  expect(world.owed("c")).toEqual(["other"]);
+});
+
+test("what is acknowledged is owed no longer, in any order; ordinals stay", () => {
+  const world = new SessionWorld();
+  const claim = world.open(A, "c");
+  world.subscribe(A, "c", claim, wish("t"));
+  for (const payload of ["0", "1", "2", "3"]) world.publish(B, "t", payload);
+  world.propose(A, { kind: "acknowledge", sessions: [{ clientId: "c", claim, ordinals: [0, 2] }] });
+  expect(world.owed("c")).toEqual(["1", "3"]);
+  expect([...sessionOf(world, "c").queue].map(({ ordinal }) => ordinal)).toEqual([1, 3]);
+  expect(sessionOf(world, "c").queue.after(1)?.ordinal).toBe(3);
+});
+
+test("a PUBREC is kept until the PUBCOMP", () => {
+  const world = new SessionWorld();
+  const claim = world.open(A, "c");
+  world.subscribe(A, "c", claim, wish("t"));
+  world.publish(B, "t", "1", 2);
+  world.propose(A, { kind: "confirm", clientId: "c", claim, ordinal: 0 });
+  world.open(B, "c");
+  expect(sessionOf(world, "c").queue.get(0)?.isReleased).toBe(true);
+});
+
+test("a full queue takes no more, and says so; other sessions get the message", () => {
+  const world = new SessionWorld();
+  const full = world.open(A, "full");
+  world.subscribe(A, "full", full, wish("t"));
+  for (let at = 0; at < QUEUED_MESSAGES_MAX; at++) expect(world.publish(B, "t", "x").outcome).toBe("applied");
+  const other = world.open(A, "other");
+  world.subscribe(A, "other", other, wish("t"));
+  expect(world.publish(B, "t", "last").outcome).toBe("full");
+  expect(world.owed("full")).toHaveLength(QUEUED_MESSAGES_MAX);
+  expect(world.owed("other")).toEqual(["last"]);
+});
+
+test("a message in many queues is kept once, and its bytes are free when the last one lets go of it", () => {
+  const world = new SessionWorld();
+  const claims = ["a", "b"].map((clientId) => {
+    const claim = world.open(A, clientId);
+    world.subscribe(A, clientId, claim, wish("t"));
+    return { clientId, claim, ordinals: [0] };
+  });
+  world.publish(B, "t", "x".repeat(1000));
+  const { owed } = world.machine.sessions;
+  const { bytes } = owed;
+  expect(bytes).toBeLessThan(1100);
+  world.propose(A, { kind: "acknowledge", sessions: claims.slice(0, 1) });
+  expect(owed.bytes).toBe(bytes);
+  world.propose(A, { kind: "acknowledge", sessions: claims.slice(1) });
+  expect(owed.bytes).toBe(0);
+});
+
+test("more ordinals than packet identifiers, and a packet identifier is never given twice while it is under way", () => {
+  const world = new SessionWorld();
+  const claim = world.open(A, "c");
+  world.subscribe(A, "c", claim, wish("t"));
+  world.publish(B, "t", "stuck");
+  const refused: number[] = [];
+  for (let ordinal = 1; ordinal < 70_000; ordinal++) {
+    const { outcome } = world.publish(B, "t", "x");
+    if (outcome === "full") refused.push(ordinal);
+    else world.propose(A, { kind: "acknowledge", sessions: [{ clientId: "c", claim, ordinals: [ordinal] }] });
+    if (refused.length > 0) break;
+  }
+  const { queue } = sessionOf(world, "c");
+  expect(refused).toHaveLength(1);
+  expect(queue.nextOrdinal).toBeLessThan(65_535);
+  expect(packetIdOf(queue.nextOrdinal)).not.toBe(packetIdOf(0));
+});
+
+// Retained messages
+
+test("a subscription puts retained messages into the queue, by Retain Handling, sorted by topic", () => {
+  const world = new SessionWorld();
+  for (const topic of ["b", "a"]) world.publish(A, topic, `kept ${topic}`, 1, true);
+  world.publish(A, "c", "QoS 0", 0, true);
+  const claim = world.open(A, "c");
+  world.subscribe(A, "c", claim, wish("#", { retainHandling: 1 }));
+  expect(world.owed("c")).toEqual(["kept a", "kept b"]);
+  expect([...sessionOf(world, "c").queue].map(({ retain }) => retain)).toEqual([true, true]);
+  world.subscribe(A, "c", claim, wish("#", { retainHandling: 1 }), wish("a", { retainHandling: 2 }));
+  expect(world.owed("c")).toHaveLength(2);
+  world.subscribe(A, "c", claim, wish("#"));
+  expect(world.owed("c")).toHaveLength(4);
+});
+
+test("a message with RETAIN goes into the store and into the queues, an empty one deletes", () => {
+  const world = new SessionWorld();
+  const claim = world.open(A, "c");
+  world.subscribe(A, "c", claim, wish("t", { retainAsPublished: true }));
+  world.publish(B, "t", "1", 1, true);
+  expect(world.machine.retained.count).toBe(1);
+  world.publish(B, "t", "", 1, true);
+  expect(world.machine.retained.count).toBe(0);
+  expect(world.owed("c")).toEqual(["1", ""]);
+});
+
+// QoS 2 of publishers
+
+test("a QoS 2 message of a session is published once, on whatever node it is published again, until it is released (P6)", () => {
+  const world = new SessionWorld();
+  const reader = world.open(A, "reader");
+  world.subscribe(A, "reader", reader, wish("t"));
+  const first = world.open(A, "c");
+  const once = { kind: "publishOnce", clientId: "c", packetId: 5, message: message("t", "1", 2) } as const;
+  expect(publishedBy(world.propose(A, { ...once, claim: first }))).toEqual(["1"]);
+  const second = world.open(B, "c");
+  expect([...sessionOf(world, "c").received]).toEqual([5]);
+  expect(publishedBy(world.propose(B, { ...once, claim: second }))).toEqual([]);
+  expect(world.owed("reader")).toEqual(["1"]);
+  world.propose(B, { kind: "release", clientId: "c", claim: second, packetId: 5 });
+  world.propose(B, { ...once, claim: second, message: message("t", "2", 2) });
+  expect(world.owed("reader")).toEqual(["1", "2"]);
+});
+
+// Wills
+
+test("a will is published at once when its client is lost, by Will Delay later, or never if it is discarded", () => {
+  const world = new SessionWorld();
+  const published = (["publish", "discard"] as const).map((fate) => {
+    const claim = world.open(A, fate, { will: will("w", fate) });
+    return publishedBy(world.close(A, fate, claim, fate));
+  });
+  expect(published).toEqual([["publish"], []]);
+  const late = world.open(A, "late", { will: will("w", "late", 30) });
+  expect(publishedBy(world.close(A, "late", late))).toEqual([]);
+  expect(world.pass(29)).toEqual([]);
+  expect(world.pass(1)).toEqual(["late"]);
+  expect(world.pass(3600)).toEqual([]);
+});
+
+test("the clients of a node that is gone have 15 s or one and a half keep-alives to come back, then their wills are published once (P9)", () => {
+  const world = new SessionWorld();
+  world.open(A, "back", { will: will("w", "back"), expirySeconds: 0 });
+  world.open(A, "away", { will: will("w", "away"), expirySeconds: 0, keepAliveSeconds: 60 });
+  world.open(A, "quick", { will: will("w", "quick"), expirySeconds: 0, keepAliveSeconds: 5 });
+  world.nodeDown(A);
+  expect(world.pass(14)).toEqual([]);
+  world.open(B, "back", { expirySeconds: 0 });
+  expect(world.pass(1)).toEqual(["quick"]);
+  expect(world.pass(74)).toEqual([]);
+  expect(world.pass(1)).toEqual(["away"]);
+  world.nodeDown(A);
+  expect(world.pass(1000)).toEqual([]);
+  expect(world.machine.sessions.get("away")).toBeUndefined();
+});
+
+test("a claim elsewhere takes the will of the connection before back without a word", () => {
+  const world = new SessionWorld();
+  world.open(A, "c", { will: will("w", "old") });
+  world.open(B, "c", { will: will("w", "new") });
+  world.nodeDown(A);
+  expect(world.pass(1000)).toEqual([]);
+  const { owner, claimedAt } = sessionOf(world, "c");
+  expect([owner?.node, claimedAt > 0]).toEqual([B, true]);
+});
+
+test("a will goes to kept sessions and into the retained store", () => {
+  const world = new SessionWorld();
+  const reader = world.open(B, "reader");
+  world.subscribe(B, "reader", reader, wish("w"));
+  const message = { ...will("w", "gone").message, retain: true };
+  const claim = world.open(A, "c", { will: { message, delaySeconds: 0 }, expirySeconds: 0 });
+  world.close(A, "c", claim);
+  expect(world.owed("reader")).toEqual(["gone"]);
+  expect(world.machine.retained.get("w")).toBeDefined();
+});
+
+test("a process that has started anew leaves what the one before held", () => {
+  const world = new SessionWorld();
+  world.open(A, "c");
+  world.propose(A, { kind: "nodeUp" }, 2);
+  expect(sessionOf(world, "c").owner).toBeUndefined();
+  expect(sessionOf(world, "c").isKept).toBe(true);
+});
+
+// Time
+
+test("a session ends when its expiry is over, counted from when its client left; a claim stops the clock", () => {
+  const world = new SessionWorld();
+  const claim = world.open(A, "c", { expirySeconds: 100 });
+  world.subscribe(A, "c", claim, wish("t"));
+  world.pass(500);
+  world.close(A, "c", claim);
+  world.pass(99);
+  const second = world.open(B, "c", { expirySeconds: 100 });
+  expect(sessionOf(world, "c").isPresent).toBe(true);
+  world.pass(500);
+  world.close(B, "c", second);
+  world.pass(100);
+  expect(world.machine.sessions.get("c")).toBeUndefined();
+  expect(world.machine.sessions.wants("t")).toBe(false);
+});
+
+test("a clock that jumps by years ends no session", () => {
+  const world = new SessionWorld();
+  const claim = world.open(A, "c", { expirySeconds: 3600 });
+  world.close(A, "c", claim);
+  world.nowMs += 10 * 365 * 86_400_000;
+  world.publish(B, "t", "later");
+  expect(world.machine.sessions.get("c")).toBeDefined();
+  world.pass(3600);
+  expect(world.machine.sessions.get("c")).toBeUndefined();
+});
+
+// DUP
+
+test("what may have been sent by a node that cannot say so any more goes again with DUP", () => {
+  const world = new SessionWorld();
+  const claim = world.open(A, "c");
+  world.subscribe(A, "c", claim, wish("t"));
+  for (let at = 0; at < 100; at++) world.publish(B, "t", `${at}`);
+  world.nodeDown(A);
+  expect(sessionOf(world, "c").sentThrough).toBe(63);
+  const orderly = world.open(B, "d");
+  world.subscribe(B, "d", orderly, wish("t"));
+  for (let at = 0; at < 10; at++) world.publish(B, "t", `${at}`);
+  const close = { kind: "close", clientId: "d", claim: orderly, fate: "discard", expirySeconds: 60 } as const;
+  world.propose(B, { ...close, sentThrough: 3 });
+  expect(sessionOf(world, "d").sentThrough).toBe(3);
+});
+
+// Shared subscriptions
+
+test("of a shared subscription each message goes to one member, in turn, and to one that is connected if any is", () => {
+  const world = new SessionWorld();
+  const claims = new Map(["a", "b", "c"].map((clientId) => [clientId, world.open(A, clientId)] as const));
+  for (const [clientId, claim] of claims) world.subscribe(A, clientId, claim, wish("$share/g/t"));
+  world.close(A, "b", claims.get("b") ?? 0);
+  for (let at = 0; at < 4; at++) world.publish(B, "t", `${at}`);
+  expect(["a", "b", "c"].map((clientId) => world.owed(clientId))).toEqual([["0", "2"], [], ["1", "3"]]);
+});
+
+test("what a member leaves behind goes to those that are connected, in order", () => {
+  const world = new SessionWorld();
+  const claims = new Map(["a", "b"].map((clientId) => [clientId, world.open(A, clientId)] as const));
+  for (const [clientId, claim] of claims) world.subscribe(A, clientId, claim, wish("$share/g/t", { qos: 1 }));
+  for (let at = 0; at < 4; at++) world.publish(B, "t", `${at}`);
+  world.close(A, "a", claims.get("a") ?? 0);
+  expect([world.owed("a"), world.owed("b")]).toEqual([[], ["1", "3", "0", "2"]]);
+});
