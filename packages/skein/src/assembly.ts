@@ -166,6 +166,8 @@ export class NodeAssembly {
         fatal: failed,
         startAgain,
         merged: (news) => this.watch.merged(news),
+        publishFromLog: (message, publisher, isFirstHand) =>
+          this.broker.deliverFromLog(message, publisher, isFirstHand),
         observer,
       },
     );
@@ -225,6 +227,7 @@ export class NodeAssembly {
       forwarder: this.mesh,
       interest: this.mesh,
       retained: this.coordinator.retained,
+      sessions: this.coordinator.sessions,
       log: log("broker"),
       prng: this.#prng(),
       clock,

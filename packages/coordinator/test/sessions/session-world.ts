@@ -16,7 +16,7 @@ import { type Applied, StateMachine } from "../../src/state-machine/state-machin
 
 export const A = "00000000000000aa" as NodeId;
 export const B = "00000000000000bb" as NodeId;
-export const C = "00000000000000cc" as NodeId;
+const C = "00000000000000cc" as NodeId;
 
 const START_MS = 1_000_000;
 

@@ -14,7 +14,7 @@ import type { OwedBytes, StoredMessage } from "./stored-message.ts";
 /** Most messages one session is owed. The next one is refused: its publisher hears 0x97. */
 export const QUEUED_MESSAGES_MAX = 10_000;
 /** Most bytes of them; the same answer. */
-export const QUEUED_BYTES_MAX = 8 * 1024 * 1024;
+const QUEUED_BYTES_MAX = 8 * 1024 * 1024;
 /** From the oldest owed ordinal to the newest: fewer than there are packet identifiers. */
 const SPAN_MAX = 60_000;
 /** Holes at the front are cut off when there are this many, and they are the larger half. */

@@ -23,7 +23,7 @@ export interface SessionOwner {
 /** Session Expiry Interval of a session that never ends. */
 export const NEVER_EXPIRES = 0xffff_ffff;
 /** How many messages at the front of a queue may have been sent by a node that can no longer say so. */
-export const UNDER_WAY_MAX = 64;
+const UNDER_WAY_MAX = 64;
 /** A will waits at least so long for a client whose node is gone. */
 const GRACE_MIN_MS = 15_000;
 

@@ -9,7 +9,7 @@
 import type { ApplicationMessage } from "@skein/kernel";
 
 /** Most bytes of all messages that are owed. Beyond, a message goes into no queue, and its publisher hears 0x97. */
-export const OWED_BYTES_MAX = 64 * 1024 * 1024;
+const OWED_BYTES_MAX = 64 * 1024 * 1024;
 
 export interface StoredMessage {
   readonly message: ApplicationMessage;
