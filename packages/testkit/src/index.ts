@@ -2,7 +2,8 @@ export { allCheckers, type CheckerOptions } from "./checkers/all-checkers.ts";
 export { type Household, type HouseholdOptions, startHousehold } from "./client/household.ts";
 export { type ClientProfile, PROFILES } from "./client/profiles.ts";
 export { RetainedReader } from "./client/retained-reader.ts";
-export { SimClient, type SimClientEvents, type SimClientOptions } from "./client/sim-client.ts";
+export { SimClient } from "./client/sim-client.ts";
+export type { SimClientEvents, SimClientOptions } from "./client/sim-client-options.ts";
 export {
   type Checker,
   CheckFailure,

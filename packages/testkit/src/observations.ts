@@ -14,6 +14,13 @@ export interface PublishedPacket {
   readonly payloadId: string;
   readonly qos: QoS;
   readonly retain: boolean;
+  /** Message Expiry Interval. */
+  readonly expirySeconds?: number | undefined;
+}
+
+/** The will that a CONNECT brings; its `payloadId` is of that one connection. */
+export interface PublishedWill extends PublishedPacket {
+  readonly delaySeconds: number;
 }
 
 /** A numbered command in the log, and what the node's store then holds for its topic. Values by digest; null: nothing. */
@@ -80,6 +87,8 @@ export type NodeObservation =
   | { readonly kind: "stopped"; readonly how: "crash" | "power" | "clean" | "pause" | "resume" }
   /** The node became a candidate (or pre-candidate whose term went up). */
   | { readonly kind: "election" }
+  /** It says that it reaches a quorum, or that it does not: what it acknowledges now is safe with it alone (DEGRADED). */
+  | { readonly kind: "quorum"; readonly isReached: boolean }
   /** It let somebody read what it knows, because no quorum has confirmed in time that this is current. */
   | { readonly kind: "readUncertain" }
   /** Bytes a named queue of this node holds now. */
@@ -108,9 +117,44 @@ export type ClientObservation =
       readonly dup: boolean;
       readonly retain: boolean;
     }
+  /** A CONNECT; from here on the session may be another one, whether CONNACK comes or not. `connection`: counts those of the client. */
+  | {
+      readonly kind: "connectSent";
+      readonly client: string;
+      readonly connection: number;
+      readonly isClean: boolean;
+      /** How long the session lives without a connection; infinite for 3.1.1 without Clean Session. 0: it ends with it. */
+      readonly expirySeconds: number;
+      readonly keepAliveSeconds: number;
+      readonly will: PublishedWill | undefined;
+    }
   /** `session`: identifies the session state the client goes on with; a new one where the server had none. */
-  | { readonly kind: "connected"; readonly client: string; readonly session: string }
-  | { readonly kind: "disconnected"; readonly client: string; readonly session: string }
+  | {
+      readonly kind: "connected";
+      readonly client: string;
+      readonly session: string;
+      readonly connection: number;
+      /** Session Present. */
+      readonly isPresent: boolean;
+    }
+  /**
+   * The client has no connection any more. `left`: it sent DISCONNECT; `lost`: it was cut, or gave up; `abandoned`: it has forgotten
+   * it, and the node may take it for alive.
+   */
+  | {
+      readonly kind: "disconnected";
+      readonly client: string;
+      readonly session: string;
+      readonly connection: number;
+      readonly how: "left" | "lost" | "abandoned";
+    }
+  /** The node has ended a connection that the client had left or abandoned. `code`: of the DISCONNECT that it sent, if any. */
+  | {
+      readonly kind: "connectionOver";
+      readonly client: string;
+      readonly connection: number;
+      readonly code: number | undefined;
+    }
   /** CONNACK with a code other than success. */
   | { readonly kind: "refused"; readonly client: string; readonly code: number }
   /**

@@ -7,27 +7,28 @@
 
 import { type Frame, PacketType, Property, type ProtocolVersion, writeText } from "@skein/broker/codec";
 import { ByteWriter, type QoS } from "@skein/kernel";
+import type { PublishedWill } from "../observations.ts";
+import { encodePayload } from "./payload.ts";
+import type { ConnectAsked } from "./profiles.ts";
 
-export interface ConnectOptions {
-  readonly version: ProtocolVersion;
+export interface ConnectOptions extends ConnectAsked {
   readonly clientId: string;
-  /** Clean Start (5.0) or Clean Session (3.x). */
-  readonly isClean: boolean;
-  readonly keepAliveSeconds: number;
-  /** Session Expiry Interval, 5.0 only. */
-  readonly sessionExpirySeconds: number;
+  readonly will?: PublishedWill | undefined;
 }
+
+const HAS_WILL = 0x04;
+const RETAINED_WILL = 0x20;
 
 export const PINGREQ = Uint8Array.of(PacketType.Pingreq << 4, 0);
 export const DISCONNECT = Uint8Array.of(PacketType.Disconnect << 4, 0);
 
 export function connectPacket(options: ConnectOptions): Uint8Array {
-  const { version, clientId, isClean, keepAliveSeconds, sessionExpirySeconds } = options;
+  const { version, clientId, isClean, keepAliveSeconds, sessionExpirySeconds, will } = options;
   const body = new ByteWriter(64);
   writeText(body, version === 3 ? "MQIsdp" : "MQTT");
   body
     .u8(version)
-    .u8(isClean ? 0x02 : 0)
+    .u8((isClean ? 0x02 : 0) | (will === undefined ? 0 : willFlags(will)))
     .u16(keepAliveSeconds);
   if (version === 5) {
     const hasExpiry = sessionExpirySeconds > 0;
@@ -35,7 +36,23 @@ export function connectPacket(options: ConnectOptions): Uint8Array {
     if (hasExpiry) body.u8(Property.SessionExpiryInterval).u32(sessionExpirySeconds);
   }
   writeText(body, clientId);
+  if (will !== undefined) writeWill(body, version, will);
   return packet(PacketType.Connect << 4, body);
+}
+
+function willFlags({ qos, retain }: PublishedWill): number {
+  return HAS_WILL | (qos << 3) | (retain ? RETAINED_WILL : 0);
+}
+
+function writeWill(body: ByteWriter, version: ProtocolVersion, will: PublishedWill): void {
+  const { topic, payloadId, delaySeconds } = will;
+  if (version === 5) {
+    body.u8(delaySeconds > 0 ? 5 : 0);
+    if (delaySeconds > 0) body.u8(Property.WillDelayInterval).u32(delaySeconds);
+  }
+  writeText(body, topic);
+  const payload = encodePayload(payloadId, 0);
+  body.u16(payload.length).raw(payload);
 }
 
 export function subscribePacket(

@@ -10,6 +10,8 @@ export interface ClientSession {
   readonly name: string;
   /** Packet identifiers of QoS 2 messages received and not yet released. */
   readonly received: Set<number>;
+  /** Filters whose SUBACK came, and no UNSUBACK since. */
+  readonly filters: Set<string>;
 }
 
 export class ClientSessions {
@@ -25,7 +27,7 @@ export class ClientSessions {
   on(node: string, isPresent: boolean): ClientSession {
     let session = this.#byNode.get(node);
     if (session === undefined || !isPresent) {
-      session = { name: `${this.#clientId}#${++this.#count}`, received: new Set() };
+      session = { name: `${this.#clientId}#${++this.#count}`, received: new Set(), filters: new Set() };
       this.#byNode.set(node, session);
     }
     return session;

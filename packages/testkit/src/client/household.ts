@@ -21,7 +21,8 @@ import {
   TASMOTA,
 } from "./profiles.ts";
 import { MARK_TOPIC, RetainedReader } from "./retained-reader.ts";
-import { SimClient, type SimClientEvents } from "./sim-client.ts";
+import { SimClient } from "./sim-client.ts";
+import type { SimClientEvents } from "./sim-client-options.ts";
 
 export interface HouseholdOptions {
   /** Nodes with an MQTT listener. */
@@ -181,7 +182,9 @@ class RunningHousehold implements Household {
       archive.pauseReading(this.#prng.below(READING_PAUSE_MS_MAX));
       for (let n = 20 + this.#prng.below(30); n > 0; n--) {
         const qos = (1 + this.#prng.below(2)) as QoS;
-        camera.publish("camera/door", this.#nextPayloadId(camera), qos, false, PICTURE_BYTES);
+        camera.publish("camera/door", this.#nextPayloadId(camera), qos, false, {
+          paddingBytes: PICTURE_BYTES,
+        });
       }
     });
   }
@@ -203,8 +206,8 @@ class RunningHousehold implements Household {
 
   #publish(client: SimClient, topic: string, qos: QoS, retain: boolean, isDeletion = false): void {
     const payloadId = `${isDeletion ? "-" : ""}${this.#nextPayloadId(client)}`;
-    const padding = this.#prng.below(8) === 0 ? this.#prng.below(2000) : 0;
-    client.publish(topic, payloadId, qos, retain, padding);
+    const paddingBytes = this.#prng.below(8) === 0 ? this.#prng.below(2000) : 0;
+    client.publish(topic, payloadId, qos, retain, { paddingBytes });
   }
 
   #nextPayloadId({ clientId }: SimClient): string {

@@ -10,11 +10,16 @@
 
 import type { QoS } from "@skein/kernel";
 
-export interface OutgoingPublish {
+export interface PublishExtras {
+  /** Bytes behind the payload id. */
+  readonly paddingBytes?: number | undefined;
+  /** Message Expiry Interval (5.0 only). */
+  readonly expirySeconds?: number | undefined;
+}
+
+export interface OutgoingPublish extends PublishExtras {
   readonly topic: string;
   readonly payloadId: string;
-  /** Bytes behind the payload id. */
-  readonly paddingBytes: number;
   readonly qos: QoS;
   readonly retain: boolean;
 }

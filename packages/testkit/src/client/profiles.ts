@@ -25,6 +25,24 @@ export interface ClientProfile {
   readonly backoffMs: (attempt: number) => number;
 }
 
+/** What a CONNECT says of the session and of the connection. */
+export type ConnectAsked = Pick<
+  ClientProfile,
+  "version" | "isClean" | "sessionExpirySeconds" | "keepAliveSeconds"
+>;
+
+/** What a client of `profile` asks for; `isAnew`: it wants no session that there may be. */
+export function connectAsked(profile: ClientProfile, isAnew: boolean): ConnectAsked {
+  const { version, isClean, sessionExpirySeconds, keepAliveSeconds } = profile;
+  return { version, isClean: isClean || isAnew, sessionExpirySeconds, keepAliveSeconds };
+}
+
+/** Seconds that the session lives without a connection; infinite for 3.1.1 without Clean Session (MQTT 5 section 3.1.2.11.2). */
+export function livesFor({ version, isClean, sessionExpirySeconds }: ConnectAsked): number {
+  if (version === 5) return sessionExpirySeconds;
+  return isClean ? 0 : Number.POSITIVE_INFINITY;
+}
+
 const SECOND = 1000;
 const V4 = { version: 4, isClean: true, sessionExpirySeconds: 0 } as const;
 

@@ -11,7 +11,8 @@
 import type { Timer } from "@skein/kernel";
 import type { ClientTarget, SimClientHost } from "../observations.ts";
 import type { ClientProfile } from "./profiles.ts";
-import { type ReceivedMessage, SimClient } from "./sim-client.ts";
+import { SimClient } from "./sim-client.ts";
+import type { ReceivedMessage } from "./sim-client-options.ts";
 
 /** Somebody has to keep a retained message here. */
 export const MARK_TOPIC = "home/mark";

@@ -1,88 +1,66 @@
 /**
  * An MQTT client in a simulated world: real packets over a simulated connection, and the patience of a real one.
  *
- * It connects, keeps its connection alive, notices silence, comes back after its profile's backoff, subscribes again where
- * the server lost its session, and sends unfinished publishes again where it did not. Everything a checker must know is
+ * It comes back after its profile's backoff, subscribes again where the server lost its session, and sends unfinished
+ * publishes again where it did not. Everything a checker must know is
  * observed at the moment it happens. No promises and no timers of its own: the world's clock calls back.
  *
  * Source: MQTT 5 sections 3.1, 3.12, 4.3, 4.4; client behaviour after reference/users.md 2.1 (profiles.ts).
  */
 
 import { acknowledgementFrame, encodePublish, type Frame, PacketType } from "@skein/broker/codec";
-import type { QoS, Stream, Timer } from "@skein/kernel";
+import type { QoS, Timer } from "@skein/kernel";
 import type { ClientObservation, ClientTarget, SimClientHost } from "../observations.ts";
-import {
-  connectPacket,
-  DISCONNECT,
-  PINGREQ,
-  subscribePacket,
-  unsubscribePacket,
-  withPacketId,
-} from "./client-packets.ts";
+import { ClientConnection } from "./client-connection.ts";
+import { connectPacket, subscribePacket, unsubscribePacket, withPacketId } from "./client-packets.ts";
 import { type ClientSession, ClientSessions } from "./client-sessions.ts";
-import { type Inflight, Outgoing } from "./outgoing.ts";
+import { ClientSubscriptions } from "./client-subscriptions.ts";
+import type { Flight, Leaving, Moment } from "./leaving.ts";
+import { type Inflight, Outgoing, type PublishExtras } from "./outgoing.ts";
 import { decodePayload, encodePayload } from "./payload.ts";
-import type { ClientProfile } from "./profiles.ts";
-import { type ServerPacket, ServerPacketReader } from "./server-packets.ts";
+import { type ClientProfile, connectAsked, livesFor } from "./profiles.ts";
+import type { ServerPacket } from "./server-packets.ts";
+import type { SimClientEvents, SimClientOptions } from "./sim-client-options.ts";
 
-export interface SimClientOptions {
-  readonly clientId: string;
-  readonly target: ClientTarget;
-  readonly profile: ClientProfile;
-}
-
-/** A message as the application behind the client gets it. */
-export interface ReceivedMessage {
-  readonly topic: string;
-  readonly payloadId: string;
-  readonly retain: boolean;
-}
-
-/** What the application behind the client may want to hear. */
-export interface SimClientEvents {
-  connected?(): void;
-  disconnected?(): void;
-  message?(message: ReceivedMessage): void;
-  subscribed?(filter: string): void;
-  unsubscribed?(filter: string): void;
-}
+const TYPES = {
+  puback: PacketType.Puback,
+  pubrec: PacketType.Pubrec,
+  pubrel: PacketType.Pubrel,
+  pubcomp: PacketType.Pubcomp,
+} as const;
+/** How the observations call each way of leaving. */
+const LEFT = { leave: "left", end: "lost", reset: "lost", abandon: "abandoned" } as const;
 
 export class SimClient {
   readonly clientId: string;
   readonly #host: SimClientHost;
   readonly #profile: ClientProfile;
   readonly #events: SimClientEvents;
+  readonly #will: SimClientOptions["will"];
   readonly #outgoing = new Outgoing();
-  readonly #filters = new Map<string, QoS>();
-  /** SUBSCRIBE and UNSUBSCRIBE without an answer, by packet identifier. */
-  readonly #pending = new Map<
-    number,
-    { readonly filters: readonly string[]; readonly isSubscribe: boolean }
-  >();
-  /** What to call with each PINGRESP. */
-  #pings: (() => void)[] = [];
-  #target: ClientTarget;
-  #stream: Stream | undefined;
-  #reader: ServerPacketReader | undefined;
+  readonly #subscriptions = new ClientSubscriptions();
+  #target: SimClientOptions["target"];
+  #connection: ClientConnection | undefined;
+  /** Connections that CONNECT was sent on. */
+  #connections = 0;
   /** Where the present connection ends. */
   #node = "";
   #isConnected = false;
   #isStopped = true;
+  /** Until CONNACK: the session that there may be is not wanted. */
+  #isAnew = false;
   readonly #sessions: ClientSessions;
   #session: ClientSession | undefined;
+  #flight: Flight | undefined;
   #attempt = 0;
-  /** Backoff, patience with CONNACK, or keep-alive: one at a time. */
-  #timer: Timer | undefined;
-  #pingTimer: Timer | undefined;
-  #lastSentAt = 0;
-  #lastReceivedAt = 0;
-  #keepAliveMs = 0;
+  #backoff: Timer | undefined;
 
   constructor(host: SimClientHost, options: SimClientOptions, events: SimClientEvents = {}) {
     this.clientId = options.clientId;
     this.#host = host;
     this.#target = options.target;
     this.#profile = options.profile;
+    this.#will = options.will;
     this.#events = events;
     this.#sessions = new ClientSessions(options.clientId);
   }
@@ -96,6 +74,11 @@ export class SimClient {
     return this.#isConnected;
   }
 
+  /** It is, or wants to be, connected. */
+  get isStarted(): boolean {
+    return !this.#isStopped;
+  }
+
   /** Publishes that wait or are not acknowledged. */
   get unfinished(): number {
     return this.#outgoing.count;
@@ -107,22 +90,40 @@ export class SimClient {
     this.#dial();
   }
 
-  /** Disconnects and stays away. */
-  stop(): void {
+  /** As {@link start}, with Clean Start: its session, if there is one, is given up. */
+  startAnew(): void {
+    this.#isAnew = true;
+    this.start();
+  }
+
+  /** Leaves and stays away. */
+  stop(leaving: Leaving = "leave"): void {
     this.#isStopped = true;
-    if (this.#isConnected) this.#write(DISCONNECT);
-    this.#drop(false);
+    this.#flight = undefined;
+    this.#end(leaving);
   }
 
   /** Leaves without a word, and comes back to `target`. */
   moveTo(target: ClientTarget): void {
     this.#target = target;
-    if (this.#stream !== undefined) this.#lost();
+    if (this.#connection !== undefined) this.#lost();
+  }
+
+  /** Leaves its connection and opens another one at once. */
+  comeBack(leaving: Leaving): void {
+    if (this.#isStopped) return;
+    this.#end(leaving);
+    this.#dial();
+  }
+
+  /** The next time `flight.moment` passes it leaves as that says, and comes back at once. */
+  fleeAt(flight: Flight): void {
+    this.#flight = flight;
   }
 
   /** False: too many wait already. It is sent now or when there is a connection. */
-  publish(topic: string, payloadId: string, qos: QoS, retain: boolean, paddingBytes = 0): boolean {
-    const isTaken = this.#outgoing.push({ topic, payloadId, qos, retain, paddingBytes });
+  publish(topic: string, payloadId: string, qos: QoS, retain: boolean, more: PublishExtras = {}): boolean {
+    const isTaken = this.#outgoing.push({ topic, payloadId, qos, retain, ...more });
     if (this.#isConnected) this.#pump();
     return isTaken;
   }
@@ -130,125 +131,122 @@ export class SimClient {
   /** Subscribes now and after every loss of the session. Several filters go in one SUBSCRIBE. */
   subscribe(filter: string | readonly string[], qos: QoS): void {
     const filters = typeof filter === "string" ? [filter] : filter;
-    for (const each of filters) this.#filters.set(each, qos);
+    this.#subscriptions.want(filters, qos);
     if (this.#isConnected) this.#sendSubscribe(filters, qos);
   }
 
   unsubscribe(filter: string): void {
-    this.#filters.delete(filter);
-    if (!this.#isConnected) return;
-    const packetId = this.#outgoing.takePacketId();
-    this.#pending.set(packetId, { filters: [filter], isSubscribe: false });
-    this.#observe({ kind: "unsubscribeSent", client: this.clientId, filter });
-    this.#write(unsubscribePacket(this.#profile.version, packetId, filter));
+    this.#subscriptions.giveUp(filter);
+    if (this.#isConnected) this.#sendUnsubscribe(filter);
   }
 
   /** Calls `answered` with the PINGRESP: everything the broker had sent before has come. Never called if the connection ends. */
   ping(answered: () => void): void {
-    if (!this.#isConnected) return;
-    this.#pings.push(answered);
-    this.#write(PINGREQ);
-    this.#pingTimer ??= this.#host.clock.after(this.#profile.pingTimeoutMs, () => this.#lost());
+    if (this.#isConnected) this.#connection?.ping(answered);
   }
 
   /** Takes nothing from its connection for `forMs`: a phone that dozes, a disk that is busy. */
   pauseReading(forMs: number): void {
-    const stream = this.#stream;
-    stream?.pause();
-    this.#host.clock.after(forMs, () => stream?.resume());
+    this.#connection?.pauseReading(forMs);
   }
 
   // ---- connection
 
   #dial(): void {
-    const { clock } = this.#host;
-    const { version, connectTimeoutMs } = this.#profile;
-    const reader = new ServerPacketReader(version, (packet) => this.#handle(packet, reader));
-    this.#reader = reader;
-    this.#timer = clock.after(connectTimeoutMs, () => this.#lost());
-    this.#stream = this.#host.connect(this.#target, {
-      connected: (node) => {
-        if (this.#reader !== reader) return;
+    const target = typeof this.#target === "string" ? this.#target : this.#target();
+    this.#backoff?.cancel();
+    this.#connection = new ClientConnection(this.#host, this.#profile, target, {
+      opened: (node) => {
         this.#node = node;
         this.#sendConnect();
       },
-      received: (bytes) => {
-        this.#lastReceivedAt = this.#host.clock.monotonicMs();
-        reader.feed(bytes);
-      },
-      drained: () => undefined,
-      closed: () => {
-        if (this.#reader === reader) this.#lost();
-      },
+      received: (packet) => this.#received(packet),
+      lost: () => this.#lost(),
     });
   }
 
   #sendConnect(): void {
-    const { version, isClean, keepAliveSeconds, sessionExpirySeconds } = this.#profile;
     const { clientId } = this;
-    this.#write(connectPacket({ version, clientId, isClean, keepAliveSeconds, sessionExpirySeconds }));
+    const connection = ++this.#connections;
+    const will = this.#will?.(connection);
+    const asked = connectAsked(this.#profile, this.#isAnew);
+    const { isClean, keepAliveSeconds } = asked;
+    const expirySeconds = livesFor(asked);
+    const about = { client: clientId, connection, isClean, expirySeconds, keepAliveSeconds, will };
+    this.#observe({ kind: "connectSent", ...about });
+    this.#write(connectPacket({ ...asked, clientId, will }), "connect out");
   }
 
-  #accepted(isSessionPresent: boolean, serverKeepAliveSeconds: number | undefined): void {
+  #accepted(isPresent: boolean, serverKeepAliveSeconds: number | undefined): void {
     // [MQTT-3.1.2-21]
-    this.#keepAliveMs = (serverKeepAliveSeconds ?? this.#profile.keepAliveSeconds) * 1000;
-    this.#timer?.cancel();
+    this.#connection?.accepted(serverKeepAliveSeconds ?? this.#profile.keepAliveSeconds);
     this.#attempt = 0;
+    this.#isAnew = false;
     this.#isConnected = true;
-    const session = this.#sessions.on(this.#node, isSessionPresent);
+    const session = this.#sessions.on(this.#node, isPresent);
     if (session !== this.#session) this.#outgoing.forget();
     this.#session = session;
-    this.#observe({ kind: "connected", client: this.clientId, session: session.name });
-    if (!isSessionPresent) for (const [filter, qos] of this.#filters) this.#sendSubscribe([filter], qos);
+    const { clientId: client } = this;
+    const connection = this.#connections;
+    this.#observe({ kind: "connected", client, session: session.name, connection, isPresent });
+    for (const [filter, qos] of this.#subscriptions.missing(session.filters))
+      this.#sendSubscribe([filter], qos);
+    for (const filter of this.#subscriptions.surplus(session.filters)) this.#sendUnsubscribe(filter);
     for (const entry of this.#outgoing.unfinished()) this.#transmit(entry, true);
-    this.#keepAlive();
     this.#pump();
     this.#events.connected?.();
   }
 
   /** The connection is of no use any more; the next one follows after the backoff. */
   #lost(): void {
-    this.#drop(true);
+    this.#end("reset");
     if (this.#isStopped) return;
     const { clock, prng } = this.#host;
     this.#attempt++;
     // Real clients are never in step.
     const waitMs = this.#profile.backoffMs(this.#attempt) + prng.below(250);
-    this.#timer = clock.after(waitMs, () => this.#dial());
+    this.#backoff = clock.after(waitMs, () => this.#dial());
   }
 
-  #drop(isReset: boolean): void {
-    const stream = this.#stream;
-    this.#timer?.cancel();
-    this.#pingTimer?.cancel();
-    this.#pingTimer = undefined;
-    this.#pings = [];
-    this.#pending.clear();
-    this.#reader?.stop();
-    this.#reader = undefined;
-    this.#stream = undefined;
-    if (isReset) stream?.reset();
-    else stream?.end();
+  #end(leaving: Leaving): void {
+    const connection = this.#connection;
+    const client = this.clientId;
+    const number = this.#connections;
+    this.#backoff?.cancel();
+    this.#subscriptions.forgetAsked();
+    this.#connection = undefined;
+    const over = (code: number | undefined): void =>
+      this.#observe({ kind: "connectionOver", client, connection: number, code });
+    if (leaving === "abandon") connection?.abandon(over);
+    else if (leaving === "leave" && this.#isConnected) connection?.leave(over);
+    else connection?.drop(leaving === "reset");
     if (!this.#isConnected) return;
     this.#isConnected = false;
-    this.#observe({ kind: "disconnected", client: this.clientId, session: this.#session?.name ?? "" });
+    const session = this.#session?.name ?? "";
+    this.#observe({ kind: "disconnected", client, session, connection: number, how: LEFT[leaving] });
     this.#events.disconnected?.();
   }
 
-  /** PINGREQ when nothing was sent, or nothing came, for the keep-alive time [MQTT-3.1.2-20]; so do PubSubClient and Paho. */
-  #keepAlive(): void {
-    const { clock } = this.#host;
-    const now = clock.monotonicMs();
-    const isDue = now >= Math.min(this.#lastSentAt, this.#lastReceivedAt) + this.#keepAliveMs;
-    if (isDue && this.#pings.length === 0) this.ping(() => undefined);
-    const dueAt = isDue ? now : Math.min(this.#lastSentAt, this.#lastReceivedAt);
-    this.#timer = clock.after(dueAt + this.#keepAliveMs - now, () => this.#keepAlive());
+  /** The moment of the flight has come. Without the packet that it does not see it cannot go on. */
+  #flee({ isSeen, delayMs, leaving }: Flight): void {
+    const connection = this.#connection;
+    this.#flight = undefined;
+    if (!isSeen) this.comeBack(leaving);
+    else
+      this.#host.clock.after(delayMs, () => {
+        if (this.#connection === connection) this.comeBack(leaving);
+      });
   }
 
   // ---- packets in
 
-  #handle(packet: ServerPacket, reader: ServerPacketReader): void {
-    if (this.#reader !== reader) return;
+  #received(packet: ServerPacket): void {
+    const flight = this.#flight?.moment === `${packet.kind} in` ? this.#flight : undefined;
+    if (flight?.isSeen !== false) this.#handle(packet);
+    if (flight !== undefined) this.#flee(flight);
+  }
+
+  #handle(packet: ServerPacket): void {
     switch (packet.kind) {
       case "connack":
         if (packet.code === 0) this.#accepted(packet.isSessionPresent, packet.keepAliveSeconds);
@@ -267,7 +265,7 @@ export class SimClient {
         return;
       case "pubrel":
         this.#session?.received.delete(packet.packetId);
-        this.#acknowledge(PacketType.Pubcomp, packet.packetId);
+        this.#acknowledge("pubcomp", packet.packetId);
         return;
       case "pubcomp":
         this.#outgoing.finish(packet.packetId);
@@ -277,13 +275,7 @@ export class SimClient {
       case "unsuback":
         this.#answered(packet.packetId, packet.kind === "suback" ? packet.codes : [0]);
         return;
-      case "pingresp":
-        this.#pingTimer?.cancel();
-        this.#pingTimer = undefined;
-        this.#pings.shift()?.();
-        return;
-      case "disconnect":
-        this.#lost();
+      default:
     }
   }
 
@@ -302,9 +294,9 @@ export class SimClient {
       this.#events.message?.({ topic, payloadId, retain });
     }
     // The application may have left.
-    if (this.#stream === undefined || qos === 0) return;
+    if (this.#connection === undefined || qos === 0) return;
     if (qos === 2) this.#session?.received.add(packetId);
-    this.#acknowledge(qos === 1 ? PacketType.Puback : PacketType.Pubrec, packetId);
+    this.#acknowledge(qos === 1 ? "puback" : "pubrec", packetId);
   }
 
   #pubrec(packetId: number, reasonCode: number): void {
@@ -316,7 +308,7 @@ export class SimClient {
       return;
     }
     if (entry !== undefined) entry.isReleased = true;
-    this.#acknowledge(PacketType.Pubrel, packetId);
+    this.#acknowledge("pubrel", packetId);
   }
 
   #acknowledged(packetId: number, reasonCode: number): void {
@@ -327,14 +319,14 @@ export class SimClient {
   }
 
   #answered(packetId: number, codes: readonly number[]): void {
-    const pending = this.#pending.get(packetId);
-    if (pending === undefined) return;
-    this.#pending.delete(packetId);
-    pending.filters.forEach((filter, i) => {
+    const asked = this.#subscriptions.answered(packetId);
+    asked?.filters.forEach((filter, i) => {
       const code = codes[i] ?? 0x80;
-      if (!pending.isSubscribe) {
+      if (!asked.isSubscribe) {
+        this.#session?.filters.delete(filter);
         this.#events.unsubscribed?.(filter);
       } else if (code <= 2) {
+        this.#session?.filters.add(filter);
         this.#observe({ kind: "subscribeAcked", client: this.clientId, filter, qos: code as QoS });
         this.#events.subscribed?.(filter);
       }
@@ -351,49 +343,51 @@ export class SimClient {
 
   #transmit({ packetId, publish, isReleased }: Inflight, dup: boolean): void {
     if (isReleased) {
-      this.#acknowledge(PacketType.Pubrel, packetId);
+      this.#acknowledge("pubrel", packetId);
       return;
     }
-    const { topic, payloadId, paddingBytes, qos, retain } = publish;
-    this.#observe({
-      kind: "publishSent",
-      client: this.clientId,
-      packet: { topic, payloadId, qos, retain },
-    });
-    const message = {
-      topic,
-      payload: encodePayload(payloadId, paddingBytes),
-      qos,
-      retain,
-      properties: undefined,
-    };
-    const form = { qos, retain, dup: dup && qos > 0, identifiers: undefined, expirySeconds: undefined };
-    this.#writeFrame(encodePublish(message, this.#profile.version, form), packetId);
+    const { topic, payloadId, paddingBytes = 0, qos, retain, expirySeconds } = publish;
+    const packet = { topic, payloadId, qos, retain, expirySeconds };
+    this.#observe({ kind: "publishSent", client: this.clientId, packet });
+    const payload = encodePayload(payloadId, paddingBytes);
+    const message = { topic, payload, qos, retain, properties: undefined };
+    const form = { qos, retain, dup: dup && qos > 0, identifiers: undefined, expirySeconds };
+    this.#writeFrame(encodePublish(message, this.#profile.version, form), packetId, "publish out");
   }
 
   #sendSubscribe(filters: readonly string[], qos: QoS): void {
     const packetId = this.#outgoing.takePacketId();
-    this.#pending.set(packetId, { filters, isSubscribe: true });
-    for (const filter of filters) {
+    this.#subscriptions.asked(packetId, filters, true);
+    for (const filter of filters)
       this.#observe({ kind: "subscribeSent", client: this.clientId, filter, qos });
-    }
-    this.#write(subscribePacket(this.#profile.version, packetId, filters, qos));
+    this.#write(subscribePacket(this.#profile.version, packetId, filters, qos), "subscribe out");
   }
 
-  #acknowledge(type: 4 | 5 | 6 | 7, packetId: number): void {
-    this.#writeFrame(acknowledgementFrame(type, 0, this.#profile.version), packetId);
+  #sendUnsubscribe(filter: string): void {
+    const packetId = this.#outgoing.takePacketId();
+    this.#subscriptions.asked(packetId, [filter], false);
+    this.#observe({ kind: "unsubscribeSent", client: this.clientId, filter });
+    this.#write(unsubscribePacket(this.#profile.version, packetId, filter), "unsubscribe out");
+  }
+
+  #acknowledge(packet: keyof typeof TYPES, packetId: number): void {
+    this.#writeFrame(
+      acknowledgementFrame(TYPES[packet], 0, this.#profile.version),
+      packetId,
+      `${packet} out`,
+    );
   }
 
   #observe(observation: ClientObservation): void {
     this.#host.observe(observation, this.#node);
   }
 
-  #writeFrame(frame: Frame, packetId: number): void {
-    this.#write(withPacketId(frame, packetId));
+  #writeFrame(frame: Frame, packetId: number, moment: Moment): void {
+    this.#write(withPacketId(frame, packetId), moment);
   }
 
-  #write(bytes: Uint8Array): void {
-    this.#lastSentAt = this.#host.clock.monotonicMs();
-    this.#stream?.write(bytes);
+  #write(bytes: Uint8Array, moment: Moment): void {
+    this.#connection?.write(bytes);
+    if (this.#flight?.moment === moment) this.#flee(this.#flight);
   }
 }

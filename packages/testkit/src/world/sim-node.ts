@@ -7,14 +7,7 @@
  */
 
 import type { CoordinatorStatus, ObservedEntry } from "@skein/coordinator";
-import {
-  decodeUtf8,
-  type Log,
-  type LogFields,
-  type NodeId,
-  SkeinError,
-  type StreamListener,
-} from "@skein/kernel";
+import { decodeUtf8, type Log, type LogFields, SkeinError, type StreamListener } from "@skein/kernel";
 import { NodeAssembly } from "skein/assembly";
 import type { NodeObservation } from "../observations.ts";
 import { appliedClusterCommand, appliedCommand } from "./applied-commands.ts";
@@ -22,6 +15,7 @@ import { MachineSleep, machineClock } from "./machine-sleep.ts";
 import { mix, mixBytes, randomStream } from "./random-streams.ts";
 import { SimDisk } from "./sim-disk.ts";
 import { type MachineClock, SimProcess } from "./sim-process.ts";
+import { StatusWatch } from "./status-watch.ts";
 import type { World } from "./world.ts";
 
 const LINK_PORT = 7883;
@@ -56,9 +50,7 @@ export class SimNode {
   #cluster: string | undefined;
   #hash = 0;
   #status: CoordinatorStatus | undefined;
-  /** Whose configuration was looked at last. */
-  #configured: CoordinatorStatus | undefined;
-  #lease = 0;
+  readonly #said: StatusWatch;
   readonly sleep: MachineSleep;
 
   constructor(world: World, index: number, ratePerMillion: number) {
@@ -68,6 +60,10 @@ export class SimNode {
     this.disk = new SimDisk(world.events, randomStream(world.seed, `disk ${index}`));
     this.machine = machineClock(world.prng, ratePerMillion);
     this.sleep = new MachineSleep(index, this.machine, world.events, world.floating);
+    this.#said = new StatusWatch(
+      (observation) => this.#observe(observation),
+      (status) => this.sleep.leaseUntil(status),
+    );
   }
 
   /** Id of the node that runs here or ran here last; empty before the first start. */
@@ -204,7 +200,7 @@ export class SimNode {
     this.#steps = [];
     this.#hash = 0;
     this.#status = undefined;
-    this.#configured = undefined;
+    this.#said.begin();
     this.#cluster = undefined;
     const assembly = new NodeAssembly(
       {
@@ -293,8 +289,7 @@ export class SimNode {
     this.#listener = undefined;
     this.#world.network.processGone(process, how !== "power");
     this.#world.multicast.processGone(process);
-    if (this.#lease !== 0) this.#observe({ kind: "lease", until: 0 });
-    this.#lease = 0;
+    this.#said.end();
     this.#observe({ kind: "stopped", how });
   }
 
@@ -314,8 +309,7 @@ export class SimNode {
     }
     this.#flushSteps();
     if (status?.cluster === undefined) return;
-    this.#observeConfiguration(status);
-    this.#observeLease(status);
+    this.#said.saw(status);
   }
 
   #flushSteps(): void {
@@ -347,21 +341,6 @@ export class SimNode {
     }
   }
 
-  #observeConfiguration(status: CoordinatorStatus): void {
-    const { voters, learners } = status;
-    const before = this.#configured;
-    this.#configured = status;
-    if (before !== undefined && areSame(before.voters, voters) && areSame(before.learners, learners)) return;
-    this.#observe({ kind: "configuration", voters, learners });
-  }
-
-  #observeLease(status: CoordinatorStatus): void {
-    const until = this.sleep.leaseUntil(status);
-    if (until === this.#lease) return;
-    this.#lease = until;
-    this.#observe({ kind: "lease", until });
-  }
-
   #observe(observation: NodeObservation): void {
     const [at, node] = [this.#world.events.now, this.#id];
     const cluster = this.#cluster;
@@ -382,10 +361,6 @@ export class SimNode {
     if (this.logs.push(`${at} ${this.host} ${level} ${message} ${JSON.stringify(fields)}`) > LOG_LINES_KEPT)
       this.logs.shift();
   }
-}
-
-function areSame(a: readonly NodeId[], b: readonly NodeId[]): boolean {
-  return a === b || a.join() === b.join();
 }
 
 /** The retained set of a node: topic to payload text. */

@@ -27,7 +27,8 @@ test.each(PROFILES)("$name publishes and receives with every QoS", (profile) => 
   sub.subscribe("a/+", 2);
   const pub = start(world, "pub", profile);
   world.run(100);
-  for (const qos of [0, 1, 2] as const) pub.publish("a/b", `m${qos}`, qos, false, qos * 300);
+  for (const qos of [0, 1, 2] as const)
+    pub.publish("a/b", `m${qos}`, qos, false, { paddingBytes: qos * 300 });
   world.run(100);
   expect(world.of("delivered").map(({ payloadId, qos }) => [payloadId, qos])).toEqual([
     ["m0", 0],

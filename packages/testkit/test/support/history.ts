@@ -8,7 +8,10 @@ export function check(checker: Checker, history: readonly Observation[]): void {
   checker.finish?.();
 }
 
-type Rest<Kind extends Observation["kind"]> = Omit<Extract<Observation, { kind: Kind }>, "kind" | "at">;
+export type Rest<Kind extends Observation["kind"]> = Omit<
+  Extract<Observation, { kind: Kind }>,
+  "kind" | "at"
+>;
 
 /** An observation of `kind` at `at`. */
 export function seen<Kind extends Observation["kind"]>(
@@ -22,11 +25,41 @@ export function seen<Kind extends Observation["kind"]>(
 export const started = (at: number, ...nodes: string[]): Observation[] =>
   nodes.map((node) => seen(at, "started", { node, incarnation: 1 }));
 
-export const connected = (at: number, client: string, node: string, session = `${client}-1`): Observation =>
-  seen(at, "connected", { client, node, session });
+/** CONNECT: of a session kept for an hour, unless `more` says otherwise. */
+export const connecting = (
+  at: number,
+  client: string,
+  node: string,
+  more: Partial<Rest<"connectSent">> = {},
+): Observation =>
+  seen(at, "connectSent", {
+    client,
+    node,
+    connection: 1,
+    isClean: false,
+    expirySeconds: 3600,
+    keepAliveSeconds: 10,
+    will: undefined,
+    ...more,
+  });
 
-export const disconnected = (at: number, client: string): Observation =>
-  seen(at, "disconnected", { client, session: "" });
+export const connected = (
+  at: number,
+  client: string,
+  node: string,
+  session = `${client}-1`,
+  more: Partial<Rest<"connected">> = {},
+): Observation => seen(at, "connected", { client, node, session, connection: 1, isPresent: false, ...more });
+
+export const disconnected = (
+  at: number,
+  client: string,
+  more: Partial<Rest<"disconnected">> = {},
+): Observation => seen(at, "disconnected", { client, session: "", connection: 1, how: "lost", ...more });
+
+/** They reach a quorum from now on. */
+export const quorate = (at: number, ...nodes: string[]): Observation[] =>
+  nodes.map((node) => seen(at, "quorum", { node, isReached: true }));
 
 export const subscribed = (at: number, client: string, filter: string, qos: 0 | 1 | 2 = 1): Observation =>
   seen(at, "subscribeAcked", { client, filter, qos });
