@@ -4,13 +4,19 @@
  *
  * Deliveries are counted by message and subscriber session. At QoS 2 the client itself drops what it got twice before
  * PUBREL, so every count above one is a broken promise. At QoS 1 a redelivery carries DUP; without DUP it was routed
- * twice. Retained replays are new messages each time and do not count.
+ * twice. Retained replays are new messages each time and do not count. A will is a publish by the mesh.
  *
  * "At least once" is the other half: acknowledged-loss.ts. Source: MQTT 5 section 4.3; reference design, 5.4 (I4).
  */
 
 import type { QoS } from "@skein/kernel";
-import { type Checker, CheckFailure, type Observation } from "../observations.ts";
+import {
+  type Checker,
+  CheckFailure,
+  type Observation,
+  type PublishedPacket,
+  type PublishedWill,
+} from "../observations.ts";
 
 interface Publish {
   readonly qos: QoS;
@@ -27,12 +33,17 @@ export class ExactlyOnce implements Checker {
 
   observe(observation: Observation): void {
     if (observation.kind === "connected") this.#sessions.set(observation.client, observation.session);
-    else if (observation.kind === "publishSent") this.#sent(observation);
+    else if (observation.kind === "connectSent") this.#willCame(observation.will);
+    else if (observation.kind === "publishSent") this.#sent(observation.packet);
     else if (observation.kind === "delivered" && !observation.retain) this.#delivered(observation);
   }
 
-  #sent({ packet }: Extract<Observation, { kind: "publishSent" }>): void {
-    const { payloadId, qos } = packet;
+  /** The mesh publishes it, once if at all. */
+  #willCame(will: PublishedWill | undefined): void {
+    if (will !== undefined) this.#sent(will);
+  }
+
+  #sent({ payloadId, qos }: PublishedPacket): void {
     const known = this.#publishes.get(payloadId);
     if (known !== undefined) known.sendings++;
     else this.#publishes.set(payloadId, { qos, sendings: 1, deliveries: new Map() });

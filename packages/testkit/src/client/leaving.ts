@@ -10,7 +10,7 @@ import type { ServerPacket } from "./server-packets.ts";
 /** `leave`: with DISCONNECT. `end`: behind what was written. `reset`: what is on the way is lost. `abandon`: the node is not told. */
 export type Leaving = "leave" | "end" | "reset" | "abandon";
 
-export type WrittenPacket =
+type WrittenPacket =
   | "connect"
   | "subscribe"
   | "unsubscribe"
@@ -22,24 +22,6 @@ export type WrittenPacket =
 
 /** A packet passes the client. */
 export type Moment = `${ServerPacket["kind"]} in` | `${WrittenPacket} out`;
-
-/** Every step of the handshakes, and of those that begin with CONNECT and SUBSCRIBE. */
-export const MOMENTS: readonly Moment[] = [
-  "connect out",
-  "connack in",
-  "subscribe out",
-  "suback in",
-  "publish in",
-  "puback out",
-  "pubrec out",
-  "pubrel in",
-  "pubcomp out",
-  "publish out",
-  "puback in",
-  "pubrec in",
-  "pubrel out",
-  "pubcomp in",
-];
 
 /** Leaves at a moment, and comes back at once: where to is the client's own business. */
 export interface Flight {

@@ -1,0 +1,107 @@
+/**
+ * Every connection with a will and what has become of it, as its client sees it; and which connection each message was published on
+ * first.
+ */
+
+import type { Observation, PublishedWill } from "../observations.ts";
+
+/** All times in the world's ms. */
+export interface WillConnection {
+  readonly client: string;
+  readonly connection: number;
+  readonly will: PublishedWill;
+  readonly node: string | undefined;
+  readonly keepAliveSeconds: number;
+  readonly sentAt: number;
+  acceptedAt: number | undefined;
+  endedAt: number | undefined;
+  /** Its client sent DISCONNECT. */
+  isLeft: boolean;
+  /** The first newer connection of the client that was acknowledged. */
+  newer: WillConnection | undefined;
+  /** It lived long enough with a quorum: the mesh knows of its will. */
+  isKnown: boolean;
+  /** An undisturbed node has taken its DISCONNECT. */
+  isForgone: boolean;
+  /** When its node, undisturbed so far, crashed or lost its power under it. */
+  nodeDiedAt: number | undefined;
+}
+
+export interface Publication {
+  readonly client: string;
+  readonly connection: number;
+}
+
+export class ClientConnections {
+  readonly #byWill = new Map<string, WillConnection>();
+  /** With a will, newest last; those whose wills may still come. */
+  readonly #byClient = new Map<string, WillConnection[]>();
+  readonly #numbers = new Map<string, number>();
+  readonly #publications = new Map<string, Publication>();
+
+  observe(observation: Observation): void {
+    const { at } = observation;
+    if (observation.kind === "connectSent") this.#begun(observation);
+    else if (observation.kind === "connected") {
+      const { client, connection } = observation;
+      const accepted = this.of(client, connection);
+      if (accepted !== undefined) accepted.acceptedAt = at;
+      for (const each of this.#byClient.get(client) ?? []) if (each !== accepted) each.newer ??= accepted;
+    } else if (observation.kind === "disconnected") {
+      const ended = this.of(observation.client, observation.connection);
+      if (ended !== undefined) Object.assign(ended, { endedAt: at, isLeft: observation.how === "left" });
+    } else if (observation.kind === "publishSent") {
+      const { client, packet } = observation;
+      const connection = this.#numbers.get(client);
+      if (connection !== undefined && packet.qos > 0 && !this.#publications.has(packet.payloadId))
+        this.#publications.set(packet.payloadId, { client, connection });
+    }
+  }
+
+  of(client: string, connection: number): WillConnection | undefined {
+    return this.#byClient.get(client)?.find((each) => each.connection === connection);
+  }
+
+  /** The one with this will. */
+  ofWill(payloadId: string): WillConnection | undefined {
+    return this.#byWill.get(payloadId);
+  }
+
+  /** Where a QoS 1 or 2 message was published first. */
+  publicationOf(payloadId: string): Publication | undefined {
+    return this.#publications.get(payloadId);
+  }
+
+  /** Accepted and, as far as their clients know, alive. */
+  *alive(): Iterable<WillConnection> {
+    for (const connections of this.#byClient.values()) {
+      const newest = connections.at(-1);
+      if (newest?.acceptedAt !== undefined && newest.endedAt === undefined) yield newest;
+    }
+  }
+
+  #begun(attempt: Extract<Observation, { kind: "connectSent" }>): void {
+    const { client, connection, will, node, keepAliveSeconds, at } = attempt;
+    this.#numbers.set(client, connection);
+    if (will === undefined) return;
+    const begun: WillConnection = {
+      client,
+      connection,
+      will,
+      node,
+      keepAliveSeconds,
+      sentAt: at,
+      acceptedAt: undefined,
+      endedAt: undefined,
+      isLeft: false,
+      newer: undefined,
+      isKnown: false,
+      isForgone: false,
+      nodeDiedAt: undefined,
+    };
+    this.#byWill.set(will.payloadId, begun);
+    const connections = this.#byClient.get(client);
+    if (connections === undefined) this.#byClient.set(client, [begun]);
+    else connections.push(begun);
+  }
+}

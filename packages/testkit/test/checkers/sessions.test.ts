@@ -1,0 +1,288 @@
+import { expect, test } from "vitest";
+import { DurableLoss } from "../../src/checkers/durable-loss.ts";
+import { ExactlyOnce } from "../../src/checkers/exactly-once.ts";
+import { NoPhantom } from "../../src/checkers/no-phantom.ts";
+import { OneConnection } from "../../src/checkers/one-connection.ts";
+import { SessionPresent } from "../../src/checkers/session-present.ts";
+import type { Observation } from "../../src/observations.ts";
+import {
+  acked,
+  check,
+  connected,
+  connecting,
+  delivered,
+  disconnected,
+  end,
+  published,
+  quorate,
+  type Rest,
+  seen,
+  started,
+} from "../support/history.ts";
+
+const crash = (at: number, node: string) => seen(at, "stopped", { node, how: "crash" });
+const disturbed = (at: number, ...nodes: string[]) => seen(at, "disturbed", { nodes });
+const calmed = (at: number, ...nodes: string[]) => seen(at, "calmed", { nodes });
+const inDoubt = (at: number, node: string) => seen(at, "quorum", { node, isReached: false });
+const subscribing = (at: number, client: string, node: string, filter = "t") =>
+  seen(at, "subscribeSent", { client, node, filter, qos: 1 });
+const suback = (at: number, client: string, node: string, filter = "t") =>
+  seen(at, "subscribeAcked", { client, node, filter, qos: 1 });
+const ackedBy = (at: number, client: string, node: string, payloadId: string) =>
+  seen(at, "publishAcked", { client, node, payloadId, reasonCode: 0 });
+const arrives = (
+  at: number,
+  client: string,
+  node: string,
+  n: number,
+  more: Partial<Rest<"connectSent">> = {},
+) => connecting(at, client, node, { connection: n, ...more });
+const accepted = (
+  at: number,
+  client: string,
+  node: string,
+  n: number,
+  isPresent: boolean,
+  session = "sub-1",
+) => connected(at, client, node, session, { connection: n, isPresent });
+
+/** Three nodes with a quorum, a publisher on A, a session on B whose client has just left. */
+const BEGIN: readonly Observation[] = [
+  ...started(0, "A", "B", "C"),
+  ...quorate(50, "A", "B", "C"),
+  connecting(90, "pub", "A"),
+  connected(100, "pub", "A"),
+  connecting(90, "sub", "B"),
+  connected(100, "sub", "B"),
+  subscribing(150, "sub", "B"),
+  suback(200, "sub", "B"),
+  disconnected(10_000, "sub"),
+];
+const M1 = published(20_000, "pub", "A", { payloadId: "m1" });
+const BACK = [arrives(30_000, "sub", "C", 2), accepted(30_100, "sub", "C", 2, true)];
+
+test("[P5] durable loss accepts what comes on another node, though two others have died", () => {
+  check(new DurableLoss("replicated"), [
+    ...BEGIN,
+    M1,
+    ackedBy(20_010, "pub", "A", "m1"),
+    crash(20_011, "A"),
+    crash(20_012, "B"),
+    ...BACK,
+    delivered(30_200, "sub", "m1"),
+    end(90_000),
+  ]);
+});
+
+test.each<[string, readonly Observation[]]>([
+  ["it was never acknowledged", [M1, ...BACK]],
+  ["it was refused", [M1, acked(20_010, "pub", "m1", 0x97), ...BACK]],
+  [
+    "it was acknowledged without a quorum",
+    [inDoubt(19_000, "A"), M1, ackedBy(20_010, "pub", "A", "m1"), ...quorate(20_020, "A"), ...BACK],
+  ],
+  [
+    "it unsubscribed",
+    [
+      M1,
+      ackedBy(20_010, "pub", "A", "m1"),
+      ...BACK,
+      seen(30_200, "unsubscribeSent", { client: "sub", filter: "#" }),
+    ],
+  ],
+  [
+    "Clean Start gave the session up",
+    [
+      M1,
+      ackedBy(20_010, "pub", "A", "m1"),
+      arrives(30_000, "sub", "C", 2, { isClean: true }),
+      accepted(30_100, "sub", "C", 2, false, "sub-2"),
+    ],
+  ],
+  [
+    "the session may have expired",
+    [
+      arrives(11_000, "sub", "B", 2, { expirySeconds: 10 }),
+      accepted(11_100, "sub", "B", 2, true),
+      disconnected(12_000, "sub", { connection: 2 }),
+      M1,
+      ackedBy(20_010, "pub", "A", "m1"),
+      arrives(30_000, "sub", "C", 3),
+      accepted(30_100, "sub", "C", 3, false, "sub-2"),
+    ],
+  ],
+  ["its client never comes back", [M1, ackedBy(20_010, "pub", "A", "m1")]],
+  [
+    "all nodes lost their power (replicated)",
+    [
+      M1,
+      ackedBy(20_010, "pub", "A", "m1"),
+      ...["A", "B", "C"].map((node) => seen(20_020, "stopped", { node, how: "power" })),
+      ...started(21_000, "A", "B", "C"),
+      ...quorate(25_000, "A", "B", "C"),
+      ...BACK,
+    ],
+  ],
+])("[P5] durable loss owes nothing: %s", (_name, history) => {
+  check(new DurableLoss("replicated"), [...BEGIN, ...history, end(100_000)]);
+});
+
+const LOST = [...BEGIN, M1, ackedBy(20_010, "pub", "A", "m1")];
+
+test("[P5] durable loss bites: it never comes to a client that is back, at once or at the end", () => {
+  const nothing = [...LOST, ...BACK, end(50_200)];
+  expect(() => check(new DurableLoss("replicated"), nothing)).toThrow(/m1 of pub .* never came to sub-1/);
+  const faulty = [...LOST, crash(20_011, "B"), disturbed(20_012, "A", "C"), ...BACK, end(40_000)];
+  expect(() => check(new DurableLoss("replicated"), faulty)).toThrow(/never came to sub-1/);
+});
+
+test("[P5] durable loss bites: with a session that lost its subscription, though it was somebody else's delivery", () => {
+  const history = [...LOST, ...BACK, delivered(30_200, "other", "m1"), end(60_000)];
+  expect(() => check(new DurableLoss("replicated"), history)).toThrow(/never came to sub-1/);
+});
+
+test("[P6] exactly once holds across nodes: the same session elsewhere is the same session", () => {
+  const publish = published(20_000, "pub", "A", { payloadId: "m", qos: 2 });
+  const once = [...BEGIN, publish, ...BACK, delivered(30_200, "sub", "m", { qos: 2 })];
+  check(new ExactlyOnce(), once);
+  const again = [
+    arrives(31_000, "sub", "A", 3),
+    accepted(31_100, "sub", "A", 3, true),
+    delivered(31_200, "sub", "m", { qos: 2, dup: true }),
+  ];
+  expect(() => check(new ExactlyOnce(), [...once, ...again])).toThrow(/for the 2. time in one session/);
+});
+
+test("[P6] exactly once bites: QoS 1 after a takeover without DUP", () => {
+  const publish = published(20_000, "pub", "A", { payloadId: "m" });
+  const history = [...BEGIN, publish, ...BACK, delivered(30_200, "sub", "m")];
+  check(new ExactlyOnce(), [...history, delivered(31_200, "sub", "m", { dup: true })]);
+  expect(() => check(new ExactlyOnce(), [...history, delivered(31_200, "sub", "m")])).toThrow(/2. time/);
+});
+
+test("session present accepts the session anywhere, and a new one after Clean Start or expiry", () => {
+  check(new SessionPresent("replicated"), [...BEGIN, ...BACK]);
+  check(new SessionPresent("replicated"), [
+    ...BEGIN,
+    arrives(30_000, "sub", "C", 2, { isClean: true, expirySeconds: 5 }),
+    accepted(30_100, "sub", "C", 2, false, "sub-2"),
+    disconnected(31_000, "sub", { connection: 2 }),
+    arrives(31_001 + 5000, "sub", "A", 3, { expirySeconds: 5 }),
+    accepted(36_100, "sub", "A", 3, false, "sub-3"),
+  ]);
+});
+
+test.each<[string, readonly Observation[]]>([
+  ["the node had no quorum", [inDoubt(29_000, "C")]],
+  ["its acknowledgement had been without a quorum", []],
+])("session present excuses a session that is missing: %s", (_name, history) => {
+  const begin = history.length > 0 ? BEGIN : BEGIN.filter(({ kind }) => kind !== "quorum");
+  const back = [arrives(30_000, "sub", "C", 2), accepted(30_100, "sub", "C", 2, false, "sub-2")];
+  check(new SessionPresent("replicated"), [...begin, ...history, ...back]);
+});
+
+test("session present bites: an acknowledged session is not there", () => {
+  const back = [arrives(30_000, "sub", "C", 2), accepted(30_100, "sub", "C", 2, false, "sub-2")];
+  expect(() => check(new SessionPresent("replicated"), [...BEGIN, ...back])).toThrow(/no session on C/);
+});
+
+test.each<[string, readonly Observation[]]>([
+  ["Clean Start", [arrives(30_000, "sub", "C", 2, { isClean: true }), accepted(30_100, "sub", "C", 2, true)]],
+  ["there never was one", [arrives(30_000, "new", "C", 1), accepted(30_100, "new", "C", 1, true)]],
+  [
+    "it ended with its connection",
+    [
+      arrives(11_000, "sub", "B", 2, { expirySeconds: 0 }),
+      accepted(11_100, "sub", "B", 2, true),
+      disconnected(12_000, "sub", { connection: 2, how: "left" }),
+      seen(12_010, "connectionOver", { client: "sub", connection: 2, code: undefined }),
+      arrives(30_000, "sub", "C", 3),
+      accepted(30_100, "sub", "C", 3, true),
+    ],
+  ],
+  [
+    "it has expired",
+    [
+      arrives(11_000, "sub", "B", 2, { expirySeconds: 20 }),
+      accepted(11_100, "sub", "B", 2, true),
+      disconnected(12_000, "sub", { connection: 2, how: "lost" }),
+      arrives(100_000, "sub", "C", 3),
+      accepted(100_100, "sub", "C", 3, true),
+    ],
+  ],
+])("session present bites: a session that cannot be there (%s)", (_name, history) => {
+  expect(() => check(new SessionPresent("replicated"), [...BEGIN, ...history])).toThrow(/cannot be there/);
+});
+
+const ABANDONED = [
+  ...BEGIN,
+  ...BACK,
+  disconnected(40_000, "sub", { connection: 2, how: "abandoned" }),
+  arrives(40_010, "sub", "A", 3),
+  accepted(40_020, "sub", "A", 3, true),
+];
+const over = (at: number) => seen(at, "connectionOver", { client: "sub", connection: 2, code: 0x8e });
+
+test("[P9] one connection accepts an older one that ends soon, or with its node", () => {
+  check(new OneConnection(), [...ABANDONED, over(40_500), end(60_000)]);
+  check(new OneConnection(), [...ABANDONED, crash(41_000, "C"), end(60_000)]);
+  check(new OneConnection(), [...ABANDONED, disturbed(41_000, "C"), end(60_000)]);
+  check(new OneConnection(), [
+    ...ABANDONED,
+    disturbed(41_000, "C"),
+    calmed(60_000, "C"),
+    over(62_000),
+    end(80_000),
+  ]);
+  check(new OneConnection(), [...ABANDONED, inDoubt(41_000, "C"), end(60_000)]);
+});
+
+test("[P9] one connection bites: two nodes serve one client", () => {
+  expect(() => check(new OneConnection(), [...ABANDONED, end(46_000)])).toThrow(
+    /connection 2 on C .* 3 on A/,
+  );
+});
+
+const OLD = [...BEGIN, M1, ackedBy(20_010, "pub", "A", "m1")];
+
+test("no phantom accepts what a session is owed, and retained replays", () => {
+  check(new NoPhantom("replicated"), [
+    ...OLD,
+    ...BACK,
+    delivered(30_200, "sub", "m1"),
+    arrives(40_000, "sub", "A", 3, { isClean: true }),
+    accepted(40_010, "sub", "A", 3, false, "sub-2"),
+    subscribing(40_020, "sub", "A"),
+    delivered(40_030, "sub", "m1", { retain: true }),
+  ]);
+});
+
+test("no phantom bites: a message of the session before it, of nobody's subscription, or expired", () => {
+  const anew = [
+    arrives(40_000, "sub", "A", 3, { isClean: true }),
+    accepted(40_010, "sub", "A", 3, false, "sub-2"),
+    subscribing(40_020, "sub", "A"),
+  ];
+  const phantom = () => new NoPhantom("replicated");
+  expect(() => check(phantom(), [...OLD, ...anew, delivered(41_000, "sub", "m1")])).toThrow(
+    /before its session/,
+  );
+  const strange = seen(41_000, "delivered", {
+    client: "sub",
+    topic: "x",
+    payloadId: "m1",
+    qos: 1,
+    dup: false,
+    retain: false,
+  });
+  expect(() => check(phantom(), [...OLD, ...BACK, strange])).toThrow(/never subscribed/);
+  const brief = published(20_000, "pub", "A", { payloadId: "m2", expirySeconds: 5 });
+  const expired = [
+    ...BEGIN,
+    brief,
+    ackedBy(20_010, "pub", "A", "m2"),
+    ...BACK,
+    delivered(30_200, "sub", "m2"),
+  ];
+  expect(() => check(phantom(), expired)).toThrow(/had expired/);
+});

@@ -1,0 +1,109 @@
+import { expect, test } from "vitest";
+import { ExactlyOnce } from "../../src/checkers/exactly-once.ts";
+import { Wills } from "../../src/checkers/wills.ts";
+import type { Observation } from "../../src/observations.ts";
+import {
+  check,
+  connected,
+  connecting,
+  disconnected,
+  end,
+  published,
+  quorate,
+  seen,
+  started,
+} from "../support/history.ts";
+
+const will = (connection: number, delaySeconds = 0) =>
+  ({ topic: "will", payloadId: `will-${connection}`, qos: 1, retain: false, delaySeconds }) as const;
+const crash = (at: number, node: string) => seen(at, "stopped", { node, how: "crash" });
+const disturbed = (at: number, ...nodes: string[]) => seen(at, "disturbed", { nodes });
+const comes = (at: number, payloadId: string, client = "heir") =>
+  seen(at, "delivered", { client, topic: "will", payloadId, qos: 1, dup: false, retain: false });
+const again = (at: number, node: string, connection: number): Observation[] => [
+  connecting(at, "dev", node, { connection, will: will(connection) }),
+  connected(at + 10, "dev", node, "dev-1", { connection, isPresent: true }),
+];
+const says = (at: number, node: string, payloadId: string) =>
+  published(at, "dev", node, { payloadId, topic: "will" });
+
+/** Three nodes; an heir on A who keeps its session and waits for wills; a device on B that has been connected for a while. */
+const BEGIN: readonly Observation[] = [
+  ...started(0, "A", "B", "C"),
+  ...quorate(50, "A", "B", "C"),
+  connecting(90, "heir", "A"),
+  connected(100, "heir", "A"),
+  seen(150, "subscribeSent", { client: "heir", node: "A", filter: "will", qos: 1 }),
+  seen(200, "subscribeAcked", { client: "heir", node: "A", filter: "will", qos: 1 }),
+  connecting(1000, "dev", "B", { will: will(1) }),
+  connected(1010, "dev", "B"),
+  // The ledgers look once a second.
+  end(7000),
+];
+const CUT = disconnected(10_000, "dev");
+const LEFT = [
+  disconnected(10_000, "dev", { how: "left" }),
+  seen(10_010, "connectionOver", { client: "dev", connection: 1, code: undefined }),
+];
+
+test.each<[string, readonly Observation[]]>([
+  ["it comes when the connection is cut", [CUT, comes(10_020, "will-1"), end(200_000)]],
+  ["it comes a moment before its client has heard of the cut", [comes(9990, "will-1"), CUT, end(200_000)]],
+  [
+    "it comes after the grace, its node having died",
+    [crash(10_000, "B"), comes(26_000, "will-1"), CUT, end(200_000)],
+  ],
+  ["it never comes, because its client came back", [CUT, ...again(11_000, "C", 2), end(200_000)]],
+  [
+    "it came before its client was back",
+    [CUT, comes(10_500, "will-1"), ...again(11_000, "C", 2), says(12_000, "C", "m")],
+  ],
+  ["it never comes after DISCONNECT", [...LEFT, end(200_000)]],
+  [
+    "it is late, for as long as there is no quorum",
+    [CUT, ...["A", "C"].map((node) => crash(10_001, node)), end(100_000)],
+  ],
+  [
+    "it comes late where something was disturbed",
+    [CUT, disturbed(10_001, "A"), ...again(11_000, "C", 2), end(30_000), comes(31_000, "will-1")],
+  ],
+])("[P9] wills accepts: %s", (_name, history) => {
+  check(new Wills("replicated"), [...BEGIN, ...history]);
+});
+
+test.each<[string, RegExp, readonly Observation[]]>([
+  ["it never comes", /never came to heir-1/, [CUT, end(200_000)]],
+  [
+    "its node died and nobody noticed",
+    /never came to heir-1/,
+    [crash(10_000, "B"), disconnected(10_500, "dev"), end(200_000)],
+  ],
+  [
+    "it comes while its client is connected",
+    /while its connection lives/,
+    [comes(10_000, "will-1"), end(20_000)],
+  ],
+  ["it comes after DISCONNECT", /after its DISCONNECT/, [...LEFT, comes(10_020, "will-1")]],
+  [
+    "it comes at once, its node having died",
+    /after its node died/,
+    [crash(10_000, "B"), disconnected(10_001, "dev"), comes(12_000, "will-1")],
+  ],
+  [
+    "it comes long after its client is back",
+    /connection 2 was acknowledged/,
+    [CUT, ...again(11_000, "C", 2), end(18_000), comes(40_000, "will-1")],
+  ],
+  [
+    "it comes behind what its client has said since",
+    /behind a message/,
+    [CUT, ...again(11_000, "C", 2), says(11_100, "C", "m"), comes(11_200, "m"), comes(11_210, "will-1")],
+  ],
+])("[P9] wills bites: %s", (_name, message, history) => {
+  expect(() => check(new Wills("replicated"), [...BEGIN, ...history])).toThrow(message);
+});
+
+test("[P9] exactly once bites: a will that comes twice", () => {
+  const twice = [...BEGIN, CUT, comes(10_020, "will-1"), comes(26_000, "will-1")];
+  expect(() => check(new ExactlyOnce(), twice)).toThrow(/2. time/);
+});
