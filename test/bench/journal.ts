@@ -212,7 +212,8 @@ async function run(rate: number, seconds: number): Promise<void> {
 async function elected(drivers: ReadonlyMap<NodeId, Driver>): Promise<Driver> {
   for (;;) {
     for (const driver of drivers.values()) {
-      if (driver.leadership.role === "leader" && driver.applied.term === driver.leadership.term) return driver;
+      if (driver.leadership.role === "leader" && driver.applied.term === driver.leadership.term)
+        return driver;
     }
     await delay(20);
   }
