@@ -8,7 +8,13 @@ const fromSource = { resolve: { conditions }, ssr: { resolve: { conditions } } }
 export default defineConfig({
   test: {
     projects: [
-      { ...fromSource, test: { name: "unit", include: ["packages/*/test/**/*.test.ts", "tools/*.test.ts"] } },
+      {
+        ...fromSource,
+        test: {
+          name: "unit",
+          include: ["packages/*/test/**/*.test.ts", "tools/*.test.ts", "test/plug/**/*.test.ts"],
+        },
+      },
       {
         ...fromSource,
         test: { name: "conformance", include: ["test/conformance/**/*.test.ts"], isolate: false },

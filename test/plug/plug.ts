@@ -1,0 +1,78 @@
+/**
+ * `npm run plug`: pulls the plug under load, and judges with real clients that what was acknowledged survives.
+ *
+ *   npm run plug                                        three containers of Skein, five minutes, a fault every 15 s
+ *   npm run plug -- --nodes 2 --seconds 60              two of them, shorter
+ *   npm run plug -- --brokers a:1883,b:1883             any brokers of one cluster, left alone
+ *   npm run plug -- --brokers ... --fault command --command ./strike.sh
+ *
+ * Ctrl-C removes the containers.
+ */
+
+import { removeLeftovers } from "../containers/support/bridge.ts";
+import { buildImage, findEngine, IMAGE } from "../containers/support/engine.ts";
+import { ContainerMesh } from "../containers/support/mesh.ts";
+import type { Broker } from "./clients/roaming-client.ts";
+import { CommandFaults } from "./faults/command-faults.ts";
+import { brokersOf, ContainerFaults } from "./faults/container-faults.ts";
+import type { FaultHook } from "./faults/fault-schedule.ts";
+import { isKept, jsonOf, tableOf } from "./report.ts";
+import { run } from "./run.ts";
+import { HELP, type Settings, settingsFrom, UsageError } from "./settings.ts";
+
+const FORMATION_MS = 120_000;
+
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+async function main(settings: Settings): Promise<void> {
+  const mesh = settings.brokers.length > 0 ? undefined : await startMesh(settings.nodes);
+  process.once("SIGINT", () => {
+    void (mesh?.remove() ?? Promise.resolve()).finally(() => process.exit(130));
+  });
+  try {
+    const brokers = mesh === undefined ? settings.brokers.map(brokerAt) : brokersOf(mesh);
+    const result = await run(settings, brokers, hookOf(settings, mesh), say);
+    process.stdout.write(`${settings.isJson ? jsonOf(result) : tableOf(result)}\n`);
+    if (!isKept(result)) process.exitCode = 1;
+  } finally {
+    await mesh?.remove();
+  }
+}
+
+async function startMesh(count: number): Promise<ContainerMesh> {
+  const engine = await findEngine();
+  if (engine === undefined) throw new Error("Containers need Docker; or give --brokers");
+  say("building the image");
+  await removeLeftovers(engine);
+  await buildImage();
+  const mesh = await ContainerMesh.create(engine, { count, image: IMAGE, hasHealthCheck: false });
+  try {
+    await mesh.start();
+    const { afterMs } = await mesh.healthy(FORMATION_MS);
+    say(`${count} containers are a mesh after ${afterMs} ms`);
+    return mesh;
+  } catch (error) {
+    await mesh.remove();
+    throw error;
+  }
+}
+
+function hookOf(settings: Settings, mesh: ContainerMesh | undefined): FaultHook | undefined {
+  if (settings.fault === "command") return new CommandFaults(settings.command);
+  return settings.fault === "docker" && mesh !== undefined ? new ContainerFaults(mesh) : undefined;
+}
+
+function brokerAt(address: string): Broker {
+  const at = address.lastIndexOf(":");
+  return { name: address, host: address.slice(0, at), port: Number(address.slice(at + 1)) };
+}
+
+try {
+  const settings = settingsFrom(process.argv.slice(2));
+  if (settings === undefined) process.stdout.write(HELP);
+  else await main(settings);
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  say(`${error.message}\n\n${HELP}`);
+  process.exitCode = 2;
+}
