@@ -37,7 +37,7 @@ export function tableOf(result: RunResult): string {
   const { settings, messages, faults } = result;
   const lines = [
     `run ${result.run}, seed ${settings.seed}, ${settings.seconds} s, brokers ${result.brokers.join(", ")}`,
-    `messages   ${messages.sent} sent, ${messages.acknowledged} acknowledged, ${messages.refused} refused, ${messages.unanswered} unanswered, ${result.heldBack} not sent because nobody could`,
+    `messages   ${messages.sent} sent, ${messages.acknowledged} acknowledged, ${messages.refused} refused${codesOf(messages.refusals)}, ${messages.unanswered} unanswered, ${result.heldBack} not sent because nobody could`,
     `deliveries ${messages.delivered}, copies ${messages.copies}, owed ${messages.owed}; drained in ${(result.drainedMs / 1000).toFixed(1)} s`,
     `retained   ${result.retainedWrites} writes acknowledged; clients with a will lived ${result.lives} times`,
     spreadLine("ack        ", "from the first PUBLISH to PUBACK or PUBREC", result.acknowledgedMs),
@@ -57,6 +57,11 @@ export function tableOf(result: RunResult): string {
   }
   lines.push("", isKept(result) ? "Every promise was kept." : "BROKEN: see above.");
   return lines.join("\n");
+}
+
+function codesOf(refusals: Readonly<Record<string, number>>): string {
+  const codes = Object.entries(refusals).map(([code, count]) => `${count} x ${code}`);
+  return codes.length === 0 ? "" : ` (${codes.join(", ")})`;
 }
 
 function spreadLine(name: string, what: string, samples: readonly number[]): string {

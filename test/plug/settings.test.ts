@@ -24,6 +24,10 @@ test("brokers that are given are left alone unless a command is given, too", () 
   });
 });
 
+test("processes are killed and frozen: they have no cable", () => {
+  expect(settingsFrom(["--fault", "processes"])).toMatchObject({ faultKinds: ["kill", "pause"] });
+});
+
 test("--help gives no settings", () => {
   expect(settingsFrom(["--help"])).toBeUndefined();
 });
@@ -36,6 +40,7 @@ test.each([
   [["--fault", "command"]],
   [["--brokers", "a:1", "--fault", "docker"]],
   [["--fault-kinds", "kill,burn"]],
+  [["--fault", "processes", "--fault-kinds", "disconnect"]],
   [["--subscribers", "2", "--fan-out", "3"]],
   [["--unknown"]],
 ])("%j is wrong use", (args) => {

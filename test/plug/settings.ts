@@ -6,9 +6,10 @@ const FAULT_KINDS = ["kill", "pause", "disconnect"] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
 export interface Settings {
-  /** `host:port` of each broker; empty: containers of Skein are started. */
+  /** `host:port` of each broker; empty: nodes of Skein are started. */
   readonly brokers: readonly string[];
-  readonly fault: "none" | "docker" | "command";
+  /** `docker` and `processes` start the nodes that they strike. */
+  readonly fault: "none" | "docker" | "processes" | "command";
   readonly command: string;
   readonly faultKinds: readonly FaultKind[];
   readonly faultEverySeconds: number;
@@ -37,12 +38,13 @@ Pulls the plug under load, and judges what clients see: nothing that was acknowl
 must not, order, retained messages, sessions and wills. Exit code 0: every promise was kept; 1: one was broken; 2: wrong use.
 
   --brokers HOST:PORT,...  brokers of one cluster. Default: containers of Skein (needs root and Docker)
-  --nodes N                how many containers (3)
-  --fault none|docker|command
-                           what happens to the brokers. Default: docker with containers, else none
+  --nodes N                how many containers or processes are started (3)
+  --fault none|docker|processes|command
+                           what happens to the brokers. Default: docker, or none if there are --brokers; processes: nodes are
+                           started as processes on loopback, and killed and frozen
   --command TEXT           for --fault command: run by the shell as TEXT ACTION INDEX, with the actions
                            kill/start, pause/unpause, disconnect/connect and the broker's place in the list, from 0
-  --fault-kinds LIST       of kill,pause,disconnect (all)
+  --fault-kinds LIST       of kill,pause,disconnect (all; processes have no cable)
   --fault-every S          seconds between two faults (15)
   --fault-for S            seconds that a fault lasts (7)
   --seconds S              of load (300)
@@ -80,10 +82,12 @@ export function settingsFrom(args: readonly string[]): Settings | undefined {
     if (!/^\S+:\d+$/.test(broker)) throw new UsageError(`--brokers: "${broker}" is not HOST:PORT`);
   }
   const fault = values.fault ?? (brokers.length === 0 ? "docker" : "none");
-  if (fault !== "none" && fault !== "docker" && fault !== "command")
-    throw new UsageError("--fault is none, docker or command");
-  if (fault === "docker" && brokers.length > 0)
-    throw new UsageError("--fault docker strikes the containers it starts: leave --brokers out");
+  if (fault !== "none" && fault !== "docker" && fault !== "processes" && fault !== "command")
+    throw new UsageError("--fault is none, docker, processes or command");
+  if ((fault === "docker" || fault === "processes") && brokers.length > 0)
+    throw new UsageError(`--fault ${fault} strikes the nodes it starts: leave --brokers out`);
+  if (fault === "processes" && values["fault-kinds"]?.includes("disconnect") === true)
+    throw new UsageError("--fault processes cannot disconnect");
   if (fault === "command" && (values.command === undefined || brokers.length === 0))
     throw new UsageError("--fault command needs --command and --brokers");
   const subscribers = number("subscribers", 1);
@@ -93,7 +97,9 @@ export function settingsFrom(args: readonly string[]): Settings | undefined {
     brokers,
     fault,
     command: values.command ?? "",
-    faultKinds: values["fault-kinds"].split(",").map(faultKind),
+    faultKinds: (values["fault-kinds"] ?? (fault === "processes" ? "kill,pause" : FAULT_KINDS.join()))
+      .split(",")
+      .map(faultKind),
     faultEverySeconds: number("fault-every", 1),
     faultForSeconds: number("fault-for", 0.1),
     nodes: number("nodes", 1),
@@ -122,7 +128,7 @@ function parse(args: readonly string[]) {
         nodes: { type: "string", default: "3" },
         fault: { type: "string" },
         command: { type: "string" },
-        "fault-kinds": { type: "string", default: FAULT_KINDS.join() },
+        "fault-kinds": { type: "string" },
         "fault-every": { type: "string", default: "15" },
         "fault-for": { type: "string", default: "7" },
         seconds: { type: "string", default: "300" },

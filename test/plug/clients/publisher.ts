@@ -34,7 +34,7 @@ export class Publisher {
     this.#outgoing = new Outgoing(this.client);
     this.#outgoing.onSent = (message) => ledger.sent(number, message, around.now());
     this.#outgoing.onAcknowledged = (message) => ledger.acknowledged(number, message, around.now());
-    this.#outgoing.onRefused = (message) => ledger.refused(number, message, around.now());
+    this.#outgoing.onRefused = (message, code) => ledger.refused(number, message, code, around.now());
   }
 
   /** Sends the next message if it can. */

@@ -40,7 +40,7 @@ export class ContainerFaults implements FaultHook {
 }
 
 /** The nodes as brokers, each wherever it is now. */
-export function brokersOf(mesh: ContainerMesh): readonly Broker[] {
+export function containerBrokers(mesh: ContainerMesh): readonly Broker[] {
   return mesh.nodes.map((node) => ({
     name: node.name,
     port: MQTT_PORT,

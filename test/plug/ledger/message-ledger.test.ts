@@ -54,6 +54,7 @@ describe("a history that is right", () => {
       sent: 6,
       acknowledged: 6,
       refused: 0,
+      refusals: {},
       unanswered: 0,
       delivered: 12,
       copies: 0,
@@ -64,10 +65,10 @@ describe("a history that is right", () => {
 
   test("what was refused or never answered is not owed", () => {
     ledger.sent(ONE, 0, now++);
-    ledger.refused(ONE, 0, now++);
+    ledger.refused(ONE, 0, 0x97, now++);
     ledger.sent(ONE, 1, now++);
     expect(broken()).toEqual([]);
-    expect(ledger.counts).toMatchObject({ refused: 1, unanswered: 1, owed: 0 });
+    expect(ledger.counts).toMatchObject({ refused: 1, refusals: { "0x97": 1 }, unanswered: 1, owed: 0 });
   });
 
   test("a QoS 1 message may come again with DUP, on a new connection, or when its publisher sent it again", () => {

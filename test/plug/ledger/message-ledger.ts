@@ -33,6 +33,8 @@ export interface MessageCounts {
   readonly acknowledged: number;
   /** With a Reason Code of 0x80 and above: the publisher knows that it is not delivered. */
   readonly refused: number;
+  /** How many of them with which Reason Code. */
+  readonly refusals: Readonly<Record<string, number>>;
   /** Neither. */
   readonly unanswered: number;
   readonly delivered: number;
@@ -73,6 +75,7 @@ export class MessageLedger {
   readonly #strange = new Verdict("only what was published and subscribed to comes");
   #delivered = 0;
   #copies = 0;
+  readonly #refusals = new Map<string, number>();
 
   constructor(publishers: readonly PublisherEntry[], subscribers: readonly SubscriberEntry[]) {
     this.#publishers = publishers.map((entry) => {
@@ -97,11 +100,13 @@ export class MessageLedger {
     this.#publisher(publisher).answeredAt[message] ??= at;
   }
 
-  refused(publisher: number, message: number, at: number): void {
+  refused(publisher: number, message: number, code: number, at: number): void {
     const { answeredAt, isRefused } = this.#publisher(publisher);
     if (answeredAt[message] !== undefined) return;
     answeredAt[message] = at;
     isRefused.add(message);
+    const name = `0x${code.toString(16)}`;
+    this.#refusals.set(name, (this.#refusals.get(name) ?? 0) + 1);
   }
 
   /** A subscriber is connected: what comes from now on comes on a new connection. */
@@ -180,6 +185,7 @@ export class MessageLedger {
       sent,
       acknowledged: answered - refused,
       refused,
+      refusals: Object.fromEntries(this.#refusals),
       unanswered: sent - answered,
       delivered: this.#delivered,
       copies: this.#copies,
