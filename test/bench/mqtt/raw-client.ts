@@ -55,18 +55,19 @@ export class RawClient {
     });
   }
 
-  /** Resolves when CONNACK has come. `index` is handed back with every event. */
+  /** Resolves when CONNACK has come. `index` is handed back with every event. `isKept`: its session outlives the connection. */
   static async connect(
     { host, port }: Endpoint,
     name: string,
     index: number,
     events: ClientEvents,
+    isKept = false,
   ): Promise<RawClient> {
     const socket = connect({ host, port });
     await once(socket, "connect");
     const client = new RawClient(socket, index, events);
     const accepted = client.#wait();
-    socket.write(connectPacket(name));
+    socket.write(connectPacket(name, isKept));
     await accepted;
     return client;
   }
@@ -100,10 +101,11 @@ export class RawClient {
       at = end;
     }
     this.#tail = at === bytes.length ? EMPTY : Buffer.from(bytes.subarray(at));
-    if (this.#answerBytes > 0) {
+    // Who has taken its leave answers no more.
+    if (this.#answerBytes > 0 && !this.socket.writableEnded) {
       this.socket.write(Buffer.from(this.#answers.subarray(0, this.#answerBytes)));
-      this.#answerBytes = 0;
     }
+    this.#answerBytes = 0;
   }
 
   #packet(bytes: Buffer, at: number, bodyAt: number, end: number): void {
@@ -169,9 +171,9 @@ function lengthOf(bytes: Buffer, at: number): number {
   }
 }
 
-function connectPacket(name: string): Buffer {
-  // Clean session, no keep-alive.
-  return packet(0x10, Buffer.from([0, 4, 77, 81, 84, 84, 4, 2, 0, 0]), text(name));
+function connectPacket(name: string, isKept: boolean): Buffer {
+  // Clean session or not, no keep-alive.
+  return packet(0x10, Buffer.from([0, 4, 77, 81, 84, 84, 4, isKept ? 0 : 2, 0, 0]), text(name));
 }
 
 function subscribePacket(filters: readonly string[], qos: number): Buffer {
