@@ -13,7 +13,6 @@ import type {
   Clock,
   Completion,
   MonotonicMs,
-  QoS,
   SessionStore,
   Stream,
   StreamHandler,
@@ -35,6 +34,7 @@ import { type Admission, admit } from "./connecting.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { DeadlineWheel } from "./deadline-wheel.ts";
 import { farewell, referenceFor } from "./farewell.ts";
+import { LocalDelivery } from "./local-delivery.ts";
 import type { BrokerOptions, ListenerOptions } from "./options.ts";
 import { BatchPool } from "./outbound-batch.ts";
 import type { BrokerPorts } from "./ports.ts";
@@ -58,6 +58,7 @@ export class Broker {
   readonly #counters = newCounters();
   readonly #frames = new PublishFrames();
   readonly #subscriptions: Subscriptions;
+  readonly #local: LocalDelivery;
   readonly #sessions: SessionKeeper;
   readonly #store: SessionStore | undefined;
   readonly #system: SystemTopics;
@@ -82,6 +83,7 @@ export class Broker {
     const { clock, retained, interest } = ports;
     this.#ports = ports;
     this.#subscriptions = new Subscriptions(options, interest);
+    this.#local = new LocalDelivery(this.#subscriptions, this.#frames);
     this.#connectRate = new ConnectRate(options.connectsPerSecondMax, options.connectsBurstMax);
     this.#lastTick = clock.monotonicMs();
     this.#system = this.#makeSystemTopics(options.systemIntervalSeconds, this.#lastTick);
@@ -145,7 +147,7 @@ export class Broker {
 
   /** Gives a message that was published on another node to every local subscriber that is not in a shared subscription. */
   deliver(message: ApplicationMessage): void {
-    this.#deliverLocally(message, undefined);
+    this.#local.deliver(message, undefined);
   }
 
   /** Gives it to one local member of `sharedFilter` (`$share/name/filter`). False: there is none (any more). */
@@ -164,8 +166,23 @@ export class Broker {
     isFirstHand: boolean,
   ): void {
     const publisher = publisherClientId === undefined ? undefined : this.#sessions.find(publisherClientId);
-    this.#deliverLocally(message, publisher);
+    this.#local.deliver(message, publisher);
     if (isFirstHand) this.#ports.forwarder.forwardShared(message);
+  }
+
+  /**
+   * Gives local subscribers a message that comes before the log has it, because there is no quorum: to sessions that the mesh keeps what
+   * they will be owed, and with `isForEverybody` to all others, too. `name`: see SessionHolder.placed.
+   */
+  deliverEarly(
+    message: ApplicationMessage,
+    publisherClientId: string | undefined,
+    name: string,
+    isForEverybody: boolean,
+  ): void {
+    const publisher = publisherClientId === undefined ? undefined : this.#sessions.find(publisherClientId);
+    if (isForEverybody) this.#local.deliver(message, publisher);
+    this.#local.deliverEarly(message, publisher, name);
   }
 
   /**
@@ -186,7 +203,7 @@ export class Broker {
     this.#sessions.tick(now);
     // They are this node's: neither forwarded nor stored.
     if (this.#system.tick(now) && this.#subscriptions.systemCount > 0)
-      this.#system.changes((message) => this.#deliverLocally(message, undefined));
+      this.#system.changes((message) => this.#local.deliver(message, undefined));
   }
 
   /** Writes the gathered output of every connection. Called through `clock.atTurnEnd`. */
@@ -256,24 +273,13 @@ export class Broker {
     const { forwarder, retained } = this.#ports;
     const store = this.#store;
     const awaited = message.qos === 0 ? undefined : done;
-    this.#deliverLocally(message, publisher);
+    this.#local.deliver(message, publisher);
     const parts = forwarder.forward(message, awaited);
     if (message.qos > 0 && store?.wants(message.topic) === true)
       return parts + store.publish(message, publisher?.clientId, awaited);
     return message.retain ? parts + retained.put(message, awaited) : parts;
   }
 
-  #deliverLocally(message: ApplicationMessage, publisher: ClientSession | undefined): void {
-    for (const any of this.#subscriptions.routes(message.topic)) {
-      const route = any.subscriber === publisher ? any.ofOwn : any;
-      if (route === undefined) continue; // [MQTT-3.8.3-3]
-      const qos = Math.min(message.qos, route.qos) as QoS; // [MQTT-3.8.4-8]
-      // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
-      route.subscriber.deliver(message, qos, route.retainAsPublished && message.retain, route.identifiers);
-    }
-  }
-
-  /** For a client that is gone: nobody waits for the acknowledgement. */
   #publishWill(session: Session): void {
     if (session.will !== undefined) this.#publish(session.will.message, session, UNAWAITED);
   }

@@ -49,6 +49,10 @@ class Tenancy implements SessionHolder, AwaitedSession {
     if (this.session instanceof StoredSession) this.session.grown();
   }
 
+  placed(ordinal: number, name: string, isHad: boolean): void {
+    if (this.session instanceof StoredSession) this.session.placed(ordinal, name, isHad);
+  }
+
   lost(): void {
     this.#sessions.lost(this);
   }

@@ -23,6 +23,7 @@ import { ClientSession, type Outlet, type PublishPort, type SessionPorts } from 
 import { PacketType } from "./codec/control-packets.ts";
 import { acknowledgementFrame } from "./codec/packet-writer.ts";
 import { isFailure, ReasonCode } from "./codec/reason-codes.ts";
+import { type EarlyMessage, EarlyQueue } from "./early-queue.ts";
 import { MapFront } from "./map-front.ts";
 import type { WaitingRetained } from "./retained-replay.ts";
 import type { Granted } from "./subscriptions.ts";
@@ -73,6 +74,8 @@ export class StoredSession extends ClientSession {
   readonly #oldest = new MapFront(this.#underWay);
   /** Nothing is owed behind the cursor. */
   #isExhausted = false;
+  /** Undefined until a message comes before the log has it. */
+  #early: EarlyQueue | undefined;
 
   constructor(clientId: string, ports: SessionPorts, kept: KeptSession, claim: SessionClaim) {
     super(clientId, ports);
@@ -105,6 +108,19 @@ export class StoredSession extends ClientSession {
     this.pump();
   }
 
+  /** A QoS 1 or 2 message that comes before the log has it. */
+  deliverEarly(early: EarlyMessage): void {
+    this.#early ??= new EarlyQueue();
+    this.#early.push(early);
+    this.pump();
+  }
+
+  /** The log has brought it now. */
+  placed(ordinal: number, name: string, isHad: boolean): void {
+    this.#early ??= new EarlyQueue();
+    if (this.#early.placed(ordinal, name, isHad)) this.#sentThrough = Math.max(this.#sentThrough, ordinal);
+  }
+
   /** All of it is the mesh's. */
   end(): void {}
 
@@ -132,11 +148,17 @@ export class StoredSession extends ClientSession {
 
   puback(packetId: number): void {
     if (this.#underWay.get(packetId)?.qos === 1) this.#finish(packetId);
+    else if (this.#early?.find(packetId)?.qos === 1) this.#finishEarly(packetId);
   }
 
   pubrec(packetId: number, reasonCode: number, outlet: Outlet): void {
     const entry = this.#underWay.get(packetId);
-    if (entry?.qos !== 2) {
+    const early = entry === undefined ? this.#early?.find(packetId) : undefined;
+    if (early?.qos === 2) {
+      early.isReleased = true;
+      if (isFailure(reasonCode)) this.#finishEarly(packetId);
+      else sendPubrel(outlet, packetId);
+    } else if (entry?.qos !== 2) {
       // A PUBREL now would let the client forget the identifier, and take what is sent again for something new.
       if (!this.#comesAgain(packetId)) sendPubrel(outlet, packetId, ReasonCode.PacketIdentifierNotFound);
     } else if (isFailure(reasonCode))
@@ -147,6 +169,7 @@ export class StoredSession extends ClientSession {
 
   pubcomp(packetId: number): void {
     if (this.#underWay.get(packetId)?.state === "released") this.#finish(packetId);
+    else if (this.#early?.find(packetId)?.isReleased === true) this.#finishEarly(packetId);
   }
 
   /** The PUBREC of `entry` is committed, or (`refusal`) will not be. */
@@ -167,13 +190,19 @@ export class StoredSession extends ClientSession {
 
   protected sendNext(outlet: Outlet): boolean {
     if (!this.#isExhausted) {
-      if (this.#underWay.size >= Math.min(outlet.receiveMaximum, this.ports.options.inflightMax))
-        return false;
+      if (!this.#hasWindow(outlet)) return false;
       const owed = this.#kept.after(this.#cursor);
       if (owed !== undefined) return this.#sendOwed(outlet, owed);
       this.#isExhausted = true;
     }
+    const early = this.#early !== undefined && this.#hasWindow(outlet) ? this.#early.shift() : undefined;
+    if (early !== undefined) return this.#sendEarly(outlet, early);
     return this.replay.isPending && this.sendRetained(outlet);
+  }
+
+  #hasWindow(outlet: Outlet): boolean {
+    const underWay = this.#underWay.size + (this.#early?.underWay ?? 0);
+    return underWay < Math.min(outlet.receiveMaximum, this.ports.options.inflightMax);
   }
 
   /** The mesh has put it into the queue. */
@@ -187,6 +216,7 @@ export class StoredSession extends ClientSession {
     const oldest = this.#underWay.get(this.#oldest.key ?? 0);
     if (oldest !== undefined && ordinal - oldest.ordinal >= SPAN_MAX) return false;
     this.#cursor = ordinal;
+    if (this.#early?.passes(ordinal) === true) return true;
     if (owed.isReleased) {
       this.#begin(owed).state = "released";
       sendPubrel(outlet, packetIdOf(ordinal));
@@ -214,6 +244,23 @@ export class StoredSession extends ClientSession {
     this.#begin(owed);
     this.#sentThrough = Math.max(this.#sentThrough, ordinal);
     this.send(outlet, frame, packetIdOf(ordinal), message);
+  }
+
+  #sendEarly(outlet: Outlet, early: EarlyMessage): boolean {
+    const { message, qos, retain, identifiers } = early;
+    const frame = this.encode(outlet, message, qos, retain, identifiers, undefined);
+    if (frame === undefined) return true;
+    const oldest = this.#underWay.get(this.#oldest.key ?? 0)?.ordinal ?? this.#cursor + 1;
+    this.send(outlet, frame, this.#early?.send(early, oldest) ?? 0, message);
+    return true;
+  }
+
+  #finishEarly(packetId: number): void {
+    const sent = this.#early?.finish(packetId);
+    if (sent === undefined) return;
+    if (sent.ordinal === undefined) this.#claim.acknowledgeEarly(sent.name);
+    else this.#claim.acknowledge(sent.ordinal);
+    this.pump();
   }
 
   #begin(owed: OwedMessage): UnderWay {

@@ -32,6 +32,7 @@ import type {
   CoordinatorStatus,
   PeerView,
 } from "./options.ts";
+import { Outbox } from "./outbox.ts";
 import { PeerFaults } from "./peer-faults.ts";
 import { isLinkedIn, linkedIn } from "./peer-list.ts";
 import { ProposalRoute } from "./proposal-route.ts";
@@ -79,6 +80,7 @@ export class Coordinator {
   /** How the members of the cluster are called. */
   readonly known: KnownNodes;
   readonly #electionWait: ElectionWaitWarning;
+  readonly #outbox: Outbox;
   readonly #ending: Ending;
   /** Only of a damaged journal. */
   #mending: Mending | undefined;
@@ -88,7 +90,7 @@ export class Coordinator {
     this.#ports = ports;
     this.#node = node;
     const sizes = { ...REPLICA_SIZES, ...options.sizes };
-    const { durability = "replicated" } = options;
+    const { durability = "replicated", onQuorumLoss = "outbox" } = options;
     const { entriesKept, segmentBytes, snapshotEntries } = sizes;
     this.#arrival = new Arrival(
       options.identity,
@@ -141,11 +143,14 @@ export class Coordinator {
       startAgain: (reason) => this.#ending.startAnew(reason),
     });
     this.#traffic = this.#makeTraffic();
+    this.#outbox = new Outbox(onQuorumLoss, ports.disk, durability);
     this.#proposals = new Proposals(node, incarnation, {
       clock: ports.clock,
       propose: (commands) => this.#route.propose(this.#driver, commands),
       isFull: () => this.#driver?.isDiskFull ?? false,
       stamp: () => this.merging.stamp(),
+      outbox: this.#outbox,
+      released: (commands) => this.sessions.released(commands),
     });
     this.#route = new ProposalRoute(options.identity, this.#machine, this.#proposals, {
       ...ports,
@@ -153,7 +158,12 @@ export class Coordinator {
         this.#traffic.sendMember(leader, (cluster) => ({ kind: "proposal", cluster, commands }));
       },
     });
-    const common = { ...ports, driver: () => this.#driver, time: () => this.merging.time };
+    const common = {
+      ...ports,
+
+      driver: () => this.#driver,
+      time: () => this.merging.time,
+    };
     this.retained = new Retained(incarnation, this.#machine.retained, this.#proposals, common);
     this.sessions = new Sessions(options.identity, this.#machine, this.#proposals, {
       ...common,
@@ -188,24 +198,21 @@ export class Coordinator {
     this.#tick();
   }
 
-  /**
-   * Hands leadership over if this node leads (at most a second; links must still be open), completes the writes under
-   * way, closes the journal, then calls `done`. Open writes are not settled.
-   */
+  /** Hands leadership over if it leads (a second at most; links must be open), completes what is written, closes, calls `done`. */
   stop(done: () => void): void {
     this.sessions.flush();
     this.#ending.stop(done);
   }
 
   /**
-   * Makes a new node of this one: its membership is over, or its identity is not its own. It joins as any fresh node does; the
-   * journal is kept aside. `copyOf`: its name, if its identity turned out to be another's. What it has acknowledged must be safe elsewhere, or be lost already.
+   * Makes a new node of this one: its membership is over, or its identity is not its own (`copyOf`: its name then). It joins as any fresh
+   * node does; the journal is kept aside. What it has acknowledged must be safe elsewhere, or be lost already.
    */
   startAnew(reason: string, copyOf?: string): void {
     this.#ending.startAnew(reason, copyOf);
   }
 
-  /** Takes this node out of its mesh (departure.ts). `done` without an error: stop the process. With one nothing has changed. */
+  /** Takes this node out of its mesh (departure.ts). `done` without an error: stop the process. */
   leave(done: ActionDone): void {
     this.membership.departure.begin(done);
   }
@@ -242,6 +249,7 @@ export class Coordinator {
     const { clock } = this.#ports;
     const now = clock.monotonicMs();
     this.#arrival.tick();
+    this.#outbox.tick(this.status, now);
     this.#proposals.tick(now);
     this.retained.reads.tick(now);
     this.#faults.tick(now, this.#driver?.status(now).rejectedMessages ?? 0);
@@ -278,6 +286,7 @@ export class Coordinator {
     });
     this.#driver = driver;
     this.merging.restored();
+    this.#proposals.inherit(this.#outbox.read());
     this.sessions.begin();
     driver.start();
     this.#mending = beginMending(this.#node, driver, opened, {
@@ -303,7 +312,7 @@ export class Coordinator {
           route: () => this.#route,
           arrival: this.#arrival,
           contact: this.#contact,
-          barrier: () => this.sessions.barrier,
+          sessions: () => this.sessions,
           send: (to, frame) => this.#traffic.send(to, frame),
         }),
       },
@@ -383,6 +392,7 @@ export class Coordinator {
   }
 
   #halt(): void {
+    this.#outbox.stop();
     this.#arrival.stop();
     this.#turnEnd.stop();
     this.#tickTimer?.cancel();

@@ -50,6 +50,8 @@ export type ControlFrame =
   /** Say when this entry has been applied (sessions/apply-barrier.ts). */
   | { readonly kind: "reach"; readonly cluster: ClusterId; readonly index: number }
   | { readonly kind: "reached"; readonly cluster: ClusterId; readonly index: number }
+  /** Commands of the sender that count for it, because there is no quorum (sessions/early-messages.ts). */
+  | { readonly kind: "early"; readonly cluster: ClusterId; readonly commands: readonly Uint8Array[] }
   /** The answer to a `repair` with these numbers. */
   | {
       readonly kind: "repaired";
@@ -93,6 +95,7 @@ const ERROR_TEXT_MAX = 1024;
 const MERGE = 8;
 const REACH = 9;
 const REACHED = 10;
+const EARLY = 11;
 const CLUSTER_TEXT_MAX = 64;
 
 /** Every frame is put together here; `finish` copies it out. */
@@ -144,6 +147,10 @@ export function encodeFrame(frame: ControlFrame): Uint8Array {
     case "repaired":
       begin(REPAIRED, frame.cluster).varint(frame.index).varint(frame.term);
       writeMissing(frame.missing);
+      break;
+    case "early":
+      begin(EARLY, frame.cluster).varint(frame.commands.length);
+      for (const command of frame.commands) out.bytes(command);
       break;
     case "reach":
       begin(REACH, frame.cluster).varint(frame.index);
@@ -218,6 +225,8 @@ function readBody(type: number, cluster: ClusterId, input: ByteReader): ControlF
       const [index, term] = [input.varint(), input.varint()];
       return { kind: "repaired", cluster, index, term, missing: readMissing(input.raw(input.remaining)) };
     }
+    case EARLY:
+      return { kind: "early", cluster, commands: readCommands(input) };
     case REACH:
       return { kind: "reach", cluster, index: input.varint() };
     case REACHED:

@@ -10,7 +10,7 @@ import type { LeaderContact } from "./leader-contact.ts";
 import type { Mending } from "./mending.ts";
 import type { CoordinatorPorts } from "./options.ts";
 import type { ProposalRoute } from "./proposal-route.ts";
-import type { ApplyBarrier } from "./sessions/apply-barrier.ts";
+import type { Sessions } from "./sessions/sessions.ts";
 
 export interface LogHandlersPorts extends Pick<CoordinatorPorts, "clock"> {
   readonly driver: () => Driver | undefined;
@@ -18,14 +18,17 @@ export interface LogHandlersPorts extends Pick<CoordinatorPorts, "clock"> {
   readonly route: () => ProposalRoute;
   readonly arrival: Arrival;
   readonly contact: LeaderContact;
-  readonly barrier: () => ApplyBarrier;
+  readonly sessions: () => Sessions;
   readonly send: (to: NodeId, frame: ControlFrame) => void;
 }
 
 export function logHandlers(
   ports: LogHandlersPorts,
-): Pick<MemberHandlers, "raft" | "proposal" | "reach" | "reached" | "repair" | "repaired" | "merge"> {
-  const { clock, driver: current, mending, route, arrival, contact, barrier, send } = ports;
+): Pick<
+  MemberHandlers,
+  "raft" | "proposal" | "early" | "reach" | "reached" | "repair" | "repaired" | "merge"
+> {
+  const { clock, driver: current, mending, route, arrival, contact, sessions, send } = ports;
   /** Kinds that wait for the replica. */
   const withDriver = (handle: (driver: Driver) => void): void => {
     const driver = current();
@@ -39,8 +42,9 @@ export function logHandlers(
         contact.received(from, message, clock.monotonicMs());
       }),
     proposal: (from, { commands }) => withDriver((driver) => route().admit(driver, from, commands)),
-    reach: (from, { index }) => barrier().asked(from, index),
-    reached: (from, { index }) => barrier().reached(from, index),
+    early: (from, { commands }) => sessions().heardEarly(from, commands),
+    reach: (from, { index }) => sessions().barrier.asked(from, index),
+    reached: (from, { index }) => sessions().barrier.reached(from, index),
     repair: (from, { cluster, index, term }) =>
       withDriver((driver) => {
         const missing = mending()?.missingAfter(index, term) ?? driver.missingAfter(index, term);

@@ -17,8 +17,9 @@ import type { ElectionWait } from "./election-wait.ts";
 import type { Durability } from "./journal/stop-mark.ts";
 import type { MergeNews, MergeStatus } from "./merge-events.ts";
 import type { ObservedEntry } from "./observed-entry.ts";
+import type { OnQuorumLoss } from "./outbox.ts";
 import type { ReplicaSizes } from "./replica-sizes.ts";
-import type { FromLog } from "./sessions/sessions.ts";
+import type { Early, FromLog } from "./sessions/sessions.ts";
 
 export type { Durability };
 
@@ -47,6 +48,8 @@ export interface CoordinatorOptions {
   readonly timing: TimingProfile;
   /** What an acknowledgement promises (architecture.md section 5). Default: `replicated`. */
   readonly durability?: Durability;
+  /** What happens to writes without a quorum. Default: `outbox` (outbox.ts). */
+  readonly onQuorumLoss?: OnQuorumLoss;
   /** Other sizes than the usual ones, for tests. */
   readonly sizes?: Partial<ReplicaSizes>;
 }
@@ -115,6 +118,8 @@ export interface CoordinatorPorts {
    * of shared subscriptions. Not called for what a replica catches up with at its start. Without this port nobody hears of it.
    */
   readonly publishFromLog?: FromLog;
+  /** Without a quorum: a message that comes before the log has it. Without this port nobody hears of it until then. */
+  readonly publishEarly?: Early;
   readonly observer?: CoordinatorObserver | undefined;
 }
 

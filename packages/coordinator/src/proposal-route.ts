@@ -86,7 +86,12 @@ export class ProposalRoute {
   applied({ outcome, command }: Applied): void {
     if (command === undefined) return;
     const { node, incarnation, seq } = command.envelope;
-    if (node !== this.#self.node || incarnation !== this.#self.incarnation) return;
+    if (node !== this.#self.node) return;
+    if (incarnation !== this.#self.incarnation) {
+      if (outcome === "gap") this.#proposals.inheritAnew();
+      else this.#settleInherited();
+      return;
+    }
     if (outcome === "full") this.#proposals.settleThrough(seq, QUOTA_EXCEEDED);
     else if (outcome === "stale") this.#proposals.settleThrough(seq, UNSPECIFIED_ERROR);
     else this.settle();
@@ -98,9 +103,18 @@ export class ProposalRoute {
     return this.#machine.sequencer.last(node, incarnation) < this.#proposals.settledSeq;
   }
 
+  #settleInherited(): void {
+    const { sequencer } = this.#machine;
+    this.#proposals.inheritedLeft(
+      ({ node, incarnation, seq }) =>
+        !sequencer.isFenced(node, incarnation) && sequencer.last(node, incarnation) < seq,
+    );
+  }
+
   /** Settles what the replicated state says is applied; also after a snapshot. */
   settle(): void {
     const { node, incarnation } = this.#self;
+    this.#settleInherited();
     this.#proposals.settleThrough(this.#machine.sequencer.last(node, incarnation));
     const now = this.#ports.clock.monotonicMs();
     if (!this.#machine.sequencer.isFenced(node, incarnation) || now < this.#warnAgainAt) return;

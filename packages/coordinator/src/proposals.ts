@@ -4,10 +4,13 @@
  *
  * All commands of one turn of the event loop leave together. They go to the leader in order; after a change of leader,
  * when its link comes up, and when nothing has come back for a while (0.5 s, doubling to 4 s) they go again from the
- * oldest. Repeats are harmless: the sequencer takes each number once. While there is no leader they are held, and are
- * acknowledged when one is back.
+ * oldest. Repeats are harmless: the sequencer takes each number once. While there is no leader they are held.
  *
- * Bounded: beyond 1024 commands or 16 MiB, and while this node's disk is full, a write is refused with 0x97 (Quota exceeded), and one that nobody waits for
+ * Without a quorum for longer than an election takes they are acknowledged all the same, once they are on this node's disk
+ * (outbox-file.ts), but for those that change the retained store: that is what an acknowledgement then means. They stay pending, and go to the next leader in their order, also
+ * after a restart, where those of the last run go first.
+ *
+ * Bounded: beyond 1024 commands or 16 MiB (without a quorum: 50,000 or 64 MiB), and while this node's disk is full, a write is refused with 0x97 (Quota exceeded), and one that nobody waits for
  * (QoS 0) is dropped and counted.
  *
  * Nobody sees a write before it is committed: a reader on this node waits for it (current-reads.ts). Only without a
@@ -25,12 +28,15 @@ import {
   isValidTopicName,
   type MonotonicMs,
   type NodeId,
+  SkeinError,
 } from "@skein/kernel";
 import { PROPOSAL_BYTES_MAX, PROPOSAL_COMMANDS_MAX } from "./frames.ts";
 import type { Stamp } from "./hybrid-clock.ts";
+import type { Outbox } from "./outbox.ts";
 import {
   COMMAND_BYTES_MAX,
   decodeCommand,
+  type Envelope,
   encodeCommand,
   type Operation,
   retainedOf,
@@ -43,6 +49,9 @@ import type { Stamped } from "./state-machine/expiry.ts";
 const PENDING_COMMANDS_MAX = 1024;
 /** Most bytes of them. */
 export const PENDING_BYTES_MAX = 16 * 1024 * 1024;
+/** The same without a quorum, which may last for hours. */
+const OUTBOX_COMMANDS_MAX = 50_000;
+const OUTBOX_BYTES_MAX = 64 * 1024 * 1024;
 
 const RESEND_AFTER_MIN_MS = 500;
 const RESEND_AFTER_MAX_MS = 4000;
@@ -58,6 +67,16 @@ export interface ProposalsPorts {
   readonly isFull: () => boolean;
   /** A stamp for what is proposed now (hybrid-clock.ts). */
   readonly stamp: () => Stamp;
+  readonly outbox: Pick<Outbox, "isCut" | "keep" | "clear">;
+  /** These are acknowledged without a quorum. */
+  readonly released: (commands: readonly Released[]) => void;
+}
+
+/** A command that this node has acknowledged on its own. */
+export interface Released {
+  readonly seq: number;
+  readonly bytes: Uint8Array;
+  readonly operation: Operation;
 }
 
 interface Pending {
@@ -65,7 +84,15 @@ interface Pending {
   readonly bytes: Uint8Array;
   readonly operation: Operation;
   readonly stamp: Stamp;
-  readonly done: Completion | undefined;
+  /** Undefined: nobody waits, or it is acknowledged already. */
+  done: Completion | undefined;
+}
+
+/** A command of an earlier run of this node that was acknowledged without a quorum. */
+interface Inherited {
+  readonly envelope: Envelope;
+  readonly operation: Operation;
+  readonly bytes: Uint8Array;
 }
 
 export class Proposals {
@@ -83,6 +110,11 @@ export class Proposals {
   #progressAt = 0;
   #resendAfterMs = RESEND_AFTER_MIN_MS;
   #isFlushScheduled = false;
+  /** Of earlier runs, in order: they go before all others. */
+  #inherited: readonly Inherited[] = [];
+  /** Up to this number commands are acknowledged, or are being put on the disk for that. */
+  #releasedThrough = 0;
+  #hasKept = false;
   #dropped = 0;
   #refused = 0;
 
@@ -93,7 +125,34 @@ export class Proposals {
   }
 
   get count(): number {
-    return this.#pending.length;
+    return this.#pending.length + this.#inherited.length;
+  }
+
+  /**
+   * What earlier runs of this node have left on the disk, in order; call before anything is proposed. What they wrote under another
+   * identity, of a cluster that has been merged since, is proposed anew as this node's own.
+   */
+  inherit(kept: readonly Uint8Array[]): void {
+    const commands = kept.flatMap(decodedOrNothing);
+    this.#hasKept = commands.length > 0;
+    this.#inherited = commands.filter(({ envelope }) => envelope.node === this.#node);
+    this.#proposeAnew(commands.filter(({ envelope }) => envelope.node !== this.#node));
+  }
+
+  /** The log lacks what was before it (the disks of all nodes have lost it): its numbers fit no more, its meaning does. */
+  inheritAnew(): void {
+    const commands = this.#inherited;
+    this.#inherited = [];
+    this.#proposeAnew(commands);
+  }
+
+  /** Of what was inherited only this is still open. */
+  inheritedLeft(isOpen: (envelope: Envelope) => boolean): void {
+    if (this.#inherited.length === 0) return;
+    this.#inherited = this.#inherited.filter(({ envelope }) => isOpen(envelope));
+    if (this.#inherited.length > 0) return;
+    this.#forgetKept();
+    this.sendAgain();
   }
 
   /** Writes that nobody waited for, dropped because too many were pending. */
@@ -118,10 +177,11 @@ export class Proposals {
    */
   propose(operation: Operation, done: Completion | undefined, isEssential = false): number {
     const bytes = this.#encode(operation);
+    const isCut = this.#ports.outbox.isCut;
     const isFull =
       this.#ports.isFull() ||
-      this.#pending.length >= PENDING_COMMANDS_MAX ||
-      this.#pendingBytes + bytes.length > PENDING_BYTES_MAX;
+      this.#pending.length >= (isCut ? OUTBOX_COMMANDS_MAX : PENDING_COMMANDS_MAX) ||
+      this.#pendingBytes + bytes.length > (isCut ? OUTBOX_BYTES_MAX : PENDING_BYTES_MAX);
     if ((isFull && !isEssential) || bytes.length > COMMAND_BYTES_MAX)
       return this.#refuse(done, QUOTA_EXCEEDED);
     // Decoded from our own bytes: the caller's payload may be a view of a socket's read buffer.
@@ -149,7 +209,7 @@ export class Proposals {
   sendAgain(): void {
     this.#nextSeq = this.#pending[0]?.seq ?? this.#lastSeq + 1;
     this.#resendAfterMs = RESEND_AFTER_MIN_MS;
-    if (this.#pending.length > 0) this.#scheduleFlush();
+    if (this.count > 0) this.#scheduleFlush();
   }
 
   /** Command `seq` and all before it are committed and applied here. `reasonCode`: what `seq` itself is answered. */
@@ -167,11 +227,13 @@ export class Proposals {
       oldest.done?.settle(oldest.seq === seq ? reasonCode : SUCCESS);
       oldest = this.#pending[0];
     }
+    this.#forgetKept();
   }
 
   /** Call a few times a second: sends again from the oldest when nothing has come back for too long. */
   tick(now: MonotonicMs): void {
-    if (this.#pending.length === 0) return;
+    if (this.count === 0) return;
+    this.#releaseWhenCut();
     if (now - this.#progressAt < this.#resendAfterMs) return;
     const backoff = Math.min(RESEND_AFTER_MAX_MS, this.#resendAfterMs * 2);
     this.sendAgain();
@@ -189,6 +251,16 @@ export class Proposals {
       const message = retainedOf(operation);
       if (message !== undefined && filterMatches(filter, message.topic)) visit({ message, stamp });
     }
+  }
+
+  #proposeAnew(commands: readonly Inherited[]): void {
+    for (const { operation } of commands) {
+      const own = withoutClaim(operation);
+      if (own !== undefined) this.propose(own, undefined, true);
+    }
+    this.#releasedThrough = this.#lastSeq;
+    if (this.#hasKept) this.#scheduleFlush();
+    this.#forgetKept();
   }
 
   #encode(operation: Operation): Uint8Array {
@@ -216,6 +288,13 @@ export class Proposals {
   }
 
   #flush(): void {
+    if (this.#inherited.length > 0) {
+      this.#progressAt = this.#ports.clock.monotonicMs();
+      for (let at = 0, sent = 1; at < this.#inherited.length && sent > 0; at += sent)
+        sent = this.#sendFrom(this.#inherited, at);
+      this.#releaseWhenCut();
+      return;
+    }
     const oldest = this.#pending[0];
     if (oldest === undefined) return;
     let at = Math.max(0, this.#nextSeq - oldest.seq);
@@ -223,21 +302,86 @@ export class Proposals {
     // each command after it, or a steady flow of them would keep it waiting for ever.
     if (at === 0) this.#progressAt = this.#ports.clock.monotonicMs();
     while (at < this.#pending.length) {
-      const batch: Uint8Array[] = [];
-      let bytes = 0;
-      while (
-        at < this.#pending.length &&
-        batch.length < PROPOSAL_COMMANDS_MAX &&
-        bytes < PROPOSAL_BYTES_MAX
-      ) {
-        const pending = this.#pending[at++] as Pending;
-        batch.push(pending.bytes);
-        bytes += pending.bytes.length;
+      const sent = this.#sendFrom(this.#pending, at);
+      if (sent === 0) {
+        this.#releaseWhenCut();
+        return;
       }
-      if (!this.#ports.propose(batch)) return;
       // A sole voter with a fast disk may have committed and settled the batch already.
-      this.#nextSeq = Math.max(this.#nextSeq, oldest.seq + at);
+      this.#nextSeq = Math.max(this.#nextSeq, oldest.seq + at + sent);
       at = this.#nextSeq - (this.#pending[0]?.seq ?? this.#nextSeq);
     }
+  }
+
+  /** Sends one batch of `commands` from place `at` on. Returns how many; 0: there is no way to a leader. */
+  #sendFrom(commands: readonly { readonly bytes: Uint8Array }[], at: number): number {
+    const batch: Uint8Array[] = [];
+    let size = 0;
+    for (let next = at; next < commands.length; next++) {
+      if (batch.length >= PROPOSAL_COMMANDS_MAX || size >= PROPOSAL_BYTES_MAX) break;
+      const { bytes } = commands[next] as { readonly bytes: Uint8Array };
+      batch.push(bytes);
+      size += bytes.length;
+    }
+    return this.#ports.propose(batch) ? batch.length : 0;
+  }
+
+  /** Acknowledges what waits, if there is no quorum: as soon as it is on the disk. */
+  #releaseWhenCut(): void {
+    const { outbox, released } = this.#ports;
+    if (!outbox.isCut) return;
+    const fresh = this.#pending.filter(({ seq }) => seq > this.#releasedThrough);
+    const last = fresh.at(-1);
+    if (last === undefined) return;
+    const before = this.#releasedThrough;
+    this.#releasedThrough = last.seq;
+    this.#hasKept = true;
+    const commands = fresh.map(({ bytes }) => bytes);
+    outbox.keep(commands, (error) => {
+      if (error !== undefined) {
+        // Not acknowledged; tried again with the next tick.
+        this.#releasedThrough = Math.min(this.#releasedThrough, before);
+        return;
+      }
+      for (const pending of fresh) {
+        const { done, operation } = pending;
+        // A later value of the other side could be overwritten by it at the heal: it waits for the log.
+        if (topicOf(operation) !== undefined) continue;
+        pending.done = undefined;
+        done?.settle(SUCCESS);
+      }
+      released(fresh);
+    });
+  }
+
+  #forgetKept(): void {
+    if (!this.#hasKept || this.#inherited.length > 0) return;
+    if (this.settledSeq < this.#releasedThrough) return;
+    this.#hasKept = false;
+    this.#ports.outbox.clear();
+  }
+}
+
+/** What is malformed is of a version that this one does not know. */
+function decodedOrNothing(bytes: Uint8Array): Inherited[] {
+  try {
+    return [{ ...decodeCommand(bytes), bytes }];
+  } catch (error) {
+    if (error instanceof SkeinError) return [];
+    throw error;
+  }
+}
+
+/** What it says to others, where its connection means nothing any more; undefined: nothing. */
+function withoutClaim(operation: Operation): Operation | undefined {
+  switch (operation.kind) {
+    case "publishOnce":
+      return { kind: "publish", publisher: operation.clientId, message: operation.message };
+    case "publish":
+    case "retainedSet":
+    case "retainedDelete":
+      return operation;
+    default:
+      return undefined;
   }
 }

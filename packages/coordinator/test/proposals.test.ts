@@ -3,7 +3,12 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { Admission } from "../src/admission.ts";
 import { PENDING_BYTES_MAX, Proposals } from "../src/proposals.ts";
-import { COMMAND_BYTES_MAX, decodeEnvelope } from "../src/state-machine/commands.ts";
+import {
+  COMMAND_BYTES_MAX,
+  decodeEnvelope,
+  encodeCommand,
+  retainedOperation,
+} from "../src/state-machine/commands.ts";
 import { Sequencer } from "../src/state-machine/sequencer.ts";
 import { VirtualClock } from "./support/virtual-clock.ts";
 import { completion, retained, textOf } from "./support/world.ts";
@@ -11,11 +16,34 @@ import { completion, retained, textOf } from "./support/world.ts";
 const NODE = "000000000000000a" as NodeId;
 const FIRST = 1 as Incarnation;
 
+/** A disk that is done when the test says so. */
+class FakeOutbox {
+  isCut = false;
+  kept: Uint8Array[] = [];
+  isCleared = false;
+  #waiting: (() => void)[] = [];
+
+  keep(commands: readonly Uint8Array[], done: (error: undefined) => void): void {
+    this.kept.push(...commands);
+    this.#waiting.push(() => done(undefined));
+  }
+
+  clear(): void {
+    this.isCleared = true;
+  }
+
+  write(): void {
+    for (const done of this.#waiting.splice(0)) done();
+  }
+}
+
 function setUp() {
   const clock = new VirtualClock();
   const frames: number[][] = [];
   const leader = { isKnown: true };
   const disk = { isFull: false };
+  const released: number[] = [];
+  const outbox = new FakeOutbox();
   const proposals = new Proposals(NODE, FIRST, {
     clock,
     propose: (commands) => {
@@ -24,6 +52,8 @@ function setUp() {
     },
     isFull: () => disk.isFull,
     stamp: () => 0,
+    outbox,
+    released: (commands) => released.push(...commands.map(({ seq }) => seq)),
   });
   const run = (ms: number): void => {
     for (let passed = 0; passed < ms; passed += 250) {
@@ -31,7 +61,7 @@ function setUp() {
       clock.advance(250);
     }
   };
-  return { clock, disk, frames, leader, proposals, run };
+  return { clock, disk, frames, leader, outbox, proposals, released, run };
 }
 
 test("all proposals of one turn go in one frame, in order; only when applied are they acknowledged", () => {
@@ -211,4 +241,50 @@ test("while the disk is full a durable write is refused with 0x97, one that nobo
   proposals.put(retained("a", "1"), done);
   clock.endTurn();
   expect(frames).toEqual([[1]]);
+});
+
+test("P3: without a quorum a write is acknowledged when it is on this node's disk, not before, and still goes to the next leader", () => {
+  const { clock, frames, leader, outbox, proposals, released, run } = setUp();
+  leader.isKnown = false;
+  const done = completion();
+  const message = { ...retained("a", "1"), retain: false };
+  proposals.propose({ kind: "publish", publisher: undefined, message }, done);
+  run(1000);
+  expect([done.codes, outbox.kept]).toEqual([[], []]);
+  outbox.isCut = true;
+  proposals.propose({ kind: "nodeUp" }, done);
+  clock.advance(250);
+  expect([done.codes, outbox.kept.length, released]).toEqual([[], 2, []]);
+  outbox.write();
+  expect([done.codes, released]).toEqual([
+    [0, 0],
+    [1, 2],
+  ]);
+  leader.isKnown = true;
+  outbox.isCut = false;
+  proposals.sendAgain();
+  clock.advance(1);
+  expect(frames).toEqual([[1, 2]]);
+  expect(outbox.isCleared).toBe(false);
+  proposals.settleThrough(2);
+  expect(outbox.isCleared).toBe(true);
+  expect(done.codes).toEqual([0, 0]);
+});
+
+test("what an earlier run has acknowledged goes before all else, as it was, and what another identity wrote as this node's own", () => {
+  const { clock, frames, leader, outbox, proposals } = setUp();
+  const of = (node: string, seq: number) => {
+    const envelope = { node: node as NodeId, incarnation: FIRST, seq };
+    return encodeCommand({ envelope, stamp: 0, operation: retainedOperation(retained(`t${seq}`, "1")) });
+  };
+  proposals.inherit([of(NODE, 7), of(NODE, 8), of("000000000000000b", 3)]);
+  clock.advance(1);
+  expect(frames).toEqual([[7, 8]]);
+  proposals.inheritedLeft(({ seq }) => seq > 7);
+  expect(leader.isKnown && outbox.isCleared).toBe(false);
+  proposals.inheritedLeft(() => false);
+  clock.advance(1);
+  expect(frames).toEqual([[7, 8], [1]]);
+  proposals.settleThrough(1);
+  expect(outbox.isCleared).toBe(true);
 });

@@ -168,6 +168,8 @@ export class NodeAssembly {
         merged: (news) => this.watch.merged(news),
         publishFromLog: (message, publisher, isFirstHand) =>
           this.broker.deliverFromLog(message, publisher, isFirstHand),
+        publishEarly: (message, publisher, name, isForEverybody) =>
+          this.broker.deliverEarly(message, publisher, name, isForEverybody),
         observer,
       },
     );

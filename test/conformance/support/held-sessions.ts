@@ -163,6 +163,7 @@ export class HeldSessions implements SessionStore {
       acknowledge: (ordinal) => {
         command(undefined, ({ owedByOrdinal }) => owedByOrdinal.delete(ordinal));
       },
+      acknowledgeEarly: () => {},
       confirm: (ordinal, done) =>
         command(done, ({ owedByOrdinal }) => {
           const owed = owedByOrdinal.get(ordinal);

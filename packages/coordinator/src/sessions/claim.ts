@@ -31,11 +31,13 @@ export interface ClaimPorts {
   readonly atTurnEnd: (task: () => void) => void;
   /** A message has been acknowledged. */
   readonly acknowledged: (claim: Claim, ordinal: number) => void;
+  /** The client has a message that came early. */
+  readonly acknowledgedEarly: (clientId: string, name: string) => void;
   /** The session of `claim` is held by it, as this replica knows. */
   readonly holds: (claim: Claim) => boolean;
   readonly view: KeptSession;
-  /** Session Present, as the log has it. */
-  readonly isPresent: (clientId: string) => boolean;
+  /** Session Present. */
+  readonly isPresent: (claim: Claim) => boolean;
   /** Nothing more comes of it. */
   readonly ended: (claim: Claim) => void;
 }
@@ -46,7 +48,10 @@ export class Claim implements SessionClaim {
   readonly named: Claimed;
   readonly #holder: SessionHolder;
   readonly #ports: ClaimPorts;
+  /** The connection has been answered. */
   #isOpened = false;
+  /** Its OPEN has been carried out. */
+  #isCarriedOut = false;
   #isOver = false;
 
   constructor(opening: SessionOpening, holder: SessionHolder, ports: ClaimPorts) {
@@ -54,7 +59,7 @@ export class Claim implements SessionClaim {
     this.#holder = holder;
     this.#ports = ports;
     const { clientId } = opening;
-    const claim = ports.propose({ kind: "open", opening }, { settle: () => this.#settled() });
+    const claim = ports.propose({ kind: "open", opening }, undefined);
     this.named = { clientId, claim };
   }
 
@@ -82,6 +87,10 @@ export class Claim implements SessionClaim {
     if (!this.#isOver) this.#ports.acknowledged(this, ordinal);
   }
 
+  acknowledgeEarly(name: string): void {
+    this.#ports.acknowledgedEarly(this.clientId, name);
+  }
+
   confirm(ordinal: number, done: Completion): number {
     return this.#propose({ kind: "confirm", ...this.named, ordinal }, done);
   }
@@ -93,19 +102,30 @@ export class Claim implements SessionClaim {
     this.#ports.propose({ kind: "close", ...this.named, fate, expirySeconds, sentThrough }, undefined);
   }
 
+  /** Its OPEN has been carried out: it holds the session, or has been overtaken by a newer one. */
+  carriedOut(): void {
+    this.#isCarriedOut = true;
+    if (this.#ports.holds(this)) this.openNow();
+    else this.changed();
+  }
+
+  /** The connection is answered, with what this node has of the session. */
+  openNow(): void {
+    if (this.#isOver || this.#isOpened) return;
+    this.#isOpened = true;
+    this.#holder.opened(this.#ports.view, this.#ports.isPresent(this));
+  }
+
   /** Its session has changed. */
   changed(): void {
-    if (this.#isOver || !this.#isOpened) return;
+    if (this.#isOver || !this.#isCarriedOut) return;
     if (this.#ports.holds(this)) this.#holder.grown();
     else this.#lost();
   }
 
-  /** Its OPEN has been carried out: in force, or overtaken by a newer one. */
-  #settled(): void {
-    if (this.#isOver) return;
-    this.#isOpened = true;
-    if (this.#ports.holds(this)) this.#holder.opened(this.#ports.view, this.#ports.isPresent(this.clientId));
-    else this.#lost();
+  /** A message that came early has got its place in the queue. */
+  placed(ordinal: number, name: string, isHad: boolean): void {
+    if (!this.#isOver && this.#isOpened) this.#holder.placed(ordinal, name, isHad);
   }
 
   #propose(operation: Operation, done: Completion): number {

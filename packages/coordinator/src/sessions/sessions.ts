@@ -23,17 +23,31 @@ import type { Driver } from "../driver.ts";
 import type { ControlFrame } from "../frames.ts";
 import type { Stamp } from "../hybrid-clock.ts";
 import type { Identity, PeerView } from "../options.ts";
-import type { Proposals } from "../proposals.ts";
+import type { Proposals, Released } from "../proposals.ts";
 import { encodeClusterCommand } from "../state-machine/cluster-commands.ts";
+import { type Command, decodeCommand } from "../state-machine/commands.ts";
+import type { SessionState } from "../state-machine/sessions/session-state.ts";
 import type { Applied, StateMachine } from "../state-machine/state-machine.ts";
 import { AcknowledgementBatch } from "./acknowledgement-batch.ts";
 import { ApplyBarrier } from "./apply-barrier.ts";
 import { Claim } from "./claim.ts";
+import { EarlyMessages, nameOf } from "./early-messages.ts";
 import { KeptView } from "./kept-view.ts";
 import { SessionDuties } from "./session-duties.ts";
 
 /** A message that the log publishes to the live subscribers of every node. `publisher`: the Client Identifier of its session. */
 export type FromLog = (message: ApplicationMessage, publisher: string, isFirstHand: boolean) => void;
+
+/**
+ * A message that comes before the log has it, for the kept sessions of this node, or (`isForEverybody`) for all subscribers. `name` is how the
+ * holder hears of it again.
+ */
+export type Early = (
+  message: ApplicationMessage,
+  publisher: string | undefined,
+  name: string,
+  isForEverybody: boolean,
+) => void;
 
 export interface SessionsPorts {
   readonly clock: Clock;
@@ -45,6 +59,7 @@ export interface SessionsPorts {
   readonly time: () => Stamp;
   readonly sendMember: (to: NodeId, frame: (cluster: ClusterId) => ControlFrame) => void;
   readonly publishFromLog?: FromLog | undefined;
+  readonly publishEarly?: Early | undefined;
 }
 
 export class Sessions implements SessionStore {
@@ -56,6 +71,7 @@ export class Sessions implements SessionStore {
   readonly #acknowledged: AcknowledgementBatch;
   readonly #duties: SessionDuties;
   readonly barrier: ApplyBarrier;
+  readonly #early = new EarlyMessages();
 
   constructor(self: Identity, machine: StateMachine, proposals: Proposals, ports: SessionsPorts) {
     const { clock, driver, sendMember } = ports;
@@ -104,7 +120,8 @@ export class Sessions implements SessionStore {
       acknowledged: (acknowledged, ordinal) => this.#acknowledged.add(acknowledged.named, ordinal),
       holds: ({ named }) => this.#holds(clientId, named.claim),
       view: new KeptView(clientId, this.#machine, this.#ports.time),
-      isPresent: () => this.#machine.sessions.get(clientId)?.isPresent === true,
+      acknowledgedEarly: (id, name) => this.#early.had(name, id),
+      isPresent: (held) => this.#isPresent(held),
       ended: (ended) => this.#ended(ended),
     });
     this.#claims.set(clientId, claim);
@@ -120,21 +137,48 @@ export class Sessions implements SessionStore {
   }
 
   /** A command went through the state machine. */
-  applied({ command, clusterCommand, publications = [], sessions }: Applied): void {
+  applied(applied: Applied): void {
+    const { command, clusterCommand, publications = [], sessions = NOBODY } = applied;
     this.barrier.applied();
     const by =
       command?.envelope.node ?? (clusterCommand?.kind === "nodeDown" ? clusterCommand.by : undefined);
     const isFirstHand = by === undefined ? this.#isLeader : by === this.#self.node;
+    const isEarly = command !== undefined && !this.#early.isEmpty && this.#place(command, sessions);
     for (const { message, publisher } of publications)
-      this.#ports.publishFromLog?.(message, publisher, isFirstHand);
-    if (sessions === undefined) return;
+      if (!isEarly) this.#ports.publishFromLog?.(message, publisher, isFirstHand);
+    if (command?.operation.kind === "open") this.#carriedOut(command.operation.opening.clientId);
     for (const { clientId } of sessions) this.#claims.get(clientId)?.changed();
   }
 
   /** The state machine was replaced by a snapshot: anything may have changed. */
   restored(): void {
     this.barrier.applied();
-    for (const claim of [...this.#claims.values()]) claim.changed();
+    for (const clientId of [...this.#claims.keys()]) {
+      this.#carriedOut(clientId);
+      this.#claims.get(clientId)?.changed();
+    }
+  }
+
+  /** Without a quorum these commands of this node count from now on: whoever is in reach gets what they say. */
+  released(commands: readonly Released[]): void {
+    const said: Uint8Array[] = [];
+    for (const { operation, bytes } of commands) {
+      if (operation.kind === "open") this.#claims.get(operation.opening.clientId)?.openNow();
+      if (operation.kind !== "publish" && operation.kind !== "publishOnce") continue;
+      said.push(bytes);
+      this.#handOver(decodeCommand(bytes));
+    }
+    if (said.length === 0) return;
+    for (const { id, isLinked } of this.#ports.peers())
+      if (isLinked) this.#ports.sendMember(id, (cluster) => ({ kind: "early", cluster, commands: said }));
+  }
+
+  /** `from` says what counts for it without a quorum. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+  heardEarly(from: NodeId, commands: readonly Uint8Array[]): void {
+    for (const bytes of commands) {
+      const command = decodeCommand(bytes);
+      if (command.envelope.node === from) this.#handOver(command);
+    }
   }
 
   /** The replica is open: what an earlier process of this node held is left to be claimed again. */
@@ -163,6 +207,49 @@ export class Sessions implements SessionStore {
     return this.#ports.driver()?.leadership.role === "leader";
   }
 
+  /** This node's claim may have been carried out. */
+  #carriedOut(clientId: string): void {
+    const claim = this.#claims.get(clientId);
+    const { node, incarnation } = this.#self;
+    if (claim !== undefined && this.#machine.sequencer.last(node, incarnation) >= claim.named.claim)
+      claim.carriedOut();
+  }
+
+  /** As the log has it; of a claim that is not in it yet, what this node knows. */
+  #isPresent({ opening: { clientId, cleanStart }, named: { claim } }: Claim): boolean {
+    const session = this.#machine.sessions.get(clientId);
+    if (this.#holds(clientId, claim)) return session?.isPresent === true;
+    return session?.isKept === true && !cleanStart;
+  }
+
+  /** A message that comes before the log has it. */
+  #handOver({ envelope, operation }: Command): void {
+    const isOnce = operation.kind === "publishOnce";
+    if (operation.kind !== "publish" && !isOnce) return;
+    if (this.#machine.sequencer.last(envelope.node, envelope.incarnation) >= envelope.seq) return;
+    const name = nameOf(envelope);
+    if (!this.#early.add(name)) return;
+    const publisher = isOnce ? operation.clientId : operation.publisher;
+    this.#ports.publishEarly?.(operation.message, publisher, name, isOnce);
+  }
+
+  /** The log has brought it. False: it did not come early. */
+  #place({ envelope, operation }: Command, sessions: ReadonlySet<SessionState>): boolean {
+    const name = nameOf(envelope);
+    const clients = this.#early.take(name);
+    if (clients === undefined) return false;
+    for (const { clientId, queue } of sessions) {
+      const ordinal = queue.nextOrdinal - 1;
+      const claim = this.#claims.get(clientId);
+      // It may have changed for something that has become due with this command.
+      const isHere = "message" in operation && queue.get(ordinal)?.message.topic === operation.message.topic;
+      if (claim === undefined || !isHere) continue;
+      if (clients.has(clientId)) this.#acknowledged.add(claim.named, ordinal);
+      claim.placed(ordinal, name, clients.has(clientId));
+    }
+    return true;
+  }
+
   #holds(clientId: string, claim: number): boolean {
     const { node, incarnation } = this.#self;
     return this.#machine.sessions.get(clientId)?.isHeldBy({ node, incarnation, claim }) === true;
@@ -173,3 +260,5 @@ export class Sessions implements SessionStore {
     if (this.#claims.get(claim.clientId) === claim) this.#claims.delete(claim.clientId);
   }
 }
+
+const NOBODY: ReadonlySet<SessionState> = new Set();

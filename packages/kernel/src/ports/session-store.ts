@@ -92,6 +92,11 @@ export interface SessionHolder {
   opened(kept: KeptSession, isPresent: boolean): void;
   /** Messages have been added to the queue, or may be sent now. */
   grown(): void;
+  /**
+   * Without a quorum messages come before the log has them (Broker.deliverEarly); this one, `name`, has got its place in the queue now,
+   * at its end. `isHad`: the client has acknowledged it. Whoever has been sent it is not sent it again.
+   */
+  placed(ordinal: number, name: string, isHad: boolean): void;
   /** A newer connection of this client has claimed the session: this one is over (0x8E). Nothing is called after it. */
   lost(): void;
 }
@@ -110,6 +115,8 @@ export interface SessionClaim {
   release(packetId: number, done: Completion): number;
   /** The client has the message: PUBACK or PUBCOMP came. It is gathered; after a crash the message may be sent again. */
   acknowledge(ordinal: number): void;
+  /** The client has a message that came early. Its place in the queue is acknowledged when it has one. */
+  acknowledgeEarly(name: string): void;
   /** PUBREC came for a QoS 2 message: send PUBREL when `done` is settled, not before. */
   confirm(ordinal: number, done: Completion): number;
   /**

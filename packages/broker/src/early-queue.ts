@@ -1,0 +1,99 @@
+/**
+ * Messages of a kept session that came before the log had them, because there is no quorum: sent at once, and not again when the log
+ * brings them.
+ *
+ * They have no ordinals yet, so they go under packet identifiers that are far from those of the queue. When the log has brought one
+ * (`placed`), its place in the queue is passed over if it was sent, and acknowledged with it. One that still waits then goes its
+ * usual way. Bounded: from the first for which there is no room all wait for the log, so that their order stays.
+ *
+ * Source: reference design, section 4.7.
+ */
+
+import { type ApplicationMessage, packetIdOf, type QoS } from "@skein/kernel";
+
+const WAITING_MAX = 1000;
+/** From the oldest ordinal under way to these packet identifiers: farther than ordinals under way lie apart. */
+const DISTANCE = 61_000;
+const PACKET_IDS = 4000;
+
+export interface EarlyMessage {
+  readonly name: string;
+  readonly message: ApplicationMessage;
+  readonly qos: QoS;
+  readonly retain: boolean;
+  readonly identifiers: readonly number[] | undefined;
+}
+
+/** One that was sent on this connection. */
+export interface EarlySent {
+  readonly name: string;
+  readonly qos: QoS;
+  /** Its place in the queue, once it has one. */
+  ordinal: number | undefined;
+  isReleased: boolean;
+}
+
+export class EarlyQueue {
+  #waiting: EarlyMessage[] = [];
+  #isOverflown = false;
+  /** By packet identifier. */
+  readonly #sent = new Map<number, EarlySent>();
+  /** Sent and acknowledged, but without a place yet. */
+  readonly #had = new Set<string>();
+  /** Places in the queue that need not be sent. */
+  readonly #passed = new Set<number>();
+  #turn = 0;
+
+  /** Sent and not acknowledged. */
+  get underWay(): number {
+    return this.#sent.size;
+  }
+
+  push(message: EarlyMessage): void {
+    if (this.#waiting.length >= WAITING_MAX) this.#isOverflown = true;
+    if (!this.#isOverflown) this.#waiting.push(message);
+  }
+
+  shift(): EarlyMessage | undefined {
+    return this.#waiting.shift();
+  }
+
+  /** Returns the packet identifier that it goes under; `oldest` is the oldest ordinal under way. */
+  send({ name, qos }: EarlyMessage, oldest: number): number {
+    let packetId = 0;
+    do packetId = packetIdOf(oldest + DISTANCE + (this.#turn++ % PACKET_IDS));
+    while (this.#sent.has(packetId));
+    this.#sent.set(packetId, { name, qos, ordinal: undefined, isReleased: false });
+    return packetId;
+  }
+
+  find(packetId: number): EarlySent | undefined {
+    return this.#sent.get(packetId);
+  }
+
+  /** The client has it. */
+  finish(packetId: number): EarlySent | undefined {
+    const sent = this.#sent.get(packetId);
+    if (sent === undefined) return undefined;
+    this.#sent.delete(packetId);
+    if (sent.ordinal === undefined) this.#had.add(sent.name);
+    return sent;
+  }
+
+  /** The log has brought it, as the last of the queue. `isHad`: the client has it. True: it was sent. */
+  placed(ordinal: number, name: string, isHad: boolean): boolean {
+    // The log brings what comes from one node in its order, so those that still wait are not overtaken.
+    this.#waiting = this.#waiting.filter((message) => message.name !== name);
+    if (this.#waiting.length === 0) this.#isOverflown = false;
+    for (const sent of this.#sent.values()) if (sent.name === name) sent.ordinal = ordinal;
+    const wasSent =
+      this.#had.delete(name) || isHad || [...this.#sent.values()].some((sent) => sent.name === name);
+    if (wasSent) this.#passed.add(ordinal);
+    return wasSent;
+  }
+
+  /** Whether this place of the queue need not be sent; asked once. */
+  passes(ordinal: number): boolean {
+    return this.#passed.delete(ordinal);
+  }
+}

@@ -1,0 +1,24 @@
+import type { MonotonicMs } from "@skein/kernel";
+import { expect, test } from "vitest";
+import type { CoordinatorStatus } from "../src/options.ts";
+import { type OnQuorumLoss, Outbox } from "../src/outbox.ts";
+import { freshStatus } from "../src/status.ts";
+import { MemoryDisk } from "./support/memory-disk.ts";
+
+function statusOf(hasQuorum: boolean): CoordinatorStatus {
+  return { ...freshStatus(), cluster: "c" as never, hasQuorum };
+}
+
+function isCutAfter(onQuorumLoss: OnQuorumLoss, ms: number): boolean {
+  const outbox = new Outbox(onQuorumLoss, new MemoryDisk(), "replicated");
+  for (let now = 0; now <= ms; now += 250) outbox.tick(statusOf(false), now as MonotonicMs);
+  return outbox.isCut;
+}
+
+test("a node without a quorum acknowledges by itself after two seconds, so that an election is not taken for a split", () => {
+  expect([isCutAfter("outbox", 1750), isCutAfter("outbox", 2000)]).toEqual([false, true]);
+});
+
+test("onQuorumLoss: hold never acknowledges by itself", () => {
+  expect(isCutAfter("hold", 60_000)).toBe(false);
+});
