@@ -21,6 +21,7 @@ export type {
   RetainedMessage,
   TimingProfile,
 } from "./options.ts";
+export type { OnQuorumLoss } from "./outbox.ts";
 export type { ReplicaSizes } from "./replica-sizes.ts";
 export type { Retained } from "./retained.ts";
 export type { Conflict } from "./state-machine/conflicts.ts";

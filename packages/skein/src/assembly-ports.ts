@@ -5,6 +5,7 @@ import type {
   CoordinatorObserver,
   Durability,
   FloatingAddressOptions,
+  OnQuorumLoss,
   ReplicaSizes,
   TimingProfile,
 } from "@skein/coordinator";
@@ -36,6 +37,7 @@ export interface AssemblyOptions {
   readonly timing: TimingProfile;
   /** What an acknowledgement promises: see CoordinatorOptions. */
   readonly durability: Durability;
+  readonly onQuorumLoss?: OnQuorumLoss;
   /** Other sizes of the replica than the usual ones, for tests. */
   readonly sizes?: Partial<ReplicaSizes>;
   /** Other options of the broker than the usual ones. */

@@ -95,8 +95,11 @@ export class Sessions implements SessionStore {
     });
   }
 
+  /** Looks at each. */
   get count(): number {
-    return this.#machine.sessions.count;
+    let count = 0;
+    for (const { isKept } of this.#machine.sessions.all()) if (isKept) count++;
+    return count;
   }
 
   has(clientId: string): boolean {

@@ -56,6 +56,8 @@ export interface NodeConfig {
   readonly limits: Partial<BrokerOptions>;
   readonly timing: "lan" | "wired";
   readonly durability: "replicated" | "disk";
+  /** What happens to writes without a quorum. */
+  readonly onQuorumLoss: "outbox" | "hold";
   /** What a newcomer is told of these settings. */
   readonly shared: SharedSettings;
   /** The file the settings were read from, for the log. */
@@ -107,6 +109,7 @@ export function loadConfig(sources: ConfigSources): NodeConfig {
     limits: brokerLimits(settings),
     timing: settings.timing,
     durability: settings.durability,
+    onQuorumLoss: settings["on-quorum-loss"],
     shared: sharedSettings(merged, settings.mesh),
     configFile,
   });

@@ -125,6 +125,7 @@ const fields = {
   ),
   timing: oneOf(["lan", "wired"], "it must be lan or wired"),
   durability: oneOf(["replicated", "disk"], "it must be replicated or disk"),
+  "on-quorum-loss": oneOf(["outbox", "hold"], "it must be outbox or hold"),
 } satisfies Record<Exclude<SettingName, "config">, v.ObjectEntries[string]>;
 
 export const configSchema = v.strictObject(fields);

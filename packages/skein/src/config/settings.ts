@@ -104,6 +104,10 @@ export const SETTINGS = {
     "PROFILE",
     "replicated or disk; disk waits for the disks of a majority before it acknowledges (default: replicated)",
   ),
+  "on-quorum-loss": value(
+    "WHAT",
+    "outbox or hold; without a quorum acknowledge from this node's disk, or let clients wait (default: outbox)",
+  ),
   config: value(
     "FILE",
     "read settings from this file (default: ./skein.yaml or DATA-DIR/skein.yaml, if there is one)",

@@ -21,6 +21,7 @@ export const SHARED_SETTINGS = [
   "redirect",
   "timing",
   "durability",
+  "on-quorum-loss",
   "allow-anonymous",
   "listen",
 ] as const satisfies readonly SettingName[];
