@@ -8,6 +8,7 @@
  * Source: reference design, section 4.7.
  */
 
+import { FilterIndex, type KeptSubscription, parseSharedFilter } from "@skein/kernel";
 import type { Envelope } from "../state-machine/commands.ts";
 
 /** Names remembered of each kind. */
@@ -18,6 +19,9 @@ export function nameOf({ node, incarnation, seq }: Envelope): string {
 }
 
 export class EarlyMessages {
+  /** What kept sessions want that the log does not know of yet. */
+  #wanted = new FilterIndex<KeptSubscription, boolean>((found) => found.some(({ qos }) => qos > 0));
+  #wantedCount = 0;
   /** Handed to the live subscribers here. */
   readonly #handed = new Set<string>();
   /** Had by these clients, as they have said. */
@@ -27,6 +31,25 @@ export class EarlyMessages {
   /** Whether anything is remembered. */
   get isEmpty(): boolean {
     return this.#handed.size === 0;
+  }
+
+  want(wishes: readonly KeptSubscription[]): void {
+    for (const wish of wishes) {
+      if (this.#wantedCount++ >= NAMES_MAX) return;
+      const shared = parseSharedFilter(wish.filter);
+      this.#wanted.add(typeof shared === "object" ? shared.filter : wish.filter, wish);
+    }
+  }
+
+  isWanted(topic: string): boolean {
+    return this.#wantedCount > 0 && this.#wanted.match(topic);
+  }
+
+  /** There is a leader: the log will know. */
+  wantNothing(): void {
+    if (this.#wantedCount === 0) return;
+    this.#wantedCount = 0;
+    this.#wanted = new FilterIndex((found) => found.some(({ qos }) => qos > 0));
   }
 
   /** A message has come. False: it has been here before. */

@@ -25,7 +25,7 @@ import type { Stamp } from "../hybrid-clock.ts";
 import type { Identity, PeerView } from "../options.ts";
 import type { Proposals, Released } from "../proposals.ts";
 import { encodeClusterCommand } from "../state-machine/cluster-commands.ts";
-import { type Command, decodeCommand } from "../state-machine/commands.ts";
+import { type Command, decodeCommand, type Operation } from "../state-machine/commands.ts";
 import type { SessionState } from "../state-machine/sessions/session-state.ts";
 import type { Applied, StateMachine } from "../state-machine/state-machine.ts";
 import { AcknowledgementBatch } from "./acknowledgement-batch.ts";
@@ -72,6 +72,7 @@ export class Sessions implements SessionStore {
   readonly #duties: SessionDuties;
   readonly barrier: ApplyBarrier;
   readonly #early = new EarlyMessages();
+  #ledSince = 0;
 
   constructor(self: Identity, machine: StateMachine, proposals: Proposals, ports: SessionsPorts) {
     const { clock, driver, sendMember } = ports;
@@ -132,7 +133,7 @@ export class Sessions implements SessionStore {
   }
 
   wants(topic: string): boolean {
-    return this.#machine.sessions.wants(topic);
+    return this.#machine.sessions.wants(topic) || this.#early.isWanted(topic);
   }
 
   publish(message: ApplicationMessage, publisher: string | undefined, done: Completion | undefined): number {
@@ -167,7 +168,7 @@ export class Sessions implements SessionStore {
     const said: Uint8Array[] = [];
     for (const { operation, bytes } of commands) {
       if (operation.kind === "open") this.#claims.get(operation.opening.clientId)?.openNow();
-      if (operation.kind !== "publish" && operation.kind !== "publishOnce") continue;
+      if (!EARLY_KINDS.has(operation.kind)) continue;
       said.push(bytes);
       this.#handOver(decodeCommand(bytes));
     }
@@ -197,6 +198,9 @@ export class Sessions implements SessionStore {
   /** A few times a second. */
   tick(now: MonotonicMs): void {
     this.barrier.tick(now);
+    if (this.#ports.driver()?.leadership.leader === undefined) this.#ledSince = now;
+    // What was subscribed without a leader has come through the log by then.
+    else if (now - this.#ledSince >= WISHES_KEPT_MS) this.#early.wantNothing();
     if (this.#isLeader) this.#duties.tick(now);
     else this.#duties.rest();
   }
@@ -227,6 +231,7 @@ export class Sessions implements SessionStore {
 
   /** A message that comes before the log has it. */
   #handOver({ envelope, operation }: Command): void {
+    if (operation.kind === "subscribe") this.#early.want(operation.wishes);
     const isOnce = operation.kind === "publishOnce";
     if (operation.kind !== "publish" && !isOnce) return;
     if (this.#machine.sequencer.last(envelope.node, envelope.incarnation) >= envelope.seq) return;
@@ -264,4 +269,7 @@ export class Sessions implements SessionStore {
   }
 }
 
+const WISHES_KEPT_MS = 10_000;
+/** What others must hear of before the log has it. */
+const EARLY_KINDS: ReadonlySet<Operation["kind"]> = new Set(["publish", "publishOnce", "subscribe"]);
 const NOBODY: ReadonlySet<SessionState> = new Set();
