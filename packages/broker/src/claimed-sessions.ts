@@ -21,6 +21,9 @@ interface ClaimedPorts extends KeeperPorts {
   readonly subscriptions: Subscriptions;
 }
 
+/** Clients that claim, four times a second, after the mesh has got its second node. */
+const CLAIMS_PER_TICK = 250;
+
 /** One connection and what it holds. */
 class Tenancy implements SessionHolder, AwaitedSession {
   readonly admission: Admission;
@@ -66,6 +69,8 @@ export class ClaimedSessions implements SessionKeeper {
   readonly #store: SessionStore;
   readonly #ports: ClaimedPorts;
   readonly #tenancies = new Map<string, Tenancy>();
+  /** Those that have not claimed anything. */
+  readonly #unclaimed = new Set<Tenancy>();
 
   constructor(store: SessionStore, ports: ClaimedPorts) {
     this.#store = store;
@@ -94,7 +99,7 @@ export class ClaimedSessions implements SessionKeeper {
   }
 
   open(admission: Admission, connection: Entrant): void {
-    const { clientId, cleanStart, expirySeconds, keepAliveSeconds, will } = admission;
+    const { clientId, cleanStart, expirySeconds } = admission;
     const older = this.#tenancies.get(clientId);
     if (older !== undefined) {
       this.#ports.counters.sessionsTakenOver++;
@@ -103,13 +108,12 @@ export class ClaimedSessions implements SessionKeeper {
     const tenancy = new Tenancy(this, admission, connection);
     this.#tenancies.set(clientId, tenancy);
     if (this.#mustClaim(admission)) {
-      const opening = { clientId, cleanStart, expirySeconds, keepAliveSeconds, will };
-      tenancy.claim = this.#store.open(opening, tenancy);
+      this.#claim(tenancy, cleanStart);
       if (expirySeconds > 0 || !cleanStart) {
         connection.awaitSession(tenancy);
         return;
       }
-    }
+    } else this.#unclaimed.add(tenancy);
     this.#enter(tenancy, new Session(clientId, this.#ports), false);
   }
 
@@ -118,8 +122,16 @@ export class ClaimedSessions implements SessionKeeper {
     if (tenancy?.session === session) this.#end(tenancy, session, session.expirySeconds, fate);
   }
 
-  /** Time is the mesh's. */
-  tick(): void {}
+  /** Time is the mesh's. Who was here before it had a second node claims now: its next connection may be there. */
+  tick(): void {
+    if (this.#unclaimed.size === 0 || !this.#store.claimsEveryClient) return;
+    let left = CLAIMS_PER_TICK;
+    for (const tenancy of this.#unclaimed) {
+      if (left-- === 0) return;
+      this.#unclaimed.delete(tenancy);
+      this.#claim(tenancy, true);
+    }
+  }
 
   /** The claim holds. */
   opened(tenancy: Tenancy, kept: KeptSession, isPresent: boolean): void {
@@ -152,6 +164,12 @@ export class ClaimedSessions implements SessionKeeper {
     return this.#store.claimsEveryClient || this.#store.has(clientId);
   }
 
+  #claim(tenancy: Tenancy, cleanStart: boolean): void {
+    const { clientId, expirySeconds, keepAliveSeconds, will } = tenancy.admission;
+    const opening = { clientId, cleanStart, expirySeconds, keepAliveSeconds, will };
+    tenancy.claim = this.#store.open(opening, tenancy);
+  }
+
   #enter(tenancy: Tenancy, session: ClientSession, isPresent: boolean): void {
     tenancy.session = session;
     session.expirySeconds = tenancy.admission.expirySeconds;
@@ -161,6 +179,7 @@ export class ClaimedSessions implements SessionKeeper {
   #end(tenancy: Tenancy, session: ClientSession | undefined, expirySeconds: number, fate: WillFate): void {
     const { claim } = tenancy;
     this.#tenancies.delete(tenancy.clientId);
+    this.#unclaimed.delete(tenancy);
     tenancy.claim = undefined;
     if (session !== undefined) {
       session.outlet = undefined;

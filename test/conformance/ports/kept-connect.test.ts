@@ -135,6 +135,18 @@ test("without Clean Start and without a session there is nothing to wait for on 
   expect(world.sessions.openings).toEqual([]);
 });
 
+test("a client that may have had a session waits to hear that it has none, and is served as one that keeps nothing", () => {
+  const world = new KeptWorld();
+  world.sessions.claimsEveryClient = true;
+  const client = world.attempt("a", { clean: false });
+  expect(client.packets).toEqual([]);
+  world.commit();
+  expect(client.take("connack").sessionPresent).toBe(false);
+  client.subscribe("t", 1);
+  world.connect("p").publish("t", "live", { qos: 1, messageId: 1 });
+  expect(client.takePayloads()).toEqual(["live"]);
+});
+
 test("a client that keeps nothing claims only if it has a will, or in a mesh of several nodes, and does not wait", () => {
   const world = new KeptWorld();
   world.connect("none");
@@ -143,6 +155,32 @@ test("a client that keeps nothing claims only if it has a will, or in a mesh of 
   world.connect("all");
   expect(world.sessions.openings.map(({ clientId }) => clientId)).toEqual(["will", "all"]);
   expect(world.sessions.openings[0]?.will?.message.topic).toBe("will");
+});
+
+test("who has not claimed anything does so when the mesh gets a second node", () => {
+  const world = new KeptWorld();
+  const client = world.connect("a");
+  world.connect("gone").sever();
+  world.pass(1000);
+  expect(world.sessions.openings).toEqual([]);
+  world.sessions.claimsEveryClient = true;
+  world.pass(1000);
+  world.commit();
+  expect(world.sessions.openings.map(({ clientId }) => clientId)).toEqual(["a"]);
+  world.sessions.steal("a");
+  world.settle();
+  expect(client.take("disconnect").reasonCode).toBe(0x8e);
+});
+
+test("a claim that is lost before it was answered ends the connection", () => {
+  const world = new KeptWorld();
+  const client = world.attempt("a", KEPT);
+  world.sessions.overtake("a");
+  world.settle();
+  expect(client.stream.ended).toBe("end");
+  expect(client.packets).toEqual([]);
+  expect(world.sessions.closings).toEqual([]);
+  expect(world.count("clientsConnected")).toBe(0);
 });
 
 test("a session that is claimed elsewhere is gone from this node: 0x8E, and its will is not this node's business", () => {

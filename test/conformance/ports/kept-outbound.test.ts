@@ -74,6 +74,7 @@ test("PUBREL is not sent before the PUBREC is committed", () => {
   client.send({ cmd: "pubrec", messageId: 1 });
   client.send({ cmd: "pubrec", messageId: 1 });
   expect(client.packets).toEqual([]);
+  expect(world.sessions.pending).toBe(1);
   world.commit();
   expect(taken(client)).toEqual(["pubrel 1"]);
   client.send({ cmd: "pubcomp", messageId: 1 });

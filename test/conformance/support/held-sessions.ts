@@ -96,6 +96,8 @@ export class HeldSessions implements SessionStore {
   readonly published: { readonly message: ApplicationMessage; readonly publisher: string | undefined }[] = [];
   #log: Command[] = [];
   readonly #owners = new Map<string, SessionHolder>();
+  /** The newest of each client, committed or not. */
+  readonly #newest = new Map<string, SessionHolder>();
 
   get count(): number {
     return this.kept.size;
@@ -128,8 +130,8 @@ export class HeldSessions implements SessionStore {
 
   open(opening: SessionOpening, holder: SessionHolder): SessionClaim {
     const { clientId } = opening;
-    let isOver = false;
     this.openings.push(opening);
+    this.#newest.set(clientId, holder);
     this.#propose(undefined, () => {
       this.#owners.get(clientId)?.lost();
       this.#owners.set(clientId, holder);
@@ -138,7 +140,7 @@ export class HeldSessions implements SessionStore {
       if (opening.expirySeconds > 0 || older !== undefined) this.kept.set(clientId, session);
       else this.kept.delete(clientId);
       session.holder = holder;
-      if (!isOver) holder.opened(session, older !== undefined);
+      holder.opened(session, older !== undefined);
     });
     /** Of an older owner nothing counts. */
     const command = (done: Completion | undefined, apply: (session: HeldSession) => void): number =>
@@ -170,7 +172,6 @@ export class HeldSessions implements SessionStore {
           if (owed !== undefined) owedByOrdinal.set(ordinal, { ...owed, isReleased: true });
         }),
       close: (fate, expirySeconds, sentThrough) => {
-        isOver = true;
         this.closings.push({ clientId, fate, expirySeconds, sentThrough });
         command(undefined, (session) => {
           session.sentThrough = Math.max(session.sentThrough, sentThrough);
@@ -204,6 +205,12 @@ export class HeldSessions implements SessionStore {
     const owner = this.#owners.get(clientId);
     this.#owners.delete(clientId);
     owner?.lost();
+  }
+
+  /** What has been proposed comes too late: the client is on another node already. */
+  overtake(clientId: string): void {
+    this.#log.length = 0;
+    this.#newest.get(clientId)?.lost();
   }
 
   session(clientId: string): HeldSession {

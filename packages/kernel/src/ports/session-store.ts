@@ -108,7 +108,7 @@ export interface SessionClaim {
   unsubscribe(filters: readonly string[], done: Completion): number;
   /**
    * Publishes a QoS 2 message of this session through the log, to everybody, exactly once however often it is published with this
-   * packet identifier. Who is subscribed on this node gets it from the log, too.
+   * packet identifier, and into the retained store if it has RETAIN. Who is subscribed on this node gets it from the log, too.
    */
   publish(message: ApplicationMessage, packetId: number, done: Completion): number;
   /** PUBREL came: the packet identifier is free when `done` is settled. */
