@@ -134,10 +134,13 @@ export class StoredSession extends ClientSession {
 
   keepSubscriptions(granted: readonly Granted[], done: Completion): number {
     const wishes: SubscriptionWish[] = [];
-    for (const { subscription, retainHandling } of granted) {
-      if (subscription === undefined) continue;
+    for (const { subscription, isReplayed, retainHandling } of granted) {
+      // A Topic Filter that comes twice in one SUBSCRIBE counts once, as it came last.
+      if (subscription === undefined || this.subscriptions.get(subscription.filter) !== subscription)
+        continue;
       const { filter, qos, noLocal, retainAsPublished, identifier } = subscription;
-      wishes.push({ filter, qos, noLocal, retainAsPublished, identifier, retainHandling });
+      const form = { filter, qos, noLocal, retainAsPublished, identifier };
+      wishes.push({ ...form, retainHandling: isReplayed ? retainHandling : 2 });
     }
     return wishes.length === 0 ? 0 : this.#claim.subscribe(wishes, done);
   }
@@ -228,8 +231,8 @@ export class StoredSession extends ClientSession {
     const { ordinal, message, qos, retain, identifiers } = owed;
     const isRepeated = ordinal <= this.#sentBefore;
     const expirySeconds = this.#kept.lifetimeLeft(owed);
-    // QoS 2 that has begun goes on: the client may hold the identifier until a PUBREL comes.
-    if (expirySeconds === 0 && !(isRepeated && qos === 2)) {
+    // Delivery that has begun goes on: of QoS 2 the client may hold the identifier until a PUBREL comes.
+    if (expirySeconds === 0 && !isRepeated) {
       this.ports.counters.expiredDropped++; // [MQTT-3.3.2-5]
       this.#claim.acknowledge(ordinal);
       return;

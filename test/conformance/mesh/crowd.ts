@@ -17,6 +17,8 @@ export class Crowd {
   /** What each connection got and has not answered. */
   readonly #unanswered = new Map<Client, Received[]>();
   #published = 0;
+  /** QoS by payload. */
+  readonly #publishedWith = new Map<string, number>();
 
   constructor(world: World) {
     this.#world = world;
@@ -83,19 +85,20 @@ export class Crowd {
   #packet({ topic, qos, retain, isEmpty, properties }: Message, version: number): object {
     const messageId = ++this.#published;
     const payload = isEmpty ? "" : `${messageId}`;
+    if (!isEmpty) this.#publishedWith.set(payload, qos);
     return { cmd: "publish", topic, payload, qos, retain, messageId, ...(version === 5 && { properties }) };
   }
 
   /**
-   * What has come to `client`, kind by kind: acknowledgements do not wait for messages, nor messages for them. Retained messages
-   * come in no particular order, and come again in the same one.
+   * What has come to `client`, kind by kind: acknowledgements do not wait for messages, nor messages for them, nor those of one
+   * QoS for those of another [MQTT-4.6.0-6]. Retained messages come in no particular order, and come again in the same one.
    */
   #hear(client: Client, index: number): readonly string[] {
     const packets = client.packets.splice(0);
     this.#unanswered.get(client)?.push(...packets.filter(wantsAnswer));
-    const kinds = [...new Set(packets.map(({ cmd }) => cmd))].sort();
+    const kinds = [...new Set(packets.map((packet) => this.#kindOf(packet)))].sort();
     const lines = kinds.flatMap((kind) =>
-      packets.filter(({ cmd, retain }) => cmd === kind && !retain).map(lineOf),
+      packets.filter((packet) => this.#kindOf(packet) === kind && packet.retain !== true).map(lineOf),
     );
     lines.push(
       ...packets
@@ -105,6 +108,13 @@ export class Crowd {
     );
     if (client.stream.ended !== undefined) lines.push(`ended: ${client.stream.ended}`);
     return lines.map((line) => `c${index} ${line}`);
+  }
+
+  /** Messages are of one kind that were published, and are delivered, with the same QoS; of what is empty nobody knows with which. */
+  #kindOf(packet: Received): string {
+    const { cmd, qos, payload } = packet;
+    if (cmd !== "publish") return cmd;
+    return `publish ${qos} ${this.#publishedWith.get(String(payload)) ?? lineOf(packet)}`;
   }
 }
 

@@ -29,6 +29,18 @@ test("SUBACK waits until all granted filters are committed", () => {
   ]);
 });
 
+test("a Topic Filter that comes twice in one SUBSCRIBE is kept once, as it came last", () => {
+  const world = new KeptWorld();
+  const client = world.enter("c");
+  const subscriptions = [1, 2].map((qos) => ({ topic: "t", qos, rh: 1 }));
+  client.send({ cmd: "subscribe", messageId: 1, subscriptions });
+  world.commit();
+  const { wishes } = world.sessions;
+  expect(wishes.map(({ filter, qos, retainHandling }) => [filter, qos, retainHandling])).toEqual([
+    ["t", 2, 2],
+  ]);
+});
+
 test("SUBACK waits for the other nodes as well", () => {
   const world = new KeptWorld();
   const client = world.enter("c");

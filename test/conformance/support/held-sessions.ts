@@ -92,6 +92,7 @@ export class HeldSessions implements SessionStore {
   readonly kept = new Map<string, HeldSession>();
   readonly openings: SessionOpening[] = [];
   readonly closings: Closing[] = [];
+  readonly wishes: SubscriptionWish[] = [];
   /** What `publish` was asked for. */
   readonly published: { readonly message: ApplicationMessage; readonly publisher: string | undefined }[] = [];
   #log: Command[] = [];
@@ -149,7 +150,12 @@ export class HeldSessions implements SessionStore {
         if (this.#owners.get(clientId) === holder && session !== undefined) apply(session);
       });
     return {
-      subscribe: (wishes, done) => command(done, (session) => subscribe(session, wishes)),
+      subscribe: (wishes, done) => {
+        this.wishes.push(...wishes);
+        return command(done, ({ subscriptions }) => {
+          for (const wish of wishes) subscriptions.set(wish.filter, wish);
+        });
+      },
       unsubscribe: (filters, done) =>
         command(done, ({ subscriptions }) => {
           for (const filter of filters) subscriptions.delete(filter);
@@ -230,8 +236,4 @@ export class HeldSessions implements SessionStore {
       if (wish !== undefined) session.append(message, wish);
     }
   }
-}
-
-function subscribe(session: HeldSession, wishes: readonly SubscriptionWish[]): void {
-  for (const wish of wishes) session.subscriptions.set(wish.filter, wish);
 }
