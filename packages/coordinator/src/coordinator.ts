@@ -1,9 +1,8 @@
 /**
  * The control plane of one node: bootstrap, Raft, replicated state and this node's proposals, wired together.
  *
- * A node with data starts its Raft server at once; a fresh one founds or joins first (arrival.ts), and its writes are
- * held meanwhile. One tick of 250 ms serves everything that is not urgent: resending, the leader's
- * duties, flushing the journal, the status.
+ * A node with data starts its Raft server at once; a fresh one founds or joins first (arrival.ts), and its writes are held meanwhile.
+ * One tick of 250 ms serves everything that is not urgent: resending, the leader's duties, flushing the journal, the status.
  */
 
 import { type NodeId, type Timer, untilNext } from "@skein/kernel";
