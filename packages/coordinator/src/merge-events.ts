@@ -54,6 +54,8 @@ export interface MergeNews {
   readonly cut: number;
   /** Topics of which both had a value. */
   readonly conflicts: readonly string[];
+  /** Messages owed to sessions for which there was no room. */
+  readonly refused: number;
 }
 
 /** How the two clusters stand to each other, for people. */

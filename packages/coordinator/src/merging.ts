@@ -55,8 +55,8 @@ export class Merging {
   readonly #planner: MergePlanner;
   readonly #time = new HybridClock();
   #pieces: { readonly cut: number; readonly of: MergeExport } | undefined;
-  /** Commands about clusters that were applied in the turn under way. */
-  #applied: ClusterCommand[] = [];
+  /** Commands about clusters that were applied in the turn under way, and what found no room. */
+  #applied: { readonly command: ClusterCommand; readonly refused: number }[] = [];
   #inSight: readonly ClusterId[] = [];
   /** Clusters that something came from since this node started: what it applies of a merge with another one is long past. */
   readonly #heard = new Set<ClusterId>();
@@ -121,11 +121,11 @@ export class Merging {
   }
 
   /** A committed command went through the state machine. What follows from it waits for the end of the turn. */
-  applied({ outcome, clusterCommand }: Applied): void {
+  applied({ outcome, clusterCommand, refused = 0 }: Applied): void {
     const { clock } = this.#ports;
     this.#time.observe(this.#machine.newest, clock.monotonicMs());
     if (clusterCommand === undefined || outcome !== "applied") return;
-    this.#applied.push(clusterCommand);
+    this.#applied.push({ command: clusterCommand, refused });
     if (this.#applied.length === 1) clock.atTurnEnd(() => this.#handleApplied());
   }
 
@@ -161,20 +161,20 @@ export class Merging {
   #handleApplied(): void {
     const commands = this.#applied;
     this.#applied = [];
-    for (const command of commands) {
-      this.#logCommand(command);
+    for (const { command, refused } of commands) {
+      this.#logCommand(command, refused);
       if (command.kind === "resume") this.#ports.resumed();
-      if (command.kind === "merged") this.#merged(command);
+      if (command.kind === "merged") this.#merged(command, refused);
       this.#step({ kind: "applied", command });
     }
   }
 
-  #merged({ loser, cut }: ClusterCommand & { readonly kind: "merged" }): void {
+  #merged({ loser, cut }: ClusterCommand & { readonly kind: "merged" }, refused: number): void {
     const { conflicts } = this.#machine;
     const news = conflicts.all().filter(({ id }) => id > this.#lastConflict);
     this.#lastConflict = conflicts.lastId;
     if (!this.#heard.has(loser)) return;
-    this.#ports.merged?.({ loser, cut, conflicts: news.map(({ message }) => message.topic) });
+    this.#ports.merged?.({ loser, cut, conflicts: news.map(({ message }) => message.topic), refused });
   }
 
   #step(event: Event): void {
@@ -249,7 +249,7 @@ export class Merging {
     this.#hasTimeJumped = this.#time.estimate(now) - Math.max(before, this.#machine.newest) > TIME_JUMP;
   }
 
-  #logCommand(command: ClusterCommand): void {
+  #logCommand(command: ClusterCommand, refused: number): void {
     const { log } = this.#ports;
     if (command.kind === "dissolve")
       log.warn({ winner: command.winner }, "this cluster is merged into another one");
@@ -258,7 +258,10 @@ export class Merging {
     else if (command.kind === "merged") {
       const topics = this.#machine.clusters.row(command.loser)?.topics;
       const conflicts = this.#machine.conflicts.count;
-      log.info({ loser: command.loser, topics, conflicts }, "another cluster has been merged into this one");
+      log.info(
+        { loser: command.loser, topics, conflicts, refused },
+        "another cluster has been merged into this one",
+      );
     }
   }
 

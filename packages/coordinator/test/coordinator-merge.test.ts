@@ -93,7 +93,7 @@ test(
     world.isolate(left, false);
     untilOne(world);
     const leader = left.find(({ status }) => status.role === "leader") as SimNode;
-    const news = { loser, cut: expect.any(Number), conflicts: ["both"] };
+    const news = { loser, cut: expect.any(Number), conflicts: ["both"], refused: 0 };
     expect(leader.merged).toEqual([news]);
     for (const node of left) {
       expect(node.merged.length).toBeLessThanOrEqual(1);

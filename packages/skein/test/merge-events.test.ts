@@ -16,13 +16,18 @@ test.each<[readonly string[], string | undefined]>([
     'both clusters had a value of "a/b" and 2 other topics: those that gave way are listed by skein conflicts',
   ],
 ])("a merge in which %j had two values is told in one sentence, and so are those", (conflicts, sentence) => {
-  const [merged, conflict] = mergeEvents({ loser: LOSER, cut: 7, conflicts });
+  const [merged, conflict] = mergeEvents({ loser: LOSER, cut: 7, conflicts, refused: 0 });
   expect(merged).toMatchObject({
     kind: "merge",
     detail: "another cluster of this mesh was merged into this one",
   });
   expect(conflict?.detail).toBe(sentence);
   expect(conflict?.kind).toBe(sentence === undefined ? undefined : "conflict");
+});
+
+test("messages for which a merge found no room are told with it", () => {
+  const [merged] = mergeEvents({ loser: LOSER, cut: 7, conflicts: [], refused: 12 });
+  expect(merged?.detail).toMatch(/; 12 of its sessions' messages found no room in their queues$/);
 });
 
 test.each([
@@ -46,7 +51,7 @@ test("clusters that merge by themselves raise no event before they have", () => 
 });
 
 test("what many nodes notice is one event on each: noted again, told by another one, and after a restart", () => {
-  const [event] = mergeEvents({ loser: LOSER, cut: 7, conflicts: [] });
+  const [event] = mergeEvents({ loser: LOSER, cut: 7, conflicts: [], refused: 0 });
   if (event === undefined) throw new Error("a merge is an event");
   const { id, kind, detail } = event;
   const make = (name: string, events: EventLog["events"] = []): EventLog =>

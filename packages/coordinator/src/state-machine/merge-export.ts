@@ -3,9 +3,9 @@
  *
  * A chunk is a row of items, `kind u8 | length varint | body`, closed when it has reached the size that the DISSOLVE names (one
  * item at least). Kinds: 1 where the cluster was forked off, 2 another cluster that it has taken in, 3 a deletion, 4 a value
- * that lost in an earlier merge, 5 a retained message. Sessions, queues and wills will be further kinds once they are
- * replicated. Numbers are never reused. Who does not know a kind must not take the chunk: the summaries say which
- * {@link EXPORT_FORMAT} each side knows before anything is dissolved.
+ * that lost in an earlier merge, 5 a retained message, 6 to 8 sessions (sessions/staged-sessions.ts). Numbers are never reused.
+ * Who does not know a kind must not take the chunk: the summaries say which {@link EXPORT_FORMAT} each side knows before anything is
+ * dissolved.
  *
  * Source: reference design, section 1.4, step 4.
  */
@@ -24,23 +24,30 @@ import type { MergeRow, Parent } from "./clusters.ts";
 import { readRow, writeRow } from "./clusters-codec.ts";
 import { type Conflict, readConflict, writeConflict } from "./conflicts.ts";
 import type { Written } from "./retained-state.ts";
+import { type SessionItem, sessionItems } from "./sessions/staged-sessions.ts";
 import type { StateMachine } from "./state-machine.ts";
 
 /** The highest kind of item that this version knows; grows with each new one. */
-export const EXPORT_FORMAT = 5;
+export const EXPORT_FORMAT = 8;
 
 const PARENT = 1;
 const ROW = 2;
 const DELETION = 3;
 const CONFLICT = 4;
 const RETAINED = 5;
+const SESSION_KINDS = new Map<number, SessionItem["kind"]>([
+  [6, "sessionTime"],
+  [7, "owedMessage"],
+  [8, "session"],
+]);
 
 export type MergeItem =
   | { readonly kind: "parent"; readonly parent: Parent }
   | { readonly kind: "row"; readonly row: MergeRow }
   | { readonly kind: "deletion"; readonly topic: string; readonly written: Written }
   | { readonly kind: "conflict"; readonly conflict: Omit<Conflict, "id"> }
-  | { readonly kind: "retained"; readonly message: ApplicationMessage; readonly written: Written };
+  | { readonly kind: "retained"; readonly message: ApplicationMessage; readonly written: Written }
+  | SessionItem;
 
 export interface Chunk {
   readonly number: number;
@@ -121,6 +128,7 @@ function* itemsOf(machine: StateMachine): Generator<MergeItem> {
   for (const conflict of machine.conflicts.all()) yield { kind: "conflict", conflict };
   for (const { message, stamp, index } of machine.retained.sortedItems())
     yield { kind: "retained", message, written: { stamp, index } };
+  yield* sessionItems(machine.sessions);
   for (const row of rows) if (row.phase === "merged") yield { kind: "row", row };
 }
 
@@ -142,6 +150,9 @@ function writeItem(item: MergeItem, out: ByteWriter): number {
       out.varint(item.written.stamp).varint(item.written.index);
       encodeMessage(item.message, out);
       return RETAINED;
+    default:
+      out.raw(item.body);
+      return kindOf(item);
   }
 }
 
@@ -166,9 +177,17 @@ function readItem(kind: number, input: ByteReader): MergeItem {
         throw malformed("retained message");
       return { kind: "retained", message, written };
     }
-    default:
-      throw malformed(`item of kind ${kind}`);
+    default: {
+      const known = SESSION_KINDS.get(kind);
+      if (known === undefined) throw malformed(`item of kind ${kind}`);
+      return { kind: known, body: input.raw(input.remaining) };
+    }
   }
+}
+
+function kindOf(item: SessionItem): number {
+  for (const [number, kind] of SESSION_KINDS) if (kind === item.kind) return number;
+  throw malformed(item.kind);
 }
 
 function malformed(what: string): SkeinError {

@@ -3,7 +3,7 @@
  *
  * `format u8 = 3 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: stamp, index
  * varint, an encoded Application Message | newest stamp varint | tombstones varint, each: stamp, index varint, topic text |
- * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict | clusters | sessions`. Proposers and retained are sorted
+ * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict | clusters | sessions | sessions of merges under way`. Proposers and retained are sorted
  * and free of repeats, the others in the order of the log, so equal states are equal bytes. Format 2 has no sessions; format 1 ends
  * behind the retained messages, which have no stamps.
  */
@@ -25,6 +25,7 @@ import { CONFLICTS_MAX, type Conflict, readConflict, writeConflict } from "./con
 import type { RetainedItem } from "./retained-state.ts";
 import { PROPOSERS_MAX, type Sequence } from "./sequencer.ts";
 import { NO_SESSIONS, readSessions, type SavedSessions } from "./sessions/sessions-snapshot.ts";
+import { readStaged } from "./sessions/staged-sessions.ts";
 import { TOMBSTONES_MAX, type Tombstone } from "./tombstones.ts";
 
 /** What a snapshot holds. */
@@ -42,6 +43,7 @@ export interface ReplicatedState {
   readonly clusters: ClustersState;
   readonly newest: Stamp;
   readonly sessions: SavedSessions;
+  readonly staged: ReturnType<typeof readStaged>;
 }
 
 const FORMAT_UNSTAMPED = 1;
@@ -49,7 +51,7 @@ const FORMAT = 3;
 
 /** `sessions` writes themselves: a copy of all queues would be large. */
 export function encodeSnapshot(
-  state: Omit<ReplicatedState, "sessions">,
+  state: Omit<ReplicatedState, "sessions" | "staged">,
   sessions: (out: ByteWriter) => void,
 ): Uint8Array {
   const out = new ByteWriter(4096);
@@ -79,8 +81,9 @@ export function decodeSnapshot(bytes: Uint8Array): ReplicatedState {
   const retained = readRetained(input, format);
   const rest = format === FORMAT_UNSTAMPED ? NO_REST : readRest(input);
   const sessions = format < FORMAT ? NO_SESSIONS : readSessions(input);
+  const staged = format < FORMAT ? [] : readStaged(input);
   input.end();
-  return { proposers, retained, ...rest, sessions };
+  return { proposers, retained, ...rest, sessions, staged };
 }
 
 /** Whether `bytes` are a snapshot that {@link decodeSnapshot} reads. */
@@ -94,7 +97,7 @@ export function isSnapshot(bytes: Uint8Array): boolean {
   }
 }
 
-const NO_REST: Omit<ReplicatedState, "proposers" | "retained" | "sessions"> = {
+const NO_REST: Omit<ReplicatedState, "proposers" | "retained" | "sessions" | "staged"> = {
   tombstones: [],
   conflicts: [],
   lastConflict: 0,

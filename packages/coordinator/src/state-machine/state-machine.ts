@@ -22,9 +22,11 @@ import { type MergeItem, readItems } from "./merge-export.ts";
 import { type RetainedItem, RetainedState } from "./retained-state.ts";
 import { Sequencer } from "./sequencer.ts";
 import { carryOutSession } from "./sessions/carry-out.ts";
+import type { Publication, SessionOutcome } from "./sessions/publishing-port.ts";
 import type { SessionState } from "./sessions/session-state.ts";
 import { writeSessions } from "./sessions/sessions-snapshot.ts";
-import { type Publication, type SessionOutcome, SessionsState } from "./sessions/sessions-state.ts";
+import { SessionsState } from "./sessions/sessions-state.ts";
+import { type SessionItem, StagedSessions } from "./sessions/staged-sessions.ts";
 import { itemHash } from "./set-hash.ts";
 import { decodeSnapshot, encodeSnapshot, type ReplicatedState } from "./snapshot.ts";
 import { ownCopy, takeItem } from "./take-merge.ts";
@@ -44,6 +46,8 @@ export interface Applied {
   readonly clusterCommand?: ClusterCommand;
   /** Topics that a merge may have changed. */
   readonly topics?: readonly string[];
+  /** Messages of merged sessions that found no room in their queues. */
+  readonly refused?: number;
   /** What it published for live subscribers. */
   readonly publications?: readonly Publication[];
   /** Sessions that it changed. */
@@ -84,7 +88,9 @@ export class StateMachine {
       });
     },
     retain: (message) => this.#retain(message),
+    index: () => this.#index,
   });
+  readonly staged = new StagedSessions();
   #newest: Stamp = 0;
   /** Of the command under way. */
   #index = 0;
@@ -101,8 +107,10 @@ export class StateMachine {
       return isClusterCommand(bytes) ? this.#takeClusters(bytes, index) : this.#take(bytes, index);
     });
     this.outcomes[applied?.outcome ?? "malformed"]++;
-    this.retained.expire(this.#newest, (item) => this.#expired(item));
-    this.sessions.advance();
+    if (!this.#standsStill) {
+      this.retained.expire(this.#newest, (item) => this.#expired(item));
+      this.sessions.advance();
+    }
     const publications = this.sessions.takePublications();
     const sessions = this.sessions.takeChanged();
     if (publications.length === 0 && sessions.size === 0) return applied ?? MALFORMED;
@@ -121,7 +129,10 @@ export class StateMachine {
       clusters: this.clusters.state(),
       newest: this.#newest,
     };
-    return encodeSnapshot(state, (out) => writeSessions(this.sessions, out));
+    return encodeSnapshot(state, (out) => {
+      writeSessions(this.sessions, out);
+      this.staged.write(out);
+    });
   }
 
   /** The state in short: equal states give equal texts. Cheap: a few rows are looked at, no messages. */
@@ -131,6 +142,7 @@ export class StateMachine {
     out.varint(this.tombstones.count).varint(this.#newest);
     out.varint(this.conflicts.count).varint(this.conflicts.lastId);
     out.varint(this.sessions.count).varint(this.sessions.owed.bytes).varint(this.sessions.hash.value);
+    out.varint(this.staged.count);
     writeClusters(this.clusters.state(), out);
     for (const row of this.sequencer.rows()) {
       writeNodeId(row.node, out);
@@ -153,12 +165,18 @@ export class StateMachine {
     this.conflicts.restore(conflicts, state.lastConflict, state.droppedConflicts);
     this.clusters.restore(state.clusters);
     this.sessions.restore(state.sessions);
+    this.staged.restore(state.staged);
     this.#newest = state.newest;
+  }
+
+  /** A dissolved cluster is handed over as it was at the cut: no time passes in it, and nobody leaves. */
+  get #standsStill(): boolean {
+    return this.clusters.dissolution !== undefined;
   }
 
   #take(bytes: Uint8Array, index: number): Applied {
     const command = decodeCommand(bytes);
-    if (this.clusters.dissolution !== undefined) return { outcome: "held", command };
+    if (this.#standsStill) return { outcome: "held", command };
     const verdict = this.sequencer.take(command.envelope, index);
     if (verdict !== "next") return { outcome: verdict, command };
     this.#advance(command.stamp);
@@ -186,7 +204,7 @@ export class StateMachine {
   #advance(stamp: Stamp): void {
     const before = this.#newest;
     this.#newest = stampAfter(before, stamp);
-    this.sessions.time.advance(before, this.#newest);
+    if (!this.#standsStill) this.sessions.time.advance(before, this.#newest);
   }
 
   #deleteRetained(topic: string): void {
@@ -211,10 +229,16 @@ export class StateMachine {
         ? { outcome: "void", ...result }
         : { outcome: "applied", ...result, topics };
     }
+    if (clusterCommand.kind === "merged") {
+      const refused = this.#merged(clusterCommand, index);
+      return refused === undefined
+        ? { outcome: "void", ...result }
+        : { outcome: "applied", ...result, refused };
+    }
     return { outcome: this.#changeClusters(clusterCommand, index) ? "applied" : "void", ...result };
   }
 
-  #changeClusters(command: Exclude<ClusterCommand, { kind: "merge" }>, index: number): boolean {
+  #changeClusters(command: Exclude<ClusterCommand, { kind: "merge" | "merged" }>, index: number): boolean {
     const { clusters } = this;
     switch (command.kind) {
       case "tick": {
@@ -224,17 +248,18 @@ export class StateMachine {
       }
       case "fork":
         clusters.fork({ cluster: command.parent, index: command.index });
+        this.staged.clear();
         return true;
       case "dissolve":
         return clusters.dissolve({ winner: command.winner, cut: index, chunkBytes: command.chunkBytes });
       case "resume":
         return clusters.resume(command.cut);
-      case "merged":
-        return clusters.merged(command.loser, command.cut, index);
       case "mergeAbort":
-        return clusters.abort(command.loser, command.cut, index);
+        if (!clusters.abort(command.loser, command.cut, index)) return false;
+        this.staged.take(command.loser);
+        return true;
       case "nodeDown":
-        return this.sessions.nodeGone(command.node, command.incarnation);
+        return !this.#standsStill && this.sessions.nodeGone(command.node, command.incarnation);
     }
   }
 
@@ -243,7 +268,9 @@ export class StateMachine {
     const { winner, loser, cut, chunk, isLast, shift } = command;
     const items = readItems(command.bytes);
     if (!this.clusters.isNext(loser, cut, chunk)) return undefined;
+    const arrived = this.staged.with(loser, items.filter(isSessionItem), chunk === 0);
     this.#advance(command.stamp);
+    this.staged.put(loser, arrived);
     const topics = items.flatMap(topicOfItem);
     const forkedAt = forkIndex(items, winner);
     const row = this.clusters.took(
@@ -262,6 +289,16 @@ export class StateMachine {
     };
     for (const item of items) takeItem(item, target, context);
     return topics;
+  }
+
+  /** The other cluster's sessions begin to live in this one. Undefined: not yet, or they do. */
+  #merged({ loser, cut }: ClusterCommand & { kind: "merged" }, index: number): number | undefined {
+    if (!this.clusters.merged(loser, cut, index)) return undefined;
+    const { shift = 0, forkedAt = 0 } = this.clusters.row(loser) ?? {};
+    const { parent } = this.clusters;
+    const commonThrough = forkedAt === 0 && parent?.cluster === loser ? parent.index : forkedAt;
+    const terms = { shift, newest: this.#newest, commonThrough, index };
+    return this.sessions.takeIn(this.staged.take(loser), terms);
   }
 
   /** Nothing that was written before it is served again: in a merge its topic counts as deleted when it was written. */
@@ -284,6 +321,10 @@ export class StateMachine {
 function topicOfItem(item: MergeItem): readonly string[] {
   if (item.kind === "deletion") return [item.topic];
   return item.kind === "retained" ? [item.message.topic] : [];
+}
+
+function isSessionItem(item: MergeItem): item is SessionItem {
+  return item.kind === "sessionTime" || item.kind === "owedMessage" || item.kind === "session";
 }
 
 /** Behind which index of `winner`'s log the items' cluster was forked off it; 0: it was not. */

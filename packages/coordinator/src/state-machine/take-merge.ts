@@ -73,6 +73,8 @@ export function takeItem(item: MergeItem, target: MergeTarget, context: MergeCon
     case "retained":
       takeRetained(item.message, item.written, target, context);
       return;
+    default:
+    // Sessions wait for MERGED (sessions/staged-sessions.ts).
   }
 }
 

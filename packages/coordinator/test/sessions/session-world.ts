@@ -2,6 +2,7 @@
 
 import type {
   ApplicationMessage,
+  ClusterId,
   Incarnation,
   NodeId,
   QoS,
@@ -10,24 +11,36 @@ import type {
   SubscriptionWish,
 } from "@skein/kernel";
 import { STAMPS_PER_MS } from "../../src/hybrid-clock.ts";
-import { encodeClusterCommand } from "../../src/state-machine/cluster-commands.ts";
+import { type ClusterCommand, encodeClusterCommand } from "../../src/state-machine/cluster-commands.ts";
 import { encodeCommand, type Operation } from "../../src/state-machine/commands.ts";
+import { type Chunk, MergeExport } from "../../src/state-machine/merge-export.ts";
 import { type Applied, StateMachine } from "../../src/state-machine/state-machine.ts";
 
 export const A = "00000000000000aa" as NodeId;
 export const B = "00000000000000bb" as NodeId;
 const C = "00000000000000cc" as NodeId;
 
+/** A cluster that takes another one in. */
+const US = "11111111-1111-4111-8111-111111111111" as ClusterId;
+/** That one. */
+export const THEM = "22222222-2222-4222-8222-222222222222" as ClusterId;
+
 const START_MS = 1_000_000;
 
 /** One machine, and the numbers that proposers give their commands. */
 export class SessionWorld {
+  /** Payloads of any history begin with it. */
+  readonly name: string;
   readonly machine = new StateMachine();
   /** Everything applied, in the order of the log. */
   readonly log: Uint8Array[] = [];
   readonly #sequences = new Map<string, number>();
   #index = 0;
   nowMs = START_MS;
+
+  constructor(name = "") {
+    this.name = name;
+  }
 
   /** Proposes and applies. Returns what became of it, and its number. */
   propose(node: NodeId, operation: Operation, incarnation = 1): Applied & { readonly seq: number } {
@@ -76,8 +89,51 @@ export class SessionWorld {
   }
 
   nodeDown(node: NodeId, incarnation = 1): Applied {
-    const command = { kind: "nodeDown", node, incarnation: incarnation as Incarnation, by: C } as const;
+    return this.decide({ kind: "nodeDown", node, incarnation: incarnation as Incarnation, by: C });
+  }
+
+  decide(command: ClusterCommand): Applied {
     return this.#apply(encodeClusterCommand(command));
+  }
+
+  /** Gives itself up in favour of `winner`, who takes everything in. Returns what became of the MERGED. */
+  mergeInto(winner: SessionWorld, { chunkBytes = 1000, shift = 0 } = {}): Applied {
+    const cut = this.dissolve(chunkBytes);
+    for (const chunk of this.chunks(chunkBytes)) winner.take(chunk, cut, shift);
+    return winner.decide({ kind: "merged", loser: THEM, cut });
+  }
+
+  /** Returns the cut. */
+  dissolve(chunkBytes: number): number {
+    this.decide({ kind: "dissolve", winner: US, chunkBytes });
+    return this.#index;
+  }
+
+  /** The state at the cut. */
+  chunks(chunkBytes: number): readonly Chunk[] {
+    const pieces = new MergeExport(this.machine, chunkBytes);
+    const chunks: Chunk[] = [];
+    for (let chunk = pieces.chunk(0); chunk !== undefined; chunk = pieces.chunk(chunks.length))
+      chunks.push(chunk);
+    return chunks;
+  }
+
+  /** A chunk of the other cluster comes. */
+  take({ number, isLast, bytes }: Chunk, cut: number, shift = 0): Applied {
+    const stamp = this.nowMs * STAMPS_PER_MS;
+    const names = { winner: US, loser: THEM, cut, chunk: number };
+    return this.decide({ kind: "merge", ...names, isLast, stamp, shift, bytes });
+  }
+
+  /** A cluster that is founded anew with what this one has. */
+  fork(name: string, parent: ClusterId = US): SessionWorld {
+    const fork = new SessionWorld(name);
+    fork.machine.restore(this.machine.snapshot());
+    fork.#index = this.#index;
+    fork.nowMs = this.nowMs;
+    for (const [key, seq] of this.#sequences) fork.#sequences.set(key, seq);
+    fork.decide({ kind: "fork", parent, index: this.#index });
+    return fork;
   }
 
   /** Time passes, and a leader says so. */
@@ -87,7 +143,7 @@ export class SessionWorld {
     for (let left = seconds; left > 0; left -= 60) {
       this.nowMs += Math.min(60, left) * 1000;
       const stamp = this.nowMs * STAMPS_PER_MS;
-      const applied = this.#apply(encodeClusterCommand({ kind: "tick", stamp, ageMinutes: 0 }));
+      const applied = this.decide({ kind: "tick", stamp, ageMinutes: 0 });
       published.push(...publishedBy(applied));
     }
     return published;

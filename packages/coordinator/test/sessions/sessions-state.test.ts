@@ -1,6 +1,9 @@
-import { packetIdOf } from "@skein/kernel";
+import { packetIdOf, type SessionOpening } from "@skein/kernel";
 import { expect, test } from "vitest";
+import { ABSENT_SESSIONS_MAX } from "../../src/state-machine/sessions/absent-sessions.ts";
 import { QUEUED_MESSAGES_MAX } from "../../src/state-machine/sessions/session-queue.ts";
+import { NEVER_EXPIRES } from "../../src/state-machine/sessions/session-state.ts";
+import { StateMachine } from "../../src/state-machine/state-machine.ts";
 import { A, B, message, publishedBy, SessionWorld, will, wish } from "./session-world.ts";
 
 function sessionOf(world: SessionWorld, clientId: string) {
@@ -314,6 +317,33 @@ test("a clock that jumps by years ends no session", () => {
   expect(world.machine.sessions.get("c")).toBeDefined();
   world.pass(3600);
   expect(world.machine.sessions.get("c")).toBeUndefined();
+});
+
+test("there are so many sessions without a connection and no more: the one longest without ends first, its will is published", () => {
+  const world = new SessionWorld();
+  const leave = (clientId: string, more: Partial<SessionOpening> = {}): readonly string[] => {
+    const claim = world.open(A, clientId, more);
+    return publishedBy(world.close(A, clientId, claim));
+  };
+  leave("z", { will: will("w", "z", 3000) });
+  leave("y");
+  for (let at = 2; at < ABSENT_SESSIONS_MAX; at++) leave(`${at}`, { expirySeconds: NEVER_EXPIRES });
+  const held = world.open(A, "held");
+  leave("y");
+  expect(world.machine.sessions.get("z")).toBeDefined();
+  const restored = new StateMachine();
+  restored.restore(world.machine.snapshot());
+  expect(leave("one more")).toEqual(["z"]);
+  world.close(A, "held", held);
+  for (const bytes of world.log.slice(-3)) restored.apply(bytes, world.log.indexOf(bytes) + 1);
+  for (const { sessions } of [world.machine, restored]) {
+    expect(sessions.absent.count).toBe(ABSENT_SESSIONS_MAX);
+    expect(["z", "2", "3", "y", "held"].filter((clientId) => sessions.get(clientId) === undefined)).toEqual([
+      "z",
+      "2",
+    ]);
+  }
+  expect(restored.snapshot()).toEqual(world.machine.snapshot());
 });
 
 // DUP

@@ -18,9 +18,10 @@ const TOPIC_LETTERS_MAX = 60;
 /** Letters of a cluster's id that tell it from the few others. */
 const ID_LETTERS = 13;
 
-export function mergeEvents({ loser, cut, conflicts }: MergeNews): readonly SharedEvent[] {
+export function mergeEvents({ loser, cut, conflicts, refused }: MergeNews): readonly SharedEvent[] {
   const name = `${loser}-${cut}`;
-  const detail = "another cluster of this mesh was merged into this one";
+  const lost = refused === 0 ? "" : `; ${refused} of its sessions' messages found no room in their queues`;
+  const detail = `another cluster of this mesh was merged into this one${lost}`;
   const merged: SharedEvent = { id: `merge-${name}`, kind: "merge", detail };
   const [first] = conflicts;
   if (first === undefined) return [merged];

@@ -3,8 +3,9 @@
 import { unreachable } from "@skein/kernel";
 import type { Stamp } from "../../hybrid-clock.ts";
 import type { Envelope } from "../commands.ts";
+import type { SessionOutcome } from "./publishing-port.ts";
 import type { SessionOperation } from "./session-commands.ts";
-import type { SessionOutcome, SessionsState } from "./sessions-state.ts";
+import type { SessionsState } from "./sessions-state.ts";
 
 export function carryOutSession(
   sessions: SessionsState,

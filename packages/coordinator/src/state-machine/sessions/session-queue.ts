@@ -29,11 +29,14 @@ export class QueueEntry implements OwedMessage {
   /** The shared subscription it came by; undefined: an ordinary one. */
   readonly group: string | undefined;
   readonly stored: StoredMessage;
+  /** Log index of the command that put it here. */
+  readonly index: number;
   isReleased = false;
 
-  constructor(ordinal: number, stored: StoredMessage, form: QueueForm) {
+  constructor(ordinal: number, stored: StoredMessage, form: QueueForm, index: number) {
     this.ordinal = ordinal;
     this.stored = stored;
+    this.index = index;
     this.qos = form.qos;
     this.retain = form.retain;
     this.identifiers = form.identifiers;
@@ -42,6 +45,13 @@ export class QueueEntry implements OwedMessage {
 
   get message(): OwedMessage["message"] {
     return this.stored.message;
+  }
+
+  /** The same message as an entry of another queue. */
+  copy(ordinal: number, stored: StoredMessage, index: number): QueueEntry {
+    const entry = new QueueEntry(ordinal, stored, this, index);
+    entry.isReleased = this.isReleased;
+    return entry;
   }
 }
 
@@ -85,8 +95,23 @@ export class SessionQueue {
     );
   }
 
-  push(stored: StoredMessage, form: QueueForm): void {
-    this.#append(new QueueEntry(this.nextOrdinal, stored, form));
+  push(stored: StoredMessage, form: QueueForm, index: number): void {
+    this.#append(new QueueEntry(this.nextOrdinal, stored, form, index));
+  }
+
+  /** Appends `entry` under its own ordinal, which is not below the next one. False: there is no room. */
+  take(entry: QueueEntry): boolean {
+    const { ordinal, stored } = entry;
+    if (!this.hasRoom(stored.bytes) || !this.#owed.hasRoomFor(stored)) return false;
+    this.skipTo(ordinal);
+    this.#append(entry);
+    return true;
+  }
+
+  /** The next message has this ordinal at least. */
+  skipTo(ordinal: number): void {
+    if (this.#count === 0) this.clear(Math.max(ordinal, this.nextOrdinal));
+    while (this.nextOrdinal < ordinal) this.#entries.push(undefined);
   }
 
   get(ordinal: number): QueueEntry | undefined {
@@ -127,9 +152,10 @@ export class SessionQueue {
     return true;
   }
 
-  clear(): void {
+  /** Nothing is owed any more. */
+  clear(nextOrdinal: number = this.nextOrdinal): void {
     for (const entry of this.#entries) if (entry !== undefined) this.#owed.release(entry.stored);
-    this.#base = this.nextOrdinal;
+    this.#base = nextOrdinal;
     this.#entries = [];
     this.#head = 0;
     this.#count = 0;
@@ -146,13 +172,11 @@ export class SessionQueue {
 
   /** Puts an empty queue where one was saved. */
   restore(entries: readonly QueueEntry[], nextOrdinal: number): void {
-    const first = entries[0]?.ordinal ?? nextOrdinal;
-    this.#base = first;
     for (const entry of entries) {
-      while (this.nextOrdinal < entry.ordinal) this.#entries.push(undefined);
+      this.skipTo(entry.ordinal);
       this.#append(entry);
     }
-    while (this.nextOrdinal < nextOrdinal) this.#entries.push(undefined);
+    this.skipTo(nextOrdinal);
   }
 
   #append(entry: QueueEntry): void {

@@ -7,7 +7,7 @@
  * Source: MQTT 5 section 4.1; reference design, section 4.3 (rules 2, 7, 8, 10).
  */
 
-import type { Incarnation, KeptSubscription, NodeId, SessionWill } from "@skein/kernel";
+import type { Incarnation, KeptSubscription, NodeId, SessionWill, WillFate } from "@skein/kernel";
 import type { Stamp } from "../../hybrid-clock.ts";
 import { type QueueEntry, SessionQueue } from "./session-queue.ts";
 import type { OwedBytes } from "./stored-message.ts";
@@ -93,25 +93,40 @@ export class SessionState {
     return willAt === undefined || endsAt === undefined ? (willAt ?? endsAt) : Math.min(willAt, endsAt);
   }
 
-  /** How long the will waits for the client of a node that is gone, ms. */
-  get graceMs(): number {
-    return Math.max(GRACE_MIN_MS, this.keepAliveSeconds * 1500, (this.will?.delaySeconds ?? 0) * 1000);
-  }
-
   /** What was under way, for all that is known: the first messages of the queue. */
   assumeSent(): void {
-    let left = UNDER_WAY_MAX;
-    for (const { ordinal } of this.queue) {
-      this.sentThrough = Math.max(this.sentThrough, ordinal);
-      if (--left === 0) return;
-    }
+    this.sentThrough = assumedSent(this);
+  }
+
+  /** Its connection has ended (`now`: SessionTime, ms). */
+  leave(fate: WillFate, now: number): void {
+    Object.assign(this, departed(this, fate, now));
+  }
+
+  /** All of it; lists are sorted, so that equal sessions are equal. */
+  save(): SavedSession {
+    const { subscriptions, received, queue, ...fields } = this;
+    return {
+      ...fields,
+      subscriptions: [...subscriptions.values()].sort((a, b) => (a.filter < b.filter ? -1 : 1)),
+      received: [...received].sort((a, b) => a - b),
+      nextOrdinal: queue.nextOrdinal,
+      queue: [...queue],
+    };
   }
 
   /** Takes over what was saved of it, but for the subscriptions. */
-  restore({ subscriptions: _, received, nextOrdinal, queue, ...fields }: SavedSession): void {
+  restore(saved: SavedSession): void {
+    this.resume(saved);
+    this.queue.restore(saved.queue, saved.nextOrdinal);
+  }
+
+  /** As {@link restore}, with nothing in the queue. */
+  resume({ subscriptions: _, received, nextOrdinal, queue, ...fields }: SavedSession): void {
     Object.assign(this, fields);
+    this.received.clear();
     for (const packetId of received) this.received.add(packetId);
-    this.queue.restore(queue, nextOrdinal);
+    this.queue.clear(queue[0]?.ordinal ?? nextOrdinal);
   }
 
   /** What the session holds is gone; the claim stays. */
@@ -121,4 +136,40 @@ export class SessionState {
     this.queue.clear();
     this.sentThrough = this.queue.nextOrdinal - 1;
   }
+}
+
+/** What becomes of `session` when its connection ends (`now`: SessionTime, ms). */
+export function departed(
+  session: Pick<SessionState, "endsAt" | "expirySeconds" | "keepAliveSeconds" | "will" | "willAt">,
+  fate: WillFate,
+  now: number,
+): Pick<SessionState, "owner" | "endsAt" | "will" | "willAt" | "isWillDeferred"> {
+  const { expirySeconds, keepAliveSeconds, willAt } = session;
+  const endsAt = expirySeconds < NEVER_EXPIRES ? now + expirySeconds * 1000 : session.endsAt;
+  const will = fate === "discard" ? undefined : session.will;
+  const isWillDeferred = will !== undefined && fate === "defer";
+  const left = { owner: undefined, endsAt, will, willAt, isWillDeferred };
+  if (will === undefined) return left;
+  const delayMs = Math.min(will.delaySeconds, expirySeconds) * 1000;
+  if (!isWillDeferred) return { ...left, willAt: now + delayMs };
+  const dueAt = now + Math.max(GRACE_MIN_MS, keepAliveSeconds * 1500, will.delaySeconds * 1000);
+  // Who has nothing but its will ends when that is out.
+  return { ...left, willAt: dueAt, endsAt: endsAt === undefined ? undefined : Math.max(endsAt, dueAt) };
+}
+
+/** Up to which ordinal messages of `session` may have been sent by a node that can no longer say so. */
+export function assumedSent({
+  queue,
+  sentThrough,
+}: {
+  readonly queue: Iterable<QueueEntry>;
+  readonly sentThrough: number;
+}): number {
+  let sent = sentThrough;
+  let left = UNDER_WAY_MAX;
+  for (const { ordinal } of queue) {
+    if (left-- === 0) break;
+    sent = Math.max(sent, ordinal);
+  }
+  return sent;
 }

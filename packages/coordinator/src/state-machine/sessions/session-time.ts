@@ -10,9 +10,11 @@
 import { STAMPS_PER_MS, type Stamp } from "../../hybrid-clock.ts";
 
 const JUMP_MS = 300_000;
+/** Not 0: what came from an older cluster in a merge may lie before the beginning of this one. */
+export const SESSION_START_MS = 2 ** 42;
 
 export class SessionTime {
-  #elapsed = 0;
+  #elapsed = SESSION_START_MS;
 
   /** Of the replicated state, ms. */
   get elapsed(): number {

@@ -1,9 +1,10 @@
 /**
  * All sessions as bytes: the part of a snapshot that sessions-state.ts is saved as and restored from.
  *
- * `elapsed, hash varint | messages, each: at varint, message | turns, each: text, varint | sessions, each: ...`. A message that is in
- * many queues is written once, and named in them by its place in the list. Everything is sorted or in the order of the log, so
- * equal states are equal bytes.
+ * `elapsed, hash varint | messages, each: at varint, message | turns, each: text, varint | sessions, each: ... | those without a
+ * connection in the order they were left, each: place varint`. A message that is in many queues is written once, and named in them by
+ * its place in the list. Everything is sorted or in the order of the log, so equal states are equal bytes. A merge uses the same
+ * forms (staged-sessions.ts).
  */
 
 import {
@@ -29,6 +30,7 @@ import {
 } from "./session-commands.ts";
 import { QueueEntry } from "./session-queue.ts";
 import type { SavedSession, SessionOwner, SessionState } from "./session-state.ts";
+import { SESSION_START_MS } from "./session-time.ts";
 import type { SessionsState } from "./sessions-state.ts";
 import type { StoredMessage } from "./stored-message.ts";
 
@@ -46,48 +48,72 @@ export interface SavedSessions {
   readonly hash: number;
   readonly turns: readonly (readonly [sharedFilter: string, turn: number])[];
   readonly sessions: readonly SavedSession[];
+  /** Places in `sessions` of those without a connection, the one longest without first. */
+  readonly absent: readonly number[];
 }
 
 export const NO_SESSIONS: SavedSessions = {
-  elapsed: 0,
+  elapsed: SESSION_START_MS,
   hash: new RunningHash().value,
   turns: [],
   sessions: [],
+  absent: [],
 };
 
 export function writeSessions(state: SessionsState, out: ByteWriter): void {
   const sessions = [...state.all()].sort((a, b) => (a.clientId < b.clientId ? -1 : 1));
-  const places = new Map<StoredMessage, number>();
-  for (const { queue } of sessions)
-    for (const { stored } of queue) if (!places.has(stored)) places.set(stored, places.size);
+  const places = placesOf(sessions);
   out.varint(state.time.elapsed).varint(state.hash.value).varint(places.size);
-  for (const { message, at } of places.keys()) encodeMessage(message, out.varint(at));
+  for (const stored of places.keys()) writeStored(stored, out);
   const turns = state.shared.all();
   out.varint(turns.length);
   for (const [filter, turn] of turns) out.text(filter).varint(turn);
   out.varint(sessions.length);
-  for (const session of sessions) writeSession(session, places, out);
+  for (const session of sessions) writeSession(session.save(), places, out);
+  const at = new Map(sessions.map((session, place) => [session, place]));
+  out.varint(state.absent.count);
+  for (const session of state.absent) out.varint(at.get(session) ?? 0);
 }
 
 /** Payloads are copied. @throws {SkeinError} ERR_SKEIN_MALFORMED */
 export function readSessions(input: ByteReader): SavedSessions {
   const [elapsed, hash] = [input.varint(), input.varint()];
-  const messages = readList(input, (): StoredMessage => {
-    const at = input.varint();
-    const before = input.remaining;
-    const message = ownCopy(decodeMessage(input));
-    return { message, bytes: before - input.remaining, at, holders: 0 };
-  });
+  const messages = readList(input, readStored);
   const turns = readList(input, () => [input.text(), input.varint()] as const);
-  return { elapsed, hash, turns, sessions: readList(input, () => readSession(input, messages)) };
+  const sessions = readList(input, () => readSession(input, messages));
+  const absent = readList(input, () => input.varint());
+  const left = new Set(absent);
+  const isComplete = sessions.every(({ owner }, place) => (owner === undefined) === left.has(place));
+  if (!isComplete || left.size !== absent.length) throw malformed("sessions without a connection");
+  return { elapsed, hash, turns, sessions, absent };
 }
 
-function writeSession(
-  session: SessionState,
+/** The messages in the queues of `sessions`, each with its place among them. */
+export function placesOf(sessions: Iterable<SessionState>): Map<StoredMessage, number> {
+  const places = new Map<StoredMessage, number>();
+  for (const { queue } of sessions)
+    for (const { stored } of queue) if (!places.has(stored)) places.set(stored, places.size);
+  return places;
+}
+
+export function writeStored({ message, at }: StoredMessage, out: ByteWriter): void {
+  encodeMessage(message, out.varint(at));
+}
+
+/** The payload is copied. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+export function readStored(input: ByteReader): StoredMessage {
+  const at = input.varint();
+  const before = input.remaining;
+  const message = ownCopy(decodeMessage(input));
+  return { message, bytes: before - input.remaining, at, holders: 0 };
+}
+
+export function writeSession(
+  session: SavedSession,
   places: ReadonlyMap<StoredMessage, number>,
   out: ByteWriter,
 ): void {
-  const { clientId, owner, isPresent, isWillDeferred, queue } = session;
+  const { clientId, owner, isPresent, isWillDeferred, subscriptions, queue } = session;
   const bits = (isPresent ? IS_PRESENT : 0) | (isWillDeferred ? IS_WILL_DEFERRED : 0);
   out.text(clientId).u8(bits | (owner === undefined ? 0 : HAS_OWNER));
   if (owner !== undefined) writeOwner(owner, out);
@@ -95,21 +121,18 @@ function writeSession(
   writeWill(session.will, out);
   writeOptional(session.willAt, out);
   writeOptional(session.endsAt, out);
-  const subscriptions = [...session.subscriptions.values()].sort((a, b) => (a.filter < b.filter ? -1 : 1));
   out.varint(subscriptions.length);
   for (const subscription of subscriptions) writeSubscription(subscription, out);
-  writeRising(
-    [...session.received].sort((a, b) => a - b),
-    out,
-  );
+  writeRising(session.received, out);
   out
     .varint(session.sentThrough + 1)
-    .varint(queue.nextOrdinal)
+    .varint(session.nextOrdinal)
     .varint(queue.length);
   for (const entry of queue) writeEntry(entry, places, out);
 }
 
-function readSession(input: ByteReader, messages: readonly StoredMessage[]): SavedSession {
+/** `messages`: those that its queue names. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+export function readSession(input: ByteReader, messages: readonly StoredMessage[]): SavedSession {
   const clientId = input.text();
   const bits = input.u8();
   const saved: SavedSession = {
@@ -137,8 +160,11 @@ function readSession(input: ByteReader, messages: readonly StoredMessage[]): Sav
 }
 
 function writeEntry(entry: QueueEntry, places: ReadonlyMap<StoredMessage, number>, out: ByteWriter): void {
-  const { ordinal, stored, qos, retain, isReleased, group, identifiers = [] } = entry;
-  out.varint(ordinal).varint(places.get(stored) ?? 0);
+  const { ordinal, stored, index, qos, retain, isReleased, group, identifiers = [] } = entry;
+  out
+    .varint(ordinal)
+    .varint(places.get(stored) ?? 0)
+    .varint(index);
   out.u8(qos | (retain ? RETAIN : 0) | (isReleased ? RELEASED : 0) | (group === undefined ? 0 : HAS_GROUP));
   if (group !== undefined) out.text(group);
   writeRising(identifiers, out);
@@ -147,6 +173,7 @@ function writeEntry(entry: QueueEntry, places: ReadonlyMap<StoredMessage, number
 function readEntry(input: ByteReader, messages: readonly StoredMessage[]): QueueEntry {
   const ordinal = input.varint();
   const stored = messages[input.varint()];
+  const index = input.varint();
   const bits = input.u8();
   const qos = readQos(bits & 3);
   if (stored === undefined || qos === 0) throw malformed("queue");
@@ -158,7 +185,7 @@ function readEntry(input: ByteReader, messages: readonly StoredMessage[]): Queue
     identifiers: identifiers.length === 0 ? undefined : identifiers,
     group,
   };
-  const entry = new QueueEntry(ordinal, stored, form);
+  const entry = new QueueEntry(ordinal, stored, form, index);
   entry.isReleased = (bits & RELEASED) !== 0;
   return entry;
 }

@@ -11,44 +11,26 @@
 import type { ApplicationMessage, KeptSubscription, NodeId, SessionOpening, WillFate } from "@skein/kernel";
 import type { Stamp } from "../../hybrid-clock.ts";
 import { ownCopy } from "../take-merge.ts";
+import { AbsentSessions } from "./absent-sessions.ts";
+import type { Publication, PublishingPort, SessionOutcome } from "./publishing-port.ts";
 import { RunningHash } from "./running-hash.ts";
 import { type Routes, type SessionRoute, SessionRoutes } from "./session-routes.ts";
-import { NEVER_EXPIRES, type SessionOwner, SessionState } from "./session-state.ts";
+import { type SessionOwner, SessionState } from "./session-state.ts";
 import { SessionTime } from "./session-time.ts";
 import type { SavedSessions } from "./sessions-snapshot.ts";
 import { SharedTurns } from "./shared-turns.ts";
+import type { Arrived } from "./staged-sessions.ts";
 import { OwedBytes, type StoredMessage } from "./stored-message.ts";
-
-/** What became of a command: `full`: a queue, or the store of all queues, had no room for it. */
-export type SessionOutcome = "applied" | "full" | "stale";
-
-/** What a command published, for the live subscribers of every node. */
-export interface Publication {
-  readonly message: ApplicationMessage;
-  /** The session that published it. */
-  readonly publisher: string;
-}
-
-/** What the state machine does besides with a message that a command publishes. */
-export interface PublishingPort {
-  /** Encoded length. */
-  measure(message: ApplicationMessage): number;
-  /** Retained messages that `filter` matches. */
-  retained(filter: string, visit: (message: ApplicationMessage) => void): void;
-  /** Puts it, which has RETAIN, into the retained store. False: no room. */
-  retain(message: ApplicationMessage): boolean;
-}
+import { inOwnTerms, type MergeTerms, unite } from "./unite-sessions.ts";
 
 export class SessionsState {
   readonly time = new SessionTime();
   readonly routes = new SessionRoutes();
   readonly owed = new OwedBytes();
   readonly hash = new RunningHash();
+  /** Sessions without a connection. */
+  readonly absent = new AbsentSessions();
   readonly #byClientId = new Map<string, SessionState>();
-  /** Sessions with something due. */
-  readonly #due = new Set<SessionState>();
-  /** Nothing is due before (SessionTime, ms). */
-  nextDue = Number.POSITIVE_INFINITY;
   readonly shared = new SharedTurns();
   readonly #port: PublishingPort;
   #publications: Publication[] = [];
@@ -61,6 +43,11 @@ export class SessionsState {
 
   get count(): number {
     return this.#byClientId.size;
+  }
+
+  /** Nothing is due before (SessionTime, ms). */
+  get nextDue(): number {
+    return this.absent.nextDue;
   }
 
   get(clientId: string): SessionState | undefined {
@@ -99,7 +86,7 @@ export class SessionsState {
     if (isOvertaken) return "stale";
     if (older !== undefined) this.#endClaim(older, cleanStart);
     const isPresent = older?.isKept === true && !cleanStart;
-    const session = older ?? new SessionState(clientId, this.owed);
+    const session = older ?? this.#add(clientId);
     if (!isPresent) this.#empty(session);
     session.owner = owner;
     session.claimedAt = claimedAt;
@@ -110,7 +97,6 @@ export class SessionsState {
     session.willAt = undefined;
     session.isWillDeferred = false;
     session.endsAt = undefined;
-    this.#byClientId.set(clientId, session);
     this.#touch(session);
     return "applied";
   }
@@ -153,8 +139,7 @@ export class SessionsState {
     for (const { retainHandling, ...subscription } of wishes) {
       const { filter } = subscription;
       const isNew = !session.subscriptions.has(filter);
-      this.routes.set(session, subscription);
-      this.hash.add(`${filter} ${subscription.qos}`);
+      this.#subscribe(session, subscription);
       const isReplayed = retainHandling === 0 || (retainHandling === 1 && isNew);
       if (isReplayed && !filter.startsWith("$share/") && !this.#replay(session, subscription))
         outcome = "full";
@@ -225,33 +210,62 @@ export class SessionsState {
   advance(): void {
     const now = this.time.elapsed;
     if (now < this.nextDue) return;
-    const due = [...this.#due].filter(({ dueAt = now + 1 }) => dueAt <= now);
-    for (const session of due.sort((a, b) => (a.clientId < b.clientId ? -1 : 1))) {
+    for (const session of this.absent.due(now)) {
       if (session.willAt !== undefined && session.willAt <= now) this.#publishWill(session);
       if (session.endsAt !== undefined && session.endsAt <= now) this.#end(session);
       this.#note(session);
     }
-    this.nextDue = Number.POSITIVE_INFINITY;
-    for (const session of [...this.#due]) this.#watch(session);
+    this.absent.plan();
+  }
+
+  /** The sessions of a cluster that was merged. Returns how many messages of them found no room. */
+  takeIn(arrived: Arrived, terms: MergeTerms): number {
+    const now = this.time.elapsed;
+    const touched: SessionState[] = [];
+    let refused = 0;
+    for (const theirs of inOwnTerms(arrived, terms, now)) {
+      const ours = this.#byClientId.get(theirs.clientId);
+      const session = ours ?? this.#add(theirs.clientId);
+      const united = unite(session, ours?.save(), theirs, terms, now);
+      for (const subscription of united.added) this.#subscribe(session, subscription);
+      refused += united.refused;
+      this.#touch(session);
+      touched.push(session);
+    }
+    for (const session of touched) if (session.owner === undefined) this.#reassign(session);
+    this.#endSurplus();
+    return refused;
   }
 
   /** Replaces everything. */
-  restore({ elapsed, hash, turns, sessions }: SavedSessions): void {
+  restore({ elapsed, hash, turns, sessions, absent }: SavedSessions): void {
     for (const session of this.#byClientId.values()) this.#empty(session);
     this.#byClientId.clear();
-    this.#due.clear();
-    this.nextDue = Number.POSITIVE_INFINITY;
+    this.absent.clear();
     this.#publications = [];
     this.time.restore(elapsed);
     this.hash.restore(hash);
     this.shared.restore(turns);
     for (const saved of sessions) {
-      const session = new SessionState(saved.clientId, this.owed);
+      const session = this.#add(saved.clientId);
       session.restore(saved);
-      this.#byClientId.set(saved.clientId, session);
       for (const subscription of saved.subscriptions) this.routes.set(session, subscription);
-      this.#watch(session);
     }
+    for (const place of absent) {
+      const session = this.#byClientId.get(sessions[place]?.clientId ?? "");
+      if (session !== undefined) this.absent.note(session);
+    }
+  }
+
+  #add(clientId: string): SessionState {
+    const session = new SessionState(clientId, this.owed);
+    this.#byClientId.set(clientId, session);
+    return session;
+  }
+
+  #subscribe(session: SessionState, subscription: KeptSubscription): void {
+    this.routes.set(session, subscription);
+    this.hash.add(`${subscription.filter} ${subscription.qos}`);
   }
 
   #owned(clientId: string, owner: SessionOwner): SessionState | undefined {
@@ -269,21 +283,15 @@ export class SessionsState {
 
   /** The connection of `session` has ended. */
   #leave(session: SessionState, fate: WillFate): void {
-    const now = this.time.elapsed;
-    session.owner = undefined;
-    if (session.expirySeconds < NEVER_EXPIRES) session.endsAt = now + session.expirySeconds * 1000;
-    if (fate === "discard") session.will = undefined;
-    if (session.will !== undefined) {
-      session.isWillDeferred = fate === "defer";
-      const delayMs = Math.min(session.will.delaySeconds, session.expirySeconds) * 1000;
-      session.willAt = now + (session.isWillDeferred ? session.graceMs : delayMs);
-      // Who has nothing but its will ends when that is out.
-      if (session.isWillDeferred && session.endsAt !== undefined)
-        session.endsAt = Math.max(session.endsAt, session.willAt);
-    }
+    session.leave(fate, this.time.elapsed);
     this.#touch(session);
     this.#reassign(session);
     this.advance();
+    this.#endSurplus();
+  }
+
+  #endSurplus(): void {
+    for (let { surplus } = this.absent; surplus !== undefined; { surplus } = this.absent) this.#end(surplus);
   }
 
   #publishWill(session: SessionState): void {
@@ -291,7 +299,6 @@ export class SessionsState {
     session.will = undefined;
     session.willAt = undefined;
     session.isWillDeferred = false;
-    this.#watch(session);
     if (will === undefined) return;
     this.#publish(will.message, clientId);
     this.#publications.push({ message: will.message, publisher: clientId });
@@ -301,7 +308,7 @@ export class SessionsState {
     if (session.willAt !== undefined) this.#publishWill(session); // [MQTT-3.1.2-8]
     this.#empty(session);
     this.#byClientId.delete(session.clientId);
-    session.endsAt = undefined;
+    this.absent.delete(session);
     this.#touch(session);
   }
 
@@ -365,9 +372,9 @@ export class SessionsState {
     const { message, bytes } = stored;
     const qos = Math.min(message.qos, route.qos);
     if (qos === 0) return true;
-    if (!session.queue.hasRoom(bytes) || (stored.holders === 0 && !this.owed.hasRoom(bytes))) return false;
+    if (!session.queue.hasRoom(bytes) || !this.owed.hasRoomFor(stored)) return false;
     const retain = route.retainAsPublished && message.retain;
-    session.queue.push(stored, { qos: qos as 1 | 2, retain, identifiers, group });
+    session.queue.push(stored, { qos: qos as 1 | 2, retain, identifiers, group }, this.#port.index());
     this.#touch(session);
     return true;
   }
@@ -379,19 +386,9 @@ export class SessionsState {
   }
 
   #note(session: SessionState): void {
-    this.#watch(session);
     const { clientId, queue, owner, received } = session;
+    if (this.#byClientId.get(clientId) === session) this.absent.note(session);
     this.hash.add(`${clientId} ${owner?.claim ?? 0} ${queue.nextOrdinal} ${queue.length} ${received.size}`);
-  }
-
-  #watch(session: SessionState): void {
-    const { dueAt, clientId } = session;
-    if (dueAt === undefined || !this.#byClientId.has(clientId)) {
-      this.#due.delete(session);
-    } else {
-      this.#due.add(session);
-      this.nextDue = Math.min(this.nextDue, dueAt);
-    }
   }
 }
 

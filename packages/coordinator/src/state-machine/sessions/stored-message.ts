@@ -29,9 +29,9 @@ export class OwedBytes {
     return this.#bytes;
   }
 
-  /** Whether one more message of this size may be kept. */
-  hasRoom(bytes: number): boolean {
-    return this.#bytes + bytes <= OWED_BYTES_MAX;
+  /** Whether one more queue may hold it. */
+  hasRoomFor({ bytes, holders }: StoredMessage): boolean {
+    return holders > 0 || this.#bytes + bytes <= OWED_BYTES_MAX;
   }
 
   hold(stored: StoredMessage): void {

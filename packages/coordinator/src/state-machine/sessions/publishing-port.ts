@@ -1,0 +1,25 @@
+/** What sessions need of the rest of the replicated state, and what they give back. */
+
+import type { ApplicationMessage } from "@skein/kernel";
+
+/** What became of a command: `full`: a queue, or the store of all queues, had no room for it. */
+export type SessionOutcome = "applied" | "full" | "stale";
+
+/** What a command published, for the live subscribers of every node. */
+export interface Publication {
+  readonly message: ApplicationMessage;
+  /** The session that published it. */
+  readonly publisher: string;
+}
+
+/** What the state machine does besides with a message that a command publishes. */
+export interface PublishingPort {
+  /** Encoded length. */
+  measure(message: ApplicationMessage): number;
+  /** Log index of the command under way. */
+  index(): number;
+  /** Retained messages that `filter` matches. */
+  retained(filter: string, visit: (message: ApplicationMessage) => void): void;
+  /** Puts it, which has RETAIN, into the retained store. False: no room. */
+  retain(message: ApplicationMessage): boolean;
+}

@@ -1,0 +1,127 @@
+/**
+ * How a session of a cluster that was merged goes on in this one.
+ *
+ * Where only the other cluster has it, it goes on as it was, under the same ordinals: a client does not see the difference. Where
+ * both have it, the newer claim decides, because its client has thrown away what it knew of the other one when it was told
+ * that no session was present. So the session of the newer claim goes on with its settings, its will, its identifiers and its
+ * ordinals; the older one adds its subscriptions, and behind the queue, under new ordinals, what it was owed. Two
+ * exceptions:
+ *
+ * - A claim without a session (expiry 0) ends none in the other cluster: that one goes on. A connection that holds such a claim serves
+ *   no queue, so it is over, and its client comes back to what it is owed.
+ * - If one cluster was forked off the other, what was in a queue before is in both. It is owed as long as neither has delivered it.
+ *
+ * Nobody in this cluster holds what came from the other one: its nodes start again, and its clients come back as after the loss of a
+ * node. Times that had begun to run run on.
+ *
+ * Source: MQTT 5 sections 3.2.2.1.1 (Session Present) and 4.1; reference design, section 1.4.
+ */
+
+import type { KeptSubscription } from "@skein/kernel";
+import { STAMP_MAX, type Stamp } from "../../hybrid-clock.ts";
+import type { QueueEntry } from "./session-queue.ts";
+import { assumedSent, departed, type SavedSession, type SessionState } from "./session-state.ts";
+import type { Arrived } from "./staged-sessions.ts";
+import type { StoredMessage } from "./stored-message.ts";
+
+/** What stamps and log indexes of the other cluster mean in this one. */
+export interface MergeTerms {
+  /** Added to its stamps. */
+  readonly shift: Stamp;
+  /** Newest stamp of this cluster. */
+  readonly newest: Stamp;
+  /** Both logs are the same up to this index; 0: neither was forked off the other. */
+  readonly commonThrough: number;
+  /** Log index of the command that takes its sessions in. */
+  readonly index: number;
+}
+
+export interface United {
+  /** Subscriptions that the session has now besides, or in place of one with the same filter. */
+  readonly added: readonly KeptSubscription[];
+  /** Messages that found no room. */
+  readonly refused: number;
+}
+
+/** The sessions that have come, in times and stamps of this cluster; log indexes are still those of the other one. */
+export function inOwnTerms(
+  { elapsed, sessions }: Arrived,
+  { shift, newest }: MergeTerms,
+  now: number,
+): readonly SavedSession[] {
+  const messages = new Map<StoredMessage, StoredMessage>();
+  const timeOf = (theirs: number): number => Math.max(0, theirs - elapsed + now);
+  const ownOf = (theirs: StoredMessage): StoredMessage => {
+    const own = messages.get(theirs) ?? { ...theirs, at: timeOf(theirs.at), holders: 0 };
+    messages.set(theirs, own);
+    return own;
+  };
+  return sessions.map((session) => {
+    const own = {
+      ...session,
+      claimedAt: Math.min(STAMP_MAX, newest, Math.max(0, session.claimedAt + shift)),
+      willAt: session.willAt === undefined ? undefined : timeOf(session.willAt),
+      endsAt: session.endsAt === undefined ? undefined : timeOf(session.endsAt),
+      queue: session.queue.map((entry) => entry.copy(entry.ordinal, ownOf(entry.stored), entry.index)),
+    };
+    return leftIfHeld(own, now);
+  });
+}
+
+/** Makes `session`, which is `ours` (undefined: a new one), one with `theirs`. `now`: SessionTime, ms. */
+export function unite(
+  session: SessionState,
+  ours: SavedSession | undefined,
+  theirs: SavedSession,
+  { commonThrough, index }: MergeTerms,
+  now: number,
+): United {
+  const isOursNewer = ours !== undefined && ours.claimedAt >= theirs.claimedAt;
+  const [newer, older] = isOursNewer ? [ours, theirs] : [theirs, ours];
+  const lasting = older !== undefined && isKept(older) && !isKept(newer) ? older : newer;
+  // Who holds an older claim, or one without a session, has lost it.
+  const isLost = !isOursNewer || lasting !== newer;
+  const left = (saved: SavedSession): SavedSession => (isLost ? leftIfHeld(saved, now) : saved);
+  const { expirySeconds, endsAt } = left(lasting);
+  session.resume({ ...left(newer), expirySeconds, endsAt });
+  const { kept, moved } = queuesOf(newer, older, commonThrough);
+  let refused = 0;
+  for (const entry of kept) {
+    const own = isOursNewer ? entry : entry.copy(entry.ordinal, entry.stored, index);
+    if (!session.queue.take(own)) refused++;
+  }
+  session.queue.skipTo(newer.nextOrdinal);
+  for (const entry of moved)
+    if (!session.queue.take(entry.copy(session.queue.nextOrdinal, entry.stored, index))) refused++;
+  const known = isOursNewer ? session.subscriptions : NONE;
+  return { added: theirs.subscriptions.filter(({ filter }) => !known.has(filter)), refused };
+}
+
+const NONE: ReadonlyMap<string, KeptSubscription> = new Map();
+
+/** It lives without a connection. */
+function isKept({ expirySeconds }: SavedSession): boolean {
+  return expirySeconds > 0;
+}
+
+/** What is owed under the ordinals of the newer claim, and what is owed besides, in order. */
+function queuesOf(
+  newer: SavedSession,
+  older: SavedSession | undefined,
+  commonThrough: number,
+): { readonly kept: readonly QueueEntry[]; readonly moved: readonly QueueEntry[] } {
+  if (older === undefined) return { kept: newer.queue, moved: [] };
+  const isCommon = ({ index }: QueueEntry): boolean => index <= commonThrough;
+  const common = new Map(older.queue.filter(isCommon).map((entry) => [entry.ordinal, entry]));
+  const kept = newer.queue.filter((entry) => !isCommon(entry) || common.has(entry.ordinal));
+  for (const entry of kept)
+    if (isCommon(entry) && common.get(entry.ordinal)?.isReleased) entry.isReleased = true;
+  // What its client has got, but for the packet identifier, that identifier has been forgotten with.
+  return { kept, moved: older.queue.filter((entry) => !isCommon(entry) && !entry.isReleased) };
+}
+
+/** As it is without the connection that holds it. */
+function leftIfHeld(session: SavedSession, now: number): SavedSession {
+  if (session.owner === undefined) return session;
+  return { ...session, ...departed(session, "defer", now), sentThrough: assumedSent(session) };
+}
