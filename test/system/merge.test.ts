@@ -1,5 +1,6 @@
 /** Real processes: clusters of one mesh and key that were founded apart meet, and become one with what both had. */
 
+import { connect as connectTo } from "mqtt";
 import { expect, onTestFinished, test } from "vitest";
 import { eventually } from "../containers/support/eventually.ts";
 import { letClusterAge } from "../support/aged-cluster.ts";
@@ -12,6 +13,8 @@ import {
   startMesh,
   waitUntilHealthy,
 } from "../support/node-process.ts";
+
+const PERSISTENT = { clean: false, properties: { sessionExpiryInterval: 3600 } } as const;
 
 const on = (node: NodeProcess): readonly string[] => ["--http", `127.0.0.1:${node.ports.http}`];
 const linkOf = ({ ports }: NodeProcess): string => `127.0.0.1:${ports.link}`;
@@ -66,6 +69,36 @@ test("two nodes founded apart become one mesh: nothing is lost, and the value th
   expect((await runSkein(["conflicts", "--clear", ...on(a)])).out).toBe("Forgot 1 values.\n");
 });
 
+test("what sessions were owed by two nodes founded apart they get after the merge, on either node, each message once (P5, P9)", async () => {
+  const meshKey = newMeshKey();
+  const argsOfB: string[] = [];
+  const a = await makeNode({ name: "a", meshKey });
+  const b = await makeNode({ name: "b", meshKey, args: argsOfB });
+  onTestFinished(async () => {
+    await Promise.all([a.remove(), b.remove()]);
+  });
+  await Promise.all([a.start(), b.start()]);
+  // Whichever of the two is taken in, one of these sessions comes from there; "both" is known on either side.
+  for (const [node, clientIds] of [
+    [a, ["of a", "both"]],
+    [b, ["of b", "both"]],
+  ] as const) {
+    for (const clientId of clientIds) await leaveSession(node, clientId);
+    await publishAll(node, [`1 on ${node.name}`, `2 on ${node.name}`]);
+  }
+
+  await b.stop();
+  argsOfB.push("--peer", linkOf(a));
+  await b.start();
+  await waitUntilHealthy([a, b]);
+
+  await publishAll(a, ["3 on one mesh"]);
+  expect(await comeBack(b, "of a")).toEqual(["1 on a", "2 on a", "3 on one mesh"]);
+  expect(await comeBack(a, "of b")).toEqual(["1 on b", "2 on b", "3 on one mesh"]);
+  // Its newer claim was made on b.
+  expect(await comeBack(a, "both")).toEqual(["1 on b", "2 on b", "1 on a", "2 on a", "3 on one mesh"]);
+});
+
 test("two grown meshes wait until somebody agrees, and nothing acknowledged on either side is lost", async () => {
   const meshKey = newMeshKey();
   const homes = await startMesh(2, () => ({ meshKey }));
@@ -118,6 +151,8 @@ test("the old voter of two comes back after the survivor has founded the mesh an
   const { node, coordinator, cluster } = await a.status();
   const [voter, survivor] = node === coordinator ? [a, b] : [b, a];
   await publishRetained(survivor, { before: "1", changed: "old" });
+  await leaveSession(survivor, "away");
+  await publishAll(survivor, ["1 before", "2 before"]);
   await voter.kill();
   await survivor.waitForStatus("the voter is dead", ({ members }) => {
     return members.some(({ name, state }) => name === voter.name && state === "dead");
@@ -125,10 +160,12 @@ test("the old voter of two comes back after the survivor has founded the mesh an
   expect(await runSkein(["forget", voter.name, "--yes", ...on(survivor)])).toMatchObject({ code: 0 });
   await survivor.waitForStatus("founded anew", ({ quorum, cluster: now }) => quorum && now !== cluster);
   await publishRetained(survivor, { changed: "new", after: "2" });
+  await publishAll(survivor, ["3 after"]);
 
   await voter.start();
   await waitUntilHealthy([a, b], 60_000);
   for (const each of [a, b]) expect(await heldBy(each)).toEqual({ before: "1", changed: "new", after: "2" });
+  expect(await comeBack(voter, "away")).toEqual(["1 before", "2 before", "3 after"]);
   // What was not written since the fork gives way without a conflict.
   expect((await runSkein(["conflicts", ...on(a)])).out).toBe("No retained values have lost in a merge.\n");
 });
@@ -157,6 +194,45 @@ async function publishRetained(node: NodeProcess, values: Readonly<Record<string
   for (const [topic, payload] of Object.entries(values))
     await client.publishAsync(topic, payload, { qos: 1, retain: true });
   await client.endAsync();
+}
+
+/** A client subscribes and goes away; its session stays. */
+async function leaveSession(node: NodeProcess, clientId: string): Promise<void> {
+  const client = await connect(node, { ...PERSISTENT, clientId });
+  await client.subscribeAsync("news", { qos: 1 });
+  await client.endAsync();
+}
+
+async function publishAll(node: NodeProcess, payloads: readonly string[]): Promise<void> {
+  const client = await connect(node);
+  for (const payload of payloads) await client.publishAsync("news", payload, { qos: 1 });
+  await client.endAsync();
+}
+
+/** What a client that comes back to its session gets before what is published then; it unsubscribes. */
+async function comeBack(node: NodeProcess, clientId: string): Promise<readonly string[]> {
+  // Messages may come with the CONNACK: who waits for that would miss them.
+  const client = connectTo(node.url, { ...PERSISTENT, clientId, protocolVersion: 5, reconnectPeriod: 0 });
+  onTestFinished(async () => {
+    await client.endAsync(true);
+  });
+  const last = `last for ${clientId}`;
+  const got: string[] = [];
+  const isOver = new Promise<void>((resolve) => {
+    client.on("message", (_, payload) => {
+      const text = payload.toString();
+      if (text === last) resolve();
+      else if (!text.startsWith("last for")) got.push(text);
+    });
+  });
+  const isPresent = new Promise<boolean>((resolve) => {
+    client.once("connect", ({ sessionPresent }) => resolve(sessionPresent));
+  });
+  expect(await isPresent).toBe(true);
+  await publishAll(node, [last]);
+  await isOver;
+  await client.unsubscribeAsync("news");
+  return got;
 }
 
 async function heldBy(node: NodeProcess): Promise<Readonly<Record<string, string>>> {
