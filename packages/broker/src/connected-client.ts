@@ -21,10 +21,12 @@ import { protocolError } from "./codec/packet-error.ts";
 import { PINGRESP } from "./codec/packet-writer.ts";
 import { InboundPublishes, type PublishAnswers } from "./inbound-publishes.ts";
 import { InboundSubscribes, type SubscribeAnswers } from "./inbound-subscribes.ts";
+import type { ListenerOptions } from "./options.ts";
 
 /** The connection, as far as this needs it. */
 export interface ClientConnection extends PublishAnswers, SubscribeAnswers, Outlet {
   readonly version: ProtocolVersion;
+  readonly listener: ListenerOptions;
   /** A packet that asks the node for something has been handled: it may be too much now. */
   updatePause(): void;
   disconnectReceived(packet: DisconnectPacket): void;
@@ -47,6 +49,7 @@ export class ConnectedClient<Connection extends ClientConnection> {
     this.#publishes = new InboundPublishes(
       connection.version,
       session,
+      connection.listener.acknowledges === "local",
       options,
       host,
       acknowledgementPool,

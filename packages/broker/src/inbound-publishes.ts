@@ -9,13 +9,8 @@
  * Source: MQTT 5 sections 3.3.4, 4.3, 4.9.
  */
 
-import { type ApplicationMessage, isUtf8 } from "@skein/kernel";
-import {
-  type AcknowledgementPool,
-  type AcknowledgementSlot,
-  Acknowledgements,
-  type Publisher,
-} from "./acknowledgements.ts";
+import { type ApplicationMessage, type Completion, isUtf8 } from "@skein/kernel";
+import { type AcknowledgementPool, Acknowledgements, type Publisher } from "./acknowledgements.ts";
 import type { ClientSession, PublishPort } from "./client-session.ts";
 import type { ProtocolVersion } from "./codec/connect-packet.ts";
 import { PacketType } from "./codec/control-packets.ts";
@@ -25,6 +20,7 @@ import { isFailure, ReasonCode } from "./codec/reason-codes.ts";
 import type { BrokerOptions } from "./options.ts";
 import { isSystemTopic } from "./system/system-topics.ts";
 import { TopicAliases } from "./topic-alias.ts";
+import { UNAWAITED } from "./unawaited.ts";
 
 /** A client's answers to its publishes. */
 export interface PublishAnswers {
@@ -45,6 +41,8 @@ const CAUSES: ReadonlyMap<number, string> = new Map([
 export class InboundPublishes implements Publisher {
   readonly #version: ProtocolVersion;
   readonly #session: ClientSession;
+  /** Nothing is waited for (ListenerOptions.acknowledges). */
+  readonly #isLocal: boolean;
   readonly #receiveMaximum: number;
   readonly #unsettledMax: number;
   readonly #port: PublishPort;
@@ -62,6 +60,7 @@ export class InboundPublishes implements Publisher {
   constructor(
     version: ProtocolVersion,
     session: ClientSession,
+    isLocal: boolean,
     options: BrokerOptions,
     port: PublishPort,
     pool: AcknowledgementPool,
@@ -69,6 +68,7 @@ export class InboundPublishes implements Publisher {
   ) {
     this.#version = version;
     this.#session = session;
+    this.#isLocal = isLocal;
     this.#receiveMaximum = options.receiveMaximum;
     this.#unsettledMax = options.unsettledPublishesMax;
     this.#port = port;
@@ -114,7 +114,10 @@ export class InboundPublishes implements Publisher {
     slot.begin(packetId, qos, this.#session.received);
     if (qos === 2) this.#session.received.set(packetId, slot);
     this.#acknowledgements.push(slot);
-    if (refusal === ReasonCode.Success) slot.expect(this.#publish(message, packetId, slot));
+    if (refusal === ReasonCode.Success) {
+      if (this.#isLocal) this.#publish(message, packetId, UNAWAITED);
+      else slot.expect(this.#publish(message, packetId, slot));
+    }
     slot.settle(this.#version === 5 ? refusal : ReasonCode.Success); // 3.1.1 [MQTT-3.3.5-2]
   }
 
@@ -146,9 +149,9 @@ export class InboundPublishes implements Publisher {
     this.#releases.abandon();
   }
 
-  #publish(message: ApplicationMessage, packetId: number, slot: AcknowledgementSlot): number {
-    if (message.qos === 1) return this.#port.publish(message, this.#session, slot);
-    return this.#session.publishOnce(message, packetId, this.#port, slot);
+  #publish(message: ApplicationMessage, packetId: number, done: Completion): number {
+    if (message.qos === 1) return this.#port.publish(message, this.#session, done);
+    return this.#session.publishOnce(message, packetId, this.#port, done);
   }
 
   /** PUBCOMP can say that the identifier is not known, and nothing else. */

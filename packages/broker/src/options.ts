@@ -126,4 +126,9 @@ export interface ListenerOptions {
   readonly isPlain?: boolean;
   /** False: who has not proved an identity, by certificate or by authentication, is answered "not authorized". */
   readonly allowAnonymous: boolean;
+  /**
+   * When PUBACK and PUBREC are sent: `mesh`: when the message is safe, which an acknowledgement promises (P5). `local`: as soon as this
+   * node has it, so what is lost with the node is lost. Default: `mesh`.
+   */
+  readonly acknowledges?: "local" | "mesh";
 }

@@ -78,9 +78,10 @@ export async function openListeners(
 
 async function openListener(config: ListenerConfig, parts: ListenerParts): Promise<ClientListener> {
   const { broker, certificates, balancing, refusals } = parts;
-  const { protocol, host, allowAnonymous, isProxied } = config;
+  const { protocol, host, allowAnonymous, acknowledges, isProxied } = config;
   const listener = {
     allowAnonymous,
+    acknowledges,
     isPlain: protocol === "mqtt" && !isProxied,
     name: listenerName(config, config.port),
     port: portOf(config, config.port),

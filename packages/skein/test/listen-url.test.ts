@@ -50,13 +50,14 @@ test("unix:// takes the path of a socket", () => {
 
 test("what differs between listeners follows the question mark", () => {
   const url =
-    "wss://:443/mqtt?anonymous=no&proxy&max-clients=20&cert=/a%2Cb.pem&key=k&client-ca=ca&identity=san";
+    "wss://:443/mqtt?anonymous=no&proxy&max-clients=20&ack=local&cert=/a%2Cb.pem&key=k&client-ca=ca&identity=san";
   expect(parseListenUrl(url)).toMatchObject({
     port: 443,
     options: {
       anonymous: false,
       proxy: true,
       maxClients: 20,
+      ack: "local",
       cert: "/a,b.pem",
       key: "k",
       clientCa: "ca",

@@ -23,6 +23,17 @@ test("[MQTT-4.3.2-4] PUBACK comes only when every part has accepted the message 
   expect(publisher.take("puback").messageId).toBe(5);
 });
 
+test("on a listener that acknowledges locally PUBACK and PUBREC wait for nobody, and the message goes out all the same", () => {
+  const world = new HeldWorld();
+  world.acknowledges = "local";
+  world.mesh.isHolding = true;
+  const client = world.connect("a");
+  client.publish("t", "1", { qos: 1, messageId: 1 });
+  client.publish("t", "2", { qos: 2, messageId: 2 });
+  expect([client.take("puback").messageId, client.take("pubrec").messageId]).toEqual([1, 2]);
+  expect(world.mesh.forwarded).toHaveLength(2);
+});
+
 test("[MQTT-4.6.0-2] [MQTT-4.6.0-3] PUBACK and PUBREC come in the order of the messages, whoever settles first", () => {
   const { world, publisher } = pair();
   world.mesh.isHolding = true;

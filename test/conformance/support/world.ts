@@ -17,6 +17,7 @@ export class World {
   allowAnonymous = true;
   /** See ListenerOptions. */
   isPlain = true;
+  acknowledges: "local" | "mesh" = "mesh";
   readonly #nodes: Nodes;
   readonly #isSpread: boolean;
   /** The node of each client identifier seen so far. */
@@ -53,8 +54,8 @@ export class World {
   /** A connection that has said nothing yet. */
   open(version: 3 | 4 | 5 = 5, localAddress = "192.0.2.1", at = this.#nextNode()): Client {
     const client = new Client(version, localAddress, () => this.settle());
-    const { allowAnonymous, isPlain } = this;
-    this.#nodes.brokers[at]?.accept(client.stream, { name: "test", allowAnonymous, isPlain });
+    const { allowAnonymous, isPlain, acknowledges } = this;
+    this.#nodes.brokers[at]?.accept(client.stream, { name: "test", allowAnonymous, isPlain, acknowledges });
     return client;
   }
 

@@ -19,6 +19,8 @@ interface ListenerOptions {
   readonly proxy?: boolean;
   /** Connections at a time. */
   readonly maxClients?: number;
+  /** When publishes are acknowledged. */
+  readonly ack?: "local" | "mesh";
   /** PEM files of an encrypted listener. */
   readonly cert?: string;
   readonly key?: string;
@@ -59,6 +61,7 @@ const OPTIONS: Readonly<Record<string, Option>> = {
   anonymous: { field: "anonymous", of: ALL, parse: trueOrFalse },
   proxy: { field: "proxy", of: ALL, parse: trueOrFalse },
   "max-clients": { field: "maxClients", of: ALL, parse: clientCount },
+  ack: { field: "ack", of: ALL, parse: localOrMesh },
   cert: { field: "cert", of: ENCRYPTED, parse: filePath },
   key: { field: "key", of: ENCRYPTED, parse: filePath },
   "client-ca": { field: "clientCa", of: ENCRYPTED, parse: filePath },
@@ -144,6 +147,10 @@ function decoded(text: string): string | Problem {
 function trueOrFalse(text: string): boolean | Problem {
   if (/^(true|yes|on|1|)$/i.test(text)) return true;
   return /^(false|no|off|0)$/i.test(text) ? false : new Problem("must be true or false");
+}
+
+function localOrMesh(text: string): string | Problem {
+  return text === "local" || text === "mesh" ? text : new Problem("must be local or mesh");
 }
 
 function clientCount(text: string): number | Problem {

@@ -23,6 +23,8 @@ export interface ListenerConfig {
   readonly allowAnonymous: boolean;
   /** Undefined: no bound of its own. */
   readonly clientsMax: number | undefined;
+  /** When publishes are acknowledged. */
+  readonly acknowledges: "local" | "mesh";
   /** Connections begin with a PROXY header. */
   readonly isProxied: boolean;
   /** Undefined: connections are not encrypted. */
@@ -99,6 +101,7 @@ function resolveListener(url: ListenUrl, settings: NodeSettings): ListenerConfig
     unix: path === undefined ? undefined : { path, mode: options.mode ?? UNIX_MODE },
     allowAnonymous: !isIdentified || (isForAnybody && hasUsers),
     clientsMax: options.maxClients,
+    acknowledges: options.ack ?? "mesh",
     isProxied: options.proxy ?? false,
     tls,
   };
