@@ -68,7 +68,10 @@ test("what differs between listeners follows the question mark", () => {
 
 test.each([
   ["mqtt://:1883?max-client=5", '"max-client" is no option of a listener; did you mean max-clients'],
-  ["mqtt://:1883?color=red", '"color" is no option of a listener; there are anonymous, proxy, max-clients, ack'],
+  [
+    "mqtt://:1883?color=red",
+    '"color" is no option of a listener; there are anonymous, proxy, max-clients, ack',
+  ],
   ["mqtt://:1883?constructor=1", /^"constructor" is no option of a listener/],
   ["mqtt://:1883?", /^"" is no option of a listener/],
   ["mqtt://:1883?cert=a.pem", "cert is for mqtts:// and wss:// only"],
