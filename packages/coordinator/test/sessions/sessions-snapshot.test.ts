@@ -26,6 +26,22 @@ test("a replica that is restored in the middle of any history ends in the same s
   );
 });
 
+test("what a session keeps holds on to no log entry and no snapshot: wills and messages own their bytes", () => {
+  const world = new SessionWorld();
+  const claim = world.open(A, "c", { will: will("t", "will") });
+  world.subscribe(A, "c", claim, wish("t"));
+  world.publish(A, "t", "message");
+  // What comes from the network and the disk are Node's buffers, and slices of them are views.
+  const [applied, restored] = [new StateMachine(), new StateMachine()];
+  for (const [at, bytes] of world.log.entries()) applied.apply(Buffer.from(bytes), at + 1);
+  restored.restore(Buffer.from(applied.snapshot()));
+  for (const { sessions } of [applied, restored]) {
+    const session = sessions.get("c");
+    expect(session?.will?.message.payload.buffer.byteLength).toBe("will".length);
+    expect(session?.queue.get(0)?.message.payload.buffer.byteLength).toBe("message".length);
+  }
+});
+
 test("commands about sessions come back from their bytes as they were", () => {
   fc.assert(
     fc.property(fc.array(steps, { maxLength: 30 }), (history) => {

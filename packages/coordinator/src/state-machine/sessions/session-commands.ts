@@ -24,6 +24,7 @@ import {
   type SubscriptionWish,
   type WillFate,
 } from "@skein/kernel";
+import { ownCopy } from "../take-merge.ts";
 
 /** A session as a command names it. */
 export interface Claimed {
@@ -207,9 +208,10 @@ export function writeWill(will: SessionWill | undefined, out: ByteWriter): void 
   if (will !== undefined) encodeMessage(will.message, out.varint(will.delaySeconds));
 }
 
-/** @throws {SkeinError} ERR_SKEIN_MALFORMED */
+/** The payload is copied: a session keeps it for long. @throws {SkeinError} ERR_SKEIN_MALFORMED */
 export function readWill(input: ByteReader): SessionWill | undefined {
-  return input.u8() === 0 ? undefined : { delaySeconds: input.varint(), message: readMessage(input) };
+  if (input.u8() === 0) return undefined;
+  return { delaySeconds: input.varint(), message: ownCopy(readMessage(input)) };
 }
 
 /** Numbers that rise: the first, then the step to each next one. */
