@@ -41,6 +41,11 @@ export class SessionDuties {
 
   /** A few times a second, on the leader. */
   tick(now: MonotonicMs): void {
+    // A dissolved cluster stands still.
+    if (this.#machine.clusters.dissolution !== undefined) {
+      this.rest();
+      return;
+    }
     const owners = this.#owners();
     this.#watch(owners, now);
     if (now < this.#silentUntil) return;
