@@ -20,7 +20,7 @@ export const MERGE_MUTANTS: readonly Mutant[] = [
     name: "a dissolved cluster takes writes after its cut",
     breaks: "P8: an acknowledged write is lost with the cluster",
     file: "packages/coordinator/src/state-machine/state-machine.ts",
-    search: 'if (this.clusters.dissolution !== undefined) return { outcome: "held", command };',
+    search: 'if (this.#standsStill) return { outcome: "held", command };',
     replacement: 'if ((this.clusters.dissolution?.cut ?? 0) < 0) return { outcome: "held", command };',
     scenario,
     load,
