@@ -8,9 +8,8 @@
  * Source: MQTT 5 sections 3.1.2.4 (Clean Start), 3.1.4 (takeover), 4.1 (session state); reference design, section 4.3, rule 2.
  */
 
-import type { KeptSession, SessionClaim, SessionHolder, SessionStore, WillFate } from "@skein/kernel";
+import type { KeptSession, NodeId, SessionClaim, SessionHolder, SessionStore, WillFate } from "@skein/kernel";
 import type { ClientSession } from "./client-session.ts";
-import { ReasonCode } from "./codec/reason-codes.ts";
 import type { Admission } from "./connecting.ts";
 import { Session } from "./session.ts";
 import type { AwaitedSession, Entrant, KeeperPorts, SessionKeeper } from "./session-keeper.ts";
@@ -56,8 +55,8 @@ class Tenancy implements SessionHolder, AwaitedSession {
     if (this.session instanceof StoredSession) this.session.placed(ordinal, name, isHad);
   }
 
-  lost(): void {
-    this.#sessions.lost(this);
+  lost(by: NodeId | undefined): void {
+    this.#sessions.lost(this, by ?? "another node");
   }
 
   withdraw(fate: WillFate): void {
@@ -148,10 +147,10 @@ export class ClaimedSessions implements SessionKeeper {
   }
 
   /** The client is connected elsewhere now. */
-  lost(tenancy: Tenancy): void {
+  lost(tenancy: Tenancy, by: string): void {
     tenancy.claim = undefined;
     this.#ports.counters.sessionsTakenOver++;
-    tenancy.connection.disconnect(ReasonCode.SessionTakenOver, "discard");
+    tenancy.connection.takenOver(by);
   }
 
   withdraw(tenancy: Tenancy, fate: WillFate): void {

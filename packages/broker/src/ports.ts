@@ -94,7 +94,7 @@ export interface BrokerPorts {
   readonly prng: Prng;
   /** Undefined: whoever asks for an Authentication Method is refused. */
   readonly authenticator?: Authenticator | undefined;
-  /** Hears that a client's connection from one address was taken over by one from another. */
+  /** Hears that a client's connection from one address was taken over by one from another, or by one on another node (its id). */
   readonly takenOver?: (clientId: string, from: string, by: string) => void;
   /** What `$SYS` tells beyond what the broker knows; undefined: nothing. */
   readonly node?: NodeFigures | undefined;

@@ -134,7 +134,7 @@ export class HeldSessions implements SessionStore {
     this.openings.push(opening);
     this.#newest.set(clientId, holder);
     this.#propose(undefined, () => {
-      this.#owners.get(clientId)?.lost();
+      this.#owners.get(clientId)?.lost(undefined);
       this.#owners.set(clientId, holder);
       const older = opening.cleanStart ? undefined : this.kept.get(clientId);
       const session = older ?? new HeldSession();
@@ -210,13 +210,13 @@ export class HeldSessions implements SessionStore {
   steal(clientId: string): void {
     const owner = this.#owners.get(clientId);
     this.#owners.delete(clientId);
-    owner?.lost();
+    owner?.lost(undefined);
   }
 
   /** What has been proposed comes too late: the client is on another node already. */
   overtake(clientId: string): void {
     this.#log.length = 0;
-    this.#newest.get(clientId)?.lost();
+    this.#newest.get(clientId)?.lost(undefined);
   }
 
   session(clientId: string): HeldSession {

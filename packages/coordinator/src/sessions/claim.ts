@@ -11,6 +11,7 @@ import type {
   ApplicationMessage,
   Completion,
   KeptSession,
+  NodeId,
   SessionClaim,
   SessionHolder,
   SessionOpening,
@@ -36,6 +37,8 @@ export interface ClaimPorts {
   /** The session of `claim` is held by it, as this replica knows. */
   readonly holds: (claim: Claim) => boolean;
   readonly view: KeptSession;
+  /** The node that holds the session now, as this replica knows. */
+  readonly ownerOf: (clientId: string) => NodeId | undefined;
   /** Session Present. */
   readonly isPresent: (claim: Claim) => boolean;
   /** Nothing more comes of it. */
@@ -145,7 +148,7 @@ export class Claim implements SessionClaim {
 
   #lost(): void {
     this.#end();
-    this.#holder.lost();
+    this.#holder.lost(this.#ports.ownerOf(this.clientId));
   }
 
   #end(): void {

@@ -125,6 +125,7 @@ export class Sessions implements SessionStore {
       holds: ({ named }) => this.#holds(clientId, named.claim),
       view: new KeptView(clientId, this.#machine, this.#ports.time),
       acknowledgedEarly: (id, name) => this.#early.had(name, id),
+      ownerOf: (id) => this.#machine.sessions.get(id)?.owner?.node,
       isPresent: (held) => this.#isPresent(held),
       ended: (ended) => this.#ended(ended),
     });

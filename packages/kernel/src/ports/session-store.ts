@@ -11,6 +11,7 @@
  * Source: MQTT 5 sections 4.1, 4.3, 4.4; architecture.md section 5; reference design, section 4.3.
  */
 
+import type { NodeId } from "../ids.ts";
 import type { ApplicationMessage, Completion, QoS } from "../message.ts";
 
 /** A Will Message and when it is due. Source: MQTT 5 sections 3.1.2.5 and 3.1.3.2.2. */
@@ -97,8 +98,11 @@ export interface SessionHolder {
    * at its end. `isHad`: the client has acknowledged it. Whoever has been sent it is not sent it again.
    */
   placed(ordinal: number, name: string, isHad: boolean): void;
-  /** A newer connection of this client has claimed the session: this one is over (0x8E). Nothing is called after it. */
-  lost(): void;
+  /**
+   * A newer connection of this client, on node `by` if that is known, has claimed the session: this one is over (0x8E). Nothing is called
+   * after it.
+   */
+  lost(by: NodeId | undefined): void;
 }
 
 /** A connection's claim to its session. Unusable after `lost` or `close`: calls then change nothing, and settle as refused. */

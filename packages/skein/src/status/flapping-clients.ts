@@ -2,7 +2,8 @@
  * Two devices that use one client id throw each other out, again and again: the owner sees both work for seconds at a time.
  *
  * A take-over is normal when a client comes back before its old connection is known to be dead. More than five in a minute are
- * not; then both addresses are named. As far as one node sees it: a client id on two nodes is not one session yet.
+ * not; then both addresses are named. Across nodes each
+ * counts those that it loses to others.
  */
 
 /** Take-overs within a minute that are no alarm yet (R17). */
@@ -24,7 +25,7 @@ interface Takeovers {
 export class FlappingClients {
   readonly #clients = new Map<string, Takeovers>();
 
-  /** Returns the alarm when it begins. `from` and `by` are addresses with ports. */
+  /** Returns the alarm when it begins. `from` is an address with its port, `by` likewise or the name of another node. */
   takenOver(clientId: string, from: string, by: string, now: number): string | undefined {
     const known = this.#clients.get(clientId) ?? { times: [], from, by, isAlarm: false };
     // The one that took over last is the newest.
