@@ -17,6 +17,8 @@ import { assert, type Completion } from "@skein/kernel";
  */
 export type ReceivedQos2 = Map<number, AcknowledgementSlot | undefined>;
 
+/** First Reason Code that says no. */
+const REFUSED = 0x80;
 /** Answered slots that may stay at the front of a queue. */
 const COMPACT_AT = 256;
 
@@ -24,6 +26,8 @@ const COMPACT_AT = 256;
 export interface Publisher {
   /** Sends PUBACK (QoS 1) or PUBREC (QoS 2). */
   acknowledge(packetId: number, qos: 1 | 2, reasonCode: number): void;
+  /** A message that still waits for its turn is refused. May end the connection. */
+  refused(reasonCode: number): void;
 }
 
 /** One QoS 1 or 2 message whose publisher waits. */
@@ -62,16 +66,22 @@ export class AcknowledgementSlot implements Completion {
   settle(reasonCode: number): void {
     assert(this.#waiting > 0, "an acknowledgement was settled more often than announced");
     if (reasonCode > this.reasonCode) this.reasonCode = reasonCode;
-    if (--this.#waiting > 0) return;
-    if (this.queue !== undefined) this.queue.drain();
-    else this.finish();
+    this.#waiting -= 1;
+    const { queue } = this;
+    if (queue === undefined) {
+      if (this.isSettled) this.finish();
+      return;
+    }
+    if (reasonCode >= REFUSED) queue.refused(reasonCode);
+    // If that was the end of the connection, its queue is empty.
+    if (this.#waiting === 0) queue.drain();
   }
 
   /** The acknowledgement was sent, or has nobody left to go to: records it in the session and returns to the pool. */
   finish(): void {
     if (this.qos === 2 && this.received !== undefined && this.received.get(this.packetId) === this) {
       // [MQTT-4.3.3-9]: a refused identifier is free at once; an accepted one is kept until PUBREL.
-      if (this.reasonCode >= 0x80) this.received.delete(this.packetId);
+      if (this.reasonCode >= REFUSED) this.received.delete(this.packetId);
       else this.received.set(this.packetId, undefined);
     }
     this.queue = undefined;
@@ -112,6 +122,11 @@ export class Acknowledgements {
   push(slot: AcknowledgementSlot): void {
     slot.queue = this;
     this.#slots.push(slot);
+  }
+
+  /** A message in it is refused, whether it is its turn or not. */
+  refused(reasonCode: number): void {
+    this.#publisher.refused(reasonCode);
   }
 
   /** Answers the settled slots at the head. */

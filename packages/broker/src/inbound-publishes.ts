@@ -53,6 +53,7 @@ export class InboundPublishes implements Publisher {
   /** PUBRELs whose PUBCOMP waits for the session. */
   readonly #releases = new Acknowledgements({
     acknowledge: (packetId, _qos, reasonCode) => this.#released(packetId, reasonCode),
+    refused: () => undefined,
   });
   /** QoS 1 and 2 messages of this connection that count against the Receive Maximum. */
   #unsettled = 0;
@@ -133,14 +134,18 @@ export class InboundPublishes implements Publisher {
   }
 
   acknowledge(packetId: number, qos: 1 | 2, reasonCode: number): void {
-    if (isFailure(reasonCode) && this.#version !== 5) {
-      this.#answers.refuse(reasonCode);
-      return;
-    }
     if (qos === 1 || isFailure(reasonCode)) this.#settled();
     const type = qos === 1 ? PacketType.Puback : PacketType.Pubrec;
     const cause = isFailure(reasonCode) ? CAUSES.get(reasonCode) : undefined;
     this.#answers.sendAcknowledgement(type, packetId, reasonCode, cause);
+  }
+
+  /**
+   * A 3.x client cannot be told, so its connection ends. At once, not when it is this message's turn: one that came behind it might be
+   * taken meanwhile, and would overtake it when the client sends both again.
+   */
+  refused(reasonCode: number): void {
+    if (this.#version !== 5) this.#answers.refuse(reasonCode);
   }
 
   /** The connection has ended. */

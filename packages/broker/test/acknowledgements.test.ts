@@ -4,16 +4,19 @@ import { AcknowledgementPool, type AcknowledgementSlot, Acknowledgements } from 
 
 function open(): {
   readonly answers: string[];
+  readonly refusals: number[];
   readonly queue: Acknowledgements;
   readonly begin: (packetId: number, qos: 1 | 2, parts: number) => AcknowledgementSlot;
   readonly received: Map<number, AcknowledgementSlot | undefined>;
   readonly pool: AcknowledgementPool;
 } {
   const answers: string[] = [];
+  const refusals: number[] = [];
   const pool = new AcknowledgementPool();
   const received = new Map<number, AcknowledgementSlot | undefined>();
   const queue = new Acknowledgements({
     acknowledge: (packetId, qos, reasonCode) => answers.push(`${packetId}/${qos}/${reasonCode}`),
+    refused: (reasonCode) => refusals.push(reasonCode),
   });
   const begin = (packetId: number, qos: 1 | 2, parts: number): AcknowledgementSlot => {
     const slot = pool.take();
@@ -24,7 +27,7 @@ function open(): {
     slot.settle(0);
     return slot;
   };
-  return { answers, queue, begin, received, pool };
+  return { answers, refusals, queue, begin, received, pool };
 }
 
 test("[MQTT-4.6.0-2] [MQTT-4.6.0-3] in whatever order parts settle, answers keep the order of the messages", () => {
@@ -92,4 +95,27 @@ test("settling more often than announced is a bug that is not survived", () => {
   slot.settle(0);
   slot.settle(0);
   expect(() => slot.settle(0)).toThrow("settled more often");
+});
+
+test("a refusal is told before it is its turn, and only that", () => {
+  const { answers, refusals, begin } = open();
+  const first = begin(1, 1, 1);
+  begin(2, 1, 1).settle(0x97);
+  expect({ answers, refusals }).toEqual({ answers: [], refusals: [0x97] });
+  first.settle(0);
+  expect(answers).toEqual(["1/1/0", `2/1/${0x97}`]);
+});
+
+test("a refusal that ends the connection gives every slot back once", () => {
+  const { answers, refusals, queue, begin, pool } = open();
+  const first = begin(1, 1, 1);
+  const second = begin(2, 1, 1);
+  refusals.push = (reasonCode) => {
+    queue.abandon();
+    return reasonCode;
+  };
+  second.settle(0x97);
+  first.settle(0);
+  expect(answers).toEqual([]);
+  expect(new Set([pool.take(), pool.take(), pool.take()]).size).toBe(3);
 });

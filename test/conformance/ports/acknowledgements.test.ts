@@ -80,6 +80,21 @@ test("3.1.1 [MQTT-3.3.5-2] [MQTT-4.8.0-2] a client whose publish is refused is d
   expect(publisher.stream.ended).toBe("end");
 });
 
+test("3.1.1 a refused publish ends the connection before it is its turn, so that nothing behind it is taken and overtakes it", () => {
+  const { world, subscriber } = pair();
+  world.mesh.isHolding = true;
+  const publisher = world.connect("q", { version: 4 });
+  for (const messageId of [1, 2]) publisher.publish("t", String(messageId), { qos: 1, messageId });
+  const [first, second] = world.mesh.held.splice(0);
+  second?.settle(0x97);
+  world.settle();
+  expect(publisher.stream.ended).toBe("end");
+  first?.settle(0);
+  world.settle();
+  expect(publisher.packets).toEqual([]);
+  expect(subscriber.takePayloads()).toEqual(["1", "2"]);
+});
+
 test("a QoS 2 message that is settled after its client came back is answered there", () => {
   const { world, subscriber } = pair();
   world.mesh.isHolding = true;
