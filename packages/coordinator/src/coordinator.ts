@@ -286,7 +286,6 @@ export class Coordinator {
     this.#driver = driver;
     this.merging.restored();
     this.#proposals.inherit(this.#outbox.read());
-    this.sessions.begin();
     driver.start();
     this.#mending = beginMending(this.#node, driver, opened, {
       ...this.#ports,

@@ -73,6 +73,8 @@ export class Sessions implements SessionStore {
   readonly barrier: ApplyBarrier;
   readonly #early = new EarlyMessages();
   #ledSince = 0;
+  /** Sessions may be held by earlier processes of this node. */
+  #mayHaveHeld = true;
 
   constructor(self: Identity, machine: StateMachine, proposals: Proposals, ports: SessionsPorts) {
     const { clock, driver, sendMember } = ports;
@@ -186,24 +188,30 @@ export class Sessions implements SessionStore {
     }
   }
 
-  /** The replica is open: what an earlier process of this node held is left to be claimed again. */
-  begin(): void {
-    const { node, incarnation } = this.#self;
-    for (const { owner } of this.#machine.sessions.all()) {
-      if (owner?.node !== node || owner.incarnation >= incarnation) continue;
-      this.#proposals.propose({ kind: "nodeUp" }, undefined, true);
-      return;
-    }
-  }
-
   /** A few times a second. */
   tick(now: MonotonicMs): void {
     this.barrier.tick(now);
+    if (this.#mayHaveHeld) this.#leaveWhatWasHeld();
     if (this.#ports.driver()?.leadership.leader === undefined) this.#ledSince = now;
     // What was subscribed without a leader has come through the log by then.
     else if (now - this.#ledSince >= WISHES_KEPT_MS) this.#early.wantNothing();
     if (this.#isLeader) this.#duties.tick(now);
     else this.#duties.rest();
+  }
+
+  /**
+   * Earlier processes of this node are gone: their clients' sessions are left to be claimed again. What they held shows as the journal
+   * is read and the log comes in; once that has a command of this process it takes none of theirs.
+   */
+  #leaveWhatWasHeld(): void {
+    const { node, incarnation } = this.#self;
+    this.#mayHaveHeld = this.#machine.sequencer.last(node, incarnation) === 0;
+    for (const { owner } of this.#machine.sessions.all()) {
+      if (owner?.node !== node || owner.incarnation >= incarnation) continue;
+      this.#mayHaveHeld = false;
+      this.#proposals.propose({ kind: "nodeUp" }, undefined, true);
+      return;
+    }
   }
 
   /** This node stops: what its clients have acknowledged goes into the log now. */
