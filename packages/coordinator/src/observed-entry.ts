@@ -1,6 +1,6 @@
 /** A log entry right after it was applied, for checks from outside: what it was, and what the replica then holds. */
 
-import type { ApplicationMessage } from "@skein/kernel";
+import type { ApplicationMessage, ClusterId } from "@skein/kernel";
 import type { Entry } from "raft-js";
 import type { ClusterCommand } from "./state-machine/cluster-commands.ts";
 import { type Command, topicOf } from "./state-machine/commands.ts";
@@ -27,6 +27,10 @@ export interface ObservedClusters {
   readonly topics: readonly { readonly topic: string; readonly retained: ApplicationMessage | undefined }[];
   /** After MERGED: all values that lost in merges. */
   readonly conflicts: readonly Conflict[];
+  /** After DISSOLVE and MERGED: what each session that is kept is owed, but for shared subscriptions, in order. */
+  readonly owed: ReadonlyMap<string, readonly ApplicationMessage[]>;
+  /** After MERGED: queues may lack what the other cluster's had, because one was forked off the other or there was no room. */
+  readonly mayLack: boolean;
 }
 
 export function observedEntry(
@@ -38,12 +42,34 @@ export function observedEntry(
   const topic = command === undefined ? undefined : topicOf(command.operation);
   const retained = topic === undefined ? undefined : machine.retained.get(topic);
   const entry = { index, term, data, command, isApplied: applied?.outcome === "applied", retained };
-  const { clusterCommand, topics = [] } = applied ?? {};
+  const { clusterCommand, topics = [], refused = 0 } = applied ?? {};
   if (clusterCommand === undefined) return entry;
+  const { kind } = clusterCommand;
   const clusters: ObservedClusters = {
     command: clusterCommand,
     topics: topics.map((each) => ({ topic: each, retained: machine.retained.get(each) })),
-    conflicts: clusterCommand.kind === "merged" ? [...machine.conflicts.all()] : [],
+    conflicts: kind === "merged" ? [...machine.conflicts.all()] : [],
+    owed: kind === "merged" || kind === "dissolve" ? owedBy(machine) : NOTHING,
+    mayLack: kind === "merged" && (refused > 0 || isFork(clusterCommand.loser, machine)),
   };
   return { ...entry, clusters };
+}
+
+const NOTHING: ObservedClusters["owed"] = new Map();
+
+function owedBy({ sessions }: StateMachine): ObservedClusters["owed"] {
+  const owed = new Map<string, readonly ApplicationMessage[]>();
+  for (const { clientId, isKept, queue } of sessions.all()) {
+    const entries = [...queue].filter(({ group, isReleased }) => group === undefined && !isReleased);
+    if (isKept)
+      owed.set(
+        clientId,
+        entries.map(({ message }) => message),
+      );
+  }
+  return owed;
+}
+
+function isFork(loser: ClusterId, { clusters }: StateMachine): boolean {
+  return clusters.parent?.cluster === loser || (clusters.row(loser)?.forkedAt ?? 0) > 0;
 }

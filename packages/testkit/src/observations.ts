@@ -49,6 +49,10 @@ export interface AppliedClusterCommand {
   readonly topics: readonly { readonly topic: string; readonly held: number | null }[];
   /** All values that lost in merges and are listed, after MERGED only. */
   readonly conflicts: readonly { readonly topic: string; readonly value: number }[];
+  /** Payloads that kept sessions are owed, in order, after DISSOLVE and MERGED only. */
+  readonly owed: readonly { readonly client: string; readonly payloads: readonly string[] }[];
+  /** They may lack what the other cluster owed. */
+  readonly mayLack: boolean;
 }
 
 export type NodeObservation =

@@ -5,7 +5,8 @@
  * Kept for each cluster: what each topic holds and at which index that changed last, from what nodes apply. When MERGED is
  * applied first, each value that the loser held at its cut, and each that the winner held before the first chunk, must be held,
  * listed as a conflict, or have been replaced by a write in the winner's log since. Conflicts that went before
- * somebody looked at them are more than a simulation makes.
+ * somebody looked at them are more than a simulation makes. The loser's sessions at the cut are there right after MERGED, and
+ * owed what they were owed then, in order.
  *
  * A node that has applied the DISSOLVE of its cluster acknowledges only retained writes that are in the log before it: any other is
  * one that nobody will keep.
@@ -28,6 +29,8 @@ interface Cluster {
   readonly changedAt: Map<string, number>;
   /** What it held at each of its cuts. */
   readonly cuts: Map<number, Values>;
+  /** What its sessions were owed then. */
+  readonly owed: Map<number, AppliedClusterCommand["owed"]>;
   readonly resumed: Set<number>;
   /** By merge: what it held itself before the first chunk, and the index of that. */
   readonly begun: Map<string, { readonly index: number; readonly own: Values }>;
@@ -103,6 +106,7 @@ export class MergeUnion implements Checker {
     if (kind === "dissolve") {
       own.isDissolved = true;
       own.cuts.set(index, new Map(own.topics));
+      own.owed.set(index, command.owed);
     } else if (kind === "resume") {
       own.isDissolved = false;
       own.resumed.add(cut);
@@ -120,8 +124,26 @@ export class MergeUnion implements Checker {
       if (loser.resumed.has(cut)) this.#fail(`${other} is merged although it has resumed`);
       const begun = own.begun.get(merge);
       const lost = new Set(conflicts.map(({ topic, value }) => `${topic} ${value}`));
+      if (!command.mayLack) this.#checkOwed(command.owed, loser.owed.get(cut) ?? [], merge);
       this.#checkUnion(own, loser.cuts.get(cut), begun?.index ?? 0, lost, `${other} at its cut`);
       this.#checkUnion(own, begun?.own, begun?.index ?? 0, lost, `${name} before the merge`);
+    }
+  }
+
+  #checkOwed(
+    owed: AppliedClusterCommand["owed"],
+    before: AppliedClusterCommand["owed"],
+    merge: string,
+  ): void {
+    const now = new Map(owed.map(({ client, payloads }) => [client, payloads]));
+    for (const { client, payloads } of before) {
+      const after = now.get(client);
+      if (after === undefined) this.#fail(`the session of ${client} is gone after the merge of ${merge}`);
+      const left = payloads.values();
+      let next = left.next();
+      for (const payload of after) if (payload === next.value) next = left.next();
+      if (next.done !== true)
+        this.#fail(`${client} is not owed ${next.value} any more after the merge of ${merge}`);
     }
   }
 
@@ -155,6 +177,7 @@ export class MergeUnion implements Checker {
         topics: new Map(),
         changedAt: new Map(),
         cuts: new Map(),
+        owed: new Map(),
         resumed: new Set(),
         begun: new Map(),
         merged: new Set(),

@@ -27,7 +27,7 @@ export function appliedClusterCommand({
   isApplied,
 }: ObservedEntry): AppliedClusterCommand | undefined {
   if (clusters === undefined) return undefined;
-  const { command, topics, conflicts } = clusters;
+  const { command, topics, conflicts, owed, mayLack } = clusters;
   const other = "loser" in command ? command.loser : "winner" in command ? command.winner : "";
   return {
     kind: command.kind,
@@ -42,5 +42,9 @@ export function appliedClusterCommand({
       command.kind !== "merged"
         ? []
         : conflicts.map(({ message: { topic, payload } }) => ({ topic, value: mixBytes(0, payload) })),
+    owed: [...owed].map(([client, messages]) => {
+      return { client, payloads: messages.map(({ payload }) => decodePayload(payload)) };
+    }),
+    mayLack,
   };
 }

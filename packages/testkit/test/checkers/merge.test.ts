@@ -14,7 +14,8 @@ function wrote(cluster: string, index: number, topic: string, value: number): Ob
 }
 
 function decided(cluster: string, index: number, kind: string, more: Partial<AppliedClusterCommand> = {}) {
-  const clusters = { kind, isApplied: true, other: "", cut: 0, chunk: 0, topics: [], conflicts: [], ...more };
+  const nothing = { topics: [], conflicts: [], owed: [], mayLack: false };
+  const clusters = { kind, isApplied: true, other: "", cut: 0, chunk: 0, ...nothing, ...more };
   return seen(index, "applied", { ...common, node: `${cluster} node`, cluster, index, clusters });
 }
 
@@ -28,7 +29,19 @@ const chunk = (topic: string, held: number, number = 0): Observation =>
 /** Each side wrote one topic, then the loser has its cut at 2. */
 const APART = [wrote("won", 1, "a", 1), wrote("lost", 1, "b", 2), decided("lost", 2, "dissolve")];
 
+const owing = (...payloads: string[]) => ({ owed: [{ client: "c", payloads }] });
+/** The loser owes a session two messages at its cut. */
+const OWING = [wrote("won", 1, "a", 1), decided("lost", 2, "dissolve", owing("1", "2"))];
+
 test.each<[string, Observation[]]>([
+  [
+    "what sessions were owed they are owed",
+    [...OWING, chunk("a", 1), decided("won", 3, "merged", { ...MERGED, ...owing("0", "1", "3", "2") })],
+  ],
+  [
+    "there was no room for all of it",
+    [...OWING, chunk("a", 1), decided("won", 3, "merged", { ...MERGED, ...owing("1"), mayLack: true })],
+  ],
   ["both sides are held", [...APART, chunk("b", 2), decided("won", 3, "merged", MERGED)]],
   [
     "what one side loses is listed",
@@ -54,6 +67,15 @@ test.each<[string, Observation[]]>([
 });
 
 test.each<[string, Observation[]]>([
+  [
+    "a message owed by the loser is gone",
+    [...OWING, chunk("a", 1), decided("won", 3, "merged", { ...MERGED, ...owing("0", "1") })],
+  ],
+  ["a session of the loser is gone", [...OWING, chunk("a", 1), decided("won", 3, "merged", MERGED)]],
+  [
+    "messages owed by the loser change places",
+    [...OWING, chunk("a", 1), decided("won", 3, "merged", { ...MERGED, ...owing("2", "1") })],
+  ],
   ["a value of the loser is gone", [...APART, decided("won", 3, "merged", MERGED)]],
   [
     "a value of the winner is gone",
