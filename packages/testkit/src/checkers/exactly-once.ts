@@ -4,7 +4,8 @@
  *
  * Deliveries are counted by message and subscriber session. At QoS 2 the client itself drops what it got twice before
  * PUBREL, so every count above one is a broken promise. At QoS 1 a redelivery carries DUP; without DUP it was routed
- * twice. Retained replays are new messages each time and do not count. A will is a publish by the mesh.
+ * twice. Retained replays are new messages each time and do not count. A will is a publish by the mesh. What was published before
+ * two clusters became one is not counted: a session of both may get it from each (docs/merge.md).
  *
  * "At least once" is the other half: acknowledged-loss.ts. Source: MQTT 5 section 4.3; reference design, 5.4 (I4).
  */
@@ -17,6 +18,7 @@ import {
   type PublishedPacket,
   type PublishedWill,
 } from "../observations.ts";
+import { ClusterWatch } from "./cluster-watch.ts";
 
 interface Publish {
   readonly qos: QoS;
@@ -30,8 +32,12 @@ export class ExactlyOnce implements Checker {
   readonly name = "exactly once";
   readonly #publishes = new Map<string, Publish>();
   readonly #sessions = new Map<string, string>();
+  readonly #clusters = new ClusterWatch();
+  /** Published before all nodes belonged to one cluster. */
+  readonly #excused = new Set<string>();
 
   observe(observation: Observation): void {
+    if (this.#clusters.observe(observation)) for (const id of this.#publishes.keys()) this.#excused.add(id);
     if (observation.kind === "connected") this.#sessions.set(observation.client, observation.session);
     else if (observation.kind === "connectSent") this.#willCame(observation.will);
     else if (observation.kind === "publishSent") this.#sent(observation.packet);
@@ -60,7 +66,7 @@ export class ExactlyOnce implements Checker {
     publish.deliveries.set(session, count);
     // A publisher at QoS 1 may repeat itself, and each repetition is a message of its own.
     const allowed = publish.qos === 1 ? publish.sendings : 1;
-    if (count > allowed) {
+    if (count > allowed && !this.#clusters.isSplit && !this.#excused.has(payloadId)) {
       throw new CheckFailure(
         this.name,
         `${client} got ${payloadId} (published with QoS ${publish.qos}, sent ${publish.sendings} times) for the ` +

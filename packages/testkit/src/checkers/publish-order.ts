@@ -6,13 +6,15 @@
  * later one was sent: what its client gave up is under way on its own. Each delivered QoS is a stream of its own,
  * because a broker may order them independently [MQTT-4.6.0-5]. What a client sent twice may be seen late, by whoever
  * missed it the first time. Members of a shared subscription are left out: what one
- * of them did not acknowledge goes to another, late.
+ * of them did not acknowledge goes to another, late. So is what was published before two clusters became one: what a session
+ * was owed by the one follows what it was owed by the other (docs/merge.md).
  *
  * Source: architecture.md section 2, P7; MQTT 5 section 4.6; reference design, 5.4 (I5).
  */
 
 import type { QoS } from "@skein/kernel";
 import { type Checker, CheckFailure, type Observation } from "../observations.ts";
+import { ClusterWatch } from "./cluster-watch.ts";
 
 interface Publish {
   readonly payloadId: string;
@@ -38,10 +40,14 @@ export class PublishOrder implements Checker {
   readonly #sessions = new Map<string, string>();
   readonly #seen = new Map<string, Seen>();
   readonly #sharing = new Set<string>();
+  readonly #clusters = new ClusterWatch();
   #number = 0;
+  /** Up to this number messages were published before all nodes belonged to one cluster. */
+  #excusedThrough = 0;
 
   observe(observation: Observation): void {
     const { at } = observation;
+    if (this.#clusters.observe(observation) || this.#clusters.isSplit) this.#excusedThrough = this.#number;
     if (observation.kind === "connected") this.#sessions.set(observation.client, observation.session);
     else if (observation.kind === "subscribeSent" && observation.filter.startsWith("$share/")) {
       this.#sharing.add(observation.client);
@@ -77,7 +83,8 @@ export class PublishOrder implements Checker {
 
   #delivered({ client, payloadId, qos, at }: Extract<Observation, { kind: "delivered" }>): void {
     const publish = this.#publishes.get(payloadId);
-    if (publish === undefined || publish.isRepeated) return;
+    const isExcused = publish !== undefined && publish.number <= this.#excusedThrough;
+    if (publish === undefined || publish.isRepeated || isExcused) return;
     const key = `${client} ${this.#sessions.get(client) ?? ""} ${publish.client} ${publish.qos} ${qos}`;
     const seen = this.#seen.get(key);
     if (seen === undefined) {
