@@ -54,7 +54,7 @@ test("a session that only the other cluster has goes on as it was: subscriptions
   expect(session.queue.get(1)?.isReleased).toBe(true);
   expect(session.owner).toBeUndefined();
   // They may have been sent by a node that can no longer say so.
-  expect(session.sentThrough).toBe(2);
+  expect(session.sentThrough).toBe(3);
   us.publish(A, "t", "4");
   expect(ordinals(us)).toEqual([1, 2, 4]);
   const again = us.open(A, "c");

@@ -22,8 +22,6 @@ export interface SessionOwner {
 
 /** Session Expiry Interval of a session that never ends. */
 export const NEVER_EXPIRES = 0xffff_ffff;
-/** How many messages at the front of a queue may have been sent by a node that can no longer say so. */
-const UNDER_WAY_MAX = 64;
 /** A will waits at least so long for a client whose node is gone. */
 const GRACE_MIN_MS = 15_000;
 
@@ -93,9 +91,12 @@ export class SessionState {
     return willAt === undefined || endsAt === undefined ? (willAt ?? endsAt) : Math.min(willAt, endsAt);
   }
 
-  /** What was under way, for all that is known: the first messages of the queue. */
+  /**
+   * All that is owed may have been sent, for all that is known: what the client has acknowledged leaves the queue later than the next
+   * message is sent, and without a leader not at all.
+   */
   assumeSent(): void {
-    this.sentThrough = assumedSent(this);
+    this.sentThrough = this.queue.nextOrdinal - 1;
   }
 
   /** Its connection has ended (`now`: SessionTime, ms). */
@@ -155,21 +156,4 @@ export function departed(
   const dueAt = now + Math.max(GRACE_MIN_MS, keepAliveSeconds * 1500, will.delaySeconds * 1000);
   // Who has nothing but its will ends when that is out.
   return { ...left, willAt: dueAt, endsAt: endsAt === undefined ? undefined : Math.max(endsAt, dueAt) };
-}
-
-/** Up to which ordinal messages of `session` may have been sent by a node that can no longer say so. */
-export function assumedSent({
-  queue,
-  sentThrough,
-}: {
-  readonly queue: Iterable<QueueEntry>;
-  readonly sentThrough: number;
-}): number {
-  let sent = sentThrough;
-  let left = UNDER_WAY_MAX;
-  for (const { ordinal } of queue) {
-    if (left-- === 0) break;
-    sent = Math.max(sent, ordinal);
-  }
-  return sent;
 }

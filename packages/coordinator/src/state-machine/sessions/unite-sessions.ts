@@ -20,7 +20,7 @@
 import type { KeptSubscription } from "@skein/kernel";
 import { STAMP_MAX, type Stamp } from "../../hybrid-clock.ts";
 import type { QueueEntry } from "./session-queue.ts";
-import { assumedSent, departed, type SavedSession, type SessionState } from "./session-state.ts";
+import { departed, type SavedSession, type SessionState } from "./session-state.ts";
 import type { Arrived } from "./staged-sessions.ts";
 import type { StoredMessage } from "./stored-message.ts";
 
@@ -123,5 +123,5 @@ function queuesOf(
 /** As it is without the connection that holds it. */
 function leftIfHeld(session: SavedSession, now: number): SavedSession {
   if (session.owner === undefined) return session;
-  return { ...session, ...departed(session, "defer", now), sentThrough: assumedSent(session) };
+  return { ...session, ...departed(session, "defer", now), sentThrough: session.nextOrdinal - 1 };
 }
