@@ -43,7 +43,7 @@ export class OutboxFile {
     return commands;
   }
 
-  /** Appends `commands`; `done` is called when they are kept. */
+  /** Appends `commands`; `done` is called when they are kept, unless the file is cleared or closed before. */
   append(commands: readonly Uint8Array[], done: DiskDone): void {
     const record = recordsOf(commands);
     const at = this.#length;
@@ -58,6 +58,8 @@ export class OutboxFile {
     this.#isDirty = true;
     const file = this.#file;
     file.write(at, record, (error) => {
+      // It has come through the log meanwhile, or this node stops: nobody waits for it.
+      if (this.#file !== file) return;
       if (error !== undefined || this.#durability === "replicated") done(error);
       else file.sync(done);
     });

@@ -2,6 +2,7 @@ import type { MonotonicMs } from "@skein/kernel";
 import { expect, test } from "vitest";
 import type { CoordinatorStatus } from "../src/options.ts";
 import { type OnQuorumLoss, Outbox } from "../src/outbox.ts";
+import { OutboxFile } from "../src/outbox-file.ts";
 import { freshStatus } from "../src/status.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
 
@@ -22,3 +23,18 @@ test("a node without a quorum acknowledges by itself after two seconds, so that 
 test("onQuorumLoss: hold never acknowledges by itself", () => {
   expect(isCutAfter("hold", 60_000)).toBe(false);
 });
+
+test.each(["replicated", "disk"] as const)(
+  "what came through the log while it was written is not waited for (%s)",
+  (durability) => {
+    const disk = new MemoryDisk();
+    const file = new OutboxFile(disk, durability);
+    let kept = 0;
+    file.append([Uint8Array.of(1)], () => kept++);
+    file.clear();
+    disk.settle();
+    file.append([Uint8Array.of(2)], () => kept++);
+    disk.settle();
+    expect(kept).toBe(1);
+  },
+);
