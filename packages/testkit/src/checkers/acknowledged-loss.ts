@@ -1,11 +1,12 @@
 /**
- * P5: no acknowledged loss. A QoS 1 or 2 message whose PUBACK or PUBREC came reaches every subscriber that was
+ * P5: no acknowledged loss, for sessions that end with their connection (those that outlive it: durable-loss.ts). A QoS 1 or 2 message whose PUBACK or PUBREC came reaches every subscriber that was
  * subscribed (with QoS >= 1) when it was sent and whose connection lives on, whoever crashed since.
  *
  * For each such publish and subscriber a debt is noted when it is sent; it falls due with the acknowledgement, is paid
  * by the delivery, and lapses when the subscriber's connection ends. A node that was out of reach may have been declared
  * dead and the message acknowledged without it, so a debt counts only if both nodes were undisturbed from a while before
- * the sending until the acknowledgement. Unpaid debts fail after a grace time.
+ * the sending until the acknowledgement. What goes through the log (QoS 2 of a kept session) reaches a node while that has a
+ * quorum. Unpaid debts fail after a grace time.
  *
  * Source: architecture.md section 2, P5 (live subscribers); reference design, 5.4 (I3).
  */
@@ -13,6 +14,7 @@
 import { filterMatches } from "@skein/kernel";
 import { type Checker, CheckFailure, type Observation } from "../observations.ts";
 import { FaultLedger } from "./fault-ledger.ts";
+import { QuorumLedger } from "./quorum-ledger.ts";
 import { type Connection, SubscriberLedger } from "./subscriber-ledger.ts";
 
 /** Both nodes must have been whole for that long before, so that links are up and membership knows, in ms. */
@@ -28,11 +30,14 @@ interface Publish {
   readonly sentAt: number;
   readonly owed: Set<Connection>;
   ackedAt: number | undefined;
+  /** It goes through the log. */
+  readonly needsQuorum: boolean;
 }
 
 export class AcknowledgedLoss implements Checker {
   readonly name = "acknowledged loss";
   readonly #faults = new FaultLedger();
+  readonly #quorum = new QuorumLedger();
   readonly #subscribers = new SubscriberLedger();
   /** Payloads that were sent before: one that is sent again may have arrived long ago. */
   readonly #known = new Set<string>();
@@ -42,6 +47,7 @@ export class AcknowledgedLoss implements Checker {
 
   observe(observation: Observation): void {
     this.#faults.observe(observation);
+    this.#quorum.observe(observation);
     this.#subscribers.observe(observation);
     const { at } = observation;
     if (observation.kind === "publishSent") this.#sent(observation);
@@ -65,7 +71,9 @@ export class AcknowledgedLoss implements Checker {
         owed.add(connection);
     }
     if (owed.size === 0) return;
-    this.#publishes.set(payloadId, { client, payloadId, topic, node, sentAt: at, owed, ackedAt: undefined });
+    const needsQuorum = qos === 2 && this.#subscribers.connection(client)?.isKept === true;
+    const publish = { client, payloadId, topic, node, sentAt: at, owed, ackedAt: undefined, needsQuorum };
+    this.#publishes.set(payloadId, publish);
   }
 
   #acked({ payloadId, reasonCode, at }: Extract<Observation, { kind: "publishAcked" }>): void {
@@ -103,9 +111,10 @@ export class AcknowledgedLoss implements Checker {
       const { ackedAt } = publish;
       for (const connection of publish.owed) {
         const wholeSince = this.#faults.wholeSince(connection.node);
-        if (ackedAt === undefined || wholeSince === undefined) continue;
+        const quorumSince = publish.needsQuorum ? this.#quorum.since(connection.node) : 0;
+        if (ackedAt === undefined || wholeSince === undefined || quorumSince === undefined) continue;
         // A slow way is excused as long as it is disturbed; afterwards the message must come.
-        if (at - Math.max(ackedAt, wholeSince) < GRACE_MS) continue;
+        if (at - Math.max(ackedAt, wholeSince, quorumSince) < GRACE_MS) continue;
         throw new CheckFailure(
           this.name,
           `${publish.payloadId} of ${publish.client} (sent ${publish.sentAt}, acknowledged ${ackedAt} ms) never came to ` +

@@ -7,6 +7,7 @@ import { AcknowledgedLoss } from "./acknowledged-loss.ts";
 import { AddressHolder, type AddressHolderOptions } from "./address-holder.ts";
 import type { Durability } from "./blackout-watch.ts";
 import { BoundedMemory } from "./bounded-memory.ts";
+import { DurableLoss } from "./durable-loss.ts";
 import { ElectionSafety } from "./election-safety.ts";
 import { ElectionStorms, type ElectionStormsOptions } from "./election-storms.ts";
 import { ExactlyOnce } from "./exactly-once.ts";
@@ -17,13 +18,17 @@ import { Liveness } from "./liveness.ts";
 import { LogMatching } from "./log-matching.ts";
 import { Membership } from "./membership.ts";
 import { MergeUnion } from "./merge-union.ts";
+import { NoPhantom } from "./no-phantom.ts";
 import { NoRefusal } from "./no-refusal.ts";
+import { OneConnection } from "./one-connection.ts";
 import { PerCluster } from "./per-cluster.ts";
 import { PublishOrder } from "./publish-order.ts";
 import { ReplicaModel } from "./replica-model.ts";
 import { RetainedLinearizable } from "./retained-linearizable.ts";
+import { SessionPresent } from "./session-present.ts";
 import { Twins } from "./twins.ts";
 import type { UncertainReadsOptions } from "./uncertain-reads.ts";
+import { Wills } from "./wills.ts";
 
 export interface CheckerOptions {
   readonly durability: Durability;
@@ -48,8 +53,13 @@ export function allCheckers(options: CheckerOptions): Checker[] {
     new AddressHolder(options.address),
     new RetainedLinearizable(durability, options.retained),
     new AcknowledgedLoss(),
+    new DurableLoss(durability),
     new ExactlyOnce(),
-    new PublishOrder(),
+    new PublishOrder(durability),
+    new SessionPresent(durability),
+    new OneConnection(),
+    new NoPhantom(durability),
+    new Wills(durability),
     new InterestConvergence(options.interest),
     new BoundedMemory(options.memoryCapBytes ?? new Map()),
     new ElectionStorms(options.elections),

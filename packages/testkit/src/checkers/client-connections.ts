@@ -30,6 +30,8 @@ export interface WillConnection {
 export interface Publication {
   readonly client: string;
   readonly connection: number;
+  readonly node: string | undefined;
+  readonly sentAt: number;
 }
 
 export class ClientConnections {
@@ -51,10 +53,10 @@ export class ClientConnections {
       const ended = this.of(observation.client, observation.connection);
       if (ended !== undefined) Object.assign(ended, { endedAt: at, isLeft: observation.how === "left" });
     } else if (observation.kind === "publishSent") {
-      const { client, packet } = observation;
+      const { client, packet, node } = observation;
       const connection = this.#numbers.get(client);
       if (connection !== undefined && packet.qos > 0 && !this.#publications.has(packet.payloadId))
-        this.#publications.set(packet.payloadId, { client, connection });
+        this.#publications.set(packet.payloadId, { client, connection, node, sentAt: at });
     }
   }
 

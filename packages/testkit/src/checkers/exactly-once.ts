@@ -6,24 +6,26 @@
  * PUBREL, so every count above one is a broken promise. At QoS 1 a redelivery carries DUP; without DUP it was routed
  * twice. Retained replays are new messages each time and do not count. A will is a publish by the mesh. What was published before
  * two clusters became one is not counted: a session of both may get it from each (docs/merge.md).
+ * What a node takes for kept sessions, or sends to them, without a quorum others may send again, because they cannot know of it: exactly once is
+ * promised across takeovers and crashes, not across a split.
  *
  * "At least once" is the other half: acknowledged-loss.ts. Source: MQTT 5 section 4.3; reference design, 5.4 (I4).
  */
 
 import type { QoS } from "@skein/kernel";
-import {
-  type Checker,
-  CheckFailure,
-  type Observation,
-  type PublishedPacket,
-  type PublishedWill,
-} from "../observations.ts";
+import { type Checker, CheckFailure, type Observation, type PublishedPacket } from "../observations.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
+import { QuorumLedger } from "./quorum-ledger.ts";
 
 interface Publish {
   readonly qos: QoS;
   /** How often the client has sent it. */
   sendings: number;
+  /** Where and when last. */
+  node: string | undefined;
+  sentAt: number;
+  /** Where and while it was sent there was no quorum. */
+  isEarly: boolean;
   /** Deliveries without DUP, by subscriber session. */
   readonly deliveries: Map<string, number>;
 }
@@ -32,35 +34,69 @@ export class ExactlyOnce implements Checker {
   readonly name = "exactly once";
   readonly #publishes = new Map<string, Publish>();
   readonly #sessions = new Map<string, string>();
+  /** Kept sessions: when the last CONNECT was sent. */
+  readonly #keepingSince = new Map<string, number>();
+  readonly #quorum = new QuorumLedger();
+
   readonly #clusters = new ClusterWatch();
   /** Published before all nodes belonged to one cluster. */
   readonly #excused = new Set<string>();
 
   observe(observation: Observation): void {
     if (this.#clusters.observe(observation)) for (const id of this.#publishes.keys()) this.#excused.add(id);
+    this.#quorum.observe(observation);
     if (observation.kind === "connected") this.#sessions.set(observation.client, observation.session);
-    else if (observation.kind === "connectSent") this.#willCame(observation.will);
-    else if (observation.kind === "publishSent") this.#sent(observation.packet);
+    else if (observation.kind === "connectSent") this.#connecting(observation);
+    else if (observation.kind === "publishSent")
+      this.#sent(observation.packet, observation.node, observation.at);
+    else if (observation.kind === "publishAcked") this.#look(this.#publishes.get(observation.payloadId));
     else if (observation.kind === "delivered" && !observation.retain) this.#delivered(observation);
   }
 
-  /** The mesh publishes it, once if at all. */
-  #willCame(will: PublishedWill | undefined): void {
-    if (will !== undefined) this.#sent(will);
+  /** The mesh publishes the will, once if at all. */
+  #connecting(attempt: Extract<Observation, { kind: "connectSent" }>): void {
+    const { client, will, expirySeconds, node, at } = attempt;
+    if (expirySeconds > 0) this.#keepingSince.set(client, at);
+    else this.#keepingSince.delete(client);
+    if (will !== undefined) this.#sent(will, node, at);
   }
 
-  #sent({ payloadId, qos }: PublishedPacket): void {
+  #sent({ payloadId, qos }: PublishedPacket, node: string | undefined, sentAt: number): void {
     const known = this.#publishes.get(payloadId);
-    if (known !== undefined) known.sendings++;
-    else this.#publishes.set(payloadId, { qos, sendings: 1, deliveries: new Map() });
+    this.#look(known);
+    if (known !== undefined) Object.assign(known, { sendings: known.sendings + 1, node, sentAt });
+    else {
+      const first = { sendings: 1, node, sentAt, isEarly: false, deliveries: new Map<string, number>() };
+      this.#publishes.set(payloadId, { qos, ...first });
+    }
   }
 
-  #delivered({ client, payloadId, qos, dup, topic, at }: Extract<Observation, { kind: "delivered" }>): void {
-    if (payloadId === "" || (qos === 1 && dup)) return;
+  /** Whether there was a quorum since it was sent. */
+  #look(publish: Publish | undefined): void {
+    if (publish !== undefined) publish.isEarly ||= this.#quorum.hasLackedSince(publish.node, publish.sentAt);
+  }
+
+  /** The node that serves `client` could not tell the others what it sends to its kept session. */
+  #isAlone(client: string, node: string | undefined): boolean {
+    const since = this.#keepingSince.get(client);
+    return since !== undefined && this.#quorum.hasLackedSince(node, since);
+  }
+
+  #delivered({
+    client,
+    node,
+    payloadId,
+    qos,
+    dup,
+    topic,
+    at,
+  }: Extract<Observation, { kind: "delivered" }>): void {
+    if (payloadId === "" || (qos === 1 && dup) || (qos > 0 && this.#isAlone(client, node))) return;
     const publish = this.#publishes.get(payloadId);
     if (publish === undefined) {
       throw new CheckFailure(this.name, `${client} got "${payloadId}" on "${topic}", which nobody published`);
     }
+    if (qos > 0 && publish.isEarly && this.#keepingSince.has(client)) return;
     const session = `${client} ${this.#sessions.get(client) ?? ""}`;
     const count = (publish.deliveries.get(session) ?? 0) + 1;
     publish.deliveries.set(session, count);

@@ -12,6 +12,7 @@
 import { filterMatches } from "@skein/kernel";
 import { type Checker, CheckFailure, type Observation } from "../observations.ts";
 import { FaultLedger } from "./fault-ledger.ts";
+import { QuorumLedger } from "./quorum-ledger.ts";
 import { type Connection, SubscriberLedger } from "./subscriber-ledger.ts";
 
 export interface InterestConvergenceOptions {
@@ -31,12 +32,15 @@ interface Debt {
   readonly subscriber: Connection;
   readonly subackAt: number;
   readonly sentAt: number;
+  /** It goes through the log. */
+  readonly needsQuorum: boolean;
 }
 
 export class InterestConvergence implements Checker {
   readonly name = "interest convergence";
   readonly #options: InterestConvergenceOptions;
   readonly #faults = new FaultLedger();
+  readonly #quorum = new QuorumLedger();
   readonly #subscribers = new SubscriberLedger();
   /** Payloads that were sent before: one that is sent again may have arrived long ago. */
   readonly #known = new Set<string>();
@@ -49,6 +53,7 @@ export class InterestConvergence implements Checker {
 
   observe(observation: Observation): void {
     this.#faults.observe(observation);
+    this.#quorum.observe(observation);
     this.#subscribers.observe(observation);
     this.#checkDue(observation.at);
     if (observation.kind === "publishSent") this.#sent(observation);
@@ -76,7 +81,9 @@ export class InterestConvergence implements Checker {
     for (const { connection, qos: granted, since } of this.#subscribers.matches(topic)) {
       if ((granted === 0 && !this.#options.countsQos0) || since >= at || !this.#isWhole(connection, at))
         continue;
-      const debt = { payloadId, topic, publisher, subscriber: connection, subackAt: since, sentAt: at };
+      const needsQuorum = publisher.isKept && qos === 2;
+      const subscriber = connection;
+      const debt = { payloadId, topic, publisher, subscriber, subackAt: since, sentAt: at, needsQuorum };
       this.#debts.set(`${payloadId} ${connection.client}`, debt);
     }
   }
@@ -88,6 +95,8 @@ export class InterestConvergence implements Checker {
       const { publisher, subscriber, payloadId, topic, subackAt, sentAt } = debt;
       if (!publisher.isAlive || !subscriber.isAlive) continue;
       if (!this.#isWhole(publisher, sentAt) || !this.#isWhole(subscriber, sentAt)) continue;
+      const nodes = debt.needsQuorum ? [publisher.node, subscriber.node] : [];
+      if (nodes.some((node) => !this.#quorum.hasSince(node, sentAt))) continue;
       throw new CheckFailure(
         this.name,
         `${payloadId} on "${topic}" from ${publisher.client} (${publisher.node}), sent ${sentAt} ms, did not reach ` +

@@ -2,6 +2,9 @@
  * No phantom: a session gets nothing that is not its own. What it never subscribed to, what had been acknowledged before it began
  * (its predecessor's), what has expired.
  *
+ * A kept session has its place in the log, so it begins behind what was acknowledged before. One that ends with its connection may be on
+ * a node that hears of the log late.
+ *
  * Expiry is counted from the acknowledgement, because a broker has a message by then; and for deliveries by nodes that nothing
  * has disturbed since, because a message on its way to a client cannot be called back. Members of shared subscriptions
  * may get what another one left. Retained replays are old by their nature.
@@ -32,7 +35,7 @@ interface Publish {
 interface Receiver {
   /** When the CONNECT that made its session was sent; 0: not known. */
   beganAt: number;
-  connectedAt: number;
+  isKept: boolean;
   node: string | undefined;
   /** Ever sent in a SUBSCRIBE of this session. */
   readonly filters: Set<string>;
@@ -78,16 +81,17 @@ export class NoPhantom implements Checker {
     }
   }
 
-  #connected({ client, node, at, isPresent }: Extract<Observation, { kind: "connected" }>): void {
-    const beganAt = this.#sessions.attempt(client)?.at ?? 0;
+  #connected({ client, node, isPresent }: Extract<Observation, { kind: "connected" }>): void {
+    const { at: beganAt = 0, expirySeconds = 0 } = this.#sessions.attempt(client) ?? {};
+    const isKept = expirySeconds > 0;
     const receiver = this.#receivers.get(client);
     if (receiver !== undefined && isPresent) {
       receiver.node = node;
-      receiver.connectedAt = at;
+      receiver.isKept &&= isKept;
       return;
     }
-    const begin = { beganAt, connectedAt: at, node, filters: new Set<string>(), isSharing: false };
-    this.#receivers.set(client, begin);
+    const filters = new Set<string>();
+    this.#receivers.set(client, { beganAt, isKept, node, filters, isSharing: false });
   }
 
   #sent({ packet, at }: Extract<Observation, { kind: "publishSent" }>): void {
@@ -111,7 +115,7 @@ export class NoPhantom implements Checker {
   }
 
   #delivered(delivery: Extract<Observation, { kind: "delivered" }>): void {
-    const { client, topic, payloadId, retain, at } = delivery;
+    const { client, topic, payloadId, qos, dup, retain, at } = delivery;
     const receiver = this.#receivers.get(client);
     if (receiver === undefined) throw new CheckFailure(this.name, `${client} gets "${topic}" before CONNACK`);
     if (![...receiver.filters].some((filter) => filterMatches(filter, topic))) {
@@ -121,12 +125,15 @@ export class NoPhantom implements Checker {
     const publish = this.#publishes.get(payloadId);
     if (publish === undefined || retain || receiver.isSharing) return;
     const { safeAt, ackedAt, expirySeconds } = publish;
-    if (safeAt !== undefined && safeAt < receiver.beganAt)
+    const isQueued = receiver.isKept && qos > 0;
+    if (isQueued && safeAt !== undefined && safeAt < receiver.beganAt)
       this.#fail(
         delivery,
         `acknowledged at ${safeAt} ms, before its session began at ${receiver.beganAt} ms`,
       );
-    if (ackedAt === undefined || expirySeconds === undefined) return;
+    // QoS 2 that may have begun is brought to its end.
+    const hasBegun = dup && qos === 2;
+    if (ackedAt === undefined || expirySeconds === undefined || hasBegun) return;
     const expiredAt = ackedAt + expirySeconds * 1000 * LATE_SHARE + LATE_MS;
     const wholeSince = this.#faults.wholeSince(receiver.node);
     if (at > expiredAt && wholeSince !== undefined && wholeSince < expiredAt - LATE_MS)

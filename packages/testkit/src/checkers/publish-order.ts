@@ -5,26 +5,34 @@
  * the first time must rise. Across sessions a message may be overtaken only if it was not acknowledged yet when the
  * later one was sent: what its client gave up is under way on its own. Each delivered QoS is a stream of its own,
  * because a broker may order them independently [MQTT-4.6.0-5]. What a client sent twice may be seen late, by whoever
- * missed it the first time. Members of a shared subscription are left out: what one
- * of them did not acknowledge goes to another, late. So is what was published before two clusters became one: what a session
- * was owed by the one follows what it was owed by the other (docs/merge.md).
+ * missed it the first time; not so by a kept session that was subscribed before, because the log has it in its order. Members of a
+ * shared subscription are left out: what one of them did not acknowledge goes to another, late. So is, for kept sessions, what was
+ * published without a quorum: the log has it later. So is what was published before two clusters became one: what a session was owed by
+ * the one follows what it was owed by the other (docs/merge.md).
  *
  * Source: architecture.md section 2, P7; MQTT 5 section 4.6; reference design, 5.4 (I5).
  */
 
 import type { QoS } from "@skein/kernel";
 import { type Checker, CheckFailure, type Observation } from "../observations.ts";
+import type { Durability } from "./blackout-watch.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
+import { KeptSessions } from "./kept-sessions.ts";
 
 interface Publish {
   readonly payloadId: string;
+  readonly topic: string;
   readonly client: string;
   readonly session: string;
   readonly qos: QoS;
+  readonly mayExpire: boolean;
   readonly number: number;
+  readonly node: string | undefined;
   readonly sentAt: number;
   ackedAt: number | undefined;
   isRepeated: boolean;
+  /** Its node had no quorum meanwhile: it goes to kept sessions early where it can, and to all others once there is one. */
+  isEarly: boolean;
 }
 
 /** What one subscriber session has seen of one publisher at one QoS. */
@@ -36,24 +44,30 @@ interface Seen {
 
 export class PublishOrder implements Checker {
   readonly name = "publish order";
+  readonly #kept: KeptSessions;
   readonly #publishes = new Map<string, Publish>();
   readonly #sessions = new Map<string, string>();
   readonly #seen = new Map<string, Seen>();
   readonly #sharing = new Set<string>();
   readonly #clusters = new ClusterWatch();
-  #number = 0;
   /** Up to this number messages were published before all nodes belonged to one cluster. */
   #excusedThrough = 0;
+  #number = 0;
+
+  constructor(durability: Durability) {
+    this.#kept = new KeptSessions(durability);
+  }
 
   observe(observation: Observation): void {
     const { at } = observation;
+    this.#kept.observe(observation);
     if (this.#clusters.observe(observation) || this.#clusters.isSplit) this.#excusedThrough = this.#number;
     if (observation.kind === "connected") this.#sessions.set(observation.client, observation.session);
     else if (observation.kind === "subscribeSent" && observation.filter.startsWith("$share/")) {
       this.#sharing.add(observation.client);
     } else if (observation.kind === "publishSent") {
-      const { client, packet } = observation;
-      const { payloadId, qos } = packet;
+      const { client, packet, node } = observation;
+      const { payloadId, qos, topic } = packet;
       const known = this.#publishes.get(payloadId);
       if (known !== undefined) known.isRepeated = true;
       if (payloadId === "" || known !== undefined) return;
@@ -61,17 +75,23 @@ export class PublishOrder implements Checker {
       const number = ++this.#number;
       this.#publishes.set(payloadId, {
         payloadId,
+        topic,
         client,
         session,
+        node,
+        mayExpire: packet.expirySeconds !== undefined,
         qos,
         number,
         sentAt: at,
         ackedAt: undefined,
         isRepeated: false,
+        isEarly: false,
       });
     } else if (observation.kind === "publishAcked") {
       const publish = this.#publishes.get(observation.payloadId);
-      if (publish !== undefined) publish.ackedAt = at;
+      if (publish === undefined) return;
+      publish.ackedAt = at;
+      publish.isEarly = this.#kept.quorum.hasLackedSince(observation.node, publish.sentAt);
     } else if (
       observation.kind === "delivered" &&
       !observation.retain &&
@@ -83,8 +103,8 @@ export class PublishOrder implements Checker {
 
   #delivered({ client, payloadId, qos, at }: Extract<Observation, { kind: "delivered" }>): void {
     const publish = this.#publishes.get(payloadId);
-    const isExcused = publish !== undefined && publish.number <= this.#excusedThrough;
-    if (publish === undefined || publish.isRepeated || isExcused) return;
+    if (publish === undefined || (publish.isRepeated && !this.#isInLogOrder(publish, client))) return;
+    if (publish.number <= this.#excusedThrough || (qos > 0 && this.#isEarly(publish, client))) return;
     const key = `${client} ${this.#sessions.get(client) ?? ""} ${publish.client} ${publish.qos} ${qos}`;
     const seen = this.#seen.get(key);
     if (seen === undefined) {
@@ -106,5 +126,18 @@ export class PublishOrder implements Checker {
           `after ${latest.payloadId} (sent ${latest.sentAt} ms), at ${at} ms`,
       );
     }
+  }
+  /** It goes to a kept session, and the log may have it later than others of its publisher. */
+  #isEarly({ isEarly, ackedAt, node, sentAt }: Publish, client: string): boolean {
+    if (this.#kept.of(client) === undefined) return false;
+    return isEarly || (ackedAt === undefined && this.#kept.quorum.hasLackedSince(node, sentAt));
+  }
+
+  /** The session of `client` has been certain and subscribed since before it was sent first. */
+  #isInLogOrder({ qos, topic, sentAt, mayExpire }: Publish, client: string): boolean {
+    if (qos === 0 || mayExpire) return false;
+    for (const [session, since] of this.#kept.wanting(topic))
+      if (session.client === client) return since < sentAt;
+    return false;
   }
 }

@@ -7,13 +7,18 @@ import type { Observation } from "../observations.ts";
 
 export class QuorumLedger {
   readonly #since = new Map<string, number>();
+  /** When each was without one last; infinite: it is now. */
+  readonly #without = new Map<string, number>();
 
   observe(observation: Observation): void {
     const { node, at } = observation;
     if (node === undefined) return;
     if (observation.kind === "quorum") {
-      if (!observation.isReached) this.#since.delete(node);
+      const { isReached } = observation;
+      if (!isReached) this.#since.delete(node);
       else if (!this.#since.has(node)) this.#since.set(node, at);
+      if (!isReached) this.#without.set(node, Number.POSITIVE_INFINITY);
+      else if (this.#without.get(node) === Number.POSITIVE_INFINITY) this.#without.set(node, at);
     } else if (
       observation.kind === "stopped" &&
       observation.how !== "pause" &&
@@ -26,6 +31,11 @@ export class QuorumLedger {
   /** Since when, in the world's ms; undefined: it does not. */
   since(node: string | undefined): number | undefined {
     return node === undefined ? undefined : this.#since.get(node);
+  }
+
+  /** Whether it has said at any time since `at` that it does not. */
+  hasLackedSince(node: string | undefined, at: number): boolean {
+    return node !== undefined && (this.#without.get(node) ?? at - 1) >= at;
   }
 
   /** Whether it has all the time since `at`. */

@@ -2,8 +2,7 @@
  * Who is subscribed to what, on which unbroken connection: the other half of every promise about delivery.
  *
  * A subscription counts from its SUBACK until the connection ends, the client unsubscribes, or the node it is on stops
- * without the client having noticed. Sessions that outlive their node are a promise of a later issue, so here a
- * connection that ended owes nothing.
+ * without the client having noticed. What QoS 1 and 2 owe to sessions that outlive their connection is for kept-sessions.ts.
  */
 
 import { filterMatches, parseSharedFilter, type QoS } from "@skein/kernel";
@@ -15,6 +14,8 @@ export interface Connection {
   readonly session: string;
   /** Node it is on; undefined: not known. */
   readonly node: string | undefined;
+  /** Its session outlives it: its QoS 2 publishes, and QoS 1 and 2 for its subscriptions, go through the log. */
+  readonly isKept: boolean;
   /** False as soon as it has ended. */
   isAlive: boolean;
   /** By filter; shared subscriptions, whose messages anybody may get, are not among them. */
@@ -39,15 +40,23 @@ export interface Match {
 
 export class SubscriberLedger {
   readonly #connections = new Map<string, Connection>();
+  /** Clients whose last CONNECT asked for a session that outlives its connection. */
+  readonly #keeping = new Set<string>();
   /** Client and filter of each UNSUBSCRIBE since the last SUBSCRIBE. */
   readonly #givenUp = new Set<string>();
 
   observe(observation: Observation): void {
     switch (observation.kind) {
+      case "connectSent":
+        if (observation.expirySeconds > 0) this.#keeping.add(observation.client);
+        else this.#keeping.delete(observation.client);
+        return;
       case "connected": {
         const { client, session, node } = observation;
+        const isKept = this.#keeping.has(client);
         this.#end(client);
-        this.#connections.set(client, { client, session, node, isAlive: true, subscriptions: new Map() });
+        const connection = { client, session, node, isKept, isAlive: true, subscriptions: new Map() };
+        this.#connections.set(client, connection);
         return;
       }
       case "disconnected":
@@ -82,10 +91,11 @@ export class SubscriberLedger {
     return this.#connections.get(client);
   }
 
-  /** Connections with an ordinary (not shared) subscription that matches `topic`. */
+  /** Connections with an ordinary (not shared) subscription that matches `topic`, whose session ends with them. */
   matches(topic: string): Match[] {
     const found: Match[] = [];
     for (const connection of this.#connections.values()) {
+      if (connection.isKept) continue;
       let qos: QoS = 0;
       let since: number | undefined;
       for (const [filter, subscription] of connection.subscriptions) {

@@ -109,6 +109,8 @@ export class Wills implements Checker {
     if (of === undefined) {
       const publication = this.#connections.publicationOf(payloadId);
       if (publication === undefined || session?.isCertain !== true || qos === 0) return;
+      // Without a quorum it comes before the log has it.
+      if (this.#sessions.quorum.hasLackedSince(publication.node, publication.sentAt)) return;
       const key = `${session.name} ${publication.client}`;
       this.#heardOf.set(key, Math.max(this.#heardOf.get(key) ?? 0, publication.connection));
       return;

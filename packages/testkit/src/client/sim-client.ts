@@ -2,8 +2,7 @@
  * An MQTT client in a simulated world: real packets over a simulated connection, and the patience of a real one.
  *
  * It comes back after its profile's backoff, subscribes again where the server lost its session, and sends unfinished
- * publishes again where it did not. Everything a checker must know is
- * observed at the moment it happens. No promises and no timers of its own: the world's clock calls back.
+ * publishes again where it did not. Everything a checker must know is observed when it happens. No timers of its own.
  *
  * Source: MQTT 5 sections 3.1, 3.12, 4.3, 4.4; client behaviour after reference/users.md 2.1 (profiles.ts).
  */
@@ -13,7 +12,7 @@ import type { QoS, Timer } from "@skein/kernel";
 import type { ClientObservation, ClientTarget, SimClientHost } from "../observations.ts";
 import { ClientConnection } from "./client-connection.ts";
 import { connectPacket, subscribePacket, unsubscribePacket, withPacketId } from "./client-packets.ts";
-import { type ClientSession, ClientSessions } from "./client-sessions.ts";
+import { ClientSession } from "./client-session.ts";
 import { ClientSubscriptions } from "./client-subscriptions.ts";
 import type { Flight, Leaving, Moment } from "./leaving.ts";
 import { type Inflight, Outgoing, type PublishExtras } from "./outgoing.ts";
@@ -49,7 +48,8 @@ export class SimClient {
   #isStopped = true;
   /** Until CONNACK: the session that there may be is not wanted. */
   #isAnew = false;
-  readonly #sessions: ClientSessions;
+  /** Sessions so far. */
+  #sessions = 0;
   #session: ClientSession | undefined;
   #flight: Flight | undefined;
   #attempt = 0;
@@ -62,7 +62,6 @@ export class SimClient {
     this.#profile = options.profile;
     this.#will = options.will;
     this.#events = events;
-    this.#sessions = new ClientSessions(options.clientId);
   }
 
   /** Id of the node it is or was connected to. */
@@ -119,6 +118,11 @@ export class SimClient {
   /** The next time `flight.moment` passes it leaves as that says, and comes back at once. */
   fleeAt(flight: Flight): void {
     this.#flight = flight;
+  }
+
+  /** It stays, whatever comes. */
+  calmDown(): void {
+    this.#flight = undefined;
   }
 
   /** False: too many wait already. It is sent now or when there is a connection. */
@@ -183,10 +187,12 @@ export class SimClient {
     this.#attempt = 0;
     this.#isAnew = false;
     this.#isConnected = true;
-    const session = this.#sessions.on(this.#node, isPresent);
-    if (session !== this.#session) this.#outgoing.forget();
-    this.#session = session;
     const { clientId: client } = this;
+    if (this.#session === undefined || !isPresent) {
+      this.#session = new ClientSession(`${client}#${++this.#sessions}`);
+      this.#outgoing.forget();
+    }
+    const session = this.#session;
     const connection = this.#connections;
     this.#observe({ kind: "connected", client, session: session.name, connection, isPresent });
     for (const [filter, qos] of this.#subscriptions.missing(session.filters))
@@ -350,7 +356,8 @@ export class SimClient {
     const packet = { topic, payloadId, qos, retain, expirySeconds };
     this.#observe({ kind: "publishSent", client: this.clientId, packet });
     const payload = encodePayload(payloadId, paddingBytes);
-    const message = { topic, payload, qos, retain, properties: undefined };
+    const properties = expirySeconds === undefined ? undefined : { messageExpirySeconds: expirySeconds };
+    const message = { topic, payload, qos, retain, properties };
     const form = { qos, retain, dup: dup && qos > 0, identifiers: undefined, expirySeconds };
     this.#writeFrame(encodePublish(message, this.#profile.version, form), packetId, "publish out");
   }

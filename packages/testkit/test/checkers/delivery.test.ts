@@ -166,7 +166,7 @@ const ONE = published(20_000, "pub", "A", { payloadId: "one" });
 const TWO = published(20_010, "pub", "A", { payloadId: "two" });
 
 test("[P7] publish order accepts order, late duplicates, and overtaking of what a lost session left behind", () => {
-  check(new PublishOrder(), [
+  check(new PublishOrder("replicated"), [
     ...BEGIN,
     ONE,
     TWO,
@@ -175,7 +175,7 @@ test("[P7] publish order accepts order, late duplicates, and overtaking of what 
     delivered(20_022, "sub", "one", { dup: true }),
   ]);
   const other = connected(20_005, "pub", "C", "pub-2");
-  check(new PublishOrder(), [
+  check(new PublishOrder("replicated"), [
     ...BEGIN,
     ONE,
     other,
@@ -187,11 +187,11 @@ test("[P7] publish order accepts order, late duplicates, and overtaking of what 
 
 test("[P7] publish order bites: a first delivery out of order, also across sessions if it was acknowledged before", () => {
   const swapped = [delivered(20_020, "sub", "two"), delivered(20_021, "sub", "one")];
-  expect(() => check(new PublishOrder(), [...BEGIN, ONE, TWO, ...swapped])).toThrow(
+  expect(() => check(new PublishOrder("replicated"), [...BEGIN, ONE, TWO, ...swapped])).toThrow(
     /one of pub .* after two/,
   );
   const moved = [ONE, acked(20_003, "pub", "one"), connected(20_005, "pub", "C", "pub-2"), TWO, ...swapped];
-  expect(() => check(new PublishOrder(), [...BEGIN, ...moved])).toThrow(/one of pub/);
+  expect(() => check(new PublishOrder("replicated"), [...BEGIN, ...moved])).toThrow(/one of pub/);
 });
 
 const leader = (at: number) => seen(at, "leader", { node: "A", term: 3 });
