@@ -23,6 +23,27 @@ type WrittenPacket =
 /** A packet passes the client. */
 export type Moment = `${ServerPacket["kind"]} in` | `${WrittenPacket} out`;
 
+/** Every step of the handshakes, and of those that begin with CONNECT and SUBSCRIBE. */
+export const MOMENTS: readonly Moment[] = [
+  "connect out",
+  "connack in",
+  "subscribe out",
+  "suback in",
+  "publish in",
+  "puback out",
+  "pubrec out",
+  "pubrel in",
+  "pubcomp out",
+  "publish out",
+  "puback in",
+  "pubrec in",
+  "pubrel out",
+  "pubcomp in",
+];
+
+/** Those that the client writes itself. */
+export const OUTWARD: ReadonlySet<Moment> = new Set(MOMENTS.filter((moment) => moment.endsWith(" out")));
+
 /** Leaves at a moment, and comes back at once: where to is the client's own business. */
 export interface Flight {
   readonly moment: Moment;

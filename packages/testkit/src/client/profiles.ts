@@ -106,6 +106,35 @@ export const PERSISTENT_V5: ClientProfile = {
   backoffMs: () => SECOND,
 };
 
+/** Goes from node to node with its session, and does not wait long anywhere. */
+export const ROAMER: ClientProfile = {
+  ...PERSISTENT_V5,
+  name: "roamer",
+  keepAliveSeconds: 10,
+  pingTimeoutMs: 5 * SECOND,
+  connectTimeoutMs: 4 * SECOND,
+  backoffMs: () => 500,
+};
+
+/** The same with 3.1.1, which cannot say for how long. */
+export const ROAMER_V4: ClientProfile = {
+  ...ROAMER,
+  name: "roamer 3.1.1",
+  version: 4,
+  sessionExpirySeconds: 0,
+};
+
+/** Its session is kept for seconds. */
+export const FORGETFUL: ClientProfile = {
+  ...ROAMER,
+  name: "forgetful",
+  sessionExpirySeconds: 5,
+  keepAliveSeconds: 5,
+};
+
+/** Keeps nothing but a will. */
+export const MORTAL: ClientProfile = { ...ROAMER, name: "mortal", isClean: true, sessionExpirySeconds: 0 };
+
 export const PROFILES: readonly ClientProfile[] = [
   TASMOTA,
   ESPHOME,
@@ -113,4 +142,8 @@ export const PROFILES: readonly ClientProfile[] = [
   PAHO,
   HOME_ASSISTANT,
   PERSISTENT_V5,
+  ROAMER,
+  ROAMER_V4,
+  FORGETFUL,
+  MORTAL,
 ];

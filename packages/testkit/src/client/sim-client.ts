@@ -7,7 +7,7 @@
  * Source: MQTT 5 sections 3.1, 3.12, 4.3, 4.4; client behaviour after reference/users.md 2.1 (profiles.ts).
  */
 
-import { acknowledgementFrame, encodePublish, type Frame, PacketType } from "@skein/broker/codec";
+import { acknowledgementFrame, encodePublish, PacketType } from "@skein/broker/codec";
 import type { QoS, Timer } from "@skein/kernel";
 import type { ClientObservation, ClientTarget, SimClientHost } from "../observations.ts";
 import { ClientConnection } from "./client-connection.ts";
@@ -359,7 +359,8 @@ export class SimClient {
     const properties = expirySeconds === undefined ? undefined : { messageExpirySeconds: expirySeconds };
     const message = { topic, payload, qos, retain, properties };
     const form = { qos, retain, dup: dup && qos > 0, identifiers: undefined, expirySeconds };
-    this.#writeFrame(encodePublish(message, this.#profile.version, form), packetId, "publish out");
+    const frame = encodePublish(message, this.#profile.version, form);
+    this.#write(withPacketId(frame, packetId), "publish out");
   }
 
   #sendSubscribe(filters: readonly string[], qos: QoS): void {
@@ -378,19 +379,12 @@ export class SimClient {
   }
 
   #acknowledge(packet: keyof typeof TYPES, packetId: number): void {
-    this.#writeFrame(
-      acknowledgementFrame(TYPES[packet], 0, this.#profile.version),
-      packetId,
-      `${packet} out`,
-    );
+    const frame = acknowledgementFrame(TYPES[packet], 0, this.#profile.version);
+    this.#write(withPacketId(frame, packetId), `${packet} out`);
   }
 
   #observe(observation: ClientObservation): void {
     this.#host.observe(observation, this.#node);
-  }
-
-  #writeFrame(frame: Frame, packetId: number, moment: Moment): void {
-    this.#write(withPacketId(frame, packetId), moment);
   }
 
   #write(bytes: Uint8Array, moment: Moment): void {

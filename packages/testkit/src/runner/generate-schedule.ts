@@ -7,6 +7,7 @@
 
 import type { ReplicaSizes } from "@skein/coordinator";
 import type { Prng } from "@skein/kernel";
+import { MOMENTS } from "../client/leaving.ts";
 import { between, chance, pick, randomStream } from "../world/random-streams.ts";
 import type { WorldOptions } from "../world/world.ts";
 import type { Plot } from "./plots.ts";
@@ -61,6 +62,7 @@ const PER_MILLE: Readonly<Record<FaultKind, number>> = {
   apart: 40,
   forgetAlone: 0,
   clone: 0,
+  takeover: 400,
 };
 const KINDS = Object.keys(PER_MILLE) as readonly FaultKind[];
 
@@ -157,7 +159,7 @@ function drawSizes(prng: Prng, isSlow: boolean): Partial<ReplicaSizes> {
 /** Each kind draws from a sequence of its own. */
 function drawFaults(seed: number, kind: FaultKind, world: WorldOptions, until: number): Fault[] {
   const prng = randomStream(seed, `faults ${kind}`);
-  const everyMs = pick(prng, [8_000, 20_000, 45_000]);
+  const everyMs = pick(prng, kind === "takeover" ? [1000, 3000, 8000] : [8_000, 20_000, 45_000]);
   const faults: Fault[] = [];
   if (kind === "apart") return drawApart(prng, world);
   let at = FORMATION_MS;
@@ -247,6 +249,12 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
       return { at, kind };
     case "apart":
       return { at, kind, side: [a], forMs };
+    case "takeover": {
+      const moment = pick(prng, MOMENTS);
+      const leaving = pick(prng, ["leave", "end", "reset", "abandon"] as const);
+      const delayMs = pick(prng, [0, 0, prng.below(5), prng.below(50)]);
+      return { at, kind, client: prng.below(64), moment, isSeen: chance(prng, 600), delayMs, leaving };
+    }
     case "arrive":
       return { at, kind, node: nodes - 1 - count };
     default:

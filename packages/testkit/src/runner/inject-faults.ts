@@ -1,6 +1,7 @@
 /** Carries out the faults of a schedule in a world, and takes all of them back at the end of the chaos. */
 
 import { type Prng, unreachable } from "@skein/kernel";
+import type { Flight } from "../client/leaving.ts";
 import { DISTURBING_MS } from "../world/network.ts";
 import { randomStream } from "../world/random-streams.ts";
 import type { SimNode } from "../world/sim-node.ts";
@@ -21,6 +22,7 @@ const HARMLESS_TO_RELAYS: ReadonlySet<FaultKind> = new Set([
   "mdnsSilence",
   "mdnsStale",
   "wallStep",
+  "takeover",
 ]);
 /** After any other fault nobody knows for so long whether there is one. */
 const RELAY_UNCERTAIN_MS = 30_000;
@@ -34,13 +36,16 @@ export class FaultInjector {
   readonly #budget: DamageBudget;
   readonly #plots: Plots;
   readonly #changes: MembershipFaults;
+  readonly #chase: (client: number, flight: Flight) => void;
   /** Two nodes that must talk through another. */
   #isolated: readonly [SimNode, SimNode] | undefined;
   /** Faults that struck, by kind. */
   readonly struck = new Map<string, number>();
 
-  constructor(world: World) {
+  /** `chase`: tells a client of the workload, by number, when to flee. */
+  constructor(world: World, chase: (client: number, flight: Flight) => void) {
     this.#world = world;
+    this.#chase = chase;
     this.#prng = randomStream(world.seed, "injector");
     this.#do = new Interventions(world);
     this.#budget = new DamageBudget(world);
@@ -142,6 +147,9 @@ export class FaultInjector {
       }
       case "arrive":
         this.#node(fault.node).start();
+        return true;
+      case "takeover":
+        this.#chase(fault.client, fault);
         return true;
       case "wallStep":
         this.#node(fault.node).machine.wallOffsetMs += fault.byMs;

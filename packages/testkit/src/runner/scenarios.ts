@@ -31,6 +31,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   rotten: { kinds: ["amnesia", "rot"], durability: "disk" },
   membership: { kinds: ["leave", "forget", "replaced", "coup", "cut"] },
   minority: { kinds: ["forgetAlone", "partition", "crash"], nodes: 5 },
+  takeovers: { kinds: ["takeover", "crash", "stop", "pause", "partition", "severed", "power", "clientsCut"] },
   voters: { kinds: ["partition", "severed"], nodes: 6 },
   clones: { kinds: ["clone", "stop", "cut", "clientsCut"] },
   merges: {

@@ -3,6 +3,7 @@
  * and shortened until only what matters is left.
  */
 
+import type { Flight } from "../client/leaving.ts";
 import type { WorldOptions } from "../world/world.ts";
 
 /** Stands for whichever node leads when the fault strikes. */
@@ -113,6 +114,8 @@ export type Fault = {
   | { readonly kind: "forgetAlone"; readonly node: number; readonly target: number; readonly forMs: number }
   /** The disk of `node` is copied while it runs, and machine `to` starts from the copy. Its own disk is gone then. */
   | { readonly kind: "clone"; readonly node: number; readonly to: number; readonly forMs: number }
+  /** A client leaves its connection in the middle of a handshake and comes back at once, to any node (client/leaving.ts). */
+  | ({ readonly kind: "takeover"; readonly client: number } & Flight)
   /** Crash, for so long that another node takes its place as a voter. */
   | { readonly kind: "replaced"; readonly node: number; readonly forMs: number }
   /** When voters are added next, the network parts between these with their leader and all others. */

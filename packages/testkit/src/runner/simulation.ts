@@ -5,6 +5,7 @@
 
 import { allCheckers } from "../checkers/all-checkers.ts";
 import { RetainedSurvivors } from "../checkers/retained-survivors.ts";
+import type { Flight } from "../client/leaving.ts";
 import { CheckFailure, type SimClientHost } from "../observations.ts";
 import { mix, pick, randomStream } from "../world/random-streams.ts";
 import { retainedSet, type SimNode } from "../world/sim-node.ts";
@@ -45,14 +46,20 @@ export interface Failure {
   readonly states: readonly string[];
 }
 
-/**
- * Puts load on a mesh. Called before the nodes start; clients reconnect for as long as it takes. What it returns is told
- * to rest once the mesh is healed, so that everything under way can end.
- */
+/** Puts load on a mesh. Called before the nodes start; clients reconnect for as long as it takes. */
 export type Workload = (world: {
   readonly nodes: number;
   readonly client: (name: string) => SimClientHost;
-}) => { rest(): void } | undefined;
+}) => RunningWorkload;
+
+interface RunningWorkload {
+  /** The mesh is healed: no new messages, so that everything under way can end. */
+  rest(): void;
+  /** Whoever keeps its session is back, and everything it had to say is acknowledged. */
+  readonly isSettled: boolean;
+  /** A client is told when to flee. */
+  chase(client: number, flight: Flight): void;
+}
 
 /** Bytes that all connections of one node may hold for their readers together: 8 peers and some dozens of clients. */
 const MEMORY_CAP_BYTES: ReadonlyMap<string, number> = new Map([["streams", 64 * 1024 * 1024]]);
@@ -63,6 +70,8 @@ const REJOINED_WITHIN_MS = 30_000;
 const SAME_WITHIN_MS = 10_000;
 /** A workload goes on after the heal for that long, and then has as long for what is under way. */
 const WORKLOAD_AFTER_HEAL_MS = 11_000;
+/** Until a will is due whose client vanished with its node, with room (checkers/wills.ts). */
+const LAST_WORDS_MS = 75_000;
 const APPROVED_EVERY_MS = 7000;
 const STEP_MS = 250;
 
@@ -82,7 +91,7 @@ class Simulation {
   readonly #writes: RetainedWrites;
   readonly #standstill: Standstill;
   readonly #addressWatch: AddressWatch;
-  readonly #workload: { rest(): void } | undefined;
+  readonly #workload: RunningWorkload | undefined;
   /** Nodes that must run, as far as no fault keeps them from it. */
   #expected: readonly SimNode[] = [];
 
@@ -96,10 +105,12 @@ class Simulation {
     this.#world = new World(schedule.world, [...checkers, this.#retained, this.#standstill, reads]);
     reads.begin(this.#world);
     this.#addressWatch = new AddressWatch(this.#world, areClientsPromised(schedule.faults));
-    this.#injector = new FaultInjector(this.#world);
     this.#writes = new RetainedWrites(this.#world);
     const client = (name: string) => this.#world.addClient(name);
     this.#workload = workload?.({ nodes: schedule.world.nodes, client });
+    this.#injector = new FaultInjector(this.#world, (number, flight) =>
+      this.#workload?.chase(number, flight),
+    );
   }
 
   run(): Verdict {
@@ -176,8 +187,16 @@ class Simulation {
     this.#injector.healRest();
     this.#expected = world.nodes;
     this.#until(() => this.#isWell() && !this.#writes.isWaiting, SETTLED_WITHIN_MS, "who was away is back");
+    if (this.#workload !== undefined) this.#drain(this.#workload);
     this.#compareReplicas();
     world.finish();
+  }
+
+  /** Everybody comes back to a whole mesh and gets what is owed; what waits for those who are gone for good comes to its time. */
+  #drain(workload: RunningWorkload): void {
+    const { events } = this.#world;
+    this.#until(() => workload.isSettled, SETTLED_WITHIN_MS, "clients are back and have said everything");
+    events.runUntil(events.now + LAST_WORDS_MS);
   }
 
   #isWell(): boolean {

@@ -167,4 +167,4 @@ test("a household on one broker works for a quarter of an hour, through restarts
     for (const observation of world.observations) checker.observe(observation);
     checker.finish?.();
   }
-});
+}, 30_000);

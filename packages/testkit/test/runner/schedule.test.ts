@@ -21,7 +21,7 @@ test("swarm: seeds differ in which faults they have, and every fault has its tur
     return [...new Set(generateSchedule({ seed }).faults.map(({ kind }) => kind))].sort().join(" ");
   });
   expect(new Set(kinds).size).toBeGreaterThan(90);
-  expect(new Set(kinds.join(" ").trim().split(" ")).size).toBe(28);
+  expect(new Set(kinds.join(" ").trim().split(" ")).size).toBe(29);
 });
 
 test("a scenario has its own faults only; an unknown one is an error", () => {
