@@ -51,6 +51,8 @@ export class RawClient {
     socket.setNoDelay(true);
     socket.on("data", (bytes: Buffer) => this.#read(bytes));
     socket.on("error", (error) => {
+      // Who has taken its leave does not care how the broker closes the connection.
+      if (socket.writableEnded) return;
       throw new Error(`The broker ended a connection of the bench: ${error.message}`);
     });
   }
