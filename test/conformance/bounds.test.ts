@@ -165,7 +165,7 @@ test("[MQTT-3.3.2-5] [MQTT-3.3.2-6] a retained message that waits for a slow rea
 });
 
 test("sessions left behind with full queues cannot take all memory: together they are bounded, and give it back when they end", () => {
-  const world = World.onOneNode("limit", { queuedTotalBytesMax: 40_000 });
+  const world = World.withoutMesh("memory", { queuedTotalBytesMax: 40_000 });
   const leaveBehind = (clientId: string, clean = false): void => {
     const client = world.connect(clientId, { ...DURABLE, clean });
     client.subscribe(clientId, 1);

@@ -167,7 +167,7 @@ test("[MQTT-3.1.3-6] [MQTT-3.2.2-16] an empty identifier is replaced by one nobo
 });
 
 test("[MQTT-3.1.3-7] the assigned identifier is the session's: it can be resumed", () => {
-  const world = World.onOneNode("session");
+  const world = new World();
   const first = world.attempt("", { properties: { sessionExpiryInterval: 100 } });
   const assigned = String(first.take("connack").properties?.assignedClientIdentifier);
   first.disconnect();

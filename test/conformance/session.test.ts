@@ -13,8 +13,7 @@ function will(payload: string, fields: object = {}): ConnectOptions {
 }
 
 /** A world with a client that sees all wills. */
-function watched(): { readonly world: World; readonly watcher: Client } {
-  const world = new World();
+function watched(world = new World()): { readonly world: World; readonly watcher: Client } {
   const watcher = world.connect("watcher");
   watcher.subscribe("will", 1);
   return { world, watcher };
@@ -122,7 +121,7 @@ test("[MQTT-3.1.4-3] a takeover hands the session on: nothing is lost, the older
 });
 
 test("sessions without a connection are bounded: the one longest away is ended", () => {
-  const world = World.onOneNode("limit", { offlineSessionsMax: 2 });
+  const world = World.withoutMesh("memory", { offlineSessionsMax: 2 });
   for (const id of ["a", "b", "c"]) world.connect(id, durable(1000)).sever();
   expect(world.attempt("a", durable(1000)).take("connack").sessionPresent).toBe(false);
   expect(world.attempt("b", durable(1000)).take("connack").sessionPresent).toBe(true);
@@ -152,7 +151,7 @@ test("DISCONNECT 0x04 asks for the will, and so does any failure code", () => {
 });
 
 test("[MQTT-3.1.2-8] the will is published on keep-alive timeout, Protocol Error and takeover", () => {
-  const { world, watcher } = watched();
+  const { world, watcher } = watched(World.onOneNode("takeover"));
   world.connect("a", { ...will("timeout"), keepalive: 2 });
   world.pass(4_000);
   world.connect("b", will("error")).sendBytes([0x00, 0]);
@@ -213,7 +212,7 @@ test("[MQTT-3.1.2-8] a delayed will is published when its session ends first", (
 });
 
 test("a will is published before the CONNACK of the connection that took over, so it cannot undo what that says", () => {
-  const { world, watcher } = watched();
+  const { world, watcher } = watched(World.onOneNode("takeover"));
   world.connect("a", will("offline"));
   world.connect("a", will("offline")).publish("will", "online");
   expect(watcher.takePayloads()).toEqual(["offline", "online"]);
@@ -231,7 +230,7 @@ test("shutdown and a move of the floating address publish no wills", () => {
 });
 
 test("a session that came back does not count as one without a connection", () => {
-  const world = World.onOneNode("limit", { offlineSessionsMax: 2 });
+  const world = World.withoutMesh("memory", { offlineSessionsMax: 2 });
   world.connect("a", durable(1000)).sever();
   const back = world.connect("a", durable(1000));
   back.subscribe("t");

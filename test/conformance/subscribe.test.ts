@@ -245,7 +245,7 @@ test("a shared subscription gets no retained messages, and a client may have it 
 });
 
 test("a member that leaves or has no connection is passed over while another can take the message", () => {
-  const world = World.onOneNode("away");
+  const world = new World();
   const durable = { clean: false, properties: { sessionExpiryInterval: 100 } };
   const away = world.connect("a", durable);
   away.subscribe("$share/g/t", 1);
@@ -272,7 +272,7 @@ test("limits: filters beyond the maximum of a packet or a session are answered 0
 });
 
 test("members that can take messages take turns among themselves while another is away", () => {
-  const world = World.onOneNode("away");
+  const world = new World();
   const away = world.connect("a", { clean: false, properties: { sessionExpiryInterval: 100 } });
   away.subscribe("$share/g/t", 1);
   away.sever();
@@ -282,3 +282,19 @@ test("members that can take messages take turns among themselves while another i
   for (let i = 0; i < 6; i++) publisher.publish("t", "x");
   expect(members.map((member) => member.takePayloads().length)).toEqual([3, 3]);
 });
+
+test.each([1, 2] as const)(
+  "QoS %i: each message goes to one member of all, whether their sessions outlive the connection or not",
+  (qos) => {
+    const world = new World();
+    const durable = { clean: false, properties: { sessionExpiryInterval: 100 } };
+    const members = ["a", "b", "c", "d", "e", "f"].map((id, at) => world.connect(id, at % 2 ? durable : {}));
+    for (const member of members) member.subscribe("$share/g/t", qos);
+    const publishers = ["p", "q", "r"].map((id, at) => world.connect(id, at === 2 ? durable : {}));
+    const sent = Array.from({ length: 12 }, (_, at) => `${at}`);
+    for (const [at, payload] of sent.entries())
+      publishers[at % 3]?.publish("t", payload, { qos, messageId: at + 1 });
+    const came = members.flatMap((member) => member.takePayloads());
+    expect(came.toSorted((a, b) => Number(a) - Number(b))).toEqual(sent);
+  },
+);

@@ -31,10 +31,12 @@ import { ReasonCode } from "./codec/reason-codes.ts";
 import { TopicNames } from "./codec/topic-names.ts";
 import { ConnectRate } from "./connect-rate.ts";
 import { type Admission, admit } from "./connecting.ts";
+import { ConnectingChannels } from "./connecting-channels.ts";
 import { type Counters, newCounters } from "./counters.ts";
 import { DeadlineWheel } from "./deadline-wheel.ts";
 import { farewell, referenceFor } from "./farewell.ts";
 import { LocalDelivery } from "./local-delivery.ts";
+import { LogOrLive } from "./log-or-live.ts";
 import type { BrokerOptions, ListenerOptions } from "./options.ts";
 import { BatchPool } from "./outbound-batch.ts";
 import type { BrokerPorts } from "./ports.ts";
@@ -61,12 +63,10 @@ export class Broker {
   readonly #local: LocalDelivery;
   readonly #sessions: SessionKeeper;
   readonly #store: SessionStore | undefined;
+  readonly #logOrLive: LogOrLive | undefined;
   readonly #system: SystemTopics;
   readonly #channels = new Set<Channel>();
-  /** Those without a CONNACK, the oldest first. */
-  readonly #connecting = new Set<Channel>();
-  /** Those of them that authenticate. */
-  readonly #authenticating = new Set<Channel>();
+  readonly #connecting: ConnectingChannels;
   readonly #connectRate: ConnectRate;
   readonly #wheel: DeadlineWheel<Channel>;
   readonly #host: ChannelHost<Channel>;
@@ -83,12 +83,14 @@ export class Broker {
     const { clock, retained, interest } = ports;
     this.#ports = ports;
     this.#subscriptions = new Subscriptions(options, interest);
+    this.#connecting = new ConnectingChannels(options, this.#counters);
     this.#local = new LocalDelivery(this.#subscriptions, this.#frames);
     this.#connectRate = new ConnectRate(options.connectsPerSecondMax, options.connectsBurstMax);
     this.#lastTick = clock.monotonicMs();
     this.#system = this.#makeSystemTopics(options.systemIntervalSeconds, this.#lastTick);
     this.#wheel = new DeadlineWheel(this.#lastTick, (channel, now) => channel.deadline(now));
     this.#store = ports.sessions;
+    this.#logOrLive = this.#store === undefined ? undefined : new LogOrLive(this.#store);
     this.#sessions = this.#makeSessions({
       options,
       counters: this.#counters,
@@ -137,7 +139,6 @@ export class Broker {
       stream.reset();
       return;
     }
-    if (this.#connecting.size >= options.connectingMax) this.#resetOldestConnecting();
     this.#counters.connectionsAccepted++;
     const channel = new Channel(stream, listener, this.#host);
     this.#channels.add(channel);
@@ -150,24 +151,32 @@ export class Broker {
     this.#local.deliver(message, undefined);
   }
 
-  /** Gives it to one local member of `sharedFilter` (`$share/name/filter`). False: there is none (any more). */
+  /**
+   * Gives it to one local member of `sharedFilter` (`$share/name/filter`) that does not get it from the log. False: there is none (any
+   * more).
+   */
   deliverShared(sharedFilter: string, message: ApplicationMessage): boolean {
     return this.#subscriptions.deliverShared(sharedFilter, message);
+  }
+
+  /** No node has such a member any more. Returns the parts `done` will be settled for. */
+  unserved(sharedFilter: string, message: ApplicationMessage, done: Completion | undefined): number {
+    return this.#store?.deal(sharedFilter, message, done) ?? 0;
   }
 
   /**
    * Gives local subscribers a message that all nodes get from the log: a will, or one that the client `publisherClientId` has published with
    * QoS 2 in a session that the mesh keeps. Such sessions get from the log what they are owed, so only QoS 0 goes to them here.
-   * `isFirstHand`: this node has put it there, so it also picks the members of shared subscriptions.
+   * `isFirstHand`: this node has put it there, so it also picks the members of shared subscriptions, but for those that the log has `dealt`.
    */
   deliverFromLog(
     message: ApplicationMessage,
     publisherClientId: string | undefined,
     isFirstHand: boolean,
+    dealt: readonly string[],
   ): void {
-    const publisher = publisherClientId === undefined ? undefined : this.#sessions.find(publisherClientId);
-    this.#local.deliver(message, publisher);
-    if (isFirstHand) this.#ports.forwarder.forwardShared(message);
+    this.#local.deliver(message, this.#sessionOf(publisherClientId));
+    if (isFirstHand) this.#ports.forwarder.forwardShared(message, dealt);
   }
 
   /**
@@ -180,9 +189,14 @@ export class Broker {
     name: string,
     isForEverybody: boolean,
   ): void {
-    const publisher = publisherClientId === undefined ? undefined : this.#sessions.find(publisherClientId);
+    const publisher = this.#sessionOf(publisherClientId);
     if (isForEverybody) this.#local.deliver(message, publisher);
     this.#local.deliverEarly(message, publisher, name);
+  }
+
+  /** The mesh has found no room for a message of this node in a queue that it keeps. */
+  countRefused(): void {
+    this.#counters.queueFullDropped++;
   }
 
   /**
@@ -274,10 +288,15 @@ export class Broker {
     const store = this.#store;
     const awaited = message.qos === 0 ? undefined : done;
     this.#local.deliver(message, publisher);
-    const parts = forwarder.forward(message, awaited);
-    if (message.qos > 0 && store?.wants(message.topic) === true)
-      return parts + store.publish(message, publisher?.clientId, awaited);
+    const choice = message.qos > 0 && store?.wants(message.topic) === true ? this.#logOrLive : undefined;
+    const parts = forwarder.forward(message, awaited, choice);
+    if (store !== undefined && choice !== undefined)
+      return parts + store.publish(message, publisher?.clientId, choice.take(), awaited);
     return message.retain ? parts + retained.put(message, awaited) : parts;
+  }
+
+  #sessionOf(clientId: string | undefined): ClientSession | undefined {
+    return clientId === undefined ? undefined : this.#sessions.find(clientId);
   }
 
   #publishWill(session: Session): void {
@@ -291,32 +310,8 @@ export class Broker {
     this.#ports.clock.atTurnEnd(this.#flushAtTurnEnd);
   }
 
-  /** Whoever has said nothing for the longest time makes room for who has just come. */
-  #resetOldestConnecting(): void {
-    for (const channel of this.#connecting) {
-      this.#counters.connectionsRefused++;
-      this.#noLongerConnecting(channel);
-      channel.reset(ReasonCode.QuotaExceeded, "discard");
-      return;
-    }
-  }
-
-  #noLongerConnecting(channel: Channel): void {
-    this.#connecting.delete(channel);
-    this.#authenticating.delete(channel);
-  }
-
-  #mayAuthenticate(channel: Channel): boolean {
-    if (this.#authenticating.size >= this.#host.options.authenticatingMax) {
-      this.#counters.connectionsRefused++;
-      return false;
-    }
-    this.#authenticating.add(channel);
-    return true;
-  }
-
   #connect(channel: Channel, packet: ConnectPacket, proof: Proof | undefined): void {
-    this.#noLongerConnecting(channel);
+    this.#connecting.delete(channel);
     const admission = admit(channel, packet, this.#host.options, this.#sessions, this.#ports.prng, proof);
     if (admission !== undefined) this.#sessions.open(admission, channel);
   }
@@ -367,7 +362,7 @@ export class Broker {
       frames: this.#frames,
       batches: new BatchPool(),
       authenticator,
-      mayAuthenticate: (channel) => this.#mayAuthenticate(channel),
+      mayAuthenticate: (channel) => this.#connecting.mayAuthenticate(channel),
       counters: this.#counters,
       topics: new TopicNames((topic) => limits.allow(topic)),
       acknowledgementPool: new AcknowledgementPool(),
@@ -384,7 +379,7 @@ export class Broker {
       },
       gone: (channel) => {
         this.#channels.delete(channel);
-        this.#noLongerConnecting(channel);
+        this.#connecting.delete(channel);
         this.#wheel.delete(channel);
       },
       faulted: (channel, reasonCode, cause) => {

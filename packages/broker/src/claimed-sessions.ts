@@ -165,7 +165,9 @@ export class ClaimedSessions implements SessionKeeper {
 
   #claim(tenancy: Tenancy, cleanStart: boolean): void {
     const { clientId, expirySeconds, keepAliveSeconds, will } = tenancy.admission;
-    const opening = { clientId, cleanStart, expirySeconds, keepAliveSeconds, will };
+    const { queuedMessagesMax, queuedBytesMax } = this.#ports.options;
+    const limits = { queuedMessagesMax, queuedBytesMax };
+    const opening = { clientId, cleanStart, expirySeconds, keepAliveSeconds, will, ...limits };
     tenancy.claim = this.#store.open(opening, tenancy);
   }
 

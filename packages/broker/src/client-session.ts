@@ -84,6 +84,7 @@ export abstract class ClientSession implements Subscriber, RetainedReader {
   }
 
   abstract readonly isReady: boolean;
+  abstract readonly isKept: boolean;
   /** Messages in the queue, for status. */
   abstract readonly queued: number;
   /** Something could be sent if there were room. */

@@ -10,10 +10,10 @@ import {
   type Completion,
   filterMatches,
   type MonotonicMs,
+  messageSize,
 } from "@skein/kernel";
 import { ownedCopy } from "./codec/publish-encoder.ts";
 import { ReasonCode } from "./codec/reason-codes.ts";
-import { messageSize } from "./message-size.ts";
 import type { RetainedReader, RetainedStore, RetainedView } from "./ports.ts";
 
 interface Kept {

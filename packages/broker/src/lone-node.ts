@@ -2,7 +2,13 @@
  * Ports for a broker on its own: nobody to forward to, but shared subscriptions still pick one member.
  */
 
-import { type ApplicationMessage, type Completion, FilterIndex, parseSharedFilter } from "@skein/kernel";
+import {
+  type ApplicationMessage,
+  type Completion,
+  FilterIndex,
+  parseSharedFilter,
+  type SharedChoice,
+} from "@skein/kernel";
 import { InMemoryRetained } from "./in-memory-retained.ts";
 import type { BrokerPorts, Forwarder, Interest } from "./ports.ts";
 
@@ -20,15 +26,21 @@ class NoPeers implements Forwarder, Interest {
     this.#delivery = delivery;
   }
 
-  forward(message: ApplicationMessage, _done: Completion | undefined): number {
-    this.forwardShared(message);
+  forward(
+    message: ApplicationMessage,
+    _done: Completion | undefined,
+    choice: SharedChoice | undefined,
+  ): number {
+    for (const sharedFilter of this.#groups.match(message.topic)) {
+      if (choice?.isDealt(sharedFilter) === true) continue;
+      if (this.#delivery().deliverShared(sharedFilter, message)) choice?.serve(sharedFilter);
+    }
     return 0;
   }
 
-  forwardShared(message: ApplicationMessage): void {
-    for (const sharedFilter of this.#groups.match(message.topic)) {
-      this.#delivery().deliverShared(sharedFilter, message);
-    }
+  forwardShared(message: ApplicationMessage, dealt: readonly string[]): void {
+    for (const sharedFilter of this.#groups.match(message.topic))
+      if (!dealt.includes(sharedFilter)) this.#delivery().deliverShared(sharedFilter, message);
   }
 
   add(filter: string, _done: Completion): number {

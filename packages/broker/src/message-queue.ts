@@ -5,8 +5,7 @@
  * client gets in the end is a prefix without gaps. Source: MQTT 5 section 4.5.
  */
 
-import type { ApplicationMessage, MonotonicMs, QoS } from "@skein/kernel";
-import { messageSize } from "./message-size.ts";
+import { type ApplicationMessage, type MonotonicMs, messageSize, type QoS } from "@skein/kernel";
 import type { QueueBudget } from "./queue-budget.ts";
 
 export interface QueuedMessage {

@@ -30,7 +30,10 @@ export interface BrokerOptions {
    * session's queue, retained replay pauses.
    */
   readonly outboundBytesMax: number;
-  /** QoS 1 and 2 messages that may wait in one session. The newest is dropped and counted when it is full. */
+  /**
+   * QoS 1 and 2 messages that may wait in one session. The newest is dropped and counted when it is full; in a session that the mesh
+   * keeps its publisher hears 0x97 besides, and there may be 10,000 and 8 MiB at most.
+   */
   readonly queuedMessagesMax: number;
   /** As `queuedMessagesMax`, in bytes of payload and topic. */
   readonly queuedBytesMax: number;
@@ -94,8 +97,8 @@ export const DEFAULT_BROKER_OPTIONS: BrokerOptions = {
   connectsBurstMax: 1_000,
   outboundBytesMax: 1_048_576,
   // Small messages come in bursts larger than any fixed count foresees; memory is bounded by the bytes.
-  queuedMessagesMax: 20_000,
-  queuedBytesMax: 4_194_304,
+  queuedMessagesMax: 10_000,
+  queuedBytesMax: 8_388_608,
   queuedTotalBytesMax: 268_435_456,
   inflightMax: 64,
   unsettledPublishesMax: 256,

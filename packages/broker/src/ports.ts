@@ -3,7 +3,15 @@
  * neither. A broker on its own runs with `loneNodePorts` (lone-node.ts).
  */
 
-import type { ApplicationMessage, Clock, Completion, Log, Prng, SessionStore } from "@skein/kernel";
+import type {
+  ApplicationMessage,
+  Clock,
+  Completion,
+  Log,
+  Prng,
+  SessionStore,
+  SharedChoice,
+} from "@skein/kernel";
 
 /** What a node adds to `$SYS`. */
 export interface NodeFigures {
@@ -22,13 +30,19 @@ export interface Forwarder {
    * each matching shared subscription; where that member is local it calls `Broker.deliverShared` before it returns.
    *
    * Returns how many parts `done` will be settled for: one for each node that must accept a QoS >= 1 message.
-   * QoS 0: pass undefined; returns 0. Never settles before it has returned.
+   * QoS 0: pass undefined; returns 0. Never settles before it has returned. `choice` says which shared subscriptions
+   * it leaves to the log, and hears which it serves; undefined: it serves all.
    */
-  forward(message: ApplicationMessage, done: Completion | undefined): number;
+  forward(
+    message: ApplicationMessage,
+    done: Completion | undefined,
+    choice: SharedChoice | undefined,
+  ): number;
   /**
-   * The part of it that is about shared subscriptions, for a message that all nodes get from the log anyway. Nobody waits.
+   * The part of it that is about shared subscriptions, for a message that all nodes get from the log anyway; but for those in `dealt`,
+   * which the log has served. Nobody waits.
    */
-  forwardShared(message: ApplicationMessage): void;
+  forwardShared(message: ApplicationMessage, dealt: readonly string[]): void;
 }
 
 /** Tells the other nodes what this node's subscribers want. Counted: each `add` is matched by one `remove`. */

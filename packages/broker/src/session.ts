@@ -33,6 +33,7 @@ const RELEASED: ApplicationMessage = {
 };
 
 export class Session extends ClientSession {
+  readonly isKept = false;
   will: SessionWill | undefined;
   readonly sentThrough = -1;
   readonly #inflight: Inflight;

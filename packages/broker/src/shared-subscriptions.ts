@@ -2,7 +2,8 @@
  * The local members of shared subscriptions, and which of them gets the next message.
  *
  * Members take turns. One that can take the message at once goes before one whose connection is slow, and that before
- * a durable session without a connection, in whose queue the message would wait. Which node serves a message is the
+ * a durable session without a connection, in whose queue the message would wait. What is for members whose sessions the mesh keeps
+ * with QoS 1 or 2 comes to them from the log, which deals it out by its own turns (log-or-live.ts). Which node serves a message is the
  * forwarder's choice; this only picks among the members here. Source: MQTT 5 section 4.8.2.
  */
 
@@ -32,11 +33,11 @@ export class SharedSubscriptions {
     if (group.members.length === 0) this.#groups.delete(subscription.filter);
   }
 
-  /** Gives `message` to one member of `$share/name/filter`. False: there is none here. */
+  /** Gives `message` to one member of `$share/name/filter` that does not get it from the log. False: there is none here. */
   deliver(sharedFilter: string, message: ApplicationMessage): boolean {
     const group = this.#groups.get(sharedFilter);
     if (group === undefined) return false;
-    const member = pick(group);
+    const member = pick(group, message.qos);
     if (member === undefined) return false;
     const qos = Math.min(message.qos, member.qos) as QoS; // [MQTT-4.8.2-3]
     const identifiers = member.identifier === undefined ? undefined : [member.identifier];
@@ -45,7 +46,7 @@ export class SharedSubscriptions {
   }
 }
 
-function pick(group: Group): Subscription | undefined {
+function pick(group: Group, messageQos: QoS): Subscription | undefined {
   const { members } = group;
   let connected: Subscription | undefined;
   let offline: Subscription | undefined;
@@ -53,6 +54,7 @@ function pick(group: Group): Subscription | undefined {
   group.next = first + 1;
   for (let i = 0; i < members.length; i++) {
     const member = members[(first + i) % members.length] as Subscription;
+    if (member.subscriber.isKept && Math.min(messageQos, member.qos) > 0) continue;
     if (member.subscriber.isReady) {
       group.next = first + i + 1;
       return member;

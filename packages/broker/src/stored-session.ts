@@ -62,6 +62,7 @@ class UnderWay implements Completion {
 }
 
 export class StoredSession extends ClientSession {
+  readonly isKept = true;
   readonly #kept: KeptSession;
   readonly #claim: SessionClaim;
   /** Up to this ordinal messages may have been sent on an earlier connection. */

@@ -21,6 +21,8 @@ export interface Subscriber {
   readonly isReady: boolean;
   /** Whether it has a connection. */
   readonly isConnected: boolean;
+  /** Whether messages of QoS 1 and 2 come to it from the log, not the live way. */
+  readonly isKept: boolean;
 }
 
 /** One Topic Filter of one subscriber. Replaced as a whole when the client subscribes again. */

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { RetainedReplay } from "../src/retained-replay.ts";
 import type { Subscription } from "../src/subscription-index.ts";
 
-const SUBSCRIBER = { deliver() {}, isReady: true, isConnected: true };
+const SUBSCRIBER = { deliver() {}, isReady: true, isConnected: true, isKept: false };
 
 function subscription(filter: string): Subscription {
   return {

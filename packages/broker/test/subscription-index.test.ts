@@ -7,6 +7,7 @@ const SUBSCRIBERS: readonly Subscriber[] = Array.from({ length: 3 }, () => ({
   deliver() {},
   isReady: true,
   isConnected: true,
+  isKept: false,
 }));
 const level = fc.constantFrom("a", "b", "$x");
 const topic = fc.array(level, { minLength: 1, maxLength: 4 }).map((levels) => levels.join("/"));

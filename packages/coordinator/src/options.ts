@@ -118,6 +118,8 @@ export interface CoordinatorPorts {
    * of shared subscriptions. Not called for what a replica catches up with at its start. Without this port nobody hears of it.
    */
   readonly publishFromLog?: FromLog;
+  /** A message of this node has found no room in a queue, or in the retained store. Without this port nobody counts it. */
+  readonly messageRefused?: () => void;
   /** Without a quorum: a message that comes before the log has it. Without this port nobody hears of it until then. */
   readonly publishEarly?: Early;
   readonly observer?: CoordinatorObserver | undefined;

@@ -376,7 +376,7 @@ function decodedOrNothing(bytes: Uint8Array): Inherited[] {
 function withoutClaim(operation: Operation): Operation | undefined {
   switch (operation.kind) {
     case "publishOnce":
-      return { kind: "publish", publisher: operation.clientId, message: operation.message };
+      return { kind: "publish", publisher: operation.clientId, served: [], message: operation.message };
     case "publish":
     case "retainedSet":
     case "retainedDelete":

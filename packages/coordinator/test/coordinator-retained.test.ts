@@ -135,7 +135,7 @@ test("P3: without a quorum a message for a kept session is acknowledged when it 
   world.kill(others[0]);
   world.until(() => !others[1].status.hasQuorum, 6000, "loss of the quorum is said");
   const done = completion();
-  others[1].running.sessions.publish({ ...retained("t", "1"), retain: false }, undefined, done);
+  others[1].running.sessions.publish({ ...retained("t", "1"), retain: false }, undefined, [], done);
   world.run(1000);
   expect(done.codes).toEqual([]);
   world.until(() => done.codes.length > 0, 2000, "acknowledgement without a quorum");

@@ -248,7 +248,7 @@ test("P3: without a quorum a write is acknowledged when it is on this node's dis
   leader.isKnown = false;
   const done = completion();
   const message = { ...retained("a", "1"), retain: false };
-  proposals.propose({ kind: "publish", publisher: undefined, message }, done);
+  proposals.propose({ kind: "publish", publisher: undefined, served: [], message }, done);
   run(1000);
   expect([done.codes, outbox.kept]).toEqual([[], []]);
   outbox.isCut = true;

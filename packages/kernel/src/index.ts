@@ -8,6 +8,7 @@ export { formatIp, parseIp } from "./ip-text.ts";
 export { LogThrottle } from "./log-throttle.ts";
 export type { ApplicationMessage, Completion, MessageProperties, QoS } from "./message.ts";
 export { decodeMessage, encodeMessage } from "./message-codec.ts";
+export { messageSize } from "./message-size.ts";
 export { type Clock, type Timer, untilNext } from "./ports/clock.ts";
 export type { DnsHandler, DnsQuestion, DnsRecord, MulticastDns } from "./ports/datagram.ts";
 export type { Disk, DiskDone, DiskFile } from "./ports/disk.ts";
@@ -24,6 +25,7 @@ export {
   type SessionOpening,
   type SessionStore,
   type SessionWill,
+  type SharedChoice,
   type SubscriptionWish,
   type WillFate,
 } from "./ports/session-store.ts";

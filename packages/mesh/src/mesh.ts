@@ -13,6 +13,7 @@ import {
   type Completion,
   type MonotonicMs,
   type NodeId,
+  type SharedChoice,
   SkeinError,
   type Stream,
   type StreamListener,
@@ -122,12 +123,16 @@ export class Mesh {
    * mesh-wide. Returns how many times `done` will be settled, never before this returns: 0x00 accepted by the node
    * (or the node is gone), 0x97 too much is already on the way to it, 0x95 larger than a frame.
    */
-  forward(message: ApplicationMessage, done: Completion | undefined): number {
-    return this.#conversations.forwarder.forward(message, done);
+  forward(
+    message: ApplicationMessage,
+    done: Completion | undefined,
+    choice: SharedChoice | undefined,
+  ): number {
+    return this.#conversations.forwarder.forward(message, done, choice);
   }
 
-  forwardShared(message: ApplicationMessage): void {
-    this.#conversations.forwarder.forwardShared(message);
+  forwardShared(message: ApplicationMessage, dealt: readonly string[]): void {
+    this.#conversations.forwarder.forwardShared(message, dealt);
   }
 
   /** A local subscription begins. Returns how many peers must acknowledge it before SUBACK (P4). */

@@ -3,6 +3,7 @@
 import type {
   ApplicationMessage,
   Clock,
+  Completion,
   Disk,
   Incarnation,
   LinkTransport,
@@ -42,6 +43,8 @@ export interface Delivery {
   deliver(message: ApplicationMessage): void;
   /** Gives it to one local member of `sharedFilter` (`$share/name/filter`). False: there is none (any more). */
   deliverShared(sharedFilter: string, message: ApplicationMessage): boolean;
+  /** No node has a member any more that takes this QoS 1 or 2 message. Returns the parts `done` will be settled for. */
+  unserved?(sharedFilter: string, message: ApplicationMessage, done: Completion | undefined): number;
 }
 
 export interface MeshPorts {

@@ -55,8 +55,8 @@ test("a message that all nodes get from the log goes to one member of each share
     retain: false,
     properties: undefined,
   } as const;
-  for (let count = 0; count < 6; count++) a!.mesh.forwardShared(message);
-  a!.mesh.forwardShared({ ...message, topic: "other" });
+  for (let count = 0; count < 6; count++) a!.mesh.forwardShared(message, []);
+  a!.mesh.forwardShared({ ...message, topic: "other" }, []);
   world.clock.run(1000);
   expect(nodes.map((node) => node.gotShared.length)).toEqual([0, 3, 3]);
   expect(nodes.flatMap((node) => node.got)).toEqual([]);
@@ -169,3 +169,33 @@ test.each(Array.from({ length: 20 }, (_, at) => at + 1))(
     world.close();
   },
 );
+
+test("what is left to the log goes to nobody live, and whoever forwards hears which subscriptions a live member serves", () => {
+  const world = new World();
+  const [a, b] = world.formed(2);
+  const [local, remote, dealt, nobody] = ["$share/l/#", "$share/r/#", "$share/d/#", "$share/n/#"];
+  settle(world, [a!.subscribe(local), b!.subscribe(remote), b!.subscribe(dealt), b!.subscribe(nobody)]);
+  b!.unsubscribe(nobody);
+  world.clock.run(5000);
+  const served: string[] = [];
+  const choice = {
+    isDealt: (filter: string) => filter === dealt,
+    serve: (filter: string) => void served.push(filter),
+  };
+  settle(world, [a!.publish("t", "x", 1, choice)]);
+  expect(served.sort()).toEqual([local, remote]);
+  expect([...a!.gotShared, ...b!.gotShared].map(([filter]) => filter).sort()).toEqual([local, remote]);
+  world.close();
+});
+
+test.each([0, 1] as const)("QoS %i: whose last member has gone is said to the publisher's node", (qos) => {
+  const world = new World();
+  const [a, b] = world.formed(2);
+  settle(world, [b!.subscribe(SHARED)]);
+  world.clock.run(5000);
+  b!.unsubscribe(SHARED);
+  settle(world, [a!.publish("jobs/x", "x", qos)]);
+  world.clock.run(100);
+  expect(a!.unserved.map(textOf)).toEqual(qos === 0 ? [] : ["x"]);
+  world.close();
+});

@@ -166,8 +166,9 @@ export class NodeAssembly {
         fatal: failed,
         startAgain,
         merged: (news) => this.watch.merged(news),
-        publishFromLog: (message, publisher, isFirstHand) =>
-          this.broker.deliverFromLog(message, publisher, isFirstHand),
+        publishFromLog: ({ message, publisher, dealt }, isFirstHand) =>
+          this.broker.deliverFromLog(message, publisher, isFirstHand, dealt),
+        messageRefused: () => this.broker.countRefused(),
         publishEarly: (message, publisher, name, isForEverybody) =>
           this.broker.deliverEarly(message, publisher, name, isForEverybody),
         observer,
@@ -202,6 +203,7 @@ export class NodeAssembly {
         delivery: {
           deliver: (message) => this.broker.deliver(message),
           deliverShared: (sharedFilter, message) => this.broker.deliverShared(sharedFilter, message),
+          unserved: (sharedFilter, message, done) => this.broker.unserved(sharedFilter, message, done),
         },
         receiveControl: (from, bytes) => {
           if (bytes[0] === REQUEST_FRAME) this.#ports.receiveRequest?.(from, bytes);

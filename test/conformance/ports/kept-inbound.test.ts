@@ -262,12 +262,12 @@ test("a message from the log goes to each live subscriber, to kept ones only wit
     retain: false,
     properties: undefined,
   } as const;
-  world.broker.deliverFromLog(message, "own", false);
+  world.broker.deliverFromLog(message, "own", false, []);
   world.settle();
   expect(live.packets.map(({ payload, qos }) => `${payload} ${qos}`)).toEqual(["will 1"]);
   expect(low.packets.map(({ payload, qos }) => `${payload} ${qos}`)).toEqual(["will 0"]);
   for (const client of [own, kept, member]) expect(client.packets).toEqual([]);
-  world.broker.deliverFromLog(message, undefined, true);
+  world.broker.deliverFromLog(message, undefined, true, []);
   world.settle();
   expect(own.takePayloads()).toEqual(["will"]);
   expect(member.takePayloads()).toEqual(["will"]);

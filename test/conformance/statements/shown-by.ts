@@ -6,11 +6,11 @@
  */
 
 import { readdirSync, readFileSync } from "node:fs";
-import { ON_ONE_NODE, type OneNodeReason } from "../support/placement.ts";
+import { type NoMeshReason, ON_ONE_NODE, type OneNodeReason, WITHOUT_MESH } from "../support/placement.ts";
 import type { Version } from "./statements.ts";
 
 /** Where a test's clients are in the mesh run: on all nodes, on one for a reason, or the test is not in it. */
-type Placement = "spread" | "held" | "sockets" | OneNodeReason;
+type Placement = "spread" | "held" | "sockets" | OneNodeReason | NoMeshReason;
 
 /** A test, or a case of one, that names statements. */
 export interface NamedTest {
@@ -86,8 +86,8 @@ function placementOf(file: string, source: string, at: number): Placement {
   if (!file.startsWith("test/conformance/")) return "sockets";
   for (const { index, 0: text } of source.matchAll(TEST)) {
     if (at < index || at >= index + text.length) continue;
-    const [, reason] = text.match(/onOneNode\("(\w+)"/) ?? [];
-    return reason !== undefined && reason in ON_ONE_NODE ? (reason as OneNodeReason) : "spread";
+    const [, reason = ""] = text.match(/(?:onOneNode|withoutMesh)\("(\w+)"/) ?? [];
+    return reason in ON_ONE_NODE || reason in WITHOUT_MESH ? (reason as Placement) : "spread";
   }
   return "spread";
 }

@@ -1,6 +1,6 @@
 /** docs/reference/mqtt-conformance.md: every statement with the tests that show it, or why none does. */
 
-import { ON_ONE_NODE, type OneNodeReason } from "../support/placement.ts";
+import { ON_ONE_NODE, WITHOUT_MESH } from "../support/placement.ts";
 import { type NamedTest, outsideTests } from "./shown-by.ts";
 import { readStatements, type Statement, UNSHOWN, VERSIONS, type Version } from "./statements.ts";
 
@@ -21,7 +21,7 @@ both specifications, in this project's words. Each has a test, or a reason why n
 does can show it. MQTT 3.1 has no numbered statements; its tests are in \`test/conformance/mqtt-31.test.ts\`.
 
 \`npm run test:conformance\` runs the tests against one broker, \`npm run test:conformance-mesh\` against a mesh of three nodes with the
-clients spread over them. Column "mesh": *spread*; *one node*, for the reason given; *held*, where the test has the mesh, the store or
+clients spread over them. Column "mesh": *spread*; *one node* or *no mesh*, for the reason given; *held*, where the test has the mesh, the store or
 the users in its own hand; *sockets*, where it is about real ones.
 `;
 
@@ -61,7 +61,12 @@ function meshOf(tests: readonly NamedTest[]): string {
   const placements = tests.map(({ mesh }) => mesh);
   if (placements.includes("spread")) return "spread";
   const [mesh = "held"] = placements;
-  return mesh in ON_ONE_NODE ? `one node: ${ON_ONE_NODE[mesh as OneNodeReason]}` : mesh;
+  if (isReason(mesh, ON_ONE_NODE)) return `one node: ${ON_ONE_NODE[mesh]}`;
+  return isReason(mesh, WITHOUT_MESH) ? `no mesh: ${WITHOUT_MESH[mesh]}` : mesh;
+}
+
+function isReason<Reason extends string>(mesh: string, reasons: Record<Reason, string>): mesh is Reason {
+  return mesh in reasons;
 }
 
 function fileName(path: string): string {

@@ -94,7 +94,13 @@ export class HeldSessions implements SessionStore {
   readonly closings: Closing[] = [];
   readonly wishes: SubscriptionWish[] = [];
   /** What `publish` was asked for. */
-  readonly published: { readonly message: ApplicationMessage; readonly publisher: string | undefined }[] = [];
+  readonly published: {
+    readonly message: ApplicationMessage;
+    readonly publisher: string | undefined;
+    readonly served: readonly string[];
+  }[] = [];
+  /** Shared subscriptions with a kept member that is connected, as a test says. */
+  readonly attended = new Set<string>();
   #log: Command[] = [];
   readonly #owners = new Map<string, SessionHolder>();
   /** The newest of each client, committed or not. */
@@ -124,9 +130,22 @@ export class HeldSessions implements SessionStore {
     return [...this.kept.values()].some((session) => session.wish(message, false) !== undefined);
   }
 
-  publish(message: ApplicationMessage, publisher: string | undefined, done: Completion | undefined): number {
-    this.published.push({ message, publisher });
+  publish(
+    message: ApplicationMessage,
+    publisher: string | undefined,
+    served: readonly string[],
+    done: Completion | undefined,
+  ): number {
+    this.published.push({ message, publisher, served });
     return this.#propose(done, () => this.#append(message, publisher));
+  }
+
+  deals(sharedFilter: string): boolean {
+    return this.attended.has(sharedFilter);
+  }
+
+  deal(): number {
+    return 0;
   }
 
   open(opening: SessionOpening, holder: SessionHolder): SessionClaim {
@@ -165,7 +184,7 @@ export class HeldSessions implements SessionStore {
           if (received.has(packetId)) return;
           received.add(packetId);
           this.#append(message, clientId);
-          this.broker?.deliverFromLog(message, clientId, true);
+          this.broker?.deliverFromLog(message, clientId, true, []);
         }),
       release: (packetId, done) => command(done, ({ received }) => received.delete(packetId)),
       acknowledge: (ordinal) => {

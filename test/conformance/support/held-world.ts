@@ -9,7 +9,7 @@ import type {
   RetainedReader,
   RetainedStore,
 } from "@skein/broker";
-import type { ApplicationMessage, Completion } from "@skein/kernel";
+import type { ApplicationMessage, Completion, SharedChoice } from "@skein/kernel";
 import { LoneNode } from "./lone-node.ts";
 import { World } from "./world.ts";
 
@@ -24,20 +24,24 @@ class HeldMesh implements Forwarder, Interest {
 
   constructor({ forwarder, interest }: BrokerPorts) {
     this.#inner = {
-      forward: (message, done) => forwarder.forward(message, done),
-      forwardShared: (message) => forwarder.forwardShared(message),
+      forward: (message, done, choice) => forwarder.forward(message, done, choice),
+      forwardShared: (message, dealt) => forwarder.forwardShared(message, dealt),
       add: (filter, done) => interest.add(filter, done),
       remove: (filter) => interest.remove(filter),
     };
   }
 
-  forward(message: ApplicationMessage, done: Completion | undefined): number {
+  forward(
+    message: ApplicationMessage,
+    done: Completion | undefined,
+    choice: SharedChoice | undefined,
+  ): number {
     this.forwarded.push(message);
-    return this.#inner.forward(message, done) + this.#hold(done);
+    return this.#inner.forward(message, done, choice) + this.#hold(done);
   }
 
-  forwardShared(message: ApplicationMessage): void {
-    this.#inner.forwardShared(message);
+  forwardShared(message: ApplicationMessage, dealt: readonly string[]): void {
+    this.#inner.forwardShared(message, dealt);
   }
 
   add(filter: string, done: Completion): number {

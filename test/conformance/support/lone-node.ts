@@ -36,6 +36,10 @@ export class LoneNode implements Nodes {
     return this.#retained.count;
   }
 
+  get sessionCount(): number {
+    return this.#broker.sessionCount;
+  }
+
   settle(): void {
     this.#clock.settle();
   }

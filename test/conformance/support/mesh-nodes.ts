@@ -16,6 +16,8 @@ export const SETTLE_MS = 16;
 const FORMED_WITHIN_MS = 60_000;
 const LOOK_EVERY_MS = 250;
 
+type Assembly = NonNullable<Simulation["nodes"][number]["assembly"]>;
+
 export class MeshNodes implements Nodes {
   readonly brokers: readonly Broker[];
   readonly #simulation: Simulation;
@@ -47,10 +49,12 @@ export class MeshNodes implements Nodes {
   }
 
   get retainedCount(): number {
-    const counts = new Set(this.#assemblies.map(({ coordinator }) => coordinator.retained.count));
-    const [count] = counts;
-    if (count === undefined || counts.size !== 1) throw new Error("the nodes hold different retained sets");
-    return count;
+    return this.#agreed(({ coordinator }) => coordinator.retained.count);
+  }
+
+  get sessionCount(): number {
+    const kept = this.#agreed(({ coordinator }) => coordinator.sessions.count);
+    return this.brokers.reduce((count, { sessionCount }) => count + sessionCount - kept, kept);
   }
 
   settle(): void {
@@ -66,6 +70,14 @@ export class MeshNodes implements Nodes {
     for (const node of this.#simulation.nodes) node.pause();
     this.pass(ms);
     for (const node of this.#simulation.nodes) node.resume();
+  }
+
+  /** What every node counts alike. */
+  #agreed(count: (assembly: Assembly) => number): number {
+    const counts = new Set(this.#assemblies.map(count));
+    const [agreed] = counts;
+    if (agreed === undefined || counts.size !== 1) throw new Error("the nodes do not hold the same");
+    return agreed;
   }
 
   get #assemblies() {

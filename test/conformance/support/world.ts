@@ -3,9 +3,10 @@
 import type { Broker, BrokerOptions, Counters } from "@skein/broker";
 import type { IConnectPacket } from "mqtt-packet";
 import { Client, connectPacket } from "./client.ts";
+import { LoneNode } from "./lone-node.ts";
 import { makeNodes } from "./make-nodes.ts";
 import type { Nodes } from "./nodes.ts";
-import type { OneNodeReason } from "./placement.ts";
+import type { NoMeshReason, OneNodeReason } from "./placement.ts";
 
 /** What a connection may differ in. */
 export interface ConnectOptions extends Partial<IConnectPacket> {
@@ -13,25 +14,37 @@ export interface ConnectOptions extends Partial<IConnectPacket> {
   readonly localAddress?: string;
 }
 
+/** The node that a connection comes to: the next one, the one its client was on before, or always the first. */
+type ComeTo = "next" | "home" | "first";
+
 export class World {
   allowAnonymous = true;
   /** See ListenerOptions. */
   isPlain = true;
   acknowledges: "local" | "mesh" = "mesh";
   readonly #nodes: Nodes;
-  readonly #isSpread: boolean;
+  readonly #comeTo: ComeTo;
   /** The node of each client identifier seen so far. */
   readonly #homes = new Map<string, number>();
   #opened = 0;
 
-  constructor(options: Partial<BrokerOptions> = {}, nodes: Nodes = makeNodes(options), isSpread = true) {
+  constructor(
+    options: Partial<BrokerOptions> = {},
+    nodes: Nodes = makeNodes(options),
+    comeTo: ComeTo = "next",
+  ) {
     this.#nodes = nodes;
-    this.#isSpread = isSpread;
+    this.#comeTo = comeTo;
   }
 
   /** All clients are on one node of the mesh, because of `_reason`. */
   static onOneNode(_reason: OneNodeReason, options: Partial<BrokerOptions> = {}): World {
-    return new World(options, makeNodes(options), false);
+    return new World(options, makeNodes(options), "first");
+  }
+
+  /** One broker, in the mesh run, too, because of `_reason`. */
+  static withoutMesh(_reason: NoMeshReason, options: Partial<BrokerOptions> = {}): World {
+    return new World(options, new LoneNode(options));
   }
 
   get clientCount(): number {
@@ -39,7 +52,7 @@ export class World {
   }
 
   get sessionCount(): number {
-    return sum(this.#nodes.brokers, (broker) => broker.sessionCount);
+    return this.#nodes.sessionCount;
   }
 
   get retainedCount(): number {
@@ -55,14 +68,19 @@ export class World {
   open(version: 3 | 4 | 5 = 5, localAddress = "192.0.2.1", at = this.#nextNode()): Client {
     const client = new Client(version, localAddress, () => this.settle());
     const { allowAnonymous, isPlain, acknowledges } = this;
-    this.#nodes.brokers[at]?.accept(client.stream, { name: "test", allowAnonymous, isPlain, acknowledges });
+    this.#nodes.brokers[at]?.accept(client.stream, {
+      name: "test",
+      allowAnonymous,
+      isPlain,
+      acknowledges,
+    });
     return client;
   }
 
   /** A connection that has sent CONNECT; the answer is the first of its packets. */
   attempt(clientId: string, options: ConnectOptions = {}): Client {
     const { version = 5, localAddress, ...fields } = options;
-    const client = this.open(version, localAddress, this.#homeOf(clientId));
+    const client = this.open(version, localAddress, this.#nodeFor(clientId));
     return client.send(connectPacket(version, clientId, fields));
   }
 
@@ -94,14 +112,15 @@ export class World {
     this.settle();
   }
 
-  #homeOf(clientId: string): number {
+  #nodeFor(clientId: string): number {
+    if (this.#comeTo !== "home") return this.#nextNode();
     const home = this.#homes.get(clientId) ?? this.#nextNode();
-    if (clientId !== "") this.#homes.set(clientId, home);
+    this.#homes.set(clientId, home);
     return home;
   }
 
   #nextNode(): number {
-    return this.#isSpread ? this.#opened++ % this.#nodes.brokers.length : 0;
+    return this.#comeTo !== "first" ? this.#opened++ % this.#nodes.brokers.length : 0;
   }
 }
 

@@ -26,6 +26,7 @@ import type { Identity, PeerView } from "../options.ts";
 import type { Proposals, Released } from "../proposals.ts";
 import { encodeClusterCommand } from "../state-machine/cluster-commands.ts";
 import { type Command, decodeCommand, type Operation } from "../state-machine/commands.ts";
+import type { Publication } from "../state-machine/sessions/publishing-port.ts";
 import type { SessionState } from "../state-machine/sessions/session-state.ts";
 import type { Applied, StateMachine } from "../state-machine/state-machine.ts";
 import { AcknowledgementBatch } from "./acknowledgement-batch.ts";
@@ -35,8 +36,8 @@ import { EarlyMessages, nameOf } from "./early-messages.ts";
 import { KeptView } from "./kept-view.ts";
 import { SessionDuties } from "./session-duties.ts";
 
-/** A message that the log publishes to the live subscribers of every node. `publisher`: the Client Identifier of its session. */
-export type FromLog = (message: ApplicationMessage, publisher: string, isFirstHand: boolean) => void;
+/** A message that the log publishes to the live subscribers of every node. */
+export type FromLog = (publication: Publication, isFirstHand: boolean) => void;
 
 /**
  * A message that comes before the log has it, for the kept sessions of this node, or (`isForEverybody`) for all subscribers. `name` is how the
@@ -60,6 +61,7 @@ export interface SessionsPorts {
   readonly sendMember: (to: NodeId, frame: (cluster: ClusterId) => ControlFrame) => void;
   readonly publishFromLog?: FromLog | undefined;
   readonly publishEarly?: Early | undefined;
+  readonly messageRefused?: (() => void) | undefined;
 }
 
 export class Sessions implements SessionStore {
@@ -139,8 +141,22 @@ export class Sessions implements SessionStore {
     return this.#machine.sessions.wants(topic) || this.#early.isWanted(topic);
   }
 
-  publish(message: ApplicationMessage, publisher: string | undefined, done: Completion | undefined): number {
-    return this.#proposals.propose({ kind: "publish", publisher, message }, done);
+  publish(
+    message: ApplicationMessage,
+    publisher: string | undefined,
+    served: readonly string[],
+    done: Completion | undefined,
+  ): number {
+    return this.#proposals.propose({ kind: "publish", publisher, served, message }, done);
+  }
+
+  deals(sharedFilter: string): boolean {
+    return this.#machine.sessions.routes.isAttended(sharedFilter);
+  }
+
+  deal(sharedFilter: string, message: ApplicationMessage, done: Completion | undefined): number {
+    if (!this.#machine.sessions.routes.isDealt(sharedFilter)) return 0;
+    return this.#proposals.propose({ kind: "deal", sharedFilter, message }, done);
   }
 
   /** A command went through the state machine. */
@@ -150,9 +166,11 @@ export class Sessions implements SessionStore {
     const by =
       command?.envelope.node ?? (clusterCommand?.kind === "nodeDown" ? clusterCommand.by : undefined);
     const isFirstHand = by === undefined ? this.#isLeader : by === this.#self.node;
+    if (applied.outcome === "full" && by === this.#self.node && isPublished(command))
+      this.#ports.messageRefused?.();
     const isEarly = command !== undefined && !this.#early.isEmpty && this.#place(command, sessions);
-    for (const { message, publisher } of publications)
-      if (!isEarly) this.#ports.publishFromLog?.(message, publisher, isFirstHand);
+    for (const publication of publications)
+      if (!isEarly) this.#ports.publishFromLog?.(publication, isFirstHand);
     if (command?.operation.kind === "open") this.#carriedOut(command.operation.opening.clientId);
     for (const { clientId } of sessions) this.#claims.get(clientId)?.changed();
   }
@@ -276,6 +294,11 @@ export class Sessions implements SessionStore {
     if (this.#acknowledged.has(claim.named)) this.#acknowledged.flush();
     if (this.#claims.get(claim.clientId) === claim) this.#claims.delete(claim.clientId);
   }
+}
+
+function isPublished(command: Command | undefined): boolean {
+  const kind = command?.operation.kind;
+  return kind === "publish" || kind === "publishOnce";
 }
 
 const WISHES_KEPT_MS = 10_000;

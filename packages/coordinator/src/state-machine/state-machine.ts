@@ -77,10 +77,6 @@ export class StateMachine {
   readonly #measure = new ByteWriter(1024);
   readonly conflicts = new Conflicts(this.#measure);
   readonly sessions = new SessionsState({
-    measure: (message) => {
-      encodeMessage(message, this.#measure.reset());
-      return this.#measure.length;
-    },
     retained: (filter, visit) => {
       this.retained.match(filter, (item) => {
         const message = unexpired(item, this.#newest);

@@ -11,7 +11,8 @@ const WILL = {
   retain: false,
   properties: undefined,
 } as const;
-const OPENING = { cleanStart: true, keepAliveSeconds: 4 } as const;
+const LIMITS = { queuedMessagesMax: 10, queuedBytesMax: 1000 };
+const OPENING = { ...LIMITS, cleanStart: true, keepAliveSeconds: 4 } as const;
 const AT_ONCE_MS = 500;
 const GRACE_MS = 15_000;
 

@@ -14,6 +14,7 @@ import { STAMPS_PER_MS } from "../../src/hybrid-clock.ts";
 import { type ClusterCommand, encodeClusterCommand } from "../../src/state-machine/cluster-commands.ts";
 import { encodeCommand, type Operation } from "../../src/state-machine/commands.ts";
 import { type Chunk, MergeExport } from "../../src/state-machine/merge-export.ts";
+import { QUEUED_BYTES_MAX, QUEUED_MESSAGES_MAX } from "../../src/state-machine/sessions/session-queue.ts";
 import { type Applied, StateMachine } from "../../src/state-machine/state-machine.ts";
 
 export const A = "00000000000000aa" as NodeId;
@@ -60,6 +61,8 @@ export class SessionWorld {
       expirySeconds: 3600,
       keepAliveSeconds: 60,
       will: undefined,
+      queuedMessagesMax: QUEUED_MESSAGES_MAX,
+      queuedBytesMax: QUEUED_BYTES_MAX,
       ...more,
     };
     return this.propose(node, { kind: "open", opening }, incarnation).seq;
@@ -69,10 +72,18 @@ export class SessionWorld {
     return this.propose(node, { kind: "subscribe", clientId, claim, wishes });
   }
 
-  publish(node: NodeId, topic: string, payload: string, qos: QoS = 1, retain = false): Applied {
+  publish(
+    node: NodeId,
+    topic: string,
+    payload: string,
+    qos: QoS = 1,
+    retain = false,
+    served: readonly string[] = [],
+  ): Applied {
     return this.propose(node, {
       kind: "publish",
       publisher: undefined,
+      served,
       message: message(topic, payload, qos, retain),
     });
   }

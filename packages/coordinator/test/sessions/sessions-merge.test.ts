@@ -96,6 +96,7 @@ test("a dissolved cluster stands still: no time passes in it, nobody leaves, not
   them.propose(X, {
     kind: "publish",
     publisher: undefined,
+    served: [],
     message: { ...expiring, properties: { messageExpirySeconds: 60 } },
   });
   const claim = them.open(X, "late", { will: will("w", "gone", 30) });

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { ABSENT_SESSIONS_MAX } from "../../src/state-machine/sessions/absent-sessions.ts";
 import { QUEUED_MESSAGES_MAX } from "../../src/state-machine/sessions/session-queue.ts";
 import { NEVER_EXPIRES } from "../../src/state-machine/sessions/session-state.ts";
-import { StateMachine } from "../../src/state-machine/state-machine.ts";
+import { type Applied, StateMachine } from "../../src/state-machine/state-machine.ts";
 import { A, B, message, publishedBy, SessionWorld, will, wish } from "./session-world.ts";
 
 function sessionOf(world: SessionWorld, clientId: string) {
@@ -75,7 +75,9 @@ test("a claim that a partition has held back does not take the session from one 
 });
 
 function openingOf(clientId: string) {
-  const opening = { clientId, cleanStart: false, expirySeconds: 60, keepAliveSeconds: 0, will: undefined };
+  const limits = { queuedMessagesMax: 10, queuedBytesMax: 1000 };
+  const settings = { cleanStart: false, expirySeconds: 60, keepAliveSeconds: 0, will: undefined };
+  const opening = { clientId, ...settings, ...limits };
   return { kind: "open", opening } as const;
 }
 
@@ -111,8 +113,8 @@ test("No Local: what a client publishes is not owed to itself", () => {
   const world = new SessionWorld();
   const claim = world.open(A, "c");
   world.subscribe(A, "c", claim, wish("t", { noLocal: true }));
-  world.propose(A, { kind: "publish", publisher: "c", message: message("t", "own") });
-  world.propose(A, { kind: "publish", publisher: "d", message: message("t", "other") });
+  world.propose(A, { kind: "publish", publisher: "c", served: [], message: message("t", "own") });
+  world.propose(A, { kind: "publish", publisher: "d", served: [], message: message("t", "other") });
   expect(world.owed("c")).toEqual(["other"]);
 });
 
@@ -147,6 +149,33 @@ test("a full queue takes no more, and says so; other sessions get the message", 
   expect(world.publish(B, "t", "last").outcome).toBe("full");
   expect(world.owed("full")).toHaveLength(QUEUED_MESSAGES_MAX);
   expect(world.owed("other")).toEqual(["last"]);
+});
+
+test("a queue holds what the node of the newest claim allows, and what is in it stays", () => {
+  const world = new SessionWorld();
+  const claim = world.open(A, "c", { queuedMessagesMax: 2 });
+  world.subscribe(A, "c", claim, wish("t"));
+  const publish = (...payloads: string[]) =>
+    payloads.map((payload) => world.publish(B, "t", payload).outcome);
+  expect(publish("1", "2", "3")).toEqual(["applied", "applied", "full"]);
+  world.machine.restore(world.machine.snapshot());
+  expect(publish("4")).toEqual(["full"]);
+  world.open(B, "c", { queuedMessagesMax: 3, queuedBytesMax: 1_000_000 });
+  expect(publish("5", "6")).toEqual(["applied", "full"]);
+  world.open(A, "c", { queuedMessagesMax: 1 });
+  expect(publish("7")).toEqual(["full"]);
+  world.open(A, "c", { queuedBytesMax: 100 });
+  expect(publish("x".repeat(100))).toEqual(["full"]);
+  expect(world.owed("c")).toEqual(["1", "2", "5"]);
+});
+
+test("no node's setting lifts a queue above the mesh's own bound", () => {
+  const world = new SessionWorld();
+  world.open(A, "c", { queuedMessagesMax: 1_000_000, queuedBytesMax: 2 ** 32 });
+  expect(sessionOf(world, "c")).toMatchObject({
+    queuedMessagesMax: QUEUED_MESSAGES_MAX,
+    queuedBytesMax: 8 * 1024 * 1024,
+  });
 });
 
 test("a message in many queues is kept once, and its bytes are free when the last one lets go of it", () => {
@@ -381,4 +410,49 @@ test("what a member leaves behind goes to those that are connected, in order", (
   for (let at = 0; at < 4; at++) world.publish(B, "t", `${at}`);
   world.close(A, "a", claims.get("a") ?? 0);
   expect([world.owed("a"), world.owed("b")]).toEqual([[], ["1", "3", "0", "2"]]);
+});
+
+test("a shared subscription that a live member serves gets nothing from the log", () => {
+  const world = new SessionWorld();
+  for (const name of ["g", "h"]) {
+    const claim = world.open(A, name);
+    world.subscribe(A, name, claim, wish(`$share/${name}/t`));
+  }
+  world.publish(B, "t", "1", 1, false, ["$share/g/t", "$share/unknown/t"]);
+  expect([world.owed("g"), world.owed("h")]).toEqual([[], ["1"]]);
+});
+
+test("a message whose live members are gone goes to a kept one, if there is any that wants it", () => {
+  const world = new SessionWorld();
+  const claim = world.open(A, "c");
+  world.subscribe(A, "c", claim, wish("$share/g/t"), wish("$share/zero/t", { qos: 0 }));
+  for (const sharedFilter of ["$share/g/t", "$share/zero/t", "$share/unknown/t"])
+    expect(
+      world.propose(B, { kind: "deal", sharedFilter, message: message("t", sharedFilter) }).outcome,
+    ).toBe("applied");
+  expect(world.owed("c")).toEqual(["$share/g/t"]);
+});
+
+test("what everybody gets from the log says which shared subscriptions have got it there", () => {
+  const world = new SessionWorld();
+  const claim = world.open(A, "c", { will: will("t", "w") });
+  world.subscribe(A, "c", claim, wish("$share/g/t"), wish("$share/zero/t", { qos: 0 }));
+  const once = { kind: "publishOnce", clientId: "c", claim, packetId: 1 } as const;
+  const dealtBy = ({ publications = [] }: Applied) => publications.map(({ dealt }) => dealt);
+  expect(dealtBy(world.propose(A, { ...once, message: message("t", "1", 2) }))).toEqual([["$share/g/t"]]);
+  expect(dealtBy(world.close(A, "c", claim))).toEqual([["$share/g/t"]]);
+  expect(world.owed("c")).toEqual(["1", "w"]);
+});
+
+test("a member with QoS 0 counts for nothing: what one leaves behind stays until another that wants it is there", () => {
+  const world = new SessionWorld();
+  const claims = ["a", "b"].map((clientId) => world.open(A, clientId));
+  world.subscribe(A, "a", claims[0] ?? 0, wish("$share/g/t", { qos: 1 }));
+  world.subscribe(A, "b", claims[1] ?? 0, wish("$share/g/t", { qos: 0 }));
+  world.publish(B, "t", "1");
+  const { routes } = world.machine.sessions;
+  expect([routes.isDealt("$share/g/t"), routes.isAttended("$share/g/t")]).toEqual([true, true]);
+  world.close(A, "a", claims[0] ?? 0);
+  expect([routes.isDealt("$share/g/t"), routes.isAttended("$share/g/t")]).toEqual([true, false]);
+  expect(sessionOf(world, "a").queue.get(0)).toBeDefined();
 });

@@ -33,6 +33,10 @@ export interface SessionOpening {
   /** Keep Alive in force; 0: none. For how long a will waits when the node is gone. */
   readonly keepAliveSeconds: number;
   readonly will: SessionWill | undefined;
+  /** Most messages it may be owed, as far as the mesh has room. */
+  readonly queuedMessagesMax: number;
+  /** Most bytes of them. */
+  readonly queuedBytesMax: number;
 }
 
 /** One subscription as it is kept (MQTT 5 section 3.8.3.1). */
@@ -130,6 +134,17 @@ export interface SessionClaim {
   close(fate: WillFate, expirySeconds: number, sentThrough: number): void;
 }
 
+/**
+ * Which of the shared subscriptions of one QoS 1 or 2 message a live member serves. The others are for the log, which knows the kept
+ * members: each message goes to one member of all (MQTT 5 section 4.8.2).
+ */
+export interface SharedChoice {
+  /** It is left to the log. */
+  isDealt(sharedFilter: string): boolean;
+  /** A live member has it, or will have it. */
+  serve(sharedFilter: string): void;
+}
+
 /** The sessions of the mesh. */
 export interface SessionStore {
   /** A CONNECT has come. A newer one of the same client, on any node, makes this claim void. */
@@ -138,9 +153,19 @@ export interface SessionStore {
   wants(topic: string): boolean;
   /**
    * Puts a message into the queues of all sessions that want it, and into the retained store if it has RETAIN. `publisher`: Client
-   * Identifier, whose own subscriptions may have No Local; undefined: no client has published it.
+   * Identifier, whose own subscriptions may have No Local; undefined: no client has published it. `served`: shared subscriptions that
+   * a live member serves.
    */
-  publish(message: ApplicationMessage, publisher: string | undefined, done: Completion | undefined): number;
+  publish(
+    message: ApplicationMessage,
+    publisher: string | undefined,
+    served: readonly string[],
+    done: Completion | undefined,
+  ): number;
+  /** Whether a kept member of this shared subscription, with QoS 1 or 2, is connected: such a one goes before all live ones. */
+  deals(sharedFilter: string): boolean;
+  /** Gives a QoS 1 or 2 message to a kept member of a shared subscription, if it has one: the live ones are gone. */
+  deal(sharedFilter: string, message: ApplicationMessage, done: Completion | undefined): number;
   /** Whether a session of this client is kept, or is about to be. */
   has(clientId: string): boolean;
   /**

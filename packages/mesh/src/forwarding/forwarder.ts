@@ -9,7 +9,8 @@
  *
  * A shared subscription gets its copy from exactly one node. A node that has lost its last member sends the message
  * back and another is asked; what was on the way to a node that died is given to another one, which is the one case
- * where a member may see it twice (the dead node may have delivered it).
+ * where a member may see it twice (the dead node may have delivered it). Members whose sessions are kept get QoS >= 1 from the
+ * log: which subscriptions are left to it, the caller says.
  *
  * Source: architecture.md section 4 (Routing, Links, Hot path rules); MQTT 5 section 4.8.2.
  */
@@ -23,6 +24,7 @@ import {
   decodeMessage,
   encodeMessage,
   type QoS,
+  type SharedChoice,
 } from "@skein/kernel";
 import {
   decodeDataAck,
@@ -83,9 +85,14 @@ export class Forwarder {
   }
 
   /** See the broker's Forwarder port: returns the number of parts `done` will be settled for. */
-  forward(message: ApplicationMessage, done: Completion | undefined): number {
+  forward(
+    message: ApplicationMessage,
+    done: Completion | undefined,
+    choice: SharedChoice | undefined,
+  ): number {
     const route = this.routes.routeOf(message.topic);
-    if (route.groups.length > 0) return this.#forwardWithShares(message, done, route.peers, route.groups);
+    if (route.groups.length > 0)
+      return this.#forwardWithShares(message, done, route.peers, route.groups, choice);
     if (route.peers.length === 0) return 0;
     if (message.qos === 0 && route.peers.length <= ENCODED_ANEW_MAX && isSmall(message)) {
       for (const peer of route.peers) this.#sendUnkept(peer, message);
@@ -97,10 +104,11 @@ export class Forwarder {
     return parts;
   }
 
-  /** The part of it that is about shared subscriptions. Nobody waits. */
-  forwardShared(message: ApplicationMessage): void {
+  /** The part of it that is about shared subscriptions, but for those in `dealt`. Nobody waits. */
+  forwardShared(message: ApplicationMessage, dealt: readonly string[]): void {
     const { groups } = this.routes.routeOf(message.topic);
-    if (groups.length > 0) this.#forwardWithShares(message, undefined, [], groups);
+    const left = groups.filter(({ sharedFilter }) => !dealt.includes(sharedFilter));
+    if (left.length > 0) this.#forwardWithShares(message, undefined, [], left, undefined);
   }
 
   /** The link to `peer`, which has everything up to `lastSequence`, is up: goes on from there. */
@@ -179,11 +187,15 @@ export class Forwarder {
     done: Completion | undefined,
     peers: readonly Peer[],
     groups: readonly ShareGroup[],
+    choice: SharedChoice | undefined,
   ): number {
     const shares = new Map<Peer, string[]>();
     for (const group of groups) {
+      if (choice?.isDealt(group.sharedFilter) === true) continue;
       const holder = this.#choose(group, message, undefined);
       if (holder === undefined) continue;
+      choice?.serve(group.sharedFilter);
+      if (holder === "local") continue;
       const assigned = shares.get(holder);
       if (assigned === undefined) shares.set(holder, [group.sharedFilter]);
       else assigned.push(group.sharedFilter);
@@ -203,13 +215,13 @@ export class Forwarder {
     return parts;
   }
 
-  /** The peer whose turn it is; undefined if a local member was served, or if there is nobody. */
-  #choose(group: ShareGroup, message: ApplicationMessage, except: Peer | undefined): Peer | undefined {
+  /** The holder whose turn it is: a peer, or this node, where a member has been served; undefined: there is nobody. */
+  #choose(group: ShareGroup, message: ApplicationMessage, except: Peer | undefined): ShareHolder | undefined {
     const tried: ShareHolder[] = except === undefined ? [] : [except];
     for (;;) {
       const holder = group.pick(message.qos, (candidate) => tried.includes(candidate));
       if (holder !== "local") return holder;
-      if (this.#delivery.deliverShared(group.sharedFilter, message)) return undefined;
+      if (this.#delivery.deliverShared(group.sharedFilter, message)) return holder;
       tried.push(holder);
     }
   }
@@ -222,12 +234,13 @@ export class Forwarder {
     tries: number,
     done: Completion | undefined,
   ): number {
-    const group = this.routes.groupOf(sharedFilter);
-    if (group === undefined || tries >= SHARED_TRIES_MAX) return 0;
-    const peer = this.#choose(group, message, except);
-    if (peer === undefined) return 0;
+    const group = tries < SHARED_TRIES_MAX ? this.routes.groupOf(sharedFilter) : undefined;
+    const holder = group === undefined ? undefined : this.#choose(group, message, except);
+    if (holder === "local") return 0;
+    if (holder === undefined)
+      return message.qos === 0 ? 0 : (this.#delivery.unserved?.(sharedFilter, message, done) ?? 0);
     return this.#send(
-      peer,
+      holder,
       headBytes(false, tries, [sharedFilter]),
       true,
       this.#encode(message),

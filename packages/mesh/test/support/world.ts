@@ -11,6 +11,7 @@ import {
   type NodeId,
   parseSharedFilter,
   type QoS,
+  type SharedChoice,
   seededPrng,
 } from "@skein/kernel";
 import type { Member } from "../../src/index.ts";
@@ -100,6 +101,8 @@ export class SimNode {
   readyError: Error | undefined | "none yet" = "none yet";
   /** What ordinary subscribers got: one entry per message that matches any local filter. */
   readonly got: ApplicationMessage[] = [];
+  /** Messages for which no node had a member any more. */
+  readonly unserved: ApplicationMessage[] = [];
   readonly gotShared: [sharedFilter: string, message: ApplicationMessage][] = [];
   readonly filters = new Map<string, number>();
   #isStopped = false;
@@ -133,6 +136,10 @@ export class SimNode {
         delivery: {
           deliver: (message) => this.#deliver(message),
           deliverShared: (filter, message) => this.#deliverShared(filter, message),
+          unserved: (_, message) => {
+            this.unserved.push(message);
+            return 0;
+          },
         },
         receiveAddress: (from, bytes) => this.address.push([from, bytes.slice()]),
         receiveControl: (from, bytes) => this.control.push([from, bytes.slice()]),
@@ -170,14 +177,19 @@ export class SimNode {
     this.mesh.remove(filter);
   }
 
-  publish(topic: string, payload: number | string | Uint8Array, qos: QoS = 1): Awaited {
+  publish(
+    topic: string,
+    payload: number | string | Uint8Array,
+    qos: QoS = 1,
+    choice?: SharedChoice,
+  ): Awaited {
     const awaited = new Awaited();
     const bytes =
       payload instanceof Uint8Array
         ? payload
         : Uint8Array.from(String(payload), (char) => char.charCodeAt(0));
     const message: ApplicationMessage = { topic, payload: bytes, qos, retain: false, properties: undefined };
-    awaited.expected = this.mesh.forward(message, qos === 0 ? undefined : awaited);
+    awaited.expected = this.mesh.forward(message, qos === 0 ? undefined : awaited, choice);
     if (awaited.codes.length > 0) throw new Error("settled before forward returned");
     return awaited;
   }

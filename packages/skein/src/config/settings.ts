@@ -75,8 +75,8 @@ export const SETTINGS = {
     "connections that one address may open per second, after a burst of 1000; 0: any number (default: 50)",
   ),
   "max-packet": value("SIZE", "largest packet of a client, such as 256k or 4M (default: 1M)"),
-  "max-queue": value("N", "QoS 1 and 2 messages that may wait for one client (default: 20000)"),
-  "max-queue-bytes": value("SIZE", "and their size (default: 4M)"),
+  "max-queue": value("N", "QoS 1 and 2 messages that may wait for one client (default: 10000)"),
+  "max-queue-bytes": value("SIZE", "and their size (default: 8M)"),
   "max-queue-total": value("SIZE", "and of all clients together (default: 256M)"),
   "max-session-expiry": value(
     "TIME",

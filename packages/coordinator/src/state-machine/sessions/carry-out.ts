@@ -16,7 +16,7 @@ export function carryOutSession(
   const ownerOf = (claim: number) => ({ node, incarnation, claim });
   switch (operation.kind) {
     case "publish":
-      return sessions.publish(operation.message, operation.publisher);
+      return sessions.publish(operation.message, operation.publisher, operation.served);
     case "publishOnce": {
       const { clientId, claim, packetId, message } = operation;
       return sessions.publishOnce(clientId, ownerOf(claim), packetId, message);
@@ -42,6 +42,8 @@ export function carryOutSession(
     case "nodeUp":
       sessions.nodeGone(node, incarnation - 1);
       return "applied";
+    case "deal":
+      return sessions.deal(operation.sharedFilter, operation.message);
     default:
       return unreachable(operation);
   }

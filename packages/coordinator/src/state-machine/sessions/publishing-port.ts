@@ -10,12 +10,12 @@ export interface Publication {
   readonly message: ApplicationMessage;
   /** The session that published it. */
   readonly publisher: string;
+  /** Shared subscriptions that have got it from the log. */
+  readonly dealt: readonly string[];
 }
 
 /** What the state machine does besides with a message that a command publishes. */
 export interface PublishingPort {
-  /** Encoded length. */
-  measure(message: ApplicationMessage): number;
   /** Log index of the command under way. */
   index(): number;
   /** Retained messages that `filter` matches. */

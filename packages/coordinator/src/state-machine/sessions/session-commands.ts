@@ -1,5 +1,5 @@
 /**
- * The bytes of what a node proposes about sessions: bodies of the kinds 5 to 12 of commands.ts.
+ * The bytes of what a node proposes about sessions: bodies of the kinds 5 to 15 of commands.ts.
  *
  * Texts and lists are counted, ordinals of one acknowledgement are written as steps from one to the next. A command names its
  * session by Client Identifier and claim (number of its OPEN among the commands of the same proposer).
@@ -33,10 +33,14 @@ export interface Claimed {
 }
 
 export type SessionOperation =
-  /** Into the queues of whoever wants it, and into the retained store if it has RETAIN. `publisher`: for No Local. */
+  /**
+   * Into the queues of whoever wants it, and into the retained store if it has RETAIN. `publisher`: for No Local. `served`: shared
+   * subscriptions that have it from a live member.
+   */
   | {
       readonly kind: "publish";
       readonly publisher: string | undefined;
+      readonly served: readonly string[];
       readonly message: ApplicationMessage;
     }
   /** A QoS 2 message of a session, for everybody, once. */
@@ -63,7 +67,9 @@ export type SessionOperation =
   | ({ readonly kind: "confirm"; readonly ordinal: number } & Claimed)
   | ({ readonly kind: "release"; readonly packetId: number } & Claimed)
   /** The node has started anew: what an earlier process of it held is left. */
-  | { readonly kind: "nodeUp" };
+  | { readonly kind: "nodeUp" }
+  /** To a kept member of one shared subscription, because no live one is left. */
+  | { readonly kind: "deal"; readonly sharedFilter: string; readonly message: ApplicationMessage };
 
 const PUBLISH = 5;
 const PUBLISH_ONCE = 6;
@@ -75,18 +81,20 @@ const ACKNOWLEDGE = 11;
 const CONFIRM = 12;
 const RELEASE = 13;
 const NODE_UP = 14;
+const DEAL = 15;
 
 const FATES: readonly WillFate[] = ["publish", "discard", "defer"];
 
 export function isSessionKind(kind: number): boolean {
-  return kind >= PUBLISH && kind <= NODE_UP;
+  return kind >= PUBLISH && kind <= DEAL;
 }
 
 /** Kind and body. */
 export function writeSessionOperation(operation: SessionOperation, out: ByteWriter): void {
   switch (operation.kind) {
     case "publish":
-      encodeMessage(operation.message, out.u8(PUBLISH).text(operation.publisher ?? ""));
+      writeTexts(operation.served, out.u8(PUBLISH).text(operation.publisher ?? ""));
+      encodeMessage(operation.message, out);
       break;
     case "publishOnce":
       writeClaimed(operation, out.u8(PUBLISH_ONCE));
@@ -112,8 +120,7 @@ export function writeSessionOperation(operation: SessionOperation, out: ByteWrit
       break;
     case "unsubscribe":
       writeClaimed(operation, out.u8(UNSUBSCRIBE));
-      out.varint(operation.filters.length);
-      for (const filter of operation.filters) out.text(filter);
+      writeTexts(operation.filters, out);
       break;
     case "acknowledge":
       out.u8(ACKNOWLEDGE).varint(operation.sessions.length);
@@ -133,6 +140,9 @@ export function writeSessionOperation(operation: SessionOperation, out: ByteWrit
     case "nodeUp":
       out.u8(NODE_UP);
       break;
+    case "deal":
+      encodeMessage(operation.message, out.u8(DEAL).text(operation.sharedFilter));
+      break;
   }
 }
 
@@ -140,7 +150,12 @@ export function writeSessionOperation(operation: SessionOperation, out: ByteWrit
 export function readSessionOperation(kind: number, input: ByteReader): SessionOperation {
   switch (kind) {
     case PUBLISH:
-      return { kind: "publish", publisher: input.text() || undefined, message: readMessage(input) };
+      return {
+        kind: "publish",
+        publisher: input.text() || undefined,
+        served: readTexts(input),
+        message: readMessage(input),
+      };
     case PUBLISH_ONCE:
       return {
         kind: "publishOnce",
@@ -161,7 +176,7 @@ export function readSessionOperation(kind: number, input: ByteReader): SessionOp
     case SUBSCRIBE:
       return { kind: "subscribe", ...readClaimed(input), wishes: readList(input, readWish) };
     case UNSUBSCRIBE:
-      return { kind: "unsubscribe", ...readClaimed(input), filters: readList(input, () => input.text()) };
+      return { kind: "unsubscribe", ...readClaimed(input), filters: readTexts(input) };
     case ACKNOWLEDGE:
       return {
         kind: "acknowledge",
@@ -173,6 +188,8 @@ export function readSessionOperation(kind: number, input: ByteReader): SessionOp
       return { kind: "release", ...readClaimed(input), packetId: readPacketId(input) };
     case NODE_UP:
       return { kind: "nodeUp" };
+    case DEAL:
+      return { kind: "deal", sharedFilter: input.text(), message: readMessage(input) };
     default:
       throw malformed(`kind ${kind}`);
   }
@@ -259,7 +276,9 @@ function writeOpening(opening: SessionOpening, out: ByteWriter): void {
     .text(clientId)
     .u8(cleanStart ? 1 : 0)
     .varint(expirySeconds)
-    .varint(keepAliveSeconds);
+    .varint(keepAliveSeconds)
+    .varint(opening.queuedMessagesMax)
+    .varint(opening.queuedBytesMax);
   writeWill(will, out);
 }
 
@@ -269,6 +288,8 @@ function readOpening(input: ByteReader): SessionOpening {
     cleanStart: input.u8() === 1,
     expirySeconds: input.varint(),
     keepAliveSeconds: input.varint(),
+    queuedMessagesMax: input.varint(),
+    queuedBytesMax: input.varint(),
     will: readWill(input),
   };
 }
@@ -276,6 +297,15 @@ function readOpening(input: ByteReader): SessionOpening {
 function readWish(input: ByteReader): SubscriptionWish {
   const subscription = readSubscription(input);
   return { ...subscription, retainHandling: readQos(input.u8()) };
+}
+
+function writeTexts(texts: readonly string[], out: ByteWriter): void {
+  out.varint(texts.length);
+  for (const text of texts) out.text(text);
+}
+
+function readTexts(input: ByteReader): string[] {
+  return readList(input, () => input.text());
 }
 
 function readMessage(input: ByteReader): ApplicationMessage {

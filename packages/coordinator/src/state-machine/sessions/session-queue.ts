@@ -11,10 +11,10 @@
 import type { OwedMessage } from "@skein/kernel";
 import type { OwedBytes, StoredMessage } from "./stored-message.ts";
 
-/** Most messages one session is owed. The next one is refused: its publisher hears 0x97. */
+/** Most messages one session is owed, whatever the node that opens it allows. The next one is refused: its publisher hears 0x97. */
 export const QUEUED_MESSAGES_MAX = 10_000;
 /** Most bytes of them; the same answer. */
-const QUEUED_BYTES_MAX = 8 * 1024 * 1024;
+export const QUEUED_BYTES_MAX = 8 * 1024 * 1024;
 /** From the oldest owed ordinal to the newest: fewer than there are packet identifiers. */
 const SPAN_MAX = 60_000;
 /** Holes at the front are cut off when there are this many, and they are the larger half. */
@@ -63,8 +63,15 @@ export interface QueueForm {
   readonly group: string | undefined;
 }
 
+/** What one session may be owed. It may change: what is owed beyond it then stays. */
+export interface QueueLimits {
+  readonly queuedMessagesMax: number;
+  readonly queuedBytesMax: number;
+}
+
 export class SessionQueue {
   readonly #owed: OwedBytes;
+  readonly #limits: QueueLimits;
   /** `#entries[i]` has ordinal `#base + i`. */
   #entries: (QueueEntry | undefined)[] = [];
   #base = 0;
@@ -73,8 +80,9 @@ export class SessionQueue {
   #count = 0;
   #bytes = 0;
 
-  constructor(owed: OwedBytes) {
+  constructor(owed: OwedBytes, limits: QueueLimits) {
     this.#owed = owed;
+    this.#limits = limits;
   }
 
   get length(): number {
@@ -89,8 +97,8 @@ export class SessionQueue {
   /** Whether one more message of `bytes` may be owed. */
   hasRoom(bytes: number): boolean {
     return (
-      this.#count < QUEUED_MESSAGES_MAX &&
-      this.#bytes + bytes <= QUEUED_BYTES_MAX &&
+      this.#count < this.#limits.queuedMessagesMax &&
+      this.#bytes + bytes <= this.#limits.queuedBytesMax &&
       this.#entries.length - this.#head < SPAN_MAX
     );
   }

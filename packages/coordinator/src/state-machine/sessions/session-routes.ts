@@ -51,6 +51,19 @@ export class SessionRoutes {
     return members.sort((a, b) => (a.session.clientId < b.session.clientId ? -1 : 1));
   }
 
+  /** Whether it has a member that wants QoS 1 or 2. */
+  isDealt(sharedFilter: string): boolean {
+    return this.#hasMember(sharedFilter, ({ subscription }) => subscription.qos > 0);
+  }
+
+  /** Whether such a member is connected. */
+  isAttended(sharedFilter: string): boolean {
+    return this.#hasMember(
+      sharedFilter,
+      ({ subscription, session }) => subscription.qos > 0 && session.owner !== undefined,
+    );
+  }
+
   /** Puts `subscription` into the session's own list and here, in place of one with the same filter. */
   set(session: SessionState, subscription: KeptSubscription): void {
     this.delete(session, subscription.filter);
@@ -79,6 +92,11 @@ export class SessionRoutes {
     const filed = this.#filed.get(subscription);
     if (filed !== undefined) this.#index.remove(typeof shared === "object" ? shared.filter : filter, filed);
     return true;
+  }
+
+  #hasMember(sharedFilter: string, is: (member: Member) => boolean): boolean {
+    for (const member of this.#members.get(sharedFilter)?.values() ?? []) if (is(member)) return true;
+    return false;
   }
 
   readonly #filed = new WeakMap<KeptSubscription, Member>();

@@ -7,9 +7,16 @@
  * Source: MQTT 5 section 4.1; reference design, section 4.3 (rules 2, 7, 8, 10).
  */
 
-import type { Incarnation, KeptSubscription, NodeId, SessionWill, WillFate } from "@skein/kernel";
+import type {
+  Incarnation,
+  KeptSubscription,
+  NodeId,
+  SessionOpening,
+  SessionWill,
+  WillFate,
+} from "@skein/kernel";
 import type { Stamp } from "../../hybrid-clock.ts";
-import { type QueueEntry, SessionQueue } from "./session-queue.ts";
+import { QUEUED_BYTES_MAX, QUEUED_MESSAGES_MAX, type QueueEntry, SessionQueue } from "./session-queue.ts";
 import type { OwedBytes } from "./stored-message.ts";
 
 /** The connection that holds a session. */
@@ -36,6 +43,8 @@ export interface SavedSession
     | "expirySeconds"
     | "keepAliveSeconds"
     | "will"
+    | "queuedMessagesMax"
+    | "queuedBytesMax"
     | "willAt"
     | "isWillDeferred"
     | "endsAt"
@@ -58,6 +67,9 @@ export class SessionState {
   expirySeconds = 0;
   keepAliveSeconds = 0;
   will: SessionWill | undefined;
+  /** What the node of its newest claim lets it be owed. */
+  queuedMessagesMax = QUEUED_MESSAGES_MAX;
+  queuedBytesMax = QUEUED_BYTES_MAX;
   /** When its will is due (SessionTime, ms); undefined: it waits for nothing. */
   willAt: number | undefined;
   /** The will waits for a client whose node is gone, so that a newer claim takes it back without a word. */
@@ -72,7 +84,7 @@ export class SessionState {
 
   constructor(clientId: string, owed: OwedBytes) {
     this.clientId = clientId;
-    this.queue = new SessionQueue(owed);
+    this.queue = new SessionQueue(owed, this);
   }
 
   /** It lives without a connection. */
@@ -83,6 +95,21 @@ export class SessionState {
   isHeldBy(owner: SessionOwner): boolean {
     const own = this.owner;
     return own?.node === owner.node && own.incarnation === owner.incarnation && own.claim === owner.claim;
+  }
+
+  /** A connection has it from now on. */
+  claim(opening: SessionOpening, owner: SessionOwner, claimedAt: Stamp, isPresent: boolean): void {
+    this.owner = owner;
+    this.claimedAt = claimedAt;
+    this.isPresent = isPresent;
+    this.expirySeconds = opening.expirySeconds;
+    this.keepAliveSeconds = opening.keepAliveSeconds;
+    this.will = opening.will;
+    this.queuedMessagesMax = Math.min(opening.queuedMessagesMax, QUEUED_MESSAGES_MAX);
+    this.queuedBytesMax = Math.min(opening.queuedBytesMax, QUEUED_BYTES_MAX);
+    this.willAt = undefined;
+    this.isWillDeferred = false;
+    this.endsAt = undefined;
   }
 
   /** When something about it is due; undefined: nothing is. */

@@ -32,7 +32,7 @@ import { QueueEntry } from "./session-queue.ts";
 import type { SavedSession, SessionOwner, SessionState } from "./session-state.ts";
 import { SESSION_START_MS } from "./session-time.ts";
 import type { SessionsState } from "./sessions-state.ts";
-import type { StoredMessage } from "./stored-message.ts";
+import { type StoredMessage, storedMessage } from "./stored-message.ts";
 
 const IS_PRESENT = 1;
 const IS_WILL_DEFERRED = 2;
@@ -103,9 +103,7 @@ export function writeStored({ message, at }: StoredMessage, out: ByteWriter): vo
 /** The payload is copied. @throws {SkeinError} ERR_SKEIN_MALFORMED */
 export function readStored(input: ByteReader): StoredMessage {
   const at = input.varint();
-  const before = input.remaining;
-  const message = ownCopy(decodeMessage(input));
-  return { message, bytes: before - input.remaining, at, holders: 0 };
+  return storedMessage(ownCopy(decodeMessage(input)), at);
 }
 
 export function writeSession(
@@ -118,6 +116,7 @@ export function writeSession(
   out.text(clientId).u8(bits | (owner === undefined ? 0 : HAS_OWNER));
   if (owner !== undefined) writeOwner(owner, out);
   out.varint(session.claimedAt).varint(session.expirySeconds).varint(session.keepAliveSeconds);
+  out.varint(session.queuedMessagesMax).varint(session.queuedBytesMax);
   writeWill(session.will, out);
   writeOptional(session.willAt, out);
   writeOptional(session.endsAt, out);
@@ -143,6 +142,8 @@ export function readSession(input: ByteReader, messages: readonly StoredMessage[
     claimedAt: input.varint(),
     expirySeconds: input.varint(),
     keepAliveSeconds: input.varint(),
+    queuedMessagesMax: input.varint(),
+    queuedBytesMax: input.varint(),
     will: readWill(input),
     willAt: readOptional(input),
     endsAt: readOptional(input),

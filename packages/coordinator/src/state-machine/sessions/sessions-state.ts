@@ -20,7 +20,7 @@ import { SessionTime } from "./session-time.ts";
 import type { SavedSessions } from "./sessions-snapshot.ts";
 import { SharedTurns } from "./shared-turns.ts";
 import type { Arrived } from "./staged-sessions.ts";
-import { OwedBytes, type StoredMessage } from "./stored-message.ts";
+import { OwedBytes, type StoredMessage, storedMessage } from "./stored-message.ts";
 import { inOwnTerms, type MergeTerms, unite } from "./unite-sessions.ts";
 
 export class SessionsState {
@@ -78,7 +78,7 @@ export class SessionsState {
   }
 
   open(opening: SessionOpening, owner: SessionOwner, claimedAt: Stamp): SessionOutcome {
-    const { clientId, cleanStart, expirySeconds, keepAliveSeconds, will } = opening;
+    const { clientId, cleanStart } = opening;
     const older = this.#byClientId.get(clientId);
     // It was held back by a partition, and its client has been elsewhere since.
     const isOvertaken =
@@ -88,15 +88,7 @@ export class SessionsState {
     const isPresent = older?.isKept === true && !cleanStart;
     const session = older ?? this.#add(clientId);
     if (!isPresent) this.#empty(session);
-    session.owner = owner;
-    session.claimedAt = claimedAt;
-    session.isPresent = isPresent;
-    session.expirySeconds = expirySeconds;
-    session.keepAliveSeconds = keepAliveSeconds;
-    session.will = will;
-    session.willAt = undefined;
-    session.isWillDeferred = false;
-    session.endsAt = undefined;
+    session.claim(opening, owner, claimedAt, isPresent);
     this.#touch(session);
     return "applied";
   }
@@ -175,8 +167,26 @@ export class SessionsState {
   }
 
   /** A message for whoever wants it, however often it is published. */
-  publish(message: ApplicationMessage, publisher: string | undefined): SessionOutcome {
-    return this.#publish(message, publisher);
+  publish(
+    message: ApplicationMessage,
+    publisher: string | undefined,
+    served: readonly string[],
+  ): SessionOutcome {
+    let isFull = message.retain && !this.#port.retain(message);
+    const { sessions, shared } = message.qos === 0 ? NO_ROUTES : this.routes.match(message.topic);
+    if (sessions.length === 0 && shared.length === 0) return isFull ? "full" : "applied";
+    const stored = this.#store(message);
+    for (const route of sessions) {
+      const own = route.session.clientId === publisher ? route.ofOwn : route;
+      if (own !== undefined && !this.#enqueue(own, stored, undefined)) isFull = true;
+    }
+    for (const filter of shared) if (!served.includes(filter) && !this.#deal(filter, stored)) isFull = true;
+    return isFull ? "full" : "applied";
+  }
+
+  /** A message for one member of a shared subscription. */
+  deal(sharedFilter: string, message: ApplicationMessage): SessionOutcome {
+    return this.#deal(sharedFilter, this.#store(message)) ? "applied" : "full";
   }
 
   /** A QoS 2 message of a session, for everybody, once. */
@@ -189,10 +199,9 @@ export class SessionsState {
     const session = this.#owned(clientId, owner);
     if (session === undefined) return "stale";
     if (session.received.has(packetId)) return "applied";
-    const outcome = this.#publish(message, clientId);
+    const outcome = this.#publishToAll(message, clientId);
     // A refused identifier is free again [MQTT-4.3.3-9]; what was delivered all the same is not taken back.
     if (outcome === "applied") session.received.add(packetId);
-    this.#publications.push({ message, publisher: clientId });
     this.#note(session);
     return outcome;
   }
@@ -300,8 +309,7 @@ export class SessionsState {
     session.willAt = undefined;
     session.isWillDeferred = false;
     if (will === undefined) return;
-    this.#publish(will.message, clientId);
-    this.#publications.push({ message: will.message, publisher: clientId });
+    this.#publishToAll(will.message, clientId);
   }
 
   #end(session: SessionState): void {
@@ -317,17 +325,12 @@ export class SessionsState {
     session.empty();
   }
 
-  #publish(message: ApplicationMessage, publisher: string | undefined): SessionOutcome {
-    let isFull = message.retain && !this.#port.retain(message);
-    const { sessions, shared } = message.qos === 0 ? NO_ROUTES : this.routes.match(message.topic);
-    if (sessions.length === 0 && shared.length === 0) return isFull ? "full" : "applied";
-    const stored = this.#store(message);
-    for (const route of sessions) {
-      const own = route.session.clientId === publisher ? route.ofOwn : route;
-      if (own !== undefined && !this.#enqueue(own, stored, undefined)) isFull = true;
-    }
-    for (const filter of shared) if (!this.#deal(filter, stored)) isFull = true;
-    return isFull ? "full" : "applied";
+  /** Live subscribers get it, too. */
+  #publishToAll(message: ApplicationMessage, publisher: string): SessionOutcome {
+    const { shared } = message.qos === 0 ? NO_ROUTES : this.routes.match(message.topic);
+    const dealt = shared.filter((filter) => this.routes.isDealt(filter));
+    this.#publications.push({ message, publisher, dealt });
+    return this.publish(message, publisher, []);
   }
 
   /** Gives a message to one member of a shared subscription. */
@@ -340,8 +343,7 @@ export class SessionsState {
   #reassign(session: SessionState): void {
     for (const { group, ordinal, qos, stored } of [...session.queue]) {
       if (group === undefined || (qos === 2 && ordinal <= session.sentThrough)) continue; // [MQTT-4.8.2-4]
-      const isAnybodyThere = this.routes.members(group).some(({ session: { owner } }) => owner !== undefined);
-      if (isAnybodyThere && this.#deal(group, stored)) session.queue.remove(ordinal);
+      if (this.routes.isAttended(group) && this.#deal(group, stored)) session.queue.remove(ordinal);
     }
   }
 
@@ -358,12 +360,7 @@ export class SessionsState {
   }
 
   #store(message: ApplicationMessage): StoredMessage {
-    return {
-      message: ownCopy(message),
-      bytes: this.#port.measure(message),
-      at: this.time.elapsed,
-      holders: 0,
-    };
+    return storedMessage(ownCopy(message), this.time.elapsed);
   }
 
   /** False: there is no room. */

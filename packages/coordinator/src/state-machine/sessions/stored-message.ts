@@ -6,19 +6,24 @@
  * Source: reference design, section 4.4 (store once).
  */
 
-import type { ApplicationMessage } from "@skein/kernel";
+import { type ApplicationMessage, messageSize } from "@skein/kernel";
 
 /** Most bytes of all messages that are owed. Beyond, a message goes into no queue, and its publisher hears 0x97. */
 const OWED_BYTES_MAX = 64 * 1024 * 1024;
 
 export interface StoredMessage {
   readonly message: ApplicationMessage;
-  /** Encoded. */
+  /** What it takes, see {@link messageSize}. */
   readonly bytes: number;
   /** Time of the sessions when it was published, ms (session-time.ts). */
   readonly at: number;
   /** Queue entries that hold it. */
   holders: number;
+}
+
+/** `message` owns its bytes. `at`: time of the sessions, ms. */
+export function storedMessage(message: ApplicationMessage, at: number): StoredMessage {
+  return { message, bytes: messageSize(message), at, holders: 0 };
 }
 
 /** What all queues of one replica hold. */

@@ -1,6 +1,6 @@
 /** What a message that is kept takes of memory, as far as its publisher decides about it. */
 
-import type { ApplicationMessage, MessageProperties } from "@skein/kernel";
+import type { ApplicationMessage, MessageProperties } from "./message.ts";
 
 /** A pair of texts takes this much besides its letters: five bytes of a packet must not become a hundred that nobody counts. */
 const USER_PROPERTY_BYTES = 100;
