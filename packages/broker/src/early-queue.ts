@@ -4,14 +4,17 @@
  *
  * They have no ordinals yet, so they go under packet identifiers that are far from those of the queue. When the log has brought one
  * (`placed`), its place in the queue is passed over if it was sent, and acknowledged with it. One that still waits then goes its
- * usual way. Bounded: from the first for which there is no room all wait for the log, so that their order stays.
+ * usual way. Bounded: from the first for which there is no room all wait for the log, until it has brought those without room, so that
+ * their order stays.
  *
  * Source: reference design, section 4.7.
  */
 
 import { type ApplicationMessage, packetIdOf, type QoS } from "@skein/kernel";
 
-const WAITING_MAX = 1000;
+export const WAITING_MAX = 1000;
+/** Names remembered of those without room: as many as one session may be owed. */
+const OVERFLOWN_MAX = 10_000;
 /** From the oldest ordinal under way to these packet identifiers: farther than ordinals under way lie apart. */
 const DISTANCE = 61_000;
 const PACKET_IDS = 4000;
@@ -35,7 +38,8 @@ export interface EarlySent {
 
 export class EarlyQueue {
   #waiting: EarlyMessage[] = [];
-  #isOverflown = false;
+  /** Names of those for which there was no room, while the log has not brought them. */
+  readonly #overflown = new Set<string>();
   /** By packet identifier. */
   readonly #sent = new Map<number, EarlySent>();
   /** Sent and acknowledged, but without a place yet. */
@@ -50,8 +54,8 @@ export class EarlyQueue {
   }
 
   push(message: EarlyMessage): void {
-    if (this.#waiting.length >= WAITING_MAX) this.#isOverflown = true;
-    if (!this.#isOverflown) this.#waiting.push(message);
+    if (this.#overflown.size === 0 && this.#waiting.length < WAITING_MAX) this.#waiting.push(message);
+    else if (this.#overflown.size < OVERFLOWN_MAX) this.#overflown.add(message.name);
   }
 
   shift(): EarlyMessage | undefined {
@@ -84,7 +88,7 @@ export class EarlyQueue {
   placed(ordinal: number, name: string, isHad: boolean): boolean {
     // The log brings what comes from one node in its order, so those that still wait are not overtaken.
     this.#waiting = this.#waiting.filter((message) => message.name !== name);
-    if (this.#waiting.length === 0) this.#isOverflown = false;
+    this.#overflown.delete(name);
     for (const sent of this.#sent.values()) if (sent.name === name) sent.ordinal = ordinal;
     const wasSent =
       this.#had.delete(name) || isHad || [...this.#sent.values()].some((sent) => sent.name === name);

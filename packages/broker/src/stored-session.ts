@@ -253,7 +253,10 @@ export class StoredSession extends ClientSession {
   #sendEarly(outlet: Outlet, early: EarlyMessage): boolean {
     const { message, qos, retain, identifiers } = early;
     const frame = this.encode(outlet, message, qos, retain, identifiers, undefined);
-    if (frame === undefined) return true;
+    if (frame === undefined) {
+      this.#claim.acknowledgeEarly(early.name);
+      return true;
+    }
     const oldest = this.#underWay.get(this.#oldest.key ?? 0)?.ordinal ?? this.#cursor + 1;
     this.send(outlet, frame, this.#early?.send(early, oldest) ?? 0, message);
     return true;

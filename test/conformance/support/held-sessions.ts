@@ -71,7 +71,12 @@ class HeldSession implements KeptSession {
       .sort((a, b) => b.qos - a.qos)[0];
   }
 
-  append(message: ApplicationMessage, { qos, identifier, retainAsPublished }: KeptSubscription): void {
+  /** `early`: how its holder has been told of it before. */
+  append(
+    message: ApplicationMessage,
+    { qos, identifier, retainAsPublished }: KeptSubscription,
+    early?: { readonly name: string; readonly isHad: boolean },
+  ): void {
     const ordinal = this.nextOrdinal++;
     this.owedByOrdinal.set(ordinal, {
       ordinal,
@@ -81,6 +86,7 @@ class HeldSession implements KeptSession {
       identifiers: identifier === undefined ? undefined : [identifier],
       isReleased: false,
     });
+    if (early !== undefined) this.holder?.placed(ordinal, early.name, early.isHad);
     this.holder?.grown();
   }
 }
@@ -99,6 +105,8 @@ export class HeldSessions implements SessionStore {
     readonly publisher: string | undefined;
     readonly served: readonly string[];
   }[] = [];
+  /** Names of the messages that came early, and that their client has. */
+  readonly hadEarly = new Set<string>();
   /** Shared subscriptions with a kept member that is connected, as a test says. */
   readonly attended = new Set<string>();
   #log: Command[] = [];
@@ -190,7 +198,7 @@ export class HeldSessions implements SessionStore {
       acknowledge: (ordinal) => {
         command(undefined, ({ owedByOrdinal }) => owedByOrdinal.delete(ordinal));
       },
-      acknowledgeEarly: () => {},
+      acknowledgeEarly: (name) => void this.hadEarly.add(name),
       confirm: (ordinal, done) =>
         command(done, ({ owedByOrdinal }) => {
           const owed = owedByOrdinal.get(ordinal);
@@ -236,6 +244,13 @@ export class HeldSessions implements SessionStore {
   overtake(clientId: string): void {
     this.#log.length = 0;
     this.#newest.get(clientId)?.lost(undefined);
+  }
+
+  /** The log brings a message to `clientId` that has come early, as `name`. */
+  place(clientId: string, name: string, message: ApplicationMessage): void {
+    const session = this.session(clientId);
+    const wish = session.wish(message, false);
+    if (wish !== undefined) session.append(message, wish, { name, isHad: this.hadEarly.has(name) });
   }
 
   session(clientId: string): HeldSession {
