@@ -7,11 +7,12 @@
  * oldest. Repeats are harmless: the sequencer takes each number once. While there is no leader they are held.
  *
  * Without a quorum for longer than an election takes they are acknowledged all the same, once they are on this node's disk
- * (outbox-file.ts), but for those that change the retained store: that is what an acknowledgement then means. They stay pending, and go to the next leader in their order, also
- * after a restart, where those of the last run go first.
+ * (outbox-file.ts), but for those that change the retained store: that is what an acknowledgement then means. They stay pending,
+ * and go to the next leader in their order, also after a restart, where those of the last run go first.
  *
- * Bounded: beyond 1024 commands or 16 MiB (without a quorum: 50,000 or 64 MiB), and while this node's disk is full, a write is refused with 0x97 (Quota exceeded), and one that nobody waits for
- * (QoS 0) is dropped and counted.
+ * Bounded: a client is no longer read from when 256 of its messages wait. Beyond 16,384 commands or 16 MiB of all clients (without a
+ * quorum: 50,000 or 64 MiB), and while this node's disk is full, a write is refused with 0x97 (Quota exceeded), and one that nobody
+ * waits for (QoS 0) is dropped and counted.
  *
  * Nobody sees a write before it is committed: a reader on this node waits for it (current-reads.ts). Only without a
  * quorum does this node show it to its own clients. A refused write is seen by nobody.
@@ -46,7 +47,7 @@ import {
 import type { Stamped } from "./state-machine/expiry.ts";
 
 /** Most commands that are not committed yet. */
-const PENDING_COMMANDS_MAX = 1024;
+const PENDING_COMMANDS_MAX = 16_384;
 /** Most bytes of them. */
 export const PENDING_BYTES_MAX = 16 * 1024 * 1024;
 /** The same without a quorum, which may last for hours. */

@@ -38,7 +38,8 @@ export class Barrier {
   wait(version: number, done: Completion): void {
     const deadlineMs = this.#isSuspect ? this.#clock.monotonicMs() + SUSPECT_WAIT_MS : undefined;
     this.#waits.push({ version, done, deadlineMs });
-    this.#arm();
+    // A client may subscribe to thousands of filters at once: while nothing has a deadline there is nothing to look for.
+    if (deadlineMs !== undefined) this.#arm();
   }
 
   acknowledged(version: number): void {
