@@ -9,7 +9,7 @@ import { settingsFrom } from "../plug/settings.ts";
 import { makeNode, startMesh } from "../support/node-process.ts";
 
 const SHORT =
-  "--seconds 20 --rate 100 --qos1 6 --qos2 4 --subscribers 6 --fan-out 2 --writers 2 --wills 4 --will-grace 4 --seed 7";
+  "--seconds 8 --rate 100 --qos1 6 --qos2 4 --subscribers 6 --fan-out 2 --writers 2 --wills 4 --will-grace 4 --seed 7";
 
 async function judge(
   brokers: readonly Broker[],
@@ -30,7 +30,7 @@ test("one node that nobody strikes keeps every promise", async () => {
 test("three nodes that are killed and frozen one after the other keep every promise", async () => {
   const mesh = await startMesh(3);
   onTestFinished(() => mesh.remove());
-  const args = ["--fault", "processes", "--seconds", "40", "--fault-every", "12", "--fault-for", "5"];
+  const args = ["--fault", "processes", "--seconds", "30", "--fault-every", "9", "--fault-for", "5"];
   const hook = new ProcessFaults(mesh);
   const broken = await judge(processBrokers(mesh), hook, ...args, "--will-grace", "30", "--drain", "60");
   expect([...broken].filter(([, count]) => count > 0)).toEqual([]);
