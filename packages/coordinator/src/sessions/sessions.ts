@@ -169,8 +169,14 @@ export class Sessions implements SessionStore {
     if (applied.outcome === "full" && by === this.#self.node && isPublished(command))
       this.#ports.messageRefused?.();
     const isEarly = command !== undefined && !this.#early.isEmpty && this.#place(command, sessions);
-    for (const publication of publications)
-      if (!isEarly) this.#ports.publishFromLog?.(publication, isFirstHand);
+    for (const publication of publications) {
+      // A will that has become due with this command is another message.
+      const isOwn =
+        command !== undefined &&
+        "message" in command.operation &&
+        command.operation.message === publication.message;
+      if (!isEarly || !isOwn) this.#ports.publishFromLog?.(publication, isFirstHand);
+    }
     if (command?.operation.kind === "open") this.#carriedOut(command.operation.opening.clientId);
     for (const { clientId } of sessions) this.#claims.get(clientId)?.changed();
   }
