@@ -6,7 +6,7 @@
  * PUBREL, so every count above one is a broken promise. At QoS 1 a redelivery carries DUP; without DUP it was routed
  * twice. Retained replays are new messages each time and do not count. A will is a publish by the mesh. What was published before
  * two clusters became one is not counted: a session of both may get it from each (docs/merge.md).
- * What a node takes for kept sessions, or sends to them, without a quorum others may send again, because they cannot know of it: exactly once is
+ * What a node takes for the log, or sends to them, without a quorum others may send again, because they cannot know of it: exactly once is
  * promised across takeovers and crashes, not across a split.
  *
  * "At least once" is the other half: acknowledged-loss.ts. Source: MQTT 5 section 4.3; reference design, 5.4 (I4).
@@ -96,7 +96,7 @@ export class ExactlyOnce implements Checker {
     if (publish === undefined) {
       throw new CheckFailure(this.name, `${client} got "${payloadId}" on "${topic}", which nobody published`);
     }
-    if (qos > 0 && publish.isEarly && this.#keepingSince.has(client)) return;
+    if (qos > 0 && publish.isEarly && (this.#keepingSince.has(client) || publish.qos === 2)) return;
     const session = `${client} ${this.#sessions.get(client) ?? ""}`;
     const count = (publish.deliveries.get(session) ?? 0) + 1;
     publish.deliveries.set(session, count);

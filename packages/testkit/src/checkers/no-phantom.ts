@@ -6,7 +6,7 @@
  * a node that hears of the log late.
  *
  * Expiry is counted from the acknowledgement, because a broker has a message by then; and for deliveries by nodes that nothing
- * has disturbed since, because a message on its way to a client cannot be called back. Members of shared subscriptions
+ * has disturbed since, and that hear from the log what time it is, because a message on its way to a client cannot be called back. Members of shared subscriptions
  * may get what another one left. Retained replays are old by their nature.
  *
  * Source: MQTT 5 sections 3.3.2.3.3, 3.3.4, 4.1; reference design, 4.2 (G4) and 5.4 (I3).
@@ -28,8 +28,9 @@ interface Publish {
   sentAt: number;
   sendings: number;
   /** When it was acknowledged by a node with a quorum. */
-  safeAt: number | undefined;
   ackedAt: number | undefined;
+  /** The same, where it was sent once. */
+  safeAt: number | undefined;
 }
 
 interface Receiver {
@@ -109,9 +110,11 @@ export class NoPhantom implements Checker {
   #acked({ payloadId, node, at, reasonCode }: Extract<Observation, { kind: "publishAcked" }>): void {
     const publish = this.#publishes.get(payloadId);
     if (publish === undefined || reasonCode >= 0x80) return;
+    // Without a quorum the log has it later.
+    if (!this.#sessions.isSafe(node, publish.sentAt)) return;
     publish.ackedAt = at;
     // One that was sent twice may be under way a second time.
-    if (publish.sendings === 1 && this.#sessions.isSafe(node, publish.sentAt)) publish.safeAt = at;
+    if (publish.sendings === 1) publish.safeAt = at;
   }
 
   #delivered(delivery: Extract<Observation, { kind: "delivered" }>): void {
@@ -136,7 +139,8 @@ export class NoPhantom implements Checker {
     if (ackedAt === undefined || expirySeconds === undefined || hasBegun) return;
     const expiredAt = ackedAt + expirySeconds * 1000 * LATE_SHARE + LATE_MS;
     const wholeSince = this.#faults.wholeSince(receiver.node);
-    if (at > expiredAt && wholeSince !== undefined && wholeSince < expiredAt - LATE_MS)
+    const isAlone = !this.#sessions.quorum.hasSince(receiver.node, expiredAt - LATE_MS);
+    if (at > expiredAt && !isAlone && wholeSince !== undefined && wholeSince < expiredAt - LATE_MS)
       this.#fail(delivery, `which had expired ${expirySeconds} s after ${ackedAt} ms`);
   }
 

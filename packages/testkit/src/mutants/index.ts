@@ -6,6 +6,7 @@ import { NODE_MUTANTS } from "./node-mutants.ts";
 import { RAFT_MUTANTS } from "./raft-mutants.ts";
 import { READ_MUTANTS } from "./read-mutants.ts";
 import { RELAY_MUTANTS } from "./relay-mutants.ts";
+import { SESSION_MUTANTS } from "./session-mutants.ts";
 
 export { editsOf, type Mutant, mutate } from "./mutate.ts";
 
@@ -17,5 +18,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...MERGE_MUTANTS,
   ...READ_MUTANTS,
   ...RELAY_MUTANTS,
+  ...SESSION_MUTANTS,
   ...RAFT_MUTANTS.map((mutant) => ({ ...mutant, load: "writes" }) as const),
 ];

@@ -107,9 +107,9 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     name: "PUBACK before the peers have it",
     breaks: "P5: an acknowledged message is lost with its node",
     file: `${BROKER}/broker.ts`,
-    search: "const parts = forwarder.forward(message, awaited);",
+    search: "const parts = forwarder.forward(message, awaited, choice);",
     replacement:
-      "const parts = 0 * forwarder.forward(message, awaited === undefined ? undefined : UNAWAITED);",
+      "const parts = 0 * forwarder.forward(message, awaited === undefined ? undefined : UNAWAITED, choice);",
     scenario: "crashes",
   },
   {

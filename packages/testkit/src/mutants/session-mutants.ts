@@ -1,0 +1,127 @@
+/** Bugs planted in what makes sessions outlive their node: claims, queues, handshakes, wills (reference design, section 4.3). */
+
+import type { Mutant } from "./mutate.ts";
+
+const SESSIONS = "packages/coordinator/src/sessions";
+const STATE = "packages/coordinator/src/state-machine/sessions";
+const BROKER = "packages/broker/src";
+
+export const SESSION_MUTANTS: readonly Mutant[] = (
+  [
+    {
+      name: "PUBREL before the PUBREC is committed",
+      breaks:
+        "P6: the client forgets the identifier, and takes what is sent again for something new (rule 8)",
+      file: `${BROKER}/stored-session.ts`,
+      search: "    this.#waiting += claim.confirm(this.ordinal, this);",
+      replacement: "    claim.confirm(this.ordinal, { settle: () => {} });",
+    },
+    {
+      name: "a stale owner's command is accepted",
+      breaks: "P9: two connections use one session (rule 2)",
+      file: `${STATE}/session-state.ts`,
+      search:
+        "return own?.node === owner.node && own.incarnation === owner.incarnation && own.claim === owner.claim;",
+      replacement: "return own !== undefined || owner === undefined;",
+    },
+    {
+      name: "a message for kept sessions is acknowledged before it is committed",
+      breaks: "P5: it is lost with its node",
+      file: `${SESSIONS}/sessions.ts`,
+      search: 'return this.#proposals.propose({ kind: "publish", publisher, served, message }, done);',
+      replacement:
+        'this.#proposals.propose({ kind: "publish", publisher, served, message }, undefined);\n' +
+        "    if (done !== undefined) this.#ports.clock.atTurnEnd(() => done.settle(0));\n" +
+        "    return done === undefined ? 0 : 1;",
+    },
+    {
+      name: "QoS 2 of a kept publisher is published as often as it comes",
+      breaks: "P6: a publisher that moves in the middle of a handshake doubles its message (rule 7)",
+      file: `${STATE}/sessions-state.ts`,
+      search: '    if (session.received.has(packetId)) return "applied";\n',
+      replacement: "",
+    },
+    {
+      name: "a waiting will is not taken back",
+      breaks: "P9: a will is published after a newer session of its client",
+      file: `${STATE}/session-state.ts`,
+      search: "    this.will = opening.will;\n",
+      replacement: "    if (this.willAt === undefined) this.will = opening.will;\n",
+      and: {
+        file: `${STATE}/session-state.ts`,
+        search: "    this.willAt = undefined;\n    this.isWillDeferred = false;\n",
+        replacement: "",
+      },
+    },
+    {
+      name: "what may have been sent is forgotten",
+      breaks: "a message comes again without DUP",
+      file: `${STATE}/session-state.ts`,
+      search: "    this.sentThrough = this.queue.nextOrdinal - 1;\n  }\n\n  /** Its connection",
+      replacement: "  }\n\n  /** Its connection",
+    },
+    {
+      name: "a snapshot forgets subscriptions",
+      breaks: "P5: a node that was restored does not know what sessions want",
+      file: `${STATE}/sessions-state.ts`,
+      search:
+        "      for (const subscription of saved.subscriptions) this.routes.set(session, subscription);\n",
+      replacement: "",
+    },
+    {
+      name: "a takeover empties the queue",
+      breaks: "P5: what the session was owed is lost",
+      file: `${STATE}/sessions-state.ts`,
+      search: "    if (session.owner !== undefined) session.assumeSent();\n",
+      replacement: "    if (session.owner !== undefined) session.queue.clear();\n",
+    },
+    {
+      name: "nobody notices that a node is gone",
+      breaks: "P9: the wills of its clients are never published (rule 10)",
+      file: `${SESSIONS}/session-duties.ts`,
+      search: "if (incarnation === undefined || now - since < GONE_AFTER_MS) continue;",
+      replacement: "if (incarnation === undefined || now - since < GONE_AFTER_MS * 1000) continue;",
+      // A node that starts again says so itself.
+      and: {
+        file: `${SESSIONS}/sessions.ts`,
+        search: '      this.#proposals.propose({ kind: "nodeUp" }, undefined, true);\n',
+        replacement: "",
+      },
+    },
+    {
+      name: "SUBACK of a kept session before the others know",
+      breaks: "P4: who publishes elsewhere right after it does not find the subscription",
+      file: `${SESSIONS}/claim.ts`,
+      search: "else this.#ports.afterBarrier(() => done.settle(reasonCode));",
+      replacement: "else done.settle(reasonCode);",
+    },
+    {
+      name: "a client that takes its leave has a will",
+      breaks: "P9, [MQTT-3.1.2-10]",
+      file: `${STATE}/session-state.ts`,
+      search: 'const will = fate === "discard" ? undefined : session.will;',
+      replacement: "const will = session.will;",
+    },
+    {
+      name: "sessions do not expire",
+      breaks: "G4: a session is found that had ended",
+      file: `${STATE}/sessions-state.ts`,
+      search: "if (session.endsAt !== undefined && session.endsAt <= now) this.#end(session);",
+      replacement: "if (session.endsAt !== undefined && session.endsAt <= now) session.endsAt = undefined;",
+    },
+    {
+      name: "the older connection hears nothing of the newer one",
+      breaks: "P9: two nodes serve one client",
+      file: `${SESSIONS}/claim.ts`,
+      search: "    if (this.#ports.holds(this)) this.#holder.grown();\n    else this.#lost();",
+      replacement: "    if (this.#ports.holds(this)) this.#holder.grown();",
+    },
+    {
+      name: "Clean Start keeps what the session was owed",
+      breaks: "G4: a session gets what another one was owed",
+      file: `${STATE}/sessions-state.ts`,
+      search: "    if (!isPresent) this.#empty(session);\n",
+      replacement: "",
+    },
+  ] satisfies readonly Mutant[]
+).map((mutant) => ({ ...mutant, scenario: "takeovers" }));
