@@ -134,9 +134,8 @@ export class NoPhantom implements Checker {
         delivery,
         `acknowledged at ${safeAt} ms, before its session began at ${receiver.beganAt} ms`,
       );
-    // QoS 2 that may have begun is brought to its end.
-    const hasBegun = dup && qos === 2;
-    if (ackedAt === undefined || expirySeconds === undefined || hasBegun) return;
+    // A delivery that may have begun goes on.
+    if (ackedAt === undefined || expirySeconds === undefined || dup) return;
     const expiredAt = ackedAt + expirySeconds * 1000 * LATE_SHARE + LATE_MS;
     const wholeSince = this.#faults.wholeSince(receiver.node);
     const isAlone = !this.#sessions.quorum.hasSince(receiver.node, expiredAt - LATE_MS);
