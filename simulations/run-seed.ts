@@ -12,9 +12,24 @@ import {
 /** What puts load on the mesh: retained writes at the nodes, or a household of MQTT clients as well, with every checker. */
 export type Load = "writes" | "household";
 
+/**
+ * A household's messages go through the log. A window that lets fewer bytes through than it writes, and a log so short that whoever
+ * lags by a moment gets a snapshot all the time, are faults that nobody has.
+ */
+const HOUSEHOLD_SIZES = { appendBytesMax: 8192, inflightMax: 4, entriesKept: 2000, snapshotEntries: 500 };
+
 /** Carries out a schedule. */
 export function run(schedule: Schedule, load: Load): Verdict {
-  return simulate(schedule, load === "writes" ? undefined : householdOf(schedule));
+  return load === "writes" ? simulate(schedule) : simulate(withRoom(schedule), householdOf(schedule));
+}
+
+function withRoom(schedule: Schedule): Schedule {
+  const { sizes } = schedule.world;
+  if (sizes === undefined || Object.keys(sizes).length === 0) return schedule;
+  const wide: Record<string, number> = { ...sizes };
+  for (const [name, least] of Object.entries(HOUSEHOLD_SIZES))
+    wide[name] = Math.max(wide[name] ?? least, least);
+  return { ...schedule, world: { ...schedule.world, sizes: wide } };
 }
 
 /** @param isTwice false: trusts that the run could be repeated */

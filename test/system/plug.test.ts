@@ -38,7 +38,7 @@ test("three nodes that are killed and frozen one after the other keep every prom
 
 test("two nodes that know nothing of each other are found out: messages, sessions, retained messages and wills", async () => {
   const brokers = await Promise.all([aloneNamed("one"), aloneNamed("other")]);
-  const broken = await judge(brokers, undefined, "--drain", "5");
+  const broken = await judge(brokers, undefined, "--seconds", "20", "--drain", "5");
   for (const promise of [
     "what was acknowledged arrives",
     "sessions are there when their client comes back",

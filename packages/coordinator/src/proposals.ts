@@ -57,6 +57,8 @@ const OUTBOX_BYTES_MAX = 64 * 1024 * 1024;
 const RESEND_AFTER_MIN_MS = 500;
 const RESEND_AFTER_MAX_MS = 4000;
 const SUCCESS = 0x00;
+/** A command that changes nothing. */
+const NOTHING: Operation = { kind: "conflictsClear", through: 0 };
 const TOPIC_NAME_INVALID = 0x90;
 const QUOTA_EXCEEDED = 0x97;
 
@@ -337,7 +339,7 @@ export class Proposals {
     const before = this.#releasedThrough;
     this.#releasedThrough = last.seq;
     this.#hasKept = true;
-    const commands = fresh.map(({ bytes }) => bytes);
+    const commands = fresh.map((pending) => this.#keptForm(pending));
     outbox.keep(commands, (error) => {
       if (error !== undefined) {
         // Not acknowledged; tried again with the next tick.
@@ -353,6 +355,13 @@ export class Proposals {
       }
       released(fresh);
     });
+  }
+
+  /** What is not acknowledged dies with this process: on the disk nothing stands in its place, so that the numbers behind it still follow. */
+  #keptForm({ seq, stamp, operation, bytes }: Pending): Uint8Array {
+    if (topicOf(operation) === undefined) return bytes;
+    const envelope = { node: this.#node, incarnation: this.#incarnation, seq };
+    return encodeCommand({ envelope, stamp, operation: NOTHING });
   }
 
   #forgetKept(): void {

@@ -64,6 +64,11 @@ export class ClientConnections {
     return this.#byClient.get(client)?.find((each) => each.connection === connection);
   }
 
+  /** Number of the newest connection that the client has begun. */
+  newestOf(client: string): number {
+    return this.#numbers.get(client) ?? 0;
+  }
+
   /** The one with this will. */
   ofWill(payloadId: string): WillConnection | undefined {
     return this.#byWill.get(payloadId);

@@ -91,7 +91,8 @@ export class PublishOrder implements Checker {
       const publish = this.#publishes.get(observation.payloadId);
       if (publish === undefined) return;
       publish.ackedAt = at;
-      publish.isEarly = this.#kept.quorum.hasLackedSince(observation.node, publish.sentAt);
+      // Whoever hands it on without a quorum may be another node than the one that has acknowledged it.
+      publish.isEarly = this.#kept.quorum.hasAnyLackedSince(publish.sentAt);
     } else if (
       observation.kind === "delivered" &&
       !observation.retain &&
@@ -128,9 +129,9 @@ export class PublishOrder implements Checker {
     }
   }
   /** It goes to a kept session, and the log may have it later than others of its publisher. */
-  #isEarly({ isEarly, ackedAt, node, sentAt }: Publish, client: string): boolean {
+  #isEarly({ isEarly, ackedAt, sentAt }: Publish, client: string): boolean {
     if (this.#kept.of(client) === undefined) return false;
-    return isEarly || (ackedAt === undefined && this.#kept.quorum.hasLackedSince(node, sentAt));
+    return isEarly || (ackedAt === undefined && this.#kept.quorum.hasAnyLackedSince(sentAt));
   }
 
   /** The session of `client` has been certain and subscribed since before it was sent first. */

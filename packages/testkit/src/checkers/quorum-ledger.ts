@@ -38,6 +38,12 @@ export class QuorumLedger {
     return node !== undefined && (this.#without.get(node) ?? at - 1) >= at;
   }
 
+  /** Whether any node has: what it handed on came before the log had it. */
+  hasAnyLackedSince(at: number): boolean {
+    for (const without of this.#without.values()) if (without >= at) return true;
+    return false;
+  }
+
   /** Whether it has all the time since `at`. */
   hasSince(node: string | undefined, at: number): boolean {
     const since = this.since(node);

@@ -73,7 +73,9 @@ export class Wills implements Checker {
       if (gone !== undefined) this.#gone(gone);
     } else if (observation.kind === "connectionOver") {
       const left = this.#connections.of(observation.client, observation.connection);
-      if (left?.isLeft === true && this.#hasBeenWhole(left)) left.isForgone = true;
+      // A newer CONNECT on another connection may have overtaken the DISCONNECT: then this was a takeover.
+      const isOvertaken = left !== undefined && this.#connections.newestOf(left.client) > left.connection;
+      if (left?.isLeft === true && !isOvertaken && this.#hasBeenWhole(left)) left.isForgone = true;
     }
     if (at < this.#nextCheckAt) return;
     this.#nextCheckAt = at + 1000;
@@ -110,7 +112,7 @@ export class Wills implements Checker {
       const publication = this.#connections.publicationOf(payloadId);
       if (publication === undefined || session?.isCertain !== true || qos === 0) return;
       // Without a quorum it comes before the log has it.
-      if (this.#sessions.quorum.hasLackedSince(publication.node, publication.sentAt)) return;
+      if (this.#sessions.quorum.hasAnyLackedSince(publication.sentAt)) return;
       const key = `${session.name} ${publication.client}`;
       this.#heardOf.set(key, Math.max(this.#heardOf.get(key) ?? 0, publication.connection));
       return;

@@ -42,8 +42,9 @@ export function appliedClusterCommand({
       command.kind !== "merged"
         ? []
         : conflicts.map(({ message: { topic, payload } }) => ({ topic, value: mixBytes(0, payload) })),
-    owed: [...owed].map(([client, messages]) => {
-      return { client, payloads: messages.map(({ payload }) => decodePayload(payload)) };
+    // A replica that was restored from a snapshot has them in another order.
+    owed: [...owed.keys()].sort().map((client) => {
+      return { client, payloads: (owed.get(client) ?? []).map(({ payload }) => decodePayload(payload)) };
     }),
     mayLack,
   };
