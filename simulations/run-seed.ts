@@ -13,10 +13,16 @@ import {
 export type Load = "writes" | "household";
 
 /**
- * A household's messages go through the log. A window that lets fewer bytes through than it writes, and a log so short that whoever
+ * A household's messages go through the log. A window or pieces of a snapshot that let fewer bytes through than it writes, and a log so short that whoever
  * lags by a moment gets a snapshot all the time, are faults that nobody has.
  */
-const HOUSEHOLD_SIZES = { appendBytesMax: 8192, inflightMax: 4, entriesKept: 2000, snapshotEntries: 500 };
+const HOUSEHOLD_SIZES = {
+  appendBytesMax: 8192,
+  inflightMax: 4,
+  entriesKept: 2000,
+  snapshotEntries: 500,
+  snapshotChunkBytes: 8192,
+};
 
 /** Carries out a schedule. */
 export function run(schedule: Schedule, load: Load): Verdict {
