@@ -36,6 +36,7 @@ import type { Stamp } from "./hybrid-clock.ts";
 import type { Outbox } from "./outbox.ts";
 import {
   COMMAND_BYTES_MAX,
+  type Command,
   decodeCommand,
   type Envelope,
   encodeCommand,
@@ -254,6 +255,17 @@ export class Proposals {
       const message = retainedOf(operation);
       if (message !== undefined && filterMatches(filter, message.topic)) visit({ message, stamp });
     }
+  }
+
+  /**
+   * The log has refused this command of this node: its connection did not hold its session any more. If it was acknowledged without a
+   * quorum, what it published must not be lost with it.
+   */
+  refusedAsStale({ envelope, operation }: Command): void {
+    const isOwn = envelope.incarnation === this.#incarnation;
+    if (isOwn && envelope.seq > this.#releasedThrough) return;
+    const own = operation.kind === "publishOnce" ? withoutClaim(operation) : undefined;
+    if (own !== undefined) this.propose(own, undefined, true);
   }
 
   #proposeAnew(commands: readonly Inherited[]): void {

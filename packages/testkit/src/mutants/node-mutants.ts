@@ -143,12 +143,4 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     replacement: "!this.#inflight",
     scenario: "cuts",
   },
-  {
-    name: "QoS 2 is published again when it is repeated",
-    breaks: "P6: a publisher that comes back doubles its message",
-    file: `${BROKER}/inbound-publishes.ts`,
-    search: "if (qos === 2 && this.#session.received.has(packetId)) {",
-    replacement: "if (qos === 2 && packetId === 0) {",
-    scenario: "cuts",
-  },
 ];
