@@ -29,10 +29,10 @@ import {
   isValidTopicName,
   type MonotonicMs,
   type NodeId,
-  SkeinError,
 } from "@skein/kernel";
 import { PROPOSAL_BYTES_MAX, PROPOSAL_COMMANDS_MAX } from "./frames.ts";
 import type { Stamp } from "./hybrid-clock.ts";
+import { decodedOrNothing, type Inherited, withoutClaim } from "./inherited.ts";
 import type { Outbox } from "./outbox.ts";
 import {
   COMMAND_BYTES_MAX,
@@ -90,13 +90,6 @@ interface Pending {
   readonly stamp: Stamp;
   /** Undefined: nobody waits, or it is acknowledged already. */
   done: Completion | undefined;
-}
-
-/** A command of an earlier run of this node that was acknowledged without a quorum. */
-interface Inherited {
-  readonly envelope: Envelope;
-  readonly operation: Operation;
-  readonly bytes: Uint8Array;
 }
 
 export class Proposals {
@@ -381,29 +374,5 @@ export class Proposals {
     if (this.settledSeq < this.#releasedThrough) return;
     this.#hasKept = false;
     this.#ports.outbox.clear();
-  }
-}
-
-/** What is malformed is of a version that this one does not know. */
-function decodedOrNothing(bytes: Uint8Array): Inherited[] {
-  try {
-    return [{ ...decodeCommand(bytes), bytes }];
-  } catch (error) {
-    if (error instanceof SkeinError) return [];
-    throw error;
-  }
-}
-
-/** What it says to others, where its connection means nothing any more; undefined: nothing. */
-function withoutClaim(operation: Operation): Operation | undefined {
-  switch (operation.kind) {
-    case "publishOnce":
-      return { kind: "publish", publisher: operation.clientId, served: [], message: operation.message };
-    case "publish":
-    case "retainedSet":
-    case "retainedDelete":
-      return operation;
-    default:
-      return undefined;
   }
 }
