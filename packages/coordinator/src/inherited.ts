@@ -6,6 +6,17 @@
 import { SkeinError } from "@skein/kernel";
 import { type Command, decodeCommand, type Operation } from "./state-machine/commands.ts";
 
+/** A command that changes nothing: it keeps the place of one that was not acknowledged. */
+export const NOTHING: Operation = { kind: "conflictsClear", through: 0 };
+
+/** Places are kept for what follows; nothing follows the last ones. */
+export function withoutIdleEnd(commands: readonly Inherited[]): Inherited[] {
+  // An operator's word of an earlier run need not be kept either: it can be said again.
+  const isIdle = ({ operation: { kind } }: Inherited): boolean =>
+    kind === "conflictsClear" || kind === "mergeApprove" || kind === "nodeUp";
+  return commands.slice(0, commands.findLastIndex((command) => !isIdle(command)) + 1);
+}
+
 /** One of them, as it stood. */
 export interface Inherited extends Command {
   readonly bytes: Uint8Array;

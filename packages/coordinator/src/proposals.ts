@@ -32,7 +32,7 @@ import {
 } from "@skein/kernel";
 import { PROPOSAL_BYTES_MAX, PROPOSAL_COMMANDS_MAX } from "./frames.ts";
 import type { Stamp } from "./hybrid-clock.ts";
-import { decodedOrNothing, type Inherited, withoutClaim } from "./inherited.ts";
+import { decodedOrNothing, type Inherited, NOTHING, withoutClaim, withoutIdleEnd } from "./inherited.ts";
 import type { Outbox } from "./outbox.ts";
 import {
   COMMAND_BYTES_MAX,
@@ -58,8 +58,6 @@ const OUTBOX_BYTES_MAX = 64 * 1024 * 1024;
 const RESEND_AFTER_MIN_MS = 500;
 const RESEND_AFTER_MAX_MS = 4000;
 const SUCCESS = 0x00;
-/** A command that changes nothing. */
-const NOTHING: Operation = { kind: "conflictsClear", through: 0 };
 const TOPIC_NAME_INVALID = 0x90;
 const QUOTA_EXCEEDED = 0x97;
 
@@ -130,7 +128,7 @@ export class Proposals {
    * identity, of a cluster that has been merged since, is proposed anew as this node's own.
    */
   inherit(kept: readonly Uint8Array[]): void {
-    const commands = kept.flatMap(decodedOrNothing);
+    const commands = withoutIdleEnd(kept.flatMap(decodedOrNothing));
     this.#hasKept = commands.length > 0;
     this.#inherited = commands.filter(({ envelope }) => envelope.node === this.#node);
     this.#proposeAnew(commands.filter(({ envelope }) => envelope.node !== this.#node));
