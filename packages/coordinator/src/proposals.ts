@@ -219,7 +219,10 @@ export class Proposals {
       this.#pendingBytes -= oldest.bytes.length;
       const topic = topicOf(oldest.operation);
       if (topic !== undefined && this.#newest.get(topic) === oldest) this.#newest.delete(topic);
-      oldest.done?.settle(oldest.seq === seq ? reasonCode : SUCCESS);
+      const { done } = oldest;
+      // The disk may still be at it, and would acknowledge it once more.
+      oldest.done = undefined;
+      done?.settle(oldest.seq === seq ? reasonCode : SUCCESS);
       oldest = this.#pending[0];
     }
     this.#forgetKept();
