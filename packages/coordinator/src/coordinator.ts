@@ -286,6 +286,8 @@ export class Coordinator {
     this.#driver = driver;
     this.merging.restored();
     this.#proposals.inherit(this.#outbox.read());
+    // Of that, what the state on the disk knows already has come through.
+    this.#route.settle();
     driver.start();
     this.#mending = beginMending(this.#node, driver, opened, {
       ...this.#ports,

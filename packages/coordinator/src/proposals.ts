@@ -129,7 +129,7 @@ export class Proposals {
    */
   inherit(kept: readonly Uint8Array[]): void {
     const commands = withoutIdleEnd(kept.flatMap(decodedOrNothing));
-    this.#hasKept = commands.length > 0;
+    this.#hasKept = kept.length > 0;
     this.#inherited = commands.filter(({ envelope }) => envelope.node === this.#node);
     this.#proposeAnew(commands.filter(({ envelope }) => envelope.node !== this.#node));
   }
