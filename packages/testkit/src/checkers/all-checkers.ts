@@ -54,7 +54,7 @@ export function allCheckers(options: CheckerOptions): Checker[] {
     new RetainedLinearizable(durability, options.retained),
     new AcknowledgedLoss(),
     new DurableLoss(durability),
-    new ExactlyOnce(),
+    new ExactlyOnce(durability),
     new PublishOrder(durability),
     new SessionPresent(durability),
     new OneConnection(),

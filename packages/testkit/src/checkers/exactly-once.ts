@@ -14,6 +14,7 @@
 
 import type { QoS } from "@skein/kernel";
 import { type Checker, CheckFailure, type Observation, type PublishedPacket } from "../observations.ts";
+import { BlackoutWatch, type Durability } from "./blackout-watch.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
 import { QuorumLedger } from "./quorum-ledger.ts";
 
@@ -39,11 +40,19 @@ export class ExactlyOnce implements Checker {
   readonly #quorum = new QuorumLedger();
 
   readonly #clusters = new ClusterWatch();
-  /** Published before all nodes belonged to one cluster. */
+  readonly #blackouts: BlackoutWatch;
+  /** Published before all nodes belonged to one cluster, or before all lost what they had not flushed. */
   readonly #excused = new Set<string>();
 
+  constructor(durability: Durability) {
+    this.#blackouts = new BlackoutWatch(durability);
+  }
+
   observe(observation: Observation): void {
-    if (this.#clusters.observe(observation)) for (const id of this.#publishes.keys()) this.#excused.add(id);
+    const isMerged = this.#clusters.observe(observation);
+    // The log goes on from before the last second: what it had of a handshake is gone (replicated).
+    const isBlackout = this.#blackouts.observe(observation);
+    if (isMerged || isBlackout) for (const id of this.#publishes.keys()) this.#excused.add(id);
     this.#quorum.observe(observation);
     if (observation.kind === "connected") this.#sessions.set(observation.client, observation.session);
     else if (observation.kind === "connectSent") this.#connecting(observation);

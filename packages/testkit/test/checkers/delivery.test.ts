@@ -125,7 +125,7 @@ test("[P4] interest convergence bites: published after SUBACK on another node, a
 
 test("[P6] exactly once accepts redelivery with DUP at QoS 1, repetition by the publisher, and a new session", () => {
   const again = published(21_000, "pub", "A", { payloadId: "m1" });
-  check(new ExactlyOnce(), [
+  check(new ExactlyOnce("replicated"), [
     ...BEGIN,
     M1,
     delivered(20_001, "sub", "m1"),
@@ -148,7 +148,29 @@ test.each<[string, 0 | 1 | 2]>([
     delivered(20_001, "sub", "m", { qos }),
     delivered(20_002, "sub", "m", { qos, dup: qos === 2 }),
   ];
-  expect(() => check(new ExactlyOnce(), [...BEGIN, publish, ...twice])).toThrow(/for the 2. time/);
+  expect(() => check(new ExactlyOnce("replicated"), [...BEGIN, publish, ...twice])).toThrow(
+    /for the 2. time/,
+  );
+});
+
+test("[P6] exactly once across a power cut of all nodes is for `disk` to keep, and of what comes after it for both", () => {
+  const power = (at: number) => ["A", "B", "C"].map((node) => seen(at, "stopped", { node, how: "power" }));
+  const of = (at: number, payloadId: string) => [
+    published(at, "pub", "A", { payloadId, qos: 2 }),
+    delivered(at + 1, "sub", payloadId, { qos: 2 }),
+  ];
+  const again = (at: number, payloadId: string) => delivered(at, "sub", payloadId, { qos: 2, dup: true });
+  const cut = [
+    ...BEGIN,
+    ...of(20_000, "m"),
+    ...power(21_000),
+    ...started(22_000, "A", "B", "C"),
+    again(23_000, "m"),
+  ];
+  check(new ExactlyOnce("replicated"), cut);
+  expect(() => check(new ExactlyOnce("disk"), cut)).toThrow(/for the 2. time/);
+  const after = [...cut, ...of(24_000, "n"), again(24_002, "n")];
+  expect(() => check(new ExactlyOnce("replicated"), after)).toThrow(/got n .* for the 2. time/);
 });
 
 test("[P6] exactly once bites: QoS 2 delivered again because the publisher repeated it, and a phantom", () => {
@@ -158,8 +180,10 @@ test("[P6] exactly once bites: QoS 2 delivered again because the publisher repea
     publish,
     delivered(20_002, "sub", "m", { qos: 2 }),
   ];
-  expect(() => check(new ExactlyOnce(), [...BEGIN, publish, ...twice])).toThrow(/sent 2 times/);
-  expect(() => check(new ExactlyOnce(), [delivered(1, "sub", "ghost")])).toThrow(/nobody published/);
+  expect(() => check(new ExactlyOnce("replicated"), [...BEGIN, publish, ...twice])).toThrow(/sent 2 times/);
+  expect(() => check(new ExactlyOnce("replicated"), [delivered(1, "sub", "ghost")])).toThrow(
+    /nobody published/,
+  );
 });
 
 const ONE = published(20_000, "pub", "A", { payloadId: "one" });

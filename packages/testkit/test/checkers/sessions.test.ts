@@ -144,20 +144,24 @@ test("[P5] durable loss bites: with a session that lost its subscription, though
 test("[P6] exactly once holds across nodes: the same session elsewhere is the same session", () => {
   const publish = published(20_000, "pub", "A", { payloadId: "m", qos: 2 });
   const once = [...BEGIN, publish, ...BACK, delivered(30_200, "sub", "m", { qos: 2 })];
-  check(new ExactlyOnce(), once);
+  check(new ExactlyOnce("replicated"), once);
   const again = [
     arrives(31_000, "sub", "A", 3),
     accepted(31_100, "sub", "A", 3, true),
     delivered(31_200, "sub", "m", { qos: 2, dup: true }),
   ];
-  expect(() => check(new ExactlyOnce(), [...once, ...again])).toThrow(/for the 2. time in one session/);
+  expect(() => check(new ExactlyOnce("replicated"), [...once, ...again])).toThrow(
+    /for the 2. time in one session/,
+  );
 });
 
 test("[P6] exactly once bites: QoS 1 after a takeover without DUP", () => {
   const publish = published(20_000, "pub", "A", { payloadId: "m" });
   const history = [...BEGIN, publish, ...BACK, delivered(30_200, "sub", "m")];
-  check(new ExactlyOnce(), [...history, delivered(31_200, "sub", "m", { dup: true })]);
-  expect(() => check(new ExactlyOnce(), [...history, delivered(31_200, "sub", "m")])).toThrow(/2. time/);
+  check(new ExactlyOnce("replicated"), [...history, delivered(31_200, "sub", "m", { dup: true })]);
+  expect(() => check(new ExactlyOnce("replicated"), [...history, delivered(31_200, "sub", "m")])).toThrow(
+    /2. time/,
+  );
 });
 
 test("session present accepts the session anywhere, and a new one after Clean Start or expiry", () => {

@@ -105,5 +105,5 @@ test.each<[string, RegExp, readonly Observation[]]>([
 
 test("[P9] exactly once bites: a will that comes twice", () => {
   const twice = [...BEGIN, CUT, comes(10_020, "will-1"), comes(26_000, "will-1")];
-  expect(() => check(new ExactlyOnce(), twice)).toThrow(/2. time/);
+  expect(() => check(new ExactlyOnce("replicated"), twice)).toThrow(/2. time/);
 });
