@@ -184,7 +184,8 @@ export class Coordinator {
 
   get counters(): CoordinatorCounters {
     const rejected = this.#driver?.status(this.#ports.clock.monotonicMs()).rejectedMessages ?? 0;
-    return countersOf(this.#faults, this.#proposals, this.#machine, this.retained.reads, rejected);
+    const { retained, sessions } = this;
+    return countersOf(this.#faults, this.#proposals, this.#machine, retained.reads, sessions, rejected);
   }
 
   get replicaHealth(): ReplicaHealth {
@@ -286,7 +287,6 @@ export class Coordinator {
     this.#driver = driver;
     this.merging.restored();
     this.#proposals.inherit(this.#outbox.read());
-    // Of that, what the state on the disk knows already has come through.
     this.#route.settle();
     driver.start();
     this.#mending = beginMending(this.#node, driver, opened, {

@@ -4,6 +4,7 @@ import type { CurrentReads } from "./current-reads.ts";
 import type { CoordinatorCounters } from "./options.ts";
 import type { PeerFaults } from "./peer-faults.ts";
 import type { Proposals } from "./proposals.ts";
+import type { Sessions } from "./sessions/sessions.ts";
 import type { StateMachine } from "./state-machine/state-machine.ts";
 
 export function countersOf(
@@ -11,6 +12,7 @@ export function countersOf(
   { dropped, refused }: Proposals,
   { outcomes }: StateMachine,
   { uncertain }: Pick<CurrentReads<unknown>, "uncertain">,
+  { barrier }: Sessions,
   rejectedMessages: number,
 ): CoordinatorCounters {
   return {
@@ -22,5 +24,6 @@ export function countersOf(
     droppedWrites: dropped,
     refusedWrites: refused,
     uncertainReads: uncertain,
+    lateBarriers: barrier.late,
   };
 }

@@ -69,9 +69,22 @@ export type ControlFrame =
     };
 
 /** Most commands in one proposal frame. */
-export const PROPOSAL_COMMANDS_MAX = 1024;
+const PROPOSAL_COMMANDS_MAX = 1024;
 /** A proposal frame is closed when it holds this many bytes of commands, so that it stays small on a link. */
-export const PROPOSAL_BYTES_MAX = 256 * 1024;
+const PROPOSAL_BYTES_MAX = 256 * 1024;
+
+/** As many of `commands`, from place `at` on, as go into one frame. */
+export function batchFrom(commands: readonly { readonly bytes: Uint8Array }[], at: number): Uint8Array[] {
+  const batch: Uint8Array[] = [];
+  let size = 0;
+  for (let next = at; next < commands.length; next++) {
+    if (batch.length >= PROPOSAL_COMMANDS_MAX || size >= PROPOSAL_BYTES_MAX) break;
+    const { bytes } = commands[next] as { readonly bytes: Uint8Array };
+    batch.push(bytes);
+    size += bytes.length;
+  }
+  return batch;
+}
 
 /** Largest Raft message: one that holds the largest command, or as many as fit into one AppendEntries. */
 const RAFT_BYTES_MAX = COMMAND_BYTES_MAX + 1024 * 1024;

@@ -201,6 +201,8 @@ export interface CoordinatorCounters {
   readonly refusedWrites: number;
   /** Reads of retained messages that were answered from what this node knows, for want of a quorum. */
   readonly uncertainReads: number;
+  /** SUBACKs of kept sessions that went out before every node in reach had applied the subscription. */
+  readonly lateBarriers: number;
 }
 
 /** A message in the retained store. */

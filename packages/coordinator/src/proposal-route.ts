@@ -112,7 +112,7 @@ export class ProposalRoute {
     );
   }
 
-  /** Settles what the replicated state says is applied; also after a snapshot. */
+  /** Settles what the replicated state says is applied; at the start, for what was inherited, and after a snapshot. */
   settle(): void {
     const { node, incarnation } = this.#self;
     this.#settleInherited();

@@ -30,7 +30,7 @@ import {
   type MonotonicMs,
   type NodeId,
 } from "@skein/kernel";
-import { PROPOSAL_BYTES_MAX, PROPOSAL_COMMANDS_MAX } from "./frames.ts";
+import { batchFrom } from "./frames.ts";
 import type { Stamp } from "./hybrid-clock.ts";
 import { decodedOrNothing, type Inherited, NOTHING, withoutClaim, withoutIdleEnd } from "./inherited.ts";
 import type { Outbox } from "./outbox.ts";
@@ -258,7 +258,9 @@ export class Proposals {
   refusedAsStale({ envelope, operation }: Command): void {
     const isOwn = envelope.incarnation === this.#incarnation;
     if (isOwn && envelope.seq > this.#releasedThrough) return;
-    const own = operation.kind === "publishOnce" ? withoutClaim(operation) : undefined;
+    // What changes the retained store was not acknowledged, and is sent again by its client.
+    const isAcknowledged = operation.kind === "publishOnce" && topicOf(operation) === undefined;
+    const own = isAcknowledged ? withoutClaim(operation) : undefined;
     if (own !== undefined) this.propose(own, undefined, true);
   }
 
@@ -324,14 +326,7 @@ export class Proposals {
 
   /** Sends one batch of `commands` from place `at` on. Returns how many; 0: there is no way to a leader. */
   #sendFrom(commands: readonly { readonly bytes: Uint8Array }[], at: number): number {
-    const batch: Uint8Array[] = [];
-    let size = 0;
-    for (let next = at; next < commands.length; next++) {
-      if (batch.length >= PROPOSAL_COMMANDS_MAX || size >= PROPOSAL_BYTES_MAX) break;
-      const { bytes } = commands[next] as { readonly bytes: Uint8Array };
-      batch.push(bytes);
-      size += bytes.length;
-    }
+    const batch = batchFrom(commands, at);
     return this.#ports.propose(batch) ? batch.length : 0;
   }
 
@@ -339,7 +334,7 @@ export class Proposals {
   #releaseWhenCut(): void {
     const { outbox, released } = this.#ports;
     if (!outbox.isCut) return;
-    const fresh = this.#pending.filter(({ seq }) => seq > this.#releasedThrough);
+    const fresh = this.#pending.slice(Math.max(0, this.#releasedThrough - this.settledSeq));
     const last = fresh.at(-1);
     if (last === undefined) return;
     const before = this.#releasedThrough;

@@ -7,7 +7,7 @@
  * Source: reference design, section 4.3 (rules 9 and 10).
  */
 
-import type { MonotonicMs, NodeId } from "@skein/kernel";
+import type { Incarnation, MonotonicMs, NodeId } from "@skein/kernel";
 import type { Stamp } from "../hybrid-clock.ts";
 import type { PeerView } from "../options.ts";
 import type { ClusterCommand } from "../state-machine/cluster-commands.ts";
@@ -62,16 +62,17 @@ export class SessionDuties {
   }
 
   /** The newest incarnation of each node that holds sessions. */
-  #owners(): Map<NodeId, number> {
-    const owners = new Map<NodeId, number>();
+  #owners(): Map<NodeId, Incarnation> {
+    const owners = new Map<NodeId, Incarnation>();
     for (const { owner } of this.#machine.sessions.all()) {
       if (owner === undefined || owner.node === this.#ports.node) continue;
-      owners.set(owner.node, Math.max(owner.incarnation, owners.get(owner.node) ?? 0));
+      const { node, incarnation } = owner;
+      if (incarnation > (owners.get(node) ?? 0)) owners.set(node, incarnation);
     }
     return owners;
   }
 
-  #watch(owners: ReadonlyMap<NodeId, number>, now: MonotonicMs): void {
+  #watch(owners: ReadonlyMap<NodeId, Incarnation>, now: MonotonicMs): void {
     const present = new Set<NodeId>();
     for (const { id, state } of this.#ports.peers())
       if (state === "alive" || state === "suspect") present.add(id);
@@ -81,11 +82,11 @@ export class SessionDuties {
       if (!present.has(node)) this.#goneSince.set(node, before.get(node) ?? now);
   }
 
-  *#nodesDown(owners: ReadonlyMap<NodeId, number>, now: MonotonicMs): Iterable<ClusterCommand> {
+  *#nodesDown(owners: ReadonlyMap<NodeId, Incarnation>, now: MonotonicMs): Iterable<ClusterCommand> {
     for (const [node, since] of this.#goneSince) {
       const incarnation = owners.get(node);
       if (incarnation === undefined || now - since < GONE_AFTER_MS) continue;
-      yield { kind: "nodeDown", node, incarnation: incarnation as never, by: this.#ports.node };
+      yield { kind: "nodeDown", node, incarnation, by: this.#ports.node };
     }
   }
 

@@ -20,7 +20,7 @@ import type {
   SessionStore,
 } from "@skein/kernel";
 import type { Driver } from "../driver.ts";
-import type { ControlFrame } from "../frames.ts";
+import { batchFrom, type ControlFrame } from "../frames.ts";
 import type { Stamp } from "../hybrid-clock.ts";
 import type { Identity, PeerView } from "../options.ts";
 import type { Proposals, Released } from "../proposals.ts";
@@ -35,6 +35,12 @@ import { Claim } from "./claim.ts";
 import { EarlyMessages, nameOf } from "./early-messages.ts";
 import { KeptView } from "./kept-view.ts";
 import { SessionDuties } from "./session-duties.ts";
+
+/** After a leader is back: by then what was subscribed without one has come through the log. */
+const WISHES_KEPT_MS = 10_000;
+/** What others must hear of before the log has it. */
+const EARLY_KINDS: ReadonlySet<Operation["kind"]> = new Set(["publish", "publishOnce", "subscribe"]);
+const NOBODY: ReadonlySet<SessionState> = new Set();
 
 /** A message that the log publishes to the live subscribers of every node. */
 export type FromLog = (publication: Publication, isFirstHand: boolean) => void;
@@ -192,16 +198,17 @@ export class Sessions implements SessionStore {
 
   /** Without a quorum these commands of this node count from now on: whoever is in reach gets what they say. */
   released(commands: readonly Released[]): void {
-    const said: Uint8Array[] = [];
-    for (const { operation, bytes } of commands) {
+    const said = commands.filter(({ operation: { kind } }) => EARLY_KINDS.has(kind));
+    for (const { operation } of commands) {
       if (operation.kind === "open") this.#claims.get(operation.opening.clientId)?.openNow();
-      if (!EARLY_KINDS.has(operation.kind)) continue;
-      said.push(bytes);
-      this.#handOver(decodeCommand(bytes));
     }
-    if (said.length === 0) return;
-    for (const { id, isLinked } of this.#ports.peers())
-      if (isLinked) this.#ports.sendMember(id, (cluster) => ({ kind: "early", cluster, commands: said }));
+    for (const { bytes } of said) this.#handOver(decodeCommand(bytes));
+    for (let at = 0; at < said.length; ) {
+      const batch = batchFrom(said, at);
+      at += batch.length;
+      for (const { id, isLinked } of this.#ports.peers())
+        if (isLinked) this.#ports.sendMember(id, (cluster) => ({ kind: "early", cluster, commands: batch }));
+    }
   }
 
   /** `from` says what counts for it without a quorum. @throws {SkeinError} ERR_SKEIN_MALFORMED */
@@ -217,7 +224,6 @@ export class Sessions implements SessionStore {
     this.barrier.tick(now);
     if (this.#mayHaveHeld) this.#leaveWhatWasHeld();
     if (this.#ports.driver()?.leadership.leader === undefined) this.#ledSince = now;
-    // What was subscribed without a leader has come through the log by then.
     else if (now - this.#ledSince >= WISHES_KEPT_MS) this.#early.wantNothing();
     if (this.#isLeader) this.#duties.tick(now);
     else this.#duties.rest();
@@ -306,8 +312,3 @@ function isPublished(command: Command | undefined): boolean {
   const kind = command?.operation.kind;
   return kind === "publish" || kind === "publishOnce";
 }
-
-const WISHES_KEPT_MS = 10_000;
-/** What others must hear of before the log has it. */
-const EARLY_KINDS: ReadonlySet<Operation["kind"]> = new Set(["publish", "publishOnce", "subscribe"]);
-const NOBODY: ReadonlySet<SessionState> = new Set();
