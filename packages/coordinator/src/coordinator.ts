@@ -184,8 +184,7 @@ export class Coordinator {
 
   get counters(): CoordinatorCounters {
     const rejected = this.#driver?.status(this.#ports.clock.monotonicMs()).rejectedMessages ?? 0;
-    const { retained, sessions } = this;
-    return countersOf(this.#faults, this.#proposals, this.#machine, retained.reads, sessions, rejected);
+    return countersOf(this, this.#faults, this.#proposals, this.#machine, rejected);
   }
 
   get replicaHealth(): ReplicaHealth {
