@@ -23,17 +23,17 @@ export class Admission {
     this.#tails.clear();
   }
 
-  /** Whether the leader should append the command of `envelope`; if so it counts as appended. */
-  admit(envelope: Envelope): boolean {
+  /** Whether the leader should append the command of `envelope`, which takes the places up to `through`; if so it counts as appended. */
+  admit(envelope: Envelope, through: number = envelope.seq): boolean {
     const { node, incarnation, seq } = envelope;
     if (this.#sequencer.isFenced(node, incarnation)) return false;
     const tail = this.#tails.get(node);
     const appended = tail !== undefined && tail.incarnation === incarnation ? tail.seq : 0;
     const base = Math.max(appended, this.#sequencer.last(node, incarnation));
-    if (seq <= base) return false;
-    if (seq === base + 1) {
+    if (through <= base) return false;
+    if (seq <= base + 1) {
       if (this.#tails.size >= PROPOSERS_MAX) this.#tails.clear();
-      this.#tails.set(node, { incarnation, seq });
+      this.#tails.set(node, { incarnation, seq: through });
     }
     return true;
   }

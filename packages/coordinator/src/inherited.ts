@@ -4,17 +4,40 @@
  */
 
 import { SkeinError } from "@skein/kernel";
-import { type Command, decodeCommand, type Operation } from "./state-machine/commands.ts";
+import {
+  type Command,
+  decodeCommand,
+  encodeCommand,
+  lastPlaceOf,
+  type Operation,
+} from "./state-machine/commands.ts";
 
-/** A command that changes nothing: it keeps the place of one that was not acknowledged. */
-export const NOTHING: Operation = { kind: "conflictsClear", through: 0 };
+/** Places are kept for what follows: those side by side by one command, those at the end by none. */
+export function withoutIdle(commands: readonly Inherited[]): Inherited[] {
+  const kept: Inherited[] = [];
+  for (const command of commands.slice(0, commands.findLastIndex((each) => !isIdle(each)) + 1)) {
+    const before = kept.at(-1);
+    if (before !== undefined && canJoin(before, command)) kept[kept.length - 1] = joined(before, command);
+    else kept.push(isIdle(command) ? joined(command, command) : command);
+  }
+  return kept;
+}
 
-/** Places are kept for what follows; nothing follows the last ones. */
-export function withoutIdleEnd(commands: readonly Inherited[]): Inherited[] {
-  // An operator's word of an earlier run need not be kept either: it can be said again.
-  const isIdle = ({ operation: { kind } }: Inherited): boolean =>
-    kind === "conflictsClear" || kind === "mergeApprove" || kind === "nodeUp";
-  return commands.slice(0, commands.findLastIndex((command) => !isIdle(command)) + 1);
+/** What an operator has said in an earlier run can be said again. */
+function isIdle({ operation: { kind } }: Inherited): boolean {
+  return kind === "skip" || kind === "conflictsClear" || kind === "mergeApprove";
+}
+
+function canJoin(before: Inherited, command: Inherited): boolean {
+  const [a, b] = [before.envelope, command.envelope];
+  const isNext = a.node === b.node && a.incarnation === b.incarnation && b.seq === lastPlaceOf(before) + 1;
+  return isNext && isIdle(before) && isIdle(command);
+}
+
+function joined(first: Inherited, last: Inherited): Inherited {
+  const { envelope, stamp } = first;
+  const operation = { kind: "skip", through: lastPlaceOf(last) } as const;
+  return { envelope, stamp, operation, bytes: encodeCommand({ envelope, stamp, operation }) };
 }
 
 /** One of them, as it stood. */

@@ -10,7 +10,7 @@ import { Admission } from "./admission.ts";
 import type { Driver } from "./driver.ts";
 import type { Identity } from "./options.ts";
 import type { Proposals } from "./proposals.ts";
-import { decodeCommand } from "./state-machine/commands.ts";
+import { decodeCommand, lastPlaceOf } from "./state-machine/commands.ts";
 import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 
 const WARN_EVERY_MS = 60_000;
@@ -67,10 +67,10 @@ export class ProposalRoute {
    */
   admit(driver: Driver, from: NodeId, commands: readonly Uint8Array[]): boolean {
     if (driver.leadership.role !== "leader" || this.#isHeld) return false;
-    const envelopes = commands.map((bytes) => decodeCommand(bytes).envelope);
+    const decoded = commands.map(decodeCommand);
     const fresh = commands.filter((_bytes, at) => {
-      const envelope = envelopes[at];
-      return envelope?.node === from && this.#admission.admit(envelope);
+      const command = decoded[at];
+      return command?.envelope.node === from && this.#admission.admit(command.envelope, lastPlaceOf(command));
     });
     if (fresh.length === 0 || driver.propose(fresh)) return true;
     this.#admission.reset();
@@ -106,10 +106,12 @@ export class ProposalRoute {
 
   #settleInherited(): void {
     const { sequencer } = this.#machine;
-    this.#proposals.inheritedLeft(
-      ({ node, incarnation, seq }) =>
-        !sequencer.isFenced(node, incarnation) && sequencer.last(node, incarnation) < seq,
-    );
+    this.#proposals.inheritedLeft((command) => {
+      const { node, incarnation } = command.envelope;
+      return (
+        !sequencer.isFenced(node, incarnation) && sequencer.last(node, incarnation) < lastPlaceOf(command)
+      );
+    });
   }
 
   /** Settles what the replicated state says is applied; at the start, for what was inherited, and after a snapshot. */

@@ -32,13 +32,12 @@ import {
 } from "@skein/kernel";
 import { batchFrom } from "./frames.ts";
 import type { Stamp } from "./hybrid-clock.ts";
-import { decodedOrNothing, type Inherited, NOTHING, withoutClaim, withoutIdleEnd } from "./inherited.ts";
+import { decodedOrNothing, type Inherited, withoutClaim, withoutIdle } from "./inherited.ts";
 import type { Outbox } from "./outbox.ts";
 import {
   COMMAND_BYTES_MAX,
   type Command,
   decodeCommand,
-  type Envelope,
   encodeCommand,
   type Operation,
   retainedOf,
@@ -128,7 +127,7 @@ export class Proposals {
    * identity, of a cluster that has been merged since, is proposed anew as this node's own.
    */
   inherit(kept: readonly Uint8Array[]): void {
-    const commands = withoutIdleEnd(kept.flatMap(decodedOrNothing));
+    const commands = withoutIdle(kept.flatMap(decodedOrNothing));
     this.#hasKept = kept.length > 0;
     this.#inherited = commands.filter(({ envelope }) => envelope.node === this.#node);
     this.#proposeAnew(commands.filter(({ envelope }) => envelope.node !== this.#node));
@@ -142,9 +141,9 @@ export class Proposals {
   }
 
   /** Of what was inherited only this is still open. */
-  inheritedLeft(isOpen: (envelope: Envelope) => boolean): void {
+  inheritedLeft(isOpen: (command: Command) => boolean): void {
     if (this.#inherited.length === 0) return;
-    this.#inherited = this.#inherited.filter(({ envelope }) => isOpen(envelope));
+    this.#inherited = this.#inherited.filter(isOpen);
     if (this.#inherited.length > 0) return;
     this.#forgetKept();
     this.sendAgain();
@@ -362,7 +361,7 @@ export class Proposals {
   #keptForm({ seq, stamp, operation, bytes }: Pending): Uint8Array {
     if (topicOf(operation) === undefined) return bytes;
     const envelope = { node: this.#node, incarnation: this.#incarnation, seq };
-    return encodeCommand({ envelope, stamp, operation: NOTHING });
+    return encodeCommand({ envelope, stamp, operation: { kind: "skip", through: seq } });
   }
 
   #forgetKept(): void {

@@ -5,8 +5,10 @@ import { Admission } from "../src/admission.ts";
 import { PENDING_BYTES_MAX, Proposals } from "../src/proposals.ts";
 import {
   COMMAND_BYTES_MAX,
+  type Command,
   decodeEnvelope,
   encodeCommand,
+  type Operation,
   retainedOperation,
 } from "../src/state-machine/commands.ts";
 import { Sequencer } from "../src/state-machine/sequencer.ts";
@@ -280,11 +282,33 @@ test("what an earlier run has acknowledged goes before all else, as it was, and 
   proposals.inherit([of(NODE, 7), of(NODE, 8), of("000000000000000b", 3)]);
   clock.advance(1);
   expect(frames).toEqual([[7, 8]]);
-  proposals.inheritedLeft(({ seq }) => seq > 7);
+  proposals.inheritedLeft(({ envelope }) => envelope.seq > 7);
   expect(leader.isKnown && outbox.isCleared).toBe(false);
   proposals.inheritedLeft(() => false);
   clock.advance(1);
   expect(frames).toEqual([[7, 8], [1]]);
   proposals.settleThrough(1);
   expect(outbox.isCleared).toBe(true);
+});
+
+test("what was not acknowledged leaves its places only, those side by side in one command, those at the end in none", () => {
+  const { clock, frames, outbox, proposals } = setUp();
+  const of = (seq: number, operation: Operation) => {
+    return encodeCommand({ envelope: { node: NODE, incarnation: FIRST, seq }, stamp: 0, operation });
+  };
+  const skip = (seq: number) => of(seq, { kind: "skip", through: seq });
+  const message = { ...retained("t", "1"), retain: false };
+  const publish = { kind: "publish", publisher: undefined, served: [], message } as const;
+  proposals.inherit([skip(3), skip(4), skip(5), of(6, publish), skip(7), of(8, publish), skip(9), skip(10)]);
+  clock.advance(1);
+  expect(frames).toEqual([[3, 6, 7, 8]]);
+  const through = ({ envelope, operation }: Command) =>
+    operation.kind === "skip" ? operation.through : envelope.seq;
+  proposals.inheritedLeft((command) => through(command) > 5);
+  proposals.sendAgain();
+  clock.advance(1);
+  expect(frames.at(-1)).toEqual([6, 7, 8]);
+  const idle = setUp();
+  idle.proposals.inherit([skip(1), skip(2)]);
+  expect([idle.proposals.count, idle.outbox.isCleared, outbox.isCleared]).toEqual([0, true, false]);
 });

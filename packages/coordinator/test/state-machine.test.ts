@@ -55,6 +55,7 @@ const commands: fc.Arbitrary<Command> = fc.record({
     messages.map((message) => ({ kind: "retainedSet", message }) as const),
     topics.map((topic) => ({ kind: "retainedDelete", topic }) as const),
     fc.nat().map((through) => ({ kind: "conflictsClear", through }) as const),
+    fc.nat().map((through) => ({ kind: "skip", through }) as const),
     fc.uuid().map((cluster) => ({ kind: "mergeApprove", cluster: cluster as ClusterId }) as const),
   ),
 });
@@ -234,6 +235,20 @@ test("a kept message does not hold on to the buffer it came in, nor changes with
   const message = machine.retained.get("t");
   expect(textOf(message)).toBe("stays");
   expect(message?.payload.buffer.byteLength).toBe(5);
+});
+
+test("a command that takes several places is next where its first is due or past, and is repeated where its last is", () => {
+  const take = (last: number, seq: number, through: number) => {
+    const sequencer = new Sequencer();
+    const envelope = { node: A, incarnation: 1 as Incarnation, seq: 1 };
+    if (last > 0) sequencer.take(envelope, 1, last);
+    return [sequencer.take({ ...envelope, seq }, 2, through), sequencer.last(A, envelope.incarnation)];
+  };
+  expect(take(4, 5, 9)).toEqual(["next", 9]);
+  // Some of the commands whose places it takes had come through after all.
+  expect(take(7, 5, 9)).toEqual(["next", 9]);
+  expect(take(9, 5, 9)).toEqual(["repeated", 9]);
+  expect(take(3, 5, 9)).toEqual(["gap", 3]);
 });
 
 test("the table of proposers is bounded: the quietest row makes room", () => {

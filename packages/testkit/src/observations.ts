@@ -29,6 +29,8 @@ export interface AppliedCommand {
   readonly proposer: string;
   readonly incarnation: number;
   readonly seq: number;
+  /** The last number that it takes. */
+  readonly through: number;
   /** Undefined: no retained write, but it takes a number of its proposer all the same. */
   readonly topic: string | undefined;
   /** Empty where nothing is written, or by a deletion. */

@@ -4,7 +4,7 @@
  *
  * `format u8 = 2 | node 8 bytes | incarnation varint | seq varint | stamp varint | kind u8 | body`; format 1 has no stamp.
  * Kinds: 1 retained set (body: an encoded Application Message), 2 retained delete (body: topic text), 3 clear the conflicts
- * (body: number of the newest), 4 approve a merge (body: cluster), 5 to 14 sessions (sessions/session-commands.ts). The bytes are replicated and kept for years, so
+ * (body: number of the newest), 4 approve a merge (body: cluster), 5 to 15 sessions (sessions/session-commands.ts), 16 skip (body: last number of the places it takes). The bytes are replicated and kept for years, so
  * numbers are never reused; a form this version does not know is malformed and changes nothing (state-machine.ts).
  *
  * Source: reference design, section 4.3 rule 1 (proposer sequence).
@@ -47,6 +47,8 @@ export type Operation =
   | { readonly kind: "conflictsClear"; readonly through: number }
   /** Somebody here has agreed to merge with `cluster`. */
   | { readonly kind: "mergeApprove"; readonly cluster: ClusterId }
+  /** Changes nothing: it takes the places of all commands from its own up to `through`, which will never come. */
+  | { readonly kind: "skip"; readonly through: number }
   | SessionOperation;
 
 export interface Command {
@@ -65,6 +67,7 @@ const RETAINED_SET = 1;
 const RETAINED_DELETE = 2;
 const CONFLICTS_CLEAR = 3;
 const MERGE_APPROVE = 4;
+const SKIP = 16;
 
 /** Every command is put together here; `finish` copies it out. */
 const out = new ByteWriter(1024);
@@ -94,6 +97,14 @@ function carriedBy(operation: Operation): ApplicationMessage | undefined {
   return isPublished && operation.message.retain ? operation.message : undefined;
 }
 
+/** The last place in its proposer's sequence that a command takes. */
+export function lastPlaceOf({
+  envelope: { seq },
+  operation,
+}: Pick<Command, "envelope" | "operation">): number {
+  return operation.kind === "skip" ? Math.max(seq, operation.through) : seq;
+}
+
 export function encodeCommand({ envelope, stamp, operation }: Command): Uint8Array {
   writeNodeId(envelope.node, out.reset().u8(FORMAT));
   out.varint(envelope.incarnation).varint(envelope.seq).varint(stamp);
@@ -106,6 +117,9 @@ export function encodeCommand({ envelope, stamp, operation }: Command): Uint8Arr
       break;
     case "conflictsClear":
       out.u8(CONFLICTS_CLEAR).varint(operation.through);
+      break;
+    case "skip":
+      out.u8(SKIP).varint(operation.through);
       break;
     case "mergeApprove":
       out.u8(MERGE_APPROVE).text(operation.cluster);
@@ -161,6 +175,7 @@ function readOperation(input: ByteReader): Operation {
   }
   if (kind === CONFLICTS_CLEAR) return { kind: "conflictsClear", through: input.varint() };
   if (kind === MERGE_APPROVE) return { kind: "mergeApprove", cluster: readClusterId(input) };
+  if (kind === SKIP) return { kind: "skip", through: input.varint() };
   if (isSessionKind(kind)) return readSessionOperation(kind, input);
   throw malformed(`kind ${kind}`);
 }

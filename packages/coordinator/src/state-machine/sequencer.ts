@@ -46,15 +46,15 @@ export class Sequencer {
     return row !== undefined && row.incarnation > incarnation;
   }
 
-  /** Judges the command at log index `index` and, if it is next, records it. */
-  take(envelope: Envelope, index: number): Verdict {
+  /** Judges the command at log index `index` and, if it is next, records it. `through`: the last place that it takes. */
+  take(envelope: Envelope, index: number, through: number = envelope.seq): Verdict {
     const { node, incarnation, seq } = envelope;
     if (this.isFenced(node, incarnation)) return "fenced";
     const last = this.last(node, incarnation);
-    if (seq <= last) return "repeated";
+    if (through <= last) return "repeated";
     if (seq > last + 1) return "gap";
     if (!this.#rows.has(node) && this.#rows.size >= PROPOSERS_MAX) this.#forgetQuietest();
-    this.#rows.set(node, { node, incarnation, last: seq, index });
+    this.#rows.set(node, { node, incarnation, last: through, index });
     return "next";
   }
 

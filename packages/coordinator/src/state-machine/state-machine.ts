@@ -15,7 +15,7 @@ import { writeNodeId } from "../wire-ids.ts";
 import { type ClusterCommand, decodeClusterCommand, isClusterCommand } from "./cluster-commands.ts";
 import { Clusters } from "./clusters.ts";
 import { writeClusters } from "./clusters-codec.ts";
-import { type Command, decodeCommand } from "./commands.ts";
+import { type Command, decodeCommand, lastPlaceOf } from "./commands.ts";
 import { Conflicts } from "./conflicts.ts";
 import { unexpired } from "./expiry.ts";
 import { type MergeItem, readItems } from "./merge-export.ts";
@@ -173,7 +173,7 @@ export class StateMachine {
   #take(bytes: Uint8Array, index: number): Applied {
     const command = decodeCommand(bytes);
     if (this.#standsStill) return { outcome: "held", command };
-    const verdict = this.sequencer.take(command.envelope, index);
+    const verdict = this.sequencer.take(command.envelope, index, lastPlaceOf(command));
     if (verdict !== "next") return { outcome: verdict, command };
     this.#advance(command.stamp);
     return { outcome: this.#carryOut(command), command };
@@ -186,6 +186,8 @@ export class StateMachine {
         return "applied";
       case "retainedSet":
         return this.#retain(operation.message) ? "applied" : "full";
+      case "skip":
+        return "applied";
       case "conflictsClear":
         this.conflicts.clearThrough(operation.through);
         return "applied";

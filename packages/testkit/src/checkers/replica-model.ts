@@ -76,13 +76,13 @@ export class ReplicaModel implements Checker {
     throw new CheckFailure(this.name, `${who} makes ${own} of entry ${index}, which was ${first} before`);
   }
 
-  #apply({ proposer, incarnation, seq, topic, value }: AppliedCommand): void {
+  #apply({ proposer, incarnation, seq, through, topic, value }: AppliedCommand): void {
     if (this.#isDissolved) return;
     const known = this.#proposers.get(proposer) ?? { incarnation: 0, last: 0 };
     if (incarnation < known.incarnation) return;
     const last = incarnation > known.incarnation ? 0 : known.last;
-    if (seq !== last + 1) return;
-    this.#proposers.set(proposer, { incarnation, last: seq });
+    if (through <= last || seq > last + 1) return;
+    this.#proposers.set(proposer, { incarnation, last: through });
     if (topic !== undefined) this.#topics.set(topic, value);
   }
 }

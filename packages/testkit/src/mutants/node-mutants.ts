@@ -28,7 +28,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     name: "apply a command twice",
     breaks: "P8: an old value comes back (design 4.3, rule 1)",
     file: `${COORDINATOR}/state-machine/sequencer.ts`,
-    search: 'if (seq <= last) return "repeated";',
+    search: 'if (through <= last) return "repeated";',
     replacement: "",
     scenario: "elections",
     load: "writes",

@@ -9,7 +9,8 @@ export function appliedCommand({ command, retained }: ObservedEntry): AppliedCom
   if (command === undefined) return undefined;
   const { envelope, operation } = command;
   const { node: proposer, incarnation, seq } = envelope;
-  const numbered = { proposer, incarnation, seq };
+  const through = operation.kind === "skip" ? Math.max(seq, operation.through) : seq;
+  const numbered = { proposer, incarnation, seq, through };
   if (operation.kind !== "retainedSet" && operation.kind !== "retainedDelete")
     return { ...numbered, topic: undefined, payloadId: "", value: null, held: null };
   const isDeletion = operation.kind === "retainedDelete";
