@@ -90,6 +90,7 @@ export class Entrance {
   #status: CoordinatorStatus | undefined;
   /** Since when this node has led; undefined: it does not. */
   #leadsSince: number | undefined;
+  #isCutOff = false;
   #timer: Timer | undefined;
   #isStopped = false;
 
@@ -118,6 +119,7 @@ export class Entrance {
     const { clock } = this.#ports;
     const now = clock.monotonicMs();
     this.#leadsSince = status.role === "leader" ? (this.#leadsSince ?? now) : undefined;
+    this.#isCutOff = this.#isCutOffNow(status, now);
     const view = viewOf(this.#node, status, this.#inReach(status, now));
     this.#probeFor(this.#standIn.step({ kind: "view", ...view }, now));
     this.#warrant(status, view.isLeaderHeard);
@@ -179,7 +181,7 @@ export class Entrance {
 
   #inReach({ silentLeader }: CoordinatorStatus, now: number): readonly Candidate[] {
     const candidates: Candidate[] = [
-      { ...this.#ownAbility(now), id: this.#node, isWired: this.#isWired(this.#node) },
+      { ...this.#ownAbility(), id: this.#node, isWired: this.#isWired(this.#node) },
     ];
     for (const { id, state, isLinked, isRelayed = false, isWired } of this.#peers) {
       if (id === this.#node || state !== "alive" || !(isLinked || isRelayed)) continue;
@@ -194,12 +196,17 @@ export class Entrance {
     return this.#peers.find(({ id }) => id === node)?.isWired;
   }
 
-  #ownAbility(now: number): Ability {
+  #ownAbility(): Ability {
     const isServing = this.#ports.isServing();
     const isAble = this.#address !== undefined && this.#address.problem === undefined;
+    return { isServing, isAble, isCutOff: this.#isCutOff, macs: this.#ownMacs() };
+  }
+
+  /** Who followed it believes in it for a while after it has stepped down, so it goes on saying so until it hears another leader. */
+  #isCutOffNow({ hasQuorum, quorumContactAt = 0 }: CoordinatorStatus, now: number): boolean {
+    if (this.#leadsSince === undefined) return this.#isCutOff && !hasQuorum;
     // Before its first commit it has no contact to show, but a quorum has just elected it.
-    const heardAt = Math.max(this.#leadsSince ?? now, this.#status?.quorumContactAt ?? 0);
-    return { isServing, isAble, isCutOff: now - heardAt >= GIVE_UP_MS, macs: this.#ownMacs() };
+    return now - Math.max(this.#leadsSince, quorumContactAt) >= GIVE_UP_MS;
   }
 
   #ownMacs(): readonly string[] {
@@ -265,7 +272,7 @@ export class Entrance {
       this.#knowAbility.clear();
       this.#knowConnections.clear();
     }
-    const ability = encodeAddressFrame({ kind: "ability", ...this.#ownAbility(now) });
+    const ability = encodeAddressFrame({ kind: "ability", ...this.#ownAbility() });
     const told = ability.join();
     if (told !== this.#toldAbility) this.#knowAbility.clear();
     this.#toldAbility = told;

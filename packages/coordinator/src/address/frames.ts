@@ -14,7 +14,7 @@ export type AddressFrame =
       readonly kind: "ability";
       readonly isServing: boolean;
       readonly isAble: boolean;
-      /** It leads, but no quorum has answered it for so long that it has given the address up. */
+      /** It leads, or led until a moment ago, but no quorum has answered it for so long that it has given the address up. */
       readonly isCutOff: boolean;
       /** `aa:bb:cc:dd:ee:ff`. */
       readonly macs: readonly string[];

@@ -19,7 +19,7 @@ export interface Candidate {
   readonly isServing: boolean;
   /** It is set up with the address, and nothing is known that keeps it from setting it. Undefined: it has not told yet. */
   readonly isAble: boolean | undefined;
-  /** It leads, but no quorum has answered it for so long that it has given the address up. */
+  /** It leads, or led until a moment ago, but no quorum has answered it for so long that it has given the address up. */
   readonly isCutOff: boolean;
 }
 
@@ -44,7 +44,8 @@ export function viewOf(node: NodeId, status: CoordinatorStatus, inReach: readonl
 
 /**
  * A leader that says that it cannot set the address, where another can, is none for this purpose; nor is one that says that it has lost
- * its quorum. It goes on sending heartbeats for an election timeout, and who hears them believes in it for one more.
+ * its quorum. It goes on sending heartbeats for an election timeout, and who hears them believes in it for one more, in which it has
+ * stepped down.
  */
 function isLeaderHeard(
   status: CoordinatorStatus,

@@ -308,3 +308,22 @@ test.each([
     expect(told.at(-1)).toBe(false);
   },
 );
+
+test("a leader that was cut off goes on saying so when it has stepped down, until it hears another one", () => {
+  const { clock, a, b, led } = twoNodes();
+  const told: boolean[] = [];
+  vi.spyOn(b.entrance, "receive").mockImplementation((_, bytes) => {
+    const frame = decodeAddressFrame(bytes);
+    if (frame?.kind === "ability") told.push(frame.isCutOff);
+    return true;
+  });
+  clock.advance(1000);
+  a.quorumContactAt = () => 1000;
+  clock.advance(3000);
+  a.status = { ...led, hasQuorum: false, coordinator: undefined };
+  clock.advance(15_000);
+  expect(told.at(-1)).toBe(true);
+  a.status = { ...led, coordinator: B };
+  clock.advance(250);
+  expect(told.at(-1)).toBe(false);
+});
