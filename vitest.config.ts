@@ -13,6 +13,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["packages/*/test/**/*.test.ts", "tools/*.test.ts", "test/plug/**/*.test.ts"],
+          isolate: false,
         },
       },
       {
@@ -49,7 +50,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 60_000,
           // They wait most of the time.
-          maxWorkers: 3,
+          maxWorkers: 5,
           sequence: { groupOrder: 2 },
         },
       },

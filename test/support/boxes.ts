@@ -1,0 +1,58 @@
+/** Boxes on a network of namespaces (network-lab.ts), a node on each, which find each other by mDNS or by address. */
+
+import { execFileSync } from "node:child_process";
+import { launcherIn, NetworkLab } from "./network-lab.ts";
+import { makeNode, type NodeProcess, newMeshKey } from "./node-process.ts";
+
+const PORTS = { mqtt: 1883, link: 7883, http: 7880 };
+const MDNS = ["-p", "udp", "--dport", "5353", "-j", "DROP"];
+
+export interface Box {
+  readonly namespace: string;
+  readonly node: NodeProcess;
+}
+
+export class Boxes {
+  static readonly linkPort = PORTS.link;
+  readonly #lab = new NetworkLab();
+  readonly #all: Box[] = [];
+  readonly #meshKey = newMeshKey();
+
+  constructor() {
+    this.#lab.join(1);
+  }
+
+  /** A box at `NetworkLab.address(host)`, whose node is not started yet. */
+  async connect(host: number, peers: readonly string[] = []): Promise<Box> {
+    const namespace = this.#lab.connect(host);
+    const node = await makeNode({
+      name: `pi${host}`,
+      ports: PORTS,
+      host: NetworkLab.address(host),
+      launcher: launcherIn(namespace),
+      meshKey: this.#meshKey,
+      peers,
+      isMdnsEnabled: true,
+      // Its address may change under it.
+      args: ["--allow-anonymous", "--link", `0.0.0.0:${PORTS.link}`],
+    });
+    const box = { namespace, node };
+    this.#all.push(box);
+    return box;
+  }
+
+  async remove(): Promise<void> {
+    await Promise.all(this.#all.map(({ node }) => node.remove()));
+    this.#lab.remove();
+  }
+}
+
+export function runIn(namespace: string, ...command: readonly string[]): void {
+  const [program = "", ...args] = [...launcherIn(namespace), ...command];
+  execFileSync(program, args);
+}
+
+/** From now on no packet of mDNS comes in or goes out. */
+export function dropMulticast(namespace: string): void {
+  for (const chain of ["INPUT", "OUTPUT"]) runIn(namespace, "iptables", "-A", chain, ...MDNS);
+}
