@@ -12,6 +12,17 @@ function formed(count: number, seed: number): World {
   return world;
 }
 
+/** Three nodes of which two have died, the leader among them; `last` has said that there is no quorum. */
+function lastOfThree(): { readonly world: World; readonly leader: SimNode; readonly last: SimNode } {
+  const world = formed(3, 5);
+  const leader = world.leader as SimNode;
+  const [other, last] = world.nodes.filter((node) => node !== leader) as [SimNode, SimNode];
+  world.kill(leader);
+  world.kill(other);
+  world.until(() => !last.status.hasQuorum, 6000, "loss of the quorum is said");
+  return { world, leader, last };
+}
+
 test("a retained write on any node is acknowledged quickly and readable on every node", () => {
   const world = formed(3, 1);
   for (const [i, node] of world.nodes.entries()) {
@@ -109,17 +120,12 @@ test("beyond 16,384 pending writes the next one hears 0x97, and one of QoS 0 is 
 });
 
 test("without a quorum retained writes are held, and acknowledged when a leader is back", () => {
-  const world = formed(3, 5);
-  const leader = world.leader as SimNode;
-  const others = world.nodes.filter((node) => node !== leader) as [SimNode, SimNode];
-  world.kill(leader);
-  world.kill(others[0]);
-  world.until(() => !others[1].status.hasQuorum, 6000, "loss of the quorum is said");
+  const { world, leader, last } = lastOfThree();
   const done = completion();
-  others[1].running.retained.put(retained("held", "yes"), done);
+  last.running.retained.put(retained("held", "yes"), done);
   world.run(20_000);
   expect(done.codes).toEqual([]);
-  expect(ask(others[1], "held").values).toEqual(["yes"]);
+  expect(ask(last, "held").values).toEqual(["yes"]);
   world.start(leader);
   world.until(() => done.codes.length > 0, 12_000, "acknowledgement after the heal");
   expect(done.codes).toEqual([0]);
@@ -127,33 +133,23 @@ test("without a quorum retained writes are held, and acknowledged when a leader 
 });
 
 test("a retained write that was not acknowledged dies with its process, and what was acknowledged behind it does not", () => {
-  const world = formed(3, 5);
-  const leader = world.leader as SimNode;
-  const others = world.nodes.filter((node) => node !== leader) as [SimNode, SimNode];
-  world.kill(leader);
-  world.kill(others[0]);
-  world.until(() => !others[1].status.hasQuorum, 6000, "loss of the quorum is said");
+  const { world, leader, last } = lastOfThree();
   const done = completion();
-  others[1].running.retained.put(retained("held", "yes"), completion());
+  last.running.retained.put(retained("held", "yes"), completion());
   const message = { ...retained("t", "1"), retain: false };
-  others[1].running.sessions.publish(message, undefined, [], done);
+  last.running.sessions.publish(message, undefined, [], done);
   world.until(() => done.codes.length > 0, 5000, "acknowledgement without a quorum");
-  world.restart(others[1]);
+  world.restart(last);
   world.start(leader);
-  world.until(() => others[1].disk.read("outbox") === undefined, 20_000, "the outbox is empty");
+  world.until(() => last.disk.read("outbox") === undefined, 20_000, "the outbox is empty");
   world.run(2000);
   expect(replicated(leader, "held")).toBeUndefined();
 });
 
 test("P3: without a quorum a message for a kept session is acknowledged when it is on this node's disk", () => {
-  const world = formed(3, 5);
-  const leader = world.leader as SimNode;
-  const others = world.nodes.filter((node) => node !== leader) as [SimNode, SimNode];
-  world.kill(leader);
-  world.kill(others[0]);
-  world.until(() => !others[1].status.hasQuorum, 6000, "loss of the quorum is said");
+  const { world, last } = lastOfThree();
   const done = completion();
-  others[1].running.sessions.publish({ ...retained("t", "1"), retain: false }, undefined, [], done);
+  last.running.sessions.publish({ ...retained("t", "1"), retain: false }, undefined, [], done);
   world.run(1000);
   expect(done.codes).toEqual([]);
   world.until(() => done.codes.length > 0, 2000, "acknowledgement without a quorum");
