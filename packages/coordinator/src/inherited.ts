@@ -4,9 +4,11 @@
  */
 
 import { SkeinError } from "@skein/kernel";
+import type { Stamp } from "./hybrid-clock.ts";
 import {
   type Command,
   decodeCommand,
+  type Envelope,
   encodeCommand,
   lastPlaceOf,
   type Operation,
@@ -34,9 +36,17 @@ function canJoin(before: Inherited, command: Inherited): boolean {
   return isNext && isIdle(before) && isIdle(command);
 }
 
-function joined(first: Inherited, last: Inherited): Inherited {
-  const { envelope, stamp } = first;
-  const operation = { kind: "skip", through: lastPlaceOf(last) } as const;
+function joined({ envelope, stamp }: Inherited, last: Inherited): Inherited {
+  return skipping(envelope, stamp, lastPlaceOf(last));
+}
+
+/** Takes the places from number `from` up to `command`. */
+export function placesBefore({ envelope, stamp }: Inherited, from: number): Inherited {
+  return skipping({ ...envelope, seq: from }, stamp, envelope.seq - 1);
+}
+
+function skipping(envelope: Envelope, stamp: Stamp, through: number): Inherited {
+  const operation = { kind: "skip", through } as const;
   return { envelope, stamp, operation, bytes: encodeCommand({ envelope, stamp, operation }) };
 }
 

@@ -89,7 +89,8 @@ export class ProposalRoute {
     if (node !== this.#self.node) return;
     if (outcome === "stale") this.#proposals.refusedAsStale(command);
     if (incarnation !== this.#self.incarnation) {
-      if (outcome === "gap") this.#proposals.inheritAnew();
+      if (outcome === "gap")
+        this.#proposals.inheritedGap(incarnation, this.#machine.sequencer.last(node, incarnation));
       else this.#settleInherited();
       return;
     }

@@ -32,7 +32,7 @@ import {
 } from "@skein/kernel";
 import { batchFrom } from "./frames.ts";
 import type { Stamp } from "./hybrid-clock.ts";
-import { decodedOrNothing, type Inherited, withoutClaim, withoutIdle } from "./inherited.ts";
+import { decodedOrNothing, type Inherited, placesBefore, withoutClaim, withoutIdle } from "./inherited.ts";
 import type { Outbox } from "./outbox.ts";
 import {
   COMMAND_BYTES_MAX,
@@ -133,11 +133,16 @@ export class Proposals {
     this.#proposeAnew(commands.filter(({ envelope }) => envelope.node !== this.#node));
   }
 
-  /** The log lacks what was before it (the disks of all nodes have lost it): its numbers fit no more, its meaning does. */
-  inheritAnew(): void {
-    const commands = this.#inherited;
-    this.#inherited = [];
-    this.#proposeAnew(commands);
+  /**
+   * A command of an earlier run has come through too early: of `incarnation` the log has only what is up to `last`. If what was inherited does
+   * not follow on that, the disks of all nodes have lost what was between, and nothing stands in its place. If it does, it was a gap of long ago.
+   */
+  inheritedGap(incarnation: Incarnation, last: number): void {
+    const at = this.#inherited.findIndex(({ envelope }) => envelope.incarnation === incarnation);
+    const first = this.#inherited[at];
+    if (first === undefined || first.envelope.seq <= last + 1) return;
+    this.#inherited = this.#inherited.toSpliced(at, 0, placesBefore(first, last + 1));
+    this.#scheduleFlush();
   }
 
   /** Of what was inherited only this is still open. */

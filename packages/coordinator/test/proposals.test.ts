@@ -312,3 +312,25 @@ test("what was not acknowledged leaves its places only, those side by side in on
   idle.proposals.inherit([skip(1), skip(2)]);
   expect([idle.proposals.count, idle.outbox.isCleared, outbox.isCleared]).toEqual([0, true, false]);
 });
+
+test("what all nodes have lost before an outbox leaves its places only; a gap of long ago changes nothing", () => {
+  const { clock, frames, proposals } = setUp();
+  const message = { ...retained("t", "1"), retain: false };
+  const operation = { kind: "publish", publisher: undefined, served: [], message } as const;
+  const of = (seq: number) => {
+    return encodeCommand({ envelope: { node: NODE, incarnation: FIRST, seq }, stamp: 0, operation });
+  };
+  proposals.inherit([of(7), of(8)]);
+  clock.advance(1);
+  proposals.inheritedGap(0 as Incarnation, 3);
+  proposals.inheritedGap(FIRST, 6);
+  clock.advance(1);
+  expect(frames).toEqual([[7, 8]]);
+  proposals.inheritedGap(FIRST, 3);
+  proposals.inheritedGap(FIRST, 3);
+  clock.advance(1);
+  expect(frames).toEqual([
+    [7, 8],
+    [4, 7, 8],
+  ]);
+});
