@@ -3,7 +3,8 @@
  * (its predecessor's), what has expired.
  *
  * A kept session has its place in the log, so it begins behind what was acknowledged before. One that ends with its connection may be on
- * a node that hears of the log late.
+ * a node that hears of the log late. Without a quorum a node answers with the session as it has it: one that it does not find may be
+ * there all the same, with its subscriptions, and be found by the next node.
  *
  * Expiry is counted from the acknowledgement, because a broker has a message by then; and for deliveries by nodes that nothing
  * has disturbed since, and that hear from the log what time it is, because a message on its way to a client cannot be called back. Members of shared subscriptions
@@ -86,7 +87,7 @@ export class NoPhantom implements Checker {
     const { at: beganAt = 0, expirySeconds = 0 } = this.#sessions.attempt(client) ?? {};
     const isKept = expirySeconds > 0;
     const receiver = this.#receivers.get(client);
-    if (receiver !== undefined && isPresent) {
+    if (receiver !== undefined && (isPresent || !this.#sessions.isSafe(node, beganAt))) {
       receiver.node = node;
       receiver.isKept &&= isKept;
       return;

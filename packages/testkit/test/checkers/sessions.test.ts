@@ -261,6 +261,18 @@ test("no phantom accepts what a session is owed, and retained replays", () => {
   ]);
 });
 
+test("no phantom accepts that a session is found again which a node without a quorum did not have", () => {
+  check(new NoPhantom("replicated"), [
+    ...OLD,
+    inDoubt(29_000, "C"),
+    arrives(30_000, "sub", "C", 2, { expirySeconds: 60 }),
+    accepted(30_010, "sub", "C", 2, false, "sub-2"),
+    arrives(40_000, "sub", "A", 3, { expirySeconds: 60 }),
+    accepted(40_010, "sub", "A", 3, true, "sub-2"),
+    delivered(40_030, "sub", "m1"),
+  ]);
+});
+
 test("no phantom bites: a message of the session before it, of nobody's subscription, or expired", () => {
   const anew = [
     arrives(40_000, "sub", "A", 3, { isClean: true }),
