@@ -9,11 +9,13 @@ import {
   acked,
   check,
   connected,
+  connecting,
   delivered,
   disconnected,
   end,
   healed,
   published,
+  quorate,
   seen,
   started,
   subscribed,
@@ -121,6 +123,24 @@ test("[P4] interest convergence bites: published after SUBACK on another node, a
   const checker = new InterestConvergence({ countsQos0: true });
   expect(() => check(checker, [...history, publish, end(60_000)])).toThrow(/m0 on "x\/1" .* SUBACK at 19999/);
   expect(() => check(new InterestConvergence(), [...BEGIN, M1, end(60_000)])).toThrow(/m1 on "t"/);
+});
+
+/** A kept publisher whose QoS 2 messages go through the log. */
+const KEEPING = [
+  ...started(0, "A", "B", "C"),
+  ...quorate(50, "A", "B"),
+  connecting(100, "pub", "A", { expirySeconds: 60 }),
+  connected(101, "pub", "A"),
+  connected(100, "sub", "B"),
+  subscribed(200, "sub", "t", 2),
+  published(20_000, "pub", "A", { payloadId: "m2", qos: 2 }),
+];
+
+test("[P4] interest convergence gives what goes through the log 10 s, in which a node hears that there is no quorum", () => {
+  check(new InterestConvergence(), [...KEEPING, delivered(29_000, "sub", "m2"), end(60_000)]);
+  const without = seen(28_000, "quorum", { node: "B", isReached: false });
+  check(new InterestConvergence(), [...KEEPING, without, end(60_000)]);
+  expect(() => check(new InterestConvergence(), [...KEEPING, end(30_001)])).toThrow(/m2 on "t"/);
 });
 
 test("[P6] exactly once accepts redelivery with DUP at QoS 1, repetition by the publisher, and a new session", () => {
