@@ -3,9 +3,11 @@
  *
  * A node whose disk has lost something (a power cut in the `replicated` profile, rot, a failed sync) is a loss until it has
  * caught up with a leader; a wiped voter is one for good. The next such fault strikes only where the others still are a
- * majority; with that, any machine can be struck, and one after the other. `durability: disk` survives power cuts.
+ * majority; with that, any machine can be struck, and one after the other. A node that is down belongs to a cluster all the
+ * same: where it is the only voter, its machine's loss of power is the loss of all. `durability: disk` survives power cuts.
  */
 
+import type { CoordinatorStatus } from "@skein/coordinator";
 import type { SimNode } from "../world/sim-node.ts";
 import type { World } from "../world/world.ts";
 
@@ -25,7 +27,7 @@ export class DamageBudget {
 
   /** How many voters may lack something at once, as the node that knows of the fewest sees it. */
   get most(): number {
-    const sizes = this.#members().map(({ status }) => status?.voters.length ?? 0);
+    const sizes = this.#members().map(({ voters }) => voters.length);
     return sizes.length === 0 ? 0 : Math.floor((Math.min(...sizes) - 1) / 2);
   }
 
@@ -56,12 +58,16 @@ export class DamageBudget {
       if (isBack && !status.isSuspect) this.#damaged.delete(damaged);
     }
     const present = new Set<string>(nodes.map(({ id }) => id));
-    const voters = new Set<string>(this.#members().flatMap(({ status }) => status?.voters ?? []));
+    const voters = new Set<string>(this.#members().flatMap((member) => member.voters));
     const gone = [...voters].filter((voter) => !present.has(voter));
     return [...this.#damaged.keys()].filter((damaged) => damaged !== node).length + gone.length;
   }
 
-  #members(): readonly SimNode[] {
-    return this.#world.nodes.filter(({ status }) => status?.cluster !== undefined);
+  /** What each node that belongs to a cluster says, or said when it ran last. */
+  #members(): readonly CoordinatorStatus[] {
+    return this.#world.nodes.flatMap(({ status, lastStatus }) => {
+      const seen = status ?? lastStatus;
+      return seen?.cluster === undefined ? [] : [seen];
+    });
   }
 }

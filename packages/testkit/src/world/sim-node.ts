@@ -110,6 +110,11 @@ export class SimNode {
     return this.#assembly?.coordinator.status;
   }
 
+  /** What the node said at the end of its last turn, be it down now. */
+  get lastStatus(): CoordinatorStatus | undefined {
+    return this.#status;
+  }
+
   isLinkedTo(id: string): boolean {
     return this.#assembly?.mesh.members.some((member) => member.id === id && member.isLinked) === true;
   }
