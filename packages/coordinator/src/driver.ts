@@ -392,6 +392,7 @@ export class Driver {
 
   #halt(): void {
     this.#isStopped = true;
+    this.#snapshots.stop();
     this.#alarm.stop();
   }
 }

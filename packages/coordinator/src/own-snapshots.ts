@@ -2,7 +2,7 @@
  * Saves the state machine when the log since the last snapshot is long, or when a follower needs a newer one, and keeps
  * what is saved for followers that are far behind (snapshot-pieces.ts).
  *
- * One at a time, beside the writes of the log. A leader's snapshot that replaces the state meanwhile makes the one under way
+ * One at a time, beside the writes of the log, and written down in pieces between which the node does other work. A leader's snapshot that replaces the state meanwhile makes the one under way
  * void, and while a wrong state waits for its replacement none is taken.
  */
 
@@ -40,6 +40,7 @@ export class OwnSnapshots {
   #isWanted = false;
   #isSaving = false;
   #isHeld = false;
+  #isStopped = false;
   /** How often the state was replaced by another snapshot. */
   #replacements = 0;
 
@@ -103,8 +104,26 @@ export class OwnSnapshots {
     this.#isWanted = false;
     this.#entriesSince = 0;
     this.#bytesSince = 0;
-    const replacements = this.#replacements;
-    const snapshot: Snapshot = { ...point, data: this.#machine.snapshot() };
+    this.#write(point, this.#machine.snapshotInPieces(), this.#replacements);
+  }
+
+  /** What is being written down is given up. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  #write(point: SnapshotPoint, pieces: Generator<undefined, Uint8Array>, replacements: number): void {
+    if (this.#isStopped) return;
+    if (replacements !== this.#replacements) {
+      this.#isSaving = false;
+      return;
+    }
+    const { done, value } = pieces.next();
+    if (done === true) this.#save({ ...point, data: value }, replacements);
+    else this.#ports.clock.after(0, () => this.#write(point, pieces, replacements));
+  }
+
+  #save(snapshot: Snapshot, replacements: number): void {
     this.#journal.saveSnapshot(snapshot, (error) => {
       this.#isSaving = false;
       // Not saved for want of room; the next one is tried when it is due.
@@ -114,9 +133,10 @@ export class OwnSnapshots {
         return;
       }
       // A snapshot from a leader may have come in meanwhile; the newer one counts.
-      if ((this.newest?.index ?? -1) >= point.index || replacements !== this.#replacements) return;
+      if ((this.newest?.index ?? -1) >= snapshot.index || replacements !== this.#replacements) return;
       this.#pieces.add(snapshot, this.#ports.clock.monotonicMs());
-      this.#ports.saved(point);
+      const { index, term, configuration } = snapshot;
+      this.#ports.saved({ index, term, configuration });
     });
   }
 }

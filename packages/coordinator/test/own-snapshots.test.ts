@@ -1,8 +1,9 @@
-import type { Log } from "@skein/kernel";
+import type { ApplicationMessage, Incarnation, Log, NodeId } from "@skein/kernel";
 import type { RaftEffect, SnapshotPoint } from "raft-js";
 import { expect, test } from "vitest";
 import { Journal } from "../src/journal/journal.ts";
 import { OwnSnapshots } from "../src/own-snapshots.ts";
+import { encodeCommand, type Operation } from "../src/state-machine/commands.ts";
 import { StateMachine } from "../src/state-machine/state-machine.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
 import { VirtualClock } from "./support/virtual-clock.ts";
@@ -13,6 +14,7 @@ const at = (index: number): SnapshotPoint => ({ index, term: 1, configuration })
 
 function snapshots() {
   const disk = new MemoryDisk();
+  const clock = new VirtualClock();
   const { journal } = Journal.open(disk, "journal", LOG, 0);
   const machine = new StateMachine();
   const saved: number[] = [];
@@ -22,7 +24,7 @@ function snapshots() {
     { ...at(10), data: machine.snapshot() },
     { entries: 5, bytes: 1000 },
     {
-      clock: new VirtualClock(),
+      clock,
       saved: ({ index }) => saved.push(index),
       failed: (error) => {
         throw error;
@@ -41,7 +43,7 @@ function snapshots() {
     const message = own.piece({ ...effect, minIndex } satisfies RaftEffect);
     return message?.kind === "installSnapshot" ? message.point.index : undefined;
   };
-  return { disk, machine, own, saved, piece };
+  return { clock, disk, machine, own, saved, piece };
 }
 
 test("a snapshot is saved after so many entries, or so many bytes of them", () => {
@@ -90,4 +92,77 @@ test("a state that is going to be replaced is not saved, and one that is being s
   own.saveWhenDue(at(12));
   disk.settle();
   expect(saved).toEqual([12]);
+});
+
+test("a large state is written down in pieces, as it was when it was due, whatever is applied between them", () => {
+  const { clock, disk, machine, own, saved } = snapshots();
+  let index = 0;
+  const apply = (operation: Operation): void => {
+    const envelope = { node: "000000000000000a" as NodeId, incarnation: 1 as Incarnation, seq: ++index };
+    machine.apply(encodeCommand({ envelope, stamp: index, operation }), index);
+  };
+  const opening = {
+    clientId: "c",
+    cleanStart: true,
+    expirySeconds: 100,
+    keepAliveSeconds: 60,
+    will: undefined,
+  };
+  const limits = { queuedMessagesMax: 1000, queuedBytesMax: 8_000_000 };
+  apply({ kind: "open", opening: { ...opening, ...limits } });
+  const how = { qos: 1, noLocal: false, retainAsPublished: false, identifier: undefined } as const;
+  apply({
+    kind: "subscribe",
+    clientId: "c",
+    claim: 1,
+    wishes: [{ filter: "t/+", ...how, retainHandling: 0 }],
+  });
+  const message = (at: number): ApplicationMessage => {
+    const payload = new Uint8Array(10_000).fill(at % 256);
+    return { topic: `t/${at}`, payload, qos: 1, retain: true, properties: undefined };
+  };
+  const publish = (at: number): void => {
+    apply({ kind: "publish", publisher: undefined, served: [], message: message(at) });
+  };
+  for (let at = 0; at < 200; at++) publish(at);
+  const asItWas = machine.snapshot();
+  own.noteApplied(1000);
+  own.saveWhenDue(at(20));
+  // Every kind of change to what is still to be written down.
+  for (let at = 100; at < 300; at++) publish(at);
+  apply({ kind: "retainedDelete", topic: "t/150" });
+  apply({ kind: "acknowledge", sessions: [{ clientId: "c", claim: 1, ordinals: [0, 1, 2, 150] }] });
+  expect(disk.pending, "not all at once").toBe(0);
+  clock.advance(100);
+  disk.settle();
+  expect(saved).toEqual([20]);
+  expect(own.newest?.data).toEqual(asItWas);
+  expect(machine.snapshot()).not.toEqual(asItWas);
+});
+
+test("what is being written down is given up when the state is replaced, and when the node stops", () => {
+  for (const end of ["replaced", "stopped"]) {
+    const { clock, disk, machine, own, saved } = snapshots();
+    const envelope = { node: "000000000000000a" as NodeId, incarnation: 1 as Incarnation, seq: 1 };
+    const message: ApplicationMessage = {
+      topic: "t",
+      payload: new Uint8Array(800_000),
+      qos: 1,
+      retain: true,
+      properties: undefined,
+    };
+    machine.apply(encodeCommand({ envelope, stamp: 1, operation: { kind: "retainedSet", message } }), 1);
+    own.noteApplied(1000);
+    own.saveWhenDue(at(11));
+    if (end === "stopped") own.stop();
+    else own.replacedBy({ ...at(12), data: machine.snapshot() });
+    clock.advance(100);
+    expect([disk.pending, saved], end).toEqual([0, []]);
+    own.release();
+    own.noteApplied(1000);
+    own.saveWhenDue(at(13));
+    clock.advance(100);
+    disk.settle();
+    expect(saved, end).toEqual(end === "stopped" ? [] : [13]);
+  }
 });

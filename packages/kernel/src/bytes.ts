@@ -20,7 +20,7 @@ const SHORT_BYTES = 64;
 /** What a writer keeps for its next use, unless it was made for more. */
 const KEPT_BYTES_MAX = 64 * 1024;
 
-/** Appends values to a buffer that grows. Reuse it with `reset`; `finish` returns a copy of its own. */
+/** Appends values to a buffer that grows. Reuse it with `reset`; `finish` returns a copy of its own, `take` the buffer itself. */
 export class ByteWriter {
   readonly #initialBytes: number;
   readonly #keptBytesMax: number;
@@ -47,6 +47,14 @@ export class ByteWriter {
   /** A copy of everything written since the last `reset`. */
   finish(): Uint8Array {
     return this.#buffer.slice(0, this.#length);
+  }
+
+  /** Everything written, not copied: for what is large, and for the last use of a writer made for about so many bytes. */
+  take(): Uint8Array {
+    const taken = this.#buffer.subarray(0, this.#length);
+    this.#buffer = new Uint8Array(0);
+    this.#length = 0;
+    return taken;
   }
 
   u8(value: number): this {

@@ -24,8 +24,15 @@ import { readClusters, writeClusters } from "./clusters-codec.ts";
 import { CONFLICTS_MAX, type Conflict, readConflict, writeConflict } from "./conflicts.ts";
 import type { RetainedItem } from "./retained-state.ts";
 import { PROPOSERS_MAX, type Sequence } from "./sequencer.ts";
-import { NO_SESSIONS, readSessions, type SavedSessions } from "./sessions/sessions-snapshot.ts";
+import {
+  NO_SESSIONS,
+  readSessions,
+  type SavedSessions,
+  type SessionParts,
+  writeStored,
+} from "./sessions/sessions-snapshot.ts";
 import { readStaged } from "./sessions/staged-sessions.ts";
+import type { StoredMessage } from "./sessions/stored-message.ts";
 import { TOMBSTONES_MAX, type Tombstone } from "./tombstones.ts";
 
 /** What a snapshot holds. */
@@ -49,27 +56,66 @@ export interface ReplicatedState {
 const FORMAT_UNSTAMPED = 1;
 const FORMAT = 3;
 
-/** `sessions` writes themselves: a copy of all queues would be large. */
-export function encodeSnapshot(
+/** A piece: a few milliseconds on a small machine. */
+const PIECE_BYTES = 512 * 1024;
+
+/**
+ * Encodes a state as it is now, a piece with each step: between two of them it may change. Messages are the bulk, and never change
+ * once they are stored; all else is written down at once. `expectedBytes`: about how many there will be.
+ */
+export function encodeInPieces(
   state: Omit<ReplicatedState, "sessions" | "staged">,
-  sessions: (out: ByteWriter) => void,
-): Uint8Array {
-  const out = new ByteWriter(4096);
-  out.u8(FORMAT).varint(state.proposers.length);
-  for (const row of state.proposers) {
+  sessions: SessionParts,
+  staged: (out: ByteWriter) => void,
+  expectedBytes: number,
+): Generator<undefined, Uint8Array> {
+  const afterRetained = new ByteWriter(4096);
+  writeRest(state, afterRetained);
+  afterRetained.raw(sessions.head);
+  const afterOwed = new ByteWriter(sessions.tail.length + 4096).raw(sessions.tail);
+  staged(afterOwed);
+  const between = [afterRetained.take(), afterOwed.take()] as const;
+  return pieces(state, sessions.messages, between, expectedBytes);
+}
+
+function* pieces(
+  { proposers, retained }: Pick<ReplicatedState, "proposers" | "retained">,
+  owed: readonly StoredMessage[],
+  [afterRetained, afterOwed]: readonly [Uint8Array, Uint8Array],
+  expectedBytes: number,
+): Generator<undefined, Uint8Array> {
+  // Nine tenths of the time of a large snapshot go to memory that is touched for the first time, so none is touched twice.
+  const out = new ByteWriter(expectedBytes);
+  let pieceEnds = PIECE_BYTES;
+  const isPieceFull = (): boolean => {
+    if (out.length < pieceEnds) return false;
+    pieceEnds = out.length + PIECE_BYTES;
+    return true;
+  };
+  out.u8(FORMAT).varint(proposers.length);
+  for (const row of proposers) {
     writeNodeId(row.node, out);
     out.varint(row.incarnation).varint(row.last).varint(row.index);
   }
-  out.varint(state.retained.length);
-  for (const { message, stamp, index } of state.retained)
+  out.varint(retained.length);
+  for (const { message, stamp, index } of retained) {
     encodeMessage(message, out.varint(stamp).varint(index));
+    if (isPieceFull()) yield;
+  }
+  out.raw(afterRetained);
+  for (const stored of owed) {
+    writeStored(stored, out);
+    if (isPieceFull()) yield;
+  }
+  return out.raw(afterOwed).take();
+}
+
+function writeRest(state: Omit<ReplicatedState, "sessions" | "staged">, out: ByteWriter): void {
   out.varint(state.newest).varint(state.tombstones.length);
   for (const { topic, stamp, index } of state.tombstones) out.varint(stamp).varint(index).text(topic);
   out.varint(state.lastConflict).varint(state.droppedConflicts).varint(state.conflicts.length);
   for (const conflict of state.conflicts) writeConflict(conflict, out.varint(conflict.id));
   writeClusters(state.clusters, out);
-  sessions(out);
-  return out.finish();
 }
 
 /** Payloads are views of `bytes` (no copy). @throws {SkeinError} ERR_SKEIN_MALFORMED, also when a list is not sorted */

@@ -24,11 +24,11 @@ import { Sequencer } from "./sequencer.ts";
 import { carryOutSession } from "./sessions/carry-out.ts";
 import type { Publication, SessionOutcome } from "./sessions/publishing-port.ts";
 import type { SessionState } from "./sessions/session-state.ts";
-import { writeSessions } from "./sessions/sessions-snapshot.ts";
+import { sessionParts } from "./sessions/sessions-snapshot.ts";
 import { SessionsState } from "./sessions/sessions-state.ts";
 import { type SessionItem, StagedSessions } from "./sessions/staged-sessions.ts";
 import { itemHash } from "./set-hash.ts";
-import { decodeSnapshot, encodeSnapshot, type ReplicatedState } from "./snapshot.ts";
+import { decodeSnapshot, encodeInPieces, type ReplicatedState } from "./snapshot.ts";
 import { ownCopy, takeItem } from "./take-merge.ts";
 import { Tombstones } from "./tombstones.ts";
 
@@ -55,6 +55,9 @@ export interface Applied {
 }
 
 const MALFORMED: Applied = { outcome: "malformed", command: undefined };
+
+/** About what a message takes in a snapshot, besides itself: lengths, its place, and the entry of a queue. */
+const FRAMING_BYTES = 24;
 
 export class StateMachine {
   readonly sequencer = new Sequencer();
@@ -115,9 +118,20 @@ export class StateMachine {
 
   /** The state as bytes; equal states give equal bytes. */
   snapshot(): Uint8Array {
+    const pieces = this.snapshotInPieces();
+    for (;;) {
+      const { done, value } = pieces.next();
+      if (done === true) return value;
+    }
+  }
+
+  /** The same, as the state is now, in steps of some milliseconds between which it may change. */
+  snapshotInPieces(): Generator<undefined, Uint8Array> {
+    const { retained } = this;
+    const { owed } = this.sessions;
     const state = {
       proposers: this.sequencer.rows(),
-      retained: this.retained.sortedItems(),
+      retained: retained.sortedItems(),
       tombstones: this.tombstones.all(),
       conflicts: this.conflicts.all(),
       lastConflict: this.conflicts.lastId,
@@ -125,10 +139,9 @@ export class StateMachine {
       clusters: this.clusters.state(),
       newest: this.#newest,
     };
-    return encodeSnapshot(state, (out) => {
-      writeSessions(this.sessions, out);
-      this.staged.write(out);
-    });
+    const messages = retained.bytes + owed.bytes + (retained.count + owed.entries) * FRAMING_BYTES;
+    const staged = (out: ByteWriter): void => this.staged.write(out);
+    return encodeInPieces(state, sessionParts(this.sessions), staged, 4096 + messages);
   }
 
   /** The state in short: equal states give equal texts. Cheap: a few rows are looked at, no messages. */

@@ -9,7 +9,7 @@
 
 import {
   type ByteReader,
-  type ByteWriter,
+  ByteWriter,
   decodeMessage,
   encodeMessage,
   type Incarnation,
@@ -60,11 +60,20 @@ export const NO_SESSIONS: SavedSessions = {
   absent: [],
 };
 
-export function writeSessions(state: SessionsState, out: ByteWriter): void {
+/** All sessions as of one moment: what stands before the messages (their number included), the messages, and what stands behind. */
+export interface SessionParts {
+  readonly head: Uint8Array;
+  readonly messages: readonly StoredMessage[];
+  readonly tail: Uint8Array;
+}
+
+export function sessionParts(state: SessionsState): SessionParts {
   const sessions = [...state.all()].sort((a, b) => (a.clientId < b.clientId ? -1 : 1));
   const places = placesOf(sessions);
+  const out = new ByteWriter(4096);
   out.varint(state.time.elapsed).varint(state.hash.value).varint(places.size);
-  for (const stored of places.keys()) writeStored(stored, out);
+  const head = out.finish();
+  out.reset();
   const turns = state.shared.all();
   out.varint(turns.length);
   for (const [filter, turn] of turns) out.text(filter).varint(turn);
@@ -73,6 +82,7 @@ export function writeSessions(state: SessionsState, out: ByteWriter): void {
   const at = new Map(sessions.map((session, place) => [session, place]));
   out.varint(state.absent.count);
   for (const session of state.absent) out.varint(at.get(session) ?? 0);
+  return { head, messages: [...places.keys()], tail: out.take() };
 }
 
 /** Payloads are copied. @throws {SkeinError} ERR_SKEIN_MALFORMED */

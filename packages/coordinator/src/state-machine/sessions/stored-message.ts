@@ -29,9 +29,15 @@ export function storedMessage(message: ApplicationMessage, at: number): StoredMe
 /** What all queues of one replica hold. */
 export class OwedBytes {
   #bytes = 0;
+  #entries = 0;
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Of all queues. */
+  get entries(): number {
+    return this.#entries;
   }
 
   /** Whether one more queue may hold it. */
@@ -40,10 +46,12 @@ export class OwedBytes {
   }
 
   hold(stored: StoredMessage): void {
+    this.#entries++;
     if (stored.holders++ === 0) this.#bytes += stored.bytes;
   }
 
   release(stored: StoredMessage): void {
+    this.#entries--;
     if (--stored.holders === 0) this.#bytes -= stored.bytes;
   }
 }
