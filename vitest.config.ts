@@ -59,6 +59,7 @@ export default defineConfig({
         test: {
           name: "timed",
           include: ["test/system/timed/**/*.test.ts"],
+          setupFiles: "test/support/quiet-disk.ts",
           testTimeout: 120_000,
           hookTimeout: 60_000,
           fileParallelism: false,
@@ -70,6 +71,7 @@ export default defineConfig({
         test: {
           name: "containers",
           include: ["test/containers/**/*.test.ts"],
+          setupFiles: "test/support/quiet-disk.ts",
           globalSetup: "test/containers/support/build-once.ts",
           testTimeout: 300_000,
           hookTimeout: 300_000,
