@@ -182,6 +182,8 @@ export type WorldObservation =
    */
   | { readonly kind: "disturbed"; readonly nodes: readonly string[] }
   | { readonly kind: "calmed"; readonly nodes: readonly string[] }
+  /** Every machine has lost its power, also those on which no node ran at that moment. */
+  | { readonly kind: "blackout" }
   /** Faults are over: a majority runs, connected to each other. */
   | { readonly kind: "healed" }
   /** Nothing more comes. */

@@ -1,10 +1,12 @@
 /**
- * Notices when every node has lost its power at once.
+ * Notices when every machine has lost its power at once.
  *
  * The `replicated` profile does not promise that what was committed in the last second survives that: the log goes on
  * from what the disks had, so checkers of committed state begin anew. With `durability: disk` they do not. A node that
  * starts again shows what it knows to be committed, and that may be more than the voters have: of the terms before the
  * blackout (`termBefore`) nothing is for all, until a leader of a later one goes on from it.
+ *
+ * Who loses its power alone, be it the last one that ran, takes nothing that the others' disks do not have.
  *
  * Source: architecture.md section 2, P5.
  */
@@ -15,7 +17,6 @@ export type Durability = "replicated" | "disk";
 
 export class BlackoutWatch {
   readonly #durability: Durability;
-  readonly #running = new Set<string>();
   #term = 0;
   #termBefore = 0;
 
@@ -28,16 +29,10 @@ export class BlackoutWatch {
     return this.#termBefore;
   }
 
-  /** Whether the last running node lost its power with this observation, and committed state with it. */
+  /** Whether all lost their power with this observation, and committed state with it. */
   observe(observation: Observation): boolean {
-    const { node } = observation;
-    if (node === undefined) return false;
-    if (observation.kind === "started") this.#running.add(node);
     if (observation.kind === "applied") this.#term = Math.max(this.#term, observation.term);
-    if (observation.kind !== "stopped") return false;
-    const { how } = observation;
-    if (how === "pause" || how === "resume" || !this.#running.delete(node)) return false;
-    const isBlackout = how === "power" && this.#running.size === 0 && this.#durability === "replicated";
+    const isBlackout = observation.kind === "blackout" && this.#durability === "replicated";
     if (isBlackout) this.#termBefore = this.#term;
     return isBlackout;
   }

@@ -7,6 +7,8 @@
 
 import type { Checker, Observation } from "../observations.ts";
 
+const COMMON: ReadonlySet<Observation["kind"]> = new Set(["started", "stopped", "blackout", "healed"]);
+
 export class PerCluster implements Checker {
   readonly name: string;
   readonly #make: () => Checker;
@@ -26,7 +28,7 @@ export class PerCluster implements Checker {
       this.#of(cluster).observe(observation);
       return;
     }
-    if (kind === "started" || kind === "stopped" || kind === "healed") this.#common.push(observation);
+    if (COMMON.has(kind)) this.#common.push(observation);
     for (const checker of this.#checkers.values()) checker.observe(observation);
   }
 

@@ -13,7 +13,6 @@ import type { Schedule } from "./schedule.ts";
 export class Standstill {
   readonly name = "standstill";
   readonly #isReplicated: boolean;
-  readonly #running = new Set<string>();
   /** By node; a node that is down counts. */
   readonly #clusterOf = new Map<string, string>();
   /** Clusters that have had no leader since a blackout. */
@@ -25,14 +24,10 @@ export class Standstill {
 
   observe(observation: Observation): void {
     const { kind, node = "" } = observation;
-    if (kind === "started") this.#running.add(node);
     if (kind === "belongs") this.#clusterOf.set(node, observation.to);
     if (kind === "vanished") this.#clusterOf.delete(node);
     if (kind === "leader") this.#leads(this.#clusterOf.get(node));
-    if (kind !== "stopped" || observation.how === "pause" || observation.how === "resume") return;
-    this.#running.delete(node);
-    if (observation.how === "power" && this.#running.size === 0)
-      this.#leaderless = new Set(this.#clusterOf.values());
+    if (kind === "blackout") this.#leaderless = new Set(this.#clusterOf.values());
   }
 
   /** @param voters of the cluster's newest configuration @param present ids of the nodes that the machines bear now */

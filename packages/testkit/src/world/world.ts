@@ -108,6 +108,7 @@ export class World {
 
   /** Every machine has lost its power: in the `replicated` profile history goes on from what the disks have. */
   blackedOut(): void {
+    this.observe({ at: this.events.now, kind: "blackout" });
     if (this.options.durability !== "replicated") return;
     for (const oracle of this.#oracles.values()) oracle.beginAnew();
   }

@@ -6,7 +6,7 @@ import { ElectionStorms } from "../../src/checkers/election-storms.ts";
 import { LeaderCompleteness } from "../../src/checkers/leader-completeness.ts";
 import { LeaseHolder } from "../../src/checkers/lease-holder.ts";
 import { LogMatching } from "../../src/checkers/log-matching.ts";
-import { check, end, healed, seen, started } from "../support/history.ts";
+import { blackout, check, end, healed, seen, started } from "../support/history.ts";
 
 const leader = (at: number, node: string, term: number) => seen(at, "leader", { node, term });
 const applied = (at: number, node: string, index: number, term: number, hash: number) =>
@@ -58,7 +58,7 @@ const forgotten = [
   ...started(0, "a", "b", "c"),
   applied(1, "b", 2, 1, 12),
   applied(2, "b", 3, 1, 13),
-  ...["a", "b", "c"].map((node) => stopped(3, node, "power")),
+  ...blackout(3, "a", "b", "c"),
   ...started(4, "b"),
   applied(5, "b", 2, 1, 12),
   applied(6, "b", 3, 1, 13),
@@ -67,6 +67,35 @@ const forgotten = [
   leader(9, "a", 2),
   applied(10, "a", 3, 2, 99),
 ];
+
+test("who loses its power last of all, while the programs of the others have crashed, takes nothing with it", () => {
+  const history = [
+    ...started(0, "a", "b", "c"),
+    applied(1, "a", 5, 1, 15),
+    stopped(2, "b", "crash"),
+    stopped(2, "c", "crash"),
+    stopped(3, "a", "power"),
+    ...started(4, "b", "c"),
+    leader(5, "b", 2),
+    applied(6, "b", 5, 2, 99),
+  ];
+  for (const checker of [new LogMatching("replicated"), new LeaderCompleteness("replicated")])
+    expect(() => check(checker, history)).toThrow();
+});
+
+test("a blackout is one for nodes that were down, too", () => {
+  const history = [
+    ...started(0, "a"),
+    applied(1, "a", 5, 1, 15),
+    stopped(2, "a", "crash"),
+    seen(3, "blackout", {}),
+    ...started(4, "a"),
+    leader(5, "a", 2),
+    applied(6, "a", 5, 2, 99),
+  ];
+  for (const checker of [new LogMatching("replicated"), new LeaderCompleteness("replicated")])
+    check(checker, history);
+});
 
 test("after a blackout in `replicated` a node may still have what the voters have lost, and what they put in its place counts", () => {
   const overtaken = [...forgotten, restored(11, "b", 3, 2), applied(12, "b", 4, 2, 14)];

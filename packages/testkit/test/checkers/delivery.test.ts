@@ -7,6 +7,7 @@ import { PublishOrder } from "../../src/checkers/publish-order.ts";
 import type { Observation } from "../../src/observations.ts";
 import {
   acked,
+  blackout,
   check,
   connected,
   connecting,
@@ -174,7 +175,6 @@ test.each<[string, 0 | 1 | 2]>([
 });
 
 test("[P6] exactly once across a power cut of all nodes is for `disk` to keep, and of what comes after it for both", () => {
-  const power = (at: number) => ["A", "B", "C"].map((node) => seen(at, "stopped", { node, how: "power" }));
   const of = (at: number, payloadId: string) => [
     published(at, "pub", "A", { payloadId, qos: 2 }),
     delivered(at + 1, "sub", payloadId, { qos: 2 }),
@@ -183,7 +183,7 @@ test("[P6] exactly once across a power cut of all nodes is for `disk` to keep, a
   const cut = [
     ...BEGIN,
     ...of(20_000, "m"),
-    ...power(21_000),
+    ...blackout(21_000, "A", "B", "C"),
     ...started(22_000, "A", "B", "C"),
     again(23_000, "m"),
   ];

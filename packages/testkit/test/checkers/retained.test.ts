@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { checkLinearizable, type Operation, type RegisterValue } from "../../src/checkers/linearizability.ts";
 import { RetainedLinearizable } from "../../src/checkers/retained-linearizable.ts";
 import type { Observation } from "../../src/observations.ts";
-import { acked, check, end, published, seen, started } from "../support/history.ts";
+import { acked, blackout, check, end, published, seen, started } from "../support/history.ts";
 
 const write = (value: RegisterValue, from: number, to: number): Operation => ({
   kind: "write",
@@ -311,14 +311,13 @@ test("[P8] retained store bites: a healthy mesh whose nodes say again and again 
 });
 
 test("[P8] retained store: after a blackout of all nodes each topic may be what it ever was", () => {
-  const power = (at: number) => ["A", "B", "C"].map((node) => seen(at, "stopped", { node, how: "power" }));
   const history = [
     ...NODES,
     put(20_000, "v1"),
     acked(20_100, "on-A", "v1"),
     put(21_000, "v2"),
     acked(21_100, "on-A", "v2"),
-    ...power(22_000),
+    ...blackout(22_000, "A", "B", "C"),
     ...started(23_000, "A", "B", "C"),
     ...looked(40_000, "r", "B", "v1"),
   ];

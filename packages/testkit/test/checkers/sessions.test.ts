@@ -7,6 +7,7 @@ import { SessionPresent } from "../../src/checkers/session-present.ts";
 import type { Observation } from "../../src/observations.ts";
 import {
   acked,
+  blackout,
   check,
   connected,
   connecting,
@@ -117,7 +118,7 @@ test.each<[string, readonly Observation[]]>([
     [
       M1,
       ackedBy(20_010, "pub", "A", "m1"),
-      ...["A", "B", "C"].map((node) => seen(20_020, "stopped", { node, how: "power" })),
+      ...blackout(20_020, "A", "B", "C"),
       ...started(21_000, "A", "B", "C"),
       ...quorate(25_000, "A", "B", "C"),
       ...BACK,

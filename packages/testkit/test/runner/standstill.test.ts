@@ -16,7 +16,7 @@ function blackedOut(durability: "replicated" | "disk", ...then: readonly NodeObs
     see(node, { kind: "started", incarnation: 1 });
     see(node, { kind: "belongs", to: CLUSTER });
   }
-  for (const node of VOTERS) see(node, { kind: "stopped", how: "power" });
+  standstill.observe({ at: 0, kind: "blackout" });
   for (const observation of then) see("b", observation);
   return standstill;
 }

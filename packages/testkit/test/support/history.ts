@@ -25,6 +25,12 @@ export function seen<Kind extends Observation["kind"]>(
 export const started = (at: number, ...nodes: string[]): Observation[] =>
   nodes.map((node) => seen(at, "started", { node, incarnation: 1 }));
 
+/** All nodes stop because every machine has lost its power. */
+export const blackout = (at: number, ...nodes: string[]): Observation[] => [
+  ...nodes.map((node) => seen(at, "stopped", { node, how: "power" })),
+  seen(at, "blackout", {}),
+];
+
 /** CONNECT: of a session kept for an hour, unless `more` says otherwise. */
 export const connecting = (
   at: number,
