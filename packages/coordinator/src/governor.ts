@@ -68,6 +68,11 @@ export class Governor {
     this.#watch.reset();
   }
 
+  /** This node's disk has room, whether it leads or not: if it is full again later, that is another matter. */
+  diskHasRoom(): void {
+    this.#giveWayAgainAt = 0;
+  }
+
   /** `joiner` asks to become a learner. Ignored while too many wait: it asks again. */
   join(joiner: NodeId): void {
     this.#note(this.#joiners, joiner, JOINERS_MAX);

@@ -166,6 +166,7 @@ export class Membership {
 
   #govern(now: MonotonicMs): void {
     const driver = this.#ports.driver();
+    if (driver?.isDiskFull === false) this.#governor.diskHasRoom();
     if (driver?.leadership.role !== "leader") return;
     this.#governor.govern(driver, this.#ports.peers(), now);
   }

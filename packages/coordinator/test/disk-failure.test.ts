@@ -244,6 +244,19 @@ test("a leader whose disk is full gives way, so that the durable messages of oth
   expect(old.running.retained.count).toBe(3);
 });
 
+test("a leader whose disk has had room meanwhile gives way again when it is full again", () => {
+  const world = formed(3, 69, 3);
+  // More often than there are nodes, so at least one does so twice.
+  for (let round = 0; round < 4; round++) {
+    const leader = leaderOf(world);
+    leader.disk.room = 0;
+    leader.running.retained.put(retained("a", "x".repeat(600_000)), undefined);
+    world.until(() => world.leader !== undefined && world.leader !== leader, 10_000, `gives way ${round}`);
+    leader.disk.room = Number.POSITIVE_INFINITY;
+    world.until(() => !leader.status.isDiskFull, 20_000, "room again");
+  }
+});
+
 test("where all disks are full, leadership does not go round and round", () => {
   const world = formed(3, 70, 3);
   for (const node of world.nodes) node.disk.room = 0;
