@@ -5,6 +5,7 @@
 
 import { SkeinError } from "@skein/kernel";
 import type { Stamp } from "./hybrid-clock.ts";
+import { nameOf } from "./sessions/early-messages.ts";
 import {
   type Command,
   decodeCommand,
@@ -13,6 +14,17 @@ import {
   lastPlaceOf,
   type Operation,
 } from "./state-machine/commands.ts";
+
+/** What was written last under each number, in its first place. */
+export function newestOfEach(commands: readonly Inherited[]): Inherited[] {
+  const newest = new Map<string, Inherited>();
+  for (const command of commands) newest.set(nameOf(command.envelope), command);
+  return [...newest.values()];
+}
+
+export function isSame(a: Command, b: Command): boolean {
+  return a.operation.kind === b.operation.kind && nameOf(a.envelope) === nameOf(b.envelope);
+}
 
 /** Places are kept for what follows: those side by side by one command, those at the end by none. */
 export function withoutIdle(commands: readonly Inherited[]): Inherited[] {
@@ -38,6 +50,11 @@ function canJoin(before: Inherited, command: Inherited): boolean {
 
 function joined({ envelope, stamp }: Inherited, last: Inherited): Inherited {
   return skipping(envelope, stamp, lastPlaceOf(last));
+}
+
+/** In the place of what does not count, so that the numbers behind it still follow. */
+export function placeOf(command: Command): Uint8Array {
+  return skipping(command.envelope, command.stamp, lastPlaceOf(command)).bytes;
 }
 
 /** Takes the places from number `from` up to `command`. */

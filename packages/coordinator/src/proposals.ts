@@ -32,7 +32,16 @@ import {
 } from "@skein/kernel";
 import { batchFrom } from "./frames.ts";
 import type { Stamp } from "./hybrid-clock.ts";
-import { decodedOrNothing, type Inherited, placesBefore, withoutClaim, withoutIdle } from "./inherited.ts";
+import {
+  decodedOrNothing,
+  type Inherited,
+  isSame,
+  newestOfEach,
+  placeOf,
+  placesBefore,
+  withoutClaim,
+  withoutIdle,
+} from "./inherited.ts";
 import type { Outbox } from "./outbox.ts";
 import {
   COMMAND_BYTES_MAX,
@@ -108,6 +117,8 @@ export class Proposals {
   #inherited: readonly Inherited[] = [];
   /** Up to this number commands are acknowledged, or are being put on the disk for that. */
   #releasedThrough = 0;
+  /** Up to this number there are commands in the outbox that were refused under another one. */
+  #keptThrough = 0;
   #hasKept = false;
   #dropped = 0;
   #refused = 0;
@@ -127,7 +138,7 @@ export class Proposals {
    * identity, of a cluster that has been merged since, is proposed anew as this node's own.
    */
   inherit(kept: readonly Uint8Array[]): void {
-    const commands = withoutIdle(kept.flatMap(decodedOrNothing));
+    const commands = withoutIdle(newestOfEach(kept.flatMap(decodedOrNothing)));
     this.#hasKept = kept.length > 0;
     this.#inherited = commands.filter(({ envelope }) => envelope.node === this.#node);
     this.#proposeAnew(commands.filter(({ envelope }) => envelope.node !== this.#node));
@@ -257,15 +268,28 @@ export class Proposals {
 
   /**
    * The log has refused this command of this node: its connection did not hold its session any more. If it was acknowledged without a
-   * quorum, what it published must not be lost with it.
+   * quorum, what it published must not be lost with it, nor published again when a later run reads of it.
    */
-  refusedAsStale({ envelope, operation }: Command): void {
-    const isOwn = envelope.incarnation === this.#incarnation;
-    if (isOwn && envelope.seq > this.#releasedThrough) return;
+  refusedAsStale(refused: Command): void {
+    const { envelope, operation } = refused;
+    const { incarnation, seq } = envelope;
     // What changes the retained store was not acknowledged, and is sent again by its client.
-    const isAcknowledged = operation.kind === "publishOnce" && topicOf(operation) === undefined;
-    const own = isAcknowledged ? withoutClaim(operation) : undefined;
-    if (own !== undefined) this.propose(own, undefined, true);
+    if (operation.kind !== "publishOnce" || topicOf(operation) !== undefined) return;
+    // Of an earlier run what is not open was refused in that run, which has proposed it again.
+    const isOpen =
+      incarnation === this.#incarnation
+        ? seq <= this.#releasedThrough
+        : this.#inherited.some((command) => isSame(command, refused));
+    const own = isOpen ? withoutClaim(operation) : undefined;
+    if (own === undefined) return;
+    const before = this.#lastSeq;
+    this.propose(own, undefined, true);
+    const again = this.#pending.at(-1);
+    if (again === undefined || again.seq === before) return;
+    this.#keptThrough = again.seq;
+    this.#hasKept = true;
+    // If it fails, nothing worse is true than before.
+    this.#ports.outbox.keep([again.bytes, placeOf(refused)], () => {});
   }
 
   #proposeAnew(commands: readonly Inherited[]): void {
@@ -344,7 +368,10 @@ export class Proposals {
     const before = this.#releasedThrough;
     this.#releasedThrough = last.seq;
     this.#hasKept = true;
-    const commands = fresh.map((pending) => this.#keptForm(pending));
+    // What is not acknowledged dies with this process.
+    const commands = fresh.map(({ bytes, operation }) =>
+      topicOf(operation) === undefined ? bytes : placeOf(decodeCommand(bytes)),
+    );
     outbox.keep(commands, (error) => {
       if (error !== undefined) {
         // Not acknowledged; tried again with the next tick.
@@ -362,16 +389,9 @@ export class Proposals {
     });
   }
 
-  /** What is not acknowledged dies with this process: on the disk nothing stands in its place, so that the numbers behind it still follow. */
-  #keptForm({ seq, stamp, operation, bytes }: Pending): Uint8Array {
-    if (topicOf(operation) === undefined) return bytes;
-    const envelope = { node: this.#node, incarnation: this.#incarnation, seq };
-    return encodeCommand({ envelope, stamp, operation: { kind: "skip", through: seq } });
-  }
-
   #forgetKept(): void {
     if (!this.#hasKept || this.#inherited.length > 0) return;
-    if (this.settledSeq < this.#releasedThrough) return;
+    if (this.settledSeq < Math.max(this.#releasedThrough, this.#keptThrough)) return;
     this.#hasKept = false;
     this.#ports.outbox.clear();
   }

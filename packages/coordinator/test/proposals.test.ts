@@ -6,6 +6,7 @@ import { PENDING_BYTES_MAX, Proposals } from "../src/proposals.ts";
 import {
   COMMAND_BYTES_MAX,
   type Command,
+  decodeCommand,
   decodeEnvelope,
   encodeCommand,
   type Operation,
@@ -39,14 +40,14 @@ class FakeOutbox {
   }
 }
 
-function setUp() {
+function setUp(incarnation = FIRST) {
   const clock = new VirtualClock();
   const frames: number[][] = [];
   const leader = { isKnown: true };
   const disk = { isFull: false };
   const released: number[] = [];
   const outbox = new FakeOutbox();
-  const proposals = new Proposals(NODE, FIRST, {
+  const proposals = new Proposals(NODE, incarnation, {
     clock,
     propose: (commands) => {
       if (leader.isKnown) frames.push(commands.map((bytes) => decodeEnvelope(bytes).seq));
@@ -333,4 +334,39 @@ test("what all nodes have lost before an outbox leaves its places only; a gap of
     [7, 8],
     [4, 7, 8],
   ]);
+});
+
+test("what was acknowledged and refused as stale is in the outbox under its new number; no later run proposes it once more", () => {
+  const { clock, leader, outbox, proposals } = setUp();
+  const message = { ...retained("t", "1"), retain: false };
+  const operation = { kind: "publishOnce", clientId: "c", claim: 1, packetId: 7, message } as const;
+  proposals.propose(operation, completion());
+  outbox.isCut = true;
+  leader.isKnown = false;
+  clock.endTurn();
+  outbox.write();
+  const acknowledged = [...outbox.kept];
+  const stale = decodeCommand(acknowledged[0] as Uint8Array);
+  proposals.refusedAsStale(stale);
+  proposals.settleThrough(1);
+  expect(outbox.kept.map((bytes) => decodeEnvelope(bytes).seq)).toEqual([1, 2, 1]);
+  expect(outbox.isCleared).toBe(false);
+
+  const second = 2 as Incarnation;
+  const knowing = setUp(second);
+  knowing.proposals.inherit(outbox.kept);
+  knowing.proposals.refusedAsStale(stale);
+  knowing.clock.advance(1);
+  expect(knowing.frames).toEqual([[1, 2]]);
+  expect(knowing.proposals.proposedSeq).toBe(0);
+  const unknowing = setUp(second);
+  unknowing.proposals.inherit(acknowledged);
+  unknowing.proposals.refusedAsStale(stale);
+  expect(unknowing.proposals.proposedSeq).toBe(1);
+  const late = setUp(second);
+  late.proposals.refusedAsStale(stale);
+  expect(late.proposals.proposedSeq).toBe(0);
+
+  proposals.settleThrough(2);
+  expect(outbox.isCleared).toBe(true);
 });
