@@ -14,7 +14,7 @@ import { ContainerMesh } from "./support/mesh.ts";
 
 const FORMATION_MS = 60_000;
 const LOAD =
-  "--seconds 36 --rate 250 --qos1 25 --qos2 10 --subscribers 16 --fan-out 2 --fault-every 9 --fault-for 6 --will-grace 30 --drain 90";
+  "--seconds 28 --rate 250 --qos1 25 --qos2 10 --subscribers 16 --fan-out 2 --fault-every 8 --fault-for 5 --will-grace 30 --drain 90";
 
 /**
  * What two nodes do not keep while the voter is away (docs/guarantees.md, "Without a quorum"): messages come before the log has them, to who
