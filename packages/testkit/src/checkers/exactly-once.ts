@@ -25,8 +25,9 @@ interface Publish {
   /** Where and when last. */
   node: string | undefined;
   sentAt: number;
-  /** Where and while it was sent there was no quorum. */
+  /** Where and while it was sent there was no quorum: until it was acknowledged, or, if it never was, since. */
   isEarly: boolean;
+  isAcked: boolean;
   /** Deliveries without DUP, by subscriber session. */
   readonly deliveries: Map<string, number>;
 }
@@ -35,8 +36,11 @@ export class ExactlyOnce implements Checker {
   readonly name = "exactly once";
   readonly #publishes = new Map<string, Publish>();
   readonly #sessions = new Map<string, string>();
-  /** Kept sessions: when the last CONNECT was sent. */
+  /** Kept sessions: when the last CONNECT was sent, and who took it. */
   readonly #keepingSince = new Map<string, number>();
+  readonly #servedBy = new Map<string, string | undefined>();
+  /** What was published before may have been sent by a node that could not tell the others. */
+  readonly #untoldUntil = new Map<string, number>();
   readonly #quorum = new QuorumLedger();
 
   readonly #clusters = new ClusterWatch();
@@ -58,13 +62,15 @@ export class ExactlyOnce implements Checker {
     else if (observation.kind === "connectSent") this.#connecting(observation);
     else if (observation.kind === "publishSent")
       this.#sent(observation.packet, observation.node, observation.at);
-    else if (observation.kind === "publishAcked") this.#look(this.#publishes.get(observation.payloadId));
+    else if (observation.kind === "publishAcked") this.#acked(observation.payloadId);
     else if (observation.kind === "delivered" && !observation.retain) this.#delivered(observation);
   }
 
   /** The mesh publishes the will, once if at all. */
   #connecting(attempt: Extract<Observation, { kind: "connectSent" }>): void {
     const { client, will, expirySeconds, node, at } = attempt;
+    if (this.#isAlone(client, this.#servedBy.get(client))) this.#untoldUntil.set(client, at);
+    this.#servedBy.set(client, node);
     if (expirySeconds > 0) this.#keepingSince.set(client, at);
     else this.#keepingSince.delete(client);
     if (will !== undefined) this.#sent(will, node, at);
@@ -73,11 +79,25 @@ export class ExactlyOnce implements Checker {
   #sent({ payloadId, qos }: PublishedPacket, node: string | undefined, sentAt: number): void {
     const known = this.#publishes.get(payloadId);
     this.#look(known);
-    if (known !== undefined) Object.assign(known, { sendings: known.sendings + 1, node, sentAt });
+    if (known !== undefined)
+      Object.assign(known, { sendings: known.sendings + 1, node, sentAt, isAcked: false });
     else {
-      const first = { sendings: 1, node, sentAt, isEarly: false, deliveries: new Map<string, number>() };
+      const first = {
+        sendings: 1,
+        node,
+        sentAt,
+        isEarly: false,
+        isAcked: false,
+        deliveries: new Map<string, number>(),
+      };
       this.#publishes.set(payloadId, { qos, ...first });
     }
+  }
+
+  #acked(payloadId: string): void {
+    const publish = this.#publishes.get(payloadId);
+    this.#look(publish);
+    if (publish !== undefined) publish.isAcked = true;
   }
 
   /** Whether there was a quorum since it was sent. */
@@ -105,6 +125,8 @@ export class ExactlyOnce implements Checker {
     if (publish === undefined) {
       throw new CheckFailure(this.name, `${client} got "${payloadId}" on "${topic}", which nobody published`);
     }
+    if (!publish.isAcked) this.#look(publish);
+    if (qos > 0 && publish.sentAt <= (this.#untoldUntil.get(client) ?? -1)) return;
     if (qos > 0 && publish.isEarly && (this.#keepingSince.has(client) || publish.qos === 2)) return;
     const session = `${client} ${this.#sessions.get(client) ?? ""}`;
     const count = (publish.deliveries.get(session) ?? 0) + 1;

@@ -156,6 +156,37 @@ test("[P6] exactly once holds across nodes: the same session elsewhere is the sa
   );
 });
 
+const ONCE = [
+  ...BEGIN,
+  published(20_000, "pub", "A", { payloadId: "m", qos: 2 }),
+  ...BACK,
+  delivered(30_200, "sub", "m", { qos: 2 }),
+];
+const AGAIN = [
+  arrives(40_000, "sub", "A", 3),
+  accepted(40_100, "sub", "A", 3, true),
+  delivered(40_200, "sub", "m", { qos: 2, dup: true }),
+];
+
+test.each<[string, readonly Observation[]]>([
+  ["its node could not tell the others that it had been sent", [inDoubt(30_300, "C"), ...AGAIN]],
+  ["the node that took it lost its quorum before it acknowledged it", [inDoubt(30_300, "A"), ...AGAIN]],
+])("[P6] exactly once accepts that a message comes again from the next node: %s", (_why, history) => {
+  check(new ExactlyOnce("replicated"), [...ONCE, ...history]);
+});
+
+test("[P6] exactly once bites: the quorum is lost when the next node serves the client already, or after the acknowledgement", () => {
+  const late = [...AGAIN.slice(0, 2), inDoubt(40_150, "C"), ...AGAIN.slice(2)];
+  const acknowledged = [
+    ackedBy(30_250, "pub", "A", "m"),
+    inDoubt(30_300, "A"),
+    ...quorate(39_000, "A"),
+    ...AGAIN,
+  ];
+  for (const history of [late, acknowledged])
+    expect(() => check(new ExactlyOnce("replicated"), [...ONCE, ...history])).toThrow(/2. time/);
+});
+
 test("[P6] exactly once bites: QoS 1 after a takeover without DUP", () => {
   const publish = published(20_000, "pub", "A", { payloadId: "m" });
   const history = [...BEGIN, publish, ...BACK, delivered(30_200, "sub", "m")];
