@@ -13,6 +13,8 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["packages/*/test/**/*.test.ts", "tools/*.test.ts", "test/plug/**/*.test.ts"],
+          // Some take seconds where others use the same cores.
+          testTimeout: 30_000,
           isolate: false,
         },
       },

@@ -2,28 +2,54 @@
  * Messages that nodes hand each other before the log has them, because there is no quorum: who has got which, so that nobody gets it
  * again when the log brings it.
  *
- * A message is named by its command: node, incarnation and number. What is remembered is bounded; what was forgotten comes a second time,
- * which is what a split may cost.
+ * A message is named by its command: node, incarnation and number. A QoS 2 message that its publisher sent to two nodes, because the
+ * first fell silent, is two commands of which the log carries out the one that comes first: it is known by its publisher, packet
+ * identifier and content as well. What is remembered is bounded; what was forgotten comes a second time, which is what a split may
+ * cost.
  *
  * Source: reference design, section 4.7.
  */
 
-import { FilterIndex, type KeptSubscription, parseSharedFilter } from "@skein/kernel";
-import type { Envelope } from "../state-machine/commands.ts";
+import {
+  ByteWriter,
+  encodeMessage,
+  FilterIndex,
+  type KeptSubscription,
+  parseSharedFilter,
+} from "@skein/kernel";
+import type { Command, Envelope } from "../state-machine/commands.ts";
+import { itemHash } from "../state-machine/set-hash.ts";
 
 /** Names remembered of each kind. */
 const NAMES_MAX = 100_000;
 
+/** A message that came early, and who has it. */
+export interface Taken {
+  readonly name: string;
+  readonly clients: ReadonlySet<string>;
+}
+
+const out = new ByteWriter(1024);
+
 export function nameOf({ node, incarnation, seq }: Envelope): string {
   return `${node} ${incarnation} ${seq}`;
+}
+
+/** The same for all commands that bring one QoS 2 message of a kept session; undefined: of another kind. */
+function contentOf({ operation }: Command): string | undefined {
+  if (operation.kind !== "publishOnce") return undefined;
+  encodeMessage(operation.message, out.reset());
+  return `${operation.packetId} ${itemHash(out.finish())} ${operation.clientId}`;
 }
 
 export class EarlyMessages {
   /** What kept sessions want that the log does not know of yet. */
   #wanted = new FilterIndex<KeptSubscription, boolean>((found) => found.some(({ qos }) => qos > 0));
   #wantedCount = 0;
-  /** Handed to the live subscribers here. */
-  readonly #handed = new Set<string>();
+  /** Handed to the live subscribers here: name to content. */
+  readonly #handed = new Map<string, string | undefined>();
+  /** Of those the QoS 2 messages: content to name. */
+  readonly #contents = new Map<string, string>();
   /** Had by these clients, as they have said. */
   readonly #had = new Map<string, Set<string>>();
   #hadCount = 0;
@@ -53,10 +79,13 @@ export class EarlyMessages {
   }
 
   /** A message has come. False: it has been here before. */
-  add(name: string): boolean {
-    if (this.#handed.has(name)) return false;
+  add(command: Command): boolean {
+    const name = nameOf(command.envelope);
+    const content = contentOf(command);
+    if (this.#handed.has(name) || (content !== undefined && this.#contents.has(content))) return false;
     if (this.#handed.size >= NAMES_MAX) this.clear();
-    this.#handed.add(name);
+    this.#handed.set(name, content);
+    if (content !== undefined) this.#contents.set(content, name);
     return true;
   }
 
@@ -69,17 +98,23 @@ export class EarlyMessages {
     else clients.add(clientId);
   }
 
-  /** The log has brought it. Undefined: it has not been here before; else the clients that have it. */
-  take(name: string): ReadonlySet<string> | undefined {
-    if (!this.#handed.delete(name)) return undefined;
+  /** The log has brought a message. Undefined: it has not been here before. */
+  take(command: Command): Taken | undefined {
+    const own = nameOf(command.envelope);
+    const name = this.#handed.has(own) ? own : this.#contents.get(contentOf(command) ?? "");
+    if (name === undefined) return undefined;
+    const content = this.#handed.get(name);
+    this.#handed.delete(name);
+    if (content !== undefined) this.#contents.delete(content);
     const clients = this.#had.get(name);
     this.#had.delete(name);
     this.#hadCount -= clients?.size ?? 0;
-    return clients ?? NOBODY;
+    return { name, clients: clients ?? NOBODY };
   }
 
   clear(): void {
     this.#handed.clear();
+    this.#contents.clear();
     this.#had.clear();
     this.#hadCount = 0;
   }

@@ -174,7 +174,7 @@ export class Sessions implements SessionStore {
     const isFirstHand = by === undefined ? this.#isLeader : by === this.#self.node;
     if (applied.outcome === "full" && by === this.#self.node && isPublished(command))
       this.#ports.messageRefused?.();
-    const isEarly = command !== undefined && !this.#early.isEmpty && this.#place(command, sessions);
+    const isEarly = !this.#early.isEmpty && this.#place(applied, sessions);
     for (const publication of publications) {
       // A will that has become due with this command is another message.
       const isOwn =
@@ -269,22 +269,24 @@ export class Sessions implements SessionStore {
   }
 
   /** A message that comes before the log has it. */
-  #handOver({ envelope, operation }: Command): void {
+  #handOver(command: Command): void {
+    const { envelope, operation } = command;
     if (operation.kind === "subscribe") this.#early.want(operation.wishes);
     const isOnce = operation.kind === "publishOnce";
     if (operation.kind !== "publish" && !isOnce) return;
     if (this.#machine.sequencer.last(envelope.node, envelope.incarnation) >= envelope.seq) return;
-    const name = nameOf(envelope);
-    if (!this.#early.add(name)) return;
+    if (!this.#early.add(command)) return;
     const publisher = isOnce ? operation.clientId : operation.publisher;
-    this.#ports.publishEarly?.(operation.message, publisher, name, isOnce);
+    this.#ports.publishEarly?.(operation.message, publisher, nameOf(envelope), isOnce);
   }
 
   /** The log has brought it. False: it did not come early. */
-  #place({ envelope, operation }: Command, sessions: ReadonlySet<SessionState>): boolean {
-    const name = nameOf(envelope);
-    const clients = this.#early.take(name);
-    if (clients === undefined) return false;
+  #place({ command, outcome }: Applied, sessions: ReadonlySet<SessionState>): boolean {
+    // After a gap it comes again.
+    const early = command === undefined || outcome === "gap" ? undefined : this.#early.take(command);
+    if (command === undefined || early === undefined) return false;
+    const { operation } = command;
+    const { name, clients } = early;
     for (const { clientId, queue } of sessions) {
       const ordinal = queue.nextOrdinal - 1;
       const claim = this.#claims.get(clientId);
