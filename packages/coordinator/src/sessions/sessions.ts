@@ -41,6 +41,10 @@ const WISHES_KEPT_MS = 10_000;
 /** What others must hear of before the log has it. */
 const EARLY_KINDS: ReadonlySet<Operation["kind"]> = new Set(["publish", "publishOnce", "subscribe"]);
 const NOBODY: ReadonlySet<SessionState> = new Set();
+const NO_DRIVER: Pick<Driver, "leadership" | "applied"> = {
+  leadership: { role: "follower", term: 0, leader: undefined },
+  applied: { index: 0, term: 0 },
+};
 
 /** A message that the log publishes to the live subscribers of every node. */
 export type FromLog = (publication: Publication, isFirstHand: boolean) => void;
@@ -143,7 +147,10 @@ export class Sessions implements SessionStore {
     return claim;
   }
 
+  /** Before an entry of the leader's term has come here this node may not know what others have subscribed to: then the log decides. */
   wants(topic: string): boolean {
+    const { leadership, applied } = this.#ports.driver() ?? NO_DRIVER;
+    if (leadership.leader !== undefined && applied.term !== leadership.term) return true;
     return this.#machine.sessions.wants(topic) || this.#early.isWanted(topic);
   }
 

@@ -11,6 +11,10 @@ export function appliedCommand({ command, retained }: ObservedEntry): AppliedCom
   const { node: proposer, incarnation, seq } = envelope;
   const through = operation.kind === "skip" ? Math.max(seq, operation.through) : seq;
   const numbered = { proposer, incarnation, seq, through };
+  const held = retained === undefined ? null : mixBytes(0, retained.payload);
+  // Whether it counted its connection decides: what the first replica makes of it the others must, too.
+  if ((operation.kind === "publish" || operation.kind === "publishOnce") && operation.message.retain)
+    return { ...numbered, topic: operation.message.topic, payloadId: "", value: held, held };
   if (operation.kind !== "retainedSet" && operation.kind !== "retainedDelete")
     return { ...numbered, topic: undefined, payloadId: "", value: null, held: null };
   const isDeletion = operation.kind === "retainedDelete";
@@ -19,7 +23,7 @@ export function appliedCommand({ command, retained }: ObservedEntry): AppliedCom
     topic: isDeletion ? operation.topic : operation.message.topic,
     payloadId: isDeletion ? "" : decodePayload(operation.message.payload),
     value: isDeletion ? null : mixBytes(0, operation.message.payload),
-    held: retained === undefined ? null : mixBytes(0, retained.payload),
+    held,
   };
 }
 
