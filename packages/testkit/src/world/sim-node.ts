@@ -50,6 +50,7 @@ export class SimNode {
   #cluster: string | undefined;
   #hash = 0;
   #status: CoordinatorStatus | undefined;
+  #lastStatus: CoordinatorStatus | undefined;
   readonly #said: StatusWatch;
   readonly sleep: MachineSleep;
 
@@ -110,9 +111,9 @@ export class SimNode {
     return this.#assembly?.coordinator.status;
   }
 
-  /** What the node said at the end of its last turn, be it down now. */
+  /** What the node said when it last belonged to a cluster, be it down now or unable to start. */
   get lastStatus(): CoordinatorStatus | undefined {
-    return this.#status;
+    return this.#lastStatus;
   }
 
   isLinkedTo(id: string): boolean {
@@ -314,6 +315,7 @@ export class SimNode {
     }
     this.#flushSteps();
     if (status?.cluster === undefined) return;
+    this.#lastStatus = status;
     this.#said.saw(status);
   }
 
