@@ -181,17 +181,19 @@ export class Broker {
 
   /**
    * Gives local subscribers a message that comes before the log has it, because there is no quorum: to sessions that the mesh keeps what
-   * they will be owed, and with `isForEverybody` to all others, too. `name`: see SessionHolder.placed.
+   * they will be owed, and with `isForEverybody` to all others, too. `name`: see SessionHolder.placed. `onlyFor`: nobody but this
+   * client's session gets it.
    */
   deliverEarly(
     message: ApplicationMessage,
     publisherClientId: string | undefined,
     name: string,
     isForEverybody: boolean,
+    onlyFor?: string,
   ): void {
     const publisher = this.#sessionOf(publisherClientId);
-    if (isForEverybody) this.#local.deliver(message, publisher);
-    this.#local.deliverEarly(message, publisher, name);
+    if (isForEverybody && onlyFor === undefined) this.#local.deliver(message, publisher);
+    this.#local.deliverEarly(message, publisher, name, this.#sessionOf(onlyFor));
   }
 
   /** The mesh has found no room for a message of this node in a queue that it keeps. */

@@ -29,12 +29,18 @@ export class LocalDelivery {
     }
   }
 
-  /** To sessions that the mesh keeps: what the log will bring them with QoS 1 or 2. */
-  deliverEarly(message: ApplicationMessage, publisher: ClientSession | undefined, name: string): void {
+  /** To sessions that the mesh keeps, or only to one of them: what the log will bring them with QoS 1 or 2. */
+  deliverEarly(
+    message: ApplicationMessage,
+    publisher: ClientSession | undefined,
+    name: string,
+    onlyFor?: ClientSession,
+  ): void {
     for (const any of this.#subscriptions.routes(message.topic)) {
       const route = any.subscriber === publisher ? any.ofOwn : any;
       const qos = Math.min(message.qos, route?.qos ?? 0) as QoS;
       if (route === undefined || qos === 0 || !(route.subscriber instanceof StoredSession)) continue;
+      if (onlyFor !== undefined && route.subscriber !== onlyFor) continue;
       const { subscriber, retainAsPublished, identifiers } = route;
       const retain = retainAsPublished && message.retain;
       subscriber.deliverEarly({ name, message: this.#frames.owned(message), qos, retain, identifiers });

@@ -77,6 +77,10 @@ export class StoredSession extends ClientSession {
   #isExhausted = false;
   /** Undefined until a message comes before the log has it. */
   #early: EarlyQueue | undefined;
+  /** The newest whose PUBREC is being committed. */
+  #lastConfirming: UnderWay | undefined;
+  /** Packet identifiers of early messages whose PUBREL must not go before that of an older one, which it names [MQTT-4.6.0-4]. */
+  readonly #held = new Map<number, UnderWay>();
 
   constructor(clientId: string, ports: SessionPorts, kept: KeptSession, claim: SessionClaim) {
     super(clientId, ports);
@@ -161,14 +165,18 @@ export class StoredSession extends ClientSession {
     if (early?.qos === 2) {
       early.isReleased = true;
       if (isFailure(reasonCode)) this.#finishEarly(packetId);
-      else sendPubrel(outlet, packetId);
+      else if (this.#lastConfirming === undefined) sendPubrel(outlet, packetId);
+      else if (!this.#held.has(packetId)) this.#held.set(packetId, this.#lastConfirming);
     } else if (entry?.qos !== 2) {
       // A PUBREL now would let the client forget the identifier, and take what is sent again for something new.
       if (!this.#comesAgain(packetId)) sendPubrel(outlet, packetId, ReasonCode.PacketIdentifierNotFound);
     } else if (isFailure(reasonCode))
       this.#finish(packetId); // [MQTT-4.4.0-2]
     else if (entry.state === "released") sendPubrel(outlet, packetId);
-    else if (entry.state === "sent") entry.confirm(this.#claim);
+    else if (entry.state === "sent") {
+      this.#lastConfirming = entry;
+      entry.confirm(this.#claim);
+    }
   }
 
   pubcomp(packetId: number): void {
@@ -187,6 +195,12 @@ export class StoredSession extends ClientSession {
     }
     entry.state = "released";
     sendPubrel(outlet, packetId);
+    if (this.#lastConfirming === entry) this.#lastConfirming = undefined;
+    for (const [held, behind] of this.#held) {
+      if (behind !== entry) break;
+      this.#held.delete(held);
+      sendPubrel(outlet, held);
+    }
   }
 
   /** It comes from the log. */

@@ -169,8 +169,8 @@ export class NodeAssembly {
         publishFromLog: ({ message, publisher, dealt }, isFirstHand) =>
           this.broker.deliverFromLog(message, publisher, isFirstHand, dealt),
         messageRefused: () => this.broker.countRefused(),
-        publishEarly: (message, publisher, name, isForEverybody) =>
-          this.broker.deliverEarly(message, publisher, name, isForEverybody),
+        publishEarly: (message, publisher, name, isForEverybody, onlyFor) =>
+          this.broker.deliverEarly(message, publisher, name, isForEverybody, onlyFor),
         observer,
       },
     );

@@ -67,6 +67,29 @@ test("QoS 2: the whole exchange goes on without the log, and its place is passed
   expect(client.packets).toEqual([]);
 });
 
+test("[MQTT-4.6.0-4] QoS 2: the PUBREL of what came early waits for those of older messages, and no newer one goes before it", () => {
+  const world = new KeptWorld();
+  const client = world.subscriber("a", "t", 2);
+  const received = (): number => {
+    const { messageId = 0 } = client.take("publish");
+    client.send({ cmd: "pubrec", messageId });
+    return messageId;
+  };
+  bring(world, "1", 2);
+  const first = received();
+  comeEarly(world, "2", 2);
+  const second = received();
+  bring(world, "3", 2);
+  const third = received();
+  expect(client.packets).toEqual([]);
+  world.commit();
+  expect(client.packets.map(({ cmd, messageId }) => [cmd, messageId])).toEqual([
+    ["pubrel", first],
+    ["pubrel", second],
+    ["pubrel", third],
+  ]);
+});
+
 test("who comes back between its PUBACK and the place in the queue is not sent the message again", () => {
   const world = new KeptWorld();
   const client = world.subscriber("a", "t", 1);

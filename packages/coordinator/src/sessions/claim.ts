@@ -112,11 +112,12 @@ export class Claim implements SessionClaim {
     else this.changed();
   }
 
-  /** The connection is answered, with what this node has of the session. */
-  openNow(): void {
-    if (this.#isOver || this.#isOpened) return;
+  /** The connection is answered, with what this node has of the session. False: it has been, or is over. */
+  openNow(): boolean {
+    if (this.#isOver || this.#isOpened) return false;
     this.#isOpened = true;
     this.#holder.opened(this.#ports.view, this.#ports.isPresent(this));
+    return true;
   }
 
   /** Its session has changed. */

@@ -29,6 +29,12 @@ export interface Taken {
   readonly clients: ReadonlySet<string>;
 }
 
+interface Handed {
+  /** Undefined: not a QoS 2 message of a kept session. */
+  readonly content: string | undefined;
+  readonly command: Command | undefined;
+}
+
 const out = new ByteWriter(1024);
 
 export function nameOf({ node, incarnation, seq }: Envelope): string {
@@ -46,8 +52,8 @@ export class EarlyMessages {
   /** What kept sessions want that the log does not know of yet. */
   #wanted = new FilterIndex<KeptSubscription, boolean>((found) => found.some(({ qos }) => qos > 0));
   #wantedCount = 0;
-  /** Handed to the live subscribers here: name to content. */
-  readonly #handed = new Map<string, string | undefined>();
+  /** Handed to the subscribers here, by name, in that order. */
+  readonly #handed = new Map<string, Handed>();
   /** Of those the QoS 2 messages: content to name. */
   readonly #contents = new Map<string, string>();
   /** Had by these clients, as they have said. */
@@ -78,15 +84,21 @@ export class EarlyMessages {
     this.#wanted = new FilterIndex((found) => found.some(({ qos }) => qos > 0));
   }
 
-  /** A message has come. False: it has been here before. */
-  add(command: Command): boolean {
+  /** A message has come. `isKept`: whoever comes before the log has it may get it, too. False: it has been here before. */
+  add(command: Command, isKept: boolean): boolean {
     const name = nameOf(command.envelope);
     const content = contentOf(command);
     if (this.#handed.has(name) || (content !== undefined && this.#contents.has(content))) return false;
     if (this.#handed.size >= NAMES_MAX) this.clear();
-    this.#handed.set(name, content);
+    this.#handed.set(name, { content, command: isKept ? command : undefined });
     if (content !== undefined) this.#contents.set(content, name);
     return true;
+  }
+
+  /** Those that are kept for who comes later, the oldest first, without what the client has had. */
+  *keptFor(clientId: string): Iterable<Command> {
+    for (const [name, { command }] of this.#handed)
+      if (command !== undefined && this.#had.get(name)?.has(clientId) !== true) yield command;
   }
 
   /** The client has acknowledged it. */
@@ -103,7 +115,7 @@ export class EarlyMessages {
     const own = nameOf(command.envelope);
     const name = this.#handed.has(own) ? own : this.#contents.get(contentOf(command) ?? "");
     if (name === undefined) return undefined;
-    const content = this.#handed.get(name);
+    const content = this.#handed.get(name)?.content;
     this.#handed.delete(name);
     if (content !== undefined) this.#contents.delete(content);
     const clients = this.#had.get(name);

@@ -50,14 +50,15 @@ const NO_DRIVER: Pick<Driver, "leadership" | "applied"> = {
 export type FromLog = (publication: Publication, isFirstHand: boolean) => void;
 
 /**
- * A message that comes before the log has it, for the kept sessions of this node, or (`isForEverybody`) for all subscribers. `name` is how the
- * holder hears of it again.
+ * A message that comes before the log has it, for the kept sessions of this node, or (`isForEverybody`) for all subscribers, or for the session
+ * of one client only. `name` is how the holder hears of it again.
  */
 export type Early = (
   message: ApplicationMessage,
   publisher: string | undefined,
   name: string,
   isForEverybody: boolean,
+  onlyFor?: string,
 ) => void;
 
 export interface SessionsPorts {
@@ -207,7 +208,7 @@ export class Sessions implements SessionStore {
   released(commands: readonly Released[]): void {
     const said = commands.filter(({ operation: { kind } }) => EARLY_KINDS.has(kind));
     for (const { operation } of commands) {
-      if (operation.kind === "open") this.#claims.get(operation.opening.clientId)?.openNow();
+      if (operation.kind === "open") this.#openNow(operation.opening.clientId);
     }
     for (const { bytes } of said) this.#handOver(decodeCommand(bytes));
     for (let at = 0; at < said.length; ) {
@@ -279,12 +280,26 @@ export class Sessions implements SessionStore {
   #handOver(command: Command): void {
     const { envelope, operation } = command;
     if (operation.kind === "subscribe") this.#early.want(operation.wishes);
-    const isOnce = operation.kind === "publishOnce";
-    if (operation.kind !== "publish" && !isOnce) return;
+    if (operation.kind !== "publish" && operation.kind !== "publishOnce") return;
     if (this.#machine.sequencer.last(envelope.node, envelope.incarnation) >= envelope.seq) return;
-    if (!this.#early.add(command)) return;
+    if (this.#early.add(command, envelope.node === this.#self.node)) this.#publishEarly(command);
+  }
+
+  #publishEarly({ envelope, operation }: Command, onlyFor?: string): void {
+    if (operation.kind !== "publish" && operation.kind !== "publishOnce") return;
+    const isOnce = operation.kind === "publishOnce";
     const publisher = isOnce ? operation.clientId : operation.publisher;
-    this.#ports.publishEarly?.(operation.message, publisher, nameOf(envelope), isOnce);
+    this.#ports.publishEarly?.(operation.message, publisher, nameOf(envelope), isOnce, onlyFor);
+  }
+
+  /**
+   * A client comes without a quorum. What was handed over here before it came it gets first, so that nothing newer overtakes that. Not where
+   * other nodes are in reach: it may have had it there.
+   */
+  #openNow(clientId: string): void {
+    if (this.#claims.get(clientId)?.openNow() !== true) return;
+    if (this.#ports.peers().some(({ isLinked }) => isLinked)) return;
+    for (const command of this.#early.keptFor(clientId)) this.#publishEarly(command, clientId);
   }
 
   /** The log has brought it. False: it did not come early. */

@@ -24,17 +24,28 @@ test("a QoS 2 message that was sent to two nodes is handed over once, and known 
     [viaB, viaA],
   ] as const) {
     const early = new EarlyMessages();
-    expect([early.add(viaB), early.add(viaA)]).toEqual([true, false]);
+    expect([early.add(viaB, true), early.add(viaA, true)]).toEqual([true, false]);
     early.had(nameOf(viaB.envelope), "s");
     expect(early.take(first)).toEqual({ name: nameOf(viaB.envelope), clients: new Set(["s"]) });
     expect(early.take(other)).toBeUndefined();
-    expect([early.isEmpty, early.add(viaA)]).toEqual([true, true]);
+    expect([early.isEmpty, early.add(viaA, true)]).toEqual([true, true]);
   }
 });
 
 test("another message under the same packet identifier, and the same under another, are not taken for it", () => {
   const early = new EarlyMessages();
-  early.add(once(B, 9, 7, "on"));
+  early.add(once(B, 9, 7, "on"), true);
   expect([early.take(once(A, 5, 7, "off")), early.take(once(A, 6, 8, "on"))]).toEqual([undefined, undefined]);
-  expect([early.add(once(A, 5, 7, "off")), early.add(once(A, 6, 8, "on"))]).toEqual([true, true]);
+  expect([early.add(once(A, 5, 7, "off"), true), early.add(once(A, 6, 8, "on"), true)]).toEqual([true, true]);
+});
+
+test("who comes later gets what is kept, the oldest first, without what it has had and what the log has brought", () => {
+  const early = new EarlyMessages();
+  const messages = ["1", "2", "3", "4"].map((value, at) => once(A, at + 1, at + 1, value));
+  for (const message of messages) early.add(message, true);
+  early.add(once(B, 1, 1, "of another node"), false);
+  early.had(nameOf((messages[1] as Command).envelope), "s");
+  early.take(messages[0] as Command);
+  expect([...early.keptFor("s")]).toEqual([messages[2], messages[3]]);
+  expect([...early.keptFor("t")]).toEqual(messages.slice(1));
 });
