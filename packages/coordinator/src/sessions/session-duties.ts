@@ -55,6 +55,11 @@ export class SessionDuties {
     for (const command of commands) this.#ports.propose(command);
   }
 
+  /** Something that was proposed has come through the log: what is due next does not wait. */
+  carriedOut(): void {
+    this.#silentUntil = 0;
+  }
+
   /** This node does not lead, or no longer. */
   rest(): void {
     this.#goneSince.clear();

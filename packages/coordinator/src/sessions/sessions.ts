@@ -179,6 +179,7 @@ export class Sessions implements SessionStore {
     this.barrier.applied();
     const by =
       command?.envelope.node ?? (clusterCommand?.kind === "nodeDown" ? clusterCommand.by : undefined);
+    if (clusterCommand?.kind === "tick" || clusterCommand?.kind === "nodeDown") this.#duties.carriedOut();
     const isFirstHand = by === undefined ? this.#isLeader : by === this.#self.node;
     if (applied.outcome === "full" && by === this.#self.node && isPublished(command))
       this.#ports.messageRefused?.();

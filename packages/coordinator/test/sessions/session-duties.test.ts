@@ -28,3 +28,24 @@ test("a leader says which nodes are gone and that time has passed, but not in a 
   world.decide({ kind: "resume", cut });
   expect(pass(10_000)).toEqual(["nodeDown", "tick"]);
 });
+
+test("what is proposed is proposed again after two seconds, and what falls due behind it as soon as it has come through", () => {
+  const world = new SessionWorld();
+  world.close(A, "c", world.open(A, "c", { will: will("w", "c", 60) }));
+  const proposed: string[] = [];
+  let waitedMs = 61_000;
+  const duties = new SessionDuties(world.machine, {
+    node: B,
+    peers: () => [],
+    time: () => (world.nowMs + waitedMs) * STAMPS_PER_MS,
+    propose: ({ kind }) => void proposed.push(kind),
+  });
+  const tick = (now: number): number => {
+    duties.tick(now as MonotonicMs);
+    return proposed.length;
+  };
+  expect([tick(0), tick(500), tick(1500), tick(2000), tick(2500)]).toEqual([1, 1, 1, 2, 2]);
+  duties.carriedOut();
+  waitedMs += 500;
+  expect([tick(2600), tick(2700)]).toEqual([3, 3]);
+});
