@@ -15,7 +15,7 @@ const USAGE = `npm run sim:mutants -- [--only TEXT]... [--from SEED] [--seeds N]
   --only TEXT   mutants whose name contains TEXT    --from SEED   first seed (default 1)
   --seeds N     seeds for each at most (default 2000)    --seconds S   seconds for each at most (default 120)
   --scenario NAME   instead of each one's own; "swarm": all faults
-  --save        keeps the catches in simulations/mutants.json`;
+  --save        keeps the catches in simulations/mutants.json    --known   begins each at the seed that is kept there`;
 
 const CATCHES = new URL("./mutants.json", import.meta.url);
 
@@ -26,6 +26,7 @@ const OPTIONS = {
   seconds: { type: "string", default: "120" },
   scenario: { type: "string" },
   save: { type: "boolean", default: false },
+  known: { type: "boolean", default: false },
   help: { type: "boolean", default: false },
 } as const;
 
@@ -64,7 +65,10 @@ function argumentsGiven() {
 async function work(): Promise<void> {
   for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
     const scenario = values.scenario === "swarm" ? undefined : (values.scenario ?? mutant.scenario);
-    const result = await huntMutant({ mutant, scenario, fromSeed, seedsMax, secondsMax });
+    const begin = values.known
+      ? (kept().find(({ name }) => name === mutant.name)?.seed ?? fromSeed)
+      : fromSeed;
+    const result = await huntMutant({ mutant, scenario, fromSeed: begin, seedsMax, secondsMax });
     if (result.seed === undefined) survivors++;
     else if (values.save) save({ name: mutant.name, seed: result.seed, checker: result.checker });
     process.stdout.write(
@@ -79,8 +83,12 @@ function verdictOf({ seed, tried, checker, message }: MutantResult): string {
 }
 
 /** In the order of the mutants, so that a new catch changes one line. */
+function kept(): readonly Catch[] {
+  return JSON.parse(readFileSync(CATCHES, "utf8")) as readonly Catch[];
+}
+
 function save(caught: Catch): void {
-  const all = JSON.parse(readFileSync(CATCHES, "utf8")) as readonly Catch[];
+  const all = kept();
   const rank = ({ name }: Pick<Mutant, "name">): number =>
     MUTANTS.findIndex((mutant) => mutant.name === name);
   const next = [...all.filter(({ name }) => name !== caught.name), caught].sort((a, b) => rank(a) - rank(b));
