@@ -29,14 +29,6 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
     scenario: "isolation",
   },
   {
-    name: "the SUBACK barrier passes over relayed peers",
-    breaks: "P4: a publish right after the SUBACK is missed at the other end of the relay",
-    file: `${MESH}/interest/interest-exchange.ts`,
-    search: "if (peer.interestAcked >= version) continue;",
-    replacement: "if (peer.interestAcked >= version || peer.link?.relay !== undefined) continue;",
-    scenario: "isolation",
-  },
-  {
     name: "the newest comes first on a relayed link",
     breaks: "P5, P7: what is sent again is out of order, and what was overtaken counts as seen",
     file: `${MESH}/forwarding/forwarder.ts`,
