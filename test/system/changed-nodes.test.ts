@@ -96,7 +96,8 @@ test("R29: a wiped data directory is said by the others and by the node itself, 
   const command = `skein forget ${node}`;
   expect([said, told]).toEqual([expect.stringContaining(command), expect.stringContaining(command)]);
   const http = `${a.host}:${a.ports.http}`;
-  expect((await runSkein([...command.split(" ").slice(1), "--yes", "--http", http])).code).toBe(0);
+  const forgotten = await runSkein([...command.split(" ").slice(1), "--yes", "--http", http]);
+  expect(forgotten).toMatchObject({ code: 0, err: "" });
   for (const one of [a, b, c]) {
     await one.waitForStatus("has forgotten the old one", ({ notes, members }) => {
       return !notes.some((note) => note.includes("without its data")) && members.length === 3;

@@ -4,7 +4,8 @@
  * With a quorum the leader removes the node from the configuration. Without one nothing can be decided in the old mesh. Who has
  * been told to forget every other voter founds it anew from its own replica (fork.ts). That is refused while one of them is
  * alive, and where a reachable member has more of the log: then the operator is sent there, so that nothing
- * acknowledged is left behind. Nodes that are alive are never forgotten: they can leave.
+ * acknowledged is left behind. Nodes that are alive are never forgotten: they can leave. Of one that has just fallen silent nobody
+ * knows for some seconds; the leader is asked again until it does.
  *
  * Source: reference design, section 1.5.
  */
@@ -67,7 +68,7 @@ export class Forgetting {
     if (this.#ports.driver() === undefined)
       done("This node belongs to no mesh yet, so there is nobody to forget.");
     else if (target === this.#self) done("To take this node itself out of its mesh: skein leave");
-    else if (this.#isAlive(target)) done(isAliveSentence(name));
+    else if (this.#stateOf(target) === "alive") done(isAliveSentence(name));
     else if (this.#asked.has(target)) done(`${name} is being forgotten already.`);
     else if (this.#asked.size >= ASKED_MAX)
       done("Too many nodes are being forgotten at once. Try again in a minute.");
@@ -149,8 +150,12 @@ export class Forgetting {
   }
 
   #isAlive(node: NodeId): boolean {
-    const state = this.#ports.peers().find(({ id }) => id === node)?.state;
+    const state = this.#stateOf(node);
     return state === "alive" || state === "suspect";
+  }
+
+  #stateOf(node: NodeId): PeerView["state"] | undefined {
+    return this.#ports.peers().find(({ id }) => id === node)?.state;
   }
 
   #end(target: NodeId, error: string | undefined): void {

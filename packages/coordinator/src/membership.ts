@@ -213,12 +213,11 @@ export class Membership {
     const now = clock.monotonicMs();
     const state = peers().find(({ id }) => id === target)?.state;
     const heardAt = leading.status(now).followers.get(target)?.lastHeardAt;
-    const isAlive =
-      state === "alive" || state === "suspect" || (heardAt !== undefined && now - heardAt < this.#silenceMs);
+    const isInDoubt = state === "suspect" || (heardAt !== undefined && now - heardAt < this.#silenceMs);
     this.#noteRemoved();
     if (!this.#members.has(target)) this.#answerForget(from, target, undefined);
-    else if (isAlive) this.#answerForget(from, target, isAliveSentence(nameOf(target)));
-    else this.#governor.remove(target);
+    else if (state === "alive") this.#answerForget(from, target, isAliveSentence(nameOf(target)));
+    else if (!isInDoubt) this.#governor.remove(target);
   }
 
   #answerForget(from: NodeId, target: NodeId, error: string | undefined): void {

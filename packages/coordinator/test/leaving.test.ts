@@ -178,6 +178,21 @@ test("a dead node is forgotten by name from any node: three become two with one 
   }
 });
 
+test("a node that has fallen silent this moment is forgotten as soon as it counts as dead, whoever is asked", () => {
+  for (const at of [1, 2]) {
+    const world = formed(3, 3, 25 + at);
+    const { leader } = world;
+    const victim = world.nodes.find((node) => node !== leader) as SimNode;
+    const other = world.nodes.find((node) => node !== leader && node !== victim) as SimNode;
+    world.kill(victim);
+    world.run(10);
+    const result = forget(at === 1 ? (leader as SimNode) : other, victim.name);
+    expect(result.answer).toBeUndefined();
+    world.until(done(result), 25_000, "forgotten");
+    expect(result.answer).toEqual({ error: undefined });
+  }
+});
+
 test("a forgotten node that comes back learns it, becomes a new node, and brings the mesh back to three voters", () => {
   const world = formed(3, 3, 30);
   const victim = world.nodes[0] as SimNode;
