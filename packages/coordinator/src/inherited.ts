@@ -3,7 +3,7 @@
  * is left of them where their numbers or their connections mean nothing any more.
  */
 
-import { SkeinError } from "@skein/kernel";
+import { type Incarnation, SkeinError } from "@skein/kernel";
 import type { Stamp } from "./hybrid-clock.ts";
 import { nameOf } from "./sessions/early-messages.ts";
 import {
@@ -57,9 +57,19 @@ export function placeOf(command: Command): Uint8Array {
   return skipping(command.envelope, command.stamp, lastPlaceOf(command)).bytes;
 }
 
-/** Takes the places from number `from` up to `command`. */
-export function placesBefore({ envelope, stamp }: Inherited, from: number): Inherited {
-  return skipping({ ...envelope, seq: from }, stamp, envelope.seq - 1);
+/**
+ * With one command before the first of each incarnation, which takes all places up to it: if the disks of all nodes have lost what was
+ * there, the rest follows all the same; if the log has it, that command is a repeat.
+ */
+export function withPlacesBefore(commands: readonly Inherited[]): Inherited[] {
+  let incarnation: Incarnation | undefined;
+  return commands.flatMap((command) => {
+    const { envelope, stamp } = command;
+    const isFirst = envelope.incarnation !== incarnation;
+    incarnation = envelope.incarnation;
+    if (!isFirst || envelope.seq === 1) return [command];
+    return [skipping({ ...envelope, seq: 1 }, stamp, envelope.seq - 1), command];
+  });
 }
 
 function skipping(envelope: Envelope, stamp: Stamp, through: number): Inherited {

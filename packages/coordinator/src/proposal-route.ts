@@ -89,9 +89,7 @@ export class ProposalRoute {
     if (node !== this.#self.node) return;
     if (outcome === "stale") this.#proposals.refusedAsStale(command);
     if (incarnation !== this.#self.incarnation) {
-      if (outcome === "gap")
-        this.#proposals.inheritedGap(incarnation, this.#machine.sequencer.last(node, incarnation));
-      else this.#settleInherited();
+      if (outcome !== "gap") this.#settleInherited();
       return;
     }
     if (outcome === "full") this.#proposals.settleThrough(seq, QUOTA_EXCEEDED);

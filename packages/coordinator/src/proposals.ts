@@ -38,9 +38,9 @@ import {
   isSame,
   newestOfEach,
   placeOf,
-  placesBefore,
   withoutClaim,
   withoutIdle,
+  withPlacesBefore,
 } from "./inherited.ts";
 import type { Outbox } from "./outbox.ts";
 import {
@@ -140,20 +140,8 @@ export class Proposals {
   inherit(kept: readonly Uint8Array[]): void {
     const commands = withoutIdle(newestOfEach(kept.flatMap(decodedOrNothing)));
     this.#hasKept = kept.length > 0;
-    this.#inherited = commands.filter(({ envelope }) => envelope.node === this.#node);
+    this.#inherited = withPlacesBefore(commands.filter(({ envelope }) => envelope.node === this.#node));
     this.#proposeAnew(commands.filter(({ envelope }) => envelope.node !== this.#node));
-  }
-
-  /**
-   * A command of an earlier run has come through too early: of `incarnation` the log has only what is up to `last`. If what was inherited does
-   * not follow on that, the disks of all nodes have lost what was between, and nothing stands in its place. If it does, it was a gap of long ago.
-   */
-  inheritedGap(incarnation: Incarnation, last: number): void {
-    const at = this.#inherited.findIndex(({ envelope }) => envelope.incarnation === incarnation);
-    const first = this.#inherited[at];
-    if (first === undefined || first.envelope.seq <= last + 1) return;
-    this.#inherited = this.#inherited.toSpliced(at, 0, placesBefore(first, last + 1));
-    this.#scheduleFlush();
   }
 
   /** Of what was inherited only this is still open. */
