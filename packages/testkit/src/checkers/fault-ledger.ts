@@ -51,6 +51,20 @@ export class FaultLedger {
     return since;
   }
 
+  /**
+   * Whether a node that runs is disturbed, and not the only one that nobody can rely on. A leader may then reach a majority of which
+   * some disks take nothing, and say that it has its quorum.
+   */
+  get isMajorityInDoubt(): boolean {
+    let missing = 0;
+    let isHindered = false;
+    for (const { isRunning, disturbances, wholeSince } of this.#nodes.values()) {
+      if (wholeSince === undefined) missing++;
+      if (isRunning && disturbances > 0) isHindered = true;
+    }
+    return isHindered && missing > 1;
+  }
+
   /** Whether `node` has been whole ever since it started. */
   isWholeFromStart(node: string): boolean {
     const condition = this.#nodes.get(node);

@@ -6,7 +6,8 @@
  * five seconds unless a fault or the end of either connection excuses it. QoS 0 counts only in worlds whose links are
  * never cut: what is in flight at a cut may be lost. A QoS 2 message of a kept publisher goes through the log and has ten seconds: it crosses
  * the network four times, and it takes that long until every node knows that the leader it hears has lost its quorum
- * (an election timeout of the leader, and one of its own).
+ * (an election timeout of the leader, and one of its own). It waits as long as too many disks take nothing: a leader whose
+ * followers are there and cannot write says that it has its quorum.
  *
  * Source: architecture.md section 2, P4, and section 4 (SUBACK barrier); reference design, 5.4 (I7).
  */
@@ -48,6 +49,8 @@ export class InterestConvergence implements Checker {
   readonly #options: InterestConvergenceOptions;
   readonly #faults = new FaultLedger();
   readonly #quorum = new QuorumLedger();
+  /** When the log may have stood still last though a leader says that it has its quorum, in the world's ms. */
+  #inDoubtAt = Number.NEGATIVE_INFINITY;
   readonly #subscribers = new SubscriberLedger();
   /** Payloads that were sent before: one that is sent again may have arrived long ago. */
   readonly #known = new Set<string>();
@@ -64,6 +67,7 @@ export class InterestConvergence implements Checker {
     this.#faults.observe(observation);
     this.#quorum.observe(observation);
     this.#subscribers.observe(observation);
+    if (this.#faults.isMajorityInDoubt) this.#inDoubtAt = observation.at;
     this.#checkDue(observation.at);
     if (observation.kind === "publishSent") this.#sent(observation);
     else if (observation.kind === "delivered") {
@@ -102,6 +106,7 @@ export class InterestConvergence implements Checker {
     for (const debt of takeDue(this.#live, at - withinMs)) this.#demand(debt, at);
     for (const debt of takeDue(this.#throughLog, at - throughLogMs)) {
       const { publisher, subscriber, sentAt } = debt;
+      if (this.#inDoubtAt >= sentAt) continue;
       if ([publisher, subscriber].every(({ node }) => this.#quorum.hasSince(node, sentAt)))
         this.#demand(debt, at);
     }

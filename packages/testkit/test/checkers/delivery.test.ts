@@ -144,6 +144,14 @@ test("[P4] interest convergence gives what goes through the log 10 s, in which a
   expect(() => check(new InterestConvergence(), [...KEEPING, end(30_001)])).toThrow(/m2 on "t"/);
 });
 
+test("[P4] interest convergence waits for the log while a disk takes nothing and another voter is gone, not for one of both", () => {
+  const full = seen(21_000, "disturbed", { nodes: ["C"] });
+  const gone = seen(21_000, "stopped", { node: "D", how: "clean" });
+  check(new InterestConvergence(), [...KEEPING, full, gone, end(60_000)]);
+  for (const one of [full, gone])
+    expect(() => check(new InterestConvergence(), [...KEEPING, one, end(60_000)])).toThrow(/m2 on "t"/);
+});
+
 test("[P6] exactly once accepts redelivery with DUP at QoS 1, repetition by the publisher, and a new session", () => {
   const again = published(21_000, "pub", "A", { payloadId: "m1" });
   check(new ExactlyOnce("replicated"), [
