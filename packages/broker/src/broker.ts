@@ -192,8 +192,10 @@ export class Broker {
     onlyFor?: string,
   ): void {
     const publisher = this.#sessionOf(publisherClientId);
-    if (isForEverybody && onlyFor === undefined) this.#local.deliver(message, publisher);
-    this.#local.deliverEarly(message, publisher, name, this.#sessionOf(onlyFor));
+    const only = this.#sessionOf(onlyFor);
+    if (onlyFor !== undefined && only === undefined) return;
+    if (isForEverybody && only === undefined) this.#local.deliver(message, publisher);
+    this.#local.deliverEarly(message, publisher, name, only);
   }
 
   /** The mesh has found no room for a message of this node in a queue that it keeps. */

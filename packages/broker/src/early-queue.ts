@@ -44,6 +44,8 @@ export class EarlyQueue {
   readonly #sent = new Map<number, EarlySent>();
   /** Sent and acknowledged, but without a place yet. */
   readonly #had = new Set<string>();
+  /** Packet identifiers whose PUBREL must not go before that of an older message of the queue, which it names [MQTT-4.6.0-4]. */
+  readonly #held = new Map<number, object>();
   /** Places in the queue that need not be sent. */
   readonly #passed = new Set<number>();
   #turn = 0;
@@ -75,11 +77,24 @@ export class EarlyQueue {
     return this.#sent.get(packetId);
   }
 
+  /** Its PUBREL waits for that of `behind`. */
+  hold(packetId: number, behind: object): void {
+    if (!this.#held.has(packetId)) this.#held.set(packetId, behind);
+  }
+
+  /** Those that have waited for it, in the order of their PUBRECs; told once. */
+  heldBehind(behind: object): readonly number[] {
+    const waiting = [...this.#held].filter(([, each]) => each === behind).map(([packetId]) => packetId);
+    for (const packetId of waiting) this.#held.delete(packetId);
+    return waiting;
+  }
+
   /** The client has it. */
   finish(packetId: number): EarlySent | undefined {
     const sent = this.#sent.get(packetId);
     if (sent === undefined) return undefined;
     this.#sent.delete(packetId);
+    this.#held.delete(packetId);
     if (sent.ordinal === undefined) this.#had.add(sent.name);
     return sent;
   }

@@ -79,8 +79,6 @@ export class StoredSession extends ClientSession {
   #early: EarlyQueue | undefined;
   /** The newest whose PUBREC is being committed. */
   #lastConfirming: UnderWay | undefined;
-  /** Packet identifiers of early messages whose PUBREL must not go before that of an older one, which it names [MQTT-4.6.0-4]. */
-  readonly #held = new Map<number, UnderWay>();
 
   constructor(clientId: string, ports: SessionPorts, kept: KeptSession, claim: SessionClaim) {
     super(clientId, ports);
@@ -166,7 +164,7 @@ export class StoredSession extends ClientSession {
       early.isReleased = true;
       if (isFailure(reasonCode)) this.#finishEarly(packetId);
       else if (this.#lastConfirming === undefined) sendPubrel(outlet, packetId);
-      else if (!this.#held.has(packetId)) this.#held.set(packetId, this.#lastConfirming);
+      else this.#early?.hold(packetId, this.#lastConfirming);
     } else if (entry?.qos !== 2) {
       // A PUBREL now would let the client forget the identifier, and take what is sent again for something new.
       if (!this.#comesAgain(packetId)) sendPubrel(outlet, packetId, ReasonCode.PacketIdentifierNotFound);
@@ -188,19 +186,15 @@ export class StoredSession extends ClientSession {
   confirmed(entry: UnderWay, refusal: number): void {
     const { outlet } = this;
     const packetId = packetIdOf(entry.ordinal);
-    if (outlet === undefined || this.#underWay.get(packetId) !== entry) return;
-    if (refusal !== 0) {
-      outlet.refuse(refusal);
-      return;
+    const isWaitedFor = this.#underWay.get(packetId) === entry;
+    if (outlet !== undefined && isWaitedFor && refusal !== 0) outlet.refuse(refusal);
+    if (outlet === undefined || refusal !== 0) return;
+    if (isWaitedFor) {
+      entry.state = "released";
+      sendPubrel(outlet, packetId);
     }
-    entry.state = "released";
-    sendPubrel(outlet, packetId);
     if (this.#lastConfirming === entry) this.#lastConfirming = undefined;
-    for (const [held, behind] of this.#held) {
-      if (behind !== entry) break;
-      this.#held.delete(held);
-      sendPubrel(outlet, held);
-    }
+    for (const held of this.#early?.heldBehind(entry) ?? []) sendPubrel(outlet, held);
   }
 
   /** It comes from the log. */

@@ -90,6 +90,31 @@ test("[MQTT-4.6.0-4] QoS 2: the PUBREL of what came early waits for those of old
   ]);
 });
 
+test("QoS 2: the PUBREL of what came early is not held for ever by an older message that the client refuses after all", () => {
+  const world = new KeptWorld();
+  const client = world.subscriber("a", "t", 2);
+  bring(world, "1", 2);
+  const older = client.take("publish").messageId ?? 0;
+  client.send({ cmd: "pubrec", messageId: older });
+  comeEarly(world, "2", 2);
+  const early = client.take("publish").messageId ?? 0;
+  client.send({ cmd: "pubrec", messageId: early });
+  client.send({ cmd: "pubrec", messageId: older, reasonCode: 0x80 });
+  expect(client.packets).toEqual([]);
+  world.commit();
+  expect(client.packets.map(({ cmd, messageId }) => [cmd, messageId])).toEqual([["pubrel", early]]);
+});
+
+test("what came early is handed to one session only if that is asked for, and to nobody if that is not there", () => {
+  const world = new KeptWorld();
+  const [one, other] = [world.subscriber("a", "t", 1), world.subscriber("b", "t", 1)];
+  for (const onlyFor of ["a", "nobody"]) {
+    world.broker.deliverEarly(messageOf(onlyFor, 1), undefined, onlyFor, true, onlyFor);
+    world.settle();
+  }
+  expect([one.takePayloads(), other.takePayloads()]).toEqual([["a"], []]);
+});
+
 test("who comes back between its PUBACK and the place in the queue is not sent the message again", () => {
   const world = new KeptWorld();
   const client = world.subscriber("a", "t", 1);
