@@ -82,11 +82,11 @@ function verdictOf({ seed, tried, checker, message }: MutantResult): string {
   return `seed ${seed} of ${tried} tried: ${checker}: ${message.slice(0, 160)}`;
 }
 
-/** In the order of the mutants, so that a new catch changes one line. */
 function kept(): readonly Catch[] {
   return JSON.parse(readFileSync(CATCHES, "utf8")) as readonly Catch[];
 }
 
+/** In the order of the mutants, so that a new catch changes one line. */
 function save(caught: Catch): void {
   const all = kept();
   const rank = ({ name }: Pick<Mutant, "name">): number =>

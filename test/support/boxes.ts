@@ -12,6 +12,14 @@ export interface Box {
   readonly node: NodeProcess;
 }
 
+export interface Pair {
+  readonly boxes: Boxes;
+  readonly first: Box;
+  readonly second: Box;
+}
+
+export const isRoot = process.getuid?.() === 0;
+
 export class Boxes {
   static readonly linkPort = PORTS.link;
   readonly #lab = new NetworkLab();
@@ -20,6 +28,13 @@ export class Boxes {
 
   constructor() {
     this.#lab.join(1);
+  }
+
+  /** Two of them, at hosts 11 and 12; the second is told `peers`. Undefined without the rights that a network takes. */
+  static async pair(peers: readonly string[] = []): Promise<Pair | undefined> {
+    if (!isRoot) return undefined;
+    const boxes = new Boxes();
+    return { boxes, first: await boxes.connect(11), second: await boxes.connect(12, peers) };
   }
 
   /** A box at `NetworkLab.address(host)`, whose node is not started yet. */

@@ -1,32 +1,28 @@
 /** A network that drops multicast, and a node that gets another address on it (namespaces; needs root and iptables). */
 
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Box, Boxes, dropMulticast, runIn } from "../support/boxes.ts";
+import { Boxes, dropMulticast, isRoot, type Pair, runIn } from "../support/boxes.ts";
 import { NetworkLab } from "../support/network-lab.ts";
 
-const isRoot = process.getuid?.() === 0;
-
-let boxes: Boxes;
-let first: Box;
-let second: Box;
+let pair: Pair;
 
 beforeAll(async () => {
-  if (!isRoot) return;
-  boxes = new Boxes();
-  first = await boxes.connect(11);
-  second = await boxes.connect(12, [NetworkLab.address(11)]);
+  const made = await Boxes.pair([NetworkLab.address(11)]);
+  if (made === undefined) return;
+  pair = made;
+  const { first, second } = pair;
   for (const { namespace } of [first, second]) dropMulticast(namespace);
   await first.node.start();
   second.node.launch();
   await second.node.serving();
 });
 
-afterAll(() => boxes?.remove());
+afterAll(() => pair?.boxes.remove());
 
 test.runIf(isRoot)(
   "R30: that multicast is dropped is said in the status, and once in the log",
   async () => {
-    const { node } = first;
+    const { node } = pair.first;
     const isSaid = (text: string): boolean =>
       text.startsWith("Cannot see pi12 by mDNS, but it answers unicast.");
     await node.waitForStatus("names whom it cannot see", ({ notes }) => notes.some(isSaid), 100_000);
@@ -39,6 +35,7 @@ test.runIf(isRoot)(
 test.runIf(isRoot)(
   "a node that gets another address is found again, and the others say what it was",
   async () => {
+    const { first, second } = pair;
     const [before, after] = [NetworkLab.address(12), NetworkLab.address(22)];
     runIn(second.namespace, "ip", "addr", "add", `${after}/24`, "dev", "eth0");
     runIn(second.namespace, "ip", "addr", "del", `${before}/24`, "dev", "eth0");

@@ -4,24 +4,18 @@
  */
 
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Box, Boxes, dropMulticast } from "../../support/boxes.ts";
+import { Boxes, dropMulticast, isRoot, type Pair } from "../../support/boxes.ts";
 import { NetworkLab } from "../../support/network-lab.ts";
 import type { NodeProcess } from "../../support/node-process.ts";
 
-const isRoot = process.getuid?.() === 0;
-
-let boxes: Boxes;
-let first: Box;
-let second: Box;
+let pair: Pair;
 
 beforeAll(async () => {
-  if (!isRoot) return;
-  boxes = new Boxes();
-  first = await boxes.connect(11);
-  second = await boxes.connect(12);
+  const made = await Boxes.pair();
+  if (made !== undefined) pair = made;
 });
 
-afterAll(() => boxes?.remove());
+afterAll(() => pair?.boxes.remove());
 
 /** How long it takes until `node` has links to `others`, from now on. */
 async function linkedAfterMs(node: NodeProcess, others: number): Promise<number> {
@@ -34,6 +28,7 @@ async function linkedAfterMs(node: NodeProcess, others: number): Promise<number>
 }
 
 test.runIf(isRoot)("R20: two nodes find each other by mDNS within 5 s", async () => {
+  const { first, second } = pair;
   await first.node.start();
   second.node.launch();
   expect(await linkedAfterMs(second.node, 1)).toBeLessThan(5000);
@@ -43,7 +38,7 @@ test.runIf(isRoot)("R20: two nodes find each other by mDNS within 5 s", async ()
 test.runIf(isRoot)(
   "R20: without multicast they are linked again within 10 s of a restart of both",
   async () => {
-    const both = [first, second];
+    const both = [pair.first, pair.second];
     for (const { namespace } of both) dropMulticast(namespace);
     await Promise.all(both.map(({ node }) => node.stop()));
     for (const { node } of both) node.launch();
@@ -56,7 +51,7 @@ test.runIf(isRoot)(
 test.runIf(isRoot)(
   "R20: without multicast a new node finds the mesh by one address without a port, within 10 s",
   async () => {
-    const third = await boxes.connect(13, [NetworkLab.address(11)]);
+    const third = await pair.boxes.connect(13, [NetworkLab.address(11)]);
     dropMulticast(third.namespace);
     third.node.launch();
     expect(await linkedAfterMs(third.node, 2)).toBeLessThan(10_000);
