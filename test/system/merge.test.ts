@@ -159,6 +159,8 @@ test("the old voter of two comes back after the survivor has founded the mesh an
   });
   expect(await runSkein(["forget", voter.name, "--yes", ...on(survivor)])).toMatchObject({ code: 0 });
   await survivor.waitForStatus("founded anew", ({ quorum, cluster: now }) => quorum && now !== cluster);
+  // It starts again for that: its ports open a moment later.
+  await survivor.serving();
   await publishRetained(survivor, { changed: "new", after: "2" });
   await publishAll(survivor, ["3 after"]);
 
