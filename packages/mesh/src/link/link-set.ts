@@ -70,8 +70,10 @@ interface Contest {
   readonly present: Link;
   readonly token: number;
   readonly timer: Timer;
-  /** Came before it could be taken. */
+  /** Came before it could be taken. It answers this node's HELLO, so the second process was there when that came. */
   readonly resume: Resume | undefined;
+  /** The first has echoed. */
+  readonly isPresentAlive: boolean;
 }
 
 export class LinkSet {
@@ -180,8 +182,7 @@ export class LinkSet {
     } else if (type === FrameType.hello && link.hello === undefined) {
       this.#greeted(link, decodeHello(body));
     } else if (type === FrameType.resume && this.#contests.has(link)) {
-      const contest = this.#contests.get(link) as Contest;
-      this.#contests.set(link, { ...contest, resume: decodeResume(body) });
+      this.#contested(link, { resume: decodeResume(body) });
     } else if (type === FrameType.resume && link.hello !== undefined) {
       this.#established(link, link.hello.node, decodeResume(body));
     } else {
@@ -217,8 +218,9 @@ export class LinkSet {
   /** `hello` comes under an id that is linked, from another process: does that one still run? */
   #contest(link: Link, hello: Hello, present: Link): void {
     const token = ++this.#probes;
-    const timer = this.#clock.after(PROBE_MAX_MS, () => this.#settle(link, false));
-    this.#contests.set(link, { hello, present, token, timer, resume: undefined });
+    const timer = this.#clock.after(PROBE_MAX_MS, () => this.#succeed(link));
+    const isPresentAlive = false;
+    this.#contests.set(link, { hello, present, token, timer, resume: undefined, isPresentAlive });
     present.beginFrame(FrameType.probe).u8(0).u32(token);
     present.endFrame();
   }
@@ -232,25 +234,45 @@ export class LinkSet {
       return;
     }
     for (const [candidate, contest] of this.#contests)
-      if (contest.present === link && contest.token === token) this.#settle(candidate, true);
+      if (contest.present === link && contest.token === token)
+        this.#contested(candidate, { isPresentAlive: true });
   }
 
-  #settle(link: Link, isPresentAlive: boolean): void {
+  /** One of the two of a contest has shown that it runs; if both have, one must yield. */
+  #contested(link: Link, shown: Partial<Contest>): void {
+    const contest = { ...(this.#contests.get(link) as Contest), ...shown };
+    this.#contests.set(link, contest);
+    if (!contest.isPresentAlive) return;
+    contest.timer.cancel();
+    const { hello, present, resume } = contest;
+    const first = present.hello;
+    if (first === undefined || resume === undefined) return;
+    this.#contests.delete(link);
+    if (link.begunMs < present.greetedMs) {
+      link.end("may come from a process that has ended; one that runs dials again");
+      return;
+    }
+    const isFirst = isRightful(claim(first, present.greetedMs), claim(hello, link.greetedMs));
+    const [winner, loser] = isFirst ? [present, link] : [link, present];
+    const rightful = { name: (isFirst ? first : hello).name, address: winner.address };
+    this.#owner.twinsFound(hello.node, rightful);
+    tellYield(loser, rightful);
+    loser.end("another process has the better right to its identity");
+    if (!isFirst) this.#takePlace(link, hello, resume);
+  }
+
+  /** The first of a contest does not run any more. */
+  #succeed(link: Link): void {
     const contest = this.#contests.get(link);
     if (contest === undefined) return;
     const { hello, present, resume, timer } = contest;
     timer.cancel();
     this.#contests.delete(link);
-    if (isPresentAlive && present.hello !== undefined) {
-      const first = claim(present.hello, present.greetedMs);
-      const isFirst = isRightful(first, claim(hello, link.greetedMs));
-      const [winner, loser] = isFirst ? [present, link] : [link, present];
-      const rightful = { name: (isFirst ? present.hello : hello).name, address: winner.address };
-      this.#owner.twinsFound(hello.node, rightful);
-      tellYield(loser, rightful);
-      loser.end("another process has the better right to its identity");
-      if (isFirst) return;
-    } else present.reset("another process has taken its place");
+    present.reset("another process has taken its place");
+    this.#takePlace(link, hello, resume);
+  }
+
+  #takePlace(link: Link, hello: Hello, resume: Resume | undefined): void {
     this.#admit(link, hello);
     if (resume !== undefined && !link.isClosed) this.#established(link, hello.node, resume);
   }
@@ -306,7 +328,7 @@ export class LinkSet {
     this.#contests.delete(link);
     // Not within what ends it.
     for (const [candidate, { present }] of this.#contests)
-      if (present === link) this.#clock.atTurnEnd(() => this.#settle(candidate, false));
+      if (present === link) this.#clock.atTurnEnd(() => this.#succeed(candidate));
     if (this.#lingering.delete(link)) return;
     if (this.#handshakes.delete(link)) {
       this.#owner.failed(link, reason);

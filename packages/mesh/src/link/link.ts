@@ -63,6 +63,7 @@ export class Link {
   hello: Hello | undefined = undefined;
   /** When that was said. */
   greetedMs = 0;
+  readonly begunMs: MonotonicMs;
   /** Both sides have said where their streams go on. */
   isEstablished = false;
   /** The version talked in with this peer; of use once `hello` is there. */
@@ -91,7 +92,8 @@ export class Link {
     this.address = address;
     this.#clock = clock;
     this.#owner = owner;
-    this.receivedMs = clock.monotonicMs();
+    this.begunMs = clock.monotonicMs();
+    this.receivedMs = this.begunMs;
     this.#writtenMs = this.receivedMs;
   }
 

@@ -3,8 +3,9 @@
  *
  * A node id has one link per peer. When a second process greets under an id that is linked already, it is the same node started
  * again, or a copy. The present link decides: it is asked for an echo that only a running process can give, of a number made
- * after the second one had greeted. No echo: the first is gone, and the second takes its place. An echo: both run at this moment.
- * Then one must yield: first the one that does not run on the machine where the identity was made, else the one that
+ * after the second one had greeted. No echo: the first is gone, and the second takes its place. An echo: the first runs. So does the
+ * second if it has answered on a stream that began after the first had greeted; a HELLO alone may be late and its process gone (what went
+ * through a relay waits there). If both run, one must yield: first the one that does not run on the machine where the identity was made, else the one that
  * was started later. All that hear both come to the same result, so that exactly one yields.
  *
  * Source: reference/design.md 1.3 (hardware fingerprint) and trap 5.
