@@ -186,8 +186,9 @@ export class Entrance {
     for (const { id, state, isLinked, isRelayed = false, isWired } of this.#peers) {
       if (id === this.#node || state !== "alive" || !(isLinked || isRelayed)) continue;
       if (id === silentLeader && now - (this.#ports.heardAt(id) ?? 0) >= SILENT_MS) continue;
-      const { isServing = false, isAble, isCutOff = false } = this.#abilities.get(id) ?? {};
-      candidates.push({ id, isWired, isServing, isAble, isCutOff });
+      const told = this.#abilities.get(id);
+      const { isServing = false, isAble, isCutOff = false, isOutranked = false } = told ?? {};
+      candidates.push({ id, isWired, isServing, isAble, isCutOff, isOutranked });
     }
     return candidates;
   }
@@ -199,7 +200,8 @@ export class Entrance {
   #ownAbility(): Ability {
     const isServing = this.#ports.isServing();
     const isAble = this.#address !== undefined && this.#address.problem === undefined;
-    return { isServing, isAble, isCutOff: this.#isCutOff, macs: this.#ownMacs() };
+    const isOutranked = this.#status?.isOutranked === true;
+    return { isServing, isAble, isCutOff: this.#isCutOff, isOutranked, macs: this.#ownMacs() };
   }
 
   /** Who followed it believes in it for a while after it has stepped down, so it goes on saying so until it hears another leader. */
@@ -231,10 +233,10 @@ export class Entrance {
   }
 
   #warrant(status: CoordinatorStatus, isLeaderHeard: boolean): void {
-    // Two clusters in sight have two leaders.
-    const isStandingIn = this.#standIn.isStandingIn && !status.isOutranked;
+    const { isStandingIn } = this.#standIn;
     // A leader whose disk stands still confirms what it cannot keep; unless nobody else could lead.
     const isStuck = status.isDiskStalled && status.voters.length > 1;
+    // Two clusters in sight have two leaders.
     const isLeader = status.role === "leader" && !isStuck && !status.isOutranked;
     const address = this.#address;
     const wasHeld = this.#toldBy === this.#node;

@@ -1,8 +1,8 @@
 /**
  * What nodes tell each other about the clients' address, in frames of their own kind (the mesh carries them and looks at nothing).
  *
- * ABILITY: whether the sender serves clients and can set the address, whether it leads without a quorum, and its Ethernet addresses, so
- * that nobody takes it for a stranger. CONNECTIONS: who is connected to the address at its holder, whole or as a difference. Both may get lost with their
+ * ABILITY: whether the sender serves clients and can set the address, whether it leads without a quorum, whether another cluster goes first, and
+ * its Ethernet addresses, so that nobody takes it for a stranger. CONNECTIONS: who is connected to the address at its holder, whole or as a difference. Both may get lost with their
  * link and are told again with the next one.
  */
 
@@ -16,6 +16,8 @@ export type AddressFrame =
       readonly isAble: boolean;
       /** It leads, or led until a moment ago, but no quorum has answered it for so long that it has given the address up. */
       readonly isCutOff: boolean;
+      /** Another cluster in its sight has the better claim to the address. */
+      readonly isOutranked: boolean;
       /** `aa:bb:cc:dd:ee:ff`. */
       readonly macs: readonly string[];
     }
@@ -36,7 +38,9 @@ const MAC_BYTES = 6;
 export function encodeAddressFrame(frame: AddressFrame): Uint8Array {
   const out = new ByteWriter();
   if (frame.kind === "ability") {
-    out.u8(ABILITY).u8((frame.isServing ? 1 : 0) | (frame.isAble ? 2 : 0) | (frame.isCutOff ? 4 : 0));
+    const { isServing, isAble, isCutOff, isOutranked } = frame;
+    const flags = [isServing, isAble, isCutOff, isOutranked].map((flag, bit) => Number(flag) << bit);
+    out.u8(ABILITY).u8(flags.reduce((all, flag) => all | flag));
     const macs = frame.macs
       .map(macBytes)
       .filter((bytes) => bytes !== undefined)
@@ -60,8 +64,15 @@ export function decodeAddressFrame(bytes: Uint8Array): AddressFrame | undefined 
     const macs: string[] = [];
     for (let left = input.u8(); left > 0; left--) macs.push(macText(input.raw(MAC_BYTES)));
     if (macs.length > MACS_MAX) throw malformed(`${macs.length} Ethernet addresses`);
-    const [isServing, isAble, isCutOff] = [(flags & 1) !== 0, (flags & 2) !== 0, (flags & 4) !== 0];
-    return { kind: "ability", isServing, isAble, isCutOff, macs };
+    const has = (bit: number): boolean => ((flags >> bit) & 1) !== 0;
+    return {
+      kind: "ability",
+      isServing: has(0),
+      isAble: has(1),
+      isCutOff: has(2),
+      isOutranked: has(3),
+      macs,
+    };
   }
   if (kind !== CONNECTIONS) return undefined;
   const frame = {

@@ -4,7 +4,8 @@
  *
  * Every node computes the same from the same list: wired before wireless, because a Wi-Fi access point may answer or drop ARP as
  * it likes (reference design, 2.5), then the lowest id. Only nodes that serve clients and can set the address count; if
- * there is none, those that serve, for the name that leads to their own addresses.
+ * there is none, those that serve, for the name that leads to their own addresses. Where parts of two clusters are left without a leader, those
+ * whose cluster has the better claim go first; each cluster alone may see the other one's claim as the better one, and then that does not count.
  */
 
 import type { NodeId } from "@skein/kernel";
@@ -21,6 +22,8 @@ export interface Candidate {
   readonly isAble: boolean | undefined;
   /** It leads, or led until a moment ago, but no quorum has answered it for so long that it has given the address up. */
   readonly isCutOff: boolean;
+  /** Another cluster in its sight has the better claim: it stands aside for whoever sees none. */
+  readonly isOutranked: boolean;
 }
 
 export interface View {
@@ -34,11 +37,12 @@ export function viewOf(node: NodeId, status: CoordinatorStatus, inReach: readonl
   const serving = inReach.filter(({ isServing }) => isServing);
   const able = serving.filter(({ isAble }) => isAble === true);
   const candidates = able.length > 0 ? able : serving;
+  const entitled = candidates.filter(({ isOutranked }) => !isOutranked);
   return {
     isLeaderHeard: isLeaderHeard(status, inReach, able),
     isElectionExpected: isElectionExpected(node, status, inReach),
     // Who belongs to no cluster yet serves nobody.
-    isBest: status.cluster !== undefined && best(candidates)?.id === node,
+    isBest: status.cluster !== undefined && best(entitled.length > 0 ? entitled : candidates)?.id === node,
   };
 }
 

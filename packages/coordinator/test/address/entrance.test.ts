@@ -273,6 +273,7 @@ test("a frame that is damaged is refused without harm, one of a newer kind is pa
     isServing: true,
     isAble: false,
     isCutOff: false,
+    isOutranked: true,
     macs: ["02:00:00:00:00:07", "no mac"],
   };
   const bytes = encodeAddressFrame(frame);

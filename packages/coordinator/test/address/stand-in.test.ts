@@ -137,6 +137,7 @@ const node = (which: NodeId, more: Partial<Candidate> = {}): Candidate => ({
   isServing: true,
   isAble: true,
   isCutOff: false,
+  isOutranked: false,
   ...more,
 });
 const member = (more: Partial<CoordinatorStatus>): CoordinatorStatus => ({
@@ -161,6 +162,16 @@ test("all agree who is best: wired first, then the lowest id, and only who serve
       node(C, { isAble: false }),
     ]),
   ).toEqual([B]);
+});
+
+test("of two clusters without a leader the one with the better claim stands in, and where both see the other's as better, one does", () => {
+  const status = member({});
+  const bestOf = (inReach: readonly Candidate[]) =>
+    inReach.filter(({ id: one }) => viewOf(one, status, inReach).isBest).map(({ id: one }) => one);
+  expect(bestOf([node(A, { isOutranked: true }), node(B)])).toEqual([B]);
+  expect(bestOf([node(A, { isOutranked: true, isWired: true }), node(B)])).toEqual([B]);
+  expect(bestOf([node(A, { isOutranked: true }), node(B, { isAble: false })])).toEqual([A]);
+  expect(bestOf([node(A, { isOutranked: true }), node(B, { isOutranked: true })])).toEqual([A]);
 });
 
 test("who belongs to no cluster is never best", () => {
