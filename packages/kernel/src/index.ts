@@ -6,7 +6,13 @@ export { FilterIndex } from "./filter-index.ts";
 export { type ClusterId, type Incarnation, isNodeId, type MonotonicMs, type NodeId } from "./ids.ts";
 export { formatIp, parseIp } from "./ip-text.ts";
 export { LogThrottle } from "./log-throttle.ts";
-export type { ApplicationMessage, Completion, MessageProperties, QoS } from "./message.ts";
+export {
+  type ApplicationMessage,
+  type Completion,
+  type MessageProperties,
+  type QoS,
+  SAFE_HERE_ONLY,
+} from "./message.ts";
 export { decodeMessage, encodeMessage } from "./message-codec.ts";
 export { messageSize } from "./message-size.ts";
 export { type Clock, type Timer, untilNext } from "./ports/clock.ts";

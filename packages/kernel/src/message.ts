@@ -40,6 +40,15 @@ export interface ApplicationMessage {
  * it has returned, so the caller can add up the parts of several calls first.
  */
 export interface Completion {
-  /** One awaited part ended. `reasonCode` is 0x00, or the MQTT 5 reason code (0x80-0xFF) its publisher should hear. */
+  /**
+   * One awaited part ended. `reasonCode` is 0x00, {@link SAFE_HERE_ONLY}, or the MQTT 5 reason code (0x80-0xFF) its publisher
+   * should hear. The highest of all parts counts.
+   */
   settle(reasonCode: number): void;
 }
+
+/**
+ * Taken, but for want of a quorum it is safe on this node's disk alone. No Reason Code of MQTT: a publisher hears 0x00, in 5.0 with a
+ * Reason String.
+ */
+export const SAFE_HERE_ONLY = 0x7f;
