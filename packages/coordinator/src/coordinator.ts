@@ -148,6 +148,7 @@ export class Coordinator {
       propose: (commands) => this.#route.propose(this.#driver, commands),
       isFull: () => this.#driver?.isDiskFull ?? false,
       stamp: () => this.merging.stamp(),
+      applied: () => ({ cluster: this.#arrival.cluster, index: this.#driver?.applied.index ?? 0 }),
       outbox: this.#outbox,
       released: (commands) => this.sessions.released(commands),
     });

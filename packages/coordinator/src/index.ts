@@ -5,7 +5,7 @@ export { Coordinator } from "./coordinator.ts";
 export { type ElectionWait, explainWait } from "./election-wait.ts";
 export { msOfStamp } from "./hybrid-clock.ts";
 export { loadIdentity } from "./identity.ts";
-export type { MergeNews, MergeStatus } from "./merge-events.ts";
+export type { MergeNews, MergeStatus, OutdatedNews } from "./merge-events.ts";
 export type { ObservedClusters, ObservedEntry } from "./observed-entry.ts";
 export type {
   CoordinatorCounters,

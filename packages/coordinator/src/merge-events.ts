@@ -1,6 +1,6 @@
 /** What goes into the planner of a merge and what comes out of it (merge-planner.ts). */
 
-import type { ClusterId } from "@skein/kernel";
+import type { ClusterId, Incarnation, NodeId } from "@skein/kernel";
 import type { Stamp } from "./hybrid-clock.ts";
 import type { MergeMessage, Summary } from "./merge-messages.ts";
 import type { ClusterCommand } from "./state-machine/cluster-commands.ts";
@@ -56,6 +56,13 @@ export interface MergeNews {
   readonly conflicts: readonly string[];
   /** Messages owed to sessions for which there was no room. */
   readonly refused: number;
+}
+
+/** What a node had acknowledged without a quorum has come through the log, and of one topic there were two values. */
+export interface OutdatedNews {
+  readonly node: NodeId;
+  readonly incarnation: Incarnation;
+  readonly topic: string;
 }
 
 /** How the two clusters stand to each other, for people. */

@@ -15,13 +15,14 @@ import type {
   MergeNews,
   MergeOptions,
   MergeStatus,
+  OutdatedNews,
   OwnCluster,
 } from "./merge-events.ts";
 import { MergePlanner } from "./merge-planner.ts";
 import type { PeerView } from "./options.ts";
 import { OTHERS_MAX } from "./other-clusters.ts";
 import { type ClusterCommand, encodeClusterCommand } from "./state-machine/cluster-commands.ts";
-import type { Operation } from "./state-machine/commands.ts";
+import type { Envelope, Operation } from "./state-machine/commands.ts";
 import type { Conflict } from "./state-machine/conflicts.ts";
 import { EXPORT_FORMAT, MergeExport } from "./state-machine/merge-export.ts";
 import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
@@ -47,6 +48,7 @@ export interface MergingPorts {
   readonly resumed: () => void;
   readonly startAgain: (reason: string) => void;
   readonly merged?: ((news: MergeNews) => void) | undefined;
+  readonly outdated?: ((news: OutdatedNews) => void) | undefined;
 }
 
 export class Merging {
@@ -121,9 +123,10 @@ export class Merging {
   }
 
   /** A committed command went through the state machine. What follows from it waits for the end of the turn. */
-  applied({ outcome, clusterCommand, refused = 0 }: Applied): void {
+  applied({ outcome, command, clusterCommand, refused = 0, outdated }: Applied): void {
     const { clock } = this.#ports;
     this.#time.observe(this.#machine.newest, clock.monotonicMs());
+    if (command !== undefined && outdated !== undefined) this.#outdated(command.envelope, outdated);
     if (clusterCommand === undefined || outcome !== "applied") return;
     this.#applied.push({ command: clusterCommand, refused });
     if (this.#applied.length === 1) clock.atTurnEnd(() => this.#handleApplied());
@@ -136,7 +139,7 @@ export class Merging {
     this.#lastConflict = this.#machine.conflicts.lastId;
   }
 
-  /** Retained values that lost in merges, oldest first, as this replica knows them. */
+  /** Retained values that gave way to others, oldest first, as this replica knows them. */
   get conflicts(): readonly Conflict[] {
     return this.#machine.conflicts.all();
   }
@@ -153,7 +156,7 @@ export class Merging {
     return status.other;
   }
 
-  /** Forgets the values that lost in merges, those that are known here now. */
+  /** Forgets the values that gave way to others, those that are known here now. */
   clearConflicts(done: Completion): void {
     this.#ports.propose({ kind: "conflictsClear", through: this.#machine.conflicts.lastId }, done);
   }
@@ -167,6 +170,11 @@ export class Merging {
       if (command.kind === "merged") this.#merged(command, refused);
       this.#step({ kind: "applied", command });
     }
+  }
+
+  #outdated({ node, incarnation }: Envelope, topic: string): void {
+    this.#lastConflict = this.#machine.conflicts.lastId;
+    this.#ports.clock.atTurnEnd(() => this.#ports.outdated?.({ node, incarnation, topic }));
   }
 
   #merged({ loser, cut }: ClusterCommand & { readonly kind: "merged" }, refused: number): void {

@@ -15,7 +15,7 @@ import type {
 import type { InterfaceView } from "./address/setup.ts";
 import type { ElectionWait } from "./election-wait.ts";
 import type { Durability } from "./journal/stop-mark.ts";
-import type { MergeNews, MergeStatus } from "./merge-events.ts";
+import type { MergeNews, MergeStatus, OutdatedNews } from "./merge-events.ts";
 import type { ObservedEntry } from "./observed-entry.ts";
 import type { OnQuorumLoss } from "./outbox.ts";
 import type { ReplicaSizes } from "./replica-sizes.ts";
@@ -113,6 +113,8 @@ export interface CoordinatorPorts {
    */
   readonly startAgain: (reason: string) => void;
   readonly merged?: ((news: MergeNews) => void) | undefined;
+  /** Told for each such topic. */
+  readonly outdated?: ((news: OutdatedNews) => void) | undefined;
   /**
    * A message that the log publishes to everybody: for the live subscribers of this node. `isFirstHand`: this node also picks the members
    * of shared subscriptions. Not called for what a replica catches up with at its start. Without this port nobody hears of it.
@@ -179,7 +181,7 @@ export interface CoordinatorStatus {
   readonly merge: MergeStatus | undefined;
   /** Another cluster in sight has the better claim to the floating address. */
   readonly isOutranked: boolean;
-  /** Retained values that lost in a merge, and that nobody has looked at yet. */
+  /** Retained values that gave way to others (conflicts.ts), and that nobody has looked at yet. */
   readonly conflicts: number;
 }
 

@@ -7,8 +7,9 @@
  * oldest. Repeats are harmless: the sequencer takes each number once. While there is no leader they are held.
  *
  * Without a quorum for longer than an election takes they are acknowledged all the same, once they are on this node's disk
- * (outbox-file.ts), but for those that change the retained store: that is what an acknowledgement then means. They stay pending,
- * and go to the next leader in their order, also after a restart, where those of the last run go first.
+ * (outbox-file.ts): that is what an acknowledgement then means. They stay pending, and go to the next leader in their order, also
+ * after a restart, where those of the last run go first. What changes the retained store says then what its node had seen
+ * (state-machine/alone-writes.ts).
  *
  * Bounded: a client is no longer read from when 256 of its messages wait. Beyond 16,384 commands or 16 MiB of all clients (without a
  * quorum: 50,000 or 64 MiB), and while this node's disk is full, a write is refused with 0x97 (Quota exceeded), and one that nobody
@@ -23,12 +24,13 @@
 import {
   type ApplicationMessage,
   type Clock,
+  type ClusterId,
   type Completion,
-  filterMatches,
   type Incarnation,
   isValidTopicName,
   type MonotonicMs,
   type NodeId,
+  SAFE_HERE_ONLY,
 } from "@skein/kernel";
 import { batchFrom } from "./frames.ts";
 import type { Stamp } from "./hybrid-clock.ts";
@@ -43,17 +45,20 @@ import {
   withPlacesBefore,
 } from "./inherited.ts";
 import type { Outbox } from "./outbox.ts";
+import { OwnWrites } from "./own-writes.ts";
 import {
+  ALONE_BYTES_MAX,
+  type Alone,
   COMMAND_BYTES_MAX,
   type Command,
   decodeCommand,
+  type Envelope,
   encodeCommand,
+  isMessage,
   type Operation,
-  retainedOf,
   retainedOperation,
   topicOf,
 } from "./state-machine/commands.ts";
-import type { Stamped } from "./state-machine/expiry.ts";
 
 /** Most commands that are not committed yet. */
 const PENDING_COMMANDS_MAX = 16_384;
@@ -77,6 +82,8 @@ export interface ProposalsPorts {
   readonly isFull: () => boolean;
   /** A stamp for what is proposed now (hybrid-clock.ts). */
   readonly stamp: () => Stamp;
+  /** How far this node has applied the log of its cluster. */
+  readonly applied: () => { readonly cluster: ClusterId | undefined; readonly index: number };
   readonly outbox: Pick<Outbox, "isCut" | "keep" | "clear">;
   /** These are acknowledged without a quorum. */
   readonly released: (commands: readonly Released[]) => void;
@@ -91,8 +98,8 @@ export interface Released {
 
 interface Pending {
   readonly seq: number;
-  readonly bytes: Uint8Array;
-  readonly operation: Operation;
+  bytes: Uint8Array;
+  operation: Operation;
   readonly stamp: Stamp;
   /** Undefined: nobody waits, or it is acknowledged already. */
   done: Completion | undefined;
@@ -104,8 +111,8 @@ export class Proposals {
   readonly #ports: ProposalsPorts;
   /** In order of seq, without gaps. */
   readonly #pending: Pending[] = [];
-  /** Newest pending command of each topic: what a read without a quorum shows instead of the replica. */
-  readonly #newest = new Map<string, Pending>();
+  /** What is still open of the retained store. */
+  readonly own = new OwnWrites();
   #pendingBytes = 0;
   #lastSeq = 0;
   /** First command that has not been sent since the last reason to send again. */
@@ -141,13 +148,18 @@ export class Proposals {
     const commands = withoutIdle(newestOfEach(kept.flatMap(decodedOrNothing)));
     this.#hasKept = kept.length > 0;
     this.#inherited = withPlacesBefore(commands.filter(({ envelope }) => envelope.node === this.#node));
+    for (const command of this.#inherited) this.own.add(command);
     this.#proposeAnew(commands.filter(({ envelope }) => envelope.node !== this.#node));
   }
 
   /** Of what was inherited only this is still open. */
   inheritedLeft(isOpen: (command: Command) => boolean): void {
     if (this.#inherited.length === 0) return;
-    this.#inherited = this.#inherited.filter(isOpen);
+    this.#inherited = this.#inherited.filter((command) => {
+      const isLeft = isOpen(command);
+      if (!isLeft) this.own.delete(command);
+      return isLeft;
+    });
     if (this.#inherited.length > 0) return;
     this.#forgetKept();
     this.sendAgain();
@@ -173,22 +185,21 @@ export class Proposals {
    * Proposes any other operation. Returns the parts `done` waits for. `isEssential`: it is about a connection that is there, of which
    * there are not more than clients, so it is taken in any case.
    */
-  propose(operation: Operation, done: Completion | undefined, isEssential = false): number {
-    const bytes = this.#encode(operation);
+  propose(operation: Operation, done: Completion | undefined, isEssential = false, wasAlone?: Alone): number {
+    const bytes = this.#encode(operation, wasAlone);
     const isCut = this.#ports.outbox.isCut;
     const isFull =
       this.#ports.isFull() ||
       this.#pending.length >= (isCut ? OUTBOX_COMMANDS_MAX : PENDING_COMMANDS_MAX) ||
       this.#pendingBytes + bytes.length > (isCut ? OUTBOX_BYTES_MAX : PENDING_BYTES_MAX);
-    if ((isFull && !isEssential) || bytes.length > COMMAND_BYTES_MAX)
+    if ((isFull && !isEssential) || bytes.length > COMMAND_BYTES_MAX - ALONE_BYTES_MAX)
       return this.#refuse(done, QUOTA_EXCEEDED);
     // Decoded from our own bytes: the caller's payload may be a view of a socket's read buffer.
     const { operation: own, stamp } = decodeCommand(bytes);
     const pending = { seq: ++this.#lastSeq, bytes, operation: own, stamp, done };
     this.#pending.push(pending);
     this.#pendingBytes += bytes.length;
-    const topic = topicOf(operation);
-    if (topic !== undefined) this.#newest.set(topic, pending);
+    this.own.add(pending);
     this.#scheduleFlush();
     return done === undefined ? 0 : 1;
   }
@@ -220,8 +231,7 @@ export class Proposals {
     while (oldest !== undefined && oldest.seq <= seq) {
       this.#pending.shift();
       this.#pendingBytes -= oldest.bytes.length;
-      const topic = topicOf(oldest.operation);
-      if (topic !== undefined && this.#newest.get(topic) === oldest) this.#newest.delete(topic);
+      this.own.delete(oldest);
       const { done } = oldest;
       // The disk may still be at it, and would acknowledge it once more.
       oldest.done = undefined;
@@ -241,28 +251,14 @@ export class Proposals {
     this.#resendAfterMs = backoff;
   }
 
-  /** Whether a read without a quorum shows the pending write of `topic` instead of the replica's message. */
-  hides(topic: string): boolean {
-    return this.#newest.has(topic);
-  }
-
-  /** Calls `visit` for the pending retained messages that `filter` matches; pending deletions only hide. */
-  match(filter: string, visit: (item: Stamped) => void): void {
-    for (const { operation, stamp } of this.#newest.values()) {
-      const message = retainedOf(operation);
-      if (message !== undefined && filterMatches(filter, message.topic)) visit({ message, stamp });
-    }
-  }
-
   /**
    * The log has refused this command of this node: its connection did not hold its session any more. If it was acknowledged without a
    * quorum, what it published must not be lost with it, nor published again when a later run reads of it.
    */
   refusedAsStale(refused: Command): void {
-    const { envelope, operation } = refused;
+    const { envelope, operation, alone } = refused;
     const { incarnation, seq } = envelope;
-    // What changes the retained store was not acknowledged, and is sent again by its client.
-    if (operation.kind !== "publishOnce" || topicOf(operation) !== undefined) return;
+    if (operation.kind !== "publishOnce") return;
     // Of an earlier run what is not open was refused in that run, which has proposed it again.
     const isOpen =
       incarnation === this.#incarnation
@@ -271,7 +267,7 @@ export class Proposals {
     const own = isOpen ? withoutClaim(operation) : undefined;
     if (own === undefined) return;
     const before = this.#lastSeq;
-    this.propose(own, undefined, true);
+    this.propose(own, undefined, true, alone);
     const again = this.#pending.at(-1);
     if (again === undefined || again.seq === before) return;
     this.#keptThrough = again.seq;
@@ -281,18 +277,37 @@ export class Proposals {
   }
 
   #proposeAnew(commands: readonly Inherited[]): void {
-    for (const { operation } of commands) {
+    for (const { operation, alone } of commands) {
       const own = withoutClaim(operation);
-      if (own !== undefined) this.propose(own, undefined, true);
+      const wasAlone = alone === undefined ? undefined : { ...alone, seenThrough: 0 };
+      if (own !== undefined) this.propose(own, undefined, true, wasAlone);
     }
     this.#releasedThrough = this.#lastSeq;
     if (this.#hasKept) this.#scheduleFlush();
     this.#forgetKept();
   }
 
-  #encode(operation: Operation): Uint8Array {
-    const envelope = { node: this.#node, incarnation: this.#incarnation, seq: this.#lastSeq + 1 };
-    return encodeCommand({ envelope, stamp: this.#ports.stamp(), operation });
+  #encode(operation: Operation, alone: Alone | undefined): Uint8Array {
+    const stamp = this.#ports.stamp();
+    return encodeCommand({ envelope: this.#place(this.#lastSeq + 1), stamp, alone, operation });
+  }
+
+  #place(seq: number): Envelope {
+    return { node: this.#node, incarnation: this.#incarnation, seq };
+  }
+
+  /** It will be acknowledged without a quorum, so it says what this node has seen. */
+  #goAlone(pending: Pending): void {
+    const { seq, stamp, operation } = pending;
+    const { cluster, index } = this.#ports.applied();
+    const isAlone = decodeCommand(pending.bytes).alone !== undefined;
+    if (cluster === undefined || isAlone || topicOf(operation) === undefined) return;
+    const alone = { cluster, seenThrough: index, stamp };
+    this.#pendingBytes -= pending.bytes.length;
+    pending.bytes = encodeCommand({ envelope: this.#place(seq), stamp, alone, operation });
+    this.#pendingBytes += pending.bytes.length;
+    // The old bytes are let go of.
+    pending.operation = decodeCommand(pending.bytes).operation;
   }
 
   #refuse(done: Completion | undefined, reasonCode: number): number {
@@ -356,10 +371,8 @@ export class Proposals {
     const before = this.#releasedThrough;
     this.#releasedThrough = last.seq;
     this.#hasKept = true;
-    // What is not acknowledged dies with this process.
-    const commands = fresh.map(({ bytes, operation }) =>
-      topicOf(operation) === undefined ? bytes : placeOf(decodeCommand(bytes)),
-    );
+    for (const pending of fresh) this.#goAlone(pending);
+    const commands = fresh.map(({ bytes }) => bytes);
     outbox.keep(commands, (error) => {
       if (error !== undefined) {
         // Not acknowledged; tried again with the next tick.
@@ -368,10 +381,8 @@ export class Proposals {
       }
       for (const pending of fresh) {
         const { done, operation } = pending;
-        // A later value of the other side could be overwritten by it at the heal: it waits for the log.
-        if (topicOf(operation) !== undefined) continue;
         pending.done = undefined;
-        done?.settle(SUCCESS);
+        done?.settle(isMessage(operation) ? SAFE_HERE_ONLY : SUCCESS);
       }
       released(fresh);
     });

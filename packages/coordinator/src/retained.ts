@@ -73,9 +73,9 @@ export class Retained {
       match(filter, visit) {
         const visitAlive = alive(time(), visit);
         replica.match(filter, (item) => {
-          if (!proposals.hides(item.message.topic)) visitAlive(item);
+          if (!proposals.own.hides(item.message.topic)) visitAlive(item);
         });
-        proposals.match(filter, visitAlive);
+        proposals.own.match(filter, visitAlive);
       },
     };
   }

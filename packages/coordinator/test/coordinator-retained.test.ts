@@ -1,8 +1,8 @@
-import { seededPrng } from "@skein/kernel";
+import { SAFE_HERE_ONLY, seededPrng } from "@skein/kernel";
 import { decodeRaftMessage } from "raft-js";
 import { expect, test } from "vitest";
 import { decodeFrame } from "../src/frames.ts";
-import { ask, completion, replicated, retained, type SimNode, World } from "./support/world.ts";
+import { ask, completion, replicated, retained, type SimNode, textOf, World } from "./support/world.ts";
 
 function formed(count: number, seed: number): World {
   const world = new World(seed);
@@ -119,31 +119,57 @@ test("beyond 16,384 pending writes the next one hears 0x97, and one of QoS 0 is 
   expect(node.running.retained.count).toBe(16_384);
 });
 
-test("without a quorum retained writes are held, and acknowledged when a leader is back", () => {
+test("P3: without a quorum a retained write is acknowledged when it is on this node's disk, shown, and in the store of all after the heal", () => {
   const { world, leader, last } = lastOfThree();
   const done = completion();
-  last.running.retained.put(retained("held", "yes"), done);
-  world.run(20_000);
+  last.running.retained.put(retained("new", "yes"), done);
+  world.run(1000);
   expect(done.codes).toEqual([]);
-  expect(ask(last, "held").values).toEqual(["yes"]);
+  world.until(() => done.codes.length > 0, 2000, "acknowledgement without a quorum");
+  expect(done.codes).toEqual([SAFE_HERE_ONLY]);
+  expect(ask(last, "new").values).toEqual(["yes"]);
+  world.restart(last);
+  world.run(2000);
+  expect(ask(last, "new").values).toEqual(["yes"]);
   world.start(leader);
-  world.until(() => done.codes.length > 0, 12_000, "acknowledgement after the heal");
-  expect(done.codes).toEqual([0]);
-  world.until(() => replicated(leader, "held") === "yes", 1000);
+  world.until(() => replicated(leader, "new") === "yes", 20_000, "the write comes through after the heal");
+  world.until(() => last.disk.read("outbox") === undefined, 5000, "the outbox is empty");
+  expect([last.running.merging.conflictCount, replicated(last, "new")]).toEqual([0, "yes"]);
 });
 
-test("a retained write that was not acknowledged dies with its process, and what was acknowledged behind it does not", () => {
-  const { world, leader, last } = lastOfThree();
+test("P8: what a minority has written stays after the heal, unless the majority wrote the topic meanwhile: then it is in the conflicts of all", () => {
+  const world = formed(3, 8);
+  const [a, b, c] = world.nodes as [SimNode, SimNode, SimNode];
+  const before = completion();
+  for (const topic of ["both", "deleted", "only"]) a.running.retained.put(retained(topic, "old"), before);
+  world.until(() => before.codes.length === 3 && world.isConverged(), 1000, "the first writes");
+  const minority = [a, b, c].find((node) => node !== world.leader) as SimNode;
+  const majority = [a, b, c].find((node) => node !== minority) as SimNode;
+  world.isolate([minority], true);
   const done = completion();
-  last.running.retained.put(retained("held", "yes"), completion());
-  const message = { ...retained("t", "1"), retain: false };
-  last.running.sessions.publish(message, undefined, [], done);
-  world.until(() => done.codes.length > 0, 5000, "acknowledgement without a quorum");
-  world.restart(last);
-  world.start(leader);
-  world.until(() => last.disk.read("outbox") === undefined, 20_000, "the outbox is empty");
-  world.run(2000);
-  expect(replicated(leader, "held")).toBeUndefined();
+  for (const [topic, value] of [
+    ["both", "of the minority"],
+    ["deleted", "of the minority"],
+    ["only", "first"],
+    ["only", "second"],
+  ] as const)
+    minority.running.retained.put(retained(topic, value), done);
+  world.until(() => done.codes.length === 4, 12_000, "acknowledgements without a quorum");
+  const meanwhile = completion();
+  majority.running.retained.put(retained("both", "of the majority"), meanwhile);
+  majority.running.retained.put(retained("deleted", ""), meanwhile);
+  world.until(() => meanwhile.codes.length === 2, 12_000, "the majority writes");
+  world.isolate([minority], false);
+  world.until(() => replicated(majority, "only") === "second" && world.isConverged(), 20_000, "the heal");
+  for (const node of world.nodes) {
+    expect([replicated(node, "both"), replicated(node, "deleted")]).toEqual(["of the majority", undefined]);
+    const { conflicts } = node.running.merging;
+    expect(conflicts.map(({ message, kept }) => [message.topic, textOf(message), kept.isDeletion])).toEqual([
+      ["both", "of the minority", false],
+      ["deleted", "of the minority", true],
+    ]);
+    expect(node.outdated).toEqual(["both", "deleted"]);
+  }
 });
 
 test("P3: without a quorum a message for a kept session is acknowledged when it is on this node's disk", () => {
@@ -153,7 +179,7 @@ test("P3: without a quorum a message for a kept session is acknowledged when it 
   world.run(1000);
   expect(done.codes).toEqual([]);
   world.until(() => done.codes.length > 0, 2000, "acknowledgement without a quorum");
-  expect(done.codes).toEqual([0]);
+  expect(done.codes).toEqual([SAFE_HERE_ONLY]);
 });
 
 test("two nodes: the learner's death loses nothing, and the voter restarts with its data", () => {

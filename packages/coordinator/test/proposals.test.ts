@@ -1,4 +1,4 @@
-import type { Incarnation, NodeId } from "@skein/kernel";
+import { type ClusterId, type Incarnation, type NodeId, SAFE_HERE_ONLY } from "@skein/kernel";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { Admission } from "../src/admission.ts";
@@ -18,6 +18,7 @@ import { completion, retained, textOf } from "./support/world.ts";
 
 const NODE = "000000000000000a" as NodeId;
 const FIRST = 1 as Incarnation;
+const CLUSTER = "00000000-0000-4000-8000-000000000001" as ClusterId;
 
 /** A disk that is done when the test says so. */
 class FakeOutbox {
@@ -43,6 +44,7 @@ class FakeOutbox {
 function setUp(incarnation = FIRST) {
   const clock = new VirtualClock();
   const frames: number[][] = [];
+  const sent: Uint8Array[] = [];
   const leader = { isKnown: true };
   const disk = { isFull: false };
   const released: number[] = [];
@@ -50,11 +52,15 @@ function setUp(incarnation = FIRST) {
   const proposals = new Proposals(NODE, incarnation, {
     clock,
     propose: (commands) => {
-      if (leader.isKnown) frames.push(commands.map((bytes) => decodeEnvelope(bytes).seq));
+      if (leader.isKnown) {
+        frames.push(commands.map((bytes) => decodeEnvelope(bytes).seq));
+        sent.push(...commands);
+      }
       return leader.isKnown;
     },
     isFull: () => disk.isFull,
     stamp: () => 0,
+    applied: () => ({ cluster: CLUSTER, index: 17 }),
     outbox,
     released: (commands) => released.push(...commands.map(({ seq }) => seq)),
   });
@@ -64,7 +70,7 @@ function setUp(incarnation = FIRST) {
       clock.advance(250);
     }
   };
-  return { clock, disk, frames, leader, outbox, proposals, released, run };
+  return { clock, disk, frames, leader, outbox, proposals, released, run, sent };
 }
 
 test("all proposals of one turn go in one frame, in order; only when applied are they acknowledged", () => {
@@ -170,13 +176,17 @@ test("reads show the newest pending write of a topic until it is applied", () =>
   proposals.put(retained("a/b", "2"), undefined);
   proposals.put(retained("a/c", ""), undefined);
   const seen: (string | undefined)[] = [];
-  proposals.match("a/+", ({ message }) => seen.push(textOf(message)));
+  proposals.own.match("a/+", ({ message }) => seen.push(textOf(message)));
   expect(seen).toEqual(["2"]);
-  expect([proposals.hides("a/b"), proposals.hides("a/c"), proposals.hides("a")]).toEqual([true, true, false]);
+  expect([proposals.own.hides("a/b"), proposals.own.hides("a/c"), proposals.own.hides("a")]).toEqual([
+    true,
+    true,
+    false,
+  ]);
   proposals.settleThrough(1);
-  expect(proposals.hides("a/b")).toBe(true);
+  expect(proposals.own.hides("a/b")).toBe(true);
   proposals.settleThrough(3);
-  expect([proposals.hides("a/b"), proposals.hides("a/c")]).toEqual([false, false]);
+  expect([proposals.own.hides("a/b"), proposals.own.hides("a/c")]).toEqual([false, false]);
 });
 
 test("a payload that is a view of a reused buffer is copied", () => {
@@ -185,7 +195,7 @@ test("a payload that is a view of a reused buffer is copied", () => {
   proposals.put({ ...retained("t", "x"), payload: buffer.subarray(0, 5) }, undefined);
   buffer.fill(0);
   const seen: (string | undefined)[] = [];
-  proposals.match("t", ({ message }) => seen.push(textOf(message)));
+  proposals.own.match("t", ({ message }) => seen.push(textOf(message)));
   expect(seen).toEqual(["first"]);
 });
 
@@ -260,7 +270,7 @@ test("P3: without a quorum a write is acknowledged when it is on this node's dis
   expect([done.codes, outbox.kept.length, released]).toEqual([[], 2, []]);
   outbox.write();
   expect([done.codes, released]).toEqual([
-    [0, 0],
+    [SAFE_HERE_ONLY, 0],
     [1, 2],
   ]);
   leader.isKnown = true;
@@ -271,7 +281,38 @@ test("P3: without a quorum a write is acknowledged when it is on this node's dis
   expect(outbox.isCleared).toBe(false);
   proposals.settleThrough(2);
   expect(outbox.isCleared).toBe(true);
-  expect(done.codes).toEqual([0, 0]);
+  expect(done.codes).toEqual([SAFE_HERE_ONLY, 0]);
+});
+
+test("P3: a retained write that is acknowledged without a quorum says how much of the log its node had seen, also to a later run", () => {
+  const { clock, leader, outbox, proposals } = setUp();
+  leader.isKnown = false;
+  const done = completion();
+  proposals.put(retained("a", "1"), done);
+  clock.advance(1);
+  outbox.isCut = true;
+  proposals.put(retained("b", ""), done);
+  clock.advance(1);
+  outbox.write();
+  expect(done.codes).toEqual([SAFE_HERE_ONLY, SAFE_HERE_ONLY]);
+  const alone = { cluster: CLUSTER, seenThrough: 17, stamp: 0 };
+  expect(outbox.kept.map((bytes) => decodeCommand(bytes).alone)).toEqual([alone, alone]);
+
+  const later = setUp(2 as Incarnation);
+  later.proposals.inherit(outbox.kept);
+  expect([later.proposals.own.hides("a"), later.proposals.own.hides("b")]).toEqual([true, true]);
+  later.proposals.inheritedLeft(({ envelope }) => envelope.seq > 1);
+  expect([later.proposals.own.hides("a"), later.proposals.own.hides("b")]).toEqual([false, true]);
+});
+
+test("in another cluster, whose log it has never seen, only the clocks can tell which write is the later one", () => {
+  const { clock, proposals, sent } = setUp();
+  const envelope = { node: "000000000000000b" as NodeId, incarnation: FIRST, seq: 3 };
+  const alone = { cluster: CLUSTER, seenThrough: 40, stamp: 7 };
+  const operation = retainedOperation(retained("t", "1"));
+  proposals.inherit([encodeCommand({ envelope, stamp: 7, alone, operation })]);
+  clock.advance(1);
+  expect(sent.map((bytes) => decodeCommand(bytes).alone)).toEqual([{ ...alone, seenThrough: 0 }]);
 });
 
 test("what an earlier run has acknowledged goes before all else, as it was, and what another identity wrote as this node's own", () => {

@@ -51,6 +51,14 @@ const commands: fc.Arbitrary<Command> = fc.record({
     seq: fc.integer({ min: 1, max: 2 ** 52 }),
   }),
   stamp: fc.integer({ min: 0, max: STAMP_MAX }),
+  alone: fc.option(
+    fc.record({
+      cluster: fc.uuid() as unknown as fc.Arbitrary<ClusterId>,
+      seenThrough: fc.nat(),
+      stamp: fc.integer({ min: 0, max: STAMP_MAX }),
+    }),
+    { nil: undefined },
+  ),
   operation: fc.oneof(
     messages.map((message) => ({ kind: "retainedSet", message }) as const),
     topics.map((topic) => ({ kind: "retainedDelete", topic }) as const),

@@ -166,6 +166,7 @@ export class NodeAssembly {
         fatal: failed,
         startAgain,
         merged: (news) => this.watch.merged(news),
+        outdated: (news) => this.watch.outdated(news),
         publishFromLog: ({ message, publisher, dealt }, isFirstHand) =>
           this.broker.deliverFromLog(message, publisher, isFirstHand, dealt),
         messageRefused: () => this.broker.countRefused(),

@@ -79,7 +79,7 @@ export interface NodeStatus {
   readonly health: Health;
   /** The other cluster of this mesh that is in sight or is being merged, and how that stands; null: none. */
   readonly merge: { readonly other: string; readonly state: string; readonly topics: number | null } | null;
-  /** Retained values that lost in a merge and wait in `skein conflicts`. */
+  /** Retained values that gave way to others and wait in `skein conflicts`. */
   readonly conflicts: number;
   /** Health and what it means for clients in one line. */
   readonly headline: string;

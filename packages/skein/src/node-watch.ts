@@ -5,12 +5,12 @@
  */
 
 import type { Broker } from "@skein/broker";
-import type { Coordinator, FloatingAddress, Identity, MergeNews } from "@skein/coordinator";
+import type { Coordinator, FloatingAddress, Identity, MergeNews, OutdatedNews } from "@skein/coordinator";
 import type { Clock, Disk, Log, NodeId } from "@skein/kernel";
 import type { Mesh } from "@skein/mesh";
 import { addressHolder } from "./address-holder.ts";
 import { EVENT_FRAME } from "./events/event-frame.ts";
-import { mergeEvents, waitingMergeEvent } from "./events/merge-events.ts";
+import { mergeEvents, outdatedEvent, waitingMergeEvent } from "./events/merge-events.ts";
 import type { MeshView } from "./events/mesh-view.ts";
 import { NodeEvents } from "./events/node-events.ts";
 import { type NodeStatus, nodeStatus, type StatusInputs } from "./node-status.ts";
@@ -118,6 +118,12 @@ export class NodeWatch {
   /** Another cluster is in this one now. */
   merged(news: MergeNews): void {
     for (const { id, kind, detail } of mergeEvents(news)) this.events.noteShared(id, kind, detail);
+  }
+
+  /** What was written without a quorum has another value now, or is one of two. */
+  outdated(news: OutdatedNews): void {
+    const { id, kind, detail } = outdatedEvent(news);
+    this.events.noteShared(id, kind, detail);
   }
 
   /** The same, and what is due from time to time. A few times a second. */

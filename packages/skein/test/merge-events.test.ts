@@ -1,8 +1,8 @@
 import type { CoordinatorStatus } from "@skein/coordinator";
-import type { ClusterId } from "@skein/kernel";
+import type { ClusterId, Incarnation, NodeId } from "@skein/kernel";
 import { expect, test } from "vitest";
 import { EventLog } from "../src/events/event-log.ts";
-import { mergeEvents, waitingMergeEvent } from "../src/events/merge-events.ts";
+import { mergeEvents, outdatedEvent, waitingMergeEvent } from "../src/events/merge-events.ts";
 import { parseEvent } from "../src/events/mesh-event.ts";
 
 const LOSER = "11111111-2222-4333-8444-555555555555" as ClusterId;
@@ -28,6 +28,17 @@ test.each<[readonly string[], string | undefined]>([
 test("messages for which a merge found no room are told with it", () => {
   const [merged] = mergeEvents({ loser: LOSER, cut: 7, conflicts: [], refused: 12 });
   expect(merged?.detail).toMatch(/; 12 of its sessions' messages found no room in their queues$/);
+});
+
+test("all that a node had written without a quorum and found outdated is one event", () => {
+  const news = { node: "a".repeat(16) as NodeId, incarnation: 3 as Incarnation };
+  const event = outdatedEvent({ ...news, topic: "lights/hall" });
+  expect(event).toMatchObject({
+    kind: "conflict",
+    detail:
+      '"lights/hall" was written on both sides while there was no quorum on one: values that gave way are listed by skein conflicts',
+  });
+  expect(outdatedEvent({ ...news, topic: "another" }).id).toBe(event.id);
 });
 
 test.each([

@@ -43,7 +43,7 @@ test("conflicts are listed with both origins and times, and cleared", async () =
   expect(formatConflicts([shown])).toMatch(
     /home\/lamp +on +2026-09-21 14:13:20 +another value +2026-09-21 14:14:20/,
   );
-  expect(formatConflicts([])).toBe("No retained values have lost in a merge.");
+  expect(formatConflicts([])).toBe("No retained values have given way to others.");
   const actions = { conflicts: () => [shown], clearConflicts: (done: Completion) => done.settle(0) };
   expect(await handle("POST", "/api/conflicts/clear", actions)).toEqual({ cleared: 1 });
 });

@@ -1,7 +1,7 @@
 /**
  * Commands that a leader appends on its own: about clusters as a whole, not about what a client wrote.
  *
- * `format u8 = 3 | kind u8 | body`. They are in no proposer's sequence: each is idempotent by what it names (clusters.ts).
+ * `format u8 = 3 | kind u8 | body` (1, 2 and 4 are commands.ts). They are in no proposer's sequence: each is idempotent by what it names (clusters.ts).
  * Kinds: 1 TICK, 2 DISSOLVE, 3 RESUME, 4 MERGE, 5 MERGED, 6 MERGE_ABORT, 7 FORK, 8 NODE_DOWN. Numbers are never reused.
  *
  * Source: reference design, section 1.4.

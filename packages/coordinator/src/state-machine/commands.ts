@@ -2,7 +2,8 @@
  * What stands in a log entry of kind `command` that a node has proposed: who, in which place of its own sequence, when, and
  * what to do. (What a leader appends on its own: cluster-commands.ts.)
  *
- * `format u8 = 2 | node 8 bytes | incarnation varint | seq varint | stamp varint | kind u8 | body`; format 1 has no stamp.
+ * `format u8 = 2 | node 8 bytes | incarnation varint | seq varint | stamp varint | kind u8 | body`; format 1 has no stamp; format 4 has `cluster text |
+ * seen through varint | stamp varint` before the kind: it was acknowledged without a quorum (alone-writes.ts).
  * Kinds: 1 retained set (body: an encoded Application Message), 2 retained delete (body: topic text), 3 clear the conflicts
  * (body: number of the newest), 4 approve a merge (body: cluster), 5 to 15 sessions (sessions/session-commands.ts), 16 skip (body: last number of the places it takes). The bytes are replicated and kept for years, so
  * numbers are never reused; a form this version does not know is malformed and changes nothing (state-machine.ts).
@@ -43,7 +44,7 @@ export type Operation =
   /** Sets the retained message of its topic. The payload is not empty. */
   | { readonly kind: "retainedSet"; readonly message: ApplicationMessage }
   | { readonly kind: "retainedDelete"; readonly topic: string }
-  /** Forgets the values that lost in merges, up to number `through`. */
+  /** Forgets the values that gave way to others, up to number `through`. */
   | { readonly kind: "conflictsClear"; readonly through: number }
   /** Somebody here has agreed to merge with `cluster`. */
   | { readonly kind: "mergeApprove"; readonly cluster: ClusterId }
@@ -51,23 +52,39 @@ export type Operation =
   | { readonly kind: "skip"; readonly through: number }
   | SessionOperation;
 
+/** That a command was acknowledged by its proposer alone, without a quorum: what it says about a retained message may be outdated. */
+export interface Alone {
+  readonly cluster: ClusterId;
+  /** The proposer had applied the log of this cluster up to here; 0: it was the log of another cluster. */
+  readonly seenThrough: number;
+  /** When it was asked for. */
+  readonly stamp: Stamp;
+}
+
 export interface Command {
   readonly envelope: Envelope;
   /** When it was proposed (hybrid-clock.ts); 0: not known. */
   readonly stamp: Stamp;
+  readonly alone?: Alone | undefined;
   readonly operation: Operation;
 }
 
 /** Most bytes of one encoded command; larger messages are not taken into the retained store (0x97). */
 export const COMMAND_BYTES_MAX = 4 * 1024 * 1024;
 
+/** By so much a command grows at most when it is acknowledged without a quorum. */
+export const ALONE_BYTES_MAX = 64;
+
 const FORMAT_UNSTAMPED = 1;
 const FORMAT = 2;
+const FORMAT_ALONE = 4;
 const RETAINED_SET = 1;
 const RETAINED_DELETE = 2;
 const CONFLICTS_CLEAR = 3;
 const MERGE_APPROVE = 4;
 const SKIP = 16;
+
+const NO_BYTES = new Uint8Array(0);
 
 /** Every command is put together here; `finish` copies it out. */
 const out = new ByteWriter(1024);
@@ -76,6 +93,16 @@ const out = new ByteWriter(1024);
 export function retainedOperation(message: ApplicationMessage): Operation {
   if (message.payload.length === 0) return { kind: "retainedDelete", topic: message.topic };
   return { kind: "retainedSet", message };
+}
+
+/** Whether it is what a PUBLISH asks for. */
+export function isMessage({ kind }: Operation): boolean {
+  return kind === "publish" || kind === "publishOnce" || kind === "retainedSet" || kind === "retainedDelete";
+}
+
+/** What deletes the retained message of `topic`. */
+export function deletionOf(topic: string): ApplicationMessage {
+  return { topic, payload: NO_BYTES, qos: 1, retain: true, properties: undefined };
 }
 
 /** The topic whose retained message it changes; undefined: it changes none. */
@@ -105,9 +132,10 @@ export function lastPlaceOf({
   return operation.kind === "skip" ? Math.max(seq, operation.through) : seq;
 }
 
-export function encodeCommand({ envelope, stamp, operation }: Command): Uint8Array {
-  writeNodeId(envelope.node, out.reset().u8(FORMAT));
+export function encodeCommand({ envelope, stamp, alone, operation }: Command): Uint8Array {
+  writeNodeId(envelope.node, out.reset().u8(alone === undefined ? FORMAT : FORMAT_ALONE));
   out.varint(envelope.incarnation).varint(envelope.seq).varint(stamp);
+  if (alone !== undefined) out.text(alone.cluster).varint(alone.seenThrough).varint(alone.stamp);
   switch (operation.kind) {
     case "retainedSet":
       encodeMessage(operation.message, out.u8(RETAINED_SET));
@@ -140,15 +168,18 @@ export function decodeEnvelope(bytes: Uint8Array): Envelope {
 export function decodeCommand(bytes: Uint8Array): Command {
   if (bytes.length > COMMAND_BYTES_MAX) throw malformed(`${bytes.length} bytes`);
   const input = new ByteReader(bytes);
-  const { envelope, stamp } = readEnvelope(readFormat(input), input);
+  const format = readFormat(input);
+  const { envelope, stamp } = readEnvelope(format, input);
+  const alone = format === FORMAT_ALONE ? readAlone(input) : undefined;
   const operation = readOperation(input);
   input.end();
-  return { envelope, stamp, operation };
+  return alone === undefined ? { envelope, stamp, operation } : { envelope, stamp, alone, operation };
 }
 
 function readFormat(input: ByteReader): number {
   const format = input.u8();
-  if (format !== FORMAT && format !== FORMAT_UNSTAMPED) throw malformed(`format ${format}`);
+  if (format !== FORMAT && format !== FORMAT_UNSTAMPED && format !== FORMAT_ALONE)
+    throw malformed(`format ${format}`);
   return format;
 }
 
@@ -159,6 +190,10 @@ function readEnvelope(format: number, input: ByteReader): Pick<Command, "envelop
   if (incarnation === 0 || seq === 0) throw malformed("incarnation or sequence number 0");
   const stamp = format === FORMAT_UNSTAMPED ? 0 : input.varint();
   return { envelope: { node, incarnation, seq }, stamp };
+}
+
+function readAlone(input: ByteReader): Alone {
+  return { cluster: readClusterId(input), seenThrough: input.varint(), stamp: input.varint() };
 }
 
 function readOperation(input: ByteReader): Operation {

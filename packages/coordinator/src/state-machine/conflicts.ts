@@ -1,5 +1,6 @@
 /**
- * Values that lost in a merge: two clusters had different values of one topic, one of them is served now, the other is here
+ * Values that gave way: two clusters that merged had different values of one topic, or a node had acknowledged one without a quorum and the
+ * others another (alone-writes.ts). One of them is served now, the other is here
  * until somebody has looked at it (`skein conflicts`).
  *
  * Bounded: 1,000 values and 8 MiB; beyond that the oldest go, and are counted. Each has a number of its own, so that
@@ -20,7 +21,7 @@ import { readClusterId } from "../wire-ids.ts";
 export const CONFLICTS_MAX = 1000;
 const CONFLICT_BYTES_MAX = 8 * 1024 * 1024;
 
-/** `kept` and `lost` name the cluster each value was written in. */
+/** `kept` and `lost` name the cluster each value was written in; what came late says only its own, and names it twice. */
 export interface Conflict {
   /** 1, 2, 3, ... in this cluster. */
   readonly id: number;

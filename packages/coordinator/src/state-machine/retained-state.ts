@@ -8,7 +8,7 @@
  * Source: MQTT 5 section 3.3.1.3 (RETAIN), 4.7 (filters).
  */
 
-import { type ApplicationMessage, ByteWriter, encodeMessage } from "@skein/kernel";
+import { type ApplicationMessage, ByteWriter, encodeMessage, type NodeId } from "@skein/kernel";
 import type { Stamp } from "../hybrid-clock.ts";
 import { expiryOf } from "./expiry.ts";
 import { ReplicaHash } from "./replica-hash.ts";
@@ -25,10 +25,12 @@ interface Level {
   children: Map<string, Level> | undefined;
 }
 
-/** When something was written: by the clock of its cluster, and as which entry of its log. For merges. */
+/** When something was written: by the clock of its cluster, and as which entry of its log. For merges and late writes. */
 export interface Written {
   readonly stamp: Stamp;
   readonly index: number;
+  /** The node that acknowledged it without a quorum (alone-writes.ts). */
+  readonly alone?: NodeId | undefined;
 }
 
 /** A message of the set with when it was written. */
@@ -80,7 +82,7 @@ export class RetainedState {
    * Stores a message (payload not empty), which must own its bytes: `bytes` is its encoded length, `hash` the `itemHash`
    * of its encoded form and when it was written. Returns false, and changes nothing, if the store is full.
    */
-  set({ message, stamp, index }: RetainedItem, bytes: number, hash: number): boolean {
+  set({ message, stamp, index, alone }: RetainedItem, bytes: number, hash: number): boolean {
     const { topic } = message;
     const before = this.#topics.get(topic);
     const total = this.#bytes + bytes - (before?.bytes ?? 0);
@@ -90,7 +92,7 @@ export class RetainedState {
     if (before !== undefined) this.#hash.remove(before.hash);
     this.#hash.add(hash);
     const level = before?.level ?? this.#level(topic);
-    const stored = { message, stamp, index, bytes, hash, level };
+    const stored = { message, stamp, index, alone, bytes, hash, level };
     level.item = stored;
     this.#topics.set(topic, stored);
     this.#willExpire(topic, expiryOf(stored));

@@ -1,10 +1,11 @@
 /**
  * The whole replicated state as one run of bytes: what a follower far behind gets, and what replaces the old log.
  *
- * `format u8 = 3 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: stamp, index
- * varint, an encoded Application Message | newest stamp varint | tombstones varint, each: stamp, index varint, topic text |
+ * `format u8 = 4 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: written, an encoded
+ * Application Message | newest stamp varint | tombstones varint, each: written, topic text |
  * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict | clusters | sessions | sessions of merges under way`. Proposers and retained are sorted
- * and free of repeats, the others in the order of the log, so equal states are equal bytes. Format 2 has no sessions; format 1 ends
+ * and free of repeats, the others in the order of the log, so equal states are equal bytes. Written: stamp, index varint, u8 = 1 and a node
+ * of 8 bytes, or 0. Format 3 has only stamp and index there; format 2 has no sessions either; format 1 ends
  * behind the retained messages, which have no stamps.
  */
 
@@ -22,7 +23,7 @@ import { readNodeId, writeNodeId } from "../wire-ids.ts";
 import { type ClustersState, NO_CLUSTERS } from "./clusters.ts";
 import { readClusters, writeClusters } from "./clusters-codec.ts";
 import { CONFLICTS_MAX, type Conflict, readConflict, writeConflict } from "./conflicts.ts";
-import type { RetainedItem } from "./retained-state.ts";
+import type { RetainedItem, Written } from "./retained-state.ts";
 import { PROPOSERS_MAX, type Sequence } from "./sequencer.ts";
 import {
   NO_SESSIONS,
@@ -54,7 +55,8 @@ export interface ReplicatedState {
 }
 
 const FORMAT_UNSTAMPED = 1;
-const FORMAT = 3;
+const FORMAT_SESSIONS = 3;
+const FORMAT = 4;
 
 /** A piece: a few milliseconds on a small machine. */
 const PIECE_BYTES = 512 * 1024;
@@ -98,8 +100,8 @@ function* pieces(
     out.varint(row.incarnation).varint(row.last).varint(row.index);
   }
   out.varint(retained.length);
-  for (const { message, stamp, index } of retained) {
-    encodeMessage(message, out.varint(stamp).varint(index));
+  for (const item of retained) {
+    encodeMessage(item.message, writeWritten(item, out));
     if (isPieceFull()) yield;
   }
   out.raw(afterRetained);
@@ -112,7 +114,7 @@ function* pieces(
 
 function writeRest(state: Omit<ReplicatedState, "sessions" | "staged">, out: ByteWriter): void {
   out.varint(state.newest).varint(state.tombstones.length);
-  for (const { topic, stamp, index } of state.tombstones) out.varint(stamp).varint(index).text(topic);
+  for (const tombstone of state.tombstones) writeWritten(tombstone, out).text(tombstone.topic);
   out.varint(state.lastConflict).varint(state.droppedConflicts).varint(state.conflicts.length);
   for (const conflict of state.conflicts) writeConflict(conflict, out.varint(conflict.id));
   writeClusters(state.clusters, out);
@@ -125,9 +127,9 @@ export function decodeSnapshot(bytes: Uint8Array): ReplicatedState {
   if (format < FORMAT_UNSTAMPED || format > FORMAT) throw malformed(`format ${format}`);
   const proposers = readProposers(input);
   const retained = readRetained(input, format);
-  const rest = format === FORMAT_UNSTAMPED ? NO_REST : readRest(input);
-  const sessions = format < FORMAT ? NO_SESSIONS : readSessions(input);
-  const staged = format < FORMAT ? [] : readStaged(input);
+  const rest = format === FORMAT_UNSTAMPED ? NO_REST : readRest(input, format);
+  const sessions = format < FORMAT_SESSIONS ? NO_SESSIONS : readSessions(input);
+  const staged = format < FORMAT_SESSIONS ? [] : readStaged(input);
   input.end();
   return { proposers, retained, ...rest, sessions, staged };
 }
@@ -152,24 +154,40 @@ const NO_REST: Omit<ReplicatedState, "proposers" | "retained" | "sessions" | "st
   newest: 0,
 };
 
+function writeWritten({ stamp, index, alone }: Written, out: ByteWriter): ByteWriter {
+  out
+    .varint(stamp)
+    .varint(index)
+    .u8(alone === undefined ? 0 : 1);
+  if (alone !== undefined) writeNodeId(alone, out);
+  return out;
+}
+
+function readWritten(input: ByteReader, format: number): Written {
+  if (format === FORMAT_UNSTAMPED) return { stamp: 0, index: 0 };
+  const written = { stamp: input.varint(), index: input.varint() };
+  const isAlone = format === FORMAT && input.u8() === 1;
+  return isAlone ? { ...written, alone: readNodeId(input) } : written;
+}
+
 function readRetained(input: ByteReader, format: number): RetainedItem[] {
   const retained: RetainedItem[] = [];
   for (let left = input.varint(); left > 0; left--) {
-    const [stamp, index] = format === FORMAT_UNSTAMPED ? [0, 0] : [input.varint(), input.varint()];
+    const written = readWritten(input, format);
     const message = decodeMessage(input);
     const before = retained.at(-1)?.message;
     if (before !== undefined && before.topic >= message.topic) throw malformed("topics are not in order");
     if (!isValidTopicName(message.topic) || message.payload.length === 0) throw malformed("retained message");
-    retained.push({ message, stamp, index });
+    retained.push({ message, ...written });
   }
   return retained;
 }
 
-function readRest(input: ByteReader): typeof NO_REST {
+function readRest(input: ByteReader, format: number): typeof NO_REST {
   const newest = input.varint();
   const tombstones: Tombstone[] = [];
   for (let left = count(input, TOMBSTONES_MAX); left > 0; left--)
-    tombstones.push({ stamp: input.varint(), index: input.varint(), topic: input.text() });
+    tombstones.push({ ...readWritten(input, format), topic: input.text() });
   const [lastConflict, droppedConflicts] = [input.varint(), input.varint()];
   const conflicts: Conflict[] = [];
   for (let left = count(input, CONFLICTS_MAX); left > 0; left--) {

@@ -12,10 +12,11 @@
 import { type ApplicationMessage, ByteWriter, encodeMessage, SkeinError } from "@skein/kernel";
 import { type Stamp, stampAfter } from "../hybrid-clock.ts";
 import { writeNodeId } from "../wire-ids.ts";
+import { type AloneWrite, writeAlone } from "./alone-writes.ts";
 import { type ClusterCommand, decodeClusterCommand, isClusterCommand } from "./cluster-commands.ts";
 import { Clusters } from "./clusters.ts";
 import { writeClusters } from "./clusters-codec.ts";
-import { type Command, decodeCommand, lastPlaceOf } from "./commands.ts";
+import { type Command, decodeCommand, deletionOf, lastPlaceOf, topicOf } from "./commands.ts";
 import { Conflicts } from "./conflicts.ts";
 import { unexpired } from "./expiry.ts";
 import { type MergeItem, readItems } from "./merge-export.ts";
@@ -29,7 +30,7 @@ import { SessionsState } from "./sessions/sessions-state.ts";
 import { type SessionItem, StagedSessions } from "./sessions/staged-sessions.ts";
 import { itemHash } from "./set-hash.ts";
 import { decodeSnapshot, encodeInPieces, type ReplicatedState } from "./snapshot.ts";
-import { ownCopy, takeItem } from "./take-merge.ts";
+import { type MergeTarget, ownCopy, takeItem } from "./take-merge.ts";
 import { Tombstones } from "./tombstones.ts";
 
 /**
@@ -48,6 +49,8 @@ export interface Applied {
   readonly topics?: readonly string[];
   /** Messages of merged sessions that found no room in their queues. */
   readonly refused?: number;
+  /** The topic of a retained message that was written without a quorum, and of which there was another value. */
+  readonly outdated?: string | undefined;
   /** What it published for live subscribers. */
   readonly publications?: readonly Publication[];
   /** Sessions that it changed. */
@@ -93,6 +96,8 @@ export class StateMachine {
   #newest: Stamp = 0;
   /** Of the command under way. */
   #index = 0;
+  /** The command under way was acknowledged without a quorum. */
+  #alone: AloneWrite | undefined;
 
   /** The newest stamp that anything here was written at. */
   get newest(): Stamp {
@@ -167,7 +172,7 @@ export class StateMachine {
     this.retained.clear();
     this.tombstones.clear();
     for (const item of state.retained) this.#set({ ...item, message: ownCopy(item.message) });
-    for (const { topic, stamp, index } of state.tombstones) this.tombstones.add(topic, { stamp, index });
+    for (const { topic, ...written } of state.tombstones) this.tombstones.add(topic, written);
     const conflicts = state.conflicts.map((conflict) => {
       return { ...conflict, message: ownCopy(conflict.message) };
     });
@@ -189,13 +194,19 @@ export class StateMachine {
     const verdict = this.sequencer.take(command.envelope, index, lastPlaceOf(command));
     if (verdict !== "next") return { outcome: verdict, command };
     this.#advance(command.stamp);
-    return { outcome: this.#carryOut(command), command };
+    const { alone } = command;
+    this.#alone = alone === undefined ? undefined : { ...alone, author: command.envelope.node };
+    const { lastId } = this.conflicts;
+    const outcome = this.#carryOut(command);
+    this.#alone = undefined;
+    if (this.conflicts.lastId === lastId) return { outcome, command };
+    return { outcome, command, outdated: topicOf(command.operation) };
   }
 
   #carryOut({ operation, envelope, stamp }: Command): SessionOutcome {
     switch (operation.kind) {
       case "retainedDelete":
-        this.#deleteRetained(operation.topic);
+        this.#retain(deletionOf(operation.topic));
         return "applied";
       case "retainedSet":
         return this.#retain(operation.message) ? "applied" : "full";
@@ -218,17 +229,23 @@ export class StateMachine {
     if (!this.#standsStill) this.sessions.time.advance(before, this.#newest);
   }
 
-  #deleteRetained(topic: string): void {
-    this.retained.delete(topic);
-    this.tombstones.add(topic, { stamp: this.#newest, index: this.#index });
-  }
-
   /** An empty payload deletes [MQTT-3.3.1-6]. False: there is no room. */
   #retain(message: ApplicationMessage): boolean {
-    if (message.payload.length > 0)
-      return this.#set({ message: ownCopy(message), stamp: this.#newest, index: this.#index });
-    this.#deleteRetained(message.topic);
+    const written = { stamp: this.#newest, index: this.#index };
+    if (this.#alone !== undefined) {
+      writeAlone(message, this.#alone, written, this.#target);
+      return true;
+    }
+    if (message.payload.length > 0) return this.#set({ message: ownCopy(message), ...written });
+    this.retained.delete(message.topic);
+    this.tombstones.add(message.topic, written);
     return true;
+  }
+
+  get #target(): MergeTarget {
+    const { retained, tombstones, conflicts, clusters } = this;
+    const set = (item: RetainedItem): boolean => this.#set(item);
+    return { retained, tombstones, conflicts, clusters, set, measure: this.#measure };
   }
 
   #takeClusters(bytes: Uint8Array, index: number): Applied {
@@ -290,15 +307,7 @@ export class StateMachine {
       index,
     );
     const context = { winner, row, newest: this.#newest, index };
-    const target = {
-      retained: this.retained,
-      tombstones: this.tombstones,
-      conflicts: this.conflicts,
-      clusters: this.clusters,
-      set: (item: RetainedItem) => this.#set(item),
-      measure: this.#measure,
-    };
-    for (const item of items) takeItem(item, target, context);
+    for (const item of items) takeItem(item, this.#target, context);
     return topics;
   }
 
@@ -313,8 +322,8 @@ export class StateMachine {
   }
 
   /** Nothing that was written before it is served again: in a merge its topic counts as deleted when it was written. */
-  #expired({ message, stamp, index }: RetainedItem): void {
-    this.tombstones.add(message.topic, { stamp, index });
+  #expired({ message, stamp, index, alone }: RetainedItem): void {
+    this.tombstones.add(message.topic, { stamp, index, alone });
   }
 
   /** `message` must own its bytes: a view would keep a whole snapshot alive for as long as one of its messages lives. */
@@ -323,6 +332,7 @@ export class StateMachine {
     encodeMessage(item.message, measure);
     const bytes = measure.length;
     measure.varint(item.stamp).varint(item.index);
+    if (item.alone !== undefined) writeNodeId(item.alone, measure);
     if (!this.retained.set(item, bytes, itemHash(measure.finish()))) return false;
     this.tombstones.delete(item.message.topic);
     return true;

@@ -153,7 +153,7 @@ function shifted(stamp: Stamp, { row, newest }: MergeContext): Stamp {
   return Math.min(STAMP_MAX, newest, Math.max(0, stamp + row.shift));
 }
 
-function isSame(a: ApplicationMessage, b: ApplicationMessage, measure: ByteWriter): boolean {
+export function isSame(a: ApplicationMessage, b: ApplicationMessage, measure: ByteWriter): boolean {
   encodeMessage(a, measure.reset());
   const bytes = measure.finish();
   encodeMessage(b, measure.reset());

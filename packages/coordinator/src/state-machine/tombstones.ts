@@ -51,6 +51,6 @@ export class Tombstones {
 
   /** Oldest first. */
   all(): Tombstone[] {
-    return Array.from(this.#topics, ([topic, { stamp, index }]) => ({ topic, stamp, index }));
+    return Array.from(this.#topics, ([topic, written]) => ({ topic, ...written }));
   }
 }

@@ -53,6 +53,8 @@ export class SimNode {
   readonly rebirths: string[] = [];
   /** Merges that it has told of. */
   readonly merged: MergeNews[] = [];
+  /** Topics that had two values after a loss of the quorum, as it has told of them. */
+  readonly outdated: string[] = [];
   /** How often it was told to release what only a leader may hold. */
   leasesGivenUp = 0;
   /** Each time its clients were told to go, or could come again. */
@@ -128,6 +130,7 @@ export class World {
         bootId: node.bootId,
         send: (to, bytes) => this.#send(node, to, bytes),
         merged: (news) => node.merged.push(news),
+        outdated: ({ topic }) => node.outdated.push(topic),
         statusChanged: (status) => {
           node.statuses.push(status);
           this.#scheduleRefresh();

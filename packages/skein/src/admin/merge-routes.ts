@@ -1,5 +1,5 @@
 /**
- * Merging with another cluster, and what lost in merges: POST /api/merge approves, GET /api/conflicts lists, POST
+ * Merging with another cluster, and what gave way then or after a loss of the quorum: POST /api/merge approves, GET /api/conflicts lists, POST
  * /api/conflicts/clear forgets those that are known when it is asked.
  */
 
@@ -7,7 +7,7 @@ import { type Conflict, msOfStamp } from "@skein/coordinator";
 import { type ClusterId, type Completion, SkeinError } from "@skein/kernel";
 import type { Route } from "./route.ts";
 
-/** A value that lost in a merge. Times are the ones of the cluster that took the other in, in ms since 1970. */
+/** A value that gave way to another. Times are the ones of the cluster that took the other in, in ms since 1970. */
 export interface ShownConflict {
   readonly topic: string;
   /** The value that lost, in base64, and where and when it was written. */

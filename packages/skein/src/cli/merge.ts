@@ -48,7 +48,7 @@ export async function conflicts(options: NodeOptions & { readonly clear?: boolea
 }
 
 export function formatConflicts(list: readonly ShownConflict[]): string {
-  if (list.length === 0) return "No retained values have lost in a merge.";
+  if (list.length === 0) return "No retained values have given way to others.";
   const rows = list.map(({ topic, lost, kept }) => [
     printable(topic),
     textOf(lost.payload),

@@ -1,10 +1,11 @@
 /**
- * The events of two clusters that meet: that they wait for the operator, that one was taken in, and what had two values then.
+ * The events of two clusters that meet: that they wait for the operator, that one was taken in, and what had two values then; and what
+ * had two values when parts of one cluster that were without a quorum met again.
  *
  * Many nodes notice the same. So the ids are made from what the event is about, and are the same everywhere.
  */
 
-import type { CoordinatorStatus, MergeNews } from "@skein/coordinator";
+import type { CoordinatorStatus, MergeNews, OutdatedNews } from "@skein/coordinator";
 import type { EventKind } from "./mesh-event.ts";
 
 export interface SharedEvent {
@@ -25,10 +26,16 @@ export function mergeEvents({ loser, cut, conflicts, refused }: MergeNews): read
   const merged: SharedEvent = { id: `merge-${name}`, kind: "merge", detail };
   const [first] = conflicts;
   if (first === undefined) return [merged];
-  const topic = first.length > TOPIC_LETTERS_MAX ? `${first.slice(0, TOPIC_LETTERS_MAX)}...` : first;
+  const topic = shownTopic(first);
   const more = conflicts.length === 1 ? "" : ` and ${others(conflicts.length - 1)}`;
   const text = `both clusters had a value of "${topic}"${more}: those that gave way are listed by skein conflicts`;
   return [merged, { id: `conflict-${name}`, kind: "conflict", detail: text }];
+}
+
+/** One event for all that a node had written: its id does not name the topic. */
+export function outdatedEvent({ node, incarnation, topic }: OutdatedNews): SharedEvent {
+  const detail = `"${shownTopic(topic)}" was written on both sides while there was no quorum on one: values that gave way are listed by skein conflicts`;
+  return { id: `conflict-${node}-${incarnation}`, kind: "conflict", detail };
 }
 
 /** Why two clusters that see each other stay apart, in words that hold on both sides: each tells the other its events. */
@@ -47,6 +54,10 @@ export function waitingMergeEvent({ cluster, merge }: CoordinatorStatus): Shared
     return undefined;
   const pair = [cluster ?? "", merge.other].map((id) => id.slice(0, ID_LETTERS)).sort();
   return { id: `${merge.kind}-${pair.join("-")}`, kind: "merge", detail: WAITING[merge.kind] };
+}
+
+function shownTopic(topic: string): string {
+  return topic.length > TOPIC_LETTERS_MAX ? `${topic.slice(0, TOPIC_LETTERS_MAX)}...` : topic;
 }
 
 function others(count: number): string {

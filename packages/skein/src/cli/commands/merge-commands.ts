@@ -11,7 +11,7 @@ export function addMergeCommands(program: Command, setExitCode: SetExitCode): vo
       const { merge } = await import("../merge.ts");
       setExitCode(await merge(options));
     });
-  nodeCommand(program, "conflicts", "list the retained values that lost in a merge")
+  nodeCommand(program, "conflicts", "list the retained values that gave way to others, in a merge or after a loss of the quorum")
     .option("--clear", "forget them")
     .addHelpText(
       "after",

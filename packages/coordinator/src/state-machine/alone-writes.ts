@@ -1,0 +1,67 @@
+/**
+ * Retained writes that a node has acknowledged without a quorum, when they come through the log at last: the majority may have
+ * written the same topic meanwhile, and neither side may be lost in silence.
+ *
+ * - What the majority has written since the log position that the node had seen stays. It knew nothing of the other write, and who
+ *   reads from a quorum has seen it.
+ * - Of two such writes of different nodes the later one stays, by the hybrid clock; so, too, where the log of another cluster
+ *   was seen, whose positions mean nothing here.
+ * - Otherwise, and among the writes of one node, the write takes effect as any other.
+ *
+ * A value that does not stay goes to the conflicts, as in a merge, and so does one for which the store has no room: its publisher
+ * has its acknowledgement.
+ *
+ * Source: architecture.md section 5 (without quorum); reference design, section 4.7.
+ */
+
+import type { ApplicationMessage, NodeId } from "@skein/kernel";
+import type { Stamp } from "../hybrid-clock.ts";
+import type { Alone } from "./commands.ts";
+import type { RetainedItem, Written } from "./retained-state.ts";
+import { isSame, type MergeTarget, ownCopy } from "./take-merge.ts";
+
+/** Who has acknowledged it, and what it had seen. */
+export interface AloneWrite extends Alone {
+  readonly author: NodeId;
+}
+
+/** Sets, or with an empty payload deletes, the retained message of a topic, if that is right. `now`: stamp and index of the command. */
+export function writeAlone(
+  message: ApplicationMessage,
+  { author, ...alone }: AloneWrite,
+  now: Written,
+  target: Omit<MergeTarget, "clusters">,
+): void {
+  const { retained, tombstones, conflicts, measure } = target;
+  const { topic } = message;
+  const item = retained.item(topic);
+  const before = item ?? tombstones.get(topic);
+  // A clock that was ahead of the cluster's makes nothing newer than what is written now.
+  const written = { stamp: Math.min(alone.stamp, now.stamp), index: now.index, alone: author };
+  const isDeletion = message.payload.length === 0;
+  const own = isDeletion ? undefined : { ...written, message: ownCopy(message) };
+  const lost = (value: RetainedItem, keptStamp: Stamp, isKeptDeleted: boolean): void => {
+    conflicts.add({
+      message: value.message,
+      lost: { cluster: alone.cluster, stamp: value.stamp },
+      kept: { cluster: alone.cluster, stamp: keptStamp, isDeletion: isKeptDeleted },
+    });
+  };
+  if (!stays(before, alone, author) && (own === undefined || target.set(own))) {
+    if (own === undefined) {
+      retained.delete(topic);
+      tombstones.add(topic, written);
+    }
+    const isUnseen = item?.alone !== undefined && item.alone !== author && item.index > alone.seenThrough;
+    if (isUnseen && !(own !== undefined && isSame(own.message, item.message, measure)))
+      lost(item, written.stamp, isDeletion);
+  } else if (own !== undefined && !(item !== undefined && isSame(own.message, item.message, measure)))
+    lost(own, before?.stamp ?? 0, item === undefined);
+}
+
+/** Whether what the topic holds, or its deletion, stays. */
+function stays(before: Written | undefined, { seenThrough, stamp }: Alone, author: NodeId): boolean {
+  if (before === undefined || before.alone === author) return false;
+  if (before.alone === undefined && seenThrough > 0) return before.index > seenThrough;
+  return before.stamp >= stamp;
+}

@@ -1,0 +1,149 @@
+/** Retained writes that were acknowledged without a quorum, when the log takes them at last. */
+
+import type { ClusterId, Incarnation, NodeId } from "@skein/kernel";
+import { expect, test } from "vitest";
+import { encodeCommand, retainedOperation } from "../src/state-machine/commands.ts";
+import { RETAINED_BYTES_MAX } from "../src/state-machine/retained-state.ts";
+import { StateMachine } from "../src/state-machine/state-machine.ts";
+import { retained, textOf } from "./support/world.ts";
+
+const CLUSTER = "00000000-0000-4000-8000-000000000001" as ClusterId;
+const [MAJORITY, ONE, OTHER] = ["a", "b", "c"].map((digit) => digit.repeat(16)) as [NodeId, NodeId, NodeId];
+
+/** A log: each write is one entry. */
+class Log {
+  readonly machine = new StateMachine();
+  index = 10;
+  readonly #seqs = new Map<NodeId, number>();
+
+  /** `alone`: the log position that `node` had seen, and when it wrote. Returns the entry's index. */
+  write(node: NodeId, topic: string, text: string, alone?: { seenThrough: number; stamp: number }): number {
+    const seq = (this.#seqs.get(node) ?? 0) + 1;
+    this.#seqs.set(node, seq);
+    const bytes = encodeCommand({
+      envelope: { node, incarnation: 1 as Incarnation, seq },
+      stamp: alone?.stamp ?? (this.index + 1) * 100,
+      alone: alone === undefined ? undefined : { cluster: CLUSTER, ...alone },
+      operation: retainedOperation(retained(topic, text)),
+    });
+    const index = ++this.index;
+    expect(this.machine.apply(bytes, index).outcome).toBe("applied");
+    return index;
+  }
+
+  get value(): string | undefined {
+    return textOf(this.machine.retained.get("t"));
+  }
+
+  get lost(): (string | undefined)[] {
+    return this.machine.conflicts.all().map(({ message }) => textOf(message));
+  }
+}
+
+test("what the node had seen is replaced", () => {
+  const log = new Log();
+  const seenThrough = log.write(MAJORITY, "t", "old");
+  log.write(MAJORITY, "another", "x");
+  log.write(ONE, "t", "new", { seenThrough, stamp: 1500 });
+  expect([log.value, log.lost]).toEqual(["new", []]);
+  const deleted = log.write(ONE, "t", "", { seenThrough, stamp: 1600 });
+  expect([log.value, log.machine.tombstones.get("t")?.index]).toEqual([undefined, deleted]);
+});
+
+test("what the majority has written since stays, however late the other write was, and the other value is listed", () => {
+  const log = new Log();
+  const seenThrough = log.write(MAJORITY, "t", "old");
+  log.write(MAJORITY, "t", "of the majority");
+  log.write(ONE, "t", "late", { seenThrough, stamp: 900_000 });
+  expect([log.value, log.lost]).toEqual(["of the majority", ["late"]]);
+  log.write(ONE, "t", "", { seenThrough, stamp: 900_001 });
+  expect([log.value, log.lost]).toEqual(["of the majority", ["late"]]);
+  expect(log.machine.conflicts.all()[0]).toMatchObject({
+    lost: { cluster: CLUSTER, stamp: 900_000 },
+    kept: { cluster: CLUSTER, stamp: 1200, isDeletion: false },
+  });
+});
+
+test("a topic that the majority has deleted since stays deleted, and the other value is listed", () => {
+  const log = new Log();
+  const seenThrough = log.write(MAJORITY, "t", "old");
+  log.write(MAJORITY, "t", "");
+  log.write(ONE, "t", "late", { seenThrough, stamp: 900_000 });
+  expect([log.value, log.lost, log.machine.conflicts.all()[0]?.kept.isDeletion]).toEqual([
+    undefined,
+    ["late"],
+    true,
+  ]);
+});
+
+test("the writes of one node follow each other, and an ordinary write follows all", () => {
+  const log = new Log();
+  for (const [text, stamp] of [
+    ["first", 50],
+    ["second", 60],
+    ["third", 55],
+  ] as const)
+    log.write(ONE, "t", text, { seenThrough: 1, stamp });
+  expect([log.value, log.lost]).toEqual(["third", []]);
+  log.write(ONE, "t", "with a quorum again");
+  expect([log.value, log.lost]).toEqual(["with a quorum again", []]);
+  log.write(OTHER, "t", "of another minority", { seenThrough: 1, stamp: 70 });
+  expect([log.value, log.lost]).toEqual(["with a quorum again", ["of another minority"]]);
+});
+
+test.each([
+  [100, 200, "second", ["first"]],
+  [200, 100, "first", ["second"]],
+  [100, 100, "first", ["second"]],
+])(
+  "of two nodes without a quorum the later write stays (%i, %i), and the other one is listed",
+  (first, second, stays, lost) => {
+    const log = new Log();
+    log.write(ONE, "t", "first", { seenThrough: 5, stamp: first });
+    log.write(OTHER, "t", "second", { seenThrough: 7, stamp: second });
+    expect([log.value, log.lost]).toEqual([stays, lost]);
+  },
+);
+
+test("where both have written the same there is nothing to list", () => {
+  const log = new Log();
+  log.write(ONE, "t", "on", { seenThrough: 5, stamp: 100 });
+  log.write(OTHER, "t", "on", { seenThrough: 7, stamp: 200 });
+  const ordinary = log.write(MAJORITY, "t", "off");
+  log.write(OTHER, "t", "off", { seenThrough: ordinary - 1, stamp: 300 });
+  expect([log.value, log.lost]).toEqual(["off", []]);
+});
+
+test("where the log of another cluster was seen the later write stays", () => {
+  const log = new Log();
+  log.write(MAJORITY, "t", "at 1100");
+  log.write(ONE, "t", "at 900", { seenThrough: 0, stamp: 900 });
+  expect([log.value, log.lost]).toEqual(["at 1100", ["at 900"]]);
+  log.write(ONE, "t", "at 1200", { seenThrough: 0, stamp: 1200 });
+  expect([log.value, log.lost]).toEqual(["at 1200", ["at 900"]]);
+});
+
+test("a value for which the store has no room is listed: its publisher has its acknowledgement", () => {
+  const log = new Log();
+  const filler = { message: retained("filler", "x"), stamp: 1, index: 1 };
+  log.machine.retained.set(filler, RETAINED_BYTES_MAX, 1);
+  log.write(ONE, "t", "x", { seenThrough: 1, stamp: 1 });
+  expect([log.value, log.lost.length]).toEqual([undefined, 1]);
+});
+
+test("a replica that was restored from a snapshot decides the same", () => {
+  const log = new Log();
+  log.write(ONE, "t", "first", { seenThrough: 5, stamp: 100 });
+  log.write(ONE, "u", "x", { seenThrough: 5, stamp: 100 });
+  log.write(ONE, "u", "", { seenThrough: 5, stamp: 110 });
+  const restored = new Log();
+  restored.machine.restore(log.machine.snapshot());
+  restored.index = log.index;
+  expect(restored.machine.stateHash()).toBe(log.machine.stateHash());
+  for (const each of [log, restored]) {
+    each.write(OTHER, "t", "second", { seenThrough: 7, stamp: 90 });
+    each.write(OTHER, "u", "y", { seenThrough: 7, stamp: 105 });
+    expect([each.value, each.lost]).toEqual(["first", ["second", "y"]]);
+  }
+  expect(restored.machine.snapshot()).toEqual(log.machine.snapshot());
+});
