@@ -37,6 +37,10 @@ export interface AppliedCommand {
   readonly payloadId: string;
   readonly value: number | null;
   readonly held: number | null;
+  /** It was acknowledged without a quorum by a node that had applied the log up to here (0: another cluster's log), at that time. */
+  readonly alone: { readonly seenThrough: number; readonly stamp: number } | undefined;
+  /** Whether it counts depends on more than the log's order: what the first replica makes of it the others must, too. */
+  readonly isHearsay?: boolean;
 }
 
 /** A command about clusters in the log, and what the node's store then holds for the topics that it concerns. */

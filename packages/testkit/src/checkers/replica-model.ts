@@ -6,6 +6,9 @@
  * it has applied an entry, what the model held at that index for the topic concerned. So a command that is applied twice,
  * out of turn or not at all shows at once, even where a later one hides it again.
  *
+ * What was acknowledged without a quorum takes effect only over what its node had seen, or over an earlier such write; that rule is here
+ * once more, in as few words as it takes.
+ *
  * A merge changes topics by rules of its own (merge-union.ts): what the first node to apply it holds then all must hold. While a
  * cluster is dissolved no command counts.
  *
@@ -25,12 +28,22 @@ import { BlackoutWatch, type Durability } from "./blackout-watch.ts";
 
 type Value = number | null;
 
+interface Held {
+  readonly value: Value;
+  readonly index: number;
+  /** Who wrote it without a quorum, and when. */
+  readonly author: string | undefined;
+  readonly stamp: number;
+  /** As a replica said that it is: the model cannot tell which of several writes that was. */
+  readonly isHearsay?: boolean;
+}
+
 export class ReplicaModel implements Checker {
   readonly name = "replica model";
   readonly #blackouts: BlackoutWatch;
   /** Highest incarnation of each proposer, and its last command that counted. */
   readonly #proposers = new Map<string, { incarnation: number; last: number }>();
-  readonly #topics = new Map<string, Value>();
+  readonly #topics = new Map<string, Held>();
   /** By log index: what a node must hold for the topic of that entry once it has applied it. */
   readonly #expected: Value[] = [];
   #isOver = false;
@@ -49,8 +62,9 @@ export class ReplicaModel implements Checker {
     if (clusters !== undefined) this.#applyClusters(index, clusters, `${node} at ${at} ms`);
     if (command === undefined) return;
     if (index >= this.#expected.length) {
-      this.#apply(command);
-      this.#expected[index] = command.topic === undefined ? null : (this.#topics.get(command.topic) ?? null);
+      this.#apply(command, index);
+      this.#expected[index] =
+        command.topic === undefined ? null : (this.#topics.get(command.topic)?.value ?? null);
     }
     const expected = this.#expected[index] ?? null;
     if (command.held === expected) return;
@@ -67,7 +81,7 @@ export class ReplicaModel implements Checker {
       if (!command.isApplied) return;
       if (command.kind === "dissolve" || command.kind === "resume")
         this.#isDissolved = command.kind === "dissolve";
-      for (const { topic, held } of command.topics) this.#topics.set(topic, held);
+      for (const { topic, held } of command.topics) this.#topics.set(topic, hearsay(held, index));
       return;
     }
     const first = JSON.stringify(this.#merges.get(index));
@@ -76,13 +90,40 @@ export class ReplicaModel implements Checker {
     throw new CheckFailure(this.name, `${who} makes ${own} of entry ${index}, which was ${first} before`);
   }
 
-  #apply({ proposer, incarnation, seq, through, topic, value }: AppliedCommand): void {
+  #apply(command: AppliedCommand, index: number): void {
+    const { proposer, incarnation, seq, through } = command;
     if (this.#isDissolved) return;
     const known = this.#proposers.get(proposer) ?? { incarnation: 0, last: 0 };
     if (incarnation < known.incarnation) return;
     const last = incarnation > known.incarnation ? 0 : known.last;
     if (through <= last || seq > last + 1) return;
     this.#proposers.set(proposer, { incarnation, last: through });
-    if (topic !== undefined) this.#topics.set(topic, value);
+    if (command.topic !== undefined) this.#write(command.topic, command, index);
   }
+
+  #write(topic: string, command: AppliedCommand, index: number): void {
+    const { value, held, proposer, alone, isHearsay } = command;
+    const before = this.#topics.get(topic);
+    // The stamps of ordinary writes are not kept here.
+    const isBeyond =
+      alone !== undefined && (before?.isHearsay || (alone.seenThrough === 0 && !before?.author));
+    if (isHearsay || isBeyond) this.#topics.set(topic, hearsay(held, index));
+    else if (alone === undefined || before === undefined || !stays(before, alone, proposer))
+      this.#topics.set(topic, { value, index, author: alone && proposer, stamp: alone?.stamp ?? 0 });
+    // What stays may have expired.
+    else if (held === null) this.#topics.set(topic, { ...before, value: null });
+  }
+}
+
+function stays(
+  { index, author, stamp }: Held,
+  alone: NonNullable<AppliedCommand["alone"]>,
+  proposer: string,
+): boolean {
+  if (author === undefined) return index > alone.seenThrough;
+  return author !== proposer && stamp >= alone.stamp;
+}
+
+function hearsay(value: Value, index: number): Held {
+  return { value, index, author: undefined, stamp: 0, isHearsay: true };
 }

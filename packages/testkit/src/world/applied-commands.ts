@@ -7,14 +7,14 @@ import { mixBytes } from "./random-streams.ts";
 
 export function appliedCommand({ command, retained }: ObservedEntry): AppliedCommand | undefined {
   if (command === undefined) return undefined;
-  const { envelope, operation } = command;
+  const { envelope, operation, alone } = command;
   const { node: proposer, incarnation, seq } = envelope;
   const through = operation.kind === "skip" ? Math.max(seq, operation.through) : seq;
-  const numbered = { proposer, incarnation, seq, through };
+  const numbered = { proposer, incarnation, seq, through, alone };
   const held = retained === undefined ? null : mixBytes(0, retained.payload);
-  // Whether it counted its connection decides: what the first replica makes of it the others must, too.
+  // Whether it counts its connection decides.
   if ((operation.kind === "publish" || operation.kind === "publishOnce") && operation.message.retain)
-    return { ...numbered, topic: operation.message.topic, payloadId: "", value: held, held };
+    return { ...numbered, topic: operation.message.topic, payloadId: "", value: held, held, isHearsay: true };
   if (operation.kind !== "retainedSet" && operation.kind !== "retainedDelete")
     return { ...numbered, topic: undefined, payloadId: "", value: null, held: null };
   const isDeletion = operation.kind === "retainedDelete";

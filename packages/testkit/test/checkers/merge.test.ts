@@ -9,7 +9,14 @@ const MERGED = { other: "lost", cut: 2 } as const;
 /** `node` applies at `index` of `cluster` that `topic` holds `value`. */
 function wrote(cluster: string, index: number, topic: string, value: number): Observation {
   const numbered = { proposer: cluster, incarnation: 1, seq: index, through: index } as const;
-  const command: AppliedCommand = { ...numbered, topic, payloadId: `p${value}`, value, held: value };
+  const command: AppliedCommand = {
+    ...numbered,
+    topic,
+    payloadId: `p${value}`,
+    value,
+    held: value,
+    alone: undefined,
+  };
   return seen(index, "applied", { ...common, node: `${cluster} node`, cluster, index, command });
 }
 
