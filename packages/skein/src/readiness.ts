@@ -8,12 +8,14 @@
  */
 
 import type { CoordinatorStatus, Retained } from "@skein/coordinator";
-import type { Clock, Timer } from "@skein/kernel";
+import { type Clock, SAFE_HERE_ONLY, type Timer } from "@skein/kernel";
 
 /** Longest founding (browse 5 s, then its own election) and longest lan election (4.8 s) both fit in. */
 export const COORDINATOR_WAIT_MAX_MS = 10_000;
 /** A coordinator is there and the replica is being filled: a full snapshot over slow Wi-Fi takes its time. */
 export const REPLICA_WAIT_MAX_MS = 60_000;
+/** An answer that says nothing about the log is asked for again after that. */
+const ASK_AGAIN_MS = 1000;
 
 /** Deleting what nobody sets changes nothing, but takes its place in the log. */
 const NOTHING = { topic: "$skein/ready", payload: new Uint8Array(0), qos: 1, retain: true } as const;
@@ -22,8 +24,11 @@ const NOTHING = { topic: "$skein/ready", payload: new Uint8Array(0), qos: 1, ret
 export type ReadyReason = "current" | "no coordinator" | "slow replica";
 
 export class Readiness {
+  readonly #clock: Pick<Clock, "after">;
+  readonly #retained: Pick<Retained, "put">;
   readonly #reached: (reason: ReadyReason) => void;
   #timer: Timer | undefined;
+  #askAgain: Timer | undefined;
   #isOver = false;
 
   /**
@@ -36,6 +41,8 @@ export class Readiness {
     status: () => Pick<CoordinatorStatus, "hasQuorum">,
     reached: (reason: ReadyReason) => void,
   ) {
+    this.#clock = clock;
+    this.#retained = retained;
     this.#reached = reached;
     this.#timer = clock.after(COORDINATOR_WAIT_MAX_MS, () => {
       if (!status().hasQuorum) {
@@ -45,7 +52,7 @@ export class Readiness {
       const rest = REPLICA_WAIT_MAX_MS - COORDINATOR_WAIT_MAX_MS;
       this.#timer = clock.after(rest, () => this.#reach("slow replica"));
     });
-    retained.put({ ...NOTHING, properties: undefined }, { settle: () => this.#reach("current") });
+    this.#ask();
   }
 
   /** Gives up waiting. */
@@ -53,6 +60,22 @@ export class Readiness {
     this.#isOver = true;
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#askAgain?.cancel();
+    this.#askAgain = undefined;
+  }
+
+  #ask(): void {
+    this.#retained.put(
+      { ...NOTHING, properties: undefined },
+      { settle: (reasonCode) => this.#answered(reasonCode) },
+    );
+  }
+
+  #answered(reasonCode: number): void {
+    if (this.#isOver) return;
+    // Taken without a quorum it has not been through the log.
+    if (reasonCode === SAFE_HERE_ONLY) this.#askAgain = this.#clock.after(ASK_AGAIN_MS, () => this.#ask());
+    else this.#reach("current");
   }
 
   #reach(reason: ReadyReason): void {

@@ -1,4 +1,4 @@
-import type { Completion } from "@skein/kernel";
+import { type Completion, SAFE_HERE_ONLY } from "@skein/kernel";
 import { expect, test } from "vitest";
 import {
   COORDINATOR_WAIT_MAX_MS,
@@ -78,6 +78,30 @@ test("with a coordinator a replica that is being filled gets more time, but not 
   expect(world.reason).toBeUndefined();
   world.pass(1);
   expect(world.reason).toBe("slow replica");
+});
+
+test("P8: a command that was taken without a quorum has not come through the log, and is proposed again", () => {
+  const world = waiting();
+  world.pass(5000);
+  world.committed?.settle(SAFE_HERE_ONLY);
+  expect(world.reason).toBeUndefined();
+  const taken = world.committed;
+  world.pass(1000);
+  expect(world.committed).not.toBe(taken);
+  world.committed?.settle(0);
+  expect(world.reason).toBe("current");
+  expect(world.timers()).toBe(0);
+});
+
+test("P3: as long as commands are taken without a quorum nobody is let in as by a current node, but at last all the same", () => {
+  const world = waiting();
+  for (let second = 0; second < COORDINATOR_WAIT_MAX_MS / 1000; second++) {
+    expect(world.reason).toBeUndefined();
+    world.committed?.settle(SAFE_HERE_ONLY);
+    world.pass(1000);
+  }
+  expect(world.reason).toBe("no coordinator");
+  expect(world.timers()).toBe(0);
 });
 
 test("stopped while waiting it lets nobody in", () => {

@@ -37,6 +37,8 @@ export function shownConflict({ message: { topic, payload }, lost, kept }: Confl
 
 /** A write of a mesh with a coordinator takes milliseconds. */
 const DONE_WITHIN_MS = 2500;
+/** What a Completion says of a command that is committed. */
+const COMMITTED = 0;
 
 export const mergeRoutes: readonly Route[] = [
   {
@@ -79,7 +81,7 @@ function whenDone(begin: (done: Completion) => void): Promise<void> {
     begin({
       settle: (reasonCode) => {
         clearTimeout(timer);
-        if (reasonCode < 0x80) resolve();
+        if (reasonCode === COMMITTED) resolve();
         else refuse();
       },
     });
