@@ -9,7 +9,7 @@
  * Source: MQTT 5 sections 3.3.4, 4.3, 4.9.
  */
 
-import { type ApplicationMessage, type Completion, isUtf8 } from "@skein/kernel";
+import { type ApplicationMessage, type Completion, isUtf8, SAFE_HERE_ONLY } from "@skein/kernel";
 import { type AcknowledgementPool, Acknowledgements, type Publisher } from "./acknowledgements.ts";
 import type { ClientSession, PublishPort } from "./client-session.ts";
 import type { ProtocolVersion } from "./codec/connect-packet.ts";
@@ -24,15 +24,16 @@ import { UNAWAITED } from "./unawaited.ts";
 
 /** A client's answers to its publishes. */
 export interface PublishAnswers {
-  /** PUBACK, PUBREC or PUBCOMP; `cause` for the Reason String of a failure. */
+  /** PUBACK, PUBREC or PUBCOMP; `cause` for a Reason String. */
   sendAcknowledgement(type: 4 | 5 | 7, packetId: number, reasonCode: number, cause?: string): void;
   /** The mesh takes no message, or no PUBREL, and there is no packet that can say so. */
   refuse(reasonCode: number): void;
 }
 
 const NOT_UTF8 = "the payload is not the UTF-8 text that its format indicator says it is";
-/** What a refusal means that does not explain itself. */
+/** What an acknowledgement means that does not explain itself. */
 const CAUSES: ReadonlyMap<number, string> = new Map([
+  [SAFE_HERE_ONLY, "safe on one node only: the mesh has no quorum now"],
   [ReasonCode.PayloadFormatInvalid, NOT_UTF8],
   [ReasonCode.NotAuthorized, "topics below $SYS are the node's own"],
   [ReasonCode.QuotaExceeded, "the store of the mesh is full, or takes nothing now"],
@@ -134,10 +135,11 @@ export class InboundPublishes implements Publisher {
   }
 
   acknowledge(packetId: number, qos: 1 | 2, reasonCode: number): void {
-    if (qos === 1 || isFailure(reasonCode)) this.#settled();
+    const isRefused = isFailure(reasonCode);
+    if (qos === 1 || isRefused) this.#settled();
     const type = qos === 1 ? PacketType.Puback : PacketType.Pubrec;
-    const cause = isFailure(reasonCode) ? CAUSES.get(reasonCode) : undefined;
-    this.#answers.sendAcknowledgement(type, packetId, reasonCode, cause);
+    const cause = reasonCode === ReasonCode.Success ? undefined : CAUSES.get(reasonCode);
+    this.#answers.sendAcknowledgement(type, packetId, isRefused ? reasonCode : ReasonCode.Success, cause);
   }
 
   /**
@@ -161,9 +163,11 @@ export class InboundPublishes implements Publisher {
 
   /** PUBCOMP can say that the identifier is not known, and nothing else. */
   #released(packetId: number, reasonCode: number): void {
-    if (isFailure(reasonCode) && reasonCode !== ReasonCode.PacketIdentifierNotFound) {
-      this.#answers.refuse(reasonCode);
-    } else this.#answers.sendAcknowledgement(PacketType.Pubcomp, packetId, reasonCode);
+    if (!isFailure(reasonCode))
+      this.#answers.sendAcknowledgement(PacketType.Pubcomp, packetId, ReasonCode.Success);
+    else if (reasonCode === ReasonCode.PacketIdentifierNotFound)
+      this.#answers.sendAcknowledgement(PacketType.Pubcomp, packetId, reasonCode);
+    else this.#answers.refuse(reasonCode);
   }
 
   /** Why a message is not published, whatever the mesh says; Success: there is no reason. */

@@ -1,3 +1,4 @@
+import { SAFE_HERE_ONLY } from "@skein/kernel";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AcknowledgementPool, type AcknowledgementSlot, Acknowledgements } from "../src/acknowledgements.ts";
@@ -54,6 +55,16 @@ test("the worst reason code of all parts is answered", () => {
   const slot = begin(1, 1, 3);
   for (const code of [0, 0x97, 0x80]) slot.settle(code);
   expect(answers).toEqual(["1/1/151"]);
+});
+
+test("a part that is safe on one node alone is what all of it is, unless another part is refused; it is no refusal", () => {
+  const { answers, refusals, received, begin } = open();
+  const [puback, pubrec, refused] = [begin(1, 1, 2), begin(2, 2, 2), begin(3, 2, 2)];
+  for (const slot of [puback, pubrec]) for (const code of [SAFE_HERE_ONLY, 0]) slot.settle(code);
+  expect(refusals).toEqual([]);
+  for (const code of [0x97, SAFE_HERE_ONLY]) refused.settle(code);
+  expect(answers).toEqual(["1/1/127", "2/2/127", "3/2/151"]);
+  expect([...received.keys()]).toEqual([2]);
 });
 
 test("slots are reused, and only when their last part is settled", () => {

@@ -1,7 +1,8 @@
 /** PUBACK and PUBREC while the mesh has not accepted a message yet, or refuses it (P5). */
 
+import { SAFE_HERE_ONLY } from "@skein/kernel";
 import { expect, test } from "vitest";
-import type { Client } from "../support/client.ts";
+import type { Client, Received } from "../support/client.ts";
 import { HeldWorld } from "../support/held-world.ts";
 
 const DURABLE = { clean: false, properties: { sessionExpiryInterval: 1000 } };
@@ -119,6 +120,65 @@ test("[MQTT-3.4.2-2] [MQTT-3.5.2-2] a refusal that must stay small has no Reason
     expect(properties ?? {}).not.toHaveProperty("reasonString");
   }
   for (const chunk of publisher.chunks) expect(chunk.length).toBeLessThanOrEqual(28);
+});
+
+const reasonOf = (packet: Received): unknown =>
+  (packet.properties as { reasonString?: string } | undefined)?.reasonString;
+
+/** A QoS 1 and a QoS 2 message are taken without a quorum; returns what `publisher` is sent for each. */
+function takenHereOnly(world: HeldWorld, publisher: Client): readonly Received[] {
+  world.mesh.isHolding = true;
+  publisher.publish("t", "1", { qos: 1, messageId: 1 }).publish("t", "2", { qos: 2, messageId: 2 });
+  publisher.chunks.length = 0;
+  world.answer(SAFE_HERE_ONLY);
+  return [publisher.take("puback"), publisher.take("pubrec")];
+}
+
+test("what is safe on one node alone is acknowledged as a success, and a 5.0 client is told in a Reason String (P5)", () => {
+  const world = new HeldWorld();
+  const answers = takenHereOnly(world, world.connect("p"));
+  expect(answers.map(({ messageId, reasonCode }) => [messageId, reasonCode])).toEqual([
+    [1, 0],
+    [2, 0],
+  ]);
+  for (const answer of answers)
+    expect(reasonOf(answer)).toBe("safe on one node only: the mesh has no quorum now");
+});
+
+test("[MQTT-3.1.2-29] with Request Problem Information 0 a PUBACK or PUBREC that is a success has no Reason String either", () => {
+  const world = new HeldWorld();
+  const publisher = world.connect("p", { properties: { requestProblemInformation: false } });
+  takenHereOnly(world, publisher);
+  expect(publisher.chunks.flatMap((chunk) => [...chunk])).toEqual([0x40, 2, 0, 1, 0x50, 2, 0, 2]);
+});
+
+test("[MQTT-3.4.2-2] [MQTT-3.5.2-2] a success that must stay small has no Reason String either", () => {
+  const world = new HeldWorld();
+  const publisher = world.connect("p", { properties: { maximumPacketSize: 20 } });
+  takenHereOnly(world, publisher);
+  expect(publisher.chunks.flatMap((chunk) => [...chunk])).toEqual([0x40, 2, 0, 1, 0x50, 2, 0, 2]);
+});
+
+test.each([3, 4] as const)(
+  "level %i: what is safe on one node alone is acknowledged like anything else",
+  (version) => {
+    const world = new HeldWorld();
+    const publisher = world.connect("p", { version });
+    takenHereOnly(world, publisher);
+    expect(publisher.stream.ended).toBeUndefined();
+    expect(publisher.chunks.flatMap((chunk) => [...chunk])).toEqual([0x40, 2, 0, 1, 0x50, 2, 0, 2]);
+  },
+);
+
+test("[MQTT-4.3.3-10] the identifier of a QoS 2 message that is safe on one node alone is in use until PUBREL", () => {
+  const { world, publisher, subscriber } = pair();
+  takenHereOnly(world, publisher);
+  world.mesh.isHolding = false;
+  publisher.publish("t", "2", { qos: 2, messageId: 2, dup: true });
+  expect(publisher.take("pubrec")).toMatchObject({ messageId: 2 });
+  publisher.send({ cmd: "pubrel", messageId: 2 });
+  expect(publisher.take("pubcomp").messageId).toBe(2);
+  expect(subscriber.takePayloads()).toEqual(["1", "2"]);
 });
 
 test("[MQTT-4.3.3-9] an identifier whose PUBREC refused is free for a new message", () => {

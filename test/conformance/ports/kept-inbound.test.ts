@@ -1,5 +1,6 @@
 /** SUBSCRIBE, UNSUBSCRIBE and PUBLISH where the mesh keeps sessions (P4 to P6). */
 
+import { SAFE_HERE_ONLY } from "@skein/kernel";
 import { expect, test } from "vitest";
 import { KeptWorld } from "../support/kept-world.ts";
 
@@ -97,6 +98,28 @@ test("an UNSUBSCRIBE that is refused ends the connection, and the session still 
   world.commit();
   world.enter("c");
   expect(world.mesh.wanted.get("t")).toBe(1);
+});
+
+test("what of a session is safe on one node alone is answered like what is committed", () => {
+  const world = new KeptWorld();
+  const client = world.enter("c");
+  const taken = (): void => {
+    world.sessions.refuse(SAFE_HERE_ONLY);
+    world.settle();
+  };
+  client.send({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: "t", qos: 1 }] });
+  taken();
+  expect(client.take("suback").granted).toEqual([1]);
+  client.send({ cmd: "unsubscribe", messageId: 2, unsubscriptions: ["t"] });
+  taken();
+  expect(client.take("unsuback").granted).toEqual([0]);
+  client.publish("other", "x", { qos: 2, messageId: 3 });
+  taken();
+  expect(client.take("pubrec")).toMatchObject({ messageId: 3, reasonCode: 0 });
+  client.chunks.length = 0;
+  client.send({ cmd: "pubrel", messageId: 3 });
+  taken();
+  expect(client.chunks.flatMap((chunk) => [...chunk])).toEqual([0x70, 2, 0, 3]);
 });
 
 test("PUBACK waits for the queues of sessions that want the message", () => {

@@ -36,8 +36,8 @@ const PUBCOMP: Frame = ownFrame(Uint8Array.of(PacketType.Pubcomp << 4, 2, 0, 0),
 export const PINGRESP: Frame = ownFrame(Uint8Array.of(PacketType.Pingresp << 4, 0), -1);
 
 /**
- * PUBACK, PUBREC, PUBREL or PUBCOMP; the reason code is left out where it is Success or the version has none. `reason`: a
- * Reason String, for failures only.
+ * PUBACK, PUBREC, PUBREL or PUBCOMP; the reason code is left out where it is Success and nothing follows it, or the version has
+ * none. `reason`: a Reason String.
  */
 export function acknowledgementFrame(
   type: 4 | 5 | 6 | 7,
@@ -45,7 +45,7 @@ export function acknowledgementFrame(
   version: ProtocolVersion,
   reason?: string,
 ): Frame {
-  if (reasonCode === 0 || version !== 5) {
+  if ((reasonCode === 0 && reason === undefined) || version !== 5) {
     if (type === PacketType.Puback) return PUBACK;
     if (type === PacketType.Pubrec) return PUBREC;
     return type === PacketType.Pubrel ? PUBREL : PUBCOMP;
