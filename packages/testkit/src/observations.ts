@@ -95,6 +95,11 @@ export type NodeObservation =
   | { readonly kind: "addressRemoved" }
   | { readonly kind: "started"; readonly incarnation: number }
   | { readonly kind: "stopped"; readonly how: "crash" | "power" | "clean" | "pause" | "resume" }
+  /**
+   * What its disk was given last may be lost: the machine has lost its power, whether the node was running or not; or anything at all:
+   * `disk`, by a rotten bit, a sync that fails, a disk that is wiped or replaced.
+   */
+  | { readonly kind: "damaged"; readonly how: "power" | "disk" }
   /** The node became a candidate (or pre-candidate whose term went up). */
   | { readonly kind: "election" }
   /** It says that it reaches a quorum, or that it does not: what it acknowledges now is safe with it alone (DEGRADED). */
@@ -112,6 +117,10 @@ export type ClientObservation =
       readonly client: string;
       readonly payloadId: string;
       readonly reasonCode: number;
+      /** It says that the message is safe on one node only: a success with a Reason String. */
+      readonly isSafeHereOnly?: true;
+      /** Nobody could have said so: the client speaks 3.x. */
+      readonly isUntold?: true;
     }
   /** `filter` as in SUBSCRIBE, `$share/...` included; `qos`: the highest one asked for. */
   | { readonly kind: "subscribeSent"; readonly client: string; readonly filter: string; readonly qos?: QoS }

@@ -6,7 +6,7 @@
  */
 
 export type { ProtocolVersion } from "./connect-packet.ts";
-export { PacketType, readAcknowledgement } from "./control-packets.ts";
+export { PacketType } from "./control-packets.ts";
 export { FieldReader } from "./field-reader.ts";
 export { type PacketHandler, PacketReader } from "./packet-reader.ts";
 export { acknowledgementFrame, type Frame, writeText } from "./packet-writer.ts";

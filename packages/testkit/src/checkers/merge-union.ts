@@ -9,13 +9,15 @@
  * owed what they were owed then, in order.
  *
  * A node that has applied the DISSOLVE of its cluster acknowledges only retained writes that are in the log before it: any other is
- * one that nobody will keep.
+ * one that nobody will keep. But for those that it acknowledges without a quorum: they are on its own disk, and go to the cluster
+ * that takes the node in (early-retained-writes.ts).
  *
  * It ends with a blackout (`replicated`): the logs may go on from earlier indexes.
  */
 
 import { type AppliedClusterCommand, type Checker, CheckFailure, type Observation } from "../observations.ts";
 import { BlackoutWatch, type Durability } from "./blackout-watch.ts";
+import { EarlyAcknowledgements } from "./early-acknowledgements.ts";
 
 type Values = ReadonlyMap<string, number | null>;
 
@@ -41,6 +43,7 @@ interface Cluster {
 export class MergeUnion implements Checker {
   readonly name = "merge";
   readonly #blackouts: BlackoutWatch;
+  readonly #acknowledgements = new EarlyAcknowledgements();
   readonly #clusters = new Map<string, Cluster>();
   /** Nodes whose own cluster is dissolved as far as they have applied its log. */
   readonly #dissolved = new Set<string>();
@@ -56,6 +59,7 @@ export class MergeUnion implements Checker {
 
   observe(observation: Observation): void {
     this.#isOver ||= this.#blackouts.observe(observation);
+    this.#acknowledgements.observe(observation);
     const { kind, node = "" } = observation;
     if (kind === "started" || kind === "restored") this.#dissolved.delete(node);
     if (kind === "publishSent" && observation.packet.retain) this.#sent(observation.packet.payloadId);
@@ -68,14 +72,11 @@ export class MergeUnion implements Checker {
     if (payloadId !== "" && !payloadId.startsWith("-")) this.#retained.add(payloadId);
   }
 
-  #checkSilence({
-    node = "",
-    payloadId,
-    reasonCode,
-    at,
-  }: Extract<Observation, { kind: "publishAcked" }>): void {
+  #checkSilence(acknowledgement: Extract<Observation, { kind: "publishAcked" }>): void {
+    const { node = "", payloadId, reasonCode, at } = acknowledgement;
     if (this.#isOver || !this.#dissolved.has(node) || reasonCode >= 0x80) return;
     if (!this.#retained.has(payloadId) || this.#kept.has(payloadId)) return;
+    if (this.#acknowledgements.isEarly(acknowledgement)) return;
     this.#fail(`${node} acknowledges ${payloadId} at ${at} ms after its cluster's cut`);
   }
 

@@ -2,7 +2,8 @@
  * P8: one retained store. Each topic is a register that all nodes share, deletions included.
  *
  * Retained publishes are writes, from their sending to their acknowledgement; one that was refused, has QoS 0 or was
- * never acknowledged may take effect at any later time or never. The replay after a SUBSCRIBE is a read, from its
+ * never acknowledged may take effect at any later time or never. So may one that was acknowledged without a quorum
+ * (early-acknowledgements.ts): it has to wait for one, and may lose then (early-retained-writes.ts). The replay after a SUBSCRIBE is a read, from its
  * SUBSCRIBE to its last message, and one order of all reads and writes of a topic must explain them (Wing-Gong-Lowe,
  * linearizability.ts).
  *
@@ -17,6 +18,7 @@
 import { type Checker, CheckFailure, type Observation } from "../observations.ts";
 import { BlackoutWatch, type Durability } from "./blackout-watch.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
+import { EarlyAcknowledgements } from "./early-acknowledgements.ts";
 import { checkLinearizable, describe, type Operation, type RegisterValue } from "./linearizability.ts";
 import { type RegisterWrite, UncertainReads, type UncertainReadsOptions } from "./uncertain-reads.ts";
 
@@ -48,6 +50,7 @@ export class RetainedLinearizable implements Checker {
   readonly #uncertain: UncertainReads;
   readonly #blackouts: BlackoutWatch;
   readonly #clusters = new ClusterWatch();
+  readonly #acknowledgements = new EarlyAcknowledgements();
   /** Since when there have been as many stores as now. */
   #clustersSince = 0;
   readonly #registers = new Map<string, Register>();
@@ -63,6 +66,7 @@ export class RetainedLinearizable implements Checker {
 
   observe(observation: Observation): void {
     this.#uncertain.observe(observation);
+    this.#acknowledgements.observe(observation);
     if (this.#blackouts.observe(observation)) this.#beginAnew();
     const { at, node } = observation;
     if (this.#clusters.observe(observation)) this.#splitOrUnited(at);
@@ -79,6 +83,7 @@ export class RetainedLinearizable implements Checker {
     } else if (observation.kind === "publishAcked") {
       const known = this.#writes.get(`${observation.client} ${observation.payloadId}`);
       if (known === undefined || observation.reasonCode >= 0x80) return;
+      if (this.#acknowledgements.isEarly(observation)) return;
       known.write.to = at;
       this.#register(known.topic).open.delete(known.write);
     } else if (observation.kind === "retainedRead") {

@@ -5,6 +5,9 @@
  * While there are two clusters a write in one of them replaces nothing in the other: what is the last word is decided when they
  * merge, and the other value is listed (merge-union.ts).
  *
+ * One that was acknowledged without a quorum may be the last word or not: it may lose to what was written meanwhile, and is listed then
+ * (early-retained-writes.ts). So it replaces nothing either.
+ *
  * For the runner's own load: each topic is written again and again from any node, and the sets of all nodes are compared with
  * what may be the last word. Deletions and the topics of clients are judged by retained-linearizable.ts.
  */
@@ -35,7 +38,8 @@ export class RetainedSurvivors implements Checker {
       this.#before.set(payloadId, settled);
       candidates.set(payloadId, "open");
     } else if (observation.kind === "publishAcked" && observation.reasonCode < 0x80) {
-      const { payloadId } = observation;
+      const { payloadId, isSafeHereOnly } = observation;
+      if (isSafeHereOnly === true) return;
       const candidates = this.#candidates.get(this.#topicOf.get(payloadId) ?? "");
       if (candidates?.has(payloadId) !== true) return;
       candidates.set(payloadId, "acknowledged");

@@ -15,7 +15,6 @@ import {
   Property,
   type ProtocolVersion,
   PublishPacket,
-  readAcknowledgement,
   TopicNames,
 } from "@skein/broker/codec";
 import { assert, type QoS } from "@skein/kernel";
@@ -38,15 +37,19 @@ export type ServerPacket =
       /** 0 with QoS 0. */
       readonly packetId: number;
     }
-  | {
-      readonly kind: "puback" | "pubrec" | "pubrel" | "pubcomp";
-      readonly packetId: number;
-      readonly reasonCode: number;
-    }
+  | Acknowledgement
   | { readonly kind: "suback"; readonly packetId: number; readonly codes: readonly number[] }
   | { readonly kind: "unsuback"; readonly packetId: number }
   | { readonly kind: "pingresp" }
   | { readonly kind: "disconnect"; readonly reasonCode: number };
+
+export interface Acknowledgement {
+  readonly kind: "puback" | "pubrec" | "pubrel" | "pubcomp";
+  readonly packetId: number;
+  readonly reasonCode: number;
+  /** Reason String, if there is one (5.0). */
+  readonly reason: string | undefined;
+}
 
 const TEXT = -1;
 const CONNACK_VALUE_BYTES = new Map<number, number>([
@@ -59,7 +62,7 @@ const CONNACK_VALUE_BYTES = new Map<number, number>([
 
 const PACKET_BYTES_MAX = 16 * 1024 * 1024;
 
-const ACKNOWLEDGEMENTS = new Map<number, "puback" | "pubrec" | "pubrel" | "pubcomp">([
+const ACKNOWLEDGEMENTS = new Map<number, Acknowledgement["kind"]>([
   [PacketType.Puback, "puback"],
   [PacketType.Pubrec, "pubrec"],
   [PacketType.Pubrel, "pubrel"],
@@ -105,9 +108,7 @@ export class ServerPacketReader implements PacketHandler {
     const fields = this.#fields;
     const type = header >> 4;
     const acknowledgement = ACKNOWLEDGEMENTS.get(type);
-    if (acknowledgement !== undefined) {
-      return { kind: acknowledgement, ...readAcknowledgement(fields, this.#version) };
-    }
+    if (acknowledgement !== undefined) return this.#acknowledgement(acknowledgement);
     switch (type) {
       case PacketType.Connack:
         return this.#connack();
@@ -131,6 +132,25 @@ export class ServerPacketReader implements PacketHandler {
       default:
         assert(false, `the broker sent a packet of type ${type}`);
     }
+  }
+
+  /** MQTT 5 sections 3.4 to 3.7: Reason Code and properties may be left out. */
+  #acknowledgement(kind: Acknowledgement["kind"]): ServerPacket {
+    const fields = this.#fields;
+    const packetId = fields.u16();
+    assert(this.#version === 5 || fields.remaining === 0, "an acknowledgement of 3.x has nothing but its id");
+    const reasonCode = fields.remaining > 0 ? fields.u8() : 0;
+    let reason: string | undefined;
+    if (fields.remaining > 0) {
+      const length = fields.varint();
+      assert(length === fields.remaining, "the properties are the rest of an acknowledgement");
+      while (fields.remaining > 0) {
+        const id = fields.u8();
+        assert(id === Property.ReasonString, `the broker sent property ${id} in an acknowledgement`);
+        reason = fields.text();
+      }
+    }
+    return { kind, packetId, reasonCode, reason };
   }
 
   #connack(): ServerPacket {

@@ -18,7 +18,7 @@ import type { Flight, Leaving, Moment } from "./leaving.ts";
 import { type Inflight, Outgoing, type PublishExtras } from "./outgoing.ts";
 import { decodePayload, encodePayload } from "./payload.ts";
 import { type ClientProfile, connectAsked, livesFor } from "./profiles.ts";
-import type { ServerPacket } from "./server-packets.ts";
+import type { Acknowledgement, ServerPacket } from "./server-packets.ts";
 import type { SimClientEvents, SimClientOptions } from "./sim-client-options.ts";
 
 const TYPES = {
@@ -262,12 +262,12 @@ export class SimClient {
         this.#message(packet);
         return;
       case "puback":
-        this.#acknowledged(packet.packetId, packet.reasonCode);
+        this.#acknowledged(packet);
         this.#outgoing.finish(packet.packetId);
         this.#pump();
         return;
       case "pubrec":
-        this.#pubrec(packet.packetId, packet.reasonCode);
+        this.#pubrec(packet);
         return;
       case "pubrel":
         this.#session?.received.delete(packet.packetId);
@@ -305,9 +305,10 @@ export class SimClient {
     this.#acknowledge(qos === 1 ? "puback" : "pubrec", packetId);
   }
 
-  #pubrec(packetId: number, reasonCode: number): void {
+  #pubrec(pubrec: Acknowledgement): void {
+    const { packetId, reasonCode } = pubrec;
     const entry = this.#outgoing.find(packetId);
-    if (entry !== undefined && !entry.isReleased) this.#acknowledged(packetId, reasonCode);
+    if (entry !== undefined && !entry.isReleased) this.#acknowledged(pubrec);
     if (reasonCode >= 0x80) {
       this.#outgoing.finish(packetId);
       this.#pump();
@@ -317,11 +318,15 @@ export class SimClient {
     this.#acknowledge("pubrel", packetId);
   }
 
-  #acknowledged(packetId: number, reasonCode: number): void {
+  #acknowledged({ packetId, reasonCode, reason }: Acknowledgement): void {
     const publish = this.#outgoing.find(packetId)?.publish;
     if (publish === undefined) return;
-    const { payloadId } = publish;
-    this.#observe({ kind: "publishAcked", client: this.clientId, payloadId, reasonCode });
+    const about = { client: this.clientId, payloadId: publish.payloadId, reasonCode };
+    // The only success that explains itself.
+    const isSafeHereOnly = reasonCode < 0x80 && reason !== undefined;
+    if (this.#profile.version !== 5) this.#observe({ kind: "publishAcked", ...about, isUntold: true });
+    else if (isSafeHereOnly) this.#observe({ kind: "publishAcked", ...about, isSafeHereOnly });
+    else this.#observe({ kind: "publishAcked", ...about });
   }
 
   #answered(packetId: number, codes: readonly number[]): void {

@@ -31,22 +31,29 @@ export class DamageBudget {
     return sizes.length === 0 ? 0 : Math.floor((Math.min(...sizes) - 1) / 2);
   }
 
-  /** Whether the disk of `node` may lose something now; if so, that is noted. */
+  /** Whether the disk of `node` may lose anything now; if so, that is noted, and the checkers hear of it. */
   take(node: SimNode): boolean {
-    if (this.#lost(node) + 1 > this.most) return false;
-    this.#damaged.set(node, node.starts);
+    if (!this.#takes(node)) return false;
+    const { events } = this.#world;
+    this.#world.observe({ at: events.now, node: node.id, kind: "damaged", how: "disk" });
     return true;
   }
 
-  /** As {@link take}, for a power cut. */
+  /** As {@link take}, for a power cut, which the machine tells of itself. */
   takePower(node: SimNode): boolean {
-    return this.#world.options.durability === "disk" || this.take(node);
+    return this.#world.options.durability === "disk" || this.#takes(node);
   }
 
   /** Every machine has lost its power: there is nothing to spare any more until they have caught up. */
   takeAll(): void {
     if (this.#world.options.durability === "disk") return;
     for (const node of this.#world.nodes) this.#damaged.set(node, node.starts);
+  }
+
+  #takes(node: SimNode): boolean {
+    if (this.#lost(node) + 1 > this.most) return false;
+    this.#damaged.set(node, node.starts);
+    return true;
   }
 
   /** Nodes but `node` that lack something, and voters whose node is nowhere. */

@@ -6,7 +6,7 @@
  * voter that has missed nothing may be elected although the others hear their leader).
  */
 
-import type { ApplicationMessage } from "@skein/kernel";
+import { type ApplicationMessage, SAFE_HERE_ONLY } from "@skein/kernel";
 import type { NodeAssembly } from "skein/assembly";
 import { between, pick, randomStream } from "../world/random-streams.ts";
 import type { SimProcess } from "../world/sim-process.ts";
@@ -86,7 +86,9 @@ export class RetainedWrites {
       if (++settled < parts) return;
       this.#open.delete(payloadId);
       const at = world.events.now;
-      world.observe({ at, node: id, kind: "publishAcked", client: id, payloadId, reasonCode: worst });
+      const acked = { at, node: id, kind: "publishAcked", client: id, payloadId } as const;
+      if (worst === SAFE_HERE_ONLY) world.observe({ ...acked, reasonCode: 0, isSafeHereOnly: true });
+      else world.observe({ ...acked, reasonCode: worst });
     };
     parts = assembly.broker.publish(message, { settle });
   }

@@ -4,9 +4,12 @@
  */
 
 import { allCheckers } from "../checkers/all-checkers.ts";
+import { EarlyRetainedWrites } from "../checkers/early-retained-writes.ts";
 import { RetainedSurvivors } from "../checkers/retained-survivors.ts";
 import type { Flight } from "../client/leaving.ts";
+import { decodePayload } from "../client/payload.ts";
 import { CheckFailure, type SimClientHost } from "../observations.ts";
+import { conflictList } from "../world/conflict-list.ts";
 import { mix, pick, randomStream } from "../world/random-streams.ts";
 import { retainedSet, type SimNode } from "../world/sim-node.ts";
 import { World } from "../world/world.ts";
@@ -88,6 +91,7 @@ class Simulation {
   readonly #world: World;
   readonly #injector: FaultInjector;
   readonly #retained = new RetainedSurvivors();
+  readonly #early: EarlyRetainedWrites;
   readonly #writes: RetainedWrites;
   readonly #standstill: Standstill;
   readonly #addressWatch: AddressWatch;
@@ -102,7 +106,9 @@ class Simulation {
     const address = { areConnected: (a: string, b: string) => this.#world.areLinked(a, b) };
     const checkers = allCheckers({ durability, memoryCapBytes: MEMORY_CAP_BYTES, address });
     const reads = new LoadReads("topic/+", RETAINED_TOPICS);
-    this.#world = new World(schedule.world, [...checkers, this.#retained, this.#standstill, reads]);
+    this.#early = new EarlyRetainedWrites(durability);
+    const last = [this.#retained, this.#early, this.#standstill, reads];
+    this.#world = new World(schedule.world, [...checkers, ...last]);
     reads.begin(this.#world);
     this.#addressWatch = new AddressWatch(this.#world, areClientsPromised(schedule.faults));
     this.#writes = new RetainedWrites(this.#world);
@@ -188,6 +194,7 @@ class Simulation {
     this.#expected = world.nodes;
     this.#until(() => this.#isWell() && !this.#writes.isWaiting, SETTLED_WITHIN_MS, "who was away is back");
     if (this.#workload !== undefined) this.#drain(this.#workload);
+    this.#judgeEarlyWrites();
     this.#compareReplicas();
     world.finish();
   }
@@ -223,6 +230,27 @@ class Simulation {
   #haveJoined(): boolean {
     const clusters = new Set(this.#expected.map(({ status }) => status?.cluster));
     return clusters.size === 1 && !clusters.has(undefined);
+  }
+
+  /** What was acknowledged without a quorum is on its way into the log when the quorum is back; nobody waits for it. */
+  #judgeEarlyWrites(): void {
+    const { events } = this.#world;
+    const deadline = events.now + SETTLED_WITHIN_MS;
+    let missing = this.#missingEarlyWrite();
+    while (missing !== undefined && events.now < deadline) {
+      events.runUntil(events.now + STEP_MS);
+      missing = this.#missingEarlyWrite();
+    }
+    if (missing !== undefined) throw new CheckFailure(this.#early.name, missing);
+  }
+
+  /** By what the first node holds that runs: that all hold the same is judged next. */
+  #missingEarlyWrite(): string | undefined {
+    const running = this.#world.nodes.flatMap(({ assembly }) => assembly ?? []);
+    const served = new Map<string, string>();
+    for (const { topic, payload } of running[0]?.coordinator.retained.entries() ?? [])
+      served.set(topic, decodePayload(payload));
+    return this.#early.missing(served, running.map(conflictList));
   }
 
   /** What was under way on a clogged link when it was healed still takes its time. */

@@ -149,8 +149,10 @@ export class SimNode {
 
   /** The process is gone at once (kill -9), or the whole machine is. */
   kill(how: "crash" | "power"): void {
-    if (how === "power") this.#isPowered = false;
-    else this.sleep.wake();
+    if (how === "power") {
+      this.#isPowered = false;
+      if (this.#id !== "") this.#observe({ kind: "damaged", how });
+    } else this.sleep.wake();
     if (this.#process !== undefined) {
       this.#process.kill();
       this.#gone(how);

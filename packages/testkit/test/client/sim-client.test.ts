@@ -43,6 +43,27 @@ test.each(PROFILES)("$name publishes and receives with every QoS", (profile) => 
   expect(pub.unfinished).toBe(0);
 });
 
+test.each(PROFILES)("$name notices what is safe on one node only, if its version can say so", (profile) => {
+  const world = new LoneBroker();
+  const pub = start(world, "pub", profile);
+  world.run(100);
+  for (const isAlone of [true, false]) {
+    world.isAlone = isAlone;
+    for (const qos of [1, 2] as const) pub.publish("t", `${isAlone} ${qos}`, qos, true);
+    world.run(100);
+  }
+  const told = profile.version === 5 ? {} : { isUntold: true };
+  const alone = profile.version === 5 ? { isSafeHereOnly: true } : told;
+  const acked = { at: expect.any(Number), node: "lone", kind: "publishAcked", client: "pub", reasonCode: 0 };
+  expect(world.of("publishAcked")).toEqual([
+    { ...acked, payloadId: "true 1", ...alone },
+    { ...acked, payloadId: "true 2", ...alone },
+    { ...acked, payloadId: "false 1", ...told },
+    { ...acked, payloadId: "false 2", ...told },
+  ]);
+  expect(pub.unfinished).toBe(0);
+});
+
 test("publishes wait while there is no connection, and go out in order once there is one", () => {
   const world = new LoneBroker();
   start(world, "sub", MQTT_JS).subscribe("t", 1);

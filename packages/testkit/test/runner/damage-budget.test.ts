@@ -12,7 +12,7 @@ function fourNodes(isLoneOneUp: boolean) {
     return { id, starts: 1, status: isUp ? lastStatus : undefined, lastStatus } as unknown as SimNode;
   };
   const nodes = [...CLUSTER.map((id) => node(id, CLUSTER, true)), node("d", ["d"], isLoneOneUp)];
-  const world: unknown = { nodes, options: { durability: "replicated" } };
+  const world: unknown = { nodes, options: { durability: "replicated" }, events: { now: 0 }, observe() {} };
   return { nodes, budget: new DamageBudget(world as World) };
 }
 

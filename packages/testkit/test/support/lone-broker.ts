@@ -5,6 +5,7 @@ import {
   type Clock,
   type Log,
   type MonotonicMs,
+  SAFE_HERE_ONLY,
   type Stream,
   type StreamHandler,
   seededPrng,
@@ -74,6 +75,8 @@ export class LoneBroker {
   /** When each was dialled, ms. */
   readonly dialledAt: number[] = [];
   isUp = true;
+  /** What it retains it says to be safe here only. */
+  isAlone = false;
   /** How long its retained store takes to let somebody read. */
   readDelayMs = 0;
   broker: Broker;
@@ -140,7 +143,12 @@ export class LoneBroker {
       get count() {
         return store.count;
       },
-      put: (message, done) => store.put(message, done),
+      put: (message, done) => {
+        const parts = store.put(message, done);
+        if (!this.isAlone || done === undefined) return parts;
+        this.#clock.atTurnEnd(() => done.settle(SAFE_HERE_ONLY));
+        return parts + 1;
+      },
       read: (reader) => void this.events.after(this.readDelayMs, () => store.read(reader)),
     };
     const broker: Broker = new Broker(DEFAULT_BROKER_OPTIONS, { ...ports, retained });
