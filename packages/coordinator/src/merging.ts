@@ -144,6 +144,11 @@ export class Merging {
     return this.#machine.conflicts.all();
   }
 
+  /** How many of them had to go for want of room. */
+  get droppedConflicts(): number {
+    return this.#machine.conflicts.dropped;
+  }
+
   get conflictCount(): number {
     return this.#machine.conflicts.count;
   }

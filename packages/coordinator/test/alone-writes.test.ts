@@ -64,6 +64,14 @@ test("what the majority has written since stays, however late the other write wa
   });
 });
 
+test("of what one node had written to a topic only the last value is listed", () => {
+  const log = new Log();
+  log.write(MAJORITY, "t", "of the majority");
+  for (const [at, node] of [ONE, OTHER, ONE].entries())
+    log.write(node, "t", `${node[0]} ${at}`, { seenThrough: 1, stamp: 900_000 + at });
+  expect([log.value, log.lost]).toEqual(["of the majority", ["c 1", "b 2"]]);
+});
+
 test("a topic that the majority has deleted since stays deleted, and the other value is listed", () => {
   const log = new Log();
   const seenThrough = log.write(MAJORITY, "t", "old");

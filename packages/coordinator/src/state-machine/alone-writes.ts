@@ -8,7 +8,7 @@
  *   was seen, whose positions mean nothing here.
  * - Otherwise, and among the writes of one node, the write takes effect as any other.
  *
- * A value that does not stay goes to the conflicts, as in a merge, and so does one for which the store has no room: its publisher
+ * A value that does not stay goes to the conflicts, as in a merge (of one node's values of a topic the last one), and so does one for which the store has no room: its publisher
  * has its acknowledgement.
  *
  * Source: architecture.md section 5 (without quorum); reference design, section 4.7.
@@ -43,7 +43,7 @@ export function writeAlone(
   const lost = (value: RetainedItem, keptStamp: Stamp, isKeptDeleted: boolean): void => {
     conflicts.add({
       message: value.message,
-      lost: { cluster: alone.cluster, stamp: value.stamp },
+      lost: { cluster: alone.cluster, stamp: value.stamp, alone: value.alone },
       kept: { cluster: alone.cluster, stamp: keptStamp, isDeletion: isKeptDeleted },
     });
   };

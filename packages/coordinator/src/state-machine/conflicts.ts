@@ -14,6 +14,7 @@ import {
   type ClusterId,
   decodeMessage,
   encodeMessage,
+  type NodeId,
 } from "@skein/kernel";
 import type { Stamp } from "../hybrid-clock.ts";
 import { readClusterId } from "../wire-ids.ts";
@@ -27,7 +28,12 @@ export interface Conflict {
   readonly id: number;
   /** The value that lost. */
   readonly message: ApplicationMessage;
-  readonly lost: { readonly cluster: ClusterId; readonly stamp: Stamp };
+  /** `alone`: the node that acknowledged it without a quorum. Of its values of one topic only the last one is kept. */
+  readonly lost: {
+    readonly cluster: ClusterId;
+    readonly stamp: Stamp;
+    readonly alone?: NodeId | undefined;
+  };
   /** What won; `isDeletion`: the topic was deleted there. */
   readonly kept: { readonly cluster: ClusterId; readonly stamp: Stamp; readonly isDeletion: boolean };
 }
@@ -64,6 +70,7 @@ export class Conflicts {
   }
 
   add(conflict: Omit<Conflict, "id">): void {
+    this.#dropEarlier(conflict);
     this.#push({ ...conflict, id: ++this.#lastId });
     while (this.#list.length > CONFLICTS_MAX || this.#bytes > CONFLICT_BYTES_MAX) {
       this.#shift();
@@ -83,6 +90,14 @@ export class Conflicts {
     for (const conflict of list) this.#push(conflict);
     this.#lastId = lastId;
     this.#dropped = dropped;
+  }
+
+  #dropEarlier({ message: { topic }, lost: { alone } }: Omit<Conflict, "id">): void {
+    if (alone === undefined) return;
+    const at = this.#list.findIndex(({ message, lost }) => message.topic === topic && lost.alone === alone);
+    if (at < 0) return;
+    this.#list.splice(at, 1);
+    this.#bytes -= this.#sizes.splice(at, 1)[0] ?? 0;
   }
 
   #push(conflict: Conflict): void {

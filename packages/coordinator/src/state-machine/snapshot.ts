@@ -3,9 +3,9 @@
  *
  * `format u8 = 4 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: written, an encoded
  * Application Message | newest stamp varint | tombstones varint, each: written, topic text |
- * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict | clusters | sessions | sessions of merges under way`. Proposers and retained are sorted
- * and free of repeats, the others in the order of the log, so equal states are equal bytes. Written: stamp, index varint, u8 = 1 and a node
- * of 8 bytes, or 0. Format 3 has only stamp and index there; format 2 has no sessions either; format 1 ends
+ * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict, author | clusters | sessions | sessions of merges under way`. Proposers and retained are sorted
+ * and free of repeats, the others in the order of the log, so equal states are equal bytes. Written: stamp, index varint, author; author: u8 = 1 and
+ * a node of 8 bytes, or 0. Format 3 has no authors; format 2 has no sessions either; format 1 ends
  * behind the retained messages, which have no stamps.
  */
 
@@ -16,6 +16,7 @@ import {
   encodeMessage,
   type Incarnation,
   isValidTopicName,
+  type NodeId,
   SkeinError,
 } from "@skein/kernel";
 import type { Stamp } from "../hybrid-clock.ts";
@@ -116,7 +117,10 @@ function writeRest(state: Omit<ReplicatedState, "sessions" | "staged">, out: Byt
   out.varint(state.newest).varint(state.tombstones.length);
   for (const tombstone of state.tombstones) writeWritten(tombstone, out).text(tombstone.topic);
   out.varint(state.lastConflict).varint(state.droppedConflicts).varint(state.conflicts.length);
-  for (const conflict of state.conflicts) writeConflict(conflict, out.varint(conflict.id));
+  for (const conflict of state.conflicts) {
+    writeConflict(conflict, out.varint(conflict.id));
+    writeAuthor(conflict.lost.alone, out);
+  }
   writeClusters(state.clusters, out);
 }
 
@@ -155,19 +159,22 @@ const NO_REST: Omit<ReplicatedState, "proposers" | "retained" | "sessions" | "st
 };
 
 function writeWritten({ stamp, index, alone }: Written, out: ByteWriter): ByteWriter {
-  out
-    .varint(stamp)
-    .varint(index)
-    .u8(alone === undefined ? 0 : 1);
-  if (alone !== undefined) writeNodeId(alone, out);
+  writeAuthor(alone, out.varint(stamp).varint(index));
   return out;
+}
+
+function writeAuthor(alone: NodeId | undefined, out: ByteWriter): void {
+  out.u8(alone === undefined ? 0 : 1);
+  if (alone !== undefined) writeNodeId(alone, out);
+}
+
+function readAuthor(input: ByteReader, format: number): { readonly alone?: NodeId } {
+  return format === FORMAT && input.u8() === 1 ? { alone: readNodeId(input) } : {};
 }
 
 function readWritten(input: ByteReader, format: number): Written {
   if (format === FORMAT_UNSTAMPED) return { stamp: 0, index: 0 };
-  const written = { stamp: input.varint(), index: input.varint() };
-  const isAlone = format === FORMAT && input.u8() === 1;
-  return isAlone ? { ...written, alone: readNodeId(input) } : written;
+  return { stamp: input.varint(), index: input.varint(), ...readAuthor(input, format) };
 }
 
 function readRetained(input: ByteReader, format: number): RetainedItem[] {
@@ -193,7 +200,8 @@ function readRest(input: ByteReader, format: number): typeof NO_REST {
   for (let left = count(input, CONFLICTS_MAX); left > 0; left--) {
     const id = input.varint();
     if (id <= (conflicts.at(-1)?.id ?? 0)) throw malformed("conflicts are not in order");
-    conflicts.push({ id, ...readConflict(input) });
+    const { lost, ...conflict } = readConflict(input);
+    conflicts.push({ id, ...conflict, lost: { ...lost, ...readAuthor(input, format) } });
   }
   return { newest, tombstones, lastConflict, droppedConflicts, conflicts, clusters: readClusters(input) };
 }

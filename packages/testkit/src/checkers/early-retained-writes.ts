@@ -5,7 +5,8 @@
  * It may have been replaced by the value that is served, where that may have come after it: one that was sent later, or was not
  * acknowledged yet when this one was sent. Where it was, nothing explains the missing write: it has not taken effect, because then it would
  * have come after that value, and nobody is told that it lost. That does not depend on what else was written, nor on the order in
- * which the mesh took it in. (A value that was acknowledged without a quorum either has its place before, or lost itself.)
+ * which the mesh took it in. (A value that was acknowledged without a quorum either has its place before, or lost itself.) Or by one that
+ * its node acknowledged without a quorum behind it, and that is listed: the writes of one node follow each other, and the last lost for all.
  *
  * Nothing is asked of a disk that may have lost it: rotten, wiped, copied, of a node that has left, with a sync that failed, or without power before
  * the last second was on it (`replicated`; if the node was disturbed, however much later). Nor of deletions, which no list
@@ -97,7 +98,8 @@ export class EarlyRetainedWrites {
       for (const write of writes.values()) {
         if (!this.#isOwed(write) || write.payloadId === value || listed.has(`${topic} ${write.payloadId}`))
           continue;
-        if (mayHaveReplaced(writes, value, write)) continue;
+        const isListed = (other: Write): boolean => listed.has(`${topic} ${other.payloadId}`);
+        if (mayHaveReplaced(writes, value, write) || hasSuccessor(writes, write, isListed)) continue;
         return `${write.payloadId}, which ${write.node} acknowledged without a quorum at ${write.ackedAt} ms, is not listed as lost, but "${topic}" is ${value}`;
       }
     }
@@ -155,6 +157,18 @@ function mayHaveReplaced(
   if (value === undefined) return [...writes.values()].some((it) => it.mayVanish && mayComeAfter(it));
   const served = writes.get(value);
   return served === undefined || mayComeAfter(served);
+}
+
+/** Whether its node acknowledged another one behind it, without a quorum, that is listed. */
+function hasSuccessor(
+  writes: ReadonlyMap<string, Write>,
+  { node, firstSentAt }: Write,
+  isListed: (write: Write) => boolean,
+): boolean {
+  return [...writes.values()].some(
+    (other) =>
+      other.state === "early" && other.node === node && other.firstSentAt > firstSentAt && isListed(other),
+  );
 }
 
 function newWrite(payloadId: string, expires: boolean, firstSentAt: number): Write {

@@ -5,10 +5,9 @@ import type { ConflictList } from "../checkers/early-retained-writes.ts";
 import { decodePayload } from "../client/payload.ts";
 
 export function conflictList(assembly: NodeAssembly): ConflictList {
-  const { conflicts } = assembly.coordinator.merging;
+  const { conflicts, droppedConflicts } = assembly.coordinator.merging;
   return {
-    // They are numbered from 1, and the oldest go first.
-    isWhole: (conflicts[0]?.id ?? 1) === 1,
+    isWhole: droppedConflicts === 0,
     lost: conflicts.map(({ message: { topic, payload } }) => ({ topic, payloadId: decodePayload(payload) })),
   };
 }

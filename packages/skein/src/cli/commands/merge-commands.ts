@@ -11,7 +11,11 @@ export function addMergeCommands(program: Command, setExitCode: SetExitCode): vo
       const { merge } = await import("../merge.ts");
       setExitCode(await merge(options));
     });
-  nodeCommand(program, "conflicts", "list the retained values that gave way to others, in a merge or after a loss of the quorum")
+  nodeCommand(
+    program,
+    "conflicts",
+    "list the retained values that gave way to others, in a merge or after a loss of the quorum",
+  )
     .option("--clear", "forget them")
     .addHelpText(
       "after",
