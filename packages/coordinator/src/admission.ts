@@ -2,7 +2,7 @@
  * Which proposals the leader appends: all but those that are certainly in its log or applied already.
  *
  * Proposers send again after losses and slow commits, and each copy would cost a log entry on every disk. In its own term
- * a leader's log only grows, so a number that it has appended in an unbroken run after the applied one needs no second
+ * a leader's log only grows, so a number that it has appended, or found there, in an unbroken run after the applied one needs no second
  * copy; nor does one that was appended behind a gap, as long as nothing has come that closes the gap. Whatever is not certain is
  * appended; the sequencer judges it for good.
  */

@@ -338,7 +338,7 @@ export class Coordinator {
     if (driver === undefined) return;
     const { leadership } = driver;
     this.#ports.log.info({ ...leadership }, "leadership changed");
-    this.#route.reset();
+    this.#route.leadershipChanged(driver);
     this.membership.leadershipChanged();
     this.#ending.leadershipChanged(driver);
     if (leadership.leader !== undefined) this.#sendAgain();

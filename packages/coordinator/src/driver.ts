@@ -154,6 +154,11 @@ export class Driver {
     return this.#applied;
   }
 
+  /** What stands in the log behind it. A leader's stays there as long as it leads. */
+  get unapplied(): readonly Entry[] {
+    return this.#raft.entriesAfter(this.#applied.index, this.#applied.term, Number.POSITIVE_INFINITY) ?? [];
+  }
+
   /** The disk has failed, and nothing is promised any more. */
   get hasFailed(): boolean {
     return this.#hasFailed;
@@ -298,9 +303,6 @@ export class Driver {
       case "readable":
         this.#ports.readable(effect.requests);
         return;
-      case "readRefused":
-        // Asked again by who still wants it (current-reads.ts).
-        return;
       case "diverged":
       case "contradicted":
         this.#ports.faulty(effect);
@@ -311,8 +313,9 @@ export class Driver {
         if (this.#hasFailed && effect.role !== "leader") this.#halt();
         this.#ports.observer?.leadershipChanged(effect.role, effect.term);
         return;
+      case "readRefused":
       case "configurationChanged":
-        // Read from `status` when the step is over.
+        // The one is asked again by who still wants it (current-reads.ts), the other is read from `status` when the step is over.
         return;
       default:
         unreachable(effect);
@@ -347,9 +350,8 @@ export class Driver {
     const applied = kind === "command" ? this.#machine.apply(data, index) : undefined;
     this.#ports.observer?.applied(observedEntry(entry, applied, this.#machine));
     if (applied !== undefined) this.#ports.applied(applied);
-    if (index % STATE_HASH_EVERY === 0) {
+    if (index % STATE_HASH_EVERY === 0)
       this.#events.push({ kind: "stateHash", stateHash: { index, hash: this.#machine.stateHash() } });
-    }
   }
 
   /** The state is replaced when its snapshot is safe, in the turn in which what follows it is applied: reads never go back. */

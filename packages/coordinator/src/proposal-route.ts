@@ -8,6 +8,7 @@
 import type { Clock, Log, NodeId } from "@skein/kernel";
 import { Admission } from "./admission.ts";
 import type { Driver } from "./driver.ts";
+import { decodedOrNothing } from "./inherited.ts";
 import type { Identity } from "./options.ts";
 import type { Proposals } from "./proposals.ts";
 import { decodeCommand, lastPlaceOf } from "./state-machine/commands.ts";
@@ -40,14 +41,23 @@ export class ProposalRoute {
     this.#ports = ports;
   }
 
-  /** Role, term or leader changed: what was appended may be gone. */
-  reset(): void {
+  /**
+   * Role, term or leader changed: what was appended may be gone. But what a new leader finds in its log stays there, and after
+   * elections without a commit in between that is all that is pending, of everybody: it is not appended once more by each of them.
+   */
+  leadershipChanged({ leadership, unapplied }: Driver): void {
     this.#admission.reset();
+    if (leadership.role !== "leader") return;
+    for (const { kind, data } of unapplied) {
+      if (kind !== "command") continue;
+      for (const command of decodedOrNothing(data))
+        this.#admission.admit(command.envelope, lastPlaceOf(command));
+    }
   }
 
   /** The cluster goes on after a merge was called off: what was held is proposed again. */
   resumed(): void {
-    this.reset();
+    this.#admission.reset();
     this.#proposals.sendAgain();
   }
 

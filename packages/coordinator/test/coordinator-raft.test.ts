@@ -4,6 +4,7 @@ import type { ClusterId, NodeId } from "@skein/kernel";
 import { decodeRaftMessage, encodeRaftMessage, type RaftMessage } from "raft-js";
 import { expect, test } from "vitest";
 import { decodeFrame, encodeFrame } from "../src/frames.ts";
+import { decodedOrNothing } from "../src/inherited.ts";
 import type { ReplicaSizes } from "../src/replica-sizes.ts";
 import { completion, replicated, retained, type SimNode, World } from "./support/world.ts";
 
@@ -109,6 +110,32 @@ test("a large snapshot goes over in pieces, survives a cut in the middle, and he
   expect(Math.min(...offsets.slice(sentBefore)), "it went on, it did not start over").toBeGreaterThan(
     15 * pieceBytes,
   );
+});
+
+test("what a new leader finds in its log is not appended once more, though its proposers send it again", () => {
+  const world = formed(3, 13);
+  const old = world.leader as SimNode;
+  const [a, b] = world.nodes.filter((node) => node !== old) as [SimNode, SimNode];
+  const done = completion();
+  const places = new Set<number>();
+  let replies = 0;
+  world.watch = (bytes) => {
+    const message = raftMessage(bytes);
+    // Both others have them, and nobody hears of it.
+    if (message?.kind === "appendEntriesReply" && places.has(message.matchIndex) && ++replies === 2)
+      world.isolate([old], true);
+    if (message?.kind !== "appendEntries") return;
+    for (const { index, kind, data } of message.entries) {
+      const isWrite = kind === "command" && decodedOrNothing(data)[0]?.operation.kind === "retainedSet";
+      if (isWrite) places.add(index);
+    }
+  };
+  for (let i = 0; i < 100; i++) a.running.retained.put(retained(`t/${i}`, `${i}`), done);
+  world.until(() => replies >= 2, 100, "replication");
+  world.kill(old);
+  expect([done.codes.length, replicated(b, "t/99"), places.size]).toEqual([0, undefined, 100]);
+  world.until(() => done.codes.length === 100 && world.isConverged(), 10_000, "writes");
+  expect(places.size).toBe(100);
 });
 
 test("all nodes lose power, and with it what was not flushed: they elect once all of them have answered", () => {
