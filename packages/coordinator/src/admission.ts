@@ -24,6 +24,8 @@ interface Appended {
   aheadLast: number;
 }
 
+type Mark = readonly Appended[];
+
 export class Admission {
   readonly #sequencer: Sequencer;
   readonly #appended = new Map<NodeId, Appended[]>();
@@ -32,9 +34,19 @@ export class Admission {
     this.#sequencer = sequencer;
   }
 
-  /** Forgets what was appended: after a change of role or term, and when raft refused a batch. */
+  /** Forgets what was appended: after a change of role or term. */
   reset(): void {
     this.#appended.clear();
+  }
+
+  /** What counts as appended of `node`, for {@link goBack}. */
+  mark(node: NodeId): Mark {
+    return (this.#appended.get(node) ?? []).map((each) => ({ ...each }));
+  }
+
+  /** Nothing that was admitted of `node` since `mark` was appended. What was before that is in the log as ever. */
+  goBack(node: NodeId, mark: Mark): void {
+    this.#appended.set(node, [...mark]);
   }
 
   /** Whether the leader should append the command of `envelope`, which takes the places up to `through`; if so it counts as appended. */

@@ -78,12 +78,13 @@ export class ProposalRoute {
   admit(driver: Driver, from: NodeId, commands: readonly Uint8Array[]): boolean {
     if (driver.leadership.role !== "leader" || this.#isHeld) return false;
     const decoded = commands.map(decodeCommand);
+    const mark = this.#admission.mark(from);
     const fresh = commands.filter((_bytes, at) => {
       const command = decoded[at];
       return command?.envelope.node === from && this.#admission.admit(command.envelope, lastPlaceOf(command));
     });
     if (fresh.length === 0 || driver.propose(fresh)) return true;
-    this.#admission.reset();
+    this.#admission.goBack(from, mark);
     return false;
   }
 

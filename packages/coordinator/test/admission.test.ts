@@ -41,3 +41,21 @@ test("what comes behind a gap is appended once, and once more when the gap is cl
   const whole = [[5, 1], [5, 2], ...behind, [5, 5]] as const;
   expect([admitted(admission, whole), admitted(admission, whole)]).toEqual([5, 0]);
 });
+
+test("what raft refuses is admitted again; what was appended before it is not", () => {
+  const admission = new Admission(new Sequencer());
+  expect(
+    admitted(admission, [
+      [5, 1],
+      [5, 2],
+    ]),
+  ).toBe(2);
+  const mark = admission.mark(NODE);
+  const refused = [
+    [5, 3],
+    [6, 1],
+  ] as const;
+  expect(admitted(admission, refused)).toBe(2);
+  admission.goBack(NODE, mark);
+  expect(admitted(admission, [[5, 1], [5, 2], ...refused])).toBe(2);
+});

@@ -201,7 +201,7 @@ test("a payload that is a view of a reused buffer is copied", () => {
 
 test("the leader appends no certain repeat and never withholds what the sequencer would still take", () => {
   const steps = fc.array(
-    fc.tuple(fc.integer({ min: 1, max: 8 }), fc.constantFrom("offer", "apply", "reset")),
+    fc.tuple(fc.integer({ min: 1, max: 8 }), fc.constantFrom("offer", "refuse", "apply", "reset")),
     {
       maxLength: 80,
     },
@@ -219,6 +219,10 @@ test("the leader appends no certain repeat and never withholds what the sequence
       for (const [seq, what] of events) {
         if (what === "offer") {
           if (admission.admit({ node: NODE, incarnation: FIRST, seq })) log.push(seq);
+        } else if (what === "refuse") {
+          const mark = admission.mark(NODE);
+          admission.admit({ node: NODE, incarnation: FIRST, seq });
+          admission.goBack(NODE, mark);
         } else if (what === "reset") {
           // Another leader's term: what was appended and not applied may be gone.
           log.length = applied;
