@@ -8,7 +8,8 @@
  * missed it the first time; not so by a kept session that was subscribed before, because the log has it in its order. Members of a
  * shared subscription are left out: what one of them did not acknowledge goes to another, late. So is, for kept sessions, what was
  * published without a quorum: the log has it later. So is what was published before two clusters became one: what a session was owed by
- * the one follows what it was owed by the other (docs/merge.md).
+ * the one follows what it was owed by the other (docs/merge.md). So is a message with a lifetime that comes with DUP: a node has passed it over
+ * because it had expired, lost its client before the log knew, and the next one cannot know that it was never sent (docs/guarantees.md).
  *
  * Source: architecture.md section 2, P7; MQTT 5 section 4.6; reference design, 5.4 (I5).
  */
@@ -102,9 +103,10 @@ export class PublishOrder implements Checker {
     }
   }
 
-  #delivered({ client, payloadId, qos, at }: Extract<Observation, { kind: "delivered" }>): void {
+  #delivered({ client, payloadId, qos, dup, at }: Extract<Observation, { kind: "delivered" }>): void {
     const publish = this.#publishes.get(payloadId);
     if (publish === undefined || (publish.isRepeated && !this.#isInLogOrder(publish, client))) return;
+    if (publish.mayExpire && dup) return;
     if (publish.number <= this.#excusedThrough || (qos > 0 && this.#isEarly(publish, client))) return;
     const key = `${client} ${this.#sessions.get(client) ?? ""} ${publish.client} ${publish.qos} ${qos}`;
     const seen = this.#seen.get(key);
@@ -128,6 +130,7 @@ export class PublishOrder implements Checker {
       );
     }
   }
+
   /** It goes to a kept session, and the log may have it later than others of its publisher. */
   #isEarly({ isEarly, ackedAt, sentAt }: Publish, client: string): boolean {
     if (this.#kept.of(client) === undefined) return false;

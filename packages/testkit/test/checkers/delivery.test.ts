@@ -246,6 +246,19 @@ test("[P7] publish order bites: a first delivery out of order, also across sessi
   expect(() => check(new PublishOrder("replicated"), [...BEGIN, ...moved])).toThrow(/one of pub/);
 });
 
+test("[P7] what has expired may come late with DUP, and only then", () => {
+  const mayExpire = published(20_000, "pub", "A", { payloadId: "one", expirySeconds: 4 });
+  const late = (dup: boolean) => [
+    ...BEGIN,
+    mayExpire,
+    TWO,
+    delivered(25_000, "sub", "two"),
+    delivered(25_020, "sub", "one", { dup }),
+  ];
+  check(new PublishOrder("replicated"), late(true));
+  expect(() => check(new PublishOrder("replicated"), late(false))).toThrow(/one of pub .* after two/);
+});
+
 const leader = (at: number) => seen(at, "leader", { node: "A", term: 3 });
 
 test("liveness accepts a leader within 10 s and acknowledgements within 20 s of healing", () => {
