@@ -153,7 +153,7 @@ export class Coordinator {
       released: (commands) => this.sessions.released(commands),
     });
     this.#route = new ProposalRoute(options.identity, this.#machine, this.#proposals, {
-      ...ports,
+      impersonated: () => this.#ending.impersonated(),
       sendToLeader: (leader, commands) => {
         this.#traffic.sendMember(leader, (cluster) => ({ kind: "proposal", cluster, commands }));
       },

@@ -103,6 +103,14 @@ export class Ending {
     this.#fail(new SkeinError("ERR_SKEIN_DATA_LOST", text));
   }
 
+  /** What this process has proposed cannot be told from what the other one has (proposal-route.ts): only a new incarnation can go on. */
+  impersonated(): void {
+    const text =
+      "Cannot go on: another process has used this node's identity (copied data directory?). Starting again under numbers of its own";
+    // Not within the step that has found it.
+    this.#ports.clock.atTurnEnd(() => this.#fail(new SkeinError("ERR_SKEIN_DATA_DIR", text)));
+  }
+
   leadershipChanged(driver: Driver): void {
     this.#handOver.leadershipChanged(driver);
   }

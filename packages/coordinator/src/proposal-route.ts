@@ -3,9 +3,13 @@
  *
  * A node may propose only in its own name. What the leader already has it does not append again (admission.ts); what it
  * cannot take is dropped, because the proposer keeps it and sends it again (proposals.ts).
+ *
+ * A copy of this node's data directory that ran elsewhere while this node did not has started as often as this node has, and has proposed
+ * under the same numbers. What has not come back is not in the log then, although its number is. So a command in the log that is not
+ * this process's own settles nothing: this process ends, and its next start has numbers of its own.
  */
 
-import type { Clock, Log, NodeId } from "@skein/kernel";
+import type { NodeId } from "@skein/kernel";
 import { Admission } from "./admission.ts";
 import type { Driver } from "./driver.ts";
 import { decodedOrNothing } from "./inherited.ts";
@@ -14,15 +18,14 @@ import type { Proposals } from "./proposals.ts";
 import { decodeCommand, lastPlaceOf } from "./state-machine/commands.ts";
 import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 
-const WARN_EVERY_MS = 60_000;
 /** MQTT 5 reason codes. */
 const QUOTA_EXCEEDED = 0x97;
 const UNSPECIFIED_ERROR = 0x80;
 
 export interface ProposalRoutePorts {
-  readonly clock: Clock;
-  readonly log: Log;
   readonly sendToLeader: (leader: NodeId, commands: readonly Uint8Array[]) => void;
+  /** Another process has proposed under this node's identity: no number says any more whose command it is. Called once. */
+  readonly impersonated: () => void;
 }
 
 export class ProposalRoute {
@@ -31,7 +34,7 @@ export class ProposalRoute {
   readonly #proposals: Proposals;
   readonly #admission: Admission;
   readonly #ports: ProposalRoutePorts;
-  #warnAgainAt = 0;
+  #isImpersonated = false;
 
   constructor(self: Identity, machine: StateMachine, proposals: Proposals, ports: ProposalRoutePorts) {
     this.#self = self;
@@ -103,6 +106,8 @@ export class ProposalRoute {
       if (outcome !== "gap") this.#settleInherited();
       return;
     }
+    if (!this.#proposals.hasProposed(command)) this.#meetImpostor();
+    if (this.#isImpersonated) return;
     if (outcome === "full") this.#proposals.settleThrough(seq, QUOTA_EXCEEDED);
     else if (outcome === "stale") this.#proposals.settleThrough(seq, UNSPECIFIED_ERROR);
     else this.settle();
@@ -127,11 +132,16 @@ export class ProposalRoute {
   /** Settles what the replicated state says is applied; at the start, for what was inherited, and after a snapshot. */
   settle(): void {
     const { node, incarnation } = this.#self;
+    const { sequencer } = this.#machine;
     this.#settleInherited();
-    this.#proposals.settleThrough(this.#machine.sequencer.last(node, incarnation));
-    const now = this.#ports.clock.monotonicMs();
-    if (!this.#machine.sequencer.isFenced(node, incarnation) || now < this.#warnAgainAt) return;
-    this.#warnAgainAt = now + WARN_EVERY_MS;
-    this.#ports.log.error({ node }, "another process uses this node's identity (copied data directory?)");
+    const last = sequencer.last(node, incarnation);
+    if (last > this.#proposals.proposedSeq || sequencer.isFenced(node, incarnation)) this.#meetImpostor();
+    if (!this.#isImpersonated) this.#proposals.settleThrough(last);
+  }
+
+  #meetImpostor(): void {
+    if (this.#isImpersonated) return;
+    this.#isImpersonated = true;
+    this.#ports.impersonated();
   }
 }

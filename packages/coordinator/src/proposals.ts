@@ -209,6 +209,12 @@ export class Proposals {
     return this.#lastSeq;
   }
 
+  /** Whether this process proposed that command. Of what has been settled it knows no more than that it did. */
+  hasProposed({ envelope: { seq }, stamp }: Command): boolean {
+    const known = this.#pending[seq - this.settledSeq - 1];
+    return seq <= this.#lastSeq && (known === undefined || known.stamp === stamp);
+  }
+
   /** All commands up to this number have been settled. */
   get settledSeq(): number {
     return (this.#pending[0]?.seq ?? this.#lastSeq + 1) - 1;

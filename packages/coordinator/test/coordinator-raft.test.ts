@@ -183,6 +183,31 @@ test("a sole voter comes back without its last writes: the replica that had them
   world.until(() => world.isFormed(1) && world.isConverged(), 10_000, "after a restart");
 });
 
+test("what a copy of a node wrote while that was off is not taken for the node's own writes", () => {
+  const world = formed(3, 11);
+  const leader = world.leader as SimNode;
+  const node = world.nodes.find((each) => each !== leader) as SimNode;
+  world.run(2000);
+  world.kill(node);
+  const original = node.disk.clone();
+  world.start(node);
+  world.until(() => world.isFormed(3), 10_000, "the copy follows");
+  for (let i = 0; i < 5; i++) write(world, node, `copy/${i}`, "x");
+  world.kill(node);
+  node.disk = original;
+  world.start(node);
+  for (let i = 0; i < 3; i++) {
+    const settle = (): void => expect(replicated(leader, `mine/${i}`), "acknowledged").toBe("y");
+    node.running.retained.put(retained(`mine/${i}`, "y"), { settle });
+  }
+  world.until(() => node.fatal !== undefined, 10_000, "ended");
+  expect(node.fatal).toMatchObject({ code: "ERR_SKEIN_DATA_DIR" });
+  world.restart(node);
+  world.until(() => world.isFormed(3), 10_000, "following");
+  write(world, node, "mine/0", "again");
+  expect(replicated(leader, "mine/0")).toBe("again");
+});
+
 test("a node whose own acknowledged writes the cluster has lost ends, because their numbers may still be under way", () => {
   const world = formed(2, 10);
   const leader = world.leader as SimNode;
