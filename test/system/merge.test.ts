@@ -32,7 +32,9 @@ test("two nodes founded apart become one mesh: nothing is lost, and the value th
   const apart = await Promise.all([a.status(), b.status()]);
   expect(apart[0].cluster).not.toBe(apart[1].cluster);
   expect((await runSkein(["merge", ...on(a)])).out).toBe("No other cluster of this mesh is in sight.\n");
-  expect((await runSkein(["conflicts", ...on(a)])).out).toBe("No retained values have given way to others.\n");
+  expect((await runSkein(["conflicts", ...on(a)])).out).toBe(
+    "No retained values have given way to others.\n",
+  );
   const alone = await runSkein(["merge", "--approve", ...on(a)]);
   expect(alone.code).not.toBe(0);
   expect(alone.err).toContain("No other cluster of this mesh is in sight. Look with: skein status");
@@ -169,7 +171,9 @@ test("the old voter of two comes back after the survivor has founded the mesh an
   for (const each of [a, b]) expect(await heldBy(each)).toEqual({ before: "1", changed: "new", after: "2" });
   expect(await comeBack(voter, "away")).toEqual(["1 before", "2 before", "3 after"]);
   // What was not written since the fork gives way without a conflict.
-  expect((await runSkein(["conflicts", ...on(a)])).out).toBe("No retained values have given way to others.\n");
+  expect((await runSkein(["conflicts", ...on(a)])).out).toBe(
+    "No retained values have given way to others.\n",
+  );
 });
 
 /** Each kind once, also on a node that has become another one: the coordinator tells what it missed. */

@@ -336,12 +336,11 @@ export class Coordinator {
   #leadershipChanged(): void {
     const driver = this.#driver;
     if (driver === undefined) return;
-    const { leadership } = driver;
-    this.#ports.log.info({ ...leadership }, "leadership changed");
+    this.#ports.log.info({ ...driver.leadership }, "leadership changed");
     this.#route.leadershipChanged(driver);
     this.membership.leadershipChanged();
     this.#ending.leadershipChanged(driver);
-    if (leadership.leader !== undefined) this.#sendAgain();
+    if (driver.leadership.leader !== undefined) this.#sendAgain();
   }
 
   /** There is a way to a leader: what went to an earlier one, or on an earlier way, may be lost. */

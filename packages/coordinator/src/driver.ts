@@ -305,8 +305,7 @@ export class Driver {
         return;
       case "diverged":
       case "contradicted":
-        this.#ports.faulty(effect);
-        return;
+        return this.#ports.faulty(effect);
       case "roleChanged":
         this.#leadership = { role: effect.role, term: effect.term, leader: effect.leader };
         this.#hasLeadershipChanged = true;

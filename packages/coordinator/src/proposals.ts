@@ -52,7 +52,6 @@ import {
   COMMAND_BYTES_MAX,
   type Command,
   decodeCommand,
-  type Envelope,
   encodeCommand,
   isMessage,
   type Operation,
@@ -186,7 +185,7 @@ export class Proposals {
    * there are not more than clients, so it is taken in any case.
    */
   propose(operation: Operation, done: Completion | undefined, isEssential = false, wasAlone?: Alone): number {
-    const bytes = this.#encode(operation, wasAlone);
+    const bytes = this.#encode(this.#lastSeq + 1, this.#ports.stamp(), operation, wasAlone);
     const isCut = this.#ports.outbox.isCut;
     const isFull =
       this.#ports.isFull() ||
@@ -293,13 +292,9 @@ export class Proposals {
     this.#forgetKept();
   }
 
-  #encode(operation: Operation, alone: Alone | undefined): Uint8Array {
-    const stamp = this.#ports.stamp();
-    return encodeCommand({ envelope: this.#place(this.#lastSeq + 1), stamp, alone, operation });
-  }
-
-  #place(seq: number): Envelope {
-    return { node: this.#node, incarnation: this.#incarnation, seq };
+  #encode(seq: number, stamp: Stamp, operation: Operation, alone: Alone | undefined): Uint8Array {
+    const envelope = { node: this.#node, incarnation: this.#incarnation, seq };
+    return encodeCommand({ envelope, stamp, alone, operation });
   }
 
   /** It will be acknowledged without a quorum, so it says what this node has seen. */
@@ -308,9 +303,8 @@ export class Proposals {
     const { cluster, index } = this.#ports.applied();
     const isAlone = decodeCommand(pending.bytes).alone !== undefined;
     if (cluster === undefined || isAlone || topicOf(operation) === undefined) return;
-    const alone = { cluster, seenThrough: index, stamp };
     this.#pendingBytes -= pending.bytes.length;
-    pending.bytes = encodeCommand({ envelope: this.#place(seq), stamp, alone, operation });
+    pending.bytes = this.#encode(seq, stamp, operation, { cluster, seenThrough: index, stamp });
     this.#pendingBytes += pending.bytes.length;
     // The old bytes are let go of.
     pending.operation = decodeCommand(pending.bytes).operation;
