@@ -61,7 +61,7 @@ export function explainWait({ isSuspect, voters }: ElectionWait, now: MonotonicM
   const it = voters.length === 1 ? "it" : "they";
   const advice = voters.every(({ isLinked }) => isLinked)
     ? `The status of ${list(nameOf)} says why.`
-    : `Switch ${list(nameOf)} on, on this network. Until then retained messages can be read but not written. If ${it} will never come back: ${voters.map((voter) => `skein forget ${nameOf(voter)}`.replace("node ", "")).join(" and ")}`;
+    : `Switch ${list(nameOf)} on, on this network. Until then what is new is safe on one node only. If ${it} will never come back: ${voters.map((voter) => `skein forget ${nameOf(voter)}`.replace("node ", "")).join(" and ")}`;
   return `No coordinator: ${who} waits for ${whom}, because ${it} may hold acknowledged messages. ${advice}`;
 }
 

@@ -312,7 +312,7 @@ test("an election that waits for every voter names the one that is missing, as t
   expect(status).toMatchObject({ health: "degraded", waitsFor: [{ id: C, name: "pi3" }] });
   expect(status.reasons).toEqual([
     "No coordinator: this node lost power (or a part of its data) and waits for pi3 (last seen 3 min ago), because it may hold acknowledged messages. " +
-      "Switch pi3 on, on this network. Until then retained messages can be read but not written. If it will never come back: skein forget pi3",
+      "Switch pi3 on, on this network. Until then what is new is safe on one node only. If it will never come back: skein forget pi3",
   ]);
   expect(formatStatus(status)).toContain("DEGRADED: No coordinator: this node lost power");
   const both = wait(
@@ -450,7 +450,7 @@ test("the status page shows mesh, health, address, every member, and what one mo
     "  pi2  coordinator  pi2        wired  2 clients  42 msg/s  61 MB  clock +0.02 s  in sync  rtt 0.5 ms",
     "  pi3  dead         pi3        Wi-Fi                                                      last seen 41 s ago",
     "  If one fails now:",
-    "    pi1  pi2 goes on serving, holds the address without a quorum, retained writes wait (if pi1 is gone for good: skein forget pi1)",
-    "    pi2  pi1 goes on serving, holds the address without a quorum, retained writes wait (if pi2 is gone for good: skein forget pi2)",
+    "    pi1  pi2 goes on serving, holds the address without a quorum, what is new is safe on one node only (if pi1 is gone for good: skein forget pi1)",
+    "    pi2  pi1 goes on serving, holds the address without a quorum, what is new is safe on one node only (if pi2 is gone for good: skein forget pi2)",
   ]);
 });

@@ -25,7 +25,7 @@ test("of three voters any one may go", () => {
 
 test("of two nodes one votes: without it the other serves on, without the other nothing changes", () => {
   expect(ask([node("pi1"), node("pi2", { isVoter: false })])).toEqual({
-    pi1: "pi2 goes on serving, holds the address without a quorum, retained writes wait (if pi1 is gone for good: skein forget pi1)",
+    pi1: "pi2 goes on serving, holds the address without a quorum, what is new is safe on one node only (if pi1 is gone for good: skein forget pi1)",
     pi2: "nothing changes for clients; a further failure would stop fail-over",
   });
 });

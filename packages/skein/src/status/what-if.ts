@@ -139,7 +139,7 @@ function withoutQuorum(facts: Omit<Consequence, "text">, others: readonly WhatIf
   const parts = [serving];
   if (address === "without quorum") parts.push(holding);
   if (address === "lost") parts.push("without the address");
-  parts.push(quorum === "missing" ? "still without a coordinator" : "retained writes wait");
+  parts.push(quorum === "missing" ? "still without a coordinator" : "what is new is safe on one node only");
   const advice = quorum === "missing" ? "" : ` (if ${name} is gone for good: skein forget ${name})`;
   return [`${parts.join(", ")}${advice}`];
 }

@@ -1,4 +1,5 @@
 import { ADDRESS_MUTANTS } from "./address-mutants.ts";
+import { ALONE_MUTANTS } from "./alone-mutants.ts";
 import { MEMBERSHIP_MUTANTS } from "./membership-mutants.ts";
 import { MERGE_MUTANTS } from "./merge-mutants.ts";
 import type { Mutant } from "./mutate.ts";
@@ -16,6 +17,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...ADDRESS_MUTANTS,
   ...MEMBERSHIP_MUTANTS,
   ...MERGE_MUTANTS,
+  ...ALONE_MUTANTS,
   ...READ_MUTANTS,
   ...RELAY_MUTANTS,
   ...SESSION_MUTANTS,
