@@ -338,6 +338,7 @@ export class Coordinator {
     if (driver === undefined) return;
     this.#ports.log.info({ ...driver.leadership }, "leadership changed");
     this.#route.leadershipChanged(driver);
+    this.merging.leadershipChanged();
     this.membership.leadershipChanged();
     this.#ending.leadershipChanged(driver);
     if (driver.leadership.leader !== undefined) this.#sendAgain();

@@ -218,6 +218,14 @@ export class Merging {
     }
   }
 
+  /**
+   * This node may lead now. If it was down, its time is behind by that: nobody is served by it before the wall clock has been looked at, or
+   * what has expired elsewhere would not have here.
+   */
+  leadershipChanged(): void {
+    this.#keepTime(this.#ports.clock.monotonicMs());
+  }
+
   #own(): OwnCluster | undefined {
     const { cluster: currentCluster, driver: currentDriver, clock } = this.#ports;
     const [cluster, driver] = [currentCluster(), currentDriver()];
@@ -259,7 +267,7 @@ export class Merging {
     if (driver()?.leadership.role !== "leader") return;
     const before = this.#time.estimate(now);
     this.#time.adoptWall(clock.wallMs(), now);
-    this.#hasTimeJumped = this.#time.estimate(now) - Math.max(before, this.#machine.newest) > TIME_JUMP;
+    this.#hasTimeJumped ||= this.#time.estimate(now) - Math.max(before, this.#machine.newest) > TIME_JUMP;
   }
 
   #logCommand(command: ClusterCommand, refused: number): void {

@@ -4,6 +4,7 @@ import type { ClusterId, NodeId } from "@skein/kernel";
 import { decodeRaftMessage, encodeRaftMessage, type RaftMessage } from "raft-js";
 import { expect, test } from "vitest";
 import { decodeFrame, encodeFrame } from "../src/frames.ts";
+import { msOfStamp } from "../src/hybrid-clock.ts";
 import { decodedOrNothing } from "../src/inherited.ts";
 import type { ReplicaSizes } from "../src/replica-sizes.ts";
 import { completion, replicated, retained, type SimNode, World } from "./support/world.ts";
@@ -136,6 +137,26 @@ test("what a new leader finds in its log is not appended once more, though its p
   expect([done.codes.length, replicated(b, "t/99"), places.size]).toEqual([0, undefined, 100]);
   world.until(() => done.codes.length === 100 && world.isConverged(), 10_000, "writes");
   expect(places.size).toBe(100);
+});
+
+test("a leader that was down knows how long from its first moment on", () => {
+  const world = formed(1, 14);
+  const [node] = world.nodes as [SimNode];
+  write(world, node, "t", "x");
+  world.kill(node);
+  world.run(30_000);
+  world.start(node);
+  const behindMs: number[] = [];
+  world.until(
+    () => {
+      const isLeading = node.coordinator?.status.role === "leader";
+      if (isLeading) behindMs.push(world.clock.wallMs() - msOfStamp(node.running.merging.time));
+      return isLeading;
+    },
+    1000,
+    "leading again",
+  );
+  expect(behindMs).toEqual([expect.closeTo(0, -1)]);
 });
 
 test("all nodes lose power, and with it what was not flushed: they elect once all of them have answered", () => {
