@@ -4,7 +4,7 @@
  *
  * For each QoS 1 or 2 publish and each certain session with a SUBACK before it a debt is noted. It falls due with the PUBACK
  * or PUBREC of a node that had a quorum since the publish was sent, and is paid by the delivery, on whichever node. It lapses
- * when the session may be gone or the client unsubscribes. It is claimed while the client has been connected, with a quorum and
+ * when the session may be gone or the client unsubscribes, and of QoS 2 when it is sent while there are two clusters (docs/guarantees.md). It is claimed while the client has been connected, with a quorum and
  * without a fault anywhere, for a while; and at the end of the run, when everything is healed, from every client that is there.
  *
  * Source: architecture.md section 2, P5; reference design, 4.2 (G1) and 5.4 (I3).
@@ -63,6 +63,11 @@ export class DurableLoss implements Checker {
     const { topic, payloadId, qos, expirySeconds } = packet;
     const open = this.#publishes.get(payloadId);
     if (open !== undefined) open.sentAt = at;
+    // One of two clusters may take it, for its own sessions: what comes after the merge is said of that.
+    if (qos === 2 && this.#sessions.isSplit) {
+      this.#known.add(payloadId);
+      this.#publishes.delete(payloadId);
+    }
     if (this.#known.has(payloadId)) return;
     this.#known.add(payloadId);
     if (qos === 0 || expirySeconds !== undefined || payloadId === "" || payloadId.startsWith("-")) return;

@@ -93,9 +93,14 @@ export class KeptSessions {
     }
   }
 
+  /** There are two clusters, and what goes into the log of one does not reach the sessions of the other. */
+  get isSplit(): boolean {
+    return this.#clusters.isSplit;
+  }
+
   /** What `node` acknowledges now and was asked at `askedAt` is safe with the mesh. */
   isSafe(node: string | undefined, askedAt: number): boolean {
-    return !this.#clusters.isSplit && this.quorum.hasSince(node, askedAt);
+    return !this.isSplit && this.quorum.hasSince(node, askedAt);
   }
 
   /** The session that `client` has left behind or is connected to. */
