@@ -142,7 +142,7 @@ export class Coordinator {
       startAgain: (reason) => this.#ending.startAnew(reason),
     });
     this.#traffic = this.#makeTraffic();
-    this.#outbox = new Outbox(onQuorumLoss, ports.disk, durability);
+    this.#outbox = new Outbox(onQuorumLoss, ports.disk, durability, () => this.status.hasQuorum);
     this.#proposals = new Proposals(node, incarnation, {
       clock: ports.clock,
       propose: (commands) => this.#route.propose(this.#driver, commands),

@@ -21,18 +21,21 @@ export type OnQuorumLoss = "outbox" | "hold";
 export class Outbox {
   readonly #onQuorumLoss: OnQuorumLoss;
   readonly #file: OutboxFile;
+  readonly #hasQuorum: () => boolean;
   #since: MonotonicMs | undefined;
   #isCut = false;
   #flushAt = 0;
 
-  constructor(onQuorumLoss: OnQuorumLoss, disk: Disk, durability: Durability) {
+  /** `hasQuorum`: what this node says now. */
+  constructor(onQuorumLoss: OnQuorumLoss, disk: Disk, durability: Durability, hasQuorum: () => boolean) {
     this.#onQuorumLoss = onQuorumLoss;
+    this.#hasQuorum = hasQuorum;
     this.#file = new OutboxFile(disk, durability);
   }
 
-  /** There has been no quorum for so long that this node acknowledges on its own. */
+  /** There has been no quorum for so long that this node acknowledges on its own. Not a moment longer than it says so. */
   get isCut(): boolean {
-    return this.#isCut;
+    return this.#isCut && !this.#hasQuorum();
   }
 
   /** What earlier runs of this node have left, in order. @throws {SkeinError} ERR_SKEIN_DISK */

@@ -11,13 +11,22 @@ function statusOf(hasQuorum: boolean): CoordinatorStatus {
 }
 
 function isCutAfter(onQuorumLoss: OnQuorumLoss, ms: number): boolean {
-  const outbox = new Outbox(onQuorumLoss, new MemoryDisk(), "replicated");
+  const outbox = new Outbox(onQuorumLoss, new MemoryDisk(), "replicated", () => false);
   for (let now = 0; now <= ms; now += 250) outbox.tick(statusOf(false), now as MonotonicMs);
   return outbox.isCut;
 }
 
 test("a node without a quorum acknowledges by itself after two seconds, so that an election is not taken for a split", () => {
   expect([isCutAfter("outbox", 1750), isCutAfter("outbox", 2000)]).toEqual([false, true]);
+});
+
+test("a node that says that it has a quorum acknowledges nothing by itself any more, be it between two ticks", () => {
+  let hasQuorum = false;
+  const outbox = new Outbox("outbox", new MemoryDisk(), "replicated", () => hasQuorum);
+  for (const now of [0, 2000]) outbox.tick(statusOf(false), now as MonotonicMs);
+  expect(outbox.isCut).toBe(true);
+  hasQuorum = true;
+  expect(outbox.isCut).toBe(false);
 });
 
 test("onQuorumLoss: hold never acknowledges by itself", () => {
