@@ -51,7 +51,7 @@ class Tenancy implements SessionHolder, AwaitedSession {
     if (this.session instanceof StoredSession) this.session.grown();
   }
 
-  placed(ordinal: number, name: string, isHad: boolean): void {
+  placed(ordinal: number | undefined, name: string, isHad: boolean): void {
     if (this.session instanceof StoredSession) this.session.placed(ordinal, name, isHad);
   }
 

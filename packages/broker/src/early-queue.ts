@@ -111,6 +111,11 @@ export class EarlyQueue {
     return wasSent;
   }
 
+  /** The log knows that the client has it. */
+  forget(name: string): void {
+    this.#had.delete(name);
+  }
+
   /** Whether this place of the queue need not be sent; asked once. */
   passes(ordinal: number): boolean {
     return this.#passed.delete(ordinal);

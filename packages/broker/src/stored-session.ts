@@ -119,9 +119,11 @@ export class StoredSession extends ClientSession {
   }
 
   /** The log has brought it now. */
-  placed(ordinal: number, name: string, isHad: boolean): void {
+  placed(ordinal: number | undefined, name: string, isHad: boolean): void {
     this.#early ??= new EarlyQueue();
-    if (this.#early.placed(ordinal, name, isHad)) this.#sentThrough = Math.max(this.#sentThrough, ordinal);
+    if (ordinal === undefined) this.#early.forget(name);
+    else if (this.#early.placed(ordinal, name, isHad))
+      this.#sentThrough = Math.max(this.#sentThrough, ordinal);
   }
 
   /** All of it is the mesh's. */

@@ -127,11 +127,8 @@ export class Driver {
     });
     this.#alarm = new Alarm(ports.clock, () => this.step({ kind: "wake" }));
     ports.observer?.restored(state.snapshot.index, state.snapshot.term);
-    this.#raft = new RaftNode(
-      { ...options.raft, isSnapshotUsable: isSnapshot },
-      state,
-      ports.clock.monotonicMs(),
-    );
+    const raftOptions = { ...options.raft, isSnapshotUsable: isSnapshot };
+    this.#raft = new RaftNode(raftOptions, state, ports.clock.monotonicMs());
   }
 
   /** Starts the clock. Call once, when the owner is ready to be called. */
@@ -305,7 +302,8 @@ export class Driver {
         return;
       case "diverged":
       case "contradicted":
-        return this.#ports.faulty(effect);
+        this.#ports.faulty(effect);
+        return;
       case "roleChanged":
         this.#leadership = { role: effect.role, term: effect.term, leader: effect.leader };
         this.#hasLeadershipChanged = true;

@@ -46,13 +46,12 @@ import {
 } from "./inherited.ts";
 import type { Outbox } from "./outbox.ts";
 import { OwnWrites } from "./own-writes.ts";
+import { PendingCommand } from "./pending-command.ts";
 import {
   ALONE_BYTES_MAX,
   type Alone,
   COMMAND_BYTES_MAX,
   type Command,
-  decodeCommand,
-  encodeCommand,
   isMessage,
   type Operation,
   retainedOperation,
@@ -95,21 +94,12 @@ export interface Released {
   readonly operation: Operation;
 }
 
-interface Pending {
-  readonly seq: number;
-  bytes: Uint8Array;
-  operation: Operation;
-  readonly stamp: Stamp;
-  /** Undefined: nobody waits, or it is acknowledged already. */
-  done: Completion | undefined;
-}
-
 export class Proposals {
   readonly #node: NodeId;
   readonly #incarnation: Incarnation;
   readonly #ports: ProposalsPorts;
   /** In order of seq, without gaps. */
-  readonly #pending: Pending[] = [];
+  readonly #pending: PendingCommand[] = [];
   /** What is still open of the retained store. */
   readonly own = new OwnWrites();
   #pendingBytes = 0;
@@ -126,6 +116,8 @@ export class Proposals {
   /** Up to this number there are commands in the outbox that were refused under another one. */
   #keptThrough = 0;
   #hasKept = false;
+  /** Of these the outbox has an older form. */
+  readonly #changed = new Set<PendingCommand>();
   #dropped = 0;
   #refused = 0;
 
@@ -185,7 +177,12 @@ export class Proposals {
    * there are not more than clients, so it is taken in any case.
    */
   propose(operation: Operation, done: Completion | undefined, isEssential = false, wasAlone?: Alone): number {
-    const bytes = this.#encode(this.#lastSeq + 1, this.#ports.stamp(), operation, wasAlone);
+    const envelope = { node: this.#node, incarnation: this.#incarnation, seq: this.#lastSeq + 1 };
+    const pending = new PendingCommand(
+      { envelope, stamp: this.#ports.stamp(), alone: wasAlone, operation },
+      done,
+    );
+    const { bytes } = pending;
     const isCut = this.#ports.outbox.isCut;
     const isFull =
       this.#ports.isFull() ||
@@ -193,14 +190,20 @@ export class Proposals {
       this.#pendingBytes + bytes.length > (isCut ? OUTBOX_BYTES_MAX : PENDING_BYTES_MAX);
     if ((isFull && !isEssential) || bytes.length > COMMAND_BYTES_MAX - ALONE_BYTES_MAX)
       return this.#refuse(done, QUOTA_EXCEEDED);
-    // Decoded from our own bytes: the caller's payload may be a view of a socket's read buffer.
-    const { operation: own, stamp } = decodeCommand(bytes);
-    const pending = { seq: ++this.#lastSeq, bytes, operation: own, stamp, done };
+    this.#lastSeq++;
     this.#pending.push(pending);
     this.#pendingBytes += bytes.length;
     this.own.add(pending);
     this.#scheduleFlush();
     return done === undefined ? 0 : 1;
+  }
+
+  /** Without a quorum the client was handed the message of command `seq`, and has it: the log must not bring it again, on whatever node the client is then. */
+  had(seq: number, clientId: string): void {
+    const pending = this.#pending[seq - this.settledSeq - 1];
+    if (pending === undefined || seq > this.#releasedThrough) return;
+    this.#sayAlone(pending, clientId);
+    this.#changed.add(pending);
   }
 
   /** Number of the newest command. */
@@ -249,6 +252,7 @@ export class Proposals {
   /** Call a few times a second: sends again from the oldest when nothing has come back for too long. */
   tick(now: MonotonicMs): void {
     if (this.count === 0) return;
+    this.#keepChanged();
     this.#releaseWhenCut();
     if (now - this.#progressAt < this.#resendAfterMs) return;
     const backoff = Math.min(RESEND_AFTER_MAX_MS, this.#resendAfterMs * 2);
@@ -292,22 +296,20 @@ export class Proposals {
     this.#forgetKept();
   }
 
-  #encode(seq: number, stamp: Stamp, operation: Operation, alone: Alone | undefined): Uint8Array {
-    const envelope = { node: this.#node, incarnation: this.#incarnation, seq };
-    return encodeCommand({ envelope, stamp, alone, operation });
+  #sayAlone(pending: PendingCommand, clientId?: string): void {
+    const { cluster, index } = this.#ports.applied();
+    if (cluster !== undefined) this.#pendingBytes += pending.sayAlone(cluster, index, clientId);
   }
 
-  /** It will be acknowledged without a quorum, so it says what this node has seen. */
-  #goAlone(pending: Pending): void {
-    const { seq, stamp, operation } = pending;
-    const { cluster, index } = this.#ports.applied();
-    const isAlone = decodeCommand(pending.bytes).alone !== undefined;
-    if (cluster === undefined || isAlone || topicOf(operation) === undefined) return;
-    this.#pendingBytes -= pending.bytes.length;
-    pending.bytes = this.#encode(seq, stamp, operation, { cluster, seenThrough: index, stamp });
-    this.#pendingBytes += pending.bytes.length;
-    // The old bytes are let go of.
-    pending.operation = decodeCommand(pending.bytes).operation;
+  /** If it fails, nothing worse is true than before: somebody may get a message again after the next start. */
+  #keepChanged(): void {
+    const open = [...this.#changed].filter(({ seq }) => seq > this.settledSeq);
+    this.#changed.clear();
+    if (open.length > 0)
+      this.#ports.outbox.keep(
+        open.map(({ bytes }) => bytes),
+        () => {},
+      );
   }
 
   #refuse(done: Completion | undefined, reasonCode: number): number {
@@ -371,7 +373,7 @@ export class Proposals {
     const before = this.#releasedThrough;
     this.#releasedThrough = last.seq;
     this.#hasKept = true;
-    for (const pending of fresh) this.#goAlone(pending);
+    for (const pending of fresh) if (topicOf(pending.operation) !== undefined) this.#sayAlone(pending);
     const commands = fresh.map(({ bytes }) => bytes);
     outbox.keep(commands, (error) => {
       if (error !== undefined) {

@@ -299,7 +299,7 @@ test("P3: a retained write that is acknowledged without a quorum says how much o
   clock.advance(1);
   outbox.write();
   expect(done.codes).toEqual([SAFE_HERE_ONLY, SAFE_HERE_ONLY]);
-  const alone = { cluster: CLUSTER, seenThrough: 17, stamp: 0 };
+  const alone = { cluster: CLUSTER, seenThrough: 17, stamp: 0, had: [] };
   expect(outbox.kept.map((bytes) => decodeCommand(bytes).alone)).toEqual([alone, alone]);
 
   const later = setUp(2 as Incarnation);
@@ -309,10 +309,43 @@ test("P3: a retained write that is acknowledged without a quorum says how much o
   expect([later.proposals.own.hides("a"), later.proposals.own.hides("b")]).toEqual([false, true]);
 });
 
+test("P6: who has had a message before the log takes it is named with it, also to the next leader and to a later run", () => {
+  const { clock, leader, outbox, proposals, run, sent } = setUp();
+  const message = { ...retained("t", "1", 2), retain: false };
+  for (const text of ["first", "second"])
+    proposals.propose({ kind: "publish", publisher: text, served: [], message }, completion());
+  leader.isKnown = false;
+  outbox.isCut = true;
+  proposals.had(1, "too early");
+  clock.advance(1);
+  outbox.write();
+  proposals.had(2, "sleeper");
+  proposals.had(2, "kitchen");
+  run(250);
+  const last = decodeCommand(outbox.kept.at(-1) as Uint8Array);
+  expect([last.envelope.seq, last.alone?.had]).toEqual([2, ["sleeper", "kitchen"]]);
+  expect(outbox.kept).toHaveLength(3);
+  run(250);
+  expect(outbox.kept).toHaveLength(3);
+  outbox.isCut = false;
+  leader.isKnown = true;
+  proposals.sendAgain();
+  clock.advance(1);
+  expect(sent.map((bytes) => decodeCommand(bytes).alone?.had)).toEqual([undefined, ["sleeper", "kitchen"]]);
+  const later = setUp(2 as Incarnation);
+  later.proposals.inherit(outbox.kept);
+  later.clock.advance(1);
+  expect(decodeCommand(later.sent[1] as Uint8Array).alone?.had).toEqual(["sleeper", "kitchen"]);
+  proposals.settleThrough(2);
+  proposals.had(2, "late");
+  run(250);
+  expect(outbox.kept).toHaveLength(3);
+});
+
 test("in another cluster, whose log it has never seen, only the clocks can tell which write is the later one", () => {
   const { clock, proposals, sent } = setUp();
   const envelope = { node: "000000000000000b" as NodeId, incarnation: FIRST, seq: 3 };
-  const alone = { cluster: CLUSTER, seenThrough: 40, stamp: 7 };
+  const alone = { cluster: CLUSTER, seenThrough: 40, stamp: 7, had: [] };
   const operation = retainedOperation(retained("t", "1"));
   proposals.inherit([encodeCommand({ envelope, stamp: 7, alone, operation })]);
   clock.advance(1);

@@ -56,6 +56,7 @@ const commands: fc.Arbitrary<Command> = fc.record({
       cluster: fc.uuid() as unknown as fc.Arbitrary<ClusterId>,
       seenThrough: fc.nat(),
       stamp: fc.integer({ min: 0, max: STAMP_MAX }),
+      had: fc.array(fc.string(), { maxLength: 3 }),
     }),
     { nil: undefined },
   ),

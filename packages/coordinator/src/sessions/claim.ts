@@ -128,7 +128,7 @@ export class Claim implements SessionClaim {
   }
 
   /** A message that came early has got its place in the queue. */
-  placed(ordinal: number, name: string, isHad: boolean): void {
+  placed(ordinal: number | undefined, name: string, isHad: boolean): void {
     if (!this.#isOver && this.#isOpened) this.#holder.placed(ordinal, name, isHad);
   }
 

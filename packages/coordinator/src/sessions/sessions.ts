@@ -139,7 +139,7 @@ export class Sessions implements SessionStore {
       acknowledged: (acknowledged, ordinal) => this.#acknowledged.add(acknowledged.named, ordinal),
       holds: ({ named }) => this.#holds(clientId, named.claim),
       view: new KeptView(clientId, this.#machine, this.#ports.time),
-      acknowledgedEarly: (id, name) => this.#early.had(name, id),
+      acknowledgedEarly: (id, name) => this.#hadEarly(id, name),
       ownerOf: (id) => this.#machine.sessions.get(id)?.owner?.node,
       isPresent: (held) => this.#isPresent(held),
       ended: (ended) => this.#ended(ended),
@@ -308,8 +308,9 @@ export class Sessions implements SessionStore {
     // After a gap it comes again.
     const early = command === undefined || outcome === "gap" ? undefined : this.#early.take(command);
     if (command === undefined || early === undefined) return false;
-    const { operation } = command;
+    const { operation, alone } = command;
     const { name, clients } = early;
+    for (const clientId of alone?.had ?? []) this.#claims.get(clientId)?.placed(undefined, name, true);
     for (const { clientId, queue } of sessions) {
       const ordinal = queue.nextOrdinal - 1;
       const claim = this.#claims.get(clientId);
@@ -320,6 +321,14 @@ export class Sessions implements SessionStore {
       claim.placed(ordinal, name, clients.has(clientId));
     }
     return true;
+  }
+
+  /** A client has a message that the log does not have yet. If it is one of this node's own, its command says so. */
+  #hadEarly(clientId: string, name: string): void {
+    this.#early.had(name, clientId);
+    const { node, incarnation } = this.#self;
+    const seq = Number(name.slice(name.lastIndexOf(" ") + 1));
+    if (name === nameOf({ node, incarnation, seq })) this.#proposals.had(seq, clientId);
   }
 
   #holds(clientId: string, claim: number): boolean {

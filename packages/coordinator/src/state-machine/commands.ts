@@ -3,7 +3,7 @@
  * what to do. (What a leader appends on its own: cluster-commands.ts.)
  *
  * `format u8 = 2 | node 8 bytes | incarnation varint | seq varint | stamp varint | kind u8 | body`; format 1 has no stamp; format 4 has `cluster text |
- * seen through varint | stamp varint` before the kind: it was acknowledged without a quorum (alone-writes.ts).
+ * seen through varint | stamp varint | clients varint, each text` before the kind: it was acknowledged without a quorum (alone-writes.ts).
  * Kinds: 1 retained set (body: an encoded Application Message), 2 retained delete (body: topic text), 3 clear the conflicts
  * (body: number of the newest), 4 approve a merge (body: cluster), 5 to 15 sessions (sessions/session-commands.ts), 16 skip (body: last number of the places it takes). The bytes are replicated and kept for years, so
  * numbers are never reused; a form this version does not know is malformed and changes nothing (state-machine.ts).
@@ -52,13 +52,15 @@ export type Operation =
   | { readonly kind: "skip"; readonly through: number }
   | SessionOperation;
 
-/** That a command was acknowledged by its proposer alone, without a quorum: what it says about a retained message may be outdated. */
+/** That a command was acknowledged by its proposer alone, without a quorum: what it says about a retained message may be outdated, and some have its message. */
 export interface Alone {
   readonly cluster: ClusterId;
   /** The proposer had applied the log of this cluster up to here; 0: it was the log of another cluster. */
   readonly seenThrough: number;
   /** When it was asked for. */
   readonly stamp: Stamp;
+  /** Clients with kept sessions that were handed its message and have acknowledged it. */
+  readonly had: readonly string[];
 }
 
 export interface Command {
@@ -135,7 +137,7 @@ export function lastPlaceOf({
 export function encodeCommand({ envelope, stamp, alone, operation }: Command): Uint8Array {
   writeNodeId(envelope.node, out.reset().u8(alone === undefined ? FORMAT : FORMAT_ALONE));
   out.varint(envelope.incarnation).varint(envelope.seq).varint(stamp);
-  if (alone !== undefined) out.text(alone.cluster).varint(alone.seenThrough).varint(alone.stamp);
+  if (alone !== undefined) writeAlone(alone);
   switch (operation.kind) {
     case "retainedSet":
       encodeMessage(operation.message, out.u8(RETAINED_SET));
@@ -192,8 +194,16 @@ function readEnvelope(format: number, input: ByteReader): Pick<Command, "envelop
   return { envelope: { node, incarnation, seq }, stamp };
 }
 
+function writeAlone({ cluster, seenThrough, stamp, had }: Alone): void {
+  out.text(cluster).varint(seenThrough).varint(stamp).varint(had.length);
+  for (const clientId of had) out.text(clientId);
+}
+
 function readAlone(input: ByteReader): Alone {
-  return { cluster: readClusterId(input), seenThrough: input.varint(), stamp: input.varint() };
+  const alone = { cluster: readClusterId(input), seenThrough: input.varint(), stamp: input.varint() };
+  const had: string[] = [];
+  for (let left = input.varint(); left > 0; left--) had.push(input.text());
+  return { ...alone, had };
 }
 
 function readOperation(input: ByteReader): Operation {

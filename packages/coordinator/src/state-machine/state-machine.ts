@@ -90,6 +90,7 @@ export class StateMachine {
       });
     },
     retain: (message) => this.#retain(message),
+    hasHad: (clientId) => this.#alone?.had.includes(clientId) === true,
     index: () => this.#index,
   });
   readonly staged = new StagedSessions();

@@ -12,7 +12,7 @@ import type {
 } from "@skein/kernel";
 import { STAMPS_PER_MS } from "../../src/hybrid-clock.ts";
 import { type ClusterCommand, encodeClusterCommand } from "../../src/state-machine/cluster-commands.ts";
-import { encodeCommand, type Operation } from "../../src/state-machine/commands.ts";
+import { type Alone, encodeCommand, type Operation } from "../../src/state-machine/commands.ts";
 import { type Chunk, MergeExport } from "../../src/state-machine/merge-export.ts";
 import { QUEUED_BYTES_MAX, QUEUED_MESSAGES_MAX } from "../../src/state-machine/sessions/session-queue.ts";
 import { type Applied, StateMachine } from "../../src/state-machine/state-machine.ts";
@@ -44,12 +44,17 @@ export class SessionWorld {
   }
 
   /** Proposes and applies. Returns what became of it, and its number. */
-  propose(node: NodeId, operation: Operation, incarnation = 1): Applied & { readonly seq: number } {
+  propose(
+    node: NodeId,
+    operation: Operation,
+    incarnation = 1,
+    alone?: Alone,
+  ): Applied & { readonly seq: number } {
     const key = `${node} ${incarnation}`;
     const seq = (this.#sequences.get(key) ?? 0) + 1;
     this.#sequences.set(key, seq);
     const envelope = { node, incarnation: incarnation as Incarnation, seq };
-    const bytes = encodeCommand({ envelope, stamp: this.nowMs * STAMPS_PER_MS, operation });
+    const bytes = encodeCommand({ envelope, stamp: this.nowMs * STAMPS_PER_MS, alone, operation });
     return { ...this.#apply(bytes), seq };
   }
 

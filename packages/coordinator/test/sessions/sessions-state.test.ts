@@ -1,4 +1,4 @@
-import { packetIdOf, type SessionOpening } from "@skein/kernel";
+import { type ClusterId, packetIdOf, type SessionOpening } from "@skein/kernel";
 import { expect, test } from "vitest";
 import { ABSENT_SESSIONS_MAX } from "../../src/state-machine/sessions/absent-sessions.ts";
 import { QUEUED_MESSAGES_MAX } from "../../src/state-machine/sessions/session-queue.ts";
@@ -456,3 +456,29 @@ test("a member with QoS 0 counts for nothing: what one leaves behind stays until
   expect([routes.isDealt("$share/g/t"), routes.isAttended("$share/g/t")]).toEqual([true, false]);
   expect(sessionOf(world, "a").queue.get(0)).toBeDefined();
 });
+
+test.each(["publish", "publishOnce"] as const)(
+  "P6: who was handed a message without a quorum is not owed it, wherever it is when the log brings it (%s)",
+  (kind) => {
+    const world = new SessionWorld();
+    for (const client of ["had", "had not"])
+      world.subscribe(A, client, world.open(A, client), wish("t", { qos: 2 }));
+    const claim = world.open(A, "publisher");
+    // It has gone to another node meanwhile.
+    world.open(B, "had");
+    const cluster = "00000000-0000-4000-8000-000000000001" as ClusterId;
+    const alone = { cluster, seenThrough: 1, stamp: 1, had: ["had"] };
+    const said = message("t", "1", 2);
+    world.propose(
+      A,
+      kind === "publish"
+        ? { kind, publisher: undefined, served: [], message: said }
+        : { kind, clientId: "publisher", claim, packetId: 1, message: said },
+      1,
+      alone,
+    );
+    expect([world.owed("had"), world.owed("had not")]).toEqual([[], ["1"]]);
+    world.publish(A, "t", "2", 2);
+    expect(world.owed("had")).toEqual(["2"]);
+  },
+);

@@ -99,9 +99,10 @@ export interface SessionHolder {
   grown(): void;
   /**
    * Without a quorum messages come before the log has them (Broker.deliverEarly); this one, `name`, has got its place in the queue now,
-   * at its end. `isHad`: the client has acknowledged it. Whoever has been sent it is not sent it again.
+   * at its end. `isHad`: the client has acknowledged it. Whoever has been sent it is not sent it again. Ordinal undefined: the log
+   * knows that the client has it, so it is not in the queue.
    */
-  placed(ordinal: number, name: string, isHad: boolean): void;
+  placed(ordinal: number | undefined, name: string, isHad: boolean): void;
   /**
    * A newer connection of this client, on node `by` if that is known, has claimed the session: this one is over (0x8E). Nothing is called
    * after it.

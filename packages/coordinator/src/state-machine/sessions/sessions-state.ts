@@ -178,7 +178,8 @@ export class SessionsState {
     const stored = this.#store(message);
     for (const route of sessions) {
       const own = route.session.clientId === publisher ? route.ofOwn : route;
-      if (own !== undefined && !this.#enqueue(own, stored, undefined)) isFull = true;
+      if (own === undefined || this.#port.hasHad(route.session.clientId)) continue;
+      if (!this.#enqueue(own, stored, undefined)) isFull = true;
     }
     for (const filter of shared) if (!served.includes(filter) && !this.#deal(filter, stored)) isFull = true;
     return isFull ? "full" : "applied";

@@ -1,0 +1,60 @@
+/** One command of this node that has not come back through the log, as it is sent to leaders. */
+
+import type { ClusterId, Completion } from "@skein/kernel";
+import type { Stamp } from "./hybrid-clock.ts";
+import {
+  COMMAND_BYTES_MAX,
+  type Command,
+  decodeCommand,
+  encodeCommand,
+  type Operation,
+} from "./state-machine/commands.ts";
+
+export class PendingCommand {
+  readonly stamp: Stamp;
+  /** Undefined: nobody waits, or it is acknowledged already. */
+  done: Completion | undefined;
+  readonly #envelope: Command["envelope"];
+  #bytes: Uint8Array;
+  /** Undefined: not asked for since the bytes have changed. */
+  #operation: Operation | undefined;
+
+  constructor(command: Command, done: Completion | undefined) {
+    this.stamp = command.stamp;
+    this.done = done;
+    this.#envelope = command.envelope;
+    this.#bytes = encodeCommand(command);
+  }
+
+  get seq(): number {
+    return this.#envelope.seq;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
+  /** As its own bytes say: the payload of who proposed it may be a view of a socket's read buffer. */
+  get operation(): Operation {
+    this.#operation ??= decodeCommand(this.#bytes).operation;
+    return this.#operation;
+  }
+
+  /**
+   * It is acknowledged without a quorum, so it says what this node has seen of the log of `cluster`, and who has its message:
+   * `clientId` has, too. Not if there is no room for that. Returns by how many bytes it grows.
+   */
+  sayAlone(cluster: ClusterId, seenThrough: number, clientId?: string): number {
+    const { stamp, operation } = this;
+    const { alone = { cluster, seenThrough, stamp, had: [] } } = decodeCommand(this.#bytes);
+    const had = clientId === undefined ? alone.had : [...alone.had, clientId];
+    const command = { envelope: this.#envelope, stamp, alone: { ...alone, had }, operation };
+    const bytes = encodeCommand(command);
+    const grownBy = bytes.length - this.#bytes.length;
+    if (bytes.length > COMMAND_BYTES_MAX) return 0;
+    this.#bytes = bytes;
+    // It holds on to the old bytes.
+    this.#operation = undefined;
+    return grownBy;
+  }
+}
