@@ -234,11 +234,10 @@ export class Coordinator {
     if (this.#ending.isStopped) return;
     const leader = this.#driver?.leadership.leader;
     const wasLinked = isLinkedIn(this.#peers, leader);
-    const peers = members.filter(({ id }) => id !== this.#node);
     this.#members = members;
-    this.#peers = peers;
-    if (!wasLinked && isLinkedIn(peers, leader)) this.#sendAgain();
-    this.#arrival.peersChanged(peers);
+    this.#peers = members.filter(({ id }) => id !== this.#node);
+    if (!wasLinked && isLinkedIn(this.#peers, leader)) this.#sendAgain();
+    this.#arrival.peersChanged(this.#peers);
     this.#mending?.peersChanged(linkedIn(this.#peers, this.#arrival.cluster));
     this.known.peersChanged(members, this.#arrival.cluster);
     this.#turnEnd.schedule();

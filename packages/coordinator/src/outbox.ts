@@ -15,6 +15,9 @@ import { OutboxFile } from "./outbox-file.ts";
 /** After the leader counts as silent (status.ts), which takes an election timeout. */
 const PATIENCE_MS = 2000;
 const FLUSH_EVERY_MS = 1000;
+/** Most commands that wait without a quorum, which may last for hours, and most bytes of them. */
+export const OUTBOX_COMMANDS_MAX = 50_000;
+export const OUTBOX_BYTES_MAX = 64 * 1024 * 1024;
 
 export type OnQuorumLoss = "outbox" | "hold";
 

@@ -3,6 +3,7 @@
 import type { ClusterId, Completion } from "@skein/kernel";
 import type { Stamp } from "./hybrid-clock.ts";
 import {
+  type Alone,
   COMMAND_BYTES_MAX,
   type Command,
   decodeCommand,
@@ -15,6 +16,7 @@ export class PendingCommand {
   /** Undefined: nobody waits, or it is acknowledged already. */
   done: Completion | undefined;
   readonly #envelope: Command["envelope"];
+  #alone: Alone | undefined;
   #bytes: Uint8Array;
   /** Undefined: not asked for since the bytes have changed. */
   #operation: Operation | undefined;
@@ -23,6 +25,7 @@ export class PendingCommand {
     this.stamp = command.stamp;
     this.done = done;
     this.#envelope = command.envelope;
+    this.#alone = command.alone;
     this.#bytes = encodeCommand(command);
   }
 
@@ -40,18 +43,31 @@ export class PendingCommand {
     return this.#operation;
   }
 
+  /** What the log makes of it depends on what its node had seen. */
+  get isAlone(): boolean {
+    return this.#alone !== undefined;
+  }
+
   /**
    * It is acknowledged without a quorum, so it says what this node has seen of the log of `cluster`, and who has its message:
    * `clientId` has, too. Not if there is no room for that. Returns by how many bytes it grows.
    */
   sayAlone(cluster: ClusterId, seenThrough: number, clientId?: string): number {
-    const { stamp, operation } = this;
-    const { alone = { cluster, seenThrough, stamp, had: [] } } = decodeCommand(this.#bytes);
-    const had = clientId === undefined ? alone.had : [...alone.had, clientId];
-    const command = { envelope: this.#envelope, stamp, alone: { ...alone, had }, operation };
+    const alone = this.#alone ?? { cluster, seenThrough, stamp: this.stamp, had: [] };
+    return this.#say(clientId === undefined ? alone : { ...alone, had: [...alone.had, clientId] });
+  }
+
+  /** It is not acknowledged after all. Returns by how many bytes it grows. */
+  takeBack(): number {
+    return this.#say(undefined);
+  }
+
+  #say(alone: Alone | undefined): number {
+    const command = { envelope: this.#envelope, stamp: this.stamp, alone, operation: this.operation };
     const bytes = encodeCommand(command);
     const grownBy = bytes.length - this.#bytes.length;
     if (bytes.length > COMMAND_BYTES_MAX) return 0;
+    this.#alone = alone;
     this.#bytes = bytes;
     // It holds on to the old bytes.
     this.#operation = undefined;

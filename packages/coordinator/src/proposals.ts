@@ -44,7 +44,7 @@ import {
   withoutIdle,
   withPlacesBefore,
 } from "./inherited.ts";
-import type { Outbox } from "./outbox.ts";
+import { OUTBOX_BYTES_MAX, OUTBOX_COMMANDS_MAX, type Outbox } from "./outbox.ts";
 import { OwnWrites } from "./own-writes.ts";
 import { PendingCommand } from "./pending-command.ts";
 import {
@@ -62,9 +62,6 @@ import {
 const PENDING_COMMANDS_MAX = 16_384;
 /** Most bytes of them. */
 export const PENDING_BYTES_MAX = 16 * 1024 * 1024;
-/** The same without a quorum, which may last for hours. */
-const OUTBOX_COMMANDS_MAX = 50_000;
-const OUTBOX_BYTES_MAX = 64 * 1024 * 1024;
 
 const RESEND_AFTER_MIN_MS = 500;
 const RESEND_AFTER_MAX_MS = 4000;
@@ -243,7 +240,9 @@ export class Proposals {
       const { done } = oldest;
       // The disk may still be at it, and would acknowledge it once more.
       oldest.done = undefined;
-      done?.settle(oldest.seq === seq ? reasonCode : SUCCESS);
+      // Of those before it nobody says whether they took effect.
+      const code = oldest.seq === seq ? reasonCode : oldest.isAlone ? SAFE_HERE_ONLY : SUCCESS;
+      done?.settle(code);
       oldest = this.#pending[0];
     }
     this.#forgetKept();
@@ -379,6 +378,7 @@ export class Proposals {
       if (error !== undefined) {
         // Not acknowledged; tried again with the next tick.
         this.#releasedThrough = Math.min(this.#releasedThrough, before);
+        for (const pending of fresh) this.#pendingBytes += pending.takeBack();
         return;
       }
       for (const pending of fresh) {

@@ -1,4 +1,11 @@
-import { type ClusterId, type Incarnation, type NodeId, SAFE_HERE_ONLY } from "@skein/kernel";
+import {
+  type ClusterId,
+  type DiskDone,
+  type Incarnation,
+  type NodeId,
+  SAFE_HERE_ONLY,
+  SkeinError,
+} from "@skein/kernel";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { Admission } from "../src/admission.ts";
@@ -25,11 +32,11 @@ class FakeOutbox {
   isCut = false;
   kept: Uint8Array[] = [];
   isCleared = false;
-  #waiting: (() => void)[] = [];
+  #waiting: DiskDone[] = [];
 
-  keep(commands: readonly Uint8Array[], done: (error: undefined) => void): void {
+  keep(commands: readonly Uint8Array[], done: DiskDone): void {
     this.kept.push(...commands);
-    this.#waiting.push(() => done(undefined));
+    this.#waiting.push(done);
   }
 
   clear(): void {
@@ -37,7 +44,11 @@ class FakeOutbox {
   }
 
   write(): void {
-    for (const done of this.#waiting.splice(0)) done();
+    for (const done of this.#waiting.splice(0)) done(undefined);
+  }
+
+  fail(): void {
+    for (const done of this.#waiting.splice(0)) done(new SkeinError("ERR_SKEIN_DISK", "full"));
   }
 }
 
@@ -340,6 +351,35 @@ test("P6: who has had a message before the log takes it is named with it, also t
   proposals.had(2, "late");
   run(250);
   expect(outbox.kept).toHaveLength(3);
+});
+
+test("what the disk does not take without a quorum is not acknowledged, and goes to the log as an ordinary write", () => {
+  const { clock, leader, outbox, proposals, sent } = setUp();
+  leader.isKnown = false;
+  outbox.isCut = true;
+  const done = completion();
+  proposals.put(retained("t", "1"), done);
+  clock.advance(1);
+  outbox.fail();
+  outbox.isCut = false;
+  leader.isKnown = true;
+  proposals.sendAgain();
+  clock.advance(1);
+  expect(sent.map((bytes) => decodeCommand(bytes).alone)).toEqual([undefined]);
+  proposals.settleThrough(1);
+  expect(done.codes).toEqual([0]);
+});
+
+test("what came through the log while its disk stood still is not called safe with the mesh, if the log may have put it aside", () => {
+  const { clock, leader, outbox, proposals } = setUp();
+  leader.isKnown = false;
+  outbox.isCut = true;
+  const done = completion();
+  for (const topic of ["a", "b"]) proposals.put(retained(topic, "1"), done);
+  clock.advance(1);
+  proposals.settleThrough(2, SAFE_HERE_ONLY);
+  outbox.write();
+  expect(done.codes).toEqual([SAFE_HERE_ONLY, SAFE_HERE_ONLY]);
 });
 
 test("in another cluster, whose log it has never seen, only the clocks can tell which write is the later one", () => {
