@@ -5,7 +5,8 @@
  * For each such publish and subscriber a debt is noted when it is sent; it falls due with the acknowledgement, is paid
  * by the delivery, and lapses when the subscriber's connection ends. A node that was out of reach may have been declared
  * dead and the message acknowledged without it, so a debt counts only if both nodes were undisturbed from a while before
- * the sending until the acknowledgement. What goes through the log (QoS 2 of a kept session) reaches a node while that has a
+ * the sending until the acknowledgement. Nodes of two clusters that have never met find each other within a minute (mDNS), and until then
+ * neither is in reach of the other (P4), which nobody can see here: between two clusters nothing is owed. What goes through the log (QoS 2 of a kept session) reaches a node while that has a
  * quorum. Unpaid debts fail after a grace time.
  *
  * Source: architecture.md section 2, P5 (live subscribers); reference design, 5.4 (I3).
@@ -13,6 +14,7 @@
 
 import { filterMatches } from "@skein/kernel";
 import { type Checker, CheckFailure, type Observation } from "../observations.ts";
+import { ClusterWatch } from "./cluster-watch.ts";
 import { FaultLedger } from "./fault-ledger.ts";
 import { QuorumLedger } from "./quorum-ledger.ts";
 import { type Connection, SubscriberLedger } from "./subscriber-ledger.ts";
@@ -37,6 +39,7 @@ interface Publish {
 export class AcknowledgedLoss implements Checker {
   readonly name = "acknowledged loss";
   readonly #faults = new FaultLedger();
+  readonly #clusters = new ClusterWatch();
   readonly #quorum = new QuorumLedger();
   readonly #subscribers = new SubscriberLedger();
   /** Payloads that were sent before: one that is sent again may have arrived long ago. */
@@ -50,6 +53,7 @@ export class AcknowledgedLoss implements Checker {
     this.#quorum.observe(observation);
     this.#subscribers.observe(observation);
     const { at } = observation;
+    this.#clusters.observe(observation);
     if (observation.kind === "publishSent") this.#sent(observation);
     else if (observation.kind === "publishAcked") this.#acked(observation);
     else if (observation.kind === "delivered") this.#delivered(observation.client, observation.payloadId);
@@ -67,8 +71,8 @@ export class AcknowledgedLoss implements Checker {
     const owed = new Set<Connection>();
     for (const { connection, qos: granted } of this.#subscribers.matches(topic)) {
       const { node: subscriberNode } = connection;
-      if (granted > 0 && this.#mayPublish(node, at) && this.#isWhole(subscriberNode, at))
-        owed.add(connection);
+      if (granted === 0 || this.#clusters.areApart(node, subscriberNode)) continue;
+      if (this.#mayPublish(node, at) && this.#isWhole(subscriberNode, at)) owed.add(connection);
     }
     if (owed.size === 0) return;
     const needsQuorum = qos === 2 && this.#subscribers.connection(client)?.isKept === true;

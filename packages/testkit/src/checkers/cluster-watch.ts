@@ -15,6 +15,12 @@ export class ClusterWatch {
     return this.#isSplit;
   }
 
+  /** Whether these nodes belong to different clusters. */
+  areApart(a: string | undefined, b: string | undefined): boolean {
+    const [one, other] = [this.#clusterOf.get(a ?? ""), this.#clusterOf.get(b ?? "")];
+    return one !== undefined && other !== undefined && one !== other;
+  }
+
   /** Returns whether {@link isSplit} has changed. */
   observe(observation: Observation): boolean {
     const { kind, node } = observation;

@@ -30,6 +30,7 @@ const BEGIN: readonly Observation[] = [
   subscribed(200, "sub", "t", 1),
 ];
 const crash = (at: number, node: string) => seen(at, "stopped", { node, how: "crash" });
+const belongs = (node: string, to: string) => seen(19_000, "belongs", { node, to });
 const disturbed = (at: number, ...nodes: string[]) => seen(at, "disturbed", { nodes });
 const calmed = (at: number, ...nodes: string[]) => seen(at, "calmed", { nodes });
 const REPEATED = published(40_000, "pub", "A", { payloadId: "m1" });
@@ -49,6 +50,10 @@ test("[P5] acknowledged loss accepts delivery, whoever crashes after the acknowl
 test.each<[string, readonly Observation[]]>([
   ["it was never acknowledged", [M1]],
   ["it was refused", [M1, acked(20_010, "pub", "m1", 0x97)]],
+  [
+    "its node is of another cluster",
+    [belongs("A", "one"), belongs("B", "two"), M1, acked(20_010, "pub", "m1")],
+  ],
   [
     "it unsubscribed",
     [M1, acked(20_010, "pub", "m1"), seen(20_011, "unsubscribeSent", { client: "sub", filter: "t" })],
@@ -90,7 +95,8 @@ test.each<[string, readonly Observation[]]>([
   ["the publisher's node crashes after the acknowledgement", [crash(20_011, "A")]],
   ["delivered to somebody else only", [connected(20_020, "other", "C"), delivered(20_030, "other", "m1")]],
 ])("[P5] acknowledged loss bites: %s", (_name, history) => {
-  const whole = [...BEGIN, M1, acked(20_010, "pub", "m1"), ...history, end(60_000)];
+  const together = [belongs("A", "one"), belongs("B", "one"), belongs("C", "two")];
+  const whole = [...BEGIN, ...together, M1, acked(20_010, "pub", "m1"), ...history, end(60_000)];
   expect(() => check(new AcknowledgedLoss(), whole)).toThrow(/m1 of pub .* never came to sub on B/);
 });
 
