@@ -47,3 +47,56 @@ test.each(["replicated", "disk"] as const)(
     expect(kept).toBe(1);
   },
 );
+
+/** Appends one command of a byte; returns whether it was kept, once everything has happened. */
+function append(file: OutboxFile, disk: MemoryDisk, byte: number): boolean | undefined {
+  let isKept: boolean | undefined;
+  file.append([Uint8Array.of(byte)], (error) => {
+    isKept = error === undefined;
+  });
+  disk.settle();
+  return isKept;
+}
+
+test.each(["replicated", "disk"] as const)(
+  "what a full disk did not take hides nothing that is kept afterwards (%s)",
+  (durability) => {
+    const disk = new MemoryDisk();
+    const file = new OutboxFile(disk, durability);
+    expect(append(file, disk, 1)).toBe(true);
+    disk.room = 0;
+    expect(append(file, disk, 2)).toBe(false);
+    // Two at once: the second one must not be written behind where the first would have been.
+    const kept: number[] = [];
+    for (const byte of [3, 4]) file.append([Uint8Array.of(byte)], (error) => error ?? kept.push(byte));
+    disk.room = 1000;
+    disk.settle();
+    expect(kept).toEqual([3, 4]);
+    const left = new OutboxFile(disk, durability).read();
+    expect(left.map(([byte]) => byte)).toEqual([1, 3, 4]);
+  },
+);
+
+test.each(["replicated", "disk"] as const)(
+  "what a failed sync may have dropped is written once more before anything is called safe (%s)",
+  (durability) => {
+    const disk = new MemoryDisk();
+    const file = new OutboxFile(disk, durability);
+    expect(append(file, disk, 1)).toBe(true);
+    file.flush();
+    disk.settle();
+    disk.failNext("sync", "I/O error");
+    expect(append(file, disk, 2)).toBe(durability === "replicated");
+    if (durability === "replicated") {
+      file.flush();
+      disk.settle();
+    }
+    const before = disk.appends.length;
+    file.flush();
+    disk.settle();
+    expect(disk.appends.slice(before)).toEqual([9]);
+    disk.crash();
+    const left = new OutboxFile(disk, durability).read();
+    expect(left.map(([byte]) => byte)).toEqual([1, 2]);
+  },
+);
