@@ -95,26 +95,27 @@ export class RetainedLinearizable implements Checker {
   #splitOrUnited(at: number): void {
     this.#clustersSince = at;
     if (this.#clusters.isSplit) this.#judgeOrders();
-    const before = [...this.#registers];
-    for (const [topic, { initial, writes, open }] of before) {
+    this.#renewRegisters();
+  }
+
+  /** Judges what was until the blackout; afterwards each register may hold what was ever written to it. */
+  #beginAnew(): void {
+    this.#judgeOrders();
+    this.#renewRegisters();
+  }
+
+  #renewRegisters(): void {
+    for (const [topic, { initial, writes, open }] of [...this.#registers]) {
       const values = new Set([null, ...initial, ...writes.map(({ value }) => value)]);
       const register = newRegister([...values]);
-      // They may take effect in the one store, or have done so before: their acknowledgement says no more which of the two.
+      // They may take effect in what comes, out of an outbox for instance, or have done so before: their acknowledgement says no more
+      // which of the two.
       for (const { value, node, from } of open) {
         const write: Write = { kind: "write", value, node, from, to: Number.POSITIVE_INFINITY };
         register.writes.push(write);
         register.open.add(write);
       }
       this.#registers.set(topic, register);
-    }
-  }
-
-  /** Judges what was until the blackout; afterwards each register may hold what was ever written to it. */
-  #beginAnew(): void {
-    this.#judgeOrders();
-    for (const [topic, { initial, writes }] of this.#registers) {
-      const values = new Set([null, ...initial, ...writes.map(({ value }) => value)]);
-      this.#registers.set(topic, newRegister([...values]));
     }
   }
 

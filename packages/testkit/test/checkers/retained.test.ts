@@ -330,6 +330,31 @@ test("[P8] retained store: after a blackout of all nodes each topic may be what 
   );
 });
 
+test("[P8] retained store: what one node acknowledged alone before a blackout may come out of its outbox at any time behind it", () => {
+  const early = {
+    client: "on-A",
+    node: "A",
+    payloadId: "early",
+    reasonCode: 0,
+    isSafeHereOnly: true,
+  } as const;
+  const history = (acknowledgement: Observation): Observation[] => [
+    ...NODES,
+    put(20_000, "v1"),
+    acked(20_100, "on-A", "v1"),
+    put(21_000, "early"),
+    acknowledgement,
+    ...blackout(22_000, "A", "B", "C"),
+    ...started(23_000, "A", "B", "C"),
+    ...looked(40_000, "r", "B", "v1"),
+    ...looked(45_000, "r", "C", "early"),
+  ];
+  check(new RetainedLinearizable("replicated"), history(seen(21_100, "publishAcked", early)));
+  expect(() =>
+    check(new RetainedLinearizable("replicated"), history(acked(21_100, "on-A", "early"))),
+  ).toThrow(/no order explains/);
+});
+
 test("[P8] retained store bites: a value that nobody wrote to that topic", () => {
   expect(() =>
     check(new RetainedLinearizable("replicated"), [...NODES, ...looked(1, "r", "A", "ghost")]),
