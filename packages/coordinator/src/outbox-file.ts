@@ -72,9 +72,11 @@ export class OutboxFile {
 
   /** Nothing in it is open any more. */
   clear(): void {
-    if (this.#safe === 0 && this.#file === undefined) return;
+    if (this.#file === undefined && this.#safe === 0 && this.#unsafe.length === 0) return;
     this.close();
     this.#safe = 0;
+    this.#unsafe = [];
+    this.#isDoubtful = false;
     try {
       this.#disk.remove(PATH);
     } catch (error) {
@@ -83,14 +85,13 @@ export class OutboxFile {
     }
   }
 
+  /** What is appended afterwards (a node that stops takes leave of its clients) still goes behind what was written. */
   close(): void {
     this.#file?.close();
     this.#file = undefined;
-    this.#unsafe = [];
     this.#waiting = [];
     this.#isBusy = false;
     this.#isFlushDue = false;
-    this.#isDoubtful = false;
   }
 
   #next(): void {

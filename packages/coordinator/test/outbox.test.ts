@@ -100,3 +100,19 @@ test.each(["replicated", "disk"] as const)(
     expect(left.map(([byte]) => byte)).toEqual([1, 2]);
   },
 );
+
+test.each(["replicated", "disk"] as const)(
+  "what comes while a node stops is written over nothing that it has acknowledged (%s)",
+  (durability) => {
+    const disk = new MemoryDisk();
+    const file = new OutboxFile(disk, durability);
+    expect(append(file, disk, 1)).toBe(true);
+    file.flush();
+    disk.settle();
+    for (const byte of [2, 3]) expect(append(file, disk, byte)).toBe(true);
+    file.close();
+    expect(append(file, disk, 4)).toBe(true);
+    const left = new OutboxFile(disk, durability).read();
+    expect(left.map(([byte]) => byte)).toEqual([1, 2, 3, 4]);
+  },
+);
