@@ -3,7 +3,7 @@
  * is left of them where their numbers or their connections mean nothing any more.
  */
 
-import { type Incarnation, SkeinError } from "@skein/kernel";
+import { SkeinError } from "@skein/kernel";
 import type { Stamp } from "./hybrid-clock.ts";
 import { nameOf } from "./sessions/early-messages.ts";
 import {
@@ -15,11 +15,14 @@ import {
   type Operation,
 } from "./state-machine/commands.ts";
 
-/** What was written last under each number, in its first place. */
+/** What was written last under each number, in the order of the numbers: what the disk did not take at first stands behind what came after it. */
 export function newestOfEach(commands: readonly Inherited[]): Inherited[] {
   const newest = new Map<string, Inherited>();
   for (const command of commands) newest.set(nameOf(command.envelope), command);
-  return [...newest.values()];
+  const nodes = [...new Set(commands.map(({ envelope }) => envelope.node))];
+  return [...newest.values()].sort(({ envelope: a }, { envelope: b }) => {
+    return nodes.indexOf(a.node) - nodes.indexOf(b.node) || a.incarnation - b.incarnation || a.seq - b.seq;
+  });
 }
 
 export function isSame(a: Command, b: Command): boolean {
@@ -58,17 +61,19 @@ export function placeOf(command: Command): Uint8Array {
 }
 
 /**
- * With one command before the first of each incarnation, which takes all places up to it: if the disks of all nodes have lost what was
- * there, the rest follows all the same; if the log has it, that command is a repeat.
+ * With one command in each gap of an incarnation's numbers, also before its first, which takes the places there: if the disks of all nodes have lost what
+ * stood in them, or nobody ever had it (the disk was full, and had room for what came next), the rest follows all the same; if the log has it, that command is a
+ * repeat.
  */
 export function withPlacesBefore(commands: readonly Inherited[]): Inherited[] {
-  let incarnation: Incarnation | undefined;
+  let before: Inherited | undefined;
   return commands.flatMap((command) => {
     const { envelope, stamp } = command;
-    const isFirst = envelope.incarnation !== incarnation;
-    incarnation = envelope.incarnation;
-    if (!isFirst || envelope.seq === 1) return [command];
-    return [skipping({ ...envelope, seq: 1 }, stamp, envelope.seq - 1), command];
+    const isFirst = envelope.incarnation !== before?.envelope.incarnation;
+    const seq = isFirst || before === undefined ? 1 : lastPlaceOf(before) + 1;
+    before = command;
+    if (envelope.seq <= seq) return [command];
+    return [skipping({ ...envelope, seq }, stamp, envelope.seq - 1), command];
   });
 }
 

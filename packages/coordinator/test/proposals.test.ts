@@ -454,6 +454,44 @@ test("what all nodes have lost before an outbox leaves its places only, of each 
   }
 });
 
+test("what a full disk did not take leaves its places, and does not hold up what was kept after it", () => {
+  const of = (seq: number, payload: string) => {
+    const envelope = { node: NODE, incarnation: FIRST, seq };
+    return encodeCommand({ envelope, stamp: 0, operation: retainedOperation(retained("t", payload)) });
+  };
+  const { clock, proposals, sent } = setUp(2 as Incarnation);
+  proposals.inherit([of(1, "a"), of(4, "d")]);
+  clock.advance(1);
+  const sequencer = new Sequencer();
+  for (const [at, bytes] of sent.entries()) {
+    const { envelope, operation } = decodeCommand(bytes);
+    const through = operation.kind === "skip" ? operation.through : envelope.seq;
+    expect(sequencer.take(envelope, at, through)).toBe("next");
+  }
+  expect([sequencer.last(NODE, FIRST), proposals.own.hides("t")]).toEqual([4, true]);
+});
+
+test("what the disk took only after what came next keeps its place before that", () => {
+  const of = (node: NodeId, seq: number, payload: string) => {
+    const envelope = { node, incarnation: FIRST, seq };
+    return encodeCommand({ envelope, stamp: 0, operation: retainedOperation(retained("t", payload)) });
+  };
+  const shown = (node: NodeId) => {
+    const { clock, proposals, sent } = setUp(2 as Incarnation);
+    proposals.inherit([of(node, 1, "a"), of(node, 3, "c"), of(node, 2, "b"), of(node, 3, "c")]);
+    clock.advance(1);
+    const texts: (string | undefined)[] = [];
+    proposals.own.match("#", ({ message }) => texts.push(textOf(message)));
+    const payload = (bytes: Uint8Array) => {
+      const { operation } = decodeCommand(bytes);
+      return operation.kind === "retainedSet" ? textOf(operation.message) : operation.kind;
+    };
+    return { texts, sent: sent.map(payload) };
+  };
+  for (const node of [NODE, "000000000000000b" as NodeId])
+    expect(shown(node)).toEqual({ texts: ["c"], sent: ["a", "b", "c"] });
+});
+
 test("what was acknowledged and refused as stale is in the outbox under its new number; no later run proposes it once more", () => {
   const { clock, leader, outbox, proposals } = setUp();
   const message = { ...retained("t", "1"), retain: false };
