@@ -11,9 +11,9 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     name: "acknowledge before commit",
     breaks: "P5, P8: an acknowledged retained write is lost with its node",
     file: `${COORDINATOR}/proposals.ts`,
-    search: "operation: own, stamp, done };",
+    search: "this.#pending.push(pending);",
     replacement:
-      "operation: own, stamp, done: undefined };\n" +
+      "this.#pending.push(pending);\n    pending.done = undefined;\n" +
       "    if (done !== undefined) this.#ports.clock.atTurnEnd(() => done.settle(SUCCESS));",
     scenario: "crashes",
   },
