@@ -236,8 +236,10 @@ export class Entrance {
     const { isStandingIn } = this.#standIn;
     // A leader whose disk stands still confirms what it cannot keep; unless nobody else could lead.
     const isStuck = status.isDiskStalled && status.voters.length > 1;
+    // Its port is closed for as long as its replica is not current: a cluster that is being taken in may lead so for a minute.
+    const isOpen = this.#ports.isServing() || isLeaderHeard;
     // Two clusters in sight have two leaders.
-    const isLeader = status.role === "leader" && !isStuck && !status.isOutranked;
+    const isLeader = status.role === "leader" && isOpen && !isStuck && !status.isOutranked;
     const address = this.#address;
     const wasHeld = this.#toldBy === this.#node;
     const { quorumContactAt } = status;

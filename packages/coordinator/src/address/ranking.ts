@@ -39,7 +39,7 @@ export function viewOf(node: NodeId, status: CoordinatorStatus, inReach: readonl
   const candidates = able.length > 0 ? able : serving;
   const entitled = candidates.filter(({ isOutranked }) => !isOutranked);
   return {
-    isLeaderHeard: isLeaderHeard(status, inReach, able),
+    isLeaderHeard: isLeaderHeard(status, inReach, candidates),
     isElectionExpected: isElectionExpected(node, status, inReach),
     // Who belongs to no cluster yet serves nobody.
     isBest: status.cluster !== undefined && best(entitled.length > 0 ? entitled : candidates)?.id === node,
@@ -47,18 +47,21 @@ export function viewOf(node: NodeId, status: CoordinatorStatus, inReach: readonl
 }
 
 /**
- * A leader that says that it cannot set the address, where another can, is none for this purpose; nor is one that says that it has lost
- * its quorum. It goes on sending heartbeats for an election timeout, and who hears them believes in it for one more, in which it has
- * stepped down.
+ * A leader that says that it cannot set the address, or lets no clients in yet, where another one does, is none for this purpose; nor is one
+ * that says that it has lost its quorum. It goes on sending heartbeats for an election timeout, and who hears them believes in it for one
+ * more, in which it has stepped down.
+ *
+ * @param candidates the best of those in reach that there are: able, or serving, or none
  */
 function isLeaderHeard(
   status: CoordinatorStatus,
   inReach: readonly Candidate[],
-  able: readonly Candidate[],
+  candidates: readonly Candidate[],
 ): boolean {
   if (!isQuorate(status, inReach)) return false;
   const leader = leaderIn(inReach, status);
-  return leader === undefined || leader.isAble !== false || able.length === 0;
+  const hasTold = leader?.isAble !== undefined;
+  return !hasTold || candidates.length === 0 || candidates.includes(leader);
 }
 
 function isQuorate(status: CoordinatorStatus, inReach: readonly Candidate[]): boolean {

@@ -21,6 +21,7 @@ class TestNode {
   /** When it heard the other one last; undefined: never. */
   heardAt: number | undefined;
   published: string | undefined = "";
+  isServing = true;
   status: CoordinatorStatus = freshStatus();
   /** When a quorum answered it last, while it leads. */
   quorumContactAt: () => number | undefined = () => this.#clock.monotonicMs();
@@ -52,7 +53,7 @@ class TestNode {
       clock,
       send: (to, bytes) => send(id, to, bytes),
       heardAt: () => this.heardAt,
-      isServing: () => true,
+      isServing: () => this.isServing,
       connections: () => this.open,
       macs: () => [mac],
       publish: (what) => {
@@ -218,6 +219,34 @@ test("a node that can set the address stands in for a leader that cannot", () =>
   expect(a.published).toBeUndefined();
   expect(b.address.isHeld).toBe(true);
   expect(b.published).toBe("address");
+});
+
+test("a leader that lets no clients in yet leaves the address to a node that does; alone it holds it", () => {
+  const { clock, a, b, link } = twoNodes();
+  a.isServing = false;
+  clock.advance(2000);
+  expect([a.address.isHeld, b.address.isHeld]).toEqual([false, true]);
+  a.isServing = true;
+  clock.advance(500);
+  expect([a.address.isHeld, b.address.isHeld]).toEqual([true, false]);
+  a.isServing = false;
+  link(false);
+  clock.advance(500);
+  expect(a.address.isHeld).toBe(true);
+});
+
+test("of a leader that lets no clients in and a leaderless part of the cluster that will take it in, one holds the address", () => {
+  const { clock, a, b, led } = twoNodes();
+  const voters = ["b", "c", "d"].map((digit) => digit.repeat(16) as NodeId);
+  // The part hears the leader's summaries, and has nobody who answers them: only one of the two thinks that it goes second.
+  a.status = { ...led, role: "leader", voters: [A], learners: [] };
+  b.status = { ...led, cluster: "winner" as CoordinatorStatus["cluster"], voters, isOutranked: true };
+  b.status = { ...b.status, hasQuorum: false, coordinator: undefined };
+  clock.advance(2000);
+  expect([a.address.isHeld, b.address.isHeld]).toEqual([true, false]);
+  a.isServing = false;
+  clock.advance(2000);
+  expect([a.address.isHeld, b.address.isHeld]).toEqual([false, true]);
 });
 
 test("a lost difference is followed by the whole list; a second link gets it at once", () => {

@@ -204,6 +204,20 @@ test("a leader that cannot set the address is none where another can", () => {
   );
 });
 
+test("a leader that lets no clients in is none where another node does; what it has not told is not held against it", () => {
+  const status = member({ hasQuorum: true, coordinator: A, role: "voter" });
+  const closed = node(A, { isServing: false });
+  expect(viewOf(B, status, [closed, node(B)])).toEqual({
+    isLeaderHeard: false,
+    isElectionExpected: false,
+    isBest: true,
+  });
+  expect(viewOf(B, status, [closed, node(B, { isAble: false })]).isLeaderHeard).toBe(false);
+  expect(viewOf(B, status, [closed, node(B, { isServing: false })]).isLeaderHeard).toBe(true);
+  const hasNotTold = node(A, { isServing: false, isAble: undefined });
+  expect(viewOf(B, status, [hasNotTold, node(B)]).isLeaderHeard).toBe(true);
+});
+
 test("a leader that has lost its quorum is none, long before its followers' patience ends; where a majority is in reach an election is awaited", () => {
   const status = member({ hasQuorum: true, coordinator: B, role: "learner" });
   const cutOff = node(B, { isCutOff: true });
