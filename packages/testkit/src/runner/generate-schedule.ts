@@ -150,7 +150,8 @@ function drawSizes(prng: Prng, isSlow: boolean): Partial<ReplicaSizes> {
     inflightMax,
     snapshotEntries: pick(prng, isNarrow ? [20, 50, 150] : [20, 150, 10_000]),
     entriesKept: pick(prng, isNarrow ? [0, 10, 50, 100] : [0, 10, 100, 10_000]),
-    snapshotChunkBytes: pick(prng, [100, 2000, 256 * 1024]),
+    // A state of all topics and what gave way in them has 10 KB, and each piece waits for the answer to the one before.
+    snapshotChunkBytes: pick(prng, [isSlow ? 1000 : 100, 2000, 256 * 1024]),
     segmentBytes: pick(prng, [2000, 30_000, 16 * 1024 * 1024]),
   };
   return chance(prng, 500) ? sizes : {};
