@@ -9,11 +9,15 @@ import type { RaftMessage, Snapshot } from "raft-js";
 
 /** An older snapshot nobody has asked for in this long is let go, in ms. */
 const UNUSED_MS = 30_000;
+/** So much sooner where somebody is in the middle of the newest one, which would go instead: whoever is reached asks for piece after piece. */
+const PAUSED_MS = 5000;
 
 export class SnapshotPieces {
   #newest: Snapshot | undefined;
   #older: Snapshot | undefined;
   #olderUsedAt = 0;
+  /** When somebody was last in the middle of it; undefined: nobody ever was. */
+  #newestUsedAt: number | undefined;
 
   get newest(): Snapshot | undefined {
     return this.#newest;
@@ -22,16 +26,19 @@ export class SnapshotPieces {
   /** `snapshot` is saved: it is the newest from now on. */
   add(snapshot: Snapshot, now: number): void {
     // One that others are in the middle of stays, rather than the one it was replaced by.
-    if (this.#older === undefined || now - this.#olderUsedAt > UNUSED_MS) {
+    const patienceMs = this.#newestUsedAt === undefined ? UNUSED_MS : PAUSED_MS;
+    if (this.#older === undefined || now - this.#olderUsedAt > patienceMs) {
       this.#older = this.#newest;
       this.#olderUsedAt = now;
     }
     this.#newest = snapshot;
+    this.#newestUsedAt = undefined;
   }
 
   /** Everything before `snapshot` is void: a leader has replaced the state. */
   reset(snapshot: Snapshot): void {
     this.#newest = snapshot;
+    this.#newestUsedAt = undefined;
     this.#older = undefined;
   }
 
@@ -46,6 +53,7 @@ export class SnapshotPieces {
     if (now - this.#olderUsedAt > UNUSED_MS) this.#older = undefined;
     const isOlder = index !== undefined && index === this.#older?.index;
     if (isOlder) this.#olderUsedAt = now;
+    else if (index !== undefined && index === this.#newest?.index) this.#newestUsedAt = now;
     const snapshot = isOlder ? this.#older : this.#newest;
     if (snapshot === undefined) return undefined;
     const { data, ...point } = snapshot;
