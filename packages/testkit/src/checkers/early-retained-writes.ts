@@ -6,7 +6,7 @@
  * acknowledged yet when this one was sent. Where it was, nothing explains the missing write: it has not taken effect, because then it would
  * have come after that value, and nobody is told that it lost. That does not depend on what else was written, nor on the order in
  * which the mesh took it in. (A value that was acknowledged without a quorum either has its place before, or lost itself.) Or by one that
- * its node acknowledged without a quorum behind it, and that is listed: the writes of one node follow each other, and the last lost for all.
+ * its node took without a quorum behind it, acknowledged or not, and that is listed: the writes of one node follow each other, and the last lost for all.
  *
  * Nothing is asked of a disk that may have lost it: rotten, wiped, copied, of a node that has left, with a sync that failed, or without power before
  * the last second was on it (`replicated`; if the node was disturbed, however much later). Nor of deletions, which no list
@@ -37,6 +37,8 @@ interface Write {
   /** It leaves nothing behind sooner or later: a deletion, or a message that expires. */
   readonly mayVanish: boolean;
   readonly firstSentAt: number;
+  /** The nodes that it was published on. */
+  readonly sentTo: Set<string>;
   /** `early`: acknowledged without a quorum, and not otherwise. */
   state: "open" | "early" | "acknowledged";
   ackedAt: number;
@@ -70,7 +72,7 @@ export class EarlyRetainedWrites {
     if (this.#blackouts.observe(observation)) this.#topics.clear();
     const { kind, at, node = "" } = observation;
     if (kind === "publishSent" && observation.packet.retain)
-      this.#sent(at, observation.packet.topic, observation.packet);
+      this.#sent(at, observation.packet.topic, observation.packet, node);
     // It is published whenever its connection ends, and nobody acknowledges it.
     if (kind === "connectSent" && observation.will?.retain === true)
       this.#sent(at, observation.will.topic, observation.will);
@@ -114,14 +116,16 @@ export class EarlyRetainedWrites {
     at: number,
     topic: string,
     { payloadId, expirySeconds }: { readonly payloadId: string; readonly expirySeconds?: number | undefined },
+    node?: string,
   ): void {
     const writes = this.#topics.get(topic) ?? new Map<string, Write>();
     this.#topics.set(topic, writes);
     this.#topicOf.set(payloadId, topic);
-    const known = writes.get(payloadId);
+    const write = writes.get(payloadId) ?? newWrite(payloadId, expirySeconds !== undefined, at);
+    writes.set(payloadId, write);
     // Once more: whatever was known of it, it may take effect later.
-    if (known !== undefined) known.state = "open";
-    else writes.set(payloadId, newWrite(payloadId, expirySeconds !== undefined, at));
+    write.state = "open";
+    if (node !== undefined) write.sentTo.add(node);
   }
 
   #acked(acknowledgement: Extract<Observation, { kind: "publishAcked" }>): void {
@@ -159,19 +163,21 @@ function mayHaveReplaced(
   return served === undefined || mayComeAfter(served);
 }
 
-/** Whether its node acknowledged another one behind it, without a quorum, that is listed. */
+/** Whether its node took another one behind it that is listed, without a quorum: so it was, or it would not be. */
 function hasSuccessor(
   writes: ReadonlyMap<string, Write>,
   { node, firstSentAt }: Write,
   isListed: (write: Write) => boolean,
 ): boolean {
-  return [...writes.values()].some(
-    (other) =>
-      other.state === "early" && other.node === node && other.firstSentAt > firstSentAt && isListed(other),
-  );
+  return [...writes.values()].some((other) => {
+    const isOfNode =
+      other.state === "early" ? other.node === node : other.state === "open" && other.sentTo.has(node);
+    return isOfNode && other.firstSentAt > firstSentAt && isListed(other);
+  });
 }
 
 function newWrite(payloadId: string, expires: boolean, firstSentAt: number): Write {
   const mayVanish = expires || payloadId === "" || payloadId.startsWith("-");
-  return { payloadId, mayVanish, firstSentAt, state: "open", ackedAt: 0, node: "", isExcused: false };
+  const sentTo = new Set<string>();
+  return { payloadId, mayVanish, firstSentAt, sentTo, state: "open", ackedAt: 0, node: "", isExcused: false };
 }

@@ -157,6 +157,16 @@ test.each<[string, Observation[]]>([
   expect(missing([...LOST, ...faults], "old")).toBeUndefined();
 });
 
+test("[P8] what a node took behind it, acknowledged or not, is listed for it; what another node took is not", () => {
+  const lists: readonly ConflictList[] = [{ isWhole: true, lost: [{ topic: "topic/1", payloadId: "last" }] }];
+  const crash = seen(6100, "stopped", { node: "C", how: "crash" });
+  expect(missing([...LOST, put(6000, "last", "C"), early(6050, "last", "C")], "old", lists)).toBeUndefined();
+  expect(missing([...LOST, put(6000, "last", "C"), crash], "old", lists)).toBeUndefined();
+  expect(missing([...LOST, put(6000, "last", "A"), crash], "old", lists)).toBeDefined();
+  expect(missing([...LOST, put(6000, "last", "C"), done(6050, "last", "C")], "old", lists)).toBeDefined();
+  expect(missing([put(900, "last", "C"), ...LOST], "old", lists)).toBeDefined();
+});
+
 test("[P8] a power cut excuses nothing on the other nodes, after the flush, or with durability disk", () => {
   expect(missing([...LOST, damaged(5200, "A", "power"), damaged(5200, "A", "disk")], "old")).toBeDefined();
   expect(missing([...LOST, damaged(8000, "C", "power")], "old")).toBeDefined();
