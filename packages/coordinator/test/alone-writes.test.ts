@@ -70,6 +70,9 @@ test("of what one node had written to a topic only the last value is listed", ()
   for (const [at, node] of [ONE, OTHER, ONE].entries())
     log.write(node, "t", `${node[0]} ${at}`, { seenThrough: 1, stamp: 900_000 + at });
   expect([log.value, log.lost]).toEqual(["of the majority", ["c 1", "b 2"]]);
+  // From an outbox of an earlier cluster, once more.
+  log.write(ONE, "t", "older", { seenThrough: 0, stamp: 1 });
+  expect(log.lost).toEqual(["c 1", "b 2"]);
 });
 
 test("a topic that the majority has deleted since stays deleted, and the other value is listed", () => {
@@ -129,6 +132,16 @@ test("where the log of another cluster was seen the later write stays", () => {
   expect([log.value, log.lost]).toEqual(["at 1100", ["at 900"]]);
   log.write(ONE, "t", "at 1200", { seenThrough: 0, stamp: 1200 });
   expect([log.value, log.lost]).toEqual(["at 1200", ["at 900"]]);
+});
+
+test("what another cluster's log was seen by comes again without replacing what its node has written since", () => {
+  const log = new Log();
+  for (let round = 0; round < 2; round++)
+    for (const stamp of [100, 200]) log.write(ONE, "t", `at ${stamp}`, { seenThrough: 0, stamp });
+  expect(log.value).toBe("at 200");
+  log.write(ONE, "t", "", { seenThrough: 12, stamp: 300 });
+  log.write(ONE, "t", "at 200", { seenThrough: 0, stamp: 200 });
+  expect(log.value).toBeUndefined();
 });
 
 test("a value for which the store has no room is listed: its publisher has its acknowledgement", () => {

@@ -61,7 +61,9 @@ export function writeAlone(
 
 /** Whether what the topic holds, or its deletion, stays. */
 function stays(before: Written | undefined, { seenThrough, stamp }: Alone, author: NodeId): boolean {
-  if (before === undefined || before.alone === author) return false;
-  if (before.alone === undefined && seenThrough > 0) return before.index > seenThrough;
+  if (before === undefined) return false;
+  // What came from another cluster may come again, from an outbox that was not empty yet at the next start.
+  if (seenThrough > 0 && before.alone === author) return false;
+  if (seenThrough > 0 && before.alone === undefined) return before.index > seenThrough;
   return before.stamp >= stamp;
 }

@@ -70,7 +70,7 @@ export class Conflicts {
   }
 
   add(conflict: Omit<Conflict, "id">): void {
-    this.#dropEarlier(conflict);
+    if (!this.#replacesEarlier(conflict)) return;
     this.#push({ ...conflict, id: ++this.#lastId });
     while (this.#list.length > CONFLICTS_MAX || this.#bytes > CONFLICT_BYTES_MAX) {
       this.#shift();
@@ -92,12 +92,15 @@ export class Conflicts {
     this.#dropped = dropped;
   }
 
-  #dropEarlier({ message: { topic }, lost: { alone } }: Omit<Conflict, "id">): void {
-    if (alone === undefined) return;
+  /** Drops what the same node had written before to that topic. False: it has written something later. */
+  #replacesEarlier({ message: { topic }, lost: { alone, stamp } }: Omit<Conflict, "id">): boolean {
+    if (alone === undefined) return true;
     const at = this.#list.findIndex(({ message, lost }) => message.topic === topic && lost.alone === alone);
-    if (at < 0) return;
+    if (at < 0) return true;
+    if ((this.#list[at]?.lost.stamp ?? 0) > stamp) return false;
     this.#list.splice(at, 1);
     this.#bytes -= this.#sizes.splice(at, 1)[0] ?? 0;
+    return true;
   }
 
   #push(conflict: Conflict): void {

@@ -121,7 +121,7 @@ function stays(
   proposer: string,
 ): boolean {
   if (author === undefined) return index > alone.seenThrough;
-  return author !== proposer && stamp >= alone.stamp;
+  return (author !== proposer || alone.seenThrough === 0) && stamp >= alone.stamp;
 }
 
 function hearsay(value: Value, index: number): Held {
