@@ -30,6 +30,12 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     file: `${COORDINATOR}/state-machine/sequencer.ts`,
     search: 'if (through <= last) return "repeated";',
     replacement: "",
+    // A leader that knows its own log appends hardly anything twice.
+    and: {
+      file: `${COORDINATOR}/admission.ts`,
+      search: "if (through <= base) return false;",
+      replacement: "if (through <= base && base < 0) return false;",
+    },
     scenario: "elections",
     load: "writes",
   },
