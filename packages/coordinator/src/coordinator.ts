@@ -285,7 +285,7 @@ export class Coordinator {
     });
     this.#driver = driver;
     this.merging.restored();
-    this.#proposals.inherit(this.#outbox.read());
+    this.merging.observe(this.#proposals.inherit(this.#outbox.read()));
     this.#route.settle();
     driver.start();
     this.#mending = beginMending(this.#node, driver, opened, {

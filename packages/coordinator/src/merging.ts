@@ -85,6 +85,11 @@ export class Merging {
     return this.#time.next(this.#ports.clock.monotonicMs());
   }
 
+  /** Something was written at that time, as this node had it. */
+  observe(stamp: Stamp): void {
+    this.#time.observe(stamp, this.#ports.clock.monotonicMs());
+  }
+
   /** How things stand with the other cluster that is in sight; undefined: there is none. */
   get status(): MergeStatus | undefined {
     const { dissolution, merging } = this.#machine.clusters;

@@ -7,9 +7,8 @@
  * oldest. Repeats are harmless: the sequencer takes each number once. While there is no leader they are held.
  *
  * Without a quorum for longer than an election takes they are acknowledged all the same, once they are on this node's disk
- * (outbox-file.ts): that is what an acknowledgement then means. They stay pending, and go to the next leader in their order, also
- * after a restart, where those of the last run go first. What changes the retained store says then what its node had seen
- * (state-machine/alone-writes.ts).
+ * (outbox-file.ts): that is what an acknowledgement then means. They stay pending, and go to the next leader in their order, also after a
+ * restart, where those of the last run go first. What changes the retained store says what its node had seen (state-machine/alone-writes.ts).
  *
  * Bounded: a client is no longer read from when 256 of its messages wait. Beyond 16,384 commands or 16 MiB of all clients (without a
  * quorum: 50,000 or 64 MiB), and while this node's disk is full, a write is refused with 0x97 (Quota exceeded), and one that nobody
@@ -130,14 +129,15 @@ export class Proposals {
 
   /**
    * What earlier runs of this node have left on the disk, in order; call before anything is proposed. What they wrote under another
-   * identity, of a cluster that has been merged since, is proposed anew as this node's own.
+   * identity, of a cluster that has been merged since, is proposed anew as this node's own. Returns when the newest was written.
    */
-  inherit(kept: readonly Uint8Array[]): void {
+  inherit(kept: readonly Uint8Array[]): Stamp {
     const commands = withoutIdle(newestOfEach(kept.flatMap(decodedOrNothing)));
     this.#hasKept = kept.length > 0;
     this.#inherited = withPlacesBefore(commands.filter(({ envelope }) => envelope.node === this.#node));
     for (const command of this.#inherited) this.own.add(command);
     this.#proposeAnew(commands.filter(({ envelope }) => envelope.node !== this.#node));
+    return commands.reduce((newest, { stamp }) => Math.max(newest, stamp), 0);
   }
 
   /** Of what was inherited only this is still open. */

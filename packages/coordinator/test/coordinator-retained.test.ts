@@ -137,6 +137,20 @@ test("P3: without a quorum a retained write is acknowledged when it is on this n
   expect([last.running.merging.conflictCount, replicated(last, "new")]).toEqual([0, "yes"]);
 });
 
+test("what a node writes without a quorum after a restart is later than what it wrote before", () => {
+  const { world, last } = lastOfThree();
+  const done = completion();
+  last.running.retained.put(retained("t", "before"), done);
+  world.until(() => done.codes.length > 0, 5000, "acknowledgement without a quorum");
+  world.run(60_000);
+  last.running.retained.put(retained("t", "a minute later"), done);
+  world.until(() => done.codes.length > 1, 5000, "acknowledgement without a quorum");
+  const before = last.running.merging.time;
+  world.restart(last);
+  world.run(3000);
+  expect(last.running.merging.time).toBeGreaterThanOrEqual(before);
+});
+
 test("P8: what a minority has written stays after the heal, unless the majority wrote the topic meanwhile: then it is in the conflicts of all", () => {
   const world = formed(3, 8);
   const [a, b, c] = world.nodes as [SimNode, SimNode, SimNode];

@@ -387,7 +387,7 @@ test("in another cluster, whose log it has never seen, only the clocks can tell 
   const envelope = { node: "000000000000000b" as NodeId, incarnation: FIRST, seq: 3 };
   const alone = { cluster: CLUSTER, seenThrough: 40, stamp: 7, had: [] };
   const operation = retainedOperation(retained("t", "1"));
-  proposals.inherit([encodeCommand({ envelope, stamp: 7, alone, operation })]);
+  expect(proposals.inherit([encodeCommand({ envelope, stamp: 7, alone, operation })])).toBe(7);
   clock.advance(1);
   expect(sent.map((bytes) => decodeCommand(bytes).alone)).toEqual([{ ...alone, seenThrough: 0 }]);
 });
