@@ -62,12 +62,13 @@ export function hearLeader(server: Server, from: ServerId): boolean {
 /**
  * True while this server must not help to depose a leader: it is one, it heard one less than an election timeout ago
  * (thesis 4.2.3), or it restarted less than that ago and may have heard one just before. A leader that hands over has
- * given its lease up before: it and those who heard it vote for its candidate (thesis 3.10).
+ * given its lease up before: it and those who heard it vote for its candidate (thesis 3.10), also if they have restarted since. Whoever
+ * heard a later leader has that one's term on its disk, and the candidate's is too old for it.
  */
 export function withholdsVotes(server: Server, { isTransfer }: VoteRequest): boolean {
-  if (server.now < server.votesFrom) return true;
   if (server.isLeader) return !isTransfer || server.transfer?.isSent !== true;
-  return !isTransfer && server.now < server.heardLeaderAt + server.options.electionMinMs;
+  const votesFrom = Math.max(server.votesFrom, server.heardLeaderAt + server.options.electionMinMs);
+  return !isTransfer && server.now < votesFrom;
 }
 
 function mayVote(server: Server, request: VoteRequest): boolean {

@@ -228,11 +228,24 @@ test("a leader votes for the candidate of its own transfer only once it has sent
   expect(a.status).toMatchObject({ role: "follower", term: 2 });
 });
 
-test("a restarted voter withholds its vote also from a transfer", () => {
+test("a voter that has just restarted votes for whom a leader hands over to, and for nobody else", () => {
+  const votes = (isTransfer: boolean): unknown[] => {
+    const b = new OneServer({ id: "b", term: 1, entries: logOf([1]) });
+    b.now = 999;
+    b.receive("c", { ...requestVote(2, 1, 1), isTransfer });
+    return b.completeWrites().take("requestVoteReply");
+  };
+  expect(votes(true)).toMatchObject([{ granted: true }]);
+  expect(votes(false)).toEqual([]);
+});
+
+test("a voter that heard a later leader before it restarted does not vote for whom an earlier one hands over to", () => {
   const b = new OneServer({ id: "b", term: 1, entries: logOf([1]) });
-  b.now = 999;
-  b.receive("c", { ...requestVote(2, 1, 1), isTransfer: true });
-  expect(b.takeSent()).toEqual([]);
+  b.receive("d", heartbeat(3));
+  b.completeWrites();
+  const restarted = new OneServer({ id: "b", term: b.status.term, entries: logOf([1]) });
+  restarted.receive("c", { ...requestVote(2, 1, 1), isTransfer: true });
+  expect(restarted.completeWrites().take("requestVoteReply")).not.toMatchObject([{ granted: true }]);
 });
 
 test("a candidate of a transfer that fails goes back to asking first", () => {

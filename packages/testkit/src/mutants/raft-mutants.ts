@@ -113,10 +113,8 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     breaks: "at most one lease (thesis 4.2.3)",
     file: `${RAFT}/follower.ts`,
     search:
-      "  if (server.now < server.votesFrom) return true;\n" +
-      "  if (server.isLeader) return !isTransfer || server.transfer?.isSent !== true;\n" +
-      "  return !isTransfer && server.now < server.heardLeaderAt + server.options.electionMinMs;",
-    replacement: "  return server.isLeader && (!isTransfer || server.transfer?.isSent !== true);",
+      "  const votesFrom = Math.max(server.votesFrom, server.heardLeaderAt + server.options.electionMinMs);",
+    replacement: "  const votesFrom = 0;",
     scenario: "elections",
   },
   {
