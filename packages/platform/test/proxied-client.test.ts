@@ -11,6 +11,7 @@ import { listenTcp } from "../src/tcp.ts";
 import { listenWebSocket } from "../src/websocket.ts";
 import { TestAuthority } from "./support/certificates.ts";
 import { type Listening, listenFor } from "./support/listening.ts";
+import { dialMany } from "./support/many-sockets.ts";
 import { RecordingHandler } from "./support/stream-contract.ts";
 
 const authority = new TestAuthority();
@@ -126,8 +127,7 @@ test("a header that does not come within 5 seconds resets the connection", async
 
 test("1,024 connections may wait for their header; the next one is reset, and comes in when one has gone", async () => {
   const { listener, refused, accepted, streams } = await listen();
-  const silent = Array.from({ length: 1024 }, () => dial(listener.port));
-  await Promise.all(silent.map((socket) => once(socket, "connect")));
+  const silent = await dialMany(1024, () => dial(listener.port));
   const next = connect(listener.port, "127.0.0.1");
   const [error] = (await once(next, "error")) as [Error];
   expect(error).toMatchObject({ code: "ECONNRESET" });

@@ -5,6 +5,7 @@ import { SkeinError, type Stream, type StreamListener } from "@skein/kernel";
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { listenWebSocket, type WebSocketListenOptions } from "../src/websocket.ts";
+import { dialMany } from "./support/many-sockets.ts";
 import { webSocketPeer } from "./support/peers.ts";
 import { type Pair, RecordingHandler, streamContract } from "./support/stream-contract.ts";
 
@@ -85,8 +86,7 @@ test("1,024 clients may be about to ask for WebSocket; the next one is reset, an
   });
   const upgraded = dial(listener.port, ["mqtt"]);
   await outcome(upgraded.client);
-  const silent = Array.from({ length: 1024 }, () => connect(listener.port, "127.0.0.1"));
-  await Promise.all(silent.map((socket) => once(socket, "connect")));
+  const silent = await dialMany(1024, () => connect(listener.port, "127.0.0.1"));
   const next = connect(listener.port, "127.0.0.1");
   expect(await once(next, "error")).toMatchObject([{ code: "ECONNRESET" }]);
   expect(refusals).toEqual(["too many HTTP requests at once"]);
