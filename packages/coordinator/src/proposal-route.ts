@@ -9,7 +9,7 @@
  * this process's own settles nothing: this process ends, and its next start has numbers of its own.
  */
 
-import { type NodeId, SAFE_HERE_ONLY } from "@skein/kernel";
+import type { NodeId } from "@skein/kernel";
 import { Admission } from "./admission.ts";
 import type { Driver } from "./driver.ts";
 import { decodedOrNothing } from "./inherited.ts";
@@ -97,7 +97,7 @@ export class ProposalRoute {
   }
 
   /** A committed command went through the state machine. */
-  applied({ outcome, command, outdated }: Applied): void {
+  applied({ outcome, command }: Applied): void {
     if (command === undefined) return;
     const { node, incarnation, seq } = command.envelope;
     if (node !== this.#self.node) return;
@@ -110,8 +110,6 @@ export class ProposalRoute {
     if (this.#isImpersonated) return;
     if (outcome === "full") this.#proposals.settleThrough(seq, QUOTA_EXCEEDED);
     else if (outcome === "stale") this.#proposals.settleThrough(seq, UNSPECIFIED_ERROR);
-    // A value of the majority stays in its place, so nobody may be told that the mesh has it.
-    else if (outdated !== undefined) this.#proposals.settleThrough(seq, SAFE_HERE_ONLY);
     else this.settle();
   }
 

@@ -175,10 +175,8 @@ export class Proposals {
    */
   propose(operation: Operation, done: Completion | undefined, isEssential = false, wasAlone?: Alone): number {
     const envelope = { node: this.#node, incarnation: this.#incarnation, seq: this.#lastSeq + 1 };
-    const pending = new PendingCommand(
-      { envelope, stamp: this.#ports.stamp(), alone: wasAlone, operation },
-      done,
-    );
+    const command = { envelope, stamp: this.#ports.stamp(), alone: wasAlone, operation };
+    const pending = new PendingCommand(command, done);
     const { bytes } = pending;
     const isCut = this.#ports.outbox.isCut;
     const isFull =
@@ -240,9 +238,9 @@ export class Proposals {
       const { done } = oldest;
       // The disk may still be at it, and would acknowledge it once more.
       oldest.done = undefined;
-      // Of those before it nobody says whether they took effect.
-      const code = oldest.seq === seq ? reasonCode : oldest.isAlone ? SAFE_HERE_ONLY : SUCCESS;
-      done?.settle(code);
+      const code = oldest.seq === seq ? reasonCode : SUCCESS;
+      // A value of the majority may have stayed in its place, so nobody may be told that the mesh has it.
+      done?.settle(code === SUCCESS && oldest.isAlone ? SAFE_HERE_ONLY : code);
       oldest = this.#pending[0];
     }
     this.#forgetKept();
@@ -372,13 +370,14 @@ export class Proposals {
     const before = this.#releasedThrough;
     this.#releasedThrough = last.seq;
     this.#hasKept = true;
-    for (const pending of fresh) if (topicOf(pending.operation) !== undefined) this.#sayAlone(pending);
+    const said = fresh.filter(({ operation, isAlone }) => topicOf(operation) !== undefined && !isAlone);
+    for (const pending of said) this.#sayAlone(pending);
     const commands = fresh.map(({ bytes }) => bytes);
     outbox.keep(commands, (error) => {
       if (error !== undefined) {
         // Not acknowledged; tried again with the next tick.
         this.#releasedThrough = Math.min(this.#releasedThrough, before);
-        for (const pending of fresh) this.#pendingBytes += pending.takeBack();
+        for (const pending of said) this.#pendingBytes += pending.takeBack();
         return;
       }
       for (const pending of fresh) {

@@ -70,9 +70,12 @@ test("of what one node had written to a topic only the last value is listed", ()
   for (const [at, node] of [ONE, OTHER, ONE].entries())
     log.write(node, "t", `${node[0]} ${at}`, { seenThrough: 1, stamp: 900_000 + at });
   expect([log.value, log.lost]).toEqual(["of the majority", ["c 1", "b 2"]]);
+  // Its clock went back with a restart; the log has its order all the same.
+  log.write(ONE, "t", "b 3", { seenThrough: 1, stamp: 800_000 });
+  expect(log.lost).toEqual(["c 1", "b 3"]);
   // From an outbox of an earlier cluster, once more.
   log.write(ONE, "t", "older", { seenThrough: 0, stamp: 1 });
-  expect(log.lost).toEqual(["c 1", "b 2"]);
+  expect(log.lost).toEqual(["c 1", "b 3"]);
 });
 
 test("a topic that the majority has deleted since stays deleted, and the other value is listed", () => {

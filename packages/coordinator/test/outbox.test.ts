@@ -1,5 +1,6 @@
 import type { MonotonicMs } from "@skein/kernel";
 import { expect, test } from "vitest";
+import type { Durability } from "../src/journal/stop-mark.ts";
 import type { CoordinatorStatus } from "../src/options.ts";
 import { type OnQuorumLoss, Outbox } from "../src/outbox.ts";
 import { OutboxFile } from "../src/outbox-file.ts";
@@ -48,6 +49,13 @@ test.each(["replicated", "disk"] as const)(
   },
 );
 
+/** A file on a disk of its own, and what the next run would find in it. */
+function outboxFile(durability: Durability) {
+  const disk = new MemoryDisk();
+  const left = (): unknown[] => new OutboxFile(disk, durability).read().map(([byte]) => byte);
+  return { disk, file: new OutboxFile(disk, durability), left };
+}
+
 /** Appends one command of a byte; returns whether it was kept, once everything has happened. */
 function append(file: OutboxFile, disk: MemoryDisk, byte: number): boolean | undefined {
   let isKept: boolean | undefined;
@@ -61,8 +69,7 @@ function append(file: OutboxFile, disk: MemoryDisk, byte: number): boolean | und
 test.each(["replicated", "disk"] as const)(
   "what a full disk did not take hides nothing that is kept afterwards (%s)",
   (durability) => {
-    const disk = new MemoryDisk();
-    const file = new OutboxFile(disk, durability);
+    const { disk, file, left } = outboxFile(durability);
     expect(append(file, disk, 1)).toBe(true);
     disk.room = 0;
     expect(append(file, disk, 2)).toBe(false);
@@ -72,16 +79,14 @@ test.each(["replicated", "disk"] as const)(
     disk.room = 1000;
     disk.settle();
     expect(kept).toEqual([3, 4]);
-    const left = new OutboxFile(disk, durability).read();
-    expect(left.map(([byte]) => byte)).toEqual([1, 3, 4]);
+    expect(left()).toEqual([1, 3, 4]);
   },
 );
 
 test.each(["replicated", "disk"] as const)(
   "what a failed sync may have dropped is written once more before anything is called safe (%s)",
   (durability) => {
-    const disk = new MemoryDisk();
-    const file = new OutboxFile(disk, durability);
+    const { disk, file, left } = outboxFile(durability);
     expect(append(file, disk, 1)).toBe(true);
     file.flush();
     disk.settle();
@@ -96,23 +101,20 @@ test.each(["replicated", "disk"] as const)(
     disk.settle();
     expect(disk.appends.slice(before)).toEqual([9]);
     disk.crash();
-    const left = new OutboxFile(disk, durability).read();
-    expect(left.map(([byte]) => byte)).toEqual([1, 2]);
+    expect(left()).toEqual([1, 2]);
   },
 );
 
 test.each(["replicated", "disk"] as const)(
   "what comes while a node stops is written over nothing that it has acknowledged (%s)",
   (durability) => {
-    const disk = new MemoryDisk();
-    const file = new OutboxFile(disk, durability);
+    const { disk, file, left } = outboxFile(durability);
     expect(append(file, disk, 1)).toBe(true);
     file.flush();
     disk.settle();
     for (const byte of [2, 3]) expect(append(file, disk, byte)).toBe(true);
     file.close();
     expect(append(file, disk, 4)).toBe(true);
-    const left = new OutboxFile(disk, durability).read();
-    expect(left.map(([byte]) => byte)).toEqual([1, 2, 3, 4]);
+    expect(left()).toEqual([1, 2, 3, 4]);
   },
 );

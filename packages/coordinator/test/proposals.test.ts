@@ -370,6 +370,31 @@ test("what the disk does not take without a quorum is not acknowledged, and goes
   expect(done.codes).toEqual([0]);
 });
 
+test("what was acknowledged once keeps its form when the disk takes it no more under a new number", () => {
+  const { clock, leader, outbox, proposals, sent } = setUp();
+  const operation = {
+    kind: "publishOnce",
+    clientId: "c",
+    claim: 1,
+    packetId: 7,
+    message: retained("t", "1", 2),
+  } as const;
+  proposals.propose(operation, completion());
+  outbox.isCut = true;
+  leader.isKnown = false;
+  clock.endTurn();
+  outbox.write();
+  proposals.refusedAsStale(decodeCommand(outbox.kept[0] as Uint8Array));
+  proposals.settleThrough(1);
+  proposals.tick(clock.monotonicMs());
+  outbox.fail();
+  outbox.isCut = false;
+  leader.isKnown = true;
+  proposals.sendAgain();
+  clock.advance(1);
+  expect(sent.map((bytes) => decodeCommand(bytes).alone?.seenThrough)).toEqual([17]);
+});
+
 test("what came through the log while its disk stood still is not called safe with the mesh, if the log may have put it aside", () => {
   const { clock, leader, outbox, proposals } = setUp();
   leader.isKnown = false;
@@ -377,7 +402,7 @@ test("what came through the log while its disk stood still is not called safe wi
   const done = completion();
   for (const topic of ["a", "b"]) proposals.put(retained(topic, "1"), done);
   clock.advance(1);
-  proposals.settleThrough(2, SAFE_HERE_ONLY);
+  proposals.settleThrough(2);
   outbox.write();
   expect(done.codes).toEqual([SAFE_HERE_ONLY, SAFE_HERE_ONLY]);
 });

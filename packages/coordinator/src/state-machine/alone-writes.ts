@@ -41,11 +41,12 @@ export function writeAlone(
   const isDeletion = message.payload.length === 0;
   const own = isDeletion ? undefined : { ...written, message: ownCopy(message) };
   const lost = (value: RetainedItem, keptStamp: Stamp, isKeptDeleted: boolean): void => {
-    conflicts.add({
+    const conflict = {
       message: value.message,
       lost: { cluster: alone.cluster, stamp: value.stamp, alone: value.alone },
       kept: { cluster: alone.cluster, stamp: keptStamp, isDeletion: isKeptDeleted },
-    });
+    };
+    conflicts.add(conflict, alone.seenThrough === 0);
   };
   if (!stays(before, alone, author) && (own === undefined || target.set(own))) {
     if (own === undefined) {

@@ -69,8 +69,9 @@ export class Conflicts {
     return this.#list;
   }
 
-  add(conflict: Omit<Conflict, "id">): void {
-    if (!this.#replacesEarlier(conflict)) return;
+  /** `comesAgain`: it may be older than what the same node has written to that topic since. */
+  add(conflict: Omit<Conflict, "id">, comesAgain = false): void {
+    if (!this.#replacesEarlier(conflict, comesAgain)) return;
     this.#push({ ...conflict, id: ++this.#lastId });
     while (this.#list.length > CONFLICTS_MAX || this.#bytes > CONFLICT_BYTES_MAX) {
       this.#shift();
@@ -93,11 +94,14 @@ export class Conflicts {
   }
 
   /** Drops what the same node had written before to that topic. False: it has written something later. */
-  #replacesEarlier({ message: { topic }, lost: { alone, stamp } }: Omit<Conflict, "id">): boolean {
+  #replacesEarlier(
+    { message: { topic }, lost: { alone, stamp } }: Omit<Conflict, "id">,
+    comesAgain: boolean,
+  ): boolean {
     if (alone === undefined) return true;
     const at = this.#list.findIndex(({ message, lost }) => message.topic === topic && lost.alone === alone);
     if (at < 0) return true;
-    if ((this.#list[at]?.lost.stamp ?? 0) > stamp) return false;
+    if (comesAgain && (this.#list[at]?.lost.stamp ?? 0) > stamp) return false;
     this.#list.splice(at, 1);
     this.#bytes -= this.#sizes.splice(at, 1)[0] ?? 0;
     return true;
