@@ -341,7 +341,7 @@ export class SimNode {
     } else {
       const { index, term, data } = step.entry;
       this.#hash = mixBytes(mix(this.#hash, term), data);
-      oracle.applied(index, this.#hash);
+      oracle.applied(index, term, this.#hash);
       // By far the most frequent one: made in one piece.
       const { now: at } = this.#world.events;
       const { hash, id: node } = { hash: this.#hash, id: this.#id };
