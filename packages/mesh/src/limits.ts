@@ -22,6 +22,10 @@ export const HEARTBEAT_MS = 1000;
 export const HEARTBEAT_OF_MANY_MS = 2000;
 export const MANY_LINKS = 8;
 
+/** How often a heartbeat asks for an echo, which tells how long the way is (round-trip.ts); of a node with many links. */
+export const ECHO_MS = 5 * HEARTBEAT_MS;
+export const ECHO_OF_MANY_MS = 10 * HEARTBEAT_OF_MANY_MS;
+
 /** How often silence is looked for: fine enough that no limit below is missed by more than half a heartbeat. */
 export const TICK_MS = 500;
 

@@ -4,6 +4,7 @@
  */
 
 import { votersOf } from "./configuration.ts";
+import { quorumValue } from "./quorum.ts";
 import type { Server } from "./server.ts";
 
 /**
@@ -12,13 +13,28 @@ import type { Server } from "./server.ts";
  */
 const LEARNER_INTERVALS = 4;
 
+/**
+ * With so many followers heartbeats are most of what an idle leader does. Then learners get one in {@link LEARNER_INTERVALS_OF_MANY}
+ * intervals, and a round that a quorum has answered is followed by the next one after two intervals. One that is not answered
+ * is followed after one, so a leader that is being cut off notices it as soon as one of few does.
+ */
+const MANY_FOLLOWERS = 8;
+const LEARNER_INTERVALS_OF_MANY = 6;
+
+/** When the next round is due, in ms. */
+export function heartbeatDueAt(server: Server): number {
+  const { heartbeatAt, options } = server;
+  return heartbeatAt + (hasMany(server) && isAnswered(server) ? 2 : 1) * options.heartbeatMs;
+}
+
 /** Sends one to every voter, to the learners whose turn it is, and begins the next interval. */
 export function sendHeartbeats(server: Server): void {
   const { log, term, now } = server;
-  server.nextHeartbeatAt = now + server.options.heartbeatMs;
+  server.heartbeatAt = now;
   const round = ++server.heartbeatRound;
   const voters = votersOf(log.configuration);
-  const learnersSince = now - (LEARNER_INTERVALS - 0.5) * server.options.heartbeatMs;
+  const learnerIntervals = hasMany(server) ? LEARNER_INTERVALS_OF_MANY : LEARNER_INTERVALS;
+  const learnersSince = now - (learnerIntervals - 0.5) * server.options.heartbeatMs;
   if (hasCommittedInTerm(server)) server.reads.begin(round, log.commitIndex);
   for (const [to, progress] of server.followers) {
     if (progress.heartbeatAt > learnersSince && !voters.includes(to)) continue;
@@ -36,4 +52,16 @@ export function sendHeartbeats(server: Server): void {
 /** Before that a leader may not know all that is committed (paper section 8). */
 export function hasCommittedInTerm({ log, term }: Server): boolean {
   return log.termAt(log.commitIndex) === term;
+}
+
+function hasMany({ followers }: Server): boolean {
+  return followers.size >= MANY_FOLLOWERS;
+}
+
+/** A quorum has answered the newest round. */
+function isAnswered({ id, log, followers, heartbeatRound }: Server): boolean {
+  const round = quorumValue(log.configuration, (voter) =>
+    voter === id ? heartbeatRound : (followers.get(voter)?.ackedRound ?? 0),
+  );
+  return round === heartbeatRound;
 }

@@ -9,7 +9,7 @@
 import { assert } from "./assert.ts";
 import { encodeConfiguration, firstStep, isJoint, leaveJoint, serversOf } from "./configuration.ts";
 import { becomeFollower } from "./follower.ts";
-import { hasCommittedInTerm, sendHeartbeats } from "./heartbeats.ts";
+import { hasCommittedInTerm, heartbeatDueAt, sendHeartbeats } from "./heartbeats.ts";
 import { leaseUntil, yieldsToOne } from "./lease.ts";
 import { entryBytes } from "./log.ts";
 import type { RaftMessage } from "./messages.ts";
@@ -163,7 +163,7 @@ export function onLeaderWake(server: Server): void {
   }
   endLateTransfer(server);
   if (server.isLeader) settleConfiguration(server);
-  if (!server.isLeader || server.now < server.nextHeartbeatAt) return;
+  if (!server.isLeader || server.now < heartbeatDueAt(server)) return;
   noteLostChunks(server);
   sendHeartbeats(server);
   confirmReads(server);
@@ -171,11 +171,11 @@ export function onLeaderWake(server: Server): void {
 
 /** When the leader wants to wake, in ms. */
 export function leaderWakeAt(server: Server): number {
-  const { nextHeartbeatAt, transfer, options, leaseOverAt, now } = server;
+  const { transfer, options, leaseOverAt, now } = server;
   const giveUpAt = quorumHeardAt(server) + options.electionMaxMs;
   const deadline = transfer?.deadline ?? Number.POSITIVE_INFINITY;
   const leaveAt = leaseOverAt > now ? leaseOverAt : Number.POSITIVE_INFINITY;
-  return Math.min(nextHeartbeatAt, giveUpAt, deadline, leaveAt);
+  return Math.min(heartbeatDueAt(server), giveUpAt, deadline, leaveAt);
 }
 
 function quorumHeardAt(server: Server): number {

@@ -74,7 +74,8 @@ export class Server {
 
   /** Leader: everyone else in the configuration. */
   readonly followers = new Map<ServerId, Progress>();
-  nextHeartbeatAt = Number.POSITIVE_INFINITY;
+  /** When the newest round of heartbeats was sent, in ms. */
+  heartbeatAt = Number.NEGATIVE_INFINITY;
   /** Rounds of heartbeats sent in this term. */
   heartbeatRound = 0;
   /** Until then it relies on a lease that the present change of the configuration has taken from it, in ms. */

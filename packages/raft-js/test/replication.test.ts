@@ -1,7 +1,7 @@
 /** Flow control, snapshots, the disk, limits, and nonsense from peers. Thesis 10.2.1, paper sections 5.3 and 7. */
 
 import { expect, test } from "vitest";
-import type { RaftMessage } from "../src/index.ts";
+import type { RaftMessage, ServerId } from "../src/index.ts";
 import { Writes } from "../src/writes.ts";
 import {
   appendEntries,
@@ -484,3 +484,33 @@ test("a learner gets every fourth heartbeat, a voter each", () => {
   expect(sent.length, "to b, c and l").toBe(45);
   expect(a.status.role).toBe("leader");
 });
+
+test("with eight followers and more a round of heartbeats that a quorum has answered is followed after two intervals, another after one", () => {
+  const ids = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+  const configuration = { voters: ids.slice(0, 3), votersOutgoing: [], learners: ids.slice(3) };
+  const a = new OneServer({ configuration }).lead("b");
+  a.acknowledge("b");
+  a.takeSent();
+  const rounds: number[] = [];
+  const answerFrom = (id: ServerId): void => {
+    const beat = a.take("heartbeat", id).at(-1);
+    if (beat === undefined) return;
+    rounds.push(beat.sentAt);
+    a.receive(id, heartbeatReply(beat));
+  };
+  const start = a.now;
+  for (let step = 0; step < 20; step++) {
+    a.sleepUntil(a.now + 50);
+    answerFrom("b");
+  }
+  expect(rounds.map((at) => at - start)).toEqual([100, 300, 500, 700, 900]);
+  // One learner of six is not a quorum of the voters.
+  const cutAt = a.now;
+  a.sleepUntil(cutAt + 500);
+  const unanswered = a.take("heartbeat", "c").map(({ sentAt }) => sentAt - cutAt);
+  expect(unanswered).toEqual([100, 200, 300, 400, 500]);
+});
+
+function heartbeatReply({ term, sentAt, round }: Extract<RaftMessage, { kind: "heartbeat" }>) {
+  return { kind: "heartbeatReply", term, sentAt, round, nonce: 0, stateHash: undefined } as const;
+}

@@ -14,6 +14,7 @@ import { mergeEvents, outdatedEvent, waitingMergeEvent } from "./events/merge-ev
 import type { MeshView } from "./events/mesh-view.ts";
 import { NodeEvents } from "./events/node-events.ts";
 import { type NodeStatus, nodeStatus, type StatusInputs } from "./node-status.ts";
+import type { NodeReport } from "./reports/node-report.ts";
 import { REPORT_FRAME } from "./reports/node-report.ts";
 import { ReportExchange } from "./reports/report-exchange.ts";
 import { ChangedNodes, type NodesView, successorsIn } from "./status/changed-nodes.ts";
@@ -95,7 +96,7 @@ export class NodeWatch {
       own: () => ({
         ...ports.vitals(),
         addressProblem: node.floatingAddress?.problem ?? "",
-        lags: Object.fromEntries(node.coordinator.replicaHealth.lags),
+        lags: this.#lags(),
         returned: Object.fromEntries([...successorsIn(this.#nodes())].map(([old, { id }]) => [old, id])),
         isDiverged: node.coordinator.status.isDiverged,
         isAnnounced: mesh.multicast !== undefined,
@@ -232,6 +233,13 @@ export class NodeWatch {
   }
 
   /** What the fail-over log is made from. */
+  /** What the other replicas lack, if this node leads. */
+  #lags(): NodeReport["lags"] {
+    const { status, replicaHealth } = this.#node.coordinator;
+    if (status.role !== "leader") return undefined;
+    return Object.fromEntries([...replicaHealth.lags].filter(([, lag]) => lag > 0));
+  }
+
   #view(): MeshView {
     const { identity, coordinator, mesh, broker, floatingAddress } = this.#node;
     const { node } = identity;

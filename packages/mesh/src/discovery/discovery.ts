@@ -66,7 +66,7 @@ export class Discovery {
     this.remembered = new RememberedPeers(disk, clock, log);
     if (mdns !== undefined) {
       this.#advertiser = new Advertiser(mdns, () => this.#ownInstance(), clock, prng);
-      this.#browser = new Browser(mdns, options.mesh, (instance) => this.#seen(instance), clock);
+      this.#browser = new Browser(mdns, options.mesh, (instance) => this.#seen(instance), clock, prng);
       // That name belongs to the machine's own responder, which other programs rely on.
       if (meshLabel(options.mesh) === mdns.hostName().split(".")[0]?.toLowerCase()) {
         const name = `${meshLabel(options.mesh)}.local`;
@@ -84,6 +84,7 @@ export class Discovery {
       queried: (questions) => {
         this.#advertiser?.queried(questions);
         this.#meshName?.queried(questions);
+        this.#browser?.queried(questions);
       },
       answered: (records, fromAddress) => {
         this.#fromAddress = fromAddress;

@@ -15,6 +15,8 @@
 import { ByteReader, type ByteWriter, type Clock, type NodeId, SkeinError, type Timer } from "@skein/kernel";
 import { decodeHello, decodeResume, encodeHello, encodeResume } from "../codec.ts";
 import {
+  ECHO_MS,
+  ECHO_OF_MANY_MS,
   FRAME_BYTES_MAX,
   HEARTBEAT_MS,
   HEARTBEAT_OF_MANY_MS,
@@ -126,11 +128,13 @@ export class LinkSet {
    */
   tick(): void {
     const now = this.#clock.monotonicMs();
+    const hasMany = this.#active.size >= MANY_LINKS;
+    const [everyMs, echoMs] = hasMany ? [HEARTBEAT_OF_MANY_MS, ECHO_OF_MANY_MS] : [HEARTBEAT_MS, ECHO_MS];
     for (const link of [...this.#active.values()]) {
       // An accepted link beats by itself only when it was not asked in time.
-      const beatMs = this.#beatMs - (link.isDialled ? EARLY_MS : 0);
+      const beatMs = everyMs - (link.isDialled ? EARLY_MS : 0);
       if (now - link.receivedMs >= LINK_SILENCE_MAX_MS) link.reset("peer is silent");
-      else if (link.protocolVersion >= VERSION_GROWING_ROWS && link.roundTrip.isDue(now)) {
+      else if (link.protocolVersion >= VERSION_GROWING_ROWS && link.roundTrip.isDue(now, echoMs)) {
         link.roundTrip.asked(now);
         link.beginFrame(FrameType.heartbeat).u8(Echo.request);
         link.endFrame();
@@ -157,10 +161,6 @@ export class LinkSet {
     for (const link of this.#all()) link.end("node stops");
     if (this.#open.size === 0) done();
     else this.#allEnded = done;
-  }
-
-  get #beatMs(): number {
-    return this.#active.size < MANY_LINKS ? HEARTBEAT_MS : HEARTBEAT_OF_MANY_MS;
   }
 
   #all(): Link[] {

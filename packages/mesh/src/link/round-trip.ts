@@ -1,7 +1,7 @@
 /**
  * How long the way to a peer and back takes, measured on its link.
  *
- * One heartbeat in five asks for an echo. The median of the last samples is what counts: a peer that was busy once, or a
+ * One heartbeat in five asks for an echo, of many links one in ten (limits.ts). The median of the last samples is what counts: a peer that was busy once, or a
  * packet that was lost once, does not move it. The time a peer needs to come round to answering is part of it, which
  * is what a voter's answers will take too.
  */
@@ -9,8 +9,6 @@
 import type { MonotonicMs } from "@skein/kernel";
 
 const SAMPLES_KEPT = 5;
-/** How often an echo is asked for. */
-const SAMPLE_EVERY_MS = 5000;
 
 export class RoundTrip {
   readonly #samples: number[] = [];
@@ -23,8 +21,9 @@ export class RoundTrip {
     return sorted[Math.floor(sorted.length / 2)];
   }
 
-  isDue(now: MonotonicMs): boolean {
-    return this.#askedMs === undefined || now - this.#askedMs >= SAMPLE_EVERY_MS;
+  /** Whether an echo was asked for `everyMs` ago or earlier. */
+  isDue(now: MonotonicMs, everyMs: number): boolean {
+    return this.#askedMs === undefined || now - this.#askedMs >= everyMs;
   }
 
   asked(now: MonotonicMs): void {

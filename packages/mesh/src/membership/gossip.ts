@@ -2,8 +2,8 @@
  * Digests: what each node tells the others about everybody it knows, so that all know the same.
  *
  * A digest has one row per member: state, facts and the version of the interest rows held. It goes out in full when a
- * link comes up and every 10 s to one random peer, which answers with its own; each side takes what is newer and pulls
- * the interest rows it misses. A change of this node's own facts is pushed to all peers at once, four times a second
+ * link comes up and every 10 s to one random peer, which answers with the rows in which its own has more; each side takes what is
+ * newer and pulls the interest rows it misses. A change of this node's own facts is pushed to all peers at once, four times a second
  * at most.
  *
  * Source: Scuttlebutt anti-entropy (van Renesse et al. 2008); reference/design.md 3.4.
@@ -11,7 +11,7 @@
 
 import type { Clock, Prng, Timer } from "@skein/kernel";
 import type { InterestExchange } from "../interest/interest-exchange.ts";
-import { DIGEST_MS } from "../limits.ts";
+import { DIGEST_MS, SUSPECT_AFTER_MS } from "../limits.ts";
 import type { Link } from "../link/link.ts";
 import { decodeMembers, encodeMembers } from "../member-codec.ts";
 import { FrameType, type MemberRow } from "../messages.ts";
@@ -95,7 +95,15 @@ export class Gossip {
       const state = this.#membership.stateOf(row.node);
       this.#interest.compare(link, row, state !== "alive" && state !== "suspect");
     }
-    if (wantsReply) this.#sendDigest(link, false);
+    if (wantsReply) this.#answer(link, rows);
+  }
+
+  /** With this node's own row at any rate: the word of a node itself is all there is to know of it. */
+  #answer(link: Link, rows: readonly MemberRow[]): void {
+    const told = new Map(rows.map((row) => [row.node, row]));
+    const [own, ...others] = this.#rows();
+    if (own === undefined) return;
+    sendRows(link, false, [own, ...others.filter((row) => isNews(row, told.get(row.node)))]);
   }
 
   #sendDigest(link: Link, wantsReply: boolean): void {
@@ -107,6 +115,19 @@ export class Gossip {
       this.#interest.versionOf(node, incarnation),
     );
   }
+}
+
+/** Whether who has `told` about a member learns something from `row`. */
+function isNews(row: MemberRow, told: MemberRow | undefined): boolean {
+  if (told === undefined || row.incarnation > told.incarnation) return true;
+  if (row.incarnation < told.incarnation) return false;
+  return (
+    row.factsVersion > told.factsVersion ||
+    row.interestVersion > told.interestVersion ||
+    (row.hasLeft && !told.hasLeft) ||
+    (row.address !== "" && row.address !== told.address) ||
+    told.heardAgoMs - row.heardAgoMs >= SUSPECT_AFTER_MS
+  );
 }
 
 function sendRows(link: Link, wantsReply: boolean, rows: readonly MemberRow[]): void {

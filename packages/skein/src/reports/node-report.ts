@@ -18,8 +18,8 @@ export interface NodeReport {
   readonly messagesPerSecond: number;
   /** Why it cannot hold the floating address; empty: it can, or has none. */
   readonly addressProblem: string;
-  /** Entries of the log that each other replica lacks; only the coordinator knows. */
-  readonly lags: Readonly<Record<string, number>>;
+  /** Entries of the log that other replicas lack, of those that lack any; undefined: it does not lead, and cannot know. */
+  readonly lags: Readonly<Record<string, number>> | undefined;
   /** Who came back as a new node (its id), by the id that it had: it cannot know that itself. */
   readonly returned: Readonly<Record<string, string>>;
   /** Its replica does not hold what the others agree on; it has found that by comparing hashes with the coordinator. */
@@ -36,7 +36,12 @@ const LAGS_MAX = 32;
 const RETURNED_MAX = 8;
 
 export function encodeReport(report: NodeReport): Uint8Array {
-  const text = JSON.stringify(report);
+  const { returned, ...rest } = report;
+  const content = Object.keys(returned).length === 0 ? rest : report;
+  // What is empty, 0 or false is read so where it is missing: most of it is, in most reports.
+  const text = JSON.stringify(content, (_, value: unknown) =>
+    value === "" || value === 0 || value === false ? undefined : value,
+  );
   const bytes = new Uint8Array(1 + utf8Length(text));
   bytes[0] = REPORT_FRAME;
   encodeUtf8Into(text, bytes, 1);
@@ -59,7 +64,7 @@ export function decodeReport(bytes: Uint8Array): NodeReport | undefined {
     memoryBytes: numberIn(content.memoryBytes),
     messagesPerSecond: numberIn(content.messagesPerSecond),
     addressProblem: textIn(content.addressProblem),
-    lags: lagsIn(content.lags),
+    lags: content.lags === undefined ? undefined : lagsIn(content.lags),
     returned: returnedIn(content.returned),
     isDiverged: content.isDiverged === true,
     isAnnounced: content.isAnnounced === true,

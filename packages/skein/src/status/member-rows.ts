@@ -67,8 +67,10 @@ function lagOf(id: NodeId, { node, coordinator, lags, reportOf }: StatusInputs):
   const leader = coordinator.coordinator;
   if (leader === undefined) return null;
   if (id === leader) return 0;
-  const lag = leader === node ? lags.get(id) : reportOf(leader)?.lags[id];
-  return lag ?? null;
+  if (leader === node) return lags.get(id) ?? null;
+  const reported = reportOf(leader)?.lags;
+  const isReplica = coordinator.voters.includes(id) || coordinator.learners.includes(id);
+  return reported === undefined || !isReplica ? null : (reported[id] ?? 0);
 }
 
 function problemOf(
