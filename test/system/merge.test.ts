@@ -55,7 +55,7 @@ test("two nodes founded apart become one mesh: nothing is lost, and the value th
     expect((await runSkein(["conflicts", ...on(node)])).out).toContain("from a");
     await hasEvents(node, {
       merge: "another cluster of this mesh was merged into this one",
-      conflict: 'both clusters had a value of "both": those that gave way are listed by skein conflicts',
+      conflict: 'both clusters had written "both": what gave way is listed by skein conflicts',
     });
     // The id that the node taken in had before votes no more.
     const { members } = await node.status();

@@ -57,7 +57,7 @@ test("what the majority has written since stays, however late the other write wa
   log.write(ONE, "t", "late", { seenThrough, stamp: 900_000 });
   expect([log.value, log.lost]).toEqual(["of the majority", ["late"]]);
   log.write(ONE, "t", "", { seenThrough, stamp: 900_001 });
-  expect([log.value, log.lost]).toEqual(["of the majority", ["late"]]);
+  expect([log.value, log.lost]).toEqual(["of the majority", ["late", ""]]);
   expect(log.machine.conflicts.all()[0]).toMatchObject({
     lost: { cluster: CLUSTER, stamp: 900_000 },
     kept: { cluster: CLUSTER, stamp: 1200, isDeletion: false },
@@ -76,6 +76,35 @@ test("of what one node had written to a topic only the last value is listed", ()
   // From an outbox of an earlier cluster, once more.
   log.write(ONE, "t", "older", { seenThrough: 0, stamp: 1 });
   expect(log.lost).toEqual(["c 1", "b 3"]);
+});
+
+test("a deletion that gives way is listed: to a value of the majority, or to a later one of another node without a quorum", () => {
+  const log = new Log();
+  const seenThrough = log.write(MAJORITY, "t", "old");
+  log.write(MAJORITY, "t", "of the majority");
+  for (const stamp of [900_000, 900_001]) log.write(ONE, "t", "", { seenThrough, stamp });
+  expect([log.value, log.lost]).toEqual(["of the majority", [""]]);
+  expect(log.machine.conflicts.all()[0]).toMatchObject({
+    lost: { stamp: 900_001, alone: ONE },
+    kept: { isDeletion: false },
+  });
+  log.write(ONE, "t", "and then a value", { seenThrough, stamp: 900_002 });
+  expect(log.lost).toEqual(["and then a value"]);
+
+  const minorities = new Log();
+  const seen = minorities.write(MAJORITY, "t", "old");
+  minorities.write(ONE, "t", "", { seenThrough: seen, stamp: 1100 });
+  minorities.write(OTHER, "t", "later", { seenThrough: seen, stamp: 1101 });
+  expect([minorities.value, minorities.lost]).toEqual(["later", [""]]);
+});
+
+test("a topic that both sides have deleted is no conflict", () => {
+  const log = new Log();
+  const seenThrough = log.write(MAJORITY, "t", "old");
+  log.write(MAJORITY, "t", "");
+  log.write(ONE, "t", "", { seenThrough, stamp: 900_000 });
+  log.write(OTHER, "t", "", { seenThrough, stamp: 900_001 });
+  expect([log.value, log.lost]).toEqual([undefined, []]);
 });
 
 test("a topic that the majority has deleted since stays deleted, and the other value is listed", () => {

@@ -194,19 +194,29 @@ test("of two values the later one is served and the other one is listed; equal o
   });
 });
 
-test("a later deletion wins over a value on either side, and the value is listed; an earlier one does not", () => {
+test("the later of a deletion and a value wins on either side, and what gave way is listed", () => {
   const [us, them] = [new Replica(), new Replica()];
   us.put("we deleted", "", 30);
+  them.put("they deleted before", "", 19);
   them.put("we deleted", "them", 20);
   us.put("they deleted", "us", 31);
   them.put("they deleted", "", 50);
   us.put("deleted before", "", 32);
   them.put("deleted before", "them", 60);
+  us.put("they deleted before", "us", 33);
+  us.put("both deleted", "", 34);
+  them.put("both deleted", "", 61);
   them.mergeInto(us);
-  const topics = ["we deleted", "they deleted", "deleted before"];
-  expect(topics.map((topic) => us.value(topic))).toEqual([undefined, undefined, "them"]);
-  expect(us.lost.sort()).toEqual(["they deleted=us", "we deleted=them"]);
-  for (const { kept } of us.machine.conflicts.all()) expect(kept.isDeletion).toBe(true);
+  const topics = ["we deleted", "they deleted", "deleted before", "they deleted before", "both deleted"];
+  expect(topics.map((topic) => us.value(topic))).toEqual([undefined, undefined, "them", "us", undefined]);
+  expect(us.lost.sort()).toEqual([
+    "deleted before=",
+    "they deleted before=",
+    "they deleted=us",
+    "we deleted=them",
+  ]);
+  for (const { message, kept } of us.machine.conflicts.all())
+    expect(kept.isDeletion, message.topic).toBe(message.payload.length > 0);
 });
 
 test("a clock that is ten years off on one side decides nothing: what counts is how long before the merge it was", () => {

@@ -10,10 +10,10 @@ const WINNER = "66666666-2222-4333-8444-555555555555" as ClusterId;
 
 test.each<[readonly string[], string | undefined]>([
   [[], undefined],
-  [["a/b"], 'both clusters had a value of "a/b": those that gave way are listed by skein conflicts'],
+  [["a/b"], 'both clusters had written "a/b": what gave way is listed by skein conflicts'],
   [
     ["a/b", "c", "d"],
-    'both clusters had a value of "a/b" and 2 other topics: those that gave way are listed by skein conflicts',
+    'both clusters had written "a/b" and 2 other topics: what gave way is listed by skein conflicts',
   ],
 ])("a merge in which %j had two values is told in one sentence, and so are those", (conflicts, sentence) => {
   const [merged, conflict] = mergeEvents({ loser: LOSER, cut: 7, conflicts, refused: 0 });
@@ -36,7 +36,7 @@ test("all that a node had written without a quorum and found outdated is one eve
   expect(event).toMatchObject({
     kind: "conflict",
     detail:
-      '"lights/hall" was written on both sides while there was no quorum on one: values that gave way are listed by skein conflicts',
+      '"lights/hall" was written on both sides while there was no quorum on one: what gave way is listed by skein conflicts',
   });
   expect(outdatedEvent({ ...news, topic: "another" }).id).toBe(event.id);
 });

@@ -8,8 +8,8 @@
  *   was seen, whose positions mean nothing here.
  * - Otherwise, and among the writes of one node, the write takes effect as any other.
  *
- * A value that does not stay goes to the conflicts, as in a merge (of one node's values of a topic the last one), and so does one for which the store has no room: its publisher
- * has its acknowledgement.
+ * A value that does not stay goes to the conflicts, as in a merge (of one node's values of a topic the last one), and so do a deletion that gives way to a
+ * value, and a value for which the store has no room: its publisher has its acknowledgement.
  *
  * Source: architecture.md section 5 (without quorum); reference design, section 4.7.
  */
@@ -17,6 +17,7 @@
 import type { ApplicationMessage, NodeId } from "@skein/kernel";
 import type { Stamp } from "../hybrid-clock.ts";
 import type { Alone } from "./commands.ts";
+import { deletionOf } from "./conflicts.ts";
 import type { RetainedItem, Written } from "./retained-state.ts";
 import { isSame, type MergeTarget, ownCopy } from "./take-merge.ts";
 
@@ -40,6 +41,8 @@ export function writeAlone(
   const written = { stamp: Math.min(alone.stamp, now.stamp), index: now.index, alone: author };
   const isDeletion = message.payload.length === 0;
   const own = isDeletion ? undefined : { ...written, message: ownCopy(message) };
+  const isSameAsOwn = (other: RetainedItem | undefined): boolean =>
+    other !== undefined && own !== undefined && isSame(own.message, other.message, measure);
   const lost = (value: RetainedItem, keptStamp: Stamp, isKeptDeleted: boolean): void => {
     const conflict = {
       message: value.message,
@@ -53,11 +56,13 @@ export function writeAlone(
       retained.delete(topic);
       tombstones.add(topic, written);
     }
-    const isUnseen = item?.alone !== undefined && item.alone !== author && item.index > alone.seenThrough;
-    if (isUnseen && !(own !== undefined && isSame(own.message, item.message, measure)))
-      lost(item, written.stamp, isDeletion);
-  } else if (own !== undefined && !(item !== undefined && isSame(own.message, item.message, measure)))
-    lost(own, before?.stamp ?? 0, item === undefined);
+    const isUnseen =
+      before?.alone !== undefined && before.alone !== author && before.index > alone.seenThrough;
+    const hasLost = item === undefined ? own !== undefined : !isSameAsOwn(item);
+    if (isUnseen && hasLost)
+      lost(item ?? { ...before, message: deletionOf(topic) }, written.stamp, isDeletion);
+  } else if (item !== undefined ? !isSameAsOwn(item) : own !== undefined)
+    lost(own ?? { ...written, message: deletionOf(topic) }, before?.stamp ?? 0, item === undefined);
 }
 
 /** Whether what the topic holds, or its deletion, stays. */

@@ -1,7 +1,7 @@
 /**
  * Values that gave way: two clusters that merged had different values of one topic, or a node had acknowledged one without a quorum and the
  * others another (alone-writes.ts). One of them is served now, the other is here
- * until somebody has looked at it (`skein conflicts`).
+ * until somebody has looked at it (`skein conflicts`). A deletion that gave way to a value is here, too, as a message without a payload.
  *
  * Bounded: 1,000 values and 8 MiB; beyond that the oldest go, and are counted. Each has a number of its own, so that
  * clearing what was shown does not clear what came meanwhile.
@@ -26,9 +26,9 @@ const CONFLICT_BYTES_MAX = 8 * 1024 * 1024;
 export interface Conflict {
   /** 1, 2, 3, ... in this cluster. */
   readonly id: number;
-  /** The value that lost. */
+  /** The value that lost; without a payload: the topic had been deleted. */
   readonly message: ApplicationMessage;
-  /** `alone`: the node that acknowledged it without a quorum. Of its values of one topic only the last one is kept. */
+  /** `alone`: the node that acknowledged it without a quorum. Of its values of one topic only the last one is kept, and a deletion after it. */
   readonly lost: {
     readonly cluster: ClusterId;
     readonly stamp: Stamp;
@@ -95,16 +95,23 @@ export class Conflicts {
 
   /** Drops what the same node had written before to that topic. False: it has written something later. */
   #replacesEarlier(
-    { message: { topic }, lost: { alone, stamp } }: Omit<Conflict, "id">,
+    { message: { topic, payload }, lost: { alone, stamp } }: Omit<Conflict, "id">,
     comesAgain: boolean,
   ): boolean {
     if (alone === undefined) return true;
-    const at = this.#list.findIndex(({ message, lost }) => message.topic === topic && lost.alone === alone);
-    if (at < 0) return true;
-    if (comesAgain && (this.#list[at]?.lost.stamp ?? 0) > stamp) return false;
+    const isOfSame = ({ message, lost }: Conflict): boolean =>
+      message.topic === topic && lost.alone === alone;
+    if (comesAgain && this.#list.some((known) => isOfSame(known) && known.lost.stamp > stamp)) return false;
+    for (let at = this.#list.length - 1; at >= 0; at--) {
+      const known = this.#list[at] as Conflict;
+      if (isOfSame(known) && (payload.length > 0 || known.message.payload.length === 0)) this.#remove(at);
+    }
+    return true;
+  }
+
+  #remove(at: number): void {
     this.#list.splice(at, 1);
     this.#bytes -= this.#sizes.splice(at, 1)[0] ?? 0;
-    return true;
   }
 
   #push(conflict: Conflict): void {
@@ -119,6 +126,11 @@ export class Conflicts {
     this.#list.shift();
     this.#bytes -= this.#sizes.shift() ?? 0;
   }
+}
+
+/** A deletion as a value that can lose. */
+export function deletionOf(topic: string): ApplicationMessage {
+  return { topic, payload: new Uint8Array(0), qos: 0, retain: true, properties: undefined };
 }
 
 export function writeConflict({ message, lost, kept }: Omit<Conflict, "id">, out: ByteWriter): void {

@@ -10,7 +10,8 @@
  *   Of equal stamps this cluster's own wins.
  *
  * A deletion counts as a write as long as its tombstone is remembered. A value that lost, to a value or to a deletion, goes to
- * the conflicts, and so does one for which the store has no room. The same message on both sides is no conflict.
+ * the conflicts, and so do a deletion that lost to a value, and a value for which the store has no room. The same on both sides is
+ * no conflict.
  *
  * Source: reference design, sections 1.4 (step 6) and 4.7.
  */
@@ -18,7 +19,7 @@
 import { type ApplicationMessage, type ByteWriter, type ClusterId, encodeMessage } from "@skein/kernel";
 import { STAMP_MAX, type Stamp } from "../hybrid-clock.ts";
 import type { Clusters, MergeRow } from "./clusters.ts";
-import type { Conflicts } from "./conflicts.ts";
+import { type Conflicts, deletionOf } from "./conflicts.ts";
 import type { MergeItem } from "./merge-export.ts";
 import type { RetainedItem, RetainedState, Written } from "./retained-state.ts";
 import type { Tombstones } from "./tombstones.ts";
@@ -83,10 +84,16 @@ function takeDeletion(topic: string, written: Written, target: MergeTarget, cont
   const ours = retained.item(topic);
   const stamp = shifted(written.stamp, context);
   const verdict = judge(ours ?? tombstones.get(topic), { stamp, index: written.index }, target, context);
-  if (verdict.wins === "ours") return;
+  const { winner, row } = context;
+  if (verdict.wins === "ours") {
+    if (ours === undefined || !verdict.isConflict) return;
+    const lost = { message: deletionOf(topic), stamp, index: written.index };
+    conflicts.add(lostValue(lost, row.cluster, winner, ours.stamp, false));
+    return;
+  }
   if (ours !== undefined) {
     retained.delete(topic);
-    if (verdict.isConflict) conflicts.add(lostValue(ours, context.winner, context.row.cluster, stamp, true));
+    if (verdict.isConflict) conflicts.add(lostValue(ours, winner, row.cluster, stamp, true));
   }
   tombstones.add(topic, { stamp, index: context.index });
 }
@@ -111,7 +118,9 @@ function takeRetained(
   const before = ours ?? tombstone;
   const { wins, isConflict } = judge(before, { stamp, index: written.index }, target, context);
   if (wins === "theirs" && target.set(theirs)) {
-    if (ours !== undefined && isConflict) conflicts.add(lostValue(ours, winner, row.cluster, stamp, false));
+    if (before === undefined || !isConflict) return;
+    const lost = ours ?? { ...before, message: deletionOf(topic) };
+    conflicts.add(lostValue(lost, winner, row.cluster, stamp, false));
     return;
   }
   if (wins === "theirs" || isConflict)

@@ -10,8 +10,13 @@ import type { Route } from "./route.ts";
 /** A value that gave way to another. Times are the ones of the cluster that took the other in, in ms since 1970. */
 export interface ShownConflict {
   readonly topic: string;
-  /** The value that lost, in base64, and where and when it was written. */
-  readonly lost: { readonly payload: string; readonly cluster: string; readonly atMs: number };
+  /** The value that lost, in base64, and where and when it was written; a deletion lost where `isDeletion` is true. */
+  readonly lost: {
+    readonly payload: string;
+    readonly cluster: string;
+    readonly atMs: number;
+    readonly isDeletion: boolean;
+  };
   /** What is served instead; a deletion won where `isDeletion` is true. */
   readonly kept: { readonly cluster: string; readonly atMs: number; readonly isDeletion: boolean };
 }
@@ -30,6 +35,7 @@ export function shownConflict({ message: { topic, payload }, lost, kept }: Confl
       payload: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString("base64"),
       cluster: lost.cluster,
       atMs: msOfStamp(lost.stamp),
+      isDeletion: payload.length === 0,
     },
     kept: { cluster: kept.cluster, atMs: msOfStamp(kept.stamp), isDeletion: kept.isDeletion },
   };

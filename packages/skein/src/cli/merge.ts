@@ -51,13 +51,13 @@ export function formatConflicts(list: readonly ShownConflict[]): string {
   if (list.length === 0) return "No retained values have given way to others.";
   const rows = list.map(({ topic, lost, kept }) => [
     printable(topic),
-    textOf(lost.payload),
+    lost.isDeletion ? "(deleted)" : textOf(lost.payload),
     timeOf(lost.atMs),
     kept.isDeletion ? "a deletion" : "another value",
     timeOf(kept.atMs),
   ]);
   const table = formatTable([["TOPIC", "LOST VALUE", "WRITTEN", "LOST TO", "OF"], ...rows]);
-  return `${table}\n\nPublish a value again to have it back; forget them all with: skein conflicts --clear`;
+  return `${table}\n\nPublish a value (or delete the topic) again to have it back; forget them all with: skein conflicts --clear`;
 }
 
 function textOf(payload: string): string {

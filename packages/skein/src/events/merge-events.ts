@@ -28,13 +28,13 @@ export function mergeEvents({ loser, cut, conflicts, refused }: MergeNews): read
   if (first === undefined) return [merged];
   const topic = shownTopic(first);
   const more = conflicts.length === 1 ? "" : ` and ${others(conflicts.length - 1)}`;
-  const text = `both clusters had a value of "${topic}"${more}: those that gave way are listed by skein conflicts`;
+  const text = `both clusters had written "${topic}"${more}: what gave way is listed by skein conflicts`;
   return [merged, { id: `conflict-${name}`, kind: "conflict", detail: text }];
 }
 
 /** One event for all that a node had written: its id does not name the topic. */
 export function outdatedEvent({ node, incarnation, topic }: OutdatedNews): SharedEvent {
-  const detail = `"${shownTopic(topic)}" was written on both sides while there was no quorum on one: values that gave way are listed by skein conflicts`;
+  const detail = `"${shownTopic(topic)}" was written on both sides while there was no quorum on one: what gave way is listed by skein conflicts`;
   return { id: `conflict-${node}-${incarnation}`, kind: "conflict", detail };
 }
 

@@ -25,8 +25,8 @@ export const ALONE_MUTANTS: readonly Mutant[] = (
       name: "a late write that gives way is listed nowhere",
       breaks: "P8: one side of a split is lost in silence",
       file: RULE,
-      search: "    lost(own, before?.stamp ?? 0, item === undefined);",
-      replacement: "    own.index.toFixed();",
+      search: "  } else if (item !== undefined ? !isSameAsOwn(item) : own !== undefined)",
+      replacement: "  } else if (own !== undefined && own.index < 0 && !isSameAsOwn(item))",
     },
     {
       name: "retained writes that were acknowledged without a quorum are not kept",
