@@ -141,12 +141,13 @@ const { values } = parseArgs({
     nodes: { type: "string" },
     keep: { type: "boolean" },
     out: { type: "string" },
+    help: { type: "boolean" },
   },
 });
 const count = Number(values.nodes ?? (values.quick === true ? 5 : 20));
-if (!Number.isInteger(count) || count < 3 || count > 60) {
+if (values.help === true || !Number.isInteger(count) || count < 3 || count > 60) {
   process.stderr.write("usage: npm run sim:compose -- [--quick] [--nodes 3-60] [--keep] [--out DIRECTORY]\n");
-  process.exit(2);
+  process.exit(values.help === true ? 0 : 2);
 }
 Object.assign(process.env, { SKEIN_TEST_REQUIRE_DOCKER: "true" });
 const engine = await findEngine();

@@ -34,16 +34,21 @@ const FIGURES: Readonly<Record<string, (lab: Laboratory) => Promise<readonly Mea
 };
 
 const { values } = parseArgs({
-  options: { only: { type: "string" }, runs: { type: "string", default: "20" }, dry: { type: "boolean" } },
+  options: {
+    only: { type: "string" },
+    runs: { type: "string", default: "20" },
+    dry: { type: "boolean" },
+    help: { type: "boolean" },
+  },
 });
 const names = values.only?.split(",") ?? Object.keys(FIGURES);
 const runs = Number(values.runs);
 const unknown = names.filter((name) => !(name in FIGURES));
-if (unknown.length > 0 || !Number.isInteger(runs) || runs < 1) {
+if (values.help === true || unknown.length > 0 || !Number.isInteger(runs) || runs < 1) {
   process.stderr.write(
     `usage: npm run figures -- [--only ${Object.keys(FIGURES).join(",")}] [--runs N] [--dry]\n`,
   );
-  process.exit(2);
+  process.exit(values.help === true ? 0 : 2);
 }
 
 Object.assign(process.env, { SKEIN_TEST_REQUIRE_DOCKER: "true" });
