@@ -82,10 +82,10 @@ function bestTarget(server: Server): ServerId | undefined {
   return best;
 }
 
+/** A voter that was heard lately and lacks nothing that it once acknowledged: one that may would not campaign. */
 function isTarget(server: Server, id: ServerId): boolean {
-  const lastHeardAt = server.followers.get(id)?.lastHeardAt;
-  if (id === server.id || lastHeardAt === undefined) return false;
-  return (
-    server.log.configuration.voters.includes(id) && server.now - lastHeardAt < server.options.electionMinMs
-  );
+  const progress = server.followers.get(id);
+  if (id === server.id || progress?.lastHeardAt === undefined || progress.nonce !== 0) return false;
+  const silenceMs = server.now - progress.lastHeardAt;
+  return server.log.configuration.voters.includes(id) && silenceMs < server.options.electionMinMs;
 }

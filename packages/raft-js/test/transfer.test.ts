@@ -110,6 +110,19 @@ test("neither a learner nor who votes only before a change can be a target, howe
   expect(a.status.transferringTo).toBe("b");
 });
 
+test("who lost power is no target until it has caught up: it would not campaign", () => {
+  const a = leader();
+  const beat = { kind: "heartbeatReply", term: 1, sentAt: a.now, round: 1, stateHash: undefined } as const;
+  for (const id of ["b", "c"]) a.receive(id, { ...beat, nonce: 7 });
+  a.step({ kind: "transferLeadership", to: "b" });
+  a.step({ kind: "transferLeadership" });
+  expect(a.takeEffects("refused").map(({ reason }) => reason)).toEqual(["noTarget", "noTarget"]);
+  expect(a.status.leaseUntil, "so the leader keeps what it has").toBeDefined();
+  a.receive("c", { ...beat, nonce: 0 });
+  a.step({ kind: "transferLeadership" });
+  expect(a.status.transferringTo).toBe("c");
+});
+
 test("a TimeoutNow that comes after the next leader was elected deposes nobody (raft-rs #234)", () => {
   const start = { term: 1, entries: logOf([1]), configuration: voters("a", "b", "c", "d", "e") };
   const c = new OneServer({ ...start, id: "c" });
