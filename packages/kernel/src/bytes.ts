@@ -49,6 +49,11 @@ export class ByteWriter {
     return this.#buffer.slice(0, this.#length);
   }
 
+  /** Copies everything written since the last `reset` into `target`, from `at` on. */
+  copyTo(target: Uint8Array, at: number): void {
+    target.set(this.#buffer.subarray(0, this.#length), at);
+  }
+
   /** Everything written, not copied: for what is large, and for the last use of a writer made for about so many bytes. */
   take(): Uint8Array {
     const taken = this.#buffer.subarray(0, this.#length);

@@ -41,6 +41,12 @@ test("ByteReader never reads past its end and throws only ERR_SKEIN_MALFORMED on
   );
 });
 
+test("ByteWriter.copyTo() copies what was written, and nothing besides", () => {
+  const target = new Uint8Array(5).fill(9);
+  new ByteWriter(64).u8(1).u8(2).copyTo(target, 1);
+  expect(target).toEqual(Uint8Array.of(9, 1, 2, 9, 9));
+});
+
 test("ByteWriter.finish() is a copy: later writes do not change it", () => {
   const out = new ByteWriter();
   const first = out.u8(1).finish();

@@ -27,14 +27,12 @@ import { CONFLICTS_MAX, type Conflict, readConflict, writeConflict } from "./con
 import type { RetainedItem, Written } from "./retained-state.ts";
 import { PROPOSERS_MAX, type Sequence } from "./sequencer.ts";
 import {
-  NO_SESSIONS,
+  type frozenSessions,
+  noSessions,
   readSessions,
   type SavedSessions,
-  type SessionParts,
-  writeStored,
 } from "./sessions/sessions-snapshot.ts";
 import { readStaged } from "./sessions/staged-sessions.ts";
-import type { StoredMessage } from "./sessions/stored-message.ts";
 import { TOMBSTONES_MAX, type Tombstone } from "./tombstones.ts";
 
 /** What a snapshot holds. */
@@ -63,28 +61,27 @@ const FORMAT = 4;
 const PIECE_BYTES = 512 * 1024;
 
 /**
- * Encodes a state as it is now, a piece with each step: between two of them it may change. Messages are the bulk, and never change
- * once they are stored; all else is written down at once. `expectedBytes`: about how many there will be.
+ * Encodes a state as it is now, a piece with each step: between two of them it may change. Messages and queues are the bulk: the
+ * former never change, the latter are copied; all else is written down at once. `expectedBytes`: about how many there will be.
  */
 export function encodeInPieces(
   state: Omit<ReplicatedState, "sessions" | "staged">,
-  sessions: SessionParts,
+  sessions: ReturnType<typeof frozenSessions>,
   staged: (out: ByteWriter) => void,
   expectedBytes: number,
 ): Generator<undefined, Uint8Array> {
-  const afterRetained = new ByteWriter(4096);
-  writeRest(state, afterRetained);
-  afterRetained.raw(sessions.head);
-  const afterOwed = new ByteWriter(sessions.tail.length + 4096).raw(sessions.tail);
-  staged(afterOwed);
-  const between = [afterRetained.take(), afterOwed.take()] as const;
-  return pieces(state, sessions.messages, between, expectedBytes);
+  const rest = new ByteWriter(4096);
+  writeRest(state, rest);
+  const waiting = new ByteWriter(4096);
+  staged(waiting);
+  return pieces(state, rest.take(), sessions, waiting.take(), expectedBytes);
 }
 
 function* pieces(
   { proposers, retained }: Pick<ReplicatedState, "proposers" | "retained">,
-  owed: readonly StoredMessage[],
-  [afterRetained, afterOwed]: readonly [Uint8Array, Uint8Array],
+  rest: Uint8Array,
+  sessions: ReturnType<typeof frozenSessions>,
+  staged: Uint8Array,
   expectedBytes: number,
 ): Generator<undefined, Uint8Array> {
   // Nine tenths of the time of a large snapshot go to memory that is touched for the first time, so none is touched twice.
@@ -105,12 +102,9 @@ function* pieces(
     encodeMessage(item.message, writeWritten(item, out));
     if (isPieceFull()) yield;
   }
-  out.raw(afterRetained);
-  for (const stored of owed) {
-    writeStored(stored, out);
-    if (isPieceFull()) yield;
-  }
-  return out.raw(afterOwed).take();
+  out.raw(rest);
+  yield* sessions(out, isPieceFull);
+  return out.raw(staged).take();
 }
 
 function writeRest(state: Omit<ReplicatedState, "sessions" | "staged">, out: ByteWriter): void {
@@ -132,7 +126,7 @@ export function decodeSnapshot(bytes: Uint8Array): ReplicatedState {
   const proposers = readProposers(input);
   const retained = readRetained(input, format);
   const rest = format === FORMAT_UNSTAMPED ? NO_REST : readRest(input, format);
-  const sessions = format < FORMAT_SESSIONS ? NO_SESSIONS : readSessions(input);
+  const sessions = format < FORMAT_SESSIONS ? noSessions() : readSessions(input);
   const staged = format < FORMAT_SESSIONS ? [] : readStaged(input);
   input.end();
   return { proposers, retained, ...rest, sessions, staged };

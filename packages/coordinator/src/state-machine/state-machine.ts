@@ -25,7 +25,7 @@ import { Sequencer } from "./sequencer.ts";
 import { carryOutSession } from "./sessions/carry-out.ts";
 import type { Publication, SessionOutcome } from "./sessions/publishing-port.ts";
 import type { SessionState } from "./sessions/session-state.ts";
-import { sessionParts } from "./sessions/sessions-snapshot.ts";
+import { frozenSessions } from "./sessions/sessions-snapshot.ts";
 import { SessionsState } from "./sessions/sessions-state.ts";
 import { type SessionItem, StagedSessions } from "./sessions/staged-sessions.ts";
 import { itemHash } from "./set-hash.ts";
@@ -147,7 +147,7 @@ export class StateMachine {
     };
     const messages = retained.bytes + owed.bytes + (retained.count + owed.entries) * FRAMING_BYTES;
     const staged = (out: ByteWriter): void => this.staged.write(out);
-    return encodeInPieces(state, sessionParts(this.sessions), staged, 4096 + messages);
+    return encodeInPieces(state, frozenSessions(this.sessions), staged, 4096 + messages);
   }
 
   /** The state in short: equal states give equal texts. Cheap: a few rows are looked at, no messages. */
@@ -297,9 +297,8 @@ export class StateMachine {
     const { winner, loser, cut, chunk, isLast, shift } = command;
     const items = readItems(command.bytes);
     if (!this.clusters.isNext(loser, cut, chunk)) return undefined;
-    const arrived = this.staged.with(loser, items.filter(isSessionItem), chunk === 0);
+    this.staged.put(loser, items.filter(isSessionItem), chunk === 0);
     this.#advance(command.stamp);
-    this.staged.put(loser, arrived);
     const topics = items.flatMap(topicOfItem);
     const forkedAt = forkIndex(items, winner);
     const row = this.clusters.took(
