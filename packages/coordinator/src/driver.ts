@@ -343,6 +343,7 @@ export class Driver {
     assert(index === this.#applied.index + 1, `applied ${index} after ${this.#applied.index}`);
     const configuration = kind === "configuration" ? decodeConfiguration(data) : this.#applied.configuration;
     this.#applied = { index, term, configuration };
+    if (kind === "configuration") this.#machine.setMembers(configuration);
     this.#snapshots.noteApplied(data.length);
     const applied = kind === "command" ? this.#machine.apply(data, index) : undefined;
     this.#ports.observer?.applied(observedEntry(entry, applied, this.#machine));

@@ -14,13 +14,18 @@ import type { StateMachine } from "./state-machine/state-machine.ts";
 
 type SendSnapshot = Extract<RaftEffect, { readonly kind: "sendSnapshot" }>;
 
-/** How long a log may get before a snapshot is due. */
+/** How long a log may get before a snapshot is due, however small the state is ({@link LOG_SHARE}). */
 export interface SnapshotLimits {
   /** Applied entries. */
   readonly entries: number;
   /** Bytes of applied commands. */
   readonly bytes: number;
 }
+
+/** The log may get as long as this share of the last snapshot: then snapshots write four times what comes in, however large the state is. */
+const LOG_SHARE = 1 / 4;
+/** An entry counts for so many bytes at least there: it takes more than its command in memory. */
+const ENTRY_BYTES_MIN = 256;
 
 export interface OwnSnapshotsPorts {
   readonly clock: Clock;
@@ -37,6 +42,8 @@ export class OwnSnapshots {
   readonly #pieces = new SnapshotPieces();
   #entriesSince = 0;
   #bytesSince = 0;
+  /** Of the last snapshot. */
+  #snapshotBytes = 0;
   #isWanted = false;
   #isSaving = false;
   #isHeld = false;
@@ -56,6 +63,7 @@ export class OwnSnapshots {
     this.#limits = limits;
     this.#ports = ports;
     if (saved !== undefined) this.#pieces.reset(saved);
+    this.#snapshotBytes = saved?.data.length ?? 0;
   }
 
   get newest(): Snapshot | undefined {
@@ -78,6 +86,7 @@ export class OwnSnapshots {
     this.#replacements++;
     this.#isHeld = true;
     this.#pieces.reset(snapshot);
+    this.#snapshotBytes = snapshot.data.length;
     this.#entriesSince = 0;
     this.#bytesSince = 0;
   }
@@ -98,8 +107,7 @@ export class OwnSnapshots {
 
   /** Saves the state as of `point`, the last applied entry, if it is time to. */
   saveWhenDue(point: SnapshotPoint): void {
-    const isDue = this.#entriesSince >= this.#limits.entries || this.#bytesSince >= this.#limits.bytes;
-    if (this.#isSaving || this.#isHeld || (!isDue && !this.#isWanted)) return;
+    if (this.#isSaving || this.#isHeld || !(this.#isWanted || this.#isDue)) return;
     this.#isSaving = true;
     this.#isWanted = false;
     this.#entriesSince = 0;
@@ -110,6 +118,15 @@ export class OwnSnapshots {
   /** What is being written down is given up. */
   stop(): void {
     this.#isStopped = true;
+  }
+
+  get #isDue(): boolean {
+    const { entries, bytes } = this.#limits;
+    const share = this.#snapshotBytes * LOG_SHARE;
+    return (
+      this.#entriesSince >= Math.max(entries, share / ENTRY_BYTES_MIN) ||
+      this.#bytesSince >= Math.max(bytes, share)
+    );
   }
 
   #write(point: SnapshotPoint, pieces: Generator<undefined, Uint8Array>, replacements: number): void {
@@ -135,6 +152,7 @@ export class OwnSnapshots {
       // A snapshot from a leader may have come in meanwhile; the newer one counts.
       if ((this.newest?.index ?? -1) >= snapshot.index || replacements !== this.#replacements) return;
       this.#pieces.add(snapshot, this.#ports.clock.monotonicMs());
+      this.#snapshotBytes = snapshot.data.length;
       const { index, term, configuration } = snapshot;
       this.#ports.saved({ index, term, configuration });
     });

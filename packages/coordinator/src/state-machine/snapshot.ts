@@ -1,11 +1,11 @@
 /**
  * The whole replicated state as one run of bytes: what a follower far behind gets, and what replaces the old log.
  *
- * `format u8 = 4 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: written, an encoded
+ * `format u8 = 5 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: written, an encoded
  * Application Message | newest stamp varint | tombstones varint, each: written, topic text |
- * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict, author | clusters | sessions | sessions of merges under way`. Proposers and retained are sorted
+ * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict, author | clusters | limits, each: node, bytes varint | sessions | sessions of merges under way`. Proposers and retained are sorted
  * and free of repeats, the others in the order of the log, so equal states are equal bytes. Written: stamp, index varint, author; author: u8 = 1 and
- * a node of 8 bytes, or 0. Format 3 has no authors; format 2 has no sessions either; format 1 ends
+ * a node of 8 bytes, or 0. Format 4 has no limits; format 3 has no authors either; format 2 has no sessions either; format 1 ends
  * behind the retained messages, which have no stamps.
  */
 
@@ -33,6 +33,7 @@ import {
   type SavedSessions,
 } from "./sessions/sessions-snapshot.ts";
 import { readStaged } from "./sessions/staged-sessions.ts";
+import { readStoreLimits, type StoreLimitRow, writeStoreLimits } from "./store-limits.ts";
 import { TOMBSTONES_MAX, type Tombstone } from "./tombstones.ts";
 
 /** What a snapshot holds. */
@@ -49,13 +50,15 @@ export interface ReplicatedState {
   readonly droppedConflicts: number;
   readonly clusters: ClustersState;
   readonly newest: Stamp;
+  readonly limits: readonly StoreLimitRow[];
   readonly sessions: SavedSessions;
   readonly staged: ReturnType<typeof readStaged>;
 }
 
 const FORMAT_UNSTAMPED = 1;
 const FORMAT_SESSIONS = 3;
-const FORMAT = 4;
+const FORMAT_AUTHORS = 4;
+const FORMAT = 5;
 
 /** A piece: a few milliseconds on a small machine. */
 const PIECE_BYTES = 512 * 1024;
@@ -116,6 +119,7 @@ function writeRest(state: Omit<ReplicatedState, "sessions" | "staged">, out: Byt
     writeAuthor(conflict.lost.alone, out);
   }
   writeClusters(state.clusters, out);
+  writeStoreLimits(state.limits, out);
 }
 
 /** Payloads are views of `bytes` (no copy). @throws {SkeinError} ERR_SKEIN_MALFORMED, also when a list is not sorted */
@@ -150,6 +154,7 @@ const NO_REST: Omit<ReplicatedState, "proposers" | "retained" | "sessions" | "st
   droppedConflicts: 0,
   clusters: NO_CLUSTERS,
   newest: 0,
+  limits: [],
 };
 
 function writeWritten({ stamp, index, alone }: Written, out: ByteWriter): ByteWriter {
@@ -163,7 +168,7 @@ function writeAuthor(alone: NodeId | undefined, out: ByteWriter): void {
 }
 
 function readAuthor(input: ByteReader, format: number): { readonly alone?: NodeId } {
-  return format === FORMAT && input.u8() === 1 ? { alone: readNodeId(input) } : {};
+  return format >= FORMAT_AUTHORS && input.u8() === 1 ? { alone: readNodeId(input) } : {};
 }
 
 function readWritten(input: ByteReader, format: number): Written {
@@ -197,7 +202,9 @@ function readRest(input: ByteReader, format: number): typeof NO_REST {
     const { lost, ...conflict } = readConflict(input);
     conflicts.push({ id, ...conflict, lost: { ...lost, ...readAuthor(input, format) } });
   }
-  return { newest, tombstones, lastConflict, droppedConflicts, conflicts, clusters: readClusters(input) };
+  const clusters = readClusters(input);
+  const limits = format < FORMAT ? [] : readStoreLimits(input);
+  return { newest, tombstones, lastConflict, droppedConflicts, conflicts, clusters, limits };
 }
 
 function readProposers(input: ByteReader): Sequence[] {

@@ -6,22 +6,18 @@
 
 import type { ApplicationMessage } from "@skein/kernel";
 import { type MessageHandle, NO_ROOM, OwedMessages } from "./owed-messages.ts";
+import type { PublishingPort } from "./publishing-port.ts";
 import type { SessionRoute, SessionRoutes } from "./session-routes.ts";
 import type { SessionState } from "./session-state.ts";
 import { SharedTurns } from "./shared-turns.ts";
-
-/** Most bytes of all messages that are owed, as they are packed. Beyond, a message goes into no queue, and its publisher hears 0x97. */
-export const OWED_BYTES_MAX = 64 * 1024 * 1024;
 
 /** A message on its way into queues. */
 export interface Offered extends Pick<ApplicationMessage, "qos" | "retain"> {
   readonly handle: MessageHandle;
 }
 
-export interface QueueingPorts {
+export interface QueueingPorts extends Pick<PublishingPort, "index" | "owedBytesMax"> {
   readonly routes: SessionRoutes;
-  /** Log index of the command under way. */
-  readonly index: () => number;
   /** There is more in its queue. */
   readonly grown: (session: SessionState) => void;
 }
@@ -46,7 +42,7 @@ export class Queueing {
 
   /** To be put into queues, then let go of. `at`: time of the sessions, ms. */
   offer(message: ApplicationMessage, at: number): Offered {
-    const handle = this.#messages.put(message, at, OWED_BYTES_MAX);
+    const handle = this.#messages.put(message, at, this.#ports.owedBytesMax());
     return { handle, qos: message.qos, retain: message.retain };
   }
 

@@ -13,7 +13,7 @@ import type { Stamp } from "../../hybrid-clock.ts";
 import { AbsentSessions } from "./absent-sessions.ts";
 import type { OwedMessages } from "./owed-messages.ts";
 import type { Publication, PublishingPort, SessionOutcome } from "./publishing-port.ts";
-import { OWED_BYTES_MAX, Queueing } from "./queueing.ts";
+import { Queueing } from "./queueing.ts";
 import { RunningHash } from "./running-hash.ts";
 import { type Routes, SessionRoutes } from "./session-routes.ts";
 import { type SessionOwner, SessionState } from "./session-state.ts";
@@ -39,7 +39,12 @@ export class SessionsState {
   constructor(port: PublishingPort) {
     this.#port = port;
     const grown = (session: SessionState): void => this.#touch(session);
-    this.#queueing = new Queueing({ routes: this.routes, index: () => port.index(), grown });
+    this.#queueing = new Queueing({
+      routes: this.routes,
+      index: () => port.index(),
+      owedBytesMax: () => port.owedBytesMax(),
+      grown,
+    });
   }
 
   get count(): number {
@@ -246,7 +251,7 @@ export class SessionsState {
   takeIn(arrived: Arrived, terms: MergeTerms): number {
     const now = this.time.elapsed;
     const touched: SessionState[] = [];
-    const takenOver = new TakenOver(arrived, this.owed, OWED_BYTES_MAX, now);
+    const takenOver = new TakenOver(arrived, this.owed, this.#port.owedBytesMax(), now);
     const messages = { own: this.owed, takenOver };
     let refused = 0;
     for (const theirs of inOwnTerms(arrived, terms, now)) {
