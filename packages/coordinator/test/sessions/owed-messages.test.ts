@@ -9,8 +9,8 @@ import {
   NO_ROOM,
   OwedMessages,
 } from "../../src/state-machine/sessions/owed-messages.ts";
-import type { QueueForm } from "../../src/state-machine/sessions/queue-columns.ts";
-import { type QueueEntry, SessionQueue } from "../../src/state-machine/sessions/session-queue.ts";
+import type { QueueEntry, QueueForm } from "../../src/state-machine/sessions/queue-columns.ts";
+import { SessionQueue } from "../../src/state-machine/sessions/session-queue.ts";
 import { A, message, SessionWorld, wish } from "./session-world.ts";
 
 const SLAB_BYTES = 128 * 1024;
@@ -87,7 +87,7 @@ test("what is held is there unchanged whatever else comes and goes, and so is wh
       expect([store.count, store.bytes]).toEqual([held.length, sizes.reduce((sum, size) => sum + size, 0)]);
       expect(store.entries).toBe(held.reduce((sum, { holders }) => sum + holders, 0));
 
-      // Of each closed slab more than half is held; an eighth of it may have been too short for what came next.
+      // Of each closed slab more than half is held; a quarter of it may have been too short for what came next.
       const tables = 8 * 1.25 * Math.max(64, history.length);
       expect(store.bufferBytes).toBeLessThan(
         2.5 * (store.bytes + 12 * store.count) + 2 * SLAB_BYTES + tables,
@@ -207,14 +207,15 @@ function ordinalsAndForms(entries: readonly (QueueForm & { ordinal: number; inde
 
 test("a queued message takes no more than its payload and 64 bytes", () => {
   const [clients, each, payloadBytes] = [20, 1000, 200];
+  const topicOf = (client: number): string => `home/room${client + 900}/sensor/temperature`;
   const world = new SessionWorld();
   for (let client = 0; client < clients; client++) {
     const claim = world.open(A, `client ${client}`);
-    world.subscribe(A, `client ${client}`, claim, wish(`home/room${client}/sensor/temperature`));
+    world.subscribe(A, `client ${client}`, claim, wish(topicOf(client)));
   }
   for (let at = 0; at < each; at++)
     for (let client = 0; client < clients; client++)
-      world.publish(A, `home/room${client}/sensor/temperature`, `${at}`.padEnd(payloadBytes));
+      world.publish(A, topicOf(client), `${at}`.padEnd(payloadBytes));
   const { owed } = world.machine.sessions;
   let bytes = owed.bufferBytes;
   for (const { queue } of world.machine.sessions.all()) bytes += queue.bufferBytes;

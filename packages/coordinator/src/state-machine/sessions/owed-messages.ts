@@ -5,8 +5,8 @@
  * of it, `at varint | encoded Application Message`, in a slab; a handle names it, and two numbers say where it lies and how often it is held:
  *
  * ```
- *   slab     handle u32 | length varint | at, message | up to 3 bytes to the next multiple of 4     handle ...
- *   tables   [handle]: place u32 = number of the slab, and where in it by fours | holders u32
+ *   slab     handle u32 | length varint | at, message | perhaps a byte to the next even place     handle ...
+ *   tables   [handle]: place u32 = number of the slab, and where in it by twos | holders u32
  * ```
  *
  * Slabs are only ever appended to. Where half of one is no longer held, the other half is copied behind the newest message, and the slab is
@@ -19,7 +19,7 @@
 
 import {
   type ApplicationMessage,
-  assert,
+  AssertionError,
   ByteReader,
   ByteWriter,
   decodeMessage,
@@ -35,13 +35,13 @@ export type MessageHandle = number;
 export const NO_ROOM = 0;
 
 const SLAB_BYTES = 128 * 1024;
-/** A message that takes more has a slab of its own size, so that ends of slabs which nothing fits into are an eighth at most. */
-const SHARED_BYTES_MAX = SLAB_BYTES / 8;
-/** Places by fours in a slab: 15 bits, which leaves 17 for its number. */
-const PLACES = SLAB_BYTES / 4;
+/** A message that takes more has a slab of its own size, so that ends of slabs which nothing fits into are a quarter at most. */
+const SHARED_BYTES_MAX = SLAB_BYTES / 4;
+/** Places by twos in a slab: 16 bits, which leaves 16 for its number, enough for two gigabytes in slabs of the smallest kind. */
+const PLACES = SLAB_BYTES / 2;
 const HANDLES_MIN = 64;
-/** Tables grow to this multiple: a million messages have 8 MB of tables, and 2 MB of them are free at most. */
-const TABLE_GROWTH = 1.25;
+/** Tables grow to this multiple: a million messages have 8 MB of tables, and 1 MB of them is free at most. */
+const TABLE_GROWTH = 1.125;
 /** A power of two. Sessions that get one message get it one after the other. */
 const RECENT = 16;
 
@@ -134,14 +134,14 @@ export class OwedMessages {
 
   /** Bytes that it counts for in {@link bytes}. */
   sizeOf(handle: MessageHandle): number {
-    const { bytes, at } = this.#find(handle);
-    return readHeader(bytes, at).length;
+    const { bytes } = this.#slabOf(handle);
+    return lengthAt(bytes, offsetOf(this.#places[handle] as number));
   }
 
   /** `at, message`, as they are written down. A view that never changes, also when the message is gone. */
   packed(handle: MessageHandle): Uint8Array {
-    const { bytes, at } = this.#find(handle);
-    return packedAt(bytes, at);
+    const { bytes } = this.#slabOf(handle);
+    return packedAt(bytes, offsetOf(this.#places[handle] as number));
   }
 
   /** Its payload is a view that never changes. */
@@ -173,14 +173,14 @@ export class OwedMessages {
 
   #holdersOf(handle: MessageHandle): number {
     const holders = this.#holders[handle] ?? 0;
-    assert(holders > 0, `message ${handle} is not held`);
+    // No `assert`, whose message would be put together for every call.
+    if (holders === 0) throw new AssertionError(`message ${handle} is not held`);
     return holders;
   }
 
-  #find(handle: MessageHandle): { readonly bytes: Uint8Array; readonly at: number } {
+  #slabOf(handle: MessageHandle): Slab {
     this.#holdersOf(handle);
-    const place = this.#places[handle] as number;
-    return { bytes: (this.#slabs[numberOf(place)] as Slab).bytes, at: offsetOf(place) };
+    return this.#slabs[numberOf(this.#places[handle] as number)] as Slab;
   }
 
   #newHandle(): MessageHandle {
@@ -205,7 +205,7 @@ export class OwedMessages {
     const at = slab.used;
     slab.used += taken;
     slab.held += taken;
-    this.#places[handle] = number * PLACES + at / 4;
+    this.#places[handle] = number * PLACES + at / 2;
     return { slab, start: writeHeader(slab.bytes, at, handle, length) };
   }
 
@@ -232,7 +232,7 @@ export class OwedMessages {
     const place = this.#places[handle] as number;
     const number = numberOf(place);
     const slab = this.#slabs[number] as Slab;
-    const { length } = readHeader(slab.bytes, offsetOf(place));
+    const length = lengthAt(slab.bytes, offsetOf(place));
     slab.held -= recordBytes(length);
     this.#bytes -= length;
     this.#count--;
@@ -265,9 +265,11 @@ export class OwedMessages {
     const before = this.#newest;
     let left = held;
     for (let at = 0; left > 0; ) {
-      const { handle, length, start } = readHeader(bytes, at);
+      const handle = readU32(bytes, at);
+      const length = lengthAt(bytes, at);
+      const start = at + headerBytes(length);
       const taken = recordBytes(length);
-      const isHeld = this.#holders[handle] !== 0 && this.#places[handle] === number * PLACES + at / 4;
+      const isHeld = this.#holders[handle] !== 0 && this.#places[handle] === number * PLACES + at / 2;
       if (isHeld) {
         const copy = this.#append(handle, length);
         copy.slab.bytes.set(bytes.subarray(start, start + length), copy.start);
@@ -298,16 +300,21 @@ export class FrozenMessages {
   packed(index: number): Uint8Array {
     const place = this.#places[index] ?? 0;
     const bytes = this.#slabs[numberOf(place)];
-    assert(bytes !== undefined, `no message ${index}`);
+    if (bytes === undefined) throw new AssertionError(`no message ${index}`);
     return packedAt(bytes, offsetOf(place));
   }
 }
 
-// ---- one record: handle u32 | length varint | at, message | to the next multiple of 4
+// ---- one record: handle u32 | length varint | at, message | to the next even place
+
+function headerBytes(length: number): number {
+  if (length < 0x80) return 5;
+  if (length < 0x4000) return 6;
+  return length < 0x20_0000 ? 7 : 8;
+}
 
 function recordBytes(length: number): number {
-  const header = length < 0x80 ? 5 : length < 0x4000 ? 6 : length < 0x20_0000 ? 7 : 8;
-  return (header + length + 3) & ~3;
+  return (headerBytes(length) + length + 1) & ~1;
 }
 
 /** Returns where `length` bytes follow. */
@@ -320,21 +327,18 @@ function writeHeader(bytes: Uint8Array, at: number, handle: MessageHandle, lengt
   }
 }
 
-function readHeader(
-  bytes: Uint8Array,
-  at: number,
-): { readonly handle: MessageHandle; readonly length: number; readonly start: number } {
-  let start = at + 4;
+function lengthAt(bytes: Uint8Array, at: number): number {
   let length = 0;
-  for (let shift = 0; ; shift += 7) {
-    const byte = bytes[start++] as number;
+  for (let next = at + 4, shift = 0; ; shift += 7) {
+    const byte = bytes[next++] as number;
     length |= (byte & 0x7f) << shift;
-    if (byte < 0x80) return { handle: readU32(bytes, at), length, start };
+    if (byte < 0x80) return length;
   }
 }
 
 function packedAt(bytes: Uint8Array, at: number): Uint8Array {
-  const { start, length } = readHeader(bytes, at);
+  const length = lengthAt(bytes, at);
+  const start = at + headerBytes(length);
   return bytes.subarray(start, start + length);
 }
 
@@ -343,7 +347,7 @@ function numberOf(place: number): number {
 }
 
 function offsetOf(place: number): number {
-  return (place % PLACES) * 4;
+  return (place % PLACES) * 2;
 }
 
 function grown(table: Uint32Array<ArrayBuffer>, size: number): Uint32Array<ArrayBuffer> {

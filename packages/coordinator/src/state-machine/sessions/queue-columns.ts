@@ -5,7 +5,8 @@
  * What only few entries have (Subscription Identifiers, a shared subscription) stands aside.
  */
 
-import { type MessageHandle, NO_ROOM } from "./owed-messages.ts";
+import type { ApplicationMessage, OwedMessage } from "@skein/kernel";
+import { type MessageHandle, NO_ROOM, type OwedMessages } from "./owed-messages.ts";
 
 /** How a message is delivered to one session. */
 export interface QueueForm {
@@ -33,7 +34,9 @@ const RELEASED = 4;
 /** Holes at the front are cut off when there are this many, and they are the larger half. */
 const CUT_AT = 64;
 const ENTRIES_MIN = 8;
-const GROWTH = 1.5;
+const GROWTH = 1.25;
+/** Columns for no more entries are kept when there are fewer. */
+const KEPT_ENTRIES = 128;
 const INDEX_LOW = 0x1_0000_0000;
 
 const NO_U32 = new Uint32Array(0);
@@ -42,7 +45,48 @@ const NO_U8 = new Uint8Array(0);
 
 type Aside = Pick<QueueForm, "identifiers" | "group">;
 
+/** One message of a queue as it is now. Its message can be had for as long as it is owed. */
+export class QueueEntry implements OwedMessage, ColumnEntry {
+  readonly ordinal: number;
+  readonly handle: MessageHandle;
+  readonly index: number;
+  readonly qos: 1 | 2;
+  readonly retain: boolean;
+  readonly isReleased: boolean;
+  readonly identifiers: readonly number[] | undefined;
+  readonly group: string | undefined;
+  readonly #messages: OwedMessages;
+
+  /** `place`: what the columns have of it. */
+  constructor(
+    messages: OwedMessages,
+    ordinal: number,
+    place: { readonly handle: MessageHandle; readonly index: number; readonly flags: number },
+    aside: Aside | undefined,
+  ) {
+    this.#messages = messages;
+    this.ordinal = ordinal;
+    this.handle = place.handle;
+    this.index = place.index;
+    this.qos = (place.flags & QOS_2) === 0 ? 1 : 2;
+    this.retain = (place.flags & RETAIN) !== 0;
+    this.isReleased = (place.flags & RELEASED) !== 0;
+    this.identifiers = aside?.identifiers;
+    this.group = aside?.group;
+  }
+
+  get message(): ApplicationMessage {
+    return this.#messages.message(this.handle);
+  }
+
+  /** When it was published (time of the sessions, ms); 0 for one that does not expire. */
+  get publishedAt(): number {
+    return this.#messages.publishedAt(this.handle);
+  }
+}
+
 export class QueueColumns {
+  readonly #messages: OwedMessages;
   /** Position `i` has ordinal `#base + i`. */
   #base: number;
   /** Holes at the front. */
@@ -56,7 +100,9 @@ export class QueueColumns {
   /** By ordinal. */
   #aside: Map<number, Aside> | undefined;
 
-  constructor(base: number) {
+  /** None yet; the first one gets the ordinal `base`. */
+  constructor(messages: OwedMessages, base: number) {
+    this.#messages = messages;
     this.#base = base;
   }
 
@@ -111,22 +157,13 @@ export class QueueColumns {
     return undefined;
   }
 
-  entry(ordinal: number): ColumnEntry | undefined {
+  entry(ordinal: number): QueueEntry | undefined {
     const handle = this.handle(ordinal);
     if (handle === undefined) return undefined;
     const at = ordinal - this.#base;
-    const flags = this.#flags[at] as number;
-    const aside = this.#aside?.get(ordinal);
-    return {
-      ordinal,
-      handle,
-      index: (this.#indexesHigh[at] as number) * INDEX_LOW + (this.#indexesLow[at] as number),
-      qos: (flags & QOS_2) === 0 ? 1 : 2,
-      retain: (flags & RETAIN) !== 0,
-      isReleased: (flags & RELEASED) !== 0,
-      identifiers: aside?.identifiers,
-      group: aside?.group,
-    };
+    const index = (this.#indexesHigh[at] as number) * INDEX_LOW + (this.#indexesLow[at] as number);
+    const place = { handle, index, flags: this.#flags[at] as number };
+    return new QueueEntry(this.#messages, ordinal, place, this.#aside?.get(ordinal));
   }
 
   /** Of an entry with QoS 2. False: there is none. */
@@ -142,12 +179,14 @@ export class QueueColumns {
     this.#handles[ordinal - this.#base] = HOLE;
     this.#aside?.delete(ordinal);
     while (this.#head < this.#end && this.#handles[this.#head] === HOLE) this.#head++;
-    if (this.#head >= CUT_AT && this.#head * 2 > this.#end) this.#resize(this.span);
+    if (this.#head < CUT_AT || this.#head * 2 <= this.#end) return;
+    if (this.#handles.length > KEPT_ENTRIES && this.span * 4 < this.#handles.length) this.#resize(this.span);
+    else this.#shift();
   }
 
   /** As it is now, to be read later. */
   copy(): QueueColumns {
-    const copy = new QueueColumns(this.#base);
+    const copy = new QueueColumns(this.#messages, this.#base);
     copy.#head = this.#head;
     copy.#end = this.#end;
     copy.#handles = this.#handles;
@@ -168,7 +207,7 @@ export class QueueColumns {
   }
 
   /** In order of ordinals. */
-  *[Symbol.iterator](): Generator<ColumnEntry> {
+  *[Symbol.iterator](): Generator<QueueEntry> {
     for (let ordinal = this.after(-1); ordinal !== undefined; ordinal = this.after(ordinal)) {
       const entry = this.entry(ordinal);
       if (entry !== undefined) yield entry;
@@ -176,9 +215,22 @@ export class QueueColumns {
   }
 
   #append(): number {
-    if (this.#end === this.#handles.length)
-      this.#resize(Math.max(ENTRIES_MIN, Math.ceil(this.span * GROWTH)));
+    const isFull = this.#end === this.#handles.length;
+    if (isFull && this.#end > 0 && this.#head * 2 >= this.#end) this.#shift();
+    else if (isFull) this.#resize(Math.max(ENTRIES_MIN, Math.ceil(this.span * GROWTH)));
     return this.#end++;
+  }
+
+  /** Cuts off the holes at the front, in place: a queue that is served all the time allocates nothing. */
+  #shift(): void {
+    const [from, to] = [this.#head, this.#end];
+    this.#handles.copyWithin(0, from, to);
+    this.#indexesLow.copyWithin(0, from, to);
+    this.#indexesHigh.copyWithin(0, from, to);
+    this.#flags.copyWithin(0, from, to);
+    this.#base += from;
+    this.#end -= from;
+    this.#head = 0;
   }
 
   /** Columns of their own for `size` entries, without the holes at the front. */

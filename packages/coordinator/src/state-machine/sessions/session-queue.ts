@@ -7,9 +7,8 @@
  * Source: reference design, sections 4.3 (rule 8) and 4.4.
  */
 
-import type { ApplicationMessage, OwedMessage } from "@skein/kernel";
 import type { MessageHandle, OwedMessages } from "./owed-messages.ts";
-import { type ColumnEntry, QueueColumns, type QueueForm } from "./queue-columns.ts";
+import { QueueColumns, type QueueEntry, type QueueForm } from "./queue-columns.ts";
 
 /** Most messages one session is owed, whatever the node that opens it allows. The next one is refused: its publisher hears 0x97. */
 export const QUEUED_MESSAGES_MAX = 10_000;
@@ -17,40 +16,6 @@ export const QUEUED_MESSAGES_MAX = 10_000;
 export const QUEUED_BYTES_MAX = 8 * 1024 * 1024;
 /** From the oldest owed ordinal to the newest: fewer than there are packet identifiers. */
 const SPAN_MAX = 60_000;
-
-/** One message of a queue as it is now. Its message can be had for as long as it is owed. */
-export class QueueEntry implements OwedMessage, ColumnEntry {
-  readonly ordinal: number;
-  readonly qos: 1 | 2;
-  readonly retain: boolean;
-  readonly identifiers: readonly number[] | undefined;
-  readonly group: string | undefined;
-  readonly isReleased: boolean;
-  readonly handle: MessageHandle;
-  readonly index: number;
-  readonly #messages: OwedMessages;
-
-  constructor(messages: OwedMessages, entry: ColumnEntry) {
-    this.#messages = messages;
-    this.ordinal = entry.ordinal;
-    this.qos = entry.qos;
-    this.retain = entry.retain;
-    this.identifiers = entry.identifiers;
-    this.group = entry.group;
-    this.isReleased = entry.isReleased;
-    this.handle = entry.handle;
-    this.index = entry.index;
-  }
-
-  get message(): ApplicationMessage {
-    return this.#messages.message(this.handle);
-  }
-
-  /** When it was published (time of the sessions, ms); 0 for one that does not expire. */
-  get publishedAt(): number {
-    return this.#messages.publishedAt(this.handle);
-  }
-}
 
 /** What one session may be owed. It may change: what is owed beyond it then stays. */
 export interface QueueLimits {
@@ -68,7 +33,7 @@ export class SessionQueue {
   /** An empty one, whose first message has this ordinal. */
   constructor(messages: OwedMessages, nextOrdinal = 0) {
     this.#messages = messages;
-    this.#columns = new QueueColumns(nextOrdinal);
+    this.#columns = new QueueColumns(messages, nextOrdinal);
   }
 
   get length(): number {
@@ -103,19 +68,19 @@ export class SessionQueue {
 
   /** The next message has this ordinal at least. */
   skipTo(ordinal: number): void {
-    if (this.#count === 0) this.#columns = new QueueColumns(Math.max(ordinal, this.nextOrdinal));
+    if (this.#count === 0)
+      this.#columns = new QueueColumns(this.#messages, Math.max(ordinal, this.nextOrdinal));
     while (this.nextOrdinal < ordinal) this.#columns.pushHole();
   }
 
   get(ordinal: number): QueueEntry | undefined {
-    const entry = this.#columns.entry(ordinal);
-    return entry === undefined ? undefined : new QueueEntry(this.#messages, entry);
+    return this.#columns.entry(ordinal);
   }
 
   /** The first entry whose ordinal is greater. */
   after(ordinal: number): QueueEntry | undefined {
     const next = this.#columns.after(ordinal);
-    return next === undefined ? undefined : this.get(next);
+    return next === undefined ? undefined : this.#columns.entry(next);
   }
 
   /** It is owed no longer. False: it was not. */
@@ -137,7 +102,7 @@ export class SessionQueue {
   /** Nothing is owed any more. */
   clear(nextOrdinal: number = this.nextOrdinal): void {
     this.#columns.forEachHandle((handle) => this.#messages.release(handle));
-    this.#columns = new QueueColumns(nextOrdinal);
+    this.#columns = new QueueColumns(this.#messages, nextOrdinal);
     this.#count = 0;
     this.#bytes = 0;
   }
@@ -153,7 +118,7 @@ export class SessionQueue {
   }
 
   /** In order of ordinals. */
-  *[Symbol.iterator](): Generator<QueueEntry> {
-    for (const entry of this.#columns) yield new QueueEntry(this.#messages, entry);
+  [Symbol.iterator](): Iterator<QueueEntry> {
+    return this.#columns[Symbol.iterator]();
   }
 }

@@ -8,7 +8,7 @@
  */
 
 import {
-  assert,
+  AssertionError,
   type ByteReader,
   ByteWriter,
   decodeMessage,
@@ -156,7 +156,7 @@ export class MessagePlaces {
 
   of(handle: MessageHandle): number {
     const place = this.#places[handle] ?? 0;
-    assert(place > 0, `message ${handle} has no place`);
+    if (place === 0) throw new AssertionError(`message ${handle} has no place`);
     return place - 1;
   }
 }
