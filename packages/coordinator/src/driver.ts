@@ -190,7 +190,7 @@ export class Driver {
   missingAfter(index: number, term: number): Missing {
     const entries = this.#raft.entriesAfter(index, term, REPAIR_BYTES_MAX);
     if (entries !== undefined) return { snapshot: undefined, entries };
-    const snapshot = this.#snapshots.newest;
+    const snapshot = this.#snapshots.forRepair(this.#applied);
     return { snapshot: snapshot !== undefined && snapshot.index > index ? snapshot : undefined, entries: [] };
   }
 

@@ -81,14 +81,14 @@ test("the larger the state, the longer the log may get: snapshots write four tim
   expect(saved).toEqual([11]);
   own.noteApplied(19_000);
   own.saveWhenDue(at(12));
-  for (let index = 13; index <= 70; index++) own.noteApplied(1);
-  own.saveWhenDue(at(70));
+  for (let index = 13; index <= 45; index++) own.noteApplied(1);
+  own.saveWhenDue(at(45));
   expect(disk.pending).toBe(0);
   own.noteApplied(1100);
-  own.saveWhenDue(at(71));
+  own.saveWhenDue(at(46));
   clock.advance(1000);
   disk.settle();
-  expect(saved).toEqual([11, 71]);
+  expect(saved).toEqual([11, 46]);
 });
 
 test("a follower that needs a newer snapshot than the saved one has to wait for it, and it is saved at once", () => {

@@ -220,6 +220,14 @@ export class ByteReader {
   }
 }
 
+/** All of `content` in one place; not copied if it is already. */
+export function joined(content: Uint8Array | readonly Uint8Array[]): Uint8Array {
+  if (content instanceof Uint8Array) return content;
+  const out = new ByteWriter(content.reduce((sum, { length }) => sum + length, 0));
+  for (const piece of content) out.raw(piece);
+  return out.take();
+}
+
 /** The big-endian number at `at`; the caller knows that four bytes stand there. */
 export function readU32(bytes: Uint8Array, at: number): number {
   return (

@@ -1,4 +1,4 @@
-import { AssertionError, ByteReader, ByteWriter, SkeinError } from "@skein/kernel";
+import { AssertionError, ByteReader, ByteWriter, joined, SkeinError } from "@skein/kernel";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
@@ -39,6 +39,13 @@ test("ByteReader never reads past its end and throws only ERR_SKEIN_MALFORMED on
       expect(input.remaining).toBeGreaterThanOrEqual(0);
     }),
   );
+});
+
+test("joined() puts pieces behind each other, and takes one run of bytes as it is", () => {
+  const one = Uint8Array.of(1, 2);
+  expect(joined(one)).toBe(one);
+  expect(joined([one, new Uint8Array(0), Uint8Array.of(3)])).toEqual(Uint8Array.of(1, 2, 3));
+  expect(joined([])).toEqual(new Uint8Array(0));
 });
 
 test("ByteWriter.copyTo() copies what was written, and nothing besides", () => {
