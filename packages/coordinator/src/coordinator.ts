@@ -160,13 +160,13 @@ export class Coordinator {
     });
     const common = {
       ...ports,
-
       driver: () => this.#driver,
       time: () => this.merging.time,
     };
     this.retained = new Retained(incarnation, this.#machine.retained, this.#proposals, common);
     this.sessions = new Sessions(options.identity, this.#machine, this.#proposals, {
       ...common,
+      owedBytesMax: options.owedBytesMax,
       peers: () => this.#peers.filter(({ cluster }) => cluster === this.#arrival.cluster),
       sendMember: (to, frame) => this.#traffic.sendMember(to, frame),
     });

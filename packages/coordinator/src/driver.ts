@@ -190,7 +190,7 @@ export class Driver {
   missingAfter(index: number, term: number): Missing {
     const entries = this.#raft.entriesAfter(index, term, REPAIR_BYTES_MAX);
     if (entries !== undefined) return { snapshot: undefined, entries };
-    const snapshot = this.#snapshots.newest;
+    const snapshot = this.#snapshots.forRepair(this.#applied);
     return { snapshot: snapshot !== undefined && snapshot.index > index ? snapshot : undefined, entries: [] };
   }
 
@@ -343,6 +343,7 @@ export class Driver {
     assert(index === this.#applied.index + 1, `applied ${index} after ${this.#applied.index}`);
     const configuration = kind === "configuration" ? decodeConfiguration(data) : this.#applied.configuration;
     this.#applied = { index, term, configuration };
+    if (kind === "configuration") this.#machine.setMembers(configuration);
     this.#snapshots.noteApplied(data.length);
     const applied = kind === "command" ? this.#machine.apply(data, index) : undefined;
     this.#ports.observer?.applied(observedEntry(entry, applied, this.#machine));

@@ -40,9 +40,9 @@ export function withoutIdle(commands: readonly Inherited[]): Inherited[] {
   return kept;
 }
 
-/** What an operator has said in an earlier run can be said again. */
+/** What an operator or the node itself has said in an earlier run can be said again. */
 function isIdle({ operation: { kind } }: Inherited): boolean {
-  return kind === "skip" || kind === "conflictsClear" || kind === "mergeApprove";
+  return kind === "skip" || kind === "storeLimit" || kind === "conflictsClear" || kind === "mergeApprove";
 }
 
 function canJoin(before: Inherited, command: Inherited): boolean {

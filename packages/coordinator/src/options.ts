@@ -50,6 +50,8 @@ export interface CoordinatorOptions {
   readonly durability?: Durability;
   /** What happens to writes without a quorum. Default: `outbox` (outbox.ts). */
   readonly onQuorumLoss?: OnQuorumLoss;
+  /** Bytes of messages owed to sessions that this node has room for (store-limits.ts). Default: it has nothing to say about it. */
+  readonly owedBytesMax?: number | undefined;
   /** Other sizes than the usual ones, for tests. */
   readonly sizes?: Partial<ReplicaSizes>;
 }

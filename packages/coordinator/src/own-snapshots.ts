@@ -9,17 +9,29 @@
 import type { Clock, SkeinError } from "@skein/kernel";
 import type { RaftEffect, RaftMessage, Snapshot, SnapshotPoint } from "raft-js";
 import type { Journal } from "./journal/journal.ts";
+import { snapshotFrame } from "./journal/record.ts";
 import { SnapshotPieces } from "./snapshot-pieces.ts";
 import type { StateMachine } from "./state-machine/state-machine.ts";
 
 type SendSnapshot = Extract<RaftEffect, { readonly kind: "sendSnapshot" }>;
 
-/** How long a log may get before a snapshot is due. */
+/** How long a log may get before a snapshot is due, however small the state is ({@link LOG_SHARE}). */
 export interface SnapshotLimits {
   /** Applied entries. */
   readonly entries: number;
   /** Bytes of applied commands. */
   readonly bytes: number;
+}
+
+/** The log may get as long as this share of the last snapshot: then snapshots write four times what comes in, however large the state is. */
+const LOG_SHARE = 1 / 4;
+/** An entry counts for so many bytes at least there: about what a small one takes in memory. */
+const ENTRY_BYTES_MIN = 512;
+
+/** A snapshot, and the content of its file. */
+interface FramedSnapshot {
+  readonly snapshot: Snapshot;
+  readonly frame: readonly Uint8Array[];
 }
 
 export interface OwnSnapshotsPorts {
@@ -37,6 +49,8 @@ export class OwnSnapshots {
   readonly #pieces = new SnapshotPieces();
   #entriesSince = 0;
   #bytesSince = 0;
+  /** Of the last snapshot. */
+  #snapshotBytes = 0;
   #isWanted = false;
   #isSaving = false;
   #isHeld = false;
@@ -56,10 +70,21 @@ export class OwnSnapshots {
     this.#limits = limits;
     this.#ports = ports;
     if (saved !== undefined) this.#pieces.reset(saved);
+    this.#snapshotBytes = saved?.data.length ?? 0;
   }
 
   get newest(): Snapshot | undefined {
     return this.#pieces.newest;
+  }
+
+  /**
+   * The newest snapshot, for a peer that repairs its journal; if it was too large to be kept, the state as of `point`, the last applied
+   * entry: whoever hears of nothing believes that there is nothing.
+   */
+  forRepair(point: SnapshotPoint): Snapshot | undefined {
+    const { newest, newestIndex } = this.#pieces;
+    if (newest !== undefined || newestIndex === undefined || this.#isHeld) return newest;
+    return { ...point, data: this.#machine.snapshot() };
   }
 
   /** An entry was applied. */
@@ -78,6 +103,7 @@ export class OwnSnapshots {
     this.#replacements++;
     this.#isHeld = true;
     this.#pieces.reset(snapshot);
+    this.#snapshotBytes = snapshot.data.length;
     this.#entriesSince = 0;
     this.#bytesSince = 0;
   }
@@ -98,13 +124,15 @@ export class OwnSnapshots {
 
   /** Saves the state as of `point`, the last applied entry, if it is time to. */
   saveWhenDue(point: SnapshotPoint): void {
-    const isDue = this.#entriesSince >= this.#limits.entries || this.#bytesSince >= this.#limits.bytes;
-    if (this.#isSaving || this.#isHeld || (!isDue && !this.#isWanted)) return;
+    this.#pieces.letGo(this.#ports.clock.monotonicMs());
+    if (this.#isSaving || this.#isHeld || !(this.#isWanted || this.#isDue)) return;
     this.#isSaving = true;
+    const isWanted = this.#isWanted;
     this.#isWanted = false;
     this.#entriesSince = 0;
     this.#bytesSince = 0;
-    this.#write(point, this.#machine.snapshotInPieces(), this.#replacements);
+    const pieces = framedInPieces(point, this.#machine.snapshotInPieces());
+    this.#write(pieces, isWanted, this.#replacements);
   }
 
   /** What is being written down is given up. */
@@ -112,19 +140,29 @@ export class OwnSnapshots {
     this.#isStopped = true;
   }
 
-  #write(point: SnapshotPoint, pieces: Generator<undefined, Uint8Array>, replacements: number): void {
+  get #isDue(): boolean {
+    const { entries, bytes } = this.#limits;
+    const share = this.#snapshotBytes * LOG_SHARE;
+    return (
+      this.#entriesSince >= Math.max(entries, share / ENTRY_BYTES_MIN) ||
+      this.#bytesSince >= Math.max(bytes, share)
+    );
+  }
+
+  #write(pieces: Generator<undefined, FramedSnapshot>, isWanted: boolean, replacements: number): void {
     if (this.#isStopped) return;
     if (replacements !== this.#replacements) {
       this.#isSaving = false;
       return;
     }
     const { done, value } = pieces.next();
-    if (done === true) this.#save({ ...point, data: value }, replacements);
-    else this.#ports.clock.after(0, () => this.#write(point, pieces, replacements));
+    if (done === true) this.#save(value, isWanted, replacements);
+    else this.#ports.clock.after(0, () => this.#write(pieces, isWanted, replacements));
   }
 
-  #save(snapshot: Snapshot, replacements: number): void {
-    this.#journal.saveSnapshot(snapshot, (error) => {
+  #save(framed: FramedSnapshot, isWanted: boolean, replacements: number): void {
+    const { snapshot, frame } = framed;
+    const saved = (error: SkeinError | undefined): void => {
       this.#isSaving = false;
       // Not saved for want of room; the next one is tried when it is due.
       if (error?.code === "ERR_SKEIN_DISK_FULL") return;
@@ -133,10 +171,20 @@ export class OwnSnapshots {
         return;
       }
       // A snapshot from a leader may have come in meanwhile; the newer one counts.
-      if ((this.newest?.index ?? -1) >= snapshot.index || replacements !== this.#replacements) return;
-      this.#pieces.add(snapshot, this.#ports.clock.monotonicMs());
+      if ((this.#pieces.newestIndex ?? -1) >= snapshot.index || replacements !== this.#replacements) return;
+      this.#pieces.add(snapshot, this.#ports.clock.monotonicMs(), isWanted || this.#isWanted);
+      this.#snapshotBytes = snapshot.data.length;
       const { index, term, configuration } = snapshot;
       this.#ports.saved({ index, term, configuration });
-    });
+    };
+    this.#journal.saveSnapshot(snapshot, saved, frame);
   }
+}
+
+function* framedInPieces(
+  point: SnapshotPoint,
+  pieces: Generator<undefined, Uint8Array>,
+): Generator<undefined, FramedSnapshot> {
+  const snapshot = { ...point, data: yield* pieces };
+  return { snapshot, frame: yield* snapshotFrame(snapshot) };
 }

@@ -13,8 +13,8 @@ import type { RaftOptions } from "raft-js";
 import type { TimingProfile } from "./options.ts";
 import type { ReplicaSizes } from "./replica-sizes.ts";
 
-/** The retained store, its index and the proposers, with room to spare. */
-const SNAPSHOT_BYTES_MAX = 128 * 1024 * 1024;
+/** The retained store, all that sessions may be owed, their queues and the proposers, with room to spare. */
+const SNAPSHOT_BYTES_MAX = 1536 * 1024 * 1024;
 
 const PROFILES = {
   lan: { heartbeatMs: 250, electionMinMs: 3200, electionMaxMs: 4800 },

@@ -3,7 +3,15 @@
  * messages, each committed when two of the three have it; the network takes no time.
  */
 
-import { type Disk, type DiskDone, type DiskFile, type Log, type Prng, seededPrng } from "@skein/kernel";
+import {
+  type Disk,
+  type DiskContent,
+  type DiskDone,
+  type DiskFile,
+  type Log,
+  type Prng,
+  seededPrng,
+} from "@skein/kernel";
 import { expect, test } from "vitest";
 import { Journal } from "../src/journal/journal.ts";
 import { VirtualClock } from "./support/virtual-clock.ts";
@@ -61,7 +69,7 @@ class SlowDisk implements Disk {
   rename(): void {}
   remove(): void {}
 
-  replace(_path: string, _bytes: Uint8Array, done: DiskDone): void {
+  replace(_path: string, _content: DiskContent, done: DiskDone): void {
     this.#later(WRITE_MS, done);
   }
 

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { BatchEncoder } from "../src/journal/batch.ts";
 import { crc32c } from "../src/journal/crc32c.ts";
-import { decodeRecord, encodeAlone, type JournalRecord } from "../src/journal/record.ts";
+import { decodeRecord, encodeAlone, type JournalRecord, snapshotFrame } from "../src/journal/record.ts";
 import { scanSegment } from "../src/journal/segment-scan.ts";
 
 const bytesOf = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0));
@@ -71,6 +71,15 @@ test("decoding a record gives back what was encoded, and where it ends", () => {
       expect(decodeRecord(followed, 0)).toMatchObject({ record: value, end: bytes.length, previous: 0 });
     }),
   );
+});
+
+test("a snapshot in pieces is the same record, and stops on the way", () => {
+  const configuration = { voters: ["a"], votersOutgoing: [], learners: ["b"] };
+  const snapshot = { index: 300, term: 2, configuration, data: new Uint8Array(1_200_000).fill(7) };
+  const frame = snapshotFrame(snapshot);
+  expect([frame.next().done, frame.next().done]).toEqual([false, false]);
+  const { value } = frame.next();
+  expect(Buffer.concat(value ?? [])).toEqual(Buffer.from(encodeAlone({ kind: "snapshot", snapshot })));
 });
 
 test("a record with any one byte changed is not a record", () => {

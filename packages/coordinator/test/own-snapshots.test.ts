@@ -63,6 +63,34 @@ test("a snapshot is saved after so many entries, or so many bytes of them", () =
   expect(saved).toEqual([15, 16]);
 });
 
+test("the larger the state, the longer the log may get: snapshots write four times what comes in, not more", () => {
+  const { clock, disk, machine, own, saved } = snapshots();
+  const envelope = { node: "00000000000000aa" as NodeId, incarnation: 1 as Incarnation, seq: 1 };
+  const message = {
+    topic: "t",
+    payload: new Uint8Array(80_000),
+    qos: 1,
+    retain: true,
+    properties: undefined,
+  } as const;
+  machine.apply(encodeCommand({ envelope, stamp: 1, operation: { kind: "retainedSet", message } }), 1);
+  own.noteApplied(1000);
+  own.saveWhenDue(at(11));
+  clock.advance(1000);
+  disk.settle();
+  expect(saved).toEqual([11]);
+  own.noteApplied(19_000);
+  own.saveWhenDue(at(12));
+  for (let index = 13; index <= 45; index++) own.noteApplied(1);
+  own.saveWhenDue(at(45));
+  expect(disk.pending).toBe(0);
+  own.noteApplied(1100);
+  own.saveWhenDue(at(46));
+  clock.advance(1000);
+  disk.settle();
+  expect(saved).toEqual([11, 46]);
+});
+
 test("a follower that needs a newer snapshot than the saved one has to wait for it, and it is saved at once", () => {
   const { disk, own, saved, piece } = snapshots();
   expect(piece(10)).toBe(10);
@@ -159,7 +187,7 @@ test("what is being written down is given up when the state is replaced, and whe
     clock.advance(100);
     expect([disk.pending, saved], end).toEqual([0, []]);
     own.release();
-    own.noteApplied(1000);
+    own.noteApplied(800_000);
     own.saveWhenDue(at(13));
     clock.advance(100);
     disk.settle();

@@ -2,12 +2,12 @@ import type { RaftMessage, Snapshot } from "raft-js";
 import { expect, test } from "vitest";
 import { SnapshotPieces } from "../src/snapshot-pieces.ts";
 
-function snapshotAt(index: number): Snapshot {
+function snapshotAt(index: number, bytes = 10): Snapshot {
   return {
     index,
     term: 1,
     configuration: { voters: ["a"], votersOutgoing: [], learners: [] },
-    data: new Uint8Array(10),
+    data: new Uint8Array(bytes),
   };
 }
 
@@ -48,4 +48,19 @@ test("one that nobody asks for does not cost others the one that they are in the
   expect(servedFor(pieces, 20, 8000)).toBe(20);
   pieces.add(snapshotAt(30), 9000);
   expect(servedFor(pieces, 20, 9000)).toBe(20);
+});
+
+test("a large one is kept for who waits for it, as long as pieces of it are asked for, and else not at all", () => {
+  const large = 17 * 1024 * 1024;
+  const pieces = new SnapshotPieces();
+  pieces.reset(snapshotAt(10, large));
+  expect([pieces.newest, pieces.newestIndex]).toEqual([undefined, 10]);
+  pieces.add(snapshotAt(20, large), 0);
+  expect([servedFor(pieces, undefined, 0), pieces.newestIndex]).toEqual([undefined, 20]);
+  pieces.add(snapshotAt(30, large), 0, true);
+  for (let now = 0; now < 60_000; now += 20_000) expect(servedFor(pieces, 30, now)).toBe(30);
+  pieces.letGo(60_000);
+  expect(servedFor(pieces, 30, 60_000)).toBe(30);
+  pieces.letGo(95_000);
+  expect(pieces.newest).toBeUndefined();
 });

@@ -49,6 +49,11 @@ export class ByteWriter {
     return this.#buffer.slice(0, this.#length);
   }
 
+  /** Copies everything written since the last `reset` into `target`, from `at` on. */
+  copyTo(target: Uint8Array, at: number): void {
+    target.set(this.#buffer.subarray(0, this.#length), at);
+  }
+
   /** Everything written, not copied: for what is large, and for the last use of a writer made for about so many bytes. */
   take(): Uint8Array {
     const taken = this.#buffer.subarray(0, this.#length);
@@ -213,6 +218,14 @@ export class ByteReader {
     this.#at = at + count;
     return at;
   }
+}
+
+/** All of `content` in one place; not copied if it is already. */
+export function joined(content: Uint8Array | readonly Uint8Array[]): Uint8Array {
+  if (content instanceof Uint8Array) return content;
+  const out = new ByteWriter(content.reduce((sum, { length }) => sum + length, 0));
+  for (const piece of content) out.raw(piece);
+  return out.take();
 }
 
 /** The big-endian number at `at`; the caller knows that four bytes stand there. */

@@ -1,5 +1,5 @@
 export { AssertionError, assert, unreachable } from "./assert.ts";
-export { ByteReader, ByteWriter, readU32, writeU32 } from "./bytes.ts";
+export { ByteReader, ByteWriter, joined, readU32, writeU32 } from "./bytes.ts";
 export type { Core } from "./core.ts";
 export { type ErrorCode, SkeinError } from "./errors.ts";
 export { FilterIndex } from "./filter-index.ts";
@@ -17,7 +17,7 @@ export { decodeMessage, encodeMessage } from "./message-codec.ts";
 export { messageSize } from "./message-size.ts";
 export { type Clock, type Timer, untilNext } from "./ports/clock.ts";
 export type { DnsHandler, DnsQuestion, DnsRecord, MulticastDns } from "./ports/datagram.ts";
-export type { Disk, DiskDone, DiskFile } from "./ports/disk.ts";
+export type { Disk, DiskContent, DiskDone, DiskFile } from "./ports/disk.ts";
 export type { Log, LogFields } from "./ports/log.ts";
 export type { LongProcess, ProcessPort, ProcessResult } from "./ports/process.ts";
 export type { RandomSource } from "./ports/random.ts";

@@ -1,4 +1,4 @@
-import { AssertionError, ByteReader, ByteWriter, SkeinError } from "@skein/kernel";
+import { AssertionError, ByteReader, ByteWriter, joined, SkeinError } from "@skein/kernel";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
@@ -39,6 +39,19 @@ test("ByteReader never reads past its end and throws only ERR_SKEIN_MALFORMED on
       expect(input.remaining).toBeGreaterThanOrEqual(0);
     }),
   );
+});
+
+test("joined() puts pieces behind each other, and takes one run of bytes as it is", () => {
+  const one = Uint8Array.of(1, 2);
+  expect(joined(one)).toBe(one);
+  expect(joined([one, new Uint8Array(0), Uint8Array.of(3)])).toEqual(Uint8Array.of(1, 2, 3));
+  expect(joined([])).toEqual(new Uint8Array(0));
+});
+
+test("ByteWriter.copyTo() copies what was written, and nothing besides", () => {
+  const target = new Uint8Array(5).fill(9);
+  new ByteWriter(64).u8(1).u8(2).copyTo(target, 1);
+  expect(target).toEqual(Uint8Array.of(9, 1, 2, 9, 9));
 });
 
 test("ByteWriter.finish() is a copy: later writes do not change it", () => {

@@ -24,7 +24,15 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, resolve, sep } from "node:path";
-import { AssertionError, assert, type Disk, type DiskDone, type DiskFile, SkeinError } from "@skein/kernel";
+import {
+  AssertionError,
+  assert,
+  type Disk,
+  type DiskContent,
+  type DiskDone,
+  type DiskFile,
+  SkeinError,
+} from "@skein/kernel";
 import { lockDirectory } from "./directory-lock.ts";
 import { syncFolder, WritableFile } from "./disk-file.ts";
 import { plainBytes } from "./plain-bytes.ts";
@@ -82,7 +90,7 @@ function makeFolders(path: string): void {
 }
 
 interface Replacement {
-  readonly bytes: Uint8Array;
+  readonly content: DiskContent;
   readonly done: DiskDone;
 }
 
@@ -122,14 +130,14 @@ class LockedDirectory implements DataDirectory {
     });
   }
 
-  replace(path: string, bytes: Uint8Array, done: DiskDone): void {
+  replace(path: string, content: DiskContent, done: DiskDone): void {
     const absolute = this.#absolute(path);
     const waiting = this.#replacing.get(absolute);
     if (waiting !== undefined) {
-      waiting.push({ bytes, done });
+      waiting.push({ content, done });
       return;
     }
-    const queue: Replacement[] = [{ bytes, done }];
+    const queue: Replacement[] = [{ content, done }];
     this.#replacing.set(absolute, queue);
     const next = (): void => {
       const job = queue[0];
@@ -137,7 +145,7 @@ class LockedDirectory implements DataDirectory {
         this.#replacing.delete(absolute);
         return;
       }
-      replaceFile(absolute, job.bytes, (error) => {
+      replaceFile(absolute, job.content, (error) => {
         job.done(error === null ? undefined : diskError(`replace "${path}"`, error));
         queue.shift();
         next();
@@ -198,7 +206,7 @@ class LockedDirectory implements DataDirectory {
 }
 
 /** Temporary file, sync, rename, sync of the folder: after a power cut there is the old content or the new one. */
-function replaceFile(path: string, bytes: Uint8Array, done: (error: Error | null) => void): void {
+function replaceFile(path: string, content: DiskContent, done: (error: Error | null) => void): void {
   const folder = dirname(path);
   const temporary = `${path}${TEMPORARY}`;
   const orStop =
@@ -218,7 +226,7 @@ function replaceFile(path: string, bytes: Uint8Array, done: (error: Error | null
     folder,
     { recursive: true, mode: 0o700 },
     orStop(() => {
-      writeAndSync(temporary, bytes, (error) => {
+      writeAndSync(temporary, content, (error) => {
         if (error === null) {
           renameAndSync();
           return;
@@ -239,7 +247,23 @@ function forgetTemporary(path: string): void {
   }
 }
 
-function writeAndSync(path: string, bytes: Uint8Array, done: (error: Error | null) => void): void {
+/** One piece after the other, in as many calls as the operating system wants. */
+function writeAll(
+  descriptor: number,
+  [first, ...more]: readonly Uint8Array[],
+  done: (error: Error | null) => void,
+): void {
+  if (first === undefined) {
+    done(null);
+    return;
+  }
+  writeFile(descriptor, first, (error) => {
+    if (error === null) writeAll(descriptor, more, done);
+    else done(error);
+  });
+}
+
+function writeAndSync(path: string, content: DiskContent, done: (error: Error | null) => void): void {
   open(path, "w", 0o600, (openError, descriptor) => {
     if (openError !== null) {
       done(openError);
@@ -248,7 +272,7 @@ function writeAndSync(path: string, bytes: Uint8Array, done: (error: Error | nul
     const finish = (error: Error | null): void => {
       close(descriptor, (closeError) => done(error ?? closeError ?? null));
     };
-    writeFile(descriptor, bytes, (error) => {
+    writeAll(descriptor, content instanceof Uint8Array ? [content] : content, (error) => {
       if (error === null) fsync(descriptor, finish);
       else finish(error);
     });

@@ -1,6 +1,7 @@
 /** The network interfaces of this machine, as the floating address must know them. */
 
 import { networkInterfaces } from "node:os";
+import { systemBootMs } from "./boot-time.ts";
 
 export interface SystemInterface {
   /** `aa:bb:cc:dd:ee:ff`. */
@@ -24,3 +25,10 @@ export function systemMacs(): readonly string[] {
   const macs = Object.values(networkInterfaces()).flatMap((entries) => entries?.map(({ mac }) => mac) ?? []);
   return [...new Set(macs)].filter((mac) => mac !== "00:00:00:00:00:00").map((mac) => mac.toLowerCase());
 }
+
+/** What a node wants to know of the network while it runs. */
+export const systemNetwork = {
+  interfaceOf: systemInterface,
+  macs: systemMacs,
+  bootMs: systemBootMs,
+} as const;

@@ -38,6 +38,8 @@ export interface AssemblyOptions {
   /** What an acknowledgement promises: see CoordinatorOptions. */
   readonly durability: Durability;
   readonly onQuorumLoss?: OnQuorumLoss;
+  /** Bytes of messages owed to sessions that this node has room for: see CoordinatorOptions. */
+  readonly owedBytesMax?: number | undefined;
   /** Other sizes of the replica than the usual ones, for tests. */
   readonly sizes?: Partial<ReplicaSizes>;
   /** Other options of the broker than the usual ones. */

@@ -146,9 +146,9 @@ export class NodeAssembly {
 
   #makeCoordinator(): Coordinator {
     const { clock, random, disk, bootId, log, failed, startAgain, observer } = this.#ports;
-    const { mesh, timing, durability, onQuorumLoss = "outbox", sizes = {} } = this.#options;
+    const { mesh, timing, durability, onQuorumLoss = "outbox", sizes = {}, owedBytesMax } = this.#options;
     return new Coordinator(
-      { identity: this.identity, mesh, timing, durability, onQuorumLoss, sizes },
+      { identity: this.identity, mesh, timing, durability, onQuorumLoss, owedBytesMax, sizes },
       {
         clock,
         prng: this.#prng(),

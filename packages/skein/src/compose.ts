@@ -13,12 +13,10 @@ import {
   multicastDns,
   openDataDirectory,
   systemBootId,
-  systemBootMs,
   systemClock,
   systemHardware,
-  systemInterface,
   systemMachineName,
-  systemMacs,
+  systemNetwork,
   systemProcesses,
   systemRandom,
   tlsPskTransport,
@@ -47,6 +45,7 @@ import { settled } from "./membership/settled.ts";
 import type { NodeStatus } from "./node-status.ts";
 import type { NodeLog } from "./pino-log.ts";
 import type { ReadyReason } from "./readiness.ts";
+import { storeRoom } from "./store-room.ts";
 import { ScramUsers } from "./users/scram-users.ts";
 
 /** A node that has been started. It may become another one meanwhile (Coordinator.startAnew), in the same process. */
@@ -334,6 +333,7 @@ class Node implements RunningNode {
       ...this.#config,
       linkListen: formatHostPort({ ...link, port: linkPort }),
       limits: { ...limits, systemIntervalSeconds },
+      owedBytesMax: storeRoom(this.#config),
     };
     return new NodeAssembly(options, {
       clock: this.#clock,
@@ -342,7 +342,7 @@ class Node implements RunningNode {
       bootId: systemBootId(),
       hardware: systemHardware(),
       host: () => this.#hostFacts(),
-      network: { interfaceOf: systemInterface, macs: systemMacs, bootMs: systemBootMs },
+      network: systemNetwork,
       vitals: () => ({ version: VERSION, memoryBytes: process.memoryUsage.rss() }),
       transport: (node) => {
         this.#balancing = this.#makeBalancing(node);

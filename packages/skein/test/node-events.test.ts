@@ -1,6 +1,14 @@
 /** The fail-over log in a node: its file and what it tells the others. */
 
-import type { Clock, Disk, LogFields, MonotonicMs, NodeId, SkeinError } from "@skein/kernel";
+import {
+  type Clock,
+  type Disk,
+  joined,
+  type LogFields,
+  type MonotonicMs,
+  type NodeId,
+  type SkeinError,
+} from "@skein/kernel";
 import { expect, test } from "vitest";
 import { decodeEvents, EVENT_FRAME, encodeEvents } from "../src/events/event-frame.ts";
 import type { MeshView, ViewedMember } from "../src/events/mesh-view.ts";
@@ -39,9 +47,9 @@ class Rig {
     };
     const disk: Pick<Disk, "read" | "replace"> = {
       read: (path) => this.files.get(path),
-      replace: (path, bytes, done) => {
+      replace: (path, content, done) => {
         this.writes++;
-        if (this.diskError === undefined) this.files.set(path, bytes);
+        if (this.diskError === undefined) this.files.set(path, joined(content));
         done(this.diskError);
       },
     };

@@ -26,7 +26,7 @@ import type { Remains } from "./remains.ts";
 import { Reserve } from "./reserve.ts";
 import { isNoRoom, Room } from "./room.ts";
 import { SegmentWriter } from "./segment-writer.ts";
-import { SnapshotWriter } from "./snapshot-writer.ts";
+import { frameOf, SnapshotWriter } from "./snapshot-writer.ts";
 import { type Durability, readStopMark, writeStopMark } from "./stop-mark.ts";
 import { clearSuspectMark, writeSuspectMark } from "./suspect-mark.ts";
 import { SyncPace } from "./sync-pace.ts";
@@ -190,15 +190,15 @@ export class Journal {
 
   /**
    * Saves the application's own snapshot durably and removes the segments it makes superfluous. Does not wait for
-   * writes and does not delay them. An older snapshot than the saved one is done at once and changes nothing.
+   * writes and does not delay them. `frame`: the content of its file, if that is made already. An older snapshot than the saved one is done at once and changes nothing.
    */
-  saveSnapshot(snapshot: Snapshot, done: JournalDone): void {
+  saveSnapshot(snapshot: Snapshot, done: JournalDone, frame = frameOf(snapshot)): void {
     assert(!this.#isClosed, "journal used after close");
     if (this.#failure !== undefined) {
       done(this.#failure);
       return;
     }
-    this.#snapshots.save(snapshot, (error) => {
+    this.#snapshots.save(snapshot.index, frame, (error) => {
       if (error !== undefined) {
         if (isNoRoom(error)) this.#room.noteFull(error);
         else this.#fail(error);

@@ -90,12 +90,9 @@ export function encodeRecord(record: JournalRecord, out: ByteWriter, stamp: Stam
       head.u8(SUSPECT).varint(record.hardState.term).varint(record.asideSince);
       encodeVote(record.hardState, head);
       return frame(NO_BYTES, out);
-    case "snapshot": {
-      const { snapshot } = record;
-      head.u8(SNAPSHOT).varint(snapshot.term).varint(snapshot.index).varint(FORMAT_VERSION);
-      encodeConfiguration(snapshot.configuration, head);
-      return frame(snapshot.data, out);
-    }
+    case "snapshot":
+      snapshotHead(record.snapshot, stamp);
+      return frame(record.snapshot.data, out);
     case "entry": {
       const { entry } = record;
       head
@@ -108,11 +105,38 @@ export function encodeRecord(record: JournalRecord, out: ByteWriter, stamp: Stam
   }
 }
 
+/** What stands before its data; it stands in `head`, too. */
+function snapshotHead({ term, index, configuration }: Snapshot, stamp: Stamp): Uint8Array {
+  head.reset().u32(stamp.generation).u32(stamp.previous);
+  head.u8(SNAPSHOT).varint(term).varint(index).varint(FORMAT_VERSION);
+  encodeConfiguration(configuration, head);
+  return head.finish();
+}
+
 /** One record on its own. */
 export function encodeAlone(record: JournalRecord): Uint8Array {
   const out = new ByteWriter();
   encodeRecord(record, out);
   return out.finish();
+}
+
+/** About a millisecond of checksum. */
+const CHECKED_BYTES = 512 * 1024;
+
+/**
+ * A snapshot as the record that its file is, head and data apart, because a large one must not stand in memory twice. Stops every
+ * {@link CHECKED_BYTES}.
+ */
+export function* snapshotFrame(snapshot: Snapshot): Generator<undefined, readonly Uint8Array[]> {
+  const { data } = snapshot;
+  const start = snapshotHead(snapshot, ALONE);
+  const out = new ByteWriter(64).u32(start.length + data.length);
+  let checksum = crc32c(start, crc32c(out.finish()));
+  for (let at = 0; at < data.length; at += CHECKED_BYTES) {
+    if (at > 0) yield;
+    checksum = crc32c(data, checksum, at, Math.min(data.length, at + CHECKED_BYTES));
+  }
+  return [out.u32(checksum).raw(start).take(), data];
 }
 
 /** A record and the place after it. */

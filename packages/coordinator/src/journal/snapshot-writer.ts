@@ -6,12 +6,21 @@
 
 import type { Disk, DiskDone } from "@skein/kernel";
 import type { Snapshot } from "raft-js";
-import { encodeAlone } from "./record.ts";
+import { snapshotFrame } from "./record.ts";
+
+/** The content of its file, made at once. */
+export function frameOf(snapshot: Snapshot): readonly Uint8Array[] {
+  const frame = snapshotFrame(snapshot);
+  for (;;) {
+    const { done, value } = frame.next();
+    if (done === true) return value;
+  }
+}
 
 export class SnapshotWriter {
   readonly #disk: Disk;
   readonly #path: string;
-  readonly #waiting: { readonly snapshot: Snapshot; readonly done: DiskDone }[] = [];
+  readonly #waiting: { readonly frame: readonly Uint8Array[]; readonly done: DiskDone }[] = [];
   readonly #idle: (() => void)[] = [];
   /** Index of the newest snapshot that was asked for. */
   #index: number;
@@ -23,26 +32,27 @@ export class SnapshotWriter {
     this.#index = index;
   }
 
-  /** Writes `snapshot` durably, unless it is older than one that was asked for before. */
-  save(snapshot: Snapshot, done: DiskDone): void {
-    if (snapshot.index < this.#index) {
-      done(undefined);
-      return;
-    }
-    this.replace(snapshot, done);
+  /** Writes `frame`, of the snapshot at `index`, durably, unless that is older than one that was asked for before. */
+  save(index: number, frame: readonly Uint8Array[], done: DiskDone): void {
+    if (index < this.#index) done(undefined);
+    else this.#write(index, frame, done);
   }
 
   /** Writes `snapshot` durably, whatever stood there. */
   replace(snapshot: Snapshot, done: DiskDone): void {
-    this.#index = snapshot.index;
-    this.#waiting.push({ snapshot, done });
-    if (!this.#isBusy) this.#next();
+    this.#write(snapshot.index, frameOf(snapshot), done);
   }
 
   /** Calls back once nothing is being written. */
   whenIdle(callback: () => void): void {
     if (this.#isBusy) this.#idle.push(callback);
     else callback();
+  }
+
+  #write(index: number, frame: readonly Uint8Array[], done: DiskDone): void {
+    this.#index = index;
+    this.#waiting.push({ frame, done });
+    if (!this.#isBusy) this.#next();
   }
 
   #next(): void {
@@ -52,7 +62,7 @@ export class SnapshotWriter {
       return;
     }
     this.#isBusy = true;
-    this.#disk.replace(this.#path, encodeAlone({ kind: "snapshot", snapshot: job.snapshot }), (error) => {
+    this.#disk.replace(this.#path, job.frame, (error) => {
       this.#isBusy = false;
       job.done(error);
       if (!this.#isBusy) this.#next();

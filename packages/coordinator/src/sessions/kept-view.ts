@@ -2,7 +2,6 @@
 
 import type { KeptSession, KeptSubscription, OwedMessage } from "@skein/kernel";
 import type { Stamp } from "../hybrid-clock.ts";
-import type { QueueEntry } from "../state-machine/sessions/session-queue.ts";
 import type { SessionState } from "../state-machine/sessions/session-state.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
 
@@ -47,10 +46,11 @@ export class KeptView implements KeptSession {
 
   lifetimeLeft({ ordinal, message }: OwedMessage): number | undefined {
     const seconds = message.properties?.messageExpirySeconds;
-    const entry: QueueEntry | undefined = this.#session?.queue.get(ordinal);
-    if (seconds === undefined || entry === undefined) return seconds;
+    if (seconds === undefined) return undefined;
+    const entry = this.#session?.queue.get(ordinal);
+    if (entry === undefined) return seconds;
     const now = this.#machine.sessions.time.estimate(this.#machine.newest, this.#time());
-    return Math.max(0, seconds - Math.floor((now - entry.stored.at) / 1000));
+    return Math.max(0, seconds - Math.floor((now - entry.publishedAt) / 1000));
   }
 
   get #session(): SessionState | undefined {

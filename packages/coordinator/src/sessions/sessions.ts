@@ -34,6 +34,7 @@ import { ApplyBarrier } from "./apply-barrier.ts";
 import { Claim } from "./claim.ts";
 import { EarlyMessages, nameOf } from "./early-messages.ts";
 import { KeptView } from "./kept-view.ts";
+import { OwnLimit } from "./own-limit.ts";
 import { SessionDuties } from "./session-duties.ts";
 
 /** After a leader is back: by then what was subscribed without one has come through the log. */
@@ -73,6 +74,8 @@ export interface SessionsPorts {
   readonly publishFromLog?: FromLog | undefined;
   readonly publishEarly?: Early | undefined;
   readonly messageRefused?: (() => void) | undefined;
+  /** Bytes of owed messages that this node has room for; undefined: as many as the others. */
+  readonly owedBytesMax?: number | undefined;
 }
 
 export class Sessions implements SessionStore {
@@ -86,6 +89,7 @@ export class Sessions implements SessionStore {
   readonly barrier: ApplyBarrier;
   readonly #early = new EarlyMessages();
   #ledSince = 0;
+  readonly #ownLimit: OwnLimit;
   /** Sessions may be held by earlier processes of this node. */
   #mayHaveHeld = true;
 
@@ -103,6 +107,7 @@ export class Sessions implements SessionStore {
       node: self.node,
       propose: (command) => void driver()?.propose([encodeClusterCommand(command)]),
     });
+    this.#ownLimit = new OwnLimit(self.node, ports.owedBytesMax, machine, proposals);
     this.barrier = new ApplyBarrier({
       ...ports,
       appliedIndex: () => driver()?.applied.index ?? 0,
@@ -232,6 +237,7 @@ export class Sessions implements SessionStore {
   tick(now: MonotonicMs): void {
     this.barrier.tick(now);
     if (this.#mayHaveHeld) this.#leaveWhatWasHeld();
+    this.#ownLimit.tick(this.#ports.driver());
     if (this.#ports.driver()?.leadership.leader === undefined) this.#ledSince = now;
     else if (now - this.#ledSince >= WISHES_KEPT_MS) this.#early.wantNothing();
     if (this.#isLeader) this.#duties.tick(now);

@@ -50,6 +50,8 @@ export type Operation =
   | { readonly kind: "mergeApprove"; readonly cluster: ClusterId }
   /** Changes nothing: it takes the places of all commands from its own up to `through`, which will never come. */
   | { readonly kind: "skip"; readonly through: number }
+  /** Its node has room for so many bytes of messages that sessions are owed. */
+  | { readonly kind: "storeLimit"; readonly owedBytesMax: number }
   | SessionOperation;
 
 /** That a command was acknowledged by its proposer alone, without a quorum: what it says about a retained message may be outdated, and some have its message. */
@@ -85,6 +87,7 @@ const RETAINED_DELETE = 2;
 const CONFLICTS_CLEAR = 3;
 const MERGE_APPROVE = 4;
 const SKIP = 16;
+const STORE_LIMIT = 17;
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -147,6 +150,9 @@ export function encodeCommand({ envelope, stamp, alone, operation }: Command): U
       break;
     case "conflictsClear":
       out.u8(CONFLICTS_CLEAR).varint(operation.through);
+      break;
+    case "storeLimit":
+      out.u8(STORE_LIMIT).varint(operation.owedBytesMax);
       break;
     case "skip":
       out.u8(SKIP).varint(operation.through);
@@ -220,6 +226,7 @@ function readOperation(input: ByteReader): Operation {
   }
   if (kind === CONFLICTS_CLEAR) return { kind: "conflictsClear", through: input.varint() };
   if (kind === MERGE_APPROVE) return { kind: "mergeApprove", cluster: readClusterId(input) };
+  if (kind === STORE_LIMIT) return { kind: "storeLimit", owedBytesMax: input.varint() };
   if (kind === SKIP) return { kind: "skip", through: input.varint() };
   if (isSessionKind(kind)) return readSessionOperation(kind, input);
   throw malformed(`kind ${kind}`);

@@ -1,11 +1,11 @@
 /**
  * The whole replicated state as one run of bytes: what a follower far behind gets, and what replaces the old log.
  *
- * `format u8 = 4 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: written, an encoded
+ * `format u8 = 5 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: written, an encoded
  * Application Message | newest stamp varint | tombstones varint, each: written, topic text |
- * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict, author | clusters | sessions | sessions of merges under way`. Proposers and retained are sorted
+ * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict, author | clusters | limits, each: node, bytes varint | sessions | sessions of merges under way`. Proposers and retained are sorted
  * and free of repeats, the others in the order of the log, so equal states are equal bytes. Written: stamp, index varint, author; author: u8 = 1 and
- * a node of 8 bytes, or 0. Format 3 has no authors; format 2 has no sessions either; format 1 ends
+ * a node of 8 bytes, or 0. Format 4 has no limits; format 3 has no authors either; format 2 has no sessions either; format 1 ends
  * behind the retained messages, which have no stamps.
  */
 
@@ -27,14 +27,13 @@ import { CONFLICTS_MAX, type Conflict, readConflict, writeConflict } from "./con
 import type { RetainedItem, Written } from "./retained-state.ts";
 import { PROPOSERS_MAX, type Sequence } from "./sequencer.ts";
 import {
-  NO_SESSIONS,
+  type frozenSessions,
+  noSessions,
   readSessions,
   type SavedSessions,
-  type SessionParts,
-  writeStored,
 } from "./sessions/sessions-snapshot.ts";
 import { readStaged } from "./sessions/staged-sessions.ts";
-import type { StoredMessage } from "./sessions/stored-message.ts";
+import { readStoreLimits, type StoreLimitRow, writeStoreLimits } from "./store-limits.ts";
 import { TOMBSTONES_MAX, type Tombstone } from "./tombstones.ts";
 
 /** What a snapshot holds. */
@@ -51,40 +50,41 @@ export interface ReplicatedState {
   readonly droppedConflicts: number;
   readonly clusters: ClustersState;
   readonly newest: Stamp;
+  readonly limits: readonly StoreLimitRow[];
   readonly sessions: SavedSessions;
   readonly staged: ReturnType<typeof readStaged>;
 }
 
 const FORMAT_UNSTAMPED = 1;
 const FORMAT_SESSIONS = 3;
-const FORMAT = 4;
+const FORMAT_AUTHORS = 4;
+const FORMAT = 5;
 
 /** A piece: a few milliseconds on a small machine. */
 const PIECE_BYTES = 512 * 1024;
 
 /**
- * Encodes a state as it is now, a piece with each step: between two of them it may change. Messages are the bulk, and never change
- * once they are stored; all else is written down at once. `expectedBytes`: about how many there will be.
+ * Encodes a state as it is now, a piece with each step: between two of them it may change. Messages and queues are the bulk: the
+ * former never change, the latter are copied; all else is written down at once. `expectedBytes`: about how many there will be.
  */
 export function encodeInPieces(
   state: Omit<ReplicatedState, "sessions" | "staged">,
-  sessions: SessionParts,
+  sessions: ReturnType<typeof frozenSessions>,
   staged: (out: ByteWriter) => void,
   expectedBytes: number,
 ): Generator<undefined, Uint8Array> {
-  const afterRetained = new ByteWriter(4096);
-  writeRest(state, afterRetained);
-  afterRetained.raw(sessions.head);
-  const afterOwed = new ByteWriter(sessions.tail.length + 4096).raw(sessions.tail);
-  staged(afterOwed);
-  const between = [afterRetained.take(), afterOwed.take()] as const;
-  return pieces(state, sessions.messages, between, expectedBytes);
+  const rest = new ByteWriter(4096);
+  writeRest(state, rest);
+  const waiting = new ByteWriter(4096);
+  staged(waiting);
+  return pieces(state, rest.take(), sessions, waiting.take(), expectedBytes);
 }
 
 function* pieces(
   { proposers, retained }: Pick<ReplicatedState, "proposers" | "retained">,
-  owed: readonly StoredMessage[],
-  [afterRetained, afterOwed]: readonly [Uint8Array, Uint8Array],
+  rest: Uint8Array,
+  sessions: ReturnType<typeof frozenSessions>,
+  staged: Uint8Array,
   expectedBytes: number,
 ): Generator<undefined, Uint8Array> {
   // Nine tenths of the time of a large snapshot go to memory that is touched for the first time, so none is touched twice.
@@ -105,12 +105,9 @@ function* pieces(
     encodeMessage(item.message, writeWritten(item, out));
     if (isPieceFull()) yield;
   }
-  out.raw(afterRetained);
-  for (const stored of owed) {
-    writeStored(stored, out);
-    if (isPieceFull()) yield;
-  }
-  return out.raw(afterOwed).take();
+  out.raw(rest);
+  yield* sessions(out, isPieceFull);
+  return out.raw(staged).take();
 }
 
 function writeRest(state: Omit<ReplicatedState, "sessions" | "staged">, out: ByteWriter): void {
@@ -122,6 +119,7 @@ function writeRest(state: Omit<ReplicatedState, "sessions" | "staged">, out: Byt
     writeAuthor(conflict.lost.alone, out);
   }
   writeClusters(state.clusters, out);
+  writeStoreLimits(state.limits, out);
 }
 
 /** Payloads are views of `bytes` (no copy). @throws {SkeinError} ERR_SKEIN_MALFORMED, also when a list is not sorted */
@@ -132,7 +130,7 @@ export function decodeSnapshot(bytes: Uint8Array): ReplicatedState {
   const proposers = readProposers(input);
   const retained = readRetained(input, format);
   const rest = format === FORMAT_UNSTAMPED ? NO_REST : readRest(input, format);
-  const sessions = format < FORMAT_SESSIONS ? NO_SESSIONS : readSessions(input);
+  const sessions = format < FORMAT_SESSIONS ? noSessions() : readSessions(input);
   const staged = format < FORMAT_SESSIONS ? [] : readStaged(input);
   input.end();
   return { proposers, retained, ...rest, sessions, staged };
@@ -156,6 +154,7 @@ const NO_REST: Omit<ReplicatedState, "proposers" | "retained" | "sessions" | "st
   droppedConflicts: 0,
   clusters: NO_CLUSTERS,
   newest: 0,
+  limits: [],
 };
 
 function writeWritten({ stamp, index, alone }: Written, out: ByteWriter): ByteWriter {
@@ -169,7 +168,7 @@ function writeAuthor(alone: NodeId | undefined, out: ByteWriter): void {
 }
 
 function readAuthor(input: ByteReader, format: number): { readonly alone?: NodeId } {
-  return format === FORMAT && input.u8() === 1 ? { alone: readNodeId(input) } : {};
+  return format >= FORMAT_AUTHORS && input.u8() === 1 ? { alone: readNodeId(input) } : {};
 }
 
 function readWritten(input: ByteReader, format: number): Written {
@@ -203,7 +202,9 @@ function readRest(input: ByteReader, format: number): typeof NO_REST {
     const { lost, ...conflict } = readConflict(input);
     conflicts.push({ id, ...conflict, lost: { ...lost, ...readAuthor(input, format) } });
   }
-  return { newest, tombstones, lastConflict, droppedConflicts, conflicts, clusters: readClusters(input) };
+  const clusters = readClusters(input);
+  const limits = format < FORMAT ? [] : readStoreLimits(input);
+  return { newest, tombstones, lastConflict, droppedConflicts, conflicts, clusters, limits };
 }
 
 function readProposers(input: ByteReader): Sequence[] {

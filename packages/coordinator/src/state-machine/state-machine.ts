@@ -10,6 +10,7 @@
  */
 
 import { type ApplicationMessage, ByteWriter, encodeMessage, SkeinError } from "@skein/kernel";
+import type { Configuration } from "raft-js";
 import { type Stamp, stampAfter } from "../hybrid-clock.ts";
 import { writeNodeId } from "../wire-ids.ts";
 import { type AloneWrite, writeAlone } from "./alone-writes.ts";
@@ -25,11 +26,12 @@ import { Sequencer } from "./sequencer.ts";
 import { carryOutSession } from "./sessions/carry-out.ts";
 import type { Publication, SessionOutcome } from "./sessions/publishing-port.ts";
 import type { SessionState } from "./sessions/session-state.ts";
-import { sessionParts } from "./sessions/sessions-snapshot.ts";
+import { frozenSessions } from "./sessions/sessions-snapshot.ts";
 import { SessionsState } from "./sessions/sessions-state.ts";
 import { type SessionItem, StagedSessions } from "./sessions/staged-sessions.ts";
 import { itemHash } from "./set-hash.ts";
 import { decodeSnapshot, encodeInPieces, type ReplicatedState } from "./snapshot.ts";
+import { StoreLimits } from "./store-limits.ts";
 import { type MergeTarget, ownCopy, takeItem } from "./take-merge.ts";
 import { Tombstones } from "./tombstones.ts";
 
@@ -92,8 +94,10 @@ export class StateMachine {
     retain: (message) => this.#retain(message),
     hasHad: (clientId) => this.#alone?.had.includes(clientId) === true,
     index: () => this.#index,
+    owedBytesMax: () => this.limits.owedBytesMax,
   });
   readonly staged = new StagedSessions();
+  readonly limits = new StoreLimits();
   #newest: Stamp = 0;
   /** Of the command under way. */
   #index = 0;
@@ -122,6 +126,11 @@ export class StateMachine {
     return { ...(applied ?? MALFORMED), publications, sessions };
   }
 
+  /** A configuration stands in the log: these nodes have a replica. */
+  setMembers({ voters, votersOutgoing, learners }: Configuration): void {
+    this.limits.keepOnly(new Set([...voters, ...votersOutgoing, ...learners]));
+  }
+
   /** The state as bytes; equal states give equal bytes. */
   snapshot(): Uint8Array {
     const pieces = this.snapshotInPieces();
@@ -144,10 +153,11 @@ export class StateMachine {
       droppedConflicts: this.conflicts.dropped,
       clusters: this.clusters.state(),
       newest: this.#newest,
+      limits: this.limits.rows(),
     };
     const messages = retained.bytes + owed.bytes + (retained.count + owed.entries) * FRAMING_BYTES;
     const staged = (out: ByteWriter): void => this.staged.write(out);
-    return encodeInPieces(state, sessionParts(this.sessions), staged, 4096 + messages);
+    return encodeInPieces(state, frozenSessions(this.sessions), staged, 4096 + messages);
   }
 
   /** The state in short: equal states give equal texts. Cheap: a few rows are looked at, no messages. */
@@ -157,7 +167,7 @@ export class StateMachine {
     out.varint(this.tombstones.count).varint(this.#newest);
     out.varint(this.conflicts.count).varint(this.conflicts.lastId);
     out.varint(this.sessions.count).varint(this.sessions.owed.bytes).varint(this.sessions.hash.value);
-    out.varint(this.staged.count);
+    out.varint(this.staged.count).varint(this.limits.owedBytesMax);
     writeClusters(this.clusters.state(), out);
     for (const row of this.sequencer.rows()) {
       writeNodeId(row.node, out);
@@ -179,6 +189,7 @@ export class StateMachine {
     });
     this.conflicts.restore(conflicts, state.lastConflict, state.droppedConflicts);
     this.clusters.restore(state.clusters);
+    this.limits.restore(state.limits);
     this.sessions.restore(state.sessions);
     this.staged.restore(state.staged);
     this.#newest = state.newest;
@@ -212,6 +223,9 @@ export class StateMachine {
       case "retainedSet":
         return this.#retain(operation.message) ? "applied" : "full";
       case "skip":
+        return "applied";
+      case "storeLimit":
+        this.limits.set(envelope.node, operation.owedBytesMax);
         return "applied";
       case "conflictsClear":
         this.conflicts.clearThrough(operation.through);
@@ -297,9 +311,8 @@ export class StateMachine {
     const { winner, loser, cut, chunk, isLast, shift } = command;
     const items = readItems(command.bytes);
     if (!this.clusters.isNext(loser, cut, chunk)) return undefined;
-    const arrived = this.staged.with(loser, items.filter(isSessionItem), chunk === 0);
+    this.staged.put(loser, items.filter(isSessionItem), chunk === 0);
     this.#advance(command.stamp);
-    this.staged.put(loser, arrived);
     const topics = items.flatMap(topicOfItem);
     const forkedAt = forkIndex(items, winner);
     const row = this.clusters.took(

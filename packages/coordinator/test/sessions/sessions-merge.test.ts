@@ -120,12 +120,14 @@ test("what had begun to run runs on: expiry, will delay and the lifetime of mess
   const { us, them } = two();
   const claim = them.open(X, "c", { expirySeconds: 100, will: will("w", "gone", 50) });
   them.subscribe(X, "c", claim, wish("t"));
-  them.publish(X, "t", "1");
+  const properties = { messageExpirySeconds: 60 };
+  const operation = { kind: "publish", publisher: undefined, served: [] } as const;
+  them.propose(X, { ...operation, message: { ...message("t", "1"), properties } });
   them.close(X, "c", claim);
   them.pass(40);
   them.mergeInto(us);
   const [entry] = [...sessionOf(us).queue];
-  expect(us.machine.sessions.time.elapsed - (entry?.stored.at ?? 0)).toBe(40_000);
+  expect(us.machine.sessions.time.elapsed - (entry?.publishedAt ?? 0)).toBe(40_000);
   expect(us.pass(9)).toEqual([]);
   expect(us.pass(1)).toEqual(["gone"]);
   us.pass(49);
@@ -313,7 +315,11 @@ function sharedOf({ machine }: SessionWorld): string[] {
 function inEffect({ machine }: SessionWorld): unknown {
   return [...machine.sessions.all()].map((session) => {
     const { queue, ...rest } = session.save();
-    return { ...rest, queue: queue.map(({ index: _, ...entry }) => entry) };
+    const entries = [...queue].map(({ index: _, handle: __, message: sent, ...entry }) => ({
+      ...entry,
+      sent,
+    }));
+    return { ...rest, nextOrdinal: queue.nextOrdinal, queue: entries };
   });
 }
 

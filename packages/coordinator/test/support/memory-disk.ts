@@ -6,7 +6,15 @@
  * synced is lost, or survives in part as the test decides. `kill` is a crash of the process only.
  */
 
-import { type Disk, type DiskDone, type DiskFile, type ErrorCode, SkeinError } from "@skein/kernel";
+import {
+  type Disk,
+  type DiskContent,
+  type DiskDone,
+  type DiskFile,
+  type ErrorCode,
+  joined,
+  SkeinError,
+} from "@skein/kernel";
 
 type Operation = "append" | "sync" | "replace" | "move";
 
@@ -103,7 +111,8 @@ export class MemoryDisk implements Disk {
     };
   }
 
-  replace(path: string, bytes: Uint8Array, done: DiskDone): void {
+  replace(path: string, content: DiskContent, done: DiskDone): void {
+    const bytes = joined(content);
     const growth = (): number => bytes.length - this.#sizeOf(path);
     this.#pending.push({ operation: "replace", growth, run: () => this.replaceNow(path, bytes), done });
   }

@@ -60,6 +60,8 @@ export class SimNode {
   /** Each time its clients were told to go, or could come again. */
   readonly partings: boolean[] = [];
   parting: ((isParting: boolean) => void) | undefined;
+  /** Bytes of owed messages that it has room for; undefined: it does not say. */
+  owedBytesMax: number | undefined;
   /** How long that takes, in ms. */
   releaseMs = 0;
   /** Another text after the machine has stopped. */
@@ -120,7 +122,7 @@ export class World {
     const life = ++node.life;
     node.id = identity.node;
     node.coordinator = new Coordinator(
-      { identity, mesh: "home", timing: "lan", sizes: this.#sizes },
+      { identity, mesh: "home", timing: "lan", owedBytesMax: node.owedBytesMax, sizes: this.#sizes },
       {
         clock: this.#clockOf(node, life),
         prng: seededPrng(this.prng.below(2 ** 31)),

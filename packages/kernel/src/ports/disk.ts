@@ -8,6 +8,9 @@
 
 import type { SkeinError } from "../errors.ts";
 
+/** Bytes, or pieces that follow on each other: what is large need not stand in one place first. */
+export type DiskContent = Uint8Array | readonly Uint8Array[];
+
 /** Undefined: it worked. */
 export type DiskDone = (error: SkeinError | undefined) => void;
 
@@ -31,10 +34,10 @@ export interface Disk {
   /** Opens for writing, creating file and folders. @throws {SkeinError} ERR_SKEIN_DISK, ERR_SKEIN_DISK_FULL */
   open(path: string): DiskFile;
   /**
-   * Replaces a small file as a whole and durably: temporary file, sync, rename, sync of the folder. The bytes must not be
+   * Replaces a file as a whole and durably: temporary file, sync, rename, sync of the folder. The bytes must not be
    * modified afterwards.
    */
-  replace(path: string, bytes: Uint8Array, done: DiskDone): void;
+  replace(path: string, content: DiskContent, done: DiskDone): void;
   /** The same, before returning; for start-up only. @throws {SkeinError} ERR_SKEIN_DISK */
   replaceNow(path: string, bytes: Uint8Array): void;
   /** Durably. For start-up only. @throws {SkeinError} ERR_SKEIN_DISK */

@@ -4,9 +4,11 @@ import {
   type ApplicationMessage,
   type Completion,
   type Disk,
+  type DiskContent,
   type DiskDone,
   filterMatches,
   type Incarnation,
+  joined,
   type Log,
   type NodeId,
   parseSharedFilter,
@@ -241,9 +243,9 @@ export class MemoryDisk implements Disk {
     return this.files.get(path);
   }
 
-  replace(path: string, bytes: Uint8Array, done: DiskDone): void {
+  replace(path: string, content: DiskContent, done: DiskDone): void {
     this.replacements++;
-    this.files.set(path, bytes.slice());
+    this.files.set(path, joined(content).slice());
     done(undefined);
   }
 

@@ -56,6 +56,8 @@ export interface NodeConfig {
   readonly limits: Partial<BrokerOptions>;
   readonly timing: "lan" | "wired";
   readonly durability: "replicated" | "disk";
+  /** Bytes of messages for clients that are away; undefined: what the machine has room for. */
+  readonly owedBytesMax: number | undefined;
   /** What happens to writes without a quorum. */
   readonly onQuorumLoss: "outbox" | "hold";
   /** What a newcomer is told of these settings. */
@@ -110,6 +112,7 @@ export function loadConfig(sources: ConfigSources): NodeConfig {
     timing: settings.timing,
     durability: settings.durability,
     onQuorumLoss: settings["on-quorum-loss"],
+    owedBytesMax: settings["max-store"],
     shared: sharedSettings(merged, settings.mesh),
     configFile,
   });

@@ -107,6 +107,7 @@ const fields = {
   "max-queue": v.optional(parsed((text) => parseCount(text, 1, 10_000_000))),
   "max-queue-bytes": v.optional(parsed((text) => parseSize(text, 1_024, 2 ** 32))),
   "max-queue-total": v.optional(parsed((text) => parseSize(text, 1_024, 2 ** 40))),
+  "max-store": v.optional(parsed((text) => parseSize(text, 2 ** 20, 2 ** 30))),
   "max-session-expiry": v.optional(parsed((text) => parseSeconds(text, 1, 0xffff_fffe))),
   "response-topics": v.optional(
     parsed((text) =>

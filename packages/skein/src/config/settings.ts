@@ -78,6 +78,10 @@ export const SETTINGS = {
   "max-queue": value("N", "QoS 1 and 2 messages that may wait for one client (default: 10000)"),
   "max-queue-bytes": value("SIZE", "and their size (default: 8M)"),
   "max-queue-total": value("SIZE", "and of all clients together (default: 256M)"),
+  "max-store": value(
+    "SIZE",
+    "messages for clients that are away, on every node of the mesh: the smallest counts (default: by memory and disk)",
+  ),
   "max-session-expiry": value(
     "TIME",
     "longest life of a session whose client is away, such as 12h or 30d (default: 14d)",

@@ -9,7 +9,7 @@
  * Source: reference design, sections 1.10 and 5.2; kernel/ports/disk.ts for what each operation promises.
  */
 
-import { type Disk, type DiskDone, type DiskFile, type Prng, SkeinError } from "@skein/kernel";
+import { type Disk, type DiskDone, type DiskFile, joined, type Prng, SkeinError } from "@skein/kernel";
 import type { EventQueue } from "./event-queue.ts";
 import { chance } from "./random-streams.ts";
 import type { SimProcess } from "./sim-process.ts";
@@ -169,8 +169,14 @@ export class SimDisk {
       list: (folder) => this.#list(folder),
       read: (path) => this.#files.get(path)?.content.slice(),
       open: (path) => this.#open(process, path),
-      replace: (path, bytes, done) =>
-        this.#later(process, SYNC_MS_MIN, `replace "${path}"`, () => this.#replace(path, bytes), done),
+      replace: (path, content, done) =>
+        this.#later(
+          process,
+          SYNC_MS_MIN,
+          `replace "${path}"`,
+          () => this.#replace(path, joined(content)),
+          done,
+        ),
       replaceNow: (path, bytes) => {
         if (process.effect()) this.#now(`replace "${path}"`, () => this.#replace(path, bytes));
       },

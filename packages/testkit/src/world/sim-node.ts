@@ -222,6 +222,8 @@ export class SimNode {
         durability: world.options.durability,
         sizes: world.options.sizes,
         limits: world.options.limits,
+        // Every machine has another room.
+        owedBytesMax: 2 ** 26 + index,
         floatingAddress: { address: world.floating.address, networkInterface: "eth0" },
       },
       {

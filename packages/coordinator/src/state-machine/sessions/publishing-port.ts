@@ -18,6 +18,8 @@ export interface Publication {
 export interface PublishingPort {
   /** Log index of the command under way. */
   index(): number;
+  /** Most bytes of all messages that are owed, as they are packed. Beyond, a message goes into no queue, and its publisher hears 0x97. */
+  owedBytesMax(): number;
   /** Retained messages that `filter` matches. */
   retained(filter: string, visit: (message: ApplicationMessage) => void): void;
   /** The client was handed the message of the command under way before, without a quorum, and has it. */

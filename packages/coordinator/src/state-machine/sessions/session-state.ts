@@ -16,8 +16,8 @@ import type {
   WillFate,
 } from "@skein/kernel";
 import type { Stamp } from "../../hybrid-clock.ts";
-import { QUEUED_BYTES_MAX, QUEUED_MESSAGES_MAX, type QueueEntry, SessionQueue } from "./session-queue.ts";
-import type { OwedBytes } from "./stored-message.ts";
+import type { MessageHandle, OwedMessages } from "./owed-messages.ts";
+import { QUEUED_BYTES_MAX, QUEUED_MESSAGES_MAX, SessionQueue } from "./session-queue.ts";
 
 /** The connection that holds a session. */
 export interface SessionOwner {
@@ -32,7 +32,7 @@ export const NEVER_EXPIRES = 0xffff_ffff;
 /** A will waits at least so long for a client whose node is gone. */
 const GRACE_MIN_MS = 15_000;
 
-/** All of a session, as a snapshot holds it. */
+/** All of a session, as a snapshot holds it; but its queue, which is the one that it has. */
 export interface SavedSession
   extends Pick<
     SessionState,
@@ -49,11 +49,10 @@ export interface SavedSession
     | "isWillDeferred"
     | "endsAt"
     | "sentThrough"
+    | "queue"
   > {
   readonly subscriptions: readonly KeptSubscription[];
   readonly received: readonly number[];
-  readonly nextOrdinal: number;
-  readonly queue: readonly QueueEntry[];
 }
 
 export class SessionState {
@@ -80,11 +79,11 @@ export class SessionState {
   sentThrough = -1;
   readonly subscriptions = new Map<string, KeptSubscription>();
   readonly received = new Set<number>();
-  readonly queue: SessionQueue;
+  queue: SessionQueue;
 
-  constructor(clientId: string, owed: OwedBytes) {
+  constructor(clientId: string, messages: OwedMessages) {
     this.clientId = clientId;
-    this.queue = new SessionQueue(owed, this);
+    this.queue = new SessionQueue(messages);
   }
 
   /** It lives without a connection. */
@@ -131,30 +130,26 @@ export class SessionState {
     Object.assign(this, departed(this, fate, now));
   }
 
+  /** Whether one more message may be owed. */
+  hasRoomFor(handle: MessageHandle): boolean {
+    return this.queue.hasRoomFor(handle, this);
+  }
+
   /** All of it; lists are sorted, so that equal sessions are equal. */
   save(): SavedSession {
-    const { subscriptions, received, queue, ...fields } = this;
+    const { subscriptions, received, ...fields } = this;
     return {
       ...fields,
       subscriptions: [...subscriptions.values()].sort((a, b) => (a.filter < b.filter ? -1 : 1)),
       received: [...received].sort((a, b) => a - b),
-      nextOrdinal: queue.nextOrdinal,
-      queue: [...queue],
     };
   }
 
-  /** Takes over what was saved of it, but for the subscriptions. */
-  restore(saved: SavedSession): void {
-    this.resume(saved);
-    this.queue.restore(saved.queue, saved.nextOrdinal);
-  }
-
-  /** As {@link restore}, with nothing in the queue. */
-  resume({ subscriptions: _, received, nextOrdinal, queue, ...fields }: SavedSession): void {
+  /** Takes over what was saved of it, its queue too, but for the subscriptions. */
+  restore({ subscriptions: _, received, ...fields }: SavedSession): void {
     Object.assign(this, fields);
     this.received.clear();
     for (const packetId of received) this.received.add(packetId);
-    this.queue.clear(queue[0]?.ordinal ?? nextOrdinal);
   }
 
   /** What the session holds is gone; the claim stays. */

@@ -8,15 +8,16 @@
  */
 
 import {
+  AssertionError,
   type ByteReader,
   ByteWriter,
   decodeMessage,
-  encodeMessage,
   type Incarnation,
   SkeinError,
 } from "@skein/kernel";
 import { readNodeId, writeNodeId } from "../../wire-ids.ts";
-import { ownCopy } from "../take-merge.ts";
+import { type MessageHandle, OwedMessages } from "./owed-messages.ts";
+import type { ColumnEntry } from "./queue-columns.ts";
 import { RunningHash } from "./running-hash.ts";
 import {
   readList,
@@ -28,11 +29,10 @@ import {
   writeSubscription,
   writeWill,
 } from "./session-commands.ts";
-import { QueueEntry } from "./session-queue.ts";
+import { SessionQueue } from "./session-queue.ts";
 import type { SavedSession, SessionOwner, SessionState } from "./session-state.ts";
 import { SESSION_START_MS } from "./session-time.ts";
 import type { SessionsState } from "./sessions-state.ts";
-import { type StoredMessage, storedMessage } from "./stored-message.ts";
 
 const IS_PRESENT = 1;
 const IS_WILL_DEFERRED = 2;
@@ -47,80 +47,128 @@ export interface SavedSessions {
   readonly elapsed: number;
   readonly hash: number;
   readonly turns: readonly (readonly [sharedFilter: string, turn: number])[];
+  /** Those that the queues of `sessions` hold. Whoever restores them takes it over. */
+  readonly messages: OwedMessages;
   readonly sessions: readonly SavedSession[];
   /** Places in `sessions` of those without a connection, the one longest without first. */
   readonly absent: readonly number[];
 }
 
-export const NO_SESSIONS: SavedSessions = {
-  elapsed: SESSION_START_MS,
-  hash: new RunningHash().value,
-  turns: [],
-  sessions: [],
-  absent: [],
-};
-
-/** All sessions as of one moment: what stands before the messages (their number included), the messages, and what stands behind. */
-export interface SessionParts {
-  readonly head: Uint8Array;
-  readonly messages: readonly StoredMessage[];
-  readonly tail: Uint8Array;
+export function noSessions(): SavedSessions {
+  return {
+    elapsed: SESSION_START_MS,
+    hash: new RunningHash().value,
+    turns: [],
+    messages: new OwedMessages(),
+    sessions: [],
+    absent: [],
+  };
 }
 
-export function sessionParts(state: SessionsState): SessionParts {
+/**
+ * Fixes all sessions as they are now. The returned function writes them down, whatever becomes of them meanwhile; it stops where
+ * `isPieceFull` says so.
+ */
+export function frozenSessions(
+  state: SessionsState,
+): (out: ByteWriter, isPieceFull: () => boolean) => Generator<undefined, void> {
   const sessions = [...state.all()].sort((a, b) => (a.clientId < b.clientId ? -1 : 1));
-  const places = placesOf(sessions);
+  const places = new MessagePlaces(state.owed).addQueues(sessions);
+  const messages = state.owed.freeze(places.handles);
   const out = new ByteWriter(4096);
-  out.varint(state.time.elapsed).varint(state.hash.value).varint(places.size);
+  out.varint(state.time.elapsed).varint(state.hash.value).varint(messages.length);
   const head = out.finish();
   out.reset();
   const turns = state.shared.all();
   out.varint(turns.length);
   for (const [filter, turn] of turns) out.text(filter).varint(turn);
   out.varint(sessions.length);
-  for (const session of sessions) writeSession(session.save(), places, out);
+  const queues = sessions.map((session) => {
+    writeSession(session.save(), out);
+    return { end: out.length, columns: session.queue.freeze() };
+  });
   const at = new Map(sessions.map((session, place) => [session, place]));
   out.varint(state.absent.count);
   for (const session of state.absent) out.varint(at.get(session) ?? 0);
-  return { head, messages: [...places.keys()], tail: out.take() };
+  const rest = out.take();
+  return function* pieces(into, isPieceFull) {
+    into.raw(head);
+    for (let place = 0; place < messages.length; place++) {
+      into.raw(messages.packed(place));
+      if (isPieceFull()) yield;
+    }
+    let from = 0;
+    for (const { end, columns } of queues) {
+      into.raw(rest.subarray(from, end));
+      from = end;
+      writeEntries(columns, places, into);
+      if (isPieceFull()) yield;
+    }
+    into.raw(rest.subarray(from));
+  };
 }
 
-/** Payloads are copied. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+/** Messages are copied. @throws {SkeinError} ERR_SKEIN_MALFORMED */
 export function readSessions(input: ByteReader): SavedSessions {
   const [elapsed, hash] = [input.varint(), input.varint()];
-  const messages = readList(input, readStored);
+  const messages = new OwedMessages();
+  const handles = readList(input, () => readOwed(input, messages));
   const turns = readList(input, () => [input.text(), input.varint()] as const);
-  const sessions = readList(input, () => readSession(input, messages));
+  const sessions = readList(input, () => readSession(input, messages, handles));
+  for (const handle of handles) messages.release(handle);
   const absent = readList(input, () => input.varint());
   const left = new Set(absent);
   const isComplete = sessions.every(({ owner }, place) => (owner === undefined) === left.has(place));
   if (!isComplete || left.size !== absent.length) throw malformed("sessions without a connection");
-  return { elapsed, hash, turns, sessions, absent };
+  return { elapsed, hash, turns, messages, sessions, absent };
 }
 
-/** The messages in the queues of `sessions`, each with its place among them. */
-export function placesOf(sessions: Iterable<SessionState>): Map<StoredMessage, number> {
-  const places = new Map<StoredMessage, number>();
-  for (const { queue } of sessions)
-    for (const { stored } of queue) if (!places.has(stored)) places.set(stored, places.size);
-  return places;
+/** Messages, each once, and where in that list each stands. */
+export class MessagePlaces {
+  readonly #handles: Uint32Array;
+  /** By handle: its place and 1; 0: it has none. */
+  readonly #places: Uint32Array;
+  #count = 0;
+
+  /** For any messages of `messages`. */
+  constructor(messages: OwedMessages) {
+    this.#handles = new Uint32Array(messages.count);
+    this.#places = new Uint32Array(messages.handlesEnd);
+  }
+
+  /** In the order in which they were added first. */
+  get handles(): Uint32Array {
+    return this.#handles.subarray(0, this.#count);
+  }
+
+  /** Puts it behind the others, unless it is there. */
+  add(handle: MessageHandle): void {
+    if (this.#places[handle] !== 0) return;
+    this.#handles[this.#count++] = handle;
+    this.#places[handle] = this.#count;
+  }
+
+  /** Adds the messages of all these queues. */
+  addQueues(sessions: Iterable<SessionState>): this {
+    for (const { queue } of sessions) queue.forEachHandle((handle) => this.add(handle));
+    return this;
+  }
+
+  of(handle: MessageHandle): number {
+    const place = this.#places[handle] ?? 0;
+    if (place === 0) throw new AssertionError(`message ${handle} has no place`);
+    return place - 1;
+  }
 }
 
-export function writeStored({ message, at }: StoredMessage, out: ByteWriter): void {
-  encodeMessage(message, out.varint(at));
-}
-
-/** The payload is copied. @throws {SkeinError} ERR_SKEIN_MALFORMED */
-export function readStored(input: ByteReader): StoredMessage {
+/** Reads a message as `packed` gives it; the caller holds it. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+export function readOwed(input: ByteReader, messages: OwedMessages): MessageHandle {
   const at = input.varint();
-  return storedMessage(ownCopy(decodeMessage(input)), at);
+  return messages.put(decodeMessage(input), at);
 }
 
-export function writeSession(
-  session: SavedSession,
-  places: ReadonlyMap<StoredMessage, number>,
-  out: ByteWriter,
-): void {
+/** All but the entries of its queue, which follow ({@link writeEntries}). */
+export function writeSession(session: SavedSession, out: ByteWriter): void {
   const { clientId, owner, isPresent, isWillDeferred, subscriptions, queue } = session;
   const bits = (isPresent ? IS_PRESENT : 0) | (isWillDeferred ? IS_WILL_DEFERRED : 0);
   out.text(clientId).u8(bits | (owner === undefined ? 0 : HAS_OWNER));
@@ -135,16 +183,31 @@ export function writeSession(
   writeRising(session.received, out);
   out
     .varint(session.sentThrough + 1)
-    .varint(session.nextOrdinal)
+    .varint(queue.nextOrdinal)
     .varint(queue.length);
-  for (const entry of queue) writeEntry(entry, places, out);
 }
 
-/** `messages`: those that its queue names. @throws {SkeinError} ERR_SKEIN_MALFORMED */
-export function readSession(input: ByteReader, messages: readonly StoredMessage[]): SavedSession {
+export function writeEntries(entries: Iterable<ColumnEntry>, places: MessagePlaces, out: ByteWriter): void {
+  for (const { ordinal, handle, index, qos, retain, isReleased, group, identifiers = [] } of entries) {
+    out.varint(ordinal).varint(places.of(handle)).varint(index);
+    out.u8(qos | (retain ? RETAIN : 0) | (isReleased ? RELEASED : 0) | (group === undefined ? 0 : HAS_GROUP));
+    if (group !== undefined) out.text(group);
+    writeRising(identifiers, out);
+  }
+}
+
+/**
+ * A session, whose queue names messages by their place among `handles`, and holds them. Holds none if it throws.
+ * @throws {SkeinError} ERR_SKEIN_MALFORMED
+ */
+export function readSession(
+  input: ByteReader,
+  messages: OwedMessages,
+  handles: readonly MessageHandle[],
+): SavedSession {
   const clientId = input.text();
   const bits = input.u8();
-  const saved: SavedSession = {
+  const saved = {
     clientId,
     isPresent: (bits & IS_PRESENT) !== 0,
     isWillDeferred: (bits & IS_WILL_DEFERRED) !== 0,
@@ -160,45 +223,40 @@ export function readSession(input: ByteReader, messages: readonly StoredMessage[
     subscriptions: readList(input, readSubscription),
     received: readRising(input),
     sentThrough: input.varint() - 1,
-    nextOrdinal: input.varint(),
-    queue: readList(input, () => readEntry(input, messages)),
   };
-  const { queue, nextOrdinal } = saved;
-  for (const [at, { ordinal }] of queue.entries())
-    if (ordinal >= nextOrdinal || ordinal <= (queue[at - 1]?.ordinal ?? -1)) throw malformed("ordinals");
-  if (nextOrdinal - (queue[0]?.ordinal ?? nextOrdinal) > 0xffff) throw malformed("span of ordinals");
-  return saved;
+  const nextOrdinal = input.varint();
+  const entries = readList(input, () => readEntry(input, handles));
+  for (const [at, { ordinal }] of entries.entries())
+    if (ordinal >= nextOrdinal || ordinal <= (entries[at - 1]?.ordinal ?? -1)) throw malformed("ordinals");
+  if (nextOrdinal - (entries[0]?.ordinal ?? nextOrdinal) > 0xffff) throw malformed("span of ordinals");
+  const queue = new SessionQueue(messages, entries[0]?.ordinal ?? nextOrdinal);
+  for (const entry of entries) {
+    queue.skipTo(entry.ordinal);
+    queue.push(entry.handle, entry, entry.index);
+  }
+  queue.skipTo(nextOrdinal);
+  return { ...saved, queue };
 }
 
-function writeEntry(entry: QueueEntry, places: ReadonlyMap<StoredMessage, number>, out: ByteWriter): void {
-  const { ordinal, stored, index, qos, retain, isReleased, group, identifiers = [] } = entry;
-  out
-    .varint(ordinal)
-    .varint(places.get(stored) ?? 0)
-    .varint(index);
-  out.u8(qos | (retain ? RETAIN : 0) | (isReleased ? RELEASED : 0) | (group === undefined ? 0 : HAS_GROUP));
-  if (group !== undefined) out.text(group);
-  writeRising(identifiers, out);
-}
-
-function readEntry(input: ByteReader, messages: readonly StoredMessage[]): QueueEntry {
+function readEntry(input: ByteReader, handles: readonly MessageHandle[]): ColumnEntry {
   const ordinal = input.varint();
-  const stored = messages[input.varint()];
+  const handle = handles[input.varint()];
   const index = input.varint();
   const bits = input.u8();
   const qos = readQos(bits & 3);
-  if (stored === undefined || qos === 0) throw malformed("queue");
+  if (handle === undefined || qos === 0) throw malformed("queue");
   const group = (bits & HAS_GROUP) === 0 ? undefined : input.text();
   const identifiers = readRising(input);
-  const form = {
+  return {
+    ordinal,
+    handle,
+    index,
     qos,
     retain: (bits & RETAIN) !== 0,
+    isReleased: (bits & RELEASED) !== 0,
     identifiers: identifiers.length === 0 ? undefined : identifiers,
     group,
   };
-  const entry = new QueueEntry(ordinal, stored, form, index);
-  entry.isReleased = (bits & RELEASED) !== 0;
-  return entry;
 }
 
 function writeOwner({ node, incarnation, claim }: SessionOwner, out: ByteWriter): void {

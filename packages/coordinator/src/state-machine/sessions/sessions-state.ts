@@ -10,39 +10,53 @@
 
 import type { ApplicationMessage, KeptSubscription, NodeId, SessionOpening, WillFate } from "@skein/kernel";
 import type { Stamp } from "../../hybrid-clock.ts";
-import { ownCopy } from "../take-merge.ts";
 import { AbsentSessions } from "./absent-sessions.ts";
+import type { OwedMessages } from "./owed-messages.ts";
 import type { Publication, PublishingPort, SessionOutcome } from "./publishing-port.ts";
+import { Queueing } from "./queueing.ts";
 import { RunningHash } from "./running-hash.ts";
-import { type Routes, type SessionRoute, SessionRoutes } from "./session-routes.ts";
+import { type Routes, SessionRoutes } from "./session-routes.ts";
 import { type SessionOwner, SessionState } from "./session-state.ts";
 import { SessionTime } from "./session-time.ts";
 import type { SavedSessions } from "./sessions-snapshot.ts";
-import { SharedTurns } from "./shared-turns.ts";
+import type { SharedTurns } from "./shared-turns.ts";
 import type { Arrived } from "./staged-sessions.ts";
-import { OwedBytes, type StoredMessage, storedMessage } from "./stored-message.ts";
-import { inOwnTerms, type MergeTerms, unite } from "./unite-sessions.ts";
+import { inOwnTerms, type MergeTerms, TakenOver, unite } from "./unite-sessions.ts";
 
 export class SessionsState {
   readonly time = new SessionTime();
   readonly routes = new SessionRoutes();
-  readonly owed = new OwedBytes();
   readonly hash = new RunningHash();
   /** Sessions without a connection. */
   readonly absent = new AbsentSessions();
   readonly #byClientId = new Map<string, SessionState>();
-  readonly shared = new SharedTurns();
   readonly #port: PublishingPort;
+  readonly #queueing: Queueing;
   #publications: Publication[] = [];
   /** Sessions that the command under way has changed, for this node's connections. */
   #changed = new Set<SessionState>();
 
   constructor(port: PublishingPort) {
     this.#port = port;
+    const grown = (session: SessionState): void => this.#touch(session);
+    this.#queueing = new Queueing({
+      routes: this.routes,
+      index: () => port.index(),
+      owedBytesMax: () => port.owedBytesMax(),
+      grown,
+    });
   }
 
   get count(): number {
     return this.#byClientId.size;
+  }
+
+  get owed(): OwedMessages {
+    return this.#queueing.messages;
+  }
+
+  get shared(): SharedTurns {
+    return this.#queueing.shared;
   }
 
   /** Nothing is due before (SessionTime, ms). */
@@ -175,19 +189,24 @@ export class SessionsState {
     let isFull = message.retain && !this.#port.retain(message);
     const { sessions, shared } = message.qos === 0 ? NO_ROUTES : this.routes.match(message.topic);
     if (sessions.length === 0 && shared.length === 0) return isFull ? "full" : "applied";
-    const stored = this.#store(message);
+    const offered = this.#queueing.offer(message, this.time.elapsed);
     for (const route of sessions) {
       const own = route.session.clientId === publisher ? route.ofOwn : route;
       if (own === undefined || this.#port.hasHad(route.session.clientId)) continue;
-      if (!this.#enqueue(own, stored, undefined)) isFull = true;
+      if (!this.#queueing.put(offered, own)) isFull = true;
     }
-    for (const filter of shared) if (!served.includes(filter) && !this.#deal(filter, stored)) isFull = true;
+    for (const filter of shared)
+      if (!served.includes(filter) && !this.#queueing.deal(filter, offered)) isFull = true;
+    this.#queueing.letGo(offered);
     return isFull ? "full" : "applied";
   }
 
   /** A message for one member of a shared subscription. */
   deal(sharedFilter: string, message: ApplicationMessage): SessionOutcome {
-    return this.#deal(sharedFilter, this.#store(message)) ? "applied" : "full";
+    const offered = this.#queueing.offer(message, this.time.elapsed);
+    const isDealt = this.#queueing.deal(sharedFilter, offered);
+    this.#queueing.letGo(offered);
+    return isDealt ? "applied" : "full";
   }
 
   /** A QoS 2 message of a session, for everybody, once. */
@@ -232,25 +251,29 @@ export class SessionsState {
   takeIn(arrived: Arrived, terms: MergeTerms): number {
     const now = this.time.elapsed;
     const touched: SessionState[] = [];
+    const takenOver = new TakenOver(arrived, this.owed, this.#port.owedBytesMax(), now);
+    const messages = { own: this.owed, takenOver };
     let refused = 0;
     for (const theirs of inOwnTerms(arrived, terms, now)) {
       const ours = this.#byClientId.get(theirs.clientId);
       const session = ours ?? this.#add(theirs.clientId);
-      const united = unite(session, ours?.save(), theirs, terms, now);
+      const united = unite(session, ours?.save(), theirs, terms, messages, now);
       for (const subscription of united.added) this.#subscribe(session, subscription);
       refused += united.refused;
       this.#touch(session);
       touched.push(session);
     }
-    for (const session of touched) if (session.owner === undefined) this.#reassign(session);
+    takenOver.close();
+    for (const session of touched) if (session.owner === undefined) this.#queueing.reassign(session);
     this.#endSurplus();
     return refused;
   }
 
   /** Replaces everything. */
-  restore({ elapsed, hash, turns, sessions, absent }: SavedSessions): void {
+  restore({ elapsed, hash, turns, messages, sessions, absent }: SavedSessions): void {
     for (const session of this.#byClientId.values()) this.#empty(session);
     this.#byClientId.clear();
+    this.#queueing.restore(messages);
     this.absent.clear();
     this.#publications = [];
     this.time.restore(elapsed);
@@ -295,7 +318,7 @@ export class SessionsState {
   #leave(session: SessionState, fate: WillFate): void {
     session.leave(fate, this.time.elapsed);
     this.#touch(session);
-    this.#reassign(session);
+    this.#queueing.reassign(session);
     this.advance();
     this.#endSurplus();
   }
@@ -334,20 +357,6 @@ export class SessionsState {
     return this.publish(message, publisher, []);
   }
 
-  /** Gives a message to one member of a shared subscription. */
-  #deal(filter: string, stored: StoredMessage): boolean {
-    const chosen = this.shared.next(filter, this.routes.members(filter));
-    return chosen === undefined || this.#enqueue(chosen, stored, filter);
-  }
-
-  /** What a member of a shared subscription leaves behind goes to those that are connected, in order. */
-  #reassign(session: SessionState): void {
-    for (const { group, ordinal, qos, stored } of [...session.queue]) {
-      if (group === undefined || (qos === 2 && ordinal <= session.sentThrough)) continue; // [MQTT-4.8.2-4]
-      if (this.routes.isAttended(group) && this.#deal(group, stored)) session.queue.remove(ordinal);
-    }
-  }
-
   #replay(session: SessionState, { filter, qos, identifier }: KeptSubscription): boolean {
     const found: ApplicationMessage[] = [];
     const identifiers = identifier === undefined ? undefined : [identifier];
@@ -355,26 +364,11 @@ export class SessionsState {
     if (qos > 0) this.#port.retained(filter, (message) => void (message.qos > 0 && found.push(message)));
     for (const message of found.sort((a, b) => (a.topic < b.topic ? -1 : 1))) {
       const route = { session, qos, retainAsPublished: true, identifiers, ofOwn: undefined };
-      if (!this.#enqueue(route, this.#store({ ...message, retain: true }), undefined)) isComplete = false;
+      const offered = this.#queueing.offer({ ...message, retain: true }, this.time.elapsed);
+      if (!this.#queueing.put(offered, route)) isComplete = false;
+      this.#queueing.letGo(offered);
     }
     return isComplete;
-  }
-
-  #store(message: ApplicationMessage): StoredMessage {
-    return storedMessage(ownCopy(message), this.time.elapsed);
-  }
-
-  /** False: there is no room. */
-  #enqueue(route: SessionRoute, stored: StoredMessage, group: string | undefined): boolean {
-    const { session, identifiers } = route;
-    const { message, bytes } = stored;
-    const qos = Math.min(message.qos, route.qos);
-    if (qos === 0) return true;
-    if (!session.queue.hasRoom(bytes) || !this.owed.hasRoomFor(stored)) return false;
-    const retain = route.retainAsPublished && message.retain;
-    session.queue.push(stored, { qos: qos as 1 | 2, retain, identifiers, group }, this.#port.index());
-    this.#touch(session);
-    return true;
   }
 
   /** This node's connections must look at it. */

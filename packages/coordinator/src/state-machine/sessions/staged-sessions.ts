@@ -11,11 +11,11 @@
 
 import { ByteReader, ByteWriter, type ClusterId } from "@skein/kernel";
 import { readClusterId } from "../../wire-ids.ts";
+import { type MessageHandle, OwedMessages } from "./owed-messages.ts";
 import { readList } from "./session-commands.ts";
 import type { SavedSession, SessionState } from "./session-state.ts";
-import { placesOf, readSession, readStored, writeSession, writeStored } from "./sessions-snapshot.ts";
+import { MessagePlaces, readOwed, readSession, writeEntries, writeSession } from "./sessions-snapshot.ts";
 import type { SessionsState } from "./sessions-state.ts";
-import type { StoredMessage } from "./stored-message.ts";
 
 /** An item of a chunk. */
 export interface SessionItem {
@@ -24,14 +24,59 @@ export interface SessionItem {
 }
 
 /** What has come of one cluster's sessions. */
-export interface Arrived {
+export class Arrived {
   /** Its SessionTime, ms. */
-  readonly elapsed: number;
-  readonly messages: readonly StoredMessage[];
-  readonly sessions: readonly SavedSession[];
-}
+  elapsed = 0;
+  readonly messages = new OwedMessages();
+  sessions: SavedSession[] = [];
+  /** Of messages, in the order in which they came. Each is held as long as this is there. */
+  #handles: MessageHandle[] = [];
 
-const NOTHING: Arrived = { elapsed: 0, messages: [], sessions: [] };
+  /** Messages and sessions. */
+  get count(): number {
+    return this.#handles.length + this.sessions.length;
+  }
+
+  /** Puts `items` behind what is there. Changes nothing if it throws. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+  take(items: readonly SessionItem[]): void {
+    const [elapsed, messages, sessions] = [this.elapsed, this.#handles.length, this.sessions.length];
+    try {
+      for (const { kind, body } of items) {
+        const input = new ByteReader(body);
+        if (kind === "sessionTime") this.elapsed = input.varint();
+        else if (kind === "owedMessage") this.#handles.push(readOwed(input, this.messages));
+        else this.sessions.push(readSession(input, this.messages, this.#handles));
+        input.end();
+      }
+    } catch (error) {
+      this.elapsed = elapsed;
+      for (const { queue } of this.sessions.splice(sessions)) queue.clear();
+      for (const handle of this.#handles.splice(messages)) this.messages.release(handle);
+      throw error;
+    }
+  }
+
+  write(out: ByteWriter): void {
+    out.varint(this.elapsed).varint(this.#handles.length);
+    for (const handle of this.#handles) out.raw(this.messages.packed(handle));
+    const places = new MessagePlaces(this.messages);
+    for (const handle of this.#handles) places.add(handle);
+    out.varint(this.sessions.length);
+    for (const session of this.sessions) {
+      writeSession(session, out);
+      writeEntries(session.queue, places, out);
+    }
+  }
+
+  /** Reads what {@link write} has written. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+  static read(input: ByteReader): Arrived {
+    const arrived = new Arrived();
+    arrived.elapsed = input.varint();
+    arrived.#handles = readList(input, () => readOwed(input, arrived.messages));
+    arrived.sessions = readList(input, () => readSession(input, arrived.messages, arrived.#handles));
+    return arrived;
+  }
+}
 
 export class StagedSessions {
   readonly #byCluster = new Map<ClusterId, Arrived>();
@@ -39,33 +84,20 @@ export class StagedSessions {
   /** Messages and sessions that wait. */
   get count(): number {
     let count = 0;
-    for (const { messages, sessions } of this.#byCluster.values()) count += messages.length + sessions.length;
+    for (const arrived of this.#byCluster.values()) count += arrived.count;
     return count;
   }
 
-  /** What is there of `cluster` with `items` behind it. Changes nothing. @throws {SkeinError} ERR_SKEIN_MALFORMED */
-  with(cluster: ClusterId, items: readonly SessionItem[], isFirstChunk: boolean): Arrived {
-    const before = (isFirstChunk ? undefined : this.#byCluster.get(cluster)) ?? NOTHING;
-    let { elapsed } = before;
-    const messages = [...before.messages];
-    const sessions = [...before.sessions];
-    for (const { kind, body } of items) {
-      const input = new ByteReader(body);
-      if (kind === "sessionTime") elapsed = input.varint();
-      else if (kind === "owedMessage") messages.push(readStored(input));
-      else sessions.push(readSession(input, messages));
-      input.end();
-    }
-    return { elapsed, messages, sessions };
-  }
-
-  put(cluster: ClusterId, arrived: Arrived): void {
+  /** Puts `items` behind what is there of `cluster`, or in its place. Changes nothing if it throws. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+  put(cluster: ClusterId, items: readonly SessionItem[], isFirstChunk: boolean): void {
+    const arrived = (isFirstChunk ? undefined : this.#byCluster.get(cluster)) ?? new Arrived();
+    arrived.take(items);
     this.#byCluster.set(cluster, arrived);
   }
 
   /** All of `cluster`, which waits no longer. */
   take(cluster: ClusterId): Arrived {
-    const arrived = this.#byCluster.get(cluster) ?? NOTHING;
+    const arrived = this.#byCluster.get(cluster) ?? new Arrived();
     this.#byCluster.delete(cluster);
     return arrived;
   }
@@ -77,13 +109,7 @@ export class StagedSessions {
   write(out: ByteWriter): void {
     const clusters = [...this.#byCluster].sort(([a], [b]) => (a < b ? -1 : 1));
     out.varint(clusters.length);
-    for (const [cluster, { elapsed, messages, sessions }] of clusters) {
-      out.text(cluster).varint(elapsed).varint(messages.length);
-      for (const stored of messages) writeStored(stored, out);
-      const places = new Map(messages.map((stored, place) => [stored, place]));
-      out.varint(sessions.length);
-      for (const session of sessions) writeSession(session, places, out);
-    }
+    for (const [cluster, arrived] of clusters) arrived.write(out.text(cluster));
   }
 
   /** Replaces everything with what {@link readStaged} has read. */
@@ -95,12 +121,7 @@ export class StagedSessions {
 
 /** @throws {SkeinError} ERR_SKEIN_MALFORMED */
 export function readStaged(input: ByteReader): (readonly [ClusterId, Arrived])[] {
-  return readList(input, () => {
-    const cluster = readClusterId(input);
-    const elapsed = input.varint();
-    const messages = readList(input, readStored);
-    return [cluster, { elapsed, messages, sessions: readList(input, (of) => readSession(of, messages)) }];
-  });
+  return readList(input, () => [readClusterId(input), Arrived.read(input)] as const);
 }
 
 /**
@@ -114,13 +135,11 @@ export function* sessionItems(state: SessionsState): Generator<SessionItem> {
   if (sessions.length === 0) return;
   const out = new ByteWriter(1024);
   yield { kind: "sessionTime", body: out.varint(state.time.elapsed).finish() };
-  const places = placesOf(sessions);
-  for (const stored of places.keys()) {
-    writeStored(stored, out.reset());
-    yield { kind: "owedMessage", body: out.finish() };
-  }
+  const places = new MessagePlaces(state.owed).addQueues(sessions);
+  for (const handle of places.handles) yield { kind: "owedMessage", body: state.owed.packed(handle) };
   for (const session of sessions) {
-    writeSession(session.save(), places, out.reset());
+    writeSession(session.save(), out.reset());
+    writeEntries(session.queue, places, out);
     yield { kind: "session", body: out.finish() };
   }
 }

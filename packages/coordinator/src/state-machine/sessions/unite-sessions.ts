@@ -19,10 +19,11 @@
 
 import type { KeptSubscription } from "@skein/kernel";
 import { STAMP_MAX, type Stamp } from "../../hybrid-clock.ts";
-import type { QueueEntry } from "./session-queue.ts";
+import { type MessageHandle, NO_ROOM, type OwedMessages } from "./owed-messages.ts";
+import type { ColumnEntry } from "./queue-columns.ts";
+import { SessionQueue } from "./session-queue.ts";
 import { departed, type SavedSession, type SessionState } from "./session-state.ts";
 import type { Arrived } from "./staged-sessions.ts";
-import type { StoredMessage } from "./stored-message.ts";
 
 /** What stamps and log indexes of the other cluster mean in this one. */
 export interface MergeTerms {
@@ -43,26 +44,52 @@ export interface United {
   readonly refused: number;
 }
 
-/** The sessions that have come, in times and stamps of this cluster; log indexes are still those of the other one. */
+/** Messages of the other cluster: each is taken over when the first queue of this one needs it, and held until {@link close}. */
+export class TakenOver {
+  readonly #theirs: Arrived;
+  readonly #own: OwedMessages;
+  readonly #bytesMax: number;
+  readonly #now: number;
+  /** By handle of the other cluster. */
+  readonly #handles = new Map<MessageHandle, MessageHandle>();
+
+  /** `now`: SessionTime of this cluster, ms. */
+  constructor(theirs: Arrived, own: OwedMessages, bytesMax: number, now: number) {
+    this.#theirs = theirs;
+    this.#own = own;
+    this.#bytesMax = bytesMax;
+    this.#now = now;
+  }
+
+  /** As this cluster has it; {@link NO_ROOM}: it has not. */
+  handle(theirs: MessageHandle): MessageHandle {
+    const known = this.#handles.get(theirs);
+    if (known !== undefined) return known;
+    const { messages, elapsed } = this.#theirs;
+    const publishedAt = ownTime(messages.publishedAt(theirs), elapsed, this.#now);
+    const handle = this.#own.put(messages.message(theirs), publishedAt, this.#bytesMax);
+    if (handle !== NO_ROOM) this.#handles.set(theirs, handle);
+    return handle;
+  }
+
+  close(): void {
+    for (const handle of this.#handles.values()) this.#own.release(handle);
+  }
+}
+
+/** The sessions that have come, in times and stamps of this cluster; what they are owed is still the other one's. */
 export function inOwnTerms(
   { elapsed, sessions }: Arrived,
   { shift, newest }: MergeTerms,
   now: number,
 ): readonly SavedSession[] {
-  const messages = new Map<StoredMessage, StoredMessage>();
-  const timeOf = (theirs: number): number => Math.max(0, theirs - elapsed + now);
-  const ownOf = (theirs: StoredMessage): StoredMessage => {
-    const own = messages.get(theirs) ?? { ...theirs, at: timeOf(theirs.at), holders: 0 };
-    messages.set(theirs, own);
-    return own;
-  };
+  const timeOf = (theirs: number): number => ownTime(theirs, elapsed, now);
   return sessions.map((session) => {
     const own = {
       ...session,
       claimedAt: Math.min(STAMP_MAX, newest, Math.max(0, session.claimedAt + shift)),
       willAt: session.willAt === undefined ? undefined : timeOf(session.willAt),
       endsAt: session.endsAt === undefined ? undefined : timeOf(session.endsAt),
-      queue: session.queue.map((entry) => entry.copy(entry.ordinal, ownOf(entry.stored), entry.index)),
     };
     return leftIfHeld(own, now);
   });
@@ -74,6 +101,7 @@ export function unite(
   ours: SavedSession | undefined,
   theirs: SavedSession,
   { commonThrough, index }: MergeTerms,
+  messages: { readonly own: OwedMessages; readonly takenOver: TakenOver },
   now: number,
 ): United {
   const isOursNewer = ours !== undefined && ours.claimedAt >= theirs.claimedAt;
@@ -83,21 +111,30 @@ export function unite(
   const isLost = !isOursNewer || lasting !== newer;
   const left = (saved: SavedSession): SavedSession => (isLost ? leftIfHeld(saved, now) : saved);
   const { expirySeconds, endsAt } = left(lasting);
-  session.resume({ ...left(newer), expirySeconds, endsAt });
+  const queue = new SessionQueue(messages.own, newer.queue.after(-1)?.ordinal ?? newer.queue.nextOrdinal);
+  session.restore({ ...left(newer), expirySeconds, endsAt, queue });
   const { kept, moved } = queuesOf(newer, older, commonThrough);
   let refused = 0;
-  for (const entry of kept) {
-    const own = isOursNewer ? entry : entry.copy(entry.ordinal, entry.stored, index);
-    if (!session.queue.take(own)) refused++;
-  }
-  session.queue.skipTo(newer.nextOrdinal);
-  for (const entry of moved)
-    if (!session.queue.take(entry.copy(session.queue.nextOrdinal, entry.stored, index))) refused++;
+  const take = (entry: ColumnEntry, isOurs: boolean, ordinal: number, at: number): void => {
+    const handle = isOurs ? entry.handle : messages.takenOver.handle(entry.handle);
+    if (handle !== NO_ROOM && session.hasRoomFor(handle)) {
+      queue.skipTo(ordinal);
+      queue.push(handle, entry, at);
+    } else refused++;
+  };
+  for (const entry of kept) take(entry, isOursNewer, entry.ordinal, isOursNewer ? entry.index : index);
+  queue.skipTo(newer.queue.nextOrdinal);
+  for (const entry of moved) take(entry, !isOursNewer, queue.nextOrdinal, index);
+  ours?.queue.clear();
   const known = isOursNewer ? session.subscriptions : NONE;
   return { added: theirs.subscriptions.filter(({ filter }) => !known.has(filter)), refused };
 }
 
 const NONE: ReadonlyMap<string, KeptSubscription> = new Map();
+
+function ownTime(theirs: number, elapsed: number, now: number): number {
+  return Math.max(0, theirs - elapsed + now);
+}
 
 /** It lives without a connection. */
 function isKept({ expirySeconds }: SavedSession): boolean {
@@ -109,19 +146,23 @@ function queuesOf(
   newer: SavedSession,
   older: SavedSession | undefined,
   commonThrough: number,
-): { readonly kept: readonly QueueEntry[]; readonly moved: readonly QueueEntry[] } {
-  if (older === undefined) return { kept: newer.queue, moved: [] };
-  const isCommon = ({ index }: QueueEntry): boolean => index <= commonThrough;
-  const common = new Map(older.queue.filter(isCommon).map((entry) => [entry.ordinal, entry]));
-  const kept = newer.queue.filter((entry) => !isCommon(entry) || common.has(entry.ordinal));
-  for (const entry of kept)
-    if (isCommon(entry) && common.get(entry.ordinal)?.isReleased) entry.isReleased = true;
+): { readonly kept: readonly ColumnEntry[]; readonly moved: readonly ColumnEntry[] } {
+  const [newerQueue, olderQueue] = [[...newer.queue], [...(older?.queue ?? [])]];
+  if (older === undefined) return { kept: newerQueue, moved: [] };
+  const isCommon = ({ index }: ColumnEntry): boolean => index <= commonThrough;
+  const common = new Map(olderQueue.filter(isCommon).map((entry) => [entry.ordinal, entry]));
+  const kept = newerQueue
+    .filter((entry) => !isCommon(entry) || common.has(entry.ordinal))
+    .map((entry): ColumnEntry => {
+      const isReleased = isCommon(entry) && common.get(entry.ordinal)?.isReleased === true;
+      return isReleased ? { ...entry, isReleased } : entry;
+    });
   // What its client has got, but for the packet identifier, that identifier has been forgotten with.
-  return { kept, moved: older.queue.filter((entry) => !isCommon(entry) && !entry.isReleased) };
+  return { kept, moved: olderQueue.filter((entry) => !isCommon(entry) && !entry.isReleased) };
 }
 
 /** As it is without the connection that holds it. */
 function leftIfHeld(session: SavedSession, now: number): SavedSession {
   if (session.owner === undefined) return session;
-  return { ...session, ...departed(session, "defer", now), sentThrough: session.nextOrdinal - 1 };
+  return { ...session, ...departed(session, "defer", now), sentThrough: session.queue.nextOrdinal - 1 };
 }
