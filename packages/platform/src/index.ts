@@ -6,6 +6,7 @@ export type { ClientListener, ClientListenOptions, ClientSocket } from "./client
 export { ClientTls } from "./client-tls.ts";
 export { type DataDirectory, openDataDirectory } from "./data-directory.ts";
 export { systemHardware } from "./hardware.ts";
+export { createHttpServer } from "./http-server.ts";
 export { isWiredAddress, isWiredInterface, systemMachineName } from "./machine.ts";
 export { type MulticastDnsOptions, multicastDns } from "./multicast-dns.ts";
 export { systemInterface, systemMacs } from "./network-interfaces.ts";
