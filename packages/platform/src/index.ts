@@ -23,3 +23,4 @@ export { isKeyMismatch, type TlsPskOptions, tlsPskTransport } from "./tls-psk.ts
 export { dialAsGuest } from "./tls-psk-guest.ts";
 export { listenUnix } from "./unix-socket.ts";
 export { listenWebSocket } from "./websocket.ts";
+export { boundYoungGeneration } from "./young-generation.ts";
