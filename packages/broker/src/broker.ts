@@ -25,6 +25,7 @@ import type { ChannelHost } from "./channel-host.ts";
 import { ClaimedSessions } from "./claimed-sessions.ts";
 import type { ClientSession } from "./client-session.ts";
 import type { ConnectPacket } from "./codec/connect-packet.ts";
+import { FieldReader } from "./codec/field-reader.ts";
 import { PublishFrames } from "./codec/publish-encoder.ts";
 import { PublishPacket } from "./codec/publish-packet.ts";
 import { ReasonCode } from "./codec/reason-codes.ts";
@@ -320,10 +321,9 @@ export class Broker {
     if (admission !== undefined) this.#sessions.open(admission, channel);
   }
 
-  #connected({ listener, stream }: Channel, { clientId, userName }: Admission): void {
+  #connected({ listener, stream: { remoteAddress } }: Channel, { clientId, userName }: Admission): void {
     this.#clientsMax = Math.max(this.#clientsMax, ++this.#clientCount);
     this.#counters.clientsConnected++;
-    const { remoteAddress } = stream;
     this.#ports.log.debug({ clientId, userName, remoteAddress, listener: listener.name }, "client connected");
   }
 
@@ -371,6 +371,7 @@ export class Broker {
       topics: new TopicNames((topic) => limits.allow(topic)),
       acknowledgementPool: new AcknowledgementPool(),
       subscriptions: this.#subscriptions,
+      fields: new FieldReader(),
       publishPacket: new PublishPacket(),
       publish: (message, publisher, done) => this.#publish(message, publisher, done),
       connect: (channel, packet, proof) => this.#connect(channel, packet, proof),

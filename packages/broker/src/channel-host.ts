@@ -5,6 +5,7 @@ import type { AcknowledgementPool } from "./acknowledgements.ts";
 import type { Proof } from "./authentication.ts";
 import type { ClientSession, PublishPort } from "./client-session.ts";
 import type { ConnectPacket } from "./codec/connect-packet.ts";
+import type { FieldReader } from "./codec/field-reader.ts";
 import type { PublishPacket } from "./codec/publish-packet.ts";
 import type { TopicNames } from "./codec/topic-names.ts";
 import type { Admission } from "./connecting.ts";
@@ -23,7 +24,8 @@ export interface ChannelHost<Connection> extends PublishPort {
   readonly acknowledgementPool: AcknowledgementPool;
   readonly batches: BatchPool;
   readonly subscriptions: Subscriptions;
-  /** Reused by all channels: a PUBLISH is handled before the next one is read. */
+  /** The next two are reused by all channels: a packet is read to its end before the next one is, of whatever channel. */
+  readonly fields: FieldReader;
   readonly publishPacket: PublishPacket;
   readonly authenticator: Authenticator | undefined;
   /** Whether one more connection may be in the middle of an authentication; counts it if so. */

@@ -15,7 +15,7 @@ import type { ChannelHost } from "./channel-host.ts";
 import type { ClientSession } from "./client-session.ts";
 import type { ConnectPacket, ProtocolVersion } from "./codec/connect-packet.ts";
 import type { DisconnectPacket } from "./codec/control-packets.ts";
-import { FieldReader } from "./codec/field-reader.ts";
+import type { FieldReader } from "./codec/field-reader.ts";
 import { PacketError, protocolError } from "./codec/packet-error.ts";
 import { type PacketHandler, PacketReader } from "./codec/packet-reader.ts";
 import {
@@ -48,7 +48,6 @@ export class Channel implements StreamHandler, PacketHandler, HandshakeConnectio
   aliases: OutboundAliases | undefined;
   readonly #host: ChannelHost<Channel>;
   readonly #reader: PacketReader;
-  readonly #fields = new FieldReader();
   readonly #outbound: OutboundQueue;
   #state: ChannelState = "connecting";
   /** In `claiming`. */
@@ -122,11 +121,12 @@ export class Channel implements StreamHandler, PacketHandler, HandshakeConnectio
   // ---- packets
 
   packet(header: number, bytes: Uint8Array, at: number, end: number): void {
-    this.#fields.reset(bytes, at, end);
-    this.#host.counters.packetsReceived++;
+    const { fields, counters } = this.#host;
+    fields.reset(bytes, at, end);
+    counters.packetsReceived++;
     try {
-      if (this.#state === "connecting") this.#handshake.packet(header, this.#fields);
-      else this.#client?.packet(header, this.#fields);
+      if (this.#state === "connecting") this.#handshake.packet(header, fields);
+      else this.#client?.packet(header, fields);
     } catch (error) {
       if (!(error instanceof PacketError)) throw error;
       this.#fault(error.reasonCode, error.message);

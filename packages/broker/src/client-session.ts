@@ -66,17 +66,38 @@ export abstract class ClientSession implements Subscriber, RetainedReader {
   outlet: Outlet | undefined;
   /** Session Expiry Interval: seconds it lives without a connection. */
   expirySeconds = 0;
-  readonly subscriptions = new Map<string, Subscription>();
-  /** Characters of all their Topic Filters. */
+  /** Characters of all Topic Filters. */
   filtersLength = 0;
-  readonly received: ReceivedQos2 = new Map();
-  readonly replay: RetainedReplay;
   protected readonly ports: SessionPorts;
+  // Most sessions need one of these three or none, and an empty Map takes as much memory as a full object: each is made when needed.
+  #subscriptions: Map<string, Subscription> | undefined;
+  #received: ReceivedQos2 | undefined;
+  /** Undefined while no subscription waits for retained messages. */
+  #replay: RetainedReplay | undefined;
 
   constructor(clientId: string, ports: SessionPorts) {
     this.clientId = clientId;
     this.ports = ports;
-    this.replay = new RetainedReplay(ports.clock);
+  }
+
+  get subscriptions(): Map<string, Subscription> {
+    this.#subscriptions ??= new Map();
+    return this.#subscriptions;
+  }
+
+  get received(): ReceivedQos2 {
+    this.#received ??= new Map();
+    return this.#received;
+  }
+
+  get replay(): RetainedReplay {
+    this.#replay ??= new RetainedReplay(this.ports.clock);
+    return this.#replay;
+  }
+
+  /** Retained messages could be sent now. */
+  protected get isReplaying(): boolean {
+    return this.#replay?.isPending === true;
   }
 
   get isConnected(): boolean {
@@ -134,7 +155,8 @@ export abstract class ClientSession implements Subscriber, RetainedReader {
   ): void {
     const isSent = qos === 0 ? this.#deliverQos0(message, retain, identifiers) : false;
     if (qos > 0) this.owe(message, qos, retain, identifiers);
-    if (message.retain && this.replay.isWatching) this.replay.superseded(message, isSent || qos > 0);
+    if (message.retain && this.#replay?.isWatching === true)
+      this.#replay.superseded(message, isSent || qos > 0);
   }
 
   /** A connection of this client has come, and has got its CONNACK. */
@@ -146,13 +168,27 @@ export abstract class ClientSession implements Subscriber, RetainedReader {
   /** Sends what waits, as far as there is room. Call it whenever room may have appeared. */
   pump(): void {
     const { outlet } = this;
-    this.replay.beginRound();
+    this.#replay?.beginRound();
     while (outlet?.hasRoom === true && this.sendNext(outlet));
+    if (this.#replay?.isWatching === false) this.#replay = undefined;
   }
 
   /** Retained messages of the subscriptions added to `replay` follow as soon as the store lets them be read. */
   readRetained(): void {
-    if (this.replay.beginQuestion()) this.ports.retained.read(this);
+    if (this.#replay?.beginQuestion() === true) this.ports.retained.read(this);
+    if (this.#replay?.isWatching === false) this.#replay = undefined;
+  }
+
+  /** The subscription has ended or was replaced. */
+  forget(subscription: Subscription): void {
+    this.#replay?.remove(subscription);
+  }
+
+  /** Ends all subscriptions, each with a call of `ended`. */
+  dropAll(ended: (subscription: Subscription) => void): void {
+    for (const subscription of this.#subscriptions?.values() ?? []) ended(subscription);
+    this.#subscriptions = undefined;
+    this.filtersLength = 0;
   }
 
   mayRead(view: RetainedView): void {
@@ -164,7 +200,7 @@ export abstract class ClientSession implements Subscriber, RetainedReader {
   protected sendRetained(outlet: Outlet): boolean {
     const waiting = this.replay.peek();
     if (waiting === undefined) {
-      if (this.replay.isPending) outlet.wake();
+      if (this.isReplaying) outlet.wake();
       return false;
     }
     const { subscription, message, since } = waiting;

@@ -38,29 +38,20 @@ export class ConnectedClient<Connection extends ClientConnection> {
   readonly session: ClientSession;
   readonly #connection: Connection;
   readonly #host: ChannelHost<Connection>;
-  readonly #publishes: InboundPublishes;
-  readonly #subscribes: InboundSubscribes;
+  /** Undefined until it publishes. */
+  #publishes: InboundPublishes | undefined;
+  /** Undefined until it subscribes. */
+  #subscribes: InboundSubscribes | undefined;
 
   constructor(connection: Connection, session: ClientSession, host: ChannelHost<Connection>) {
-    const { options, subscriptions, acknowledgementPool } = host;
     this.session = session;
     this.#connection = connection;
     this.#host = host;
-    this.#publishes = new InboundPublishes(
-      connection.version,
-      session,
-      connection.listener.acknowledges === "local",
-      options,
-      host,
-      acknowledgementPool,
-      connection,
-    );
-    this.#subscribes = new InboundSubscribes(session, options, subscriptions, connection);
   }
 
   /** Too much of this client waits for the mesh. */
   get isFull(): boolean {
-    return this.#subscribes.isFull || this.#publishes.isFull;
+    return this.#subscribes?.isFull === true || this.#publishes?.isFull === true;
   }
 
   /** @throws {PacketError} */
@@ -82,18 +73,18 @@ export class ConnectedClient<Connection extends ClientConnection> {
         return;
       }
       case PacketType.Pubrel:
-        this.#publishes.release(readAcknowledgement(fields, version).packetId);
+        this.#publisher.release(readAcknowledgement(fields, version).packetId);
         connection.updatePause();
         return;
       case PacketType.Pubcomp:
         session.pubcomp(readAcknowledgement(fields, version).packetId);
         return;
       case PacketType.Subscribe:
-        this.#subscribes.subscribe(readSubscribe(fields, version));
+        this.#subscriber.subscribe(readSubscribe(fields, version));
         connection.updatePause();
         return;
       case PacketType.Unsubscribe:
-        this.#subscribes.unsubscribe(readUnsubscribe(fields, version));
+        this.#subscriber.unsubscribe(readUnsubscribe(fields, version));
         connection.updatePause();
         return;
       case PacketType.Pingreq:
@@ -114,8 +105,29 @@ export class ConnectedClient<Connection extends ClientConnection> {
 
   /** The connection has ended: what still waits is not answered any more. */
   abandon(): void {
-    this.#publishes.abandon();
-    this.#subscribes.abandon();
+    this.#publishes?.abandon();
+    this.#subscribes?.abandon();
+  }
+
+  get #publisher(): InboundPublishes {
+    const { options, acknowledgementPool } = this.#host;
+    const { version, listener } = this.#connection;
+    this.#publishes ??= new InboundPublishes(
+      version,
+      this.session,
+      listener.acknowledges === "local",
+      options,
+      this.#host,
+      acknowledgementPool,
+      this.#connection,
+    );
+    return this.#publishes;
+  }
+
+  get #subscriber(): InboundSubscribes {
+    const { options, subscriptions } = this.#host;
+    this.#subscribes ??= new InboundSubscribes(this.session, options, subscriptions, this.#connection);
+    return this.#subscribes;
   }
 
   #publish(header: number, fields: FieldReader): void {
@@ -123,7 +135,7 @@ export class ConnectedClient<Connection extends ClientConnection> {
     packet.read(header, fields, this.#connection.version, topics);
     counters.publishesReceived++;
     counters.publishBytesReceived += packet.end - packet.payloadAt;
-    this.#publishes.accept(packet, fields.bytes);
+    (this.#publishes ?? this.#publisher).accept(packet, fields.bytes);
     this.#connection.updatePause();
   }
 }

@@ -18,6 +18,8 @@ import { TopicLimits } from "./topic-limits.ts";
 
 /** Above it nobody looks: a CONNACK is as long as the texts in it, which came in the CONNECT or are short. */
 const CONNACK_BYTES_USUAL_MAX = 100_000;
+/** CONNACK of 3.x has none. */
+const NO_PROPERTIES: ConnackProperties = {};
 
 /** A client that may come in, and what it has agreed on. */
 export interface Admission {
@@ -52,10 +54,8 @@ export function admit(
   const clientId = packet.clientId === "" ? assignClientId(sessions, prng) : packet.clientId;
   const expirySeconds = expiryOf(packet, options.sessionExpiryMaxSeconds);
   const keepAliveSeconds = keepAliveOf(channel, packet, options);
-  const properties = {
-    ...connackProperties(packet, options, clientId, expirySeconds, keepAliveSeconds),
-    ...(proof !== undefined && authenticationProperties(proof)),
-  };
+  const agreed = connackProperties(packet, options, clientId, expirySeconds, keepAliveSeconds);
+  const properties = proof === undefined ? agreed : { ...agreed, ...authenticationProperties(proof) };
   checkRoom(channel, properties);
   // What it has proved comes before what it says, which nobody has checked yet.
   const userName = proof?.identity ?? channel.stream.identity ?? packet.username;
@@ -157,7 +157,7 @@ function connackProperties(
   expirySeconds: number,
   keepAliveSeconds: number,
 ): ConnackProperties {
-  if (packet.protocolVersion !== 5) return {};
+  if (packet.protocolVersion !== 5) return NO_PROPERTIES;
   return {
     ...(options.receiveMaximum < 0xffff && { receiveMaximum: options.receiveMaximum }),
     maximumPacketSize: options.packetBytesMax,

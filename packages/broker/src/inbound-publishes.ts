@@ -113,7 +113,7 @@ export class InboundPublishes implements Publisher {
     }
     this.#unsettled++;
     const slot = this.#pool.take();
-    slot.begin(packetId, qos, this.#session.received);
+    slot.begin(packetId, qos, qos === 2 ? this.#session.received : undefined);
     if (qos === 2) this.#session.received.set(packetId, slot);
     this.#acknowledgements.push(slot);
     if (refusal === ReasonCode.Success) {

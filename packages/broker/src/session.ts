@@ -9,13 +9,7 @@
  */
 
 import type { ApplicationMessage, Completion, QoS, SessionWill } from "@skein/kernel";
-import {
-  ClientSession,
-  identifiersOf,
-  type Outlet,
-  type PublishPort,
-  type SessionPorts,
-} from "./client-session.ts";
+import { ClientSession, identifiersOf, type Outlet, type PublishPort } from "./client-session.ts";
 import { PacketType } from "./codec/control-packets.ts";
 import { acknowledgementFrame } from "./codec/packet-writer.ts";
 import { isFailure, ReasonCode } from "./codec/reason-codes.ts";
@@ -36,17 +30,12 @@ export class Session extends ClientSession {
   readonly isKept = false;
   will: SessionWill | undefined;
   readonly sentThrough = -1;
-  readonly #inflight: Inflight;
-  readonly #queue: MessageQueue;
+  /** Undefined: it never got a QoS 1 or 2 message. */
+  #inflight: Inflight | undefined;
+  /** Undefined: none ever had to wait. */
+  #queue: MessageQueue | undefined;
   /** Under way on an earlier connection and not yet sent again on this one. */
-  #resend: InflightEntry[] = [];
-
-  constructor(clientId: string, ports: SessionPorts) {
-    super(clientId, ports);
-    const { options } = ports;
-    this.#inflight = new Inflight(options.inflightMax);
-    this.#queue = new MessageQueue(options.queuedMessagesMax, options.queuedBytesMax, ports.queueBudget);
-  }
+  #resend: InflightEntry[] | undefined;
 
   get isReady(): boolean {
     const { outlet } = this;
@@ -54,21 +43,21 @@ export class Session extends ClientSession {
   }
 
   get queued(): number {
-    return this.#queue.length;
+    return this.#queue?.length ?? 0;
   }
 
   get hasBacklog(): boolean {
-    return this.#resend.length > 0 || this.#queue.length > 0 || this.replay.isPending;
+    return this.#isOwing || this.isReplaying;
   }
 
   /** What waits will never be sent. */
   end(): void {
-    this.#queue.clear();
+    this.#queue?.clear();
   }
 
   /** Sends again what was under way [MQTT-4.4.0-1]. */
   override resume(outlet: Outlet): void {
-    this.#resend = this.#inflight.unacknowledged();
+    this.#resend = this.#inflight?.unacknowledged();
     super.resume(outlet);
   }
 
@@ -89,14 +78,14 @@ export class Session extends ClientSession {
   }
 
   puback(packetId: number): void {
-    const entry = this.#inflight.find(packetId);
+    const entry = this.#inflight?.find(packetId);
     if (entry === undefined || entry.qos !== 1) return;
-    this.#inflight.release(entry);
+    this.#inflight?.release(entry);
     this.pump();
   }
 
   pubrec(packetId: number, reasonCode: number, outlet: Outlet): void {
-    const entry = this.#inflight.find(packetId);
+    const entry = this.#inflight?.find(packetId);
     if (entry === undefined || entry.qos !== 2) {
       const frame = acknowledgementFrame(
         PacketType.Pubrel,
@@ -107,7 +96,7 @@ export class Session extends ClientSession {
       return;
     }
     if (isFailure(reasonCode)) {
-      this.#inflight.release(entry); // [MQTT-4.4.0-2]
+      this.#inflight?.release(entry); // [MQTT-4.4.0-2]
       this.pump();
       return;
     }
@@ -117,9 +106,9 @@ export class Session extends ClientSession {
   }
 
   pubcomp(packetId: number): void {
-    const entry = this.#inflight.find(packetId);
+    const entry = this.#inflight?.find(packetId);
     if (entry === undefined || !entry.isReleased) return;
-    this.#inflight.release(entry);
+    this.#inflight?.release(entry);
     this.pump();
   }
 
@@ -138,13 +127,13 @@ export class Session extends ClientSession {
   }
 
   protected sendNext(outlet: Outlet): boolean {
-    if (this.#resend.length > 0) return this.#sendAgain(outlet);
-    if (this.#queue.length > 0) return this.#sendQueued(outlet);
-    return this.replay.isPending && this.sendRetained(outlet);
+    if (this.#resend !== undefined && this.#resend.length > 0) return this.#sendAgain(outlet, this.#resend);
+    if (this.queued > 0) return this.#sendQueued(outlet);
+    return this.isReplaying && this.sendRetained(outlet);
   }
 
   protected sendRetainedOwed(outlet: Outlet, waiting: WaitingRetained, qos: QoS): boolean {
-    if (!this.#inflight.hasRoom(outlet.receiveMaximum)) return false;
+    if (!this.#hasWindow(outlet)) return false;
     const { subscription, message, since } = waiting;
     this.replay.advance(message);
     const left = this.lifetimeLeft(message, since);
@@ -154,9 +143,16 @@ export class Session extends ClientSession {
 
   /** QoS 1 and 2: others are before it, or the client's window is full. */
   #mustWait(outlet: Outlet): boolean {
-    return (
-      this.#resend.length > 0 || this.#queue.length > 0 || !this.#inflight.hasRoom(outlet.receiveMaximum)
-    );
+    return this.#isOwing || !this.#hasWindow(outlet);
+  }
+
+  /** Messages wait to be sent, or sent again. */
+  get #isOwing(): boolean {
+    return (this.#resend !== undefined && this.#resend.length > 0) || this.queued > 0;
+  }
+
+  #hasWindow({ receiveMaximum }: Outlet): boolean {
+    return this.#inflight === undefined || this.#inflight.hasRoom(receiveMaximum);
   }
 
   #enqueue(
@@ -168,17 +164,20 @@ export class Session extends ClientSession {
     const queuedAt = this.ports.clock.monotonicMs();
     // A copy: the buffer it came in may be much larger.
     const kept = this.ports.frames.owned(message);
+    const { options, queueBudget } = this.ports;
+    this.#queue ??= new MessageQueue(options.queuedMessagesMax, options.queuedBytesMax, queueBudget);
     if (!this.#queue.push({ message: kept, qos, retain, identifiers, queuedAt })) {
       this.ports.counters.queueFullDropped++;
     }
   }
 
-  #sendAgain(outlet: Outlet): boolean {
-    if (this.#inflight.onWire >= outlet.receiveMaximum) return false;
-    const entry = this.#resend.shift();
+  #sendAgain(outlet: Outlet, resend: InflightEntry[]): boolean {
+    const inflight = this.#inflight;
+    if (inflight === undefined || inflight.onWire >= outlet.receiveMaximum) return false;
+    const entry = resend.shift();
     // It may have been acknowledged before its turn came.
     if (entry?.message === undefined || entry.isOnWire) return true;
-    this.#inflight.resent(entry);
+    inflight.resent(entry);
     const { message, packetId, qos, retain, identifiers, expiresAt } = entry;
     if (entry.isReleased) {
       outlet.send(acknowledgementFrame(PacketType.Pubrel, ReasonCode.Success, outlet.version), packetId);
@@ -188,14 +187,14 @@ export class Session extends ClientSession {
     const expirySeconds = Math.max(0, Math.ceil((expiresAt - this.ports.clock.monotonicMs()) / 1000));
     const form = { qos, retain, dup: true, identifiers, expirySeconds };
     const frame = this.encodeAgain(outlet, message, form);
-    if (frame === undefined) this.#inflight.release(entry);
+    if (frame === undefined) inflight.release(entry);
     else this.send(outlet, frame, packetId, message);
     return true;
   }
 
   #sendQueued(outlet: Outlet): boolean {
-    if (!this.#inflight.hasRoom(outlet.receiveMaximum)) return false;
-    const queued = this.#queue.shift();
+    if (!this.#hasWindow(outlet)) return false;
+    const queued = this.#queue?.shift();
     if (queued === undefined) return false;
     const { message, qos, retain, identifiers, queuedAt } = queued;
     const left = this.lifetimeLeft(message, queuedAt);
@@ -214,6 +213,7 @@ export class Session extends ClientSession {
   ): void {
     const frame = this.encode(outlet, message, qos, retain, identifiers, expirySeconds);
     if (frame === undefined) return;
+    this.#inflight ??= new Inflight(this.ports.options.inflightMax);
     const entry = this.#inflight.take(message, qos, retain, identifiers);
     const left = expirySeconds ?? message.properties?.messageExpirySeconds;
     if (left !== undefined) entry.expiresAt = this.ports.clock.monotonicMs() + left * 1000;

@@ -98,7 +98,7 @@ export class StoredSession extends ClientSession {
   }
 
   get hasBacklog(): boolean {
-    return !this.#isExhausted || this.replay.isPending;
+    return !this.#isExhausted || this.isReplaying;
   }
 
   get sentThrough(): number {
@@ -211,7 +211,7 @@ export class StoredSession extends ClientSession {
     }
     const early = this.#early !== undefined && this.#hasWindow(outlet) ? this.#early.shift() : undefined;
     if (early !== undefined) return this.#sendEarly(outlet, early);
-    return this.replay.isPending && this.sendRetained(outlet);
+    return this.isReplaying && this.sendRetained(outlet);
   }
 
   #hasWindow(outlet: Outlet): boolean {

@@ -105,7 +105,7 @@ export class Subscriptions {
     if (replaced === undefined) session.filtersLength += filter.length;
     const parts = this.#interest.add(filter, done);
     if (replaced !== undefined) {
-      session.replay.remove(replaced);
+      session.forget(replaced);
       this.#unfile(replaced);
     }
     const isReplayed =
@@ -130,16 +130,14 @@ export class Subscriptions {
     if (subscription === undefined) return false;
     session.subscriptions.delete(filter);
     session.filtersLength -= filter.length;
-    session.replay.remove(subscription);
+    session.forget(subscription);
     this.#unfile(subscription);
     return true;
   }
 
   /** The session has ended. */
   removeAll(session: ClientSession): void {
-    for (const subscription of session.subscriptions.values()) this.#unfile(subscription);
-    session.subscriptions.clear();
-    session.filtersLength = 0;
+    session.dropAll((subscription) => this.#unfile(subscription));
   }
 
   #hasRoom({ subscriptions, filtersLength }: ClientSession, filter: string): boolean {

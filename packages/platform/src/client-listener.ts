@@ -79,10 +79,12 @@ export function guardClients(server: Server, options: ClientListenOptions): (soc
       resetSocket(socket);
       return;
     }
-    served++;
-    socket.once("close", () => {
-      served--;
-    });
+    if (connectionsMax !== Number.POSITIVE_INFINITY) {
+      served++;
+      socket.once("close", () => {
+        served--;
+      });
+    }
     take?.call(server, socket);
   };
   server.on("connection", (socket) => {

@@ -5,6 +5,7 @@ export type { ClientListener, ClientListenOptions, ClientSocket } from "./client
 export { ClientTls } from "./client-tls.ts";
 export { type DataDirectory, openDataDirectory } from "./data-directory.ts";
 export { systemHardware } from "./hardware.ts";
+export { createHttpServer } from "./http-server.ts";
 export { isWiredAddress, isWiredInterface, systemMachineName } from "./machine.ts";
 export { type MulticastDnsOptions, multicastDns } from "./multicast-dns.ts";
 export { systemNetwork } from "./network-interfaces.ts";
@@ -22,3 +23,4 @@ export { isKeyMismatch, type TlsPskOptions, tlsPskTransport } from "./tls-psk.ts
 export { dialAsGuest } from "./tls-psk-guest.ts";
 export { listenUnix } from "./unix-socket.ts";
 export { listenWebSocket } from "./websocket.ts";
+export { boundYoungGeneration } from "./young-generation.ts";

@@ -19,12 +19,21 @@ export interface SocketEnds {
 const known = new WeakMap<Socket, SocketEnds>();
 
 export function endsOf(socket: Socket): SocketEnds {
+  return known.get(socket) ?? { ...remoteEndOf(socket), localAddress: localAddressOf(socket) };
+}
+
+/** All but its local address, which costs a system call of its own. */
+export function remoteEndOf(socket: Socket): Omit<SocketEnds, "localAddress"> {
   return (
     known.get(socket) ?? {
       remoteAddress: joinHostPort(plainAddress(socket.remoteAddress), socket.remotePort ?? 0),
-      localAddress: plainAddress(socket.localAddress),
     }
   );
+}
+
+/** As in {@link SocketEnds}; empty once the socket has been closed, if it was not asked for before. */
+export function localAddressOf(socket: Socket): string {
+  return known.get(socket)?.localAddress ?? plainAddress(socket.localAddress);
 }
 
 /** `socket` carries the connection of somebody else, or of somebody who has proved who it is. */

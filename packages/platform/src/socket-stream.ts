@@ -9,14 +9,13 @@ import type { Socket } from "node:net";
 import type { Stream, StreamHandler } from "@skein/kernel";
 import { plainBytes } from "./plain-bytes.ts";
 import { resetSocket } from "./reset-socket.ts";
-import { endsOf } from "./socket-ends.ts";
+import { localAddressOf, remoteEndOf } from "./socket-ends.ts";
 
 /** Time the other side has, after `end`, to take what is left and to close. */
 const END_TIMEOUT_MS = 5000;
 
 export class SocketStream implements Stream {
   readonly remoteAddress: string;
-  readonly localAddress: string;
   readonly identity: string | undefined;
   readonly #socket: Socket;
   #handler: StreamHandler | undefined;
@@ -28,14 +27,17 @@ export class SocketStream implements Stream {
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    const { remoteAddress, localAddress, identity } = endsOf(socket);
+    const { remoteAddress, identity } = remoteEndOf(socket);
     this.remoteAddress = remoteAddress;
-    this.localAddress = localAddress;
     this.identity = identity;
     socket.on("error", (error) => {
       this.#error ??= error;
     });
     socket.on("close", () => this.#close());
+  }
+
+  get localAddress(): string {
+    return localAddressOf(this.#socket);
   }
 
   get bufferedBytes(): number {

@@ -7,12 +7,13 @@
  * Source: MQTT 5 section 6 [MQTT-6.0.0-1] to [MQTT-6.0.0-4]; RFC 6455.
  */
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Stream, StreamHandler } from "@skein/kernel";
 import { type WebSocket, WebSocketServer } from "ws";
 import { type ListenOptions, openClientListener } from "./client-listener.ts";
+import { createHttpServer } from "./http-server.ts";
 import { PendingClients } from "./pending-clients.ts";
 import { plainBytes } from "./plain-bytes.ts";
 import { resetSocket } from "./reset-socket.ts";
@@ -48,7 +49,7 @@ export function listenWebSocket(options: WebSocketListenOptions): void {
   const { tls, refused } = options;
   const server =
     tls === undefined
-      ? limitRequests(createServer(HTTP_OPTIONS, askForUpgrade), "connection", refused)
+      ? limitRequests(createHttpServer(HTTP_OPTIONS, askForUpgrade), "connection", refused)
       : tls.attach(
           limitRequests(
             createHttpsServer({ ...HTTP_OPTIONS, ...tls.options }, askForUpgrade),

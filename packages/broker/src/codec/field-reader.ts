@@ -1,7 +1,7 @@
 /**
  * Reads the data types of MQTT from one packet and never past its end.
  *
- * Source: MQTT 5 section 1.5. One reader is reused for every packet of a connection; `binary` returns views of the
+ * Source: MQTT 5 section 1.5. One reader is reused for every packet; `binary` returns views of the
  * input, which is only valid while the packet is handled, so whoever keeps bytes copies them.
  */
 

@@ -37,7 +37,7 @@ export class PacketReader {
   #stopped = false;
   #isPaused = false;
   /** What came, or was left over, while it was paused. */
-  #held: Uint8Array[] = [];
+  #held: Uint8Array[] | undefined;
 
   constructor(handler: PacketHandler, packetBytesMax: number) {
     this.#handler = handler;
@@ -59,7 +59,9 @@ export class PacketReader {
       this.#handler.packet(chunk[at] as number, chunk, this.#bodyAt, at + size);
       at += size;
     }
-    if (this.#isPaused && at < chunk.length) this.#held.push(chunk.subarray(at));
+    if (!this.#isPaused || at === chunk.length) return;
+    this.#held ??= [];
+    this.#held.push(chunk.subarray(at));
   }
 
   /** Reports nothing until {@link resume}, and keeps what comes. Whoever calls this stops the stream as well. */
@@ -71,15 +73,15 @@ export class PacketReader {
   resume(): void {
     this.#isPaused = false;
     const held = this.#held;
-    this.#held = [];
-    for (const chunk of held) this.feed(chunk);
+    this.#held = undefined;
+    for (const chunk of held ?? []) this.feed(chunk);
   }
 
   /** Reports nothing any more and lets go of what it holds. */
   stop(): void {
     this.#stopped = true;
     this.#isPaused = false;
-    this.#held = [];
+    this.#held = undefined;
     this.#dropTail();
   }
 

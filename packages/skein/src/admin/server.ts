@@ -6,9 +6,10 @@
  * 409 cannot be done now. What a handler throws beyond SkeinError is a bug and ends the process like any other.
  */
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { SkeinError } from "@skein/kernel";
+import { createHttpServer } from "@skein/platform";
 import { formatHostPort, type HostPort } from "../config/addresses.ts";
 import type { NodeActions } from "./node-actions.ts";
 import { readBody, refusal } from "./request-guard.ts";
@@ -45,7 +46,7 @@ export function openAdminApi(
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionsCheckingInterval: TIMEOUT_CHECK_MS,
   };
-  const server = createServer(limits, (request, response) => {
+  const server = createHttpServer(limits, (request, response) => {
     answer(request, routes, httpActions, node).then((said) => send(response, said), failUnlessGone(request));
   });
   server.maxConnections = CONNECTIONS_MAX;

@@ -145,8 +145,8 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     name: "a full window lets messages overtake",
     breaks: "P7: what is queued is overtaken",
     file: `${BROKER}/session.ts`,
-    search: "this.#resend.length > 0 || this.#queue.length > 0 || !this.#inflight",
-    replacement: "!this.#inflight",
+    search: "this.#isOwing || !this.#hasWindow",
+    replacement: "!this.#hasWindow",
     scenario: "cuts",
   },
 ];
