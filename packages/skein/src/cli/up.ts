@@ -2,7 +2,7 @@
 
 import { hostname } from "node:os";
 import { SkeinError } from "@skein/kernel";
-import { dialAsGuest, multicastDns } from "@skein/platform";
+import { collectReadBuffersYoung, dialAsGuest, multicastDns } from "@skein/platform";
 import { type RunningNode, startNode } from "../compose.ts";
 import { Problem } from "../config/addresses.ts";
 import { loadConfig, type NodeConfig } from "../config/load-config.ts";
@@ -21,6 +21,7 @@ type Flags = Readonly<Partial<Record<SettingName, unknown>>>;
  * @throws {SkeinError} when the node cannot start: bad settings, a port in use, an unusable data directory, a code of no use.
  */
 export async function up(flags: Flags, join: string | undefined): Promise<number> {
+  collectReadBuffersYoung();
   let running: RunningNode | undefined;
   const stopped = stopSignal(() => running?.reload());
   const sources = {
