@@ -12,7 +12,7 @@
 
 import { setFlagsFromString } from "node:v8";
 
-/** Four thirds of this many MB may pile up. */
+/** Four times as many MB may pile up. With a third of it, what is still in use in a turn of 1 KB messages would grow old. */
 const FLAG = "--scavenger-max-new-space-capacity-mb=3";
 
 /** Once, for the whole process. Sizes of the heap's spaces are those that the process was started with. */
