@@ -250,6 +250,18 @@ test("all that a client gets in one turn leaves in one write", () => {
   expect(subscriber.takePayloads()).toHaveLength(31);
 });
 
+test("large messages leave while they are gathered: a turn of many does not hold all of them", () => {
+  const { subscriber, publisher } = pair();
+  const before = subscriber.stream.writes;
+  const payload = Buffer.alloc(20_000, "x");
+  const packets = Array.from({ length: 16 }, () => ({ cmd: "publish", topic: "t", payload, qos: 0 }));
+  publisher.sendTogether(...packets, { cmd: "publish", topic: "t", payload: "last", qos: 0 });
+  expect(subscriber.stream.writes - before).toBe(5);
+  const payloads = subscriber.takePayloads();
+  expect(payloads).toHaveLength(17);
+  expect(payloads.at(-1)).toBe("last");
+});
+
 test("a frame shared by many receivers is encoded once: they get the very same bytes", () => {
   const world = World.onOneNode("frame");
   const subscribers = Array.from({ length: 5 }, (_, i) =>

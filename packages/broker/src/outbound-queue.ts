@@ -1,5 +1,5 @@
 /**
- * Everything one connection sends in one turn of the event loop, gathered into one write.
+ * What one connection sends in one turn of the event loop, gathered into one write.
  *
  * Frames are shared with other connections, so a packet identifier is not written into them but remembered beside them
  * and patched into the copy (outbound-batch.ts). A connection with nothing to say holds no buffer.

@@ -15,6 +15,7 @@ export { systemRandom } from "./node-random.ts";
 export { PassEntry } from "./passing/pass-entry.ts";
 export type { Claim, ClientProtocol } from "./passing/pass-messages.ts";
 export { Passer } from "./passing/passer.ts";
+export { collectReadBuffersYoung } from "./read-garbage.ts";
 export { type Room, systemRoom } from "./room.ts";
 export { saltedPassword, systemScramHashes } from "./scram-hashes.ts";
 export { canPauseSelf, killSelf, pauseSelf } from "./self-drill.ts";

@@ -2,7 +2,7 @@
 
 import { hostname } from "node:os";
 import { SkeinError } from "@skein/kernel";
-import { boundYoungGeneration, dialAsGuest, multicastDns } from "@skein/platform";
+import { boundYoungGeneration, collectReadBuffersYoung, dialAsGuest, multicastDns } from "@skein/platform";
 import { type RunningNode, startNode } from "../compose.ts";
 import { Problem } from "../config/addresses.ts";
 import { loadConfig, type NodeConfig } from "../config/load-config.ts";
@@ -22,6 +22,7 @@ type Flags = Readonly<Partial<Record<SettingName, unknown>>>;
  */
 export async function up(flags: Flags, join: string | undefined): Promise<number> {
   boundYoungGeneration();
+  collectReadBuffersYoung();
   let running: RunningNode | undefined;
   const stopped = stopSignal(() => running?.reload());
   const sources = {
