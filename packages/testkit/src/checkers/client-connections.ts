@@ -4,6 +4,7 @@
  */
 
 import type { Observation, PublishedWill } from "../observations.ts";
+import { ClusterWatch } from "./cluster-watch.ts";
 
 /** All times in the world's ms. */
 export interface WillConnection {
@@ -23,6 +24,8 @@ export interface WillConnection {
   isKnown: boolean;
   /** An undisturbed node has taken its DISCONNECT. */
   isForgone: boolean;
+  /** Its CONNECT waited while its node was paused, and counts as sent when that goes on. */
+  isHeldUp: boolean;
   /** When its node, undisturbed so far, crashed or lost its power under it. */
   nodeDiedAt: number | undefined;
 }
@@ -32,6 +35,8 @@ export interface Publication {
   readonly connection: number;
   readonly node: string | undefined;
   readonly sentAt: number;
+  /** There were two clusters then. */
+  readonly isSplit: boolean;
 }
 
 export class ClientConnections {
@@ -40,10 +45,14 @@ export class ClientConnections {
   readonly #byClient = new Map<string, WillConnection[]>();
   readonly #numbers = new Map<string, number>();
   readonly #publications = new Map<string, Publication>();
+  readonly #paused = new Set<string>();
+  readonly #clusters = new ClusterWatch();
 
   observe(observation: Observation): void {
     const { at } = observation;
-    if (observation.kind === "connectSent") this.#begun(observation);
+    this.#clusters.observe(observation);
+    if (observation.kind === "stopped") this.#stopped(observation);
+    else if (observation.kind === "connectSent") this.#begun(observation);
     else if (observation.kind === "connected") {
       const { client, connection } = observation;
       const accepted = this.of(client, connection);
@@ -54,9 +63,10 @@ export class ClientConnections {
       if (ended !== undefined) Object.assign(ended, { endedAt: at, isLeft: observation.how === "left" });
     } else if (observation.kind === "publishSent") {
       const { client, packet, node } = observation;
+      const { isSplit } = this.#clusters;
       const connection = this.#numbers.get(client);
       if (connection !== undefined && packet.qos > 0 && !this.#publications.has(packet.payloadId))
-        this.#publications.set(packet.payloadId, { client, connection, node, sentAt: at });
+        this.#publications.set(packet.payloadId, { client, connection, node, sentAt: at, isSplit });
     }
   }
 
@@ -87,6 +97,15 @@ export class ClientConnections {
     }
   }
 
+  #stopped({ node = "", how }: Extract<Observation, { kind: "stopped" }>): void {
+    this.#paused.delete(node);
+    if (how !== "pause") return;
+    this.#paused.add(node);
+    for (const connections of this.#byClient.values())
+      for (const each of connections)
+        if (each.node === node && each.acceptedAt === undefined) each.isHeldUp = true;
+  }
+
   #begun(attempt: Extract<Observation, { kind: "connectSent" }>): void {
     const { client, connection, will, node, keepAliveSeconds, at } = attempt;
     this.#numbers.set(client, connection);
@@ -104,6 +123,7 @@ export class ClientConnections {
       newer: undefined,
       isKnown: false,
       isForgone: false,
+      isHeldUp: this.#paused.has(node ?? ""),
       nodeDiedAt: undefined,
     };
     this.#byWill.set(will.payloadId, begun);

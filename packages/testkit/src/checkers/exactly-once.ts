@@ -1,5 +1,5 @@
 /**
- * P6 and the mesh's part in the other levels: QoS 2 arrives at most once in a session, QoS 0 at most once, and QoS 1 is
+ * P6 and the mesh's part in the other levels: QoS 2 arrives at most once in a session, QoS 0 at most once from each node, and QoS 1 is
  * multiplied by nobody but a publisher that sent it again.
  *
  * Deliveries are counted by message and subscriber session. At QoS 2 the client itself drops what it got twice before
@@ -28,7 +28,7 @@ interface Publish {
   /** Where and while it was sent there was no quorum: until it was acknowledged, or, if it never was, since. */
   isEarly: boolean;
   isAcked: boolean;
-  /** Deliveries without DUP, by subscriber session. */
+  /** Deliveries without DUP, by subscriber session; of QoS 0 by session and node. */
   readonly deliveries: Map<string, number>;
 }
 
@@ -128,7 +128,9 @@ export class ExactlyOnce implements Checker {
     if (!publish.isAcked) this.#look(publish);
     if (qos > 0 && publish.sentAt <= (this.#untoldUntil.get(client) ?? -1)) return;
     if (qos > 0 && publish.isEarly && (this.#keepingSince.has(client) || publish.qos === 2)) return;
-    const session = `${client} ${this.#sessions.get(client) ?? ""}`;
+    // QoS 0 is no part of a session: who goes to another node while it is under way may get it from both.
+    const by = qos === 0 ? node : "";
+    const session = `${client} ${this.#sessions.get(client) ?? ""} ${by}`;
     const count = (publish.deliveries.get(session) ?? 0) + 1;
     publish.deliveries.set(session, count);
     // A publisher at QoS 1 may repeat itself, and each repetition is a message of its own.

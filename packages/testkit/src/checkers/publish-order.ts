@@ -7,7 +7,7 @@
  * because a broker may order them independently [MQTT-4.6.0-5]. What a client sent twice may be seen late, by whoever
  * missed it the first time; not so by a kept session that was subscribed before, because the log has it in its order. Members of a
  * shared subscription are left out: what one of them did not acknowledge goes to another, late. So is, for kept sessions, what was
- * published without a quorum: the log has it later. So is what was published before two clusters became one: what a session was owed by
+ * published without a quorum: the log has it later. So is what a node without one hands out, which has the session as it was. So is what was published before two clusters became one: what a session was owed by
  * the one follows what it was owed by the other (docs/merge.md). So is a message with a lifetime that comes with DUP: a node has passed it over
  * because it had expired, lost its client before the log knew, and the next one cannot know that it was never sent (docs/guarantees.md).
  *
@@ -48,6 +48,10 @@ export class PublishOrder implements Checker {
   readonly #kept: KeptSessions;
   readonly #publishes = new Map<string, Publish>();
   readonly #sessions = new Map<string, string>();
+  /** Sessions that a node without a quorum had not heard of and began anew: the next one may find them again (docs/guarantees.md). */
+  readonly #continued = new Map<string, string>();
+  /** Their nodes had no quorum when they came, and serve their sessions as they have them. */
+  readonly #servedAsKnown = new Set<string>();
   readonly #seen = new Map<string, Seen>();
   readonly #sharing = new Set<string>();
   readonly #clusters = new ClusterWatch();
@@ -63,7 +67,7 @@ export class PublishOrder implements Checker {
     const { at } = observation;
     this.#kept.observe(observation);
     if (this.#clusters.observe(observation) || this.#clusters.isSplit) this.#excusedThrough = this.#number;
-    if (observation.kind === "connected") this.#sessions.set(observation.client, observation.session);
+    if (observation.kind === "connected") this.#connected(observation);
     else if (observation.kind === "subscribeSent" && observation.filter.startsWith("$share/")) {
       this.#sharing.add(observation.client);
     } else if (observation.kind === "publishSent") {
@@ -103,6 +107,17 @@ export class PublishOrder implements Checker {
     }
   }
 
+  #connected({ client, node, session, isPresent }: Extract<Observation, { kind: "connected" }>): void {
+    const attempt = this.#kept.attempt(client);
+    const known = this.#sessions.get(client);
+    const mayBeKnown = !isPresent && attempt?.isClean === false && !this.#kept.isSafe(node, attempt.at);
+    if (mayBeKnown && known !== undefined) this.#continued.set(session, known);
+    this.#sessions.set(client, this.#continued.get(session) ?? session);
+    const isKept = attempt !== undefined && attempt.expirySeconds > 0;
+    if (isKept && !this.#kept.isSafe(node, attempt.at)) this.#servedAsKnown.add(client);
+    else this.#servedAsKnown.delete(client);
+  }
+
   #delivered({ client, payloadId, qos, dup, at }: Extract<Observation, { kind: "delivered" }>): void {
     const publish = this.#publishes.get(payloadId);
     if (publish === undefined || (publish.isRepeated && !this.#isInLogOrder(publish, client))) return;
@@ -134,6 +149,7 @@ export class PublishOrder implements Checker {
   /** It goes to a kept session, and the log may have it later than others of its publisher. */
   #isEarly({ isEarly, ackedAt, sentAt }: Publish, client: string): boolean {
     if (this.#kept.of(client) === undefined) return false;
+    if (this.#servedAsKnown.has(client)) return true;
     return isEarly || (ackedAt === undefined && this.#kept.quorum.hasAnyLackedSince(sentAt));
   }
 

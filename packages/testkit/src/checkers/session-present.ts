@@ -56,7 +56,10 @@ export class SessionPresent implements Checker {
       if (past !== undefined) past.endedAt = observation.at;
     } else if (observation.kind === "connectionOver") {
       const past = this.#pasts.get(observation.client);
-      if (past?.connection === observation.connection && past.endedAt !== undefined) past.isOrderly = true;
+      if (past?.connection !== observation.connection || past.endedAt === undefined) return;
+      // A client that is silent is missed after one and a half keep-alives only, and its session is kept from then on.
+      past.endedAt = observation.at;
+      past.isOrderly = true;
     }
   }
 
