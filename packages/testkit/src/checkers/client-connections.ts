@@ -16,7 +16,7 @@ export interface WillConnection {
   readonly sentAt: number;
   acceptedAt: number | undefined;
   endedAt: number | undefined;
-  /** Its client sent DISCONNECT. */
+  /** Its client sent DISCONNECT, behind nothing that its node might refuse: a 3.x client is cut off for that. */
   isLeft: boolean;
   /** The first newer connection of the client that was acknowledged. */
   newer: WillConnection | undefined;
@@ -45,6 +45,8 @@ export class ClientConnections {
   readonly #byClient = new Map<string, WillConnection[]>();
   readonly #numbers = new Map<string, number>();
   readonly #publications = new Map<string, Publication>();
+  /** By client: QoS 1 and 2 messages of the connection under way that are not acknowledged. */
+  readonly #open = new Map<string, Set<string>>();
   readonly #paused = new Set<string>();
   readonly #clusters = new ClusterWatch();
 
@@ -60,11 +62,17 @@ export class ClientConnections {
       for (const each of this.#byClient.get(client) ?? []) if (each !== accepted) each.newer ??= accepted;
     } else if (observation.kind === "disconnected") {
       const ended = this.of(observation.client, observation.connection);
-      if (ended !== undefined) Object.assign(ended, { endedAt: at, isLeft: observation.how === "left" });
+      const isLeft = observation.how === "left" && !this.#open.has(observation.client);
+      if (ended !== undefined) Object.assign(ended, { endedAt: at, isLeft });
+    } else if (observation.kind === "publishAcked") {
+      const open = this.#open.get(observation.client);
+      if (open?.delete(observation.payloadId) === true && open.size === 0)
+        this.#open.delete(observation.client);
     } else if (observation.kind === "publishSent") {
       const { client, packet, node } = observation;
       const { isSplit } = this.#clusters;
       const connection = this.#numbers.get(client);
+      if (packet.qos > 0) this.#opened(client, packet.payloadId);
       if (connection !== undefined && packet.qos > 0 && !this.#publications.has(packet.payloadId))
         this.#publications.set(packet.payloadId, { client, connection, node, sentAt: at, isSplit });
     }
@@ -97,6 +105,12 @@ export class ClientConnections {
     }
   }
 
+  #opened(client: string, payloadId: string): void {
+    const open = this.#open.get(client);
+    if (open === undefined) this.#open.set(client, new Set([payloadId]));
+    else open.add(payloadId);
+  }
+
   #stopped({ node = "", how }: Extract<Observation, { kind: "stopped" }>): void {
     this.#paused.delete(node);
     if (how !== "pause") return;
@@ -109,6 +123,7 @@ export class ClientConnections {
   #begun(attempt: Extract<Observation, { kind: "connectSent" }>): void {
     const { client, connection, will, node, keepAliveSeconds, at } = attempt;
     this.#numbers.set(client, connection);
+    this.#open.delete(client);
     if (will === undefined) return;
     const begun: WillConnection = {
       client,

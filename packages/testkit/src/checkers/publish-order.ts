@@ -38,8 +38,8 @@ interface Publish {
 
 /** What one subscriber session has seen of one publisher at one QoS. */
 interface Seen {
-  /** The latest in publish order. */
-  latest: Publish;
+  /** The latest in publish order; undefined: all of it came from a node without a quorum. */
+  latest: Publish | undefined;
   readonly payloadIds: Set<string>;
 }
 
@@ -124,15 +124,12 @@ export class PublishOrder implements Checker {
     if (publish.mayExpire && dup) return;
     if (publish.number <= this.#excusedThrough || (qos > 0 && this.#isEarly(publish, client))) return;
     const key = `${client} ${this.#sessions.get(client) ?? ""} ${publish.client} ${publish.qos} ${qos}`;
-    const seen = this.#seen.get(key);
-    if (seen === undefined) {
-      this.#seen.set(key, { latest: publish, payloadIds: new Set([payloadId]) });
-      return;
-    }
+    const seen = this.#seenBy(key);
     if (seen.payloadIds.has(payloadId)) return;
     seen.payloadIds.add(payloadId);
+    if (qos > 0 && this.#servedAsKnown.has(client)) return;
     const { latest } = seen;
-    if (publish.number > latest.number) {
+    if (latest === undefined || publish.number > latest.number) {
       seen.latest = publish;
       return;
     }
@@ -146,10 +143,18 @@ export class PublishOrder implements Checker {
     }
   }
 
+  #seenBy(key: string): Seen {
+    let seen = this.#seen.get(key);
+    if (seen === undefined) {
+      seen = { latest: undefined, payloadIds: new Set() };
+      this.#seen.set(key, seen);
+    }
+    return seen;
+  }
+
   /** It goes to a kept session, and the log may have it later than others of its publisher. */
   #isEarly({ isEarly, ackedAt, sentAt }: Publish, client: string): boolean {
     if (this.#kept.of(client) === undefined) return false;
-    if (this.#servedAsKnown.has(client)) return true;
     return isEarly || (ackedAt === undefined && this.#kept.quorum.hasAnyLackedSince(sentAt));
   }
 

@@ -298,6 +298,9 @@ test("[P7] a node without a quorum serves the session as it has it", () => {
     connecting(22_000, "sub", "C", { connection: 2 }),
     connected(22_001, "sub", "C", "sub-1", { connection: 2, isPresent: true }),
     delivered(22_010, "sub", "one"),
+    connecting(23_000, "sub", "B", { connection: 3 }),
+    connected(23_001, "sub", "B", "sub-1", { connection: 3, isPresent: true }),
+    delivered(23_010, "sub", "one", { dup: true }),
   ];
   check(new PublishOrder("replicated"), history(false));
   expect(() => check(new PublishOrder("replicated"), history(true))).toThrow(/one of pub .* after two/);

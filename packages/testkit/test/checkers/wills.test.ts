@@ -3,6 +3,7 @@ import { ExactlyOnce } from "../../src/checkers/exactly-once.ts";
 import { Wills } from "../../src/checkers/wills.ts";
 import type { Observation } from "../../src/observations.ts";
 import {
+  acked,
   check,
   connected,
   connecting,
@@ -90,6 +91,10 @@ test.each<[string, readonly Observation[]]>([
     ],
   ],
   [
+    "its DISCONNECT came behind a message that a 3.x client was cut off for",
+    [says(9999, "B", "m"), ...LEFT, comes(10_020, "will-1")],
+  ],
+  [
     "its CONNECT had waited at a node that was paused",
     [
       ...LEFT,
@@ -120,6 +125,11 @@ test.each<[string, RegExp, readonly Observation[]]>([
     [comes(10_000, "will-1"), end(20_000)],
   ],
   ["it comes after DISCONNECT", /after its DISCONNECT/, [...LEFT, comes(10_020, "will-1")]],
+  [
+    "it comes after DISCONNECT, what its client has said being acknowledged",
+    /after its DISCONNECT/,
+    [says(9000, "B", "m"), acked(9010, "dev", "m"), ...LEFT, comes(10_020, "will-1")],
+  ],
   [
     "it comes at once, its node having died",
     /after its node died/,
