@@ -240,6 +240,14 @@ test("session present counts the expiry of a session from when its node has miss
     seen(21_000, "connectionOver", { client: "sub", connection: 2, code: 0x8d }),
   ];
   const backAt = (at: number) => [arrives(at, "sub", "B", 3), accepted(at + 10, "sub", "B", 3, true)];
+  // What a node that has started again tells of it is not when it was missed.
+  const anew = [crash(13_000, "B"), ...started(13_500, "B"), ...quorate(13_600, "B")];
+  check(new SessionPresent("replicated"), [
+    ...silent.slice(0, -1),
+    ...anew,
+    ...silent.slice(-1),
+    ...backAt(32_000),
+  ]);
   check(new SessionPresent("replicated"), [...silent, ...backAt(25_000)]);
   expect(() => check(new SessionPresent("replicated"), [...silent, ...backAt(32_000)])).toThrow(
     /cannot be there/,
