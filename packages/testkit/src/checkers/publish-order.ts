@@ -118,12 +118,14 @@ export class PublishOrder implements Checker {
     else this.#servedAsKnown.delete(client);
   }
 
-  #delivered({ client, payloadId, qos, dup, at }: Extract<Observation, { kind: "delivered" }>): void {
+  #delivered({ client, node, payloadId, qos, dup, at }: Extract<Observation, { kind: "delivered" }>): void {
     const publish = this.#publishes.get(payloadId);
     if (publish === undefined || (publish.isRepeated && !this.#isInLogOrder(publish, client))) return;
     if (publish.mayExpire && dup) return;
     if (publish.number <= this.#excusedThrough || (qos > 0 && this.#isEarly(publish, client))) return;
-    const key = `${client} ${this.#sessions.get(client) ?? ""} ${publish.client} ${publish.qos} ${qos}`;
+    // QoS 0 takes another way from and to each node: who goes from one to the next leaves, or finds, older messages under way.
+    const way = qos === 0 ? `${publish.node} ${node}` : "";
+    const key = `${client} ${this.#sessions.get(client) ?? ""} ${publish.client} ${publish.qos} ${qos} ${way}`;
     const seen = this.#seenBy(key);
     if (seen.payloadIds.has(payloadId)) return;
     seen.payloadIds.add(payloadId);

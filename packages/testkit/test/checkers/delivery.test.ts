@@ -211,6 +211,21 @@ test("[P6] QoS 0 may come from each node that the client was connected to, once"
   );
 });
 
+test("[P6] exactly once is not asked for where the node that had it first has lost the quorum since", () => {
+  const history = (lost: string) => [
+    ...BEGIN,
+    ...quorate(300, "A", "B", "C"),
+    published(20_000, "pub", "A", { payloadId: "m", qos: 2 }),
+    published(21_000, "pub", "C", { payloadId: "m", qos: 2 }),
+    delivered(21_010, "sub", "m", { qos: 2 }),
+    acked(21_020, "pub", "m"),
+    seen(22_000, "quorum", { node: lost, isReached: false }),
+    delivered(25_000, "sub", "m", { qos: 2 }),
+  ];
+  check(new ExactlyOnce("replicated"), history("A"));
+  expect(() => check(new ExactlyOnce("replicated"), history("C"))).toThrow(/for the 2. time/);
+});
+
 test("[P6] exactly once across a power cut of all nodes is for `disk` to keep, and of what comes after it for both", () => {
   const of = (at: number, payloadId: string) => [
     published(at, "pub", "A", { payloadId, qos: 2 }),
@@ -304,6 +319,18 @@ test("[P7] a node without a quorum serves the session as it has it", () => {
   ];
   check(new PublishOrder("replicated"), history(false));
   expect(() => check(new PublishOrder("replicated"), history(true))).toThrow(/one of pub .* after two/);
+});
+
+test("[P7] QoS 0 keeps its order on each way, from the publisher's node to the subscriber's", () => {
+  const history = (node: string) => [
+    ...BEGIN,
+    published(20_000, "pub", "A", { payloadId: "one", qos: 0 }),
+    published(20_010, "pub", node, { payloadId: "two", qos: 0 }),
+    delivered(20_020, "sub", "two", { qos: 0 }),
+    delivered(20_030, "sub", "one", { qos: 0 }),
+  ];
+  check(new PublishOrder("replicated"), history("C"));
+  expect(() => check(new PublishOrder("replicated"), history("A"))).toThrow(/one of pub .* after two/);
 });
 
 test("[P7] publish order bites: a first delivery out of order, also across sessions if it was acknowledged before", () => {
