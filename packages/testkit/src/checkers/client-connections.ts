@@ -22,7 +22,9 @@ export interface WillConnection {
   newer: WillConnection | undefined;
   /** It lived long enough with a quorum: the mesh knows of its will. */
   isKnown: boolean;
-  /** An undisturbed node has taken its DISCONNECT. */
+  /** When an undisturbed node took its DISCONNECT. */
+  takenAt: number | undefined;
+  /** The mesh knows of that. */
   isForgone: boolean;
   /** Its CONNECT waited while its node was paused, and counts as sent when that goes on. */
   isHeldUp: boolean;
@@ -137,6 +139,7 @@ export class ClientConnections {
       isLeft: false,
       newer: undefined,
       isKnown: false,
+      takenAt: undefined,
       isForgone: false,
       isHeldUp: this.#paused.has(node ?? ""),
       nodeDiedAt: undefined,

@@ -50,6 +50,8 @@ export class Wills implements Checker {
   readonly #debts = new Map<string, Debt>();
   /** Wills that came while their connections lived, unless those turn out to have been cut at that moment. */
   #untimely: { readonly delivery: Delivered; readonly of: WillConnection }[] = [];
+  /** Those that have taken leave, until the mesh must know. */
+  #leaving: WillConnection[] = [];
   /** Kept session and publisher: the newest connection of which it has got a message. */
   readonly #heardOf = new Map<string, number>();
   /** Kept session and will. */
@@ -77,11 +79,15 @@ export class Wills implements Checker {
       const left = this.#connections.of(observation.client, observation.connection);
       // A newer CONNECT on another connection may have overtaken the DISCONNECT: then this was a takeover.
       const isOvertaken = left !== undefined && this.#connections.newestOf(left.client) > left.connection;
-      if (left?.isLeft === true && !isOvertaken && this.#hasBeenWhole(left)) left.isForgone = true;
+      if (left?.isLeft === true && !isOvertaken && this.#hasBeenWhole(left)) {
+        left.takenAt = at;
+        this.#leaving.push(left);
+      }
     }
     if (at < this.#nextCheckAt) return;
     this.#nextCheckAt = at + 1000;
     this.#checkUntimely(at);
+    this.#checkLeaving(at);
     this.#checkDebts(at);
   }
 
@@ -142,7 +148,7 @@ export class Wills implements Checker {
       if (this.#hasBeenWhole(of)) this.#untimely.push({ delivery, of });
       return;
     }
-    if (of.isForgone) this.#fail(delivery, of, "after its DISCONNECT");
+    if (of.isForgone || this.#isTaken(of)) this.#fail(delivery, of, "after its DISCONNECT");
     const { newer, nodeDiedAt, will } = of;
     if (newer?.isKnown === true && this.#isPrompt(delivery) && !isTakenLate(of)) {
       const { connection, acceptedAt } = newer;
@@ -166,6 +172,20 @@ export class Wills implements Checker {
     this.#untimely = this.#untimely.filter(({ delivery, of }) => {
       if ((of.endedAt ?? at) - delivery.at > CUT_MS) this.#fail(delivery, of, "while its connection lives");
       return of.endedAt === undefined;
+    });
+  }
+
+  /** Its node has been there since with a quorum; one that died at once has told nobody. */
+  #isTaken(left: WillConnection): boolean {
+    const { node, takenAt } = left;
+    return takenAt !== undefined && this.#sessions.isSafe(node, takenAt) && this.#hasBeenWhole(left);
+  }
+
+  #checkLeaving(at: number): void {
+    this.#leaving = this.#leaving.filter((left) => {
+      if (at - (left.takenAt ?? at) <= ON_ITS_WAY_MS) return true;
+      left.isForgone = this.#isTaken(left);
+      return false;
     });
   }
 

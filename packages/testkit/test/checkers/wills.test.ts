@@ -71,6 +71,10 @@ test.each<[string, readonly Observation[]]>([
   ],
   ["it never comes after DISCONNECT", [...LEFT, end(200_000)]],
   [
+    "its node died before it could tell of the DISCONNECT",
+    [...LEFT, crash(10_500, "B"), comes(30_000, "will-1")],
+  ],
+  [
     "it is late, for as long as there is no quorum",
     [CUT, ...["A", "C"].map((node) => crash(10_001, node)), end(100_000)],
   ],
@@ -125,6 +129,11 @@ test.each<[string, RegExp, readonly Observation[]]>([
     [comes(10_000, "will-1"), end(20_000)],
   ],
   ["it comes after DISCONNECT", /after its DISCONNECT/, [...LEFT, comes(10_020, "will-1")]],
+  [
+    "it comes after DISCONNECT, its node having died seconds later",
+    /after its DISCONNECT/,
+    [...LEFT, end(16_000), crash(17_000, "B"), comes(40_000, "will-1")],
+  ],
   [
     "it comes after DISCONNECT, what its client has said being acknowledged",
     /after its DISCONNECT/,
