@@ -10,8 +10,6 @@ export interface ManySeeds {
   readonly to: number;
   readonly wishes: Omit<ScheduleWishes, "seed">;
   readonly load: Load;
-  /** Seeds that are passed over; undefined: none. */
-  readonly isPassedOver?: (seed: number) => boolean;
   /** Which seeds are run a second time, to compare the histories. */
   readonly isTwice: (seed: number) => boolean;
   /** No new seed is begun after this long; undefined: until all are done. */
@@ -25,7 +23,6 @@ export async function runMany(job: ManySeeds): Promise<void> {
   const startedAt = performance.now();
   const take = (): number | undefined => {
     const isLate = job.secondsMax !== undefined && performance.now() - startedAt > job.secondsMax * 1000;
-    while (next <= job.to && job.isPassedOver?.(next) === true) next++;
     return isLate || next > job.to ? undefined : next++;
   };
   const count = Math.min(availableParallelism(), job.to - job.from + 1);

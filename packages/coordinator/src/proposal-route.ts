@@ -12,9 +12,11 @@
 import type { NodeId } from "@skein/kernel";
 import { Admission } from "./admission.ts";
 import type { Driver } from "./driver.ts";
+import type { Stamp } from "./hybrid-clock.ts";
 import { decodedOrNothing } from "./inherited.ts";
 import type { Identity } from "./options.ts";
 import type { Proposals } from "./proposals.ts";
+import { encodeClusterCommand } from "./state-machine/cluster-commands.ts";
 import { decodeCommand, lastPlaceOf } from "./state-machine/commands.ts";
 import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 
@@ -24,6 +26,8 @@ const UNSPECIFIED_ERROR = 0x80;
 
 export interface ProposalRoutePorts {
   readonly sendToLeader: (leader: NodeId, commands: readonly Uint8Array[]) => void;
+  /** What time it is in the cluster. */
+  readonly time: () => Stamp;
   /** Another process has proposed under this node's identity: no number says any more whose command it is. Called once. */
   readonly impersonated: () => void;
 }
@@ -82,13 +86,26 @@ export class ProposalRoute {
     if (driver.leadership.role !== "leader" || this.#isHeld) return false;
     const decoded = commands.map(decodeCommand);
     const mark = this.#admission.mark(from);
-    const fresh = commands.filter((_bytes, at) => {
+    const fresh: Uint8Array[] = [];
+    for (const [at, bytes] of commands.entries()) {
       const command = decoded[at];
-      return command?.envelope.node === from && this.#admission.admit(command.envelope, lastPlaceOf(command));
-    });
+      if (command?.envelope.node !== from) continue;
+      if (!this.#admission.admit(command.envelope, lastPlaceOf(command))) continue;
+      if (command.operation.kind === "nodeUp") fresh.push(this.#timeNow());
+      fresh.push(bytes);
+    }
     if (fresh.length === 0 || driver.propose(fresh)) return true;
     this.#admission.goBack(from, mark);
     return false;
+  }
+
+  /**
+   * What comes before a node's word that it has started again: its own clock is behind by as long as it was down, and the time that
+   * its clients have to come back begins now.
+   */
+  #timeNow(): Uint8Array {
+    const { ageMinutes } = this.#machine.clusters;
+    return encodeClusterCommand({ kind: "tick", stamp: this.#ports.time(), ageMinutes });
   }
 
   /** This cluster is dissolved: nothing that a client writes counts in it, as long as it does not resume. */

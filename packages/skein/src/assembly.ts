@@ -73,10 +73,13 @@ export class NodeAssembly {
     this.broker = this.#makeBroker();
     ({ entrance: this.#entrance, floatingAddress: this.floatingAddress } = this.#makeEntrance());
     this.watch = this.#makeWatch();
+    const { node } = this.identity;
     this.#readiness = new Readiness(
       ports.clock,
       this.coordinator.retained,
       () => this.coordinator.status,
+      () =>
+        this.mesh.members.every(({ id, state, isLinked }) => isLinked || state !== "alive" || id === node),
       (reason) => {
         this.#readyReason = reason;
         this.#letClientsIn();
@@ -215,6 +218,7 @@ export class NodeAssembly {
           this.#entrance.peersChanged(members);
           this.coordinator.membersChanged(members);
           this.watch.observe();
+          this.#readiness.membersChanged();
           this.#ports.passedClients?.membersChanged(members);
         },
         identityTaken: ({ name: other }) => {

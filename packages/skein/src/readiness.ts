@@ -3,7 +3,9 @@
  *
  * A node that has just started has yesterday's retained messages, or none at all. So it keeps its ports closed (P11: closed,
  * never a refusal) until its replica is current (P8): it proposes a command that changes nothing, and when that comes back
- * through the log, everything committed before it is here too. But publishing never needs a quorum (P3): where no
+ * through the log, everything committed before it is here too. What the clients of other nodes want comes with the links to
+ * those, so it waits for the nodes that it has heard of as well, or a message would be acknowledged that some of them miss (P4); not for long, because two
+ * nodes may have no way to each other. But publishing never needs a quorum (P3): where no
  * coordinator is found in time the node serves what it has, and says that it is degraded.
  */
 
@@ -14,6 +16,8 @@ import { type Clock, SAFE_HERE_ONLY, type Timer } from "@skein/kernel";
 export const COORDINATOR_WAIT_MAX_MS = 10_000;
 /** A coordinator is there and the replica is being filled: a full snapshot over slow Wi-Fi takes its time. */
 export const REPLICA_WAIT_MAX_MS = 60_000;
+/** From then on, until there are links to all nodes that are alive: each takes a few ways there and back. */
+export const LINKS_WAIT_MAX_MS = 1000;
 /** An answer that says nothing about the log is asked for again after that. */
 const ASK_AGAIN_MS = 1000;
 
@@ -26,23 +30,28 @@ export type ReadyReason = "current" | "no coordinator" | "slow replica";
 export class Readiness {
   readonly #clock: Pick<Clock, "after">;
   readonly #retained: Pick<Retained, "put">;
+  readonly #hasLinks: () => boolean;
   readonly #reached: (reason: ReadyReason) => void;
+  /** The replica is. */
+  #isCurrent = false;
   #timer: Timer | undefined;
   #askAgain: Timer | undefined;
   #isOver = false;
 
   /**
-   * `retained` and `status` are the coordinator's, before it has started. `reached` is called once, when clients may be
-   * let in; never after `stop`.
+   * `retained` and `status` are the coordinator's, before it has started. `hasLinks`: to all nodes that are alive. `reached` is called
+   * once, when clients may be let in; never after `stop`.
    */
   constructor(
     clock: Pick<Clock, "after">,
     retained: Pick<Retained, "put">,
     status: () => Pick<CoordinatorStatus, "hasQuorum">,
+    hasLinks: () => boolean,
     reached: (reason: ReadyReason) => void,
   ) {
     this.#clock = clock;
     this.#retained = retained;
+    this.#hasLinks = hasLinks;
     this.#reached = reached;
     this.#timer = clock.after(COORDINATOR_WAIT_MAX_MS, () => {
       if (!status().hasQuorum) {
@@ -53,6 +62,11 @@ export class Readiness {
       this.#timer = clock.after(rest, () => this.#reach("slow replica"));
     });
     this.#ask();
+  }
+
+  /** There may be a link more, or a node less. */
+  membersChanged(): void {
+    if (this.#isCurrent && this.#hasLinks()) this.#reach("current");
   }
 
   /** Gives up waiting. */
@@ -74,8 +88,14 @@ export class Readiness {
   #answered(reasonCode: number): void {
     if (this.#isOver) return;
     // Taken without a quorum it has not been through the log.
-    if (reasonCode === SAFE_HERE_ONLY) this.#askAgain = this.#clock.after(ASK_AGAIN_MS, () => this.#ask());
-    else this.#reach("current");
+    if (reasonCode === SAFE_HERE_ONLY) {
+      this.#askAgain = this.#clock.after(ASK_AGAIN_MS, () => this.#ask());
+      return;
+    }
+    this.#isCurrent = true;
+    this.#timer?.cancel();
+    this.#timer = this.#clock.after(LINKS_WAIT_MAX_MS, () => this.#reach("current"));
+    this.membersChanged();
   }
 
   #reach(reason: ReadyReason): void {

@@ -2,6 +2,7 @@ import { type Completion, SAFE_HERE_ONLY } from "@skein/kernel";
 import { expect, test } from "vitest";
 import {
   COORDINATOR_WAIT_MAX_MS,
+  LINKS_WAIT_MAX_MS,
   REPLICA_WAIT_MAX_MS,
   Readiness,
   type ReadyReason,
@@ -20,6 +21,7 @@ function waiting() {
   };
   const world = {
     hasQuorum: false,
+    hasLinks: true,
     committed: undefined as Completion | undefined,
     reason: undefined as ReadyReason | undefined,
     readiness: undefined as Readiness | undefined,
@@ -44,12 +46,34 @@ function waiting() {
     clock,
     retained,
     () => world,
+    () => world.hasLinks,
     (reason) => {
       world.reason = reason;
     },
   );
   return world;
 }
+
+test("P4: what the clients of other nodes want is waited for, as long as there may be a link to them", () => {
+  const linkless = () => {
+    const world = waiting();
+    world.hasQuorum = true;
+    world.hasLinks = false;
+    world.readiness?.membersChanged();
+    world.committed?.settle(0);
+    world.pass(LINKS_WAIT_MAX_MS - 1);
+    expect(world.reason).toBeUndefined();
+    return world;
+  };
+  const linked = linkless();
+  linked.hasLinks = true;
+  linked.readiness?.membersChanged();
+  expect(linked.reason).toBe("current");
+  expect(linked.timers()).toBe(0);
+  const apart = linkless();
+  apart.pass(1);
+  expect(apart.reason).toBe("current");
+});
 
 test("P8: clients are let in once a command of this node has come back through the log", () => {
   const world = waiting();

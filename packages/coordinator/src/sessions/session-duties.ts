@@ -49,10 +49,13 @@ export class SessionDuties {
     const owners = this.#owners();
     this.#watch(owners, now);
     if (now < this.#silentUntil) return;
-    const commands = [...this.#nodesDown(owners, now), ...this.#timePassed()];
-    if (commands.length === 0) return;
+    const down = [...this.#nodesDown(owners, now)];
+    if (down.length === 0 && !this.#isTimeDue()) return;
     this.#silentUntil = now + REPEAT_AFTER_MS;
-    for (const command of commands) this.#ports.propose(command);
+    // What time it is comes first: the grace begins now, not when somebody wrote something last.
+    const { clusters } = this.#machine;
+    this.#ports.propose({ kind: "tick", stamp: this.#ports.time(), ageMinutes: clusters.ageMinutes });
+    for (const command of down) this.#ports.propose(command);
   }
 
   /** Something that was proposed has come through the log: what is due next does not wait. */
@@ -95,13 +98,12 @@ export class SessionDuties {
     }
   }
 
-  *#timePassed(): Iterable<ClusterCommand> {
-    const { sessions, newest, clusters } = this.#machine;
+  /** Something is due, or would be counted as a jump of the clock before long. */
+  #isTimeDue(): boolean {
+    const { sessions, newest } = this.#machine;
     const { nextDue } = sessions;
-    if (nextDue === Number.POSITIVE_INFINITY && sessions.owed.bytes === 0) return;
-    const stamp = this.#ports.time();
-    const now = sessions.time.estimate(newest, stamp);
-    if (nextDue <= now || now - sessions.time.elapsed >= TICK_AT_LEAST_MS)
-      yield { kind: "tick", stamp, ageMinutes: clusters.ageMinutes };
+    if (nextDue === Number.POSITIVE_INFINITY && sessions.owed.bytes === 0) return false;
+    const now = sessions.time.estimate(newest, this.#ports.time());
+    return nextDue <= now || now - sessions.time.elapsed >= TICK_AT_LEAST_MS;
   }
 }

@@ -246,9 +246,11 @@ export class Sessions implements SessionStore {
 
   /**
    * Earlier processes of this node are gone: their clients' sessions are left to be claimed again. What they held shows as the journal
-   * is read and the log comes in; once that has a command of this process it takes none of theirs.
+   * is read and the log comes in; once that has a command of this process it takes none of theirs. Not while there is no leader to say what time it is:
+   * what is acknowledged meanwhile would come behind it, and count as said then.
    */
   #leaveWhatWasHeld(): void {
+    if (this.#ports.driver()?.leadership.leader === undefined) return;
     const { node, incarnation } = this.#self;
     this.#mayHaveHeld = this.#machine.sequencer.last(node, incarnation) === 0;
     for (const { owner } of this.#machine.sessions.all()) {

@@ -1,8 +1,8 @@
-/** A node that is back before anybody has called it dead. */
+/** When the time begins that the clients of a node which is gone have to come back: what it held is left, and their wills come after the grace. */
 
 import type { KeptSession } from "@skein/kernel";
 import { expect, test } from "vitest";
-import { World } from "../support/world.ts";
+import { type SimNode, World } from "../support/world.ts";
 
 const WILL = {
   topic: "gone",
@@ -12,28 +12,20 @@ const WILL = {
   properties: undefined,
 } as const;
 const LIMITS = { queuedMessagesMax: 10, queuedBytesMax: 1000 };
-const OPENING = { ...LIMITS, cleanStart: true, keepAliveSeconds: 4 } as const;
+const OPENING = { ...LIMITS, cleanStart: false, keepAliveSeconds: 4 } as const;
 const AT_ONCE_MS = 500;
 const GRACE_MS = 15_000;
+/** Until a node that is killed is taken for dead, and its clients for gone. */
+const NOTICED_MS = 11_500;
 
-test("what an earlier process of a restarted node held is left: its clients' wills come after the grace", () => {
+/** A mesh of three, and on the third node a client with a will that another client on the first one waits for. */
+function meshWithWill(): { world: World; watching: SimNode; struck: SimNode; heard: () => KeptSession } {
   const world = new World(1);
   const [watching, , struck] = world.add(3);
   if (watching === undefined || struck === undefined) throw new Error("no nodes");
   world.startAll();
   world.until(() => world.isFormed(3) && world.leader !== undefined, 60_000, "formed");
-  let heard: KeptSession | undefined;
-  const watcher = watching.running.sessions.open(
-    { ...OPENING, clientId: "watcher", expirySeconds: 3600, will: undefined },
-    {
-      opened: (kept) => {
-        heard = kept;
-      },
-      grown: () => undefined,
-      lost: () => undefined,
-      placed: () => undefined,
-    },
-  );
+  const watcher = watch(watching);
   const wish = {
     qos: 1,
     noLocal: false,
@@ -41,15 +33,64 @@ test("what an earlier process of a restarted node held is left: its clients' wil
     identifier: undefined,
     retainHandling: 0,
   } as const;
-  watcher.subscribe([{ ...wish, filter: "gone" }], { settle: () => undefined });
+  watcher.claim.subscribe([{ ...wish, filter: "gone" }], { settle: () => undefined });
   struck.running.sessions.open(
     { ...OPENING, clientId: "mortal", expirySeconds: 0, will: { message: WILL, delaySeconds: 0 } },
     { opened: () => undefined, grown: () => undefined, lost: () => undefined, placed: () => undefined },
   );
   world.run(AT_ONCE_MS);
+  return { world, watching, struck, heard: watcher.heard };
+}
+
+function watch({ running }: SimNode) {
+  let kept: KeptSession | undefined;
+  const claim = running.sessions.open(
+    { ...OPENING, clientId: "watcher", expirySeconds: 3600, will: undefined },
+    {
+      opened: (view) => {
+        kept = view;
+      },
+      grown: () => undefined,
+      lost: () => undefined,
+      placed: () => undefined,
+    },
+  );
+  const heard = (): KeptSession => {
+    if (kept === undefined) throw new Error("not opened");
+    return kept;
+  };
+  return { claim, heard };
+}
+
+test("a node that is back before anybody has called it dead", () => {
+  const { world, struck, heard } = meshWithWill();
   world.restart(struck);
   world.run(GRACE_MS - 2 * AT_ONCE_MS);
-  expect(heard?.queued).toBe(0);
+  expect(heard().queued).toBe(0);
   world.run(10 * AT_ONCE_MS);
-  expect(heard?.after(-1)?.message.topic).toBe("gone");
+  expect(heard().after(-1)?.message.topic).toBe("gone");
+});
+
+test("all nodes were down: the time that they were does not count", () => {
+  const { world, watching } = meshWithWill();
+  world.run(2000);
+  for (const node of world.nodes) world.kill(node);
+  world.run(GRACE_MS - 2000);
+  world.startAll();
+  world.until(() => world.leader !== undefined, 60_000, "a leader");
+  const { heard } = watch(watching);
+  world.run(GRACE_MS - 2 * AT_ONCE_MS);
+  expect(heard().queued).toBe(0);
+  world.run(10 * AT_ONCE_MS);
+  expect(heard().after(-1)?.message.topic).toBe("gone");
+});
+
+test.each([60_000, 1_000_000])("nobody has written anything for %i ms when a node dies", (quietMs) => {
+  const { world, struck, heard } = meshWithWill();
+  world.run(quietMs);
+  world.kill(struck);
+  world.run(GRACE_MS);
+  expect(heard().queued).toBe(0);
+  world.run(NOTICED_MS + 2 * AT_ONCE_MS);
+  expect(heard().after(-1)?.message.topic).toBe("gone");
 });

@@ -74,6 +74,19 @@ test("a claim that a partition has held back does not take the session from one 
   expect(sessionOf(world, "c").owner?.node).toBe(B);
 });
 
+test("nor when the later one is over: its will does not come behind what the client has said since", () => {
+  const world = new SessionWorld();
+  world.subscribe(A, "watcher", world.open(A, "watcher"), wish("#"));
+  world.nowMs += 5000;
+  world.close(A, "c", world.open(A, "c", { will: will("w", "newer") }));
+  world.nowMs -= 4000;
+  const claim = world.open(B, "c", { will: will("w", "older") });
+  expect(world.close(B, "c", claim).outcome).toBe("stale");
+  expect(world.owed("watcher")).toEqual(["newer"]);
+  world.nowMs += 8000;
+  expect(world.propose(B, openingOf("c")).outcome).toBe("applied");
+});
+
 function openingOf(clientId: string) {
   const limits = { queuedMessagesMax: 10, queuedBytesMax: 1000 };
   const settings = { cleanStart: false, expirySeconds: 60, keepAliveSeconds: 0, will: undefined };

@@ -59,6 +59,7 @@ const ORDINARY_HEAD = headBytes(true, 0, []);
 
 /** To more peers than these, a message is encoded once and copied. */
 const ENCODED_ANEW_MAX = 2;
+const NONE_RETURNED: readonly string[] = [];
 /** Payload, or properties that may be as large as a packet, for which the limit of a frame need not be looked at. */
 const SMALL_BYTES = 65_536;
 
@@ -155,6 +156,7 @@ export class Forwarder {
     // The peer counted as dead for a while: another node has served it since.
     if (peer.outbound.wasAbandoned(head.sequence)) return;
     const kept = peer.outbound.find(head.sequence);
+    if (kept !== undefined) kept.returned = [...kept.returned, head.sharedFilter];
     // Behind a cut the acknowledgement may have overtaken the return: it is served all the same, nobody waits.
     const joined = kept?.completion === undefined ? undefined : new JoinedCompletion(kept.completion);
     if (joined !== undefined && kept !== undefined) kept.completion = joined;
@@ -254,6 +256,7 @@ export class Forwarder {
     const message = decodeMessage(new ByteReader(frame.message));
     const joined = frame.completion === undefined ? undefined : new JoinedCompletion(frame.completion);
     for (const sharedFilter of head.sharedFilters) {
+      if (frame.returned.includes(sharedFilter)) continue;
       const parts = this.#serveElsewhere(sharedFilter, message, peer, head.tries + 1, joined);
       joined?.expect(parts);
     }
@@ -310,7 +313,8 @@ export class Forwarder {
   ): void {
     const { link } = peer;
     const sequence = peer.outbound.next();
-    const frame: KeptFrame = { sequence, type, head, message, hasShared, completion };
+    const returned = NONE_RETURNED;
+    const frame: KeptFrame = { sequence, type, head, message, hasShared, returned, completion };
     if (qos > 0) peer.outbound.keep(frame);
     if (link !== undefined) writeFrame(link, frame);
   }

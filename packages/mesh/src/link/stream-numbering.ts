@@ -21,6 +21,8 @@ export interface KeptFrame {
   readonly message: Uint8Array;
   /** Names shared subscriptions: another node must serve them if this peer dies. */
   readonly hasShared: boolean;
+  /** Those of them that the peer has sent back: another node serves them already. */
+  returned: readonly string[];
   /** Settled when the peer has accepted it. Replaced while a part of it is served by another node. */
   completion: Completion | undefined;
 }

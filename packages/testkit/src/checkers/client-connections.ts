@@ -4,6 +4,7 @@
  */
 
 import type { Observation, PublishedWill } from "../observations.ts";
+import { ClusterWatch } from "./cluster-watch.ts";
 
 /** All times in the world's ms. */
 export interface WillConnection {
@@ -15,14 +16,18 @@ export interface WillConnection {
   readonly sentAt: number;
   acceptedAt: number | undefined;
   endedAt: number | undefined;
-  /** Its client sent DISCONNECT. */
+  /** Its client sent DISCONNECT, behind nothing that its node might refuse: a 3.x client is cut off for that. */
   isLeft: boolean;
   /** The first newer connection of the client that was acknowledged. */
   newer: WillConnection | undefined;
   /** It lived long enough with a quorum: the mesh knows of its will. */
   isKnown: boolean;
-  /** An undisturbed node has taken its DISCONNECT. */
+  /** When an undisturbed node took its DISCONNECT. */
+  takenAt: number | undefined;
+  /** The mesh knows of that. */
   isForgone: boolean;
+  /** Its CONNECT waited while its node was paused, and counts as sent when that goes on. */
+  isHeldUp: boolean;
   /** When its node, undisturbed so far, crashed or lost its power under it. */
   nodeDiedAt: number | undefined;
 }
@@ -32,6 +37,8 @@ export interface Publication {
   readonly connection: number;
   readonly node: string | undefined;
   readonly sentAt: number;
+  /** There were two clusters then. */
+  readonly isSplit: boolean;
 }
 
 export class ClientConnections {
@@ -40,10 +47,16 @@ export class ClientConnections {
   readonly #byClient = new Map<string, WillConnection[]>();
   readonly #numbers = new Map<string, number>();
   readonly #publications = new Map<string, Publication>();
+  /** By client: QoS 1 and 2 messages of the connection under way that are not acknowledged. */
+  readonly #open = new Map<string, Set<string>>();
+  readonly #paused = new Set<string>();
+  readonly #clusters = new ClusterWatch();
 
   observe(observation: Observation): void {
     const { at } = observation;
-    if (observation.kind === "connectSent") this.#begun(observation);
+    this.#clusters.observe(observation);
+    if (observation.kind === "stopped") this.#stopped(observation);
+    else if (observation.kind === "connectSent") this.#begun(observation);
     else if (observation.kind === "connected") {
       const { client, connection } = observation;
       const accepted = this.of(client, connection);
@@ -51,12 +64,19 @@ export class ClientConnections {
       for (const each of this.#byClient.get(client) ?? []) if (each !== accepted) each.newer ??= accepted;
     } else if (observation.kind === "disconnected") {
       const ended = this.of(observation.client, observation.connection);
-      if (ended !== undefined) Object.assign(ended, { endedAt: at, isLeft: observation.how === "left" });
+      const isLeft = observation.how === "left" && !this.#open.has(observation.client);
+      if (ended !== undefined) Object.assign(ended, { endedAt: at, isLeft });
+    } else if (observation.kind === "publishAcked") {
+      const open = this.#open.get(observation.client);
+      if (open?.delete(observation.payloadId) === true && open.size === 0)
+        this.#open.delete(observation.client);
     } else if (observation.kind === "publishSent") {
       const { client, packet, node } = observation;
+      const { isSplit } = this.#clusters;
       const connection = this.#numbers.get(client);
+      if (packet.qos > 0) this.#opened(client, packet.payloadId);
       if (connection !== undefined && packet.qos > 0 && !this.#publications.has(packet.payloadId))
-        this.#publications.set(packet.payloadId, { client, connection, node, sentAt: at });
+        this.#publications.set(packet.payloadId, { client, connection, node, sentAt: at, isSplit });
     }
   }
 
@@ -87,9 +107,25 @@ export class ClientConnections {
     }
   }
 
+  #opened(client: string, payloadId: string): void {
+    const open = this.#open.get(client);
+    if (open === undefined) this.#open.set(client, new Set([payloadId]));
+    else open.add(payloadId);
+  }
+
+  #stopped({ node = "", how }: Extract<Observation, { kind: "stopped" }>): void {
+    this.#paused.delete(node);
+    if (how !== "pause") return;
+    this.#paused.add(node);
+    for (const connections of this.#byClient.values())
+      for (const each of connections)
+        if (each.node === node && each.acceptedAt === undefined) each.isHeldUp = true;
+  }
+
   #begun(attempt: Extract<Observation, { kind: "connectSent" }>): void {
     const { client, connection, will, node, keepAliveSeconds, at } = attempt;
     this.#numbers.set(client, connection);
+    this.#open.delete(client);
     if (will === undefined) return;
     const begun: WillConnection = {
       client,
@@ -103,7 +139,9 @@ export class ClientConnections {
       isLeft: false,
       newer: undefined,
       isKnown: false,
+      takenAt: undefined,
       isForgone: false,
+      isHeldUp: this.#paused.has(node ?? ""),
       nodeDiedAt: undefined,
     };
     this.#byWill.set(will.payloadId, begun);

@@ -1,5 +1,5 @@
 /**
- * P6 and the mesh's part in the other levels: QoS 2 arrives at most once in a session, QoS 0 at most once, and QoS 1 is
+ * P6 and the mesh's part in the other levels: QoS 2 arrives at most once in a session, QoS 0 at most once from each node, and QoS 1 is
  * multiplied by nobody but a publisher that sent it again.
  *
  * Deliveries are counted by message and subscriber session. At QoS 2 the client itself drops what it got twice before
@@ -22,13 +22,15 @@ interface Publish {
   readonly qos: QoS;
   /** How often the client has sent it. */
   sendings: number;
+  /** Where and when it has sent it without hearing of it: that node may still have it on the way to the log. */
+  readonly before: { readonly node: string | undefined; readonly sentAt: number }[];
   /** Where and when last. */
   node: string | undefined;
   sentAt: number;
   /** Where and while it was sent there was no quorum: until it was acknowledged, or, if it never was, since. */
   isEarly: boolean;
   isAcked: boolean;
-  /** Deliveries without DUP, by subscriber session. */
+  /** Deliveries without DUP, by subscriber session; of QoS 0 by session and node. */
   readonly deliveries: Map<string, number>;
 }
 
@@ -79,11 +81,13 @@ export class ExactlyOnce implements Checker {
   #sent({ payloadId, qos }: PublishedPacket, node: string | undefined, sentAt: number): void {
     const known = this.#publishes.get(payloadId);
     this.#look(known);
+    if (known?.isAcked === false) known.before.push({ node: known.node, sentAt: known.sentAt });
     if (known !== undefined)
       Object.assign(known, { sendings: known.sendings + 1, node, sentAt, isAcked: false });
     else {
       const first = {
         sendings: 1,
+        before: [],
         node,
         sentAt,
         isEarly: false,
@@ -100,9 +104,12 @@ export class ExactlyOnce implements Checker {
     if (publish !== undefined) publish.isAcked = true;
   }
 
-  /** Whether there was a quorum since it was sent. */
+  /** Whether there was a quorum since it was sent, wherever it is not acknowledged. */
   #look(publish: Publish | undefined): void {
-    if (publish !== undefined) publish.isEarly ||= this.#quorum.hasLackedSince(publish.node, publish.sentAt);
+    if (publish === undefined) return;
+    const { before, node, sentAt, isAcked } = publish;
+    const open = isAcked ? before : [...before, { node, sentAt }];
+    publish.isEarly ||= open.some((sent) => this.#quorum.hasLackedSince(sent.node, sent.sentAt));
   }
 
   /** The node that serves `client` could not tell the others what it sends to its kept session. */
@@ -125,10 +132,12 @@ export class ExactlyOnce implements Checker {
     if (publish === undefined) {
       throw new CheckFailure(this.name, `${client} got "${payloadId}" on "${topic}", which nobody published`);
     }
-    if (!publish.isAcked) this.#look(publish);
+    this.#look(publish);
     if (qos > 0 && publish.sentAt <= (this.#untoldUntil.get(client) ?? -1)) return;
     if (qos > 0 && publish.isEarly && (this.#keepingSince.has(client) || publish.qos === 2)) return;
-    const session = `${client} ${this.#sessions.get(client) ?? ""}`;
+    // QoS 0 is no part of a session: who goes to another node while it is under way may get it from both.
+    const by = qos === 0 ? node : "";
+    const session = `${client} ${this.#sessions.get(client) ?? ""} ${by}`;
     const count = (publish.deliveries.get(session) ?? 0) + 1;
     publish.deliveries.set(session, count);
     // A publisher at QoS 1 may repeat itself, and each repetition is a message of its own.

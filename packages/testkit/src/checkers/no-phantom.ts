@@ -4,7 +4,7 @@
  *
  * A kept session has its place in the log, so it begins behind what was acknowledged before. One that ends with its connection may be on
  * a node that hears of the log late. Without a quorum a node answers with the session as it has it: one that it does not find may be
- * there all the same, with its subscriptions, and be found by the next node.
+ * there all the same, with its subscriptions, and be found by the next node. One that it finds may be that before a clean start elsewhere.
  *
  * Expiry is counted from the acknowledgement, because a broker has a message by then; and for deliveries by nodes that nothing
  * has disturbed since, and that hear from the log what time it is, because a message on its way to a client cannot be called back. Members of shared subscriptions
@@ -39,6 +39,8 @@ interface Receiver {
   beganAt: number;
   isKept: boolean;
   node: string | undefined;
+  /** Its node serves the session as it has it, which may be the one before. */
+  isOutdated: boolean;
   /** Ever sent in a SUBSCRIBE of this session. */
   readonly filters: Set<string>;
   isSharing: boolean;
@@ -87,13 +89,13 @@ export class NoPhantom implements Checker {
     const { at: beganAt = 0, expirySeconds = 0 } = this.#sessions.attempt(client) ?? {};
     const isKept = expirySeconds > 0;
     const receiver = this.#receivers.get(client);
-    if (receiver !== undefined && (isPresent || !this.#sessions.isSafe(node, beganAt))) {
-      receiver.node = node;
-      receiver.isKept &&= isKept;
+    const isOutdated = !this.#sessions.isSafe(node, beganAt);
+    if (receiver !== undefined && (isPresent || isOutdated)) {
+      Object.assign(receiver, { node, isOutdated, isKept: receiver.isKept && isKept });
       return;
     }
     const filters = new Set<string>();
-    this.#receivers.set(client, { beganAt, isKept, node, filters, isSharing: false });
+    this.#receivers.set(client, { beganAt, isKept, node, isOutdated, filters, isSharing: false });
   }
 
   #sent({ packet, at }: Extract<Observation, { kind: "publishSent" }>): void {
@@ -129,7 +131,7 @@ export class NoPhantom implements Checker {
     const publish = this.#publishes.get(payloadId);
     if (publish === undefined || retain || receiver.isSharing) return;
     const { safeAt, ackedAt, expirySeconds } = publish;
-    const isQueued = receiver.isKept && qos > 0;
+    const isQueued = receiver.isKept && qos > 0 && !receiver.isOutdated;
     if (isQueued && safeAt !== undefined && safeAt < receiver.beganAt)
       this.#fail(
         delivery,

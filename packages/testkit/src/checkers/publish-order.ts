@@ -7,7 +7,7 @@
  * because a broker may order them independently [MQTT-4.6.0-5]. What a client sent twice may be seen late, by whoever
  * missed it the first time; not so by a kept session that was subscribed before, because the log has it in its order. Members of a
  * shared subscription are left out: what one of them did not acknowledge goes to another, late. So is, for kept sessions, what was
- * published without a quorum: the log has it later. So is what was published before two clusters became one: what a session was owed by
+ * published without a quorum: the log has it later. So is what a node without one hands out, which has the session as it was. So is what was published before two clusters became one: what a session was owed by
  * the one follows what it was owed by the other (docs/merge.md). So is a message with a lifetime that comes with DUP: a node has passed it over
  * because it had expired, lost its client before the log knew, and the next one cannot know that it was never sent (docs/guarantees.md).
  *
@@ -38,8 +38,8 @@ interface Publish {
 
 /** What one subscriber session has seen of one publisher at one QoS. */
 interface Seen {
-  /** The latest in publish order. */
-  latest: Publish;
+  /** The latest in publish order; undefined: all of it came from a node without a quorum. */
+  latest: Publish | undefined;
   readonly payloadIds: Set<string>;
 }
 
@@ -48,6 +48,10 @@ export class PublishOrder implements Checker {
   readonly #kept: KeptSessions;
   readonly #publishes = new Map<string, Publish>();
   readonly #sessions = new Map<string, string>();
+  /** Sessions that a node without a quorum had not heard of and began anew: the next one may find them again (docs/guarantees.md). */
+  readonly #continued = new Map<string, string>();
+  /** Their nodes had no quorum when they came, and serve their sessions as they have them. */
+  readonly #servedAsKnown = new Set<string>();
   readonly #seen = new Map<string, Seen>();
   readonly #sharing = new Set<string>();
   readonly #clusters = new ClusterWatch();
@@ -63,7 +67,7 @@ export class PublishOrder implements Checker {
     const { at } = observation;
     this.#kept.observe(observation);
     if (this.#clusters.observe(observation) || this.#clusters.isSplit) this.#excusedThrough = this.#number;
-    if (observation.kind === "connected") this.#sessions.set(observation.client, observation.session);
+    if (observation.kind === "connected") this.#connected(observation);
     else if (observation.kind === "subscribeSent" && observation.filter.startsWith("$share/")) {
       this.#sharing.add(observation.client);
     } else if (observation.kind === "publishSent") {
@@ -103,21 +107,31 @@ export class PublishOrder implements Checker {
     }
   }
 
-  #delivered({ client, payloadId, qos, dup, at }: Extract<Observation, { kind: "delivered" }>): void {
+  #connected({ client, node, session, isPresent }: Extract<Observation, { kind: "connected" }>): void {
+    const attempt = this.#kept.attempt(client);
+    const known = this.#sessions.get(client);
+    const mayBeKnown = !isPresent && attempt?.isClean === false && !this.#kept.isSafe(node, attempt.at);
+    if (mayBeKnown && known !== undefined) this.#continued.set(session, known);
+    this.#sessions.set(client, this.#continued.get(session) ?? session);
+    const isKept = attempt !== undefined && attempt.expirySeconds > 0;
+    if (isKept && !this.#kept.isSafe(node, attempt.at)) this.#servedAsKnown.add(client);
+    else this.#servedAsKnown.delete(client);
+  }
+
+  #delivered({ client, node, payloadId, qos, dup, at }: Extract<Observation, { kind: "delivered" }>): void {
     const publish = this.#publishes.get(payloadId);
     if (publish === undefined || (publish.isRepeated && !this.#isInLogOrder(publish, client))) return;
     if (publish.mayExpire && dup) return;
     if (publish.number <= this.#excusedThrough || (qos > 0 && this.#isEarly(publish, client))) return;
-    const key = `${client} ${this.#sessions.get(client) ?? ""} ${publish.client} ${publish.qos} ${qos}`;
-    const seen = this.#seen.get(key);
-    if (seen === undefined) {
-      this.#seen.set(key, { latest: publish, payloadIds: new Set([payloadId]) });
-      return;
-    }
+    // QoS 0 takes another way from and to each node: who goes from one to the next leaves, or finds, older messages under way.
+    const way = qos === 0 ? `${publish.node} ${node}` : "";
+    const key = `${client} ${this.#sessions.get(client) ?? ""} ${publish.client} ${publish.qos} ${qos} ${way}`;
+    const seen = this.#seenBy(key);
     if (seen.payloadIds.has(payloadId)) return;
     seen.payloadIds.add(payloadId);
+    if (qos > 0 && this.#servedAsKnown.has(client)) return;
     const { latest } = seen;
-    if (publish.number > latest.number) {
+    if (latest === undefined || publish.number > latest.number) {
       seen.latest = publish;
       return;
     }
@@ -129,6 +143,15 @@ export class PublishOrder implements Checker {
           `after ${latest.payloadId} (sent ${latest.sentAt} ms), at ${at} ms`,
       );
     }
+  }
+
+  #seenBy(key: string): Seen {
+    let seen = this.#seen.get(key);
+    if (seen === undefined) {
+      seen = { latest: undefined, payloadIds: new Set() };
+      this.#seen.set(key, seen);
+    }
+    return seen;
   }
 
   /** It goes to a kept session, and the log may have it later than others of its publisher. */

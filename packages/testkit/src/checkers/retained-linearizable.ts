@@ -40,7 +40,8 @@ interface Register {
 const DEFAULTS: UncertainReadsOptions = { lagMs: 6000, settleMs: 10_000 };
 /**
  * Of at least so many reads on a mesh that is well, at most so many may be without a quorum. Some are: ways that are
- * slower by less than a second, and packets that are sent again, do not count as faults, but use up a node's patience.
+ * slower by less than a second, and packets that are sent again, do not count as faults, but use up a node's patience. What is
+ * asked at one moment waits for one answer, so it is one read, however many topics it is about.
  */
 const WELL_READS_MIN = 40;
 const UNCERTAIN_PER_CENT_MAX = 50;
@@ -56,8 +57,8 @@ export class RetainedLinearizable implements Checker {
   readonly #registers = new Map<string, Register>();
   /** Retained writes by payload id, the newest sending last; deletions carry ids of their own too. */
   readonly #writes = new Map<string, { readonly topic: string; readonly write: Write }>();
-  /** Reads on a mesh that was well. */
-  readonly #onWell = { reads: 0, uncertain: 0 };
+  /** Reads on a mesh that was well, and which was the last one. */
+  readonly #onWell = { reads: 0, uncertain: 0, last: "" };
 
   constructor(durability: Durability, options: Partial<UncertainReadsOptions> = {}) {
     this.#blackouts = new BlackoutWatch(durability);
@@ -155,7 +156,9 @@ export class RetainedLinearizable implements Checker {
     }
     const read: Operation = { kind: "read", value, from: askedAt, to: at };
     const isUncertain = this.#uncertain.isUncertain(node, askedAt);
-    if (this.#uncertain.isMeshWell(askedAt)) {
+    const asked = `${client} ${node} ${askedAt}`;
+    if (this.#onWell.last !== asked && this.#uncertain.isMeshWell(askedAt)) {
+      this.#onWell.last = asked;
       this.#onWell.reads++;
       if (isUncertain) this.#onWell.uncertain++;
     }

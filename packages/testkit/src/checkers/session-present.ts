@@ -30,6 +30,9 @@ interface Past {
   /** Number of the connection, and when it ended; undefined: it has not, or nobody knows. */
   connection: number;
   endedAt: number | undefined;
+  node: string | undefined;
+  /** Whatever comes from it now comes from another process, which does not know the connection. */
+  hasNodeStopped: boolean;
   /** Its node has taken the DISCONNECT, or told of the end itself. */
   isOrderly: boolean;
 }
@@ -56,7 +59,17 @@ export class SessionPresent implements Checker {
       if (past !== undefined) past.endedAt = observation.at;
     } else if (observation.kind === "connectionOver") {
       const past = this.#pasts.get(observation.client);
-      if (past?.connection === observation.connection && past.endedAt !== undefined) past.isOrderly = true;
+      if (past?.connection !== observation.connection || past.endedAt === undefined) return;
+      if (past.hasNodeStopped) return;
+      // A client that is silent is missed after one and a half keep-alives only, and its session is kept from then on.
+      past.endedAt = observation.at;
+      past.isOrderly = true;
+    } else if (
+      observation.kind === "stopped" &&
+      observation.how !== "pause" &&
+      observation.how !== "resume"
+    ) {
+      for (const past of this.#pasts.values()) past.hasNodeStopped ||= past.node === observation.node;
     }
   }
 
@@ -75,6 +88,8 @@ export class SessionPresent implements Checker {
       keepAliveSeconds,
       connection,
       endedAt: undefined,
+      node,
+      hasNodeStopped: false,
       isOrderly: false,
     });
   }

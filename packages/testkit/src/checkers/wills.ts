@@ -8,6 +8,8 @@
  * - after a newer connection was acknowledged: seconds later where nothing is disturbed; and never behind a message that the client
  *   published on the newer one, in a queue that has the order of the log;
  * - before the grace time, where the node died: its client may come back elsewhere.
+ * While there are two clusters neither hears of a connection with the other. A CONNECT that waited at a node that was paused, and that its client has
+ * given up, is taken when the node goes on: for the mesh it is newer than what the client has done meanwhile.
  *
  * It must come to every certain session that is subscribed and there, once its client has stayed away for as long as keep-alive,
  * grace and delay take, with a quorum and without faults.
@@ -48,6 +50,8 @@ export class Wills implements Checker {
   readonly #debts = new Map<string, Debt>();
   /** Wills that came while their connections lived, unless those turn out to have been cut at that moment. */
   #untimely: { readonly delivery: Delivered; readonly of: WillConnection }[] = [];
+  /** Those that have taken leave, until the mesh must know. */
+  #leaving: WillConnection[] = [];
   /** Kept session and publisher: the newest connection of which it has got a message. */
   readonly #heardOf = new Map<string, number>();
   /** Kept session and will. */
@@ -75,11 +79,15 @@ export class Wills implements Checker {
       const left = this.#connections.of(observation.client, observation.connection);
       // A newer CONNECT on another connection may have overtaken the DISCONNECT: then this was a takeover.
       const isOvertaken = left !== undefined && this.#connections.newestOf(left.client) > left.connection;
-      if (left?.isLeft === true && !isOvertaken && this.#hasBeenWhole(left)) left.isForgone = true;
+      if (left?.isLeft === true && !isOvertaken && this.#hasBeenWhole(left)) {
+        left.takenAt = at;
+        this.#leaving.push(left);
+      }
     }
     if (at < this.#nextCheckAt) return;
     this.#nextCheckAt = at + 1000;
     this.#checkUntimely(at);
+    this.#checkLeaving(at);
     this.#checkDebts(at);
   }
 
@@ -111,8 +119,8 @@ export class Wills implements Checker {
     if (of === undefined) {
       const publication = this.#connections.publicationOf(payloadId);
       if (publication === undefined || session?.isCertain !== true || qos === 0) return;
-      // Without a quorum it comes before the log has it.
-      if (this.#sessions.quorum.hasAnyLackedSince(publication.sentAt)) return;
+      // Without a quorum it comes before the log has it; and one of two clusters has no part in the order of the other.
+      if (this.#sessions.quorum.hasAnyLackedSince(publication.sentAt) || publication.isSplit) return;
       const key = `${session.name} ${publication.client}`;
       this.#heardOf.set(key, Math.max(this.#heardOf.get(key) ?? 0, publication.connection));
       return;
@@ -126,7 +134,7 @@ export class Wills implements Checker {
   }
 
   #judgeOrder(delivery: Delivered, of: WillConnection, session: KeptSession | undefined): void {
-    if (session === undefined || delivery.qos === 0) return;
+    if (session === undefined || delivery.qos === 0 || isTakenLate(of)) return;
     const seen = `${session.name} ${delivery.payloadId}`;
     if (this.#seen.has(seen)) return;
     this.#seen.add(seen);
@@ -140,9 +148,9 @@ export class Wills implements Checker {
       if (this.#hasBeenWhole(of)) this.#untimely.push({ delivery, of });
       return;
     }
-    if (of.isForgone) this.#fail(delivery, of, "after its DISCONNECT");
+    if (of.isForgone || this.#isTaken(of)) this.#fail(delivery, of, "after its DISCONNECT");
     const { newer, nodeDiedAt, will } = of;
-    if (newer?.isKnown === true && this.#isPrompt(delivery)) {
+    if (newer?.isKnown === true && this.#isPrompt(delivery) && !isTakenLate(of)) {
       const { connection, acceptedAt } = newer;
       this.#fail(delivery, of, `though connection ${connection} was acknowledged at ${acceptedAt} ms`);
     }
@@ -164,6 +172,20 @@ export class Wills implements Checker {
     this.#untimely = this.#untimely.filter(({ delivery, of }) => {
       if ((of.endedAt ?? at) - delivery.at > CUT_MS) this.#fail(delivery, of, "while its connection lives");
       return of.endedAt === undefined;
+    });
+  }
+
+  /** Its node has been there since with a quorum; one that died at once has told nobody. */
+  #isTaken(left: WillConnection): boolean {
+    const { node, takenAt } = left;
+    return takenAt !== undefined && this.#sessions.isSafe(node, takenAt) && this.#hasBeenWhole(left);
+  }
+
+  #checkLeaving(at: number): void {
+    this.#leaving = this.#leaving.filter((left) => {
+      if (at - (left.takenAt ?? at) <= ON_ITS_WAY_MS) return true;
+      left.isForgone = this.#isTaken(left);
+      return false;
     });
   }
 
@@ -204,6 +226,11 @@ export class Wills implements Checker {
       `${client} gets ${payloadId} of ${of.client} (connection ${of.connection} on ${of.node}) at ${at} ms, ${why}`,
     );
   }
+}
+
+/** It was newer for the mesh than for its client, which had given it up. */
+function isTakenLate({ isHeldUp, acceptedAt }: WillConnection): boolean {
+  return isHeldUp && acceptedAt === undefined;
 }
 
 /** How long the will of a dead node's client waits for it, in ms. */

@@ -40,6 +40,12 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       file: `${STATE}/sessions-state.ts`,
       search: '    if (session.received.has(packetId)) return "applied";\n',
       replacement: "",
+      // The node that the publisher comes to knows what has come through the log, and asks for none of it a second time.
+      and: {
+        file: `${BROKER}/stored-session.ts`,
+        search: "    for (const packetId of kept.received) this.received.set(packetId, undefined);\n",
+        replacement: "",
+      },
     },
     {
       name: "a waiting will is not taken back",

@@ -188,6 +188,44 @@ test.each<[string, 0 | 1 | 2]>([
   );
 });
 
+test("[P6] QoS 0 may come from each node that the client was connected to, once", () => {
+  const from = (at: number, node: string) =>
+    seen(at, "delivered", {
+      client: "sub",
+      node,
+      topic: "t",
+      payloadId: "m",
+      qos: 0,
+      dup: false,
+      retain: false,
+    });
+  const moved = [
+    ...BEGIN,
+    published(20_000, "pub", "A", { payloadId: "m", qos: 0 }),
+    from(20_001, "B"),
+    from(20_500, "C"),
+  ];
+  check(new ExactlyOnce("replicated"), moved);
+  expect(() => check(new ExactlyOnce("replicated"), [...moved, from(20_501, "C")])).toThrow(
+    /for the 2. time/,
+  );
+});
+
+test("[P6] exactly once is not asked for where the node that had it first has lost the quorum since", () => {
+  const history = (lost: string) => [
+    ...BEGIN,
+    ...quorate(300, "A", "B", "C"),
+    published(20_000, "pub", "A", { payloadId: "m", qos: 2 }),
+    published(21_000, "pub", "C", { payloadId: "m", qos: 2 }),
+    delivered(21_010, "sub", "m", { qos: 2 }),
+    acked(21_020, "pub", "m"),
+    seen(22_000, "quorum", { node: lost, isReached: false }),
+    delivered(25_000, "sub", "m", { qos: 2 }),
+  ];
+  check(new ExactlyOnce("replicated"), history("A"));
+  expect(() => check(new ExactlyOnce("replicated"), history("C"))).toThrow(/for the 2. time/);
+});
+
 test("[P6] exactly once across a power cut of all nodes is for `disk` to keep, and of what comes after it for both", () => {
   const of = (at: number, payloadId: string) => [
     published(at, "pub", "A", { payloadId, qos: 2 }),
@@ -241,6 +279,58 @@ test("[P7] publish order accepts order, late duplicates, and overtaking of what 
     delivered(20_020, "sub", "two"),
     delivered(20_021, "sub", "one"),
   ]);
+});
+
+test("[P7] a session that a node without a quorum has not heard of goes on at the next one", () => {
+  const history = (hasQuorum: boolean) => [
+    ...BEGIN,
+    ...quorate(300, "A", "B", "C"),
+    ONE,
+    acked(20_003, "pub", "one"),
+    TWO,
+    acked(20_013, "pub", "two"),
+    delivered(20_020, "sub", "one"),
+    seen(21_000, "quorum", { node: "C", isReached: hasQuorum }),
+    connecting(22_000, "sub", "C", { connection: 2 }),
+    connected(22_001, "sub", "C", "sub-2", { connection: 2, isPresent: false }),
+    delivered(22_010, "sub", "two"),
+    connecting(22_012, "sub", "B", { connection: 3 }),
+    connected(22_013, "sub", "B", "sub-2", { connection: 3, isPresent: true }),
+    delivered(22_020, "sub", "one", { dup: true }),
+  ];
+  check(new PublishOrder("replicated"), history(false));
+  expect(() => check(new PublishOrder("replicated"), history(true))).toThrow(/one of pub .* after two/);
+});
+
+test("[P7] a node without a quorum serves the session as it has it", () => {
+  const history = (hasQuorum: boolean) => [
+    ...BEGIN,
+    ...quorate(300, "A", "B", "C"),
+    ONE,
+    TWO,
+    delivered(20_020, "sub", "two"),
+    seen(21_000, "quorum", { node: "C", isReached: hasQuorum }),
+    connecting(22_000, "sub", "C", { connection: 2 }),
+    connected(22_001, "sub", "C", "sub-1", { connection: 2, isPresent: true }),
+    delivered(22_010, "sub", "one"),
+    connecting(23_000, "sub", "B", { connection: 3 }),
+    connected(23_001, "sub", "B", "sub-1", { connection: 3, isPresent: true }),
+    delivered(23_010, "sub", "one", { dup: true }),
+  ];
+  check(new PublishOrder("replicated"), history(false));
+  expect(() => check(new PublishOrder("replicated"), history(true))).toThrow(/one of pub .* after two/);
+});
+
+test("[P7] QoS 0 keeps its order on each way, from the publisher's node to the subscriber's", () => {
+  const history = (node: string) => [
+    ...BEGIN,
+    published(20_000, "pub", "A", { payloadId: "one", qos: 0 }),
+    published(20_010, "pub", node, { payloadId: "two", qos: 0 }),
+    delivered(20_020, "sub", "two", { qos: 0 }),
+    delivered(20_030, "sub", "one", { qos: 0 }),
+  ];
+  check(new PublishOrder("replicated"), history("C"));
+  expect(() => check(new PublishOrder("replicated"), history("A"))).toThrow(/one of pub .* after two/);
 });
 
 test("[P7] publish order bites: a first delivery out of order, also across sessions if it was acknowledged before", () => {

@@ -308,6 +308,9 @@ test("[P8] retained store bites: a healthy mesh whose nodes say again and again 
   );
   const stopped = seen(29_000, "stopped", { node: "C", how: "crash" });
   check(new RetainedLinearizable("replicated"), [...NODES, lease, stopped, ...reads(21)]);
+  // What is asked at one moment is one read.
+  const atOnce = Array.from({ length: 40 }, () => guessed(75_000, "r", "B", null)).flat();
+  check(new RetainedLinearizable("replicated"), [...NODES, lease, ...reads(19), ...atOnce]);
 });
 
 test("[P8] retained store: after a blackout of all nodes each topic may be what it ever was", () => {

@@ -231,6 +231,29 @@ test("session present accepts the session anywhere, and a new one after Clean St
   ]);
 });
 
+test("session present counts the expiry of a session from when its node has missed the client", () => {
+  const silent = [
+    ...BEGIN,
+    arrives(11_000, "sub", "B", 2, { expirySeconds: 5 }),
+    accepted(11_100, "sub", "B", 2, true),
+    disconnected(12_000, "sub", { connection: 2, how: "abandoned" }),
+    seen(21_000, "connectionOver", { client: "sub", connection: 2, code: 0x8d }),
+  ];
+  const backAt = (at: number) => [arrives(at, "sub", "B", 3), accepted(at + 10, "sub", "B", 3, true)];
+  // What a node that has started again tells of it is not when it was missed.
+  const anew = [crash(13_000, "B"), ...started(13_500, "B"), ...quorate(13_600, "B")];
+  check(new SessionPresent("replicated"), [
+    ...silent.slice(0, -1),
+    ...anew,
+    ...silent.slice(-1),
+    ...backAt(32_000),
+  ]);
+  check(new SessionPresent("replicated"), [...silent, ...backAt(25_000)]);
+  expect(() => check(new SessionPresent("replicated"), [...silent, ...backAt(32_000)])).toThrow(
+    /cannot be there/,
+  );
+});
+
 test.each<[string, readonly Observation[]]>([
   ["the node had no quorum", [inDoubt(29_000, "C")]],
   ["its acknowledgement had been without a quorum", []],
@@ -326,6 +349,25 @@ test("no phantom accepts that a session is found again which a node without a qu
     accepted(40_010, "sub", "A", 3, true, "sub-2"),
     delivered(40_030, "sub", "m1"),
   ]);
+});
+
+test("no phantom accepts that a node without a quorum serves the session as it was before a clean start elsewhere", () => {
+  const anew = [
+    ...OLD,
+    arrives(40_000, "sub", "A", 3, { isClean: true }),
+    accepted(40_010, "sub", "A", 3, false, "sub-2"),
+    subscribing(40_020, "sub", "A"),
+    disconnected(41_000, "sub", { connection: 3 }),
+  ];
+  const back = (node: string) => [
+    arrives(43_000, "sub", node, 4),
+    accepted(43_010, "sub", node, 4, true, "sub-2"),
+    delivered(43_030, "sub", "m1"),
+  ];
+  check(new NoPhantom("replicated"), [...anew, inDoubt(42_000, "C"), ...back("C")]);
+  expect(() => check(new NoPhantom("replicated"), [...anew, inDoubt(42_000, "C"), ...back("B")])).toThrow(
+    /before its session/,
+  );
 });
 
 test("no phantom bites: a message of the session before it, of nobody's subscription, or expired", () => {

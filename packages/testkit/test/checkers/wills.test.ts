@@ -3,6 +3,7 @@ import { ExactlyOnce } from "../../src/checkers/exactly-once.ts";
 import { Wills } from "../../src/checkers/wills.ts";
 import type { Observation } from "../../src/observations.ts";
 import {
+  acked,
   check,
   connected,
   connecting,
@@ -41,6 +42,16 @@ const BEGIN: readonly Observation[] = [
   end(7000),
 ];
 const CUT = disconnected(10_000, "dev");
+const belongs = (at: number, node: string, to: string) => seen(at, "belongs", { node, to });
+const paused = (at: number, node: string) => seen(at, "stopped", { node, how: "pause" });
+const resumed = (at: number, node: string) => seen(at, "stopped", { node, how: "resume" });
+/** Its client says something on a connection with C and leaves; then the will of the connection before comes. */
+const ELSEWHERE = [
+  ...again(11_000, "C", 2),
+  says(11_100, "C", "m"),
+  comes(11_200, "m"),
+  disconnected(11_300, "dev", { connection: 2, how: "left" }),
+];
 const LEFT = [
   disconnected(10_000, "dev", { how: "left" }),
   seen(10_010, "connectionOver", { client: "dev", connection: 1, code: undefined }),
@@ -60,12 +71,46 @@ test.each<[string, readonly Observation[]]>([
   ],
   ["it never comes after DISCONNECT", [...LEFT, end(200_000)]],
   [
+    "its node died before it could tell of the DISCONNECT",
+    [...LEFT, crash(10_500, "B"), comes(30_000, "will-1")],
+  ],
+  [
     "it is late, for as long as there is no quorum",
     [CUT, ...["A", "C"].map((node) => crash(10_001, node)), end(100_000)],
   ],
   [
     "it comes late where something was disturbed",
     [CUT, disturbed(10_001, "A"), ...again(11_000, "C", 2), end(30_000), comes(31_000, "will-1")],
+  ],
+  [
+    "it comes after the merge of two clusters, though its client was in the other one meanwhile",
+    [
+      belongs(9000, "A", "one"),
+      belongs(9000, "C", "one"),
+      belongs(9000, "B", "two"),
+      CUT,
+      ...ELSEWHERE,
+      belongs(12_000, "B", "one"),
+      comes(30_000, "will-1"),
+    ],
+  ],
+  [
+    "its DISCONNECT came behind a message that a 3.x client was cut off for",
+    [says(9999, "B", "m"), ...LEFT, comes(10_020, "will-1")],
+  ],
+  [
+    "its CONNECT had waited at a node that was paused",
+    [
+      ...LEFT,
+      paused(10_100, "B"),
+      connecting(10_200, "dev", "B", { connection: 3, will: will(3) }),
+      disconnected(10_900, "dev", { connection: 3 }),
+      ...[connecting(11_000, "dev", "C", { connection: 4 }), connected(11_010, "dev", "C")],
+      says(11_100, "C", "m"),
+      comes(11_200, "m"),
+      resumed(20_000, "B"),
+      comes(20_100, "will-3"),
+    ],
   ],
 ])("[P9] wills accepts: %s", (_name, history) => {
   check(new Wills("replicated"), [...BEGIN, ...history]);
@@ -85,6 +130,16 @@ test.each<[string, RegExp, readonly Observation[]]>([
   ],
   ["it comes after DISCONNECT", /after its DISCONNECT/, [...LEFT, comes(10_020, "will-1")]],
   [
+    "it comes after DISCONNECT, its node having died seconds later",
+    /after its DISCONNECT/,
+    [...LEFT, end(16_000), crash(17_000, "B"), comes(40_000, "will-1")],
+  ],
+  [
+    "it comes after DISCONNECT, what its client has said being acknowledged",
+    /after its DISCONNECT/,
+    [says(9000, "B", "m"), acked(9010, "dev", "m"), ...LEFT, comes(10_020, "will-1")],
+  ],
+  [
     "it comes at once, its node having died",
     /after its node died/,
     [crash(10_000, "B"), disconnected(10_001, "dev"), comes(12_000, "will-1")],
@@ -98,6 +153,11 @@ test.each<[string, RegExp, readonly Observation[]]>([
     "it comes behind what its client has said since",
     /behind a message/,
     [CUT, ...again(11_000, "C", 2), says(11_100, "C", "m"), comes(11_200, "m"), comes(11_210, "will-1")],
+  ],
+  [
+    "it comes behind that, its client having left again",
+    /behind a message/,
+    [CUT, ...ELSEWHERE, comes(11_400, "will-1")],
   ],
 ])("[P9] wills bites: %s", (_name, message, history) => {
   expect(() => check(new Wills("replicated"), [...BEGIN, ...history])).toThrow(message);

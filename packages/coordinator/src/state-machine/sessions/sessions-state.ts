@@ -94,9 +94,9 @@ export class SessionsState {
   open(opening: SessionOpening, owner: SessionOwner, claimedAt: Stamp): SessionOutcome {
     const { clientId, cleanStart } = opening;
     const older = this.#byClientId.get(clientId);
-    // It was held back by a partition, and its client has been elsewhere since.
+    // It was held back by a partition, and its client has been elsewhere since: is there, or has gone again. One node's claims come in their order.
     const isOvertaken =
-      older?.owner !== undefined && older.owner.node !== owner.node && older.claimedAt > claimedAt;
+      older !== undefined && older.owner?.node !== owner.node && older.claimedAt > claimedAt;
     if (isOvertaken) return "stale";
     if (older !== undefined) this.#endClaim(older, cleanStart);
     const isPresent = older?.isKept === true && !cleanStart;
