@@ -74,7 +74,7 @@ test("a queue counts user properties: it is not a way around the bound in bytes"
   const away = world.connect("a", DURABLE);
   away.subscribe("t", 1);
   away.sever();
-  const userProperties = { n: Array.from({ length: 50 }, () => "") };
+  const userProperties = { n: Array.from({ length: 10 }, () => "x".repeat(600)) };
   const publisher = world.connect("p");
   for (let i = 0; i < 5; i++)
     publisher.publish("t", "", { qos: 1, messageId: 1, properties: { userProperties } });

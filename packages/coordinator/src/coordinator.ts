@@ -159,11 +159,7 @@ export class Coordinator {
         this.#traffic.sendMember(leader, (cluster) => ({ kind: "proposal", cluster, commands }));
       },
     });
-    const common = {
-      ...ports,
-      driver: () => this.#driver,
-      time: () => this.merging.time,
-    };
+    const common = { ...ports, driver: () => this.#driver, time: () => this.merging.time };
     this.retained = new Retained(incarnation, this.#machine.retained, this.#proposals, common);
     this.sessions = new Sessions(options.identity, this.#machine, this.#proposals, {
       ...common,
