@@ -57,17 +57,17 @@ test("a message that arrived once and in order is no fault", () => {
 
 test("a loss between two that stayed connected breaks P5 at QoS 1, not at QoS 0", () => {
   const heard = [got(10_005, 1), got(30_005, 3)];
-  expect(broken(tallies(1, heard))).toEqual(["P5: 1 of QoS 1 lost"]);
+  expect(broken(tallies(1, heard))).toEqual(["P5: 1 of QoS 1 lost (steady)"]);
   expect(broken(tallies(0, heard))).toEqual([]);
   expect(tallies(0, heard)).toMatchObject([{ lost: 1 }]);
 });
 
 test("QoS 2 twice breaks P6, QoS 1 twice does not; a late first arrival breaks P7", () => {
   const twice = [got(10_005, 1), got(10_006, 1), got(20_005, 2), got(30_005, 3)];
-  expect(broken(tallies(2, twice))).toEqual(["P6: 1 of QoS 2 twice"]);
+  expect(broken(tallies(2, twice))).toEqual(["P6: 1 of QoS 2 twice (steady)"]);
   expect(broken(tallies(1, twice))).toEqual([]);
   const late = [got(10_005, 1), got(30_005, 3), got(30_006, 2)];
-  expect(broken(tallies(1, late))).toEqual(["P7: 1 of QoS 1 out of order"]);
+  expect(broken(tallies(1, late))).toEqual(["P7: 1 of QoS 1 out of order (steady)"]);
 });
 
 test("what was never acknowledged is nobody's loss", () => {
@@ -87,7 +87,7 @@ test("a subscriber that was away is counted apart, with a durable session or wit
   ]);
   const durable = tallies(1, heard, [], { ...subscriber, isDurable: true });
   expect(durable).toMatchObject([{ class: "durable", pairs: 3, lost: 1 }]);
-  expect(broken(durable)).toEqual([]);
+  expect(broken(durable)).toEqual(["P5: 1 of QoS 1 lost (durable)"]);
 });
 
 test("a fault hides what is on its far side and nothing else", () => {

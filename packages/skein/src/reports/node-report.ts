@@ -1,7 +1,7 @@
 /**
  * What a node says of itself to the nodes it is linked with, besides its facts: numbers that change all the time.
  *
- * Facts spread by gossip and cost a round whenever they change; a report goes to the linked peers only, every ten seconds, and is
+ * Facts spread by gossip and cost a round whenever they change; a report goes to the linked peers only, every ten seconds (in a large mesh twenty), and is
  * forgotten with the next one. `type u8 | JSON` in the channel of control frames, bounded, and read without trust.
  */
 

@@ -4,6 +4,9 @@ import type { Clock, NodeId } from "@skein/kernel";
 import { decodeReport, encodeReport, type NodeReport } from "./node-report.ts";
 
 const EVERY_MS = 10_000;
+/** With as many links: reports grow with the square of the mesh, and an idle coordinator of twenty sends little else to most. */
+const MANY_LINKS = 8;
+const EVERY_MS_WITH_MANY = 20_000;
 
 export interface ReportPorts {
   readonly clock: Pick<Clock, "monotonicMs" | "wallMs">;
@@ -24,7 +27,7 @@ export class ReportExchange {
   readonly #ports: ReportPorts;
   readonly #received = new Map<NodeId, ReceivedReport>();
   #linked: ReadonlySet<NodeId> = new Set();
-  /** Number of the interval of EVERY_MS in which all were told; what is due by the clock goes out together, in one wake-up. */
+  /** Number of the interval in which all were told; what is due by the clock goes out together, in one wake-up. */
   #round = Number.NEGATIVE_INFINITY;
   #measuredAt = Number.NEGATIVE_INFINITY;
   #messages = 0;
@@ -52,7 +55,7 @@ export class ReportExchange {
     for (const node of this.#received.keys()) if (!linked.has(node)) this.#received.delete(node);
     const newcomers = [...linked].filter((node) => !this.#linked.has(node));
     this.#linked = linked;
-    const round = Math.floor(now / EVERY_MS);
+    const round = Math.floor(now / (linked.size < MANY_LINKS ? EVERY_MS : EVERY_MS_WITH_MANY));
     const isDue = round !== this.#round;
     this.#round = round;
     if (isDue) this.#measure(now);

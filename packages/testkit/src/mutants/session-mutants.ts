@@ -83,6 +83,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
     },
     {
       name: "nobody notices that a node is gone",
+      scenario: "absences",
       breaks: "P9: the wills of its clients are never published (rule 10)",
       file: `${SESSIONS}/session-duties.ts`,
       search: "if (incarnation === undefined || now - since < GONE_AFTER_MS) continue;",
@@ -110,6 +111,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
     },
     {
       name: "sessions do not expire",
+      scenario: "absences",
       breaks: "G4: a session is found that had ended",
       file: `${STATE}/sessions-state.ts`,
       search: "if (session.endsAt !== undefined && session.endsAt <= now) this.#end(session);",
@@ -130,4 +132,4 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       replacement: "",
     },
   ] satisfies readonly Mutant[]
-).map((mutant) => ({ ...mutant, scenario: "takeovers" }));
+).map((mutant) => ({ scenario: "takeovers", ...mutant }));

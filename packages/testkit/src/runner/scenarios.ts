@@ -32,6 +32,8 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   membership: { kinds: ["leave", "forget", "replaced", "coup", "cut"] },
   minority: { kinds: ["forgetAlone", "partition", "crash"], nodes: 5 },
   takeovers: { kinds: ["takeover", "crash", "stop", "pause", "partition", "severed", "power", "clientsCut"] },
+  // Long times without a fault, in which what clients that are away leave behind runs out.
+  absences: { kinds: ["takeover", "crash"] },
   voters: { kinds: ["partition", "severed"], nodes: 6 },
   clones: { kinds: ["clone", "stop", "cut", "clientsCut"] },
   merges: {
