@@ -16,6 +16,8 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   calm: { kinds: [] },
   address: { kinds: ["power", "partition", "pause", "suspend", "diskStall", "stop", "stranger"] },
   crashes: { kinds: ["crash", "crashAfterAck", "stop", "pause"] },
+  // Who acknowledges too early dies with what was on its way.
+  acknowledgements: { kinds: ["crashAfterAck", "clog"] },
   partitions: { kinds: ["partition", "severed", "clog", "cut"] },
   cuts: { kinds: ["cut", "clientsCut"] },
   disks: { kinds: ["diskStall", "diskFull", "syncError", "rot", "power"] },
