@@ -1,6 +1,6 @@
 /** What all figures are measured with: the engine, the image, what goes to the terminal, and the mesh that is up. */
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { cpus, loadavg, totalmem } from "node:os";
 import type { ContainerRuntimeClient } from "testcontainers";
 import { IMAGE } from "../containers/support/engine.ts";
@@ -41,16 +41,17 @@ export class Laboratory {
   }
 }
 
-/** `2 cores of Intel Xeon, 24 GB, Linux 6.1, Node v24, Docker 20.10`. */
+/** `2 cores of Intel Xeon, 24 GB, Linux 6.1, Node v24, Docker 20.10`; without the last where no engine answers, which a bench does not need. */
 export function machineName(): string {
   const [cpu] = cpus();
   const kernel = execFileSync("uname", ["-r"], { encoding: "utf8" }).trim();
-  const docker = execFileSync("docker", ["version", "--format", "{{.Server.Version}}"], {
+  const { status, stdout } = spawnSync("docker", ["version", "--format", "{{.Server.Version}}"], {
     encoding: "utf8",
-  }).trim();
+  });
+  const docker = status === 0 ? `, Docker ${stdout.trim()}` : "";
   const memory = Math.round(totalmem() / 2 ** 30);
   const model = cpu?.model.replace(/\s+/g, " ").trim() ?? "unknown processor";
-  return `${cpus().length} cores (${model}), ${memory} GB, Linux ${kernel}, Node ${process.version}, Docker ${docker}`;
+  return `${cpus().length} cores (${model}), ${memory} GB, Linux ${kernel}, Node ${process.version}${docker}`;
 }
 
 /** Short hash of the tree's commit, with a + if the tree has changes. */
