@@ -20,6 +20,8 @@ export const HEARTBEAT_MS = 1000;
  * by silence of 3 s (a leader's death) has heartbeats of its own. With a tick's delay half a second below SUSPECT_AFTER_MS.
  */
 export const HEARTBEAT_OF_MANY_MS = 2000;
+
+/** From this many links on, what goes to each of them at fixed times goes less often. */
 export const MANY_LINKS = 8;
 
 /** How often a heartbeat asks for an echo, which tells how long the way is (round-trip.ts); of a node with many links. */

@@ -2,6 +2,9 @@
 
 import type { Incarnation } from "@skein/kernel";
 import { expect, test } from "vitest";
+import { FRAME_BYTES_MAX } from "../src/limits.ts";
+import { FrameSplitter } from "../src/link/frame.ts";
+import { Echo, FrameType } from "../src/messages.ts";
 import { nodeId, World } from "./support/world.ts";
 
 test("three nodes find each other by mDNS and form a full mesh within 3 s", () => {
@@ -287,4 +290,28 @@ test("an idle link carries one beat a second, and the answer comes at once", () 
   expect(world.network.writes - before).toBeGreaterThanOrEqual(115);
   expect(bursts).toBeLessThan(100);
   world.close();
+});
+
+test("from eight links on, each carries one beat in two seconds, and either node asks for an echo every twenty", () => {
+  const aMinute = (nodes: number): { readonly beats: number; readonly echoes: number } => {
+    const world = new World();
+    for (let index = 1; index <= nodes; index++) world.start(index);
+    world.untilFormed();
+    world.clock.run(60_000);
+    let [beats, echoes] = [0, 0];
+    world.network.written = (bytes) => {
+      new FrameSplitter(FRAME_BYTES_MAX).push(bytes, (type, body) => {
+        if (type === FrameType.heartbeat) beats++;
+        if (type === FrameType.heartbeat && body[0] === Echo.request) echoes++;
+      });
+    };
+    world.clock.run(60_000);
+    world.close();
+    return { beats: beats / (nodes * (nodes - 1)), echoes: echoes / (nodes * (nodes - 1)) };
+  };
+  const [few, many] = [aMinute(8), aMinute(9)];
+  expect([few.echoes, many.echoes]).toEqual([12, 3]);
+  // One a second or in two, and what is asked and answered besides.
+  expect(few.beats).toBeGreaterThan(60);
+  expect(many.beats).toBeLessThan(36);
 });

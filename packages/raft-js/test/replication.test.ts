@@ -486,9 +486,7 @@ test("a learner gets every fourth heartbeat, a voter each", () => {
 });
 
 test("with eight followers and more a round of heartbeats that a quorum has answered is followed after two intervals, another after one", () => {
-  const ids = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
-  const configuration = { voters: ids.slice(0, 3), votersOutgoing: [], learners: ids.slice(3) };
-  const a = new OneServer({ configuration }).lead("b");
+  const a = leaderOfNine();
   a.acknowledge("b");
   a.takeSent();
   const rounds: number[] = [];
@@ -504,12 +502,24 @@ test("with eight followers and more a round of heartbeats that a quorum has answ
     answerFrom("b");
   }
   expect(rounds.map((at) => at - start)).toEqual([100, 300, 500, 700, 900]);
-  // One learner of six is not a quorum of the voters.
   const cutAt = a.now;
   a.sleepUntil(cutAt + 500);
   const unanswered = a.take("heartbeat", "c").map(({ sentAt }) => sentAt - cutAt);
   expect(unanswered).toEqual([100, 200, 300, 400, 500]);
 });
+
+test("with eight followers and more a learner gets a heartbeat in six intervals", () => {
+  const a = leaderOfNine();
+  const start = a.now;
+  a.sleepUntil(start + 1800);
+  expect(a.take("heartbeat", "d").map(({ sentAt }) => sentAt - start)).toEqual([0, 600, 1200, 1800]);
+});
+
+function leaderOfNine(): OneServer {
+  const ids = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+  const configuration = { voters: ids.slice(0, 3), votersOutgoing: [], learners: ids.slice(3) };
+  return new OneServer({ configuration }).lead("b");
+}
 
 function heartbeatReply({ term, sentAt, round }: Extract<RaftMessage, { kind: "heartbeat" }>) {
   return { kind: "heartbeatReply", term, sentAt, round, nonce: 0, stateHash: undefined } as const;

@@ -14,8 +14,7 @@ import { mergeEvents, outdatedEvent, waitingMergeEvent } from "./events/merge-ev
 import type { MeshView } from "./events/mesh-view.ts";
 import { NodeEvents } from "./events/node-events.ts";
 import { type NodeStatus, nodeStatus, type StatusInputs } from "./node-status.ts";
-import type { NodeReport } from "./reports/node-report.ts";
-import { REPORT_FRAME } from "./reports/node-report.ts";
+import { type NodeReport, REPORT_FRAME } from "./reports/node-report.ts";
 import { ReportExchange } from "./reports/report-exchange.ts";
 import { ChangedNodes, type NodesView, successorsIn } from "./status/changed-nodes.ts";
 import { FlappingClients } from "./status/flapping-clients.ts";
@@ -232,7 +231,6 @@ export class NodeWatch {
     };
   }
 
-  /** What the fail-over log is made from. */
   /** What the other replicas lack, if this node leads. */
   #lags(): NodeReport["lags"] {
     const { status, replicaHealth } = this.#node.coordinator;
@@ -240,6 +238,7 @@ export class NodeWatch {
     return Object.fromEntries([...replicaHealth.lags].filter(([, lag]) => lag > 0));
   }
 
+  /** What the fail-over log is made from. */
   #view(): MeshView {
     const { identity, coordinator, mesh, broker, floatingAddress } = this.#node;
     const { node } = identity;

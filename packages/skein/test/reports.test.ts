@@ -7,15 +7,18 @@ import { ReportExchange } from "../src/reports/report-exchange.ts";
 const A = "aaaaaaaaaaaaaaaa" as NodeId;
 const B = "bbbbbbbbbbbbbbbb" as NodeId;
 
-/** Two nodes with a link between them that takes `rttMs` there and back, and wall clocks apart. */
-function pair(offsetMs: number, rttMs = 10) {
+/** Two nodes, wall clocks apart, with a link between them that takes `rttMs` there and back, and `links` in all each. */
+function pair(offsetMs: number, rttMs = 10, links = 1) {
   const scene = { now: 0, messages: 0, isLinked: true };
   const sent: { readonly from: NodeId; readonly bytes: Uint8Array }[] = [];
   const make = (self: NodeId, other: NodeId, wallOffset: number): ReportExchange =>
     new ReportExchange({
       clock: { monotonicMs: () => scene.now as MonotonicMs, wallMs: () => 1e12 + scene.now + wallOffset },
       send: (_, bytes) => sent.push({ from: self, bytes }),
-      linked: () => (scene.isLinked ? new Map([[other, rttMs]]) : new Map()),
+      linked: () => {
+        const others = Array.from({ length: links - 1 }, (_, at) => `cccccccccccccc${10 + at}` as NodeId);
+        return new Map(scene.isLinked ? [other, ...others].map((node) => [node, rttMs]) : []);
+      },
       own: () => ({
         version: "0.1.0",
         memoryBytes: 61e6,
@@ -59,6 +62,15 @@ test("it is sent every ten seconds, and at once over a new link; it is forgotten
   scene.now += 250;
   b.tick();
   expect(sent).toHaveLength(1);
+});
+
+test("with eight links and more it is sent every twenty seconds", () => {
+  const countOf = (links: number): number => {
+    const { scene, sent, a } = pair(0, 10, links);
+    for (; scene.now <= 60_000; scene.now += 250) a.tick();
+    return sent.length / links;
+  };
+  expect([countOf(7), countOf(8)]).toEqual([7, 4]);
 });
 
 test("messages are counted per second", () => {

@@ -71,6 +71,7 @@ class SimStream implements Stream {
   write(bytes: Uint8Array): boolean {
     if (this.isClosed || this.#isEnding) return true;
     this.network.writes++;
+    this.network.written?.(bytes);
     this.wire.push(bytes);
     this.bufferedBytes += bytes.length;
     this.move();
@@ -162,6 +163,8 @@ export class SimNetwork {
   latencyMaxMs = 5;
   isMulticastDropped = false;
   writes = 0;
+  /** Sees whatever is written to a stream: whole frames. */
+  written: ((bytes: Uint8Array) => void) | undefined;
 
   constructor(clock: Clock, prng: Prng) {
     this.clock = clock;

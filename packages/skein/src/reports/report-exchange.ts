@@ -1,11 +1,11 @@
 /** Sends this node's report to its linked peers, and keeps the newest one of each of them. */
 
 import type { Clock, NodeId } from "@skein/kernel";
+import { MANY_LINKS } from "@skein/mesh";
 import { decodeReport, encodeReport, type NodeReport } from "./node-report.ts";
 
 const EVERY_MS = 10_000;
-/** With as many links: reports grow with the square of the mesh, and an idle coordinator of twenty sends little else to most. */
-const MANY_LINKS = 8;
+/** With MANY_LINKS: reports grow with the square of the mesh, and an idle coordinator of twenty sends little else to most. */
 const EVERY_MS_WITH_MANY = 20_000;
 
 export interface ReportPorts {
