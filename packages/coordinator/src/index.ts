@@ -24,6 +24,7 @@ export type {
 export type { OnQuorumLoss } from "./outbox.ts";
 export type { ReplicaSizes } from "./replica-sizes.ts";
 export type { Retained } from "./retained.ts";
+export type { Sessions } from "./sessions/sessions.ts";
 export type { Conflict } from "./state-machine/conflicts.ts";
 export { electionMaxMs } from "./timing.ts";
 export { REPLICAS_MAX } from "./voter-policy.ts";

@@ -18,6 +18,7 @@ import { type NodeReport, REPORT_FRAME } from "./reports/node-report.ts";
 import { ReportExchange } from "./reports/report-exchange.ts";
 import { ChangedNodes, type NodesView, successorsIn } from "./status/changed-nodes.ts";
 import { FlappingClients } from "./status/flapping-clients.ts";
+import { FullQueues } from "./status/full-queues.ts";
 import { MulticastWatch } from "./status/multicast-watch.ts";
 import { type Note, NoteNews } from "./status/note.ts";
 import { notesOf } from "./status/notes.ts";
@@ -71,6 +72,7 @@ export class NodeWatch {
   readonly #flapping = new FlappingClients();
   readonly #changed: ChangedNodes;
   readonly #multicast = new MulticastWatch();
+  readonly #fullQueues = new FullQueues();
   readonly #news = new NoteNews();
   #notedAt = Number.NEGATIVE_INFINITY;
   #isStopped = false;
@@ -111,6 +113,7 @@ export class NodeWatch {
     const now = this.#ports.clock.monotonicMs();
     this.#changed.observe(this.#node.mesh.members, now);
     this.#multicast.observe(this.#node.mesh.members, now);
+    this.#fullQueues.observe({ sessions: this.#node.coordinator.sessions, now });
     this.#noteWaitingMerge();
     this.events.observe();
   }
@@ -204,7 +207,15 @@ export class NodeWatch {
       reportOf: (node) => this.#reports.of(node),
       since: this.#since,
       alarms: this.#flapping.alarms(this.#ports.clock.monotonicMs()),
-      changes: [...this.#changed.notes(this.#nodes()), ...this.#multicastNotes()],
+      changes: [
+        ...this.#changed.notes(this.#nodes()),
+        ...this.#multicastNotes(),
+        ...this.#fullQueues.notes({
+          sessions: coordinator.sessions,
+          nameOf: (node) => coordinator.known.nameOf(node),
+          now: this.#ports.clock.monotonicMs(),
+        }),
+      ],
     };
   }
 

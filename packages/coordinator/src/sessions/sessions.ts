@@ -27,8 +27,10 @@ import type { Proposals, Released } from "../proposals.ts";
 import { encodeClusterCommand } from "../state-machine/cluster-commands.ts";
 import { type Command, decodeCommand, type Operation } from "../state-machine/commands.ts";
 import type { Publication } from "../state-machine/sessions/publishing-port.ts";
+import type { Refusals } from "../state-machine/sessions/refusals.ts";
 import type { SessionState } from "../state-machine/sessions/session-state.ts";
 import type { Applied, StateMachine } from "../state-machine/state-machine.ts";
+import type { StoreLimits } from "../state-machine/store-limits.ts";
 import { AcknowledgementBatch } from "./acknowledgement-batch.ts";
 import { ApplyBarrier } from "./apply-barrier.ts";
 import { Claim } from "./claim.ts";
@@ -121,6 +123,22 @@ export class Sessions implements SessionStore {
     let count = 0;
     for (const { isKept } of this.#machine.sessions.all()) if (isKept) count++;
     return count;
+  }
+
+  /** What found no room since the process began. */
+  get refusals(): Pick<Refusals, "byClient" | "inAll"> {
+    return this.#machine.sessions.refusals;
+  }
+
+  /** What a client is owed; undefined: it has no session. */
+  owedTo(clientId: string): { readonly messages: number; readonly isConnected: boolean } | undefined {
+    const session = this.#machine.sessions.get(clientId);
+    return session && { messages: session.queue.length, isConnected: session.owner !== undefined };
+  }
+
+  /** How much may be owed to all of them together. */
+  get limits(): Pick<StoreLimits, "owedBytesMax" | "tightest"> {
+    return this.#machine.limits;
   }
 
   has(clientId: string): boolean {

@@ -26,6 +26,11 @@ export class StoreLimits {
     return this.#owedBytesMax;
   }
 
+  /** The member whose word counts; undefined: nobody has said anything. */
+  get tightest(): NodeId | undefined {
+    return this.rows().find(([, limit]) => limit <= this.#owedBytesMax)?.[0];
+  }
+
   /** What `node` has said; undefined: nothing. */
   of(node: NodeId): number | undefined {
     return this.#byNode.get(node);

@@ -152,7 +152,7 @@ test("a PUBREC is kept until the PUBCOMP", () => {
   expect(sessionOf(world, "c").queue.get(0)?.isReleased).toBe(true);
 });
 
-test("a full queue takes no more, and says so; other sessions get the message", () => {
+test("a full queue takes no more, says so, and is known by its client; other sessions get the message", () => {
   const world = new SessionWorld();
   const full = world.open(A, "full");
   world.subscribe(A, "full", full, wish("t"));
@@ -162,6 +162,8 @@ test("a full queue takes no more, and says so; other sessions get the message", 
   expect(world.publish(B, "t", "last").outcome).toBe("full");
   expect(world.owed("full")).toHaveLength(QUEUED_MESSAGES_MAX);
   expect(world.owed("other")).toEqual(["last"]);
+  expect([...world.machine.sessions.refusals.byClient]).toEqual([["full", 1]]);
+  expect(world.machine.sessions.refusals.inAll).toBe(0);
 });
 
 test("a queue holds what the node of the newest claim allows, and what is in it stays", () => {

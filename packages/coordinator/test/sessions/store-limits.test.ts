@@ -93,6 +93,8 @@ test("nodes say what they have room for, again when it has changed, and all refu
     return done.codes;
   };
   expect([publish(), publish()]).toEqual([[0], [0x97]]);
+  expect(sessions.limits.tightest).toBe(smallest.id);
+  expect([sessions.refusals.inAll, sessions.refusals.byClient.size]).toEqual([1, 0]);
   smallest.owedBytesMax = 2000;
   world.restart(smallest);
   world.run(20_000);

@@ -7,6 +7,7 @@
 import type { ApplicationMessage } from "@skein/kernel";
 import { type MessageHandle, NO_ROOM, OwedMessages } from "./owed-messages.ts";
 import type { PublishingPort } from "./publishing-port.ts";
+import { Refusals } from "./refusals.ts";
 import type { SessionRoute, SessionRoutes } from "./session-routes.ts";
 import type { SessionState } from "./session-state.ts";
 import { SharedTurns } from "./shared-turns.ts";
@@ -24,6 +25,7 @@ export interface QueueingPorts extends Pick<PublishingPort, "index" | "owedBytes
 
 export class Queueing {
   readonly shared = new SharedTurns();
+  readonly refusals = new Refusals();
   readonly #ports: QueueingPorts;
   #messages = new OwedMessages();
 
@@ -43,6 +45,7 @@ export class Queueing {
   /** To be put into queues, then let go of. `at`: time of the sessions, ms. */
   offer(message: ApplicationMessage, at: number): Offered {
     const handle = this.#messages.put(message, at, this.#ports.owedBytesMax());
+    if (handle === NO_ROOM) this.refusals.inAll++;
     return { handle, qos: message.qos, retain: message.retain };
   }
 
@@ -57,7 +60,11 @@ export class Queueing {
     const { handle } = offered;
     const qos = Math.min(offered.qos, route.qos);
     if (qos === 0) return true;
-    if (handle === NO_ROOM || !session.hasRoomFor(handle)) return false;
+    if (handle === NO_ROOM) return false;
+    if (!session.hasRoomFor(handle)) {
+      this.refusals.count(session.clientId);
+      return false;
+    }
     const retain = route.retainAsPublished && offered.retain;
     const form = { qos: qos as 1 | 2, retain, identifiers, group, isReleased: false };
     session.queue.push(handle, form, this.#ports.index());

@@ -14,6 +14,7 @@ import { AbsentSessions } from "./absent-sessions.ts";
 import type { OwedMessages } from "./owed-messages.ts";
 import type { Publication, PublishingPort, SessionOutcome } from "./publishing-port.ts";
 import { Queueing } from "./queueing.ts";
+import type { Refusals } from "./refusals.ts";
 import { RunningHash } from "./running-hash.ts";
 import { type Routes, SessionRoutes } from "./session-routes.ts";
 import { type SessionOwner, SessionState } from "./session-state.ts";
@@ -53,6 +54,10 @@ export class SessionsState {
 
   get owed(): OwedMessages {
     return this.#queueing.messages;
+  }
+
+  get refusals(): Refusals {
+    return this.#queueing.refusals;
   }
 
   get shared(): SharedTurns {
