@@ -9,7 +9,7 @@
 import { readFileSync } from "node:fs";
 import { connect as dial } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { connectAsync, type MqttClient } from "mqtt";
+import { connectAsync, ErrorWithReasonCode, type MqttClient } from "mqtt";
 import { makeNode, type NodeProcess } from "../support/node-process.ts";
 import type { TargetResult } from "./core-target.ts";
 import { Draws } from "./draws.ts";
@@ -25,6 +25,8 @@ const ANSWER_MS_MAX = 30_000;
 const LINGER_MS = 20;
 const BYSTANDER_MS_MAX = 30_000;
 const BYSTANDER_EVERY_MS = 250;
+/** PUBACK for a message that a session which fuzzed clients left behind has no room for; everybody else gets it. */
+const QUOTA_EXCEEDED = 0x97;
 /** A heap that may be large grows because nobody makes it collect; this much is enough, and a leak ends the node. */
 const HEAP_MEGABYTES = 128;
 /** The node is warm after this many connections. From there its memory may grow by the queues of sessions that were left behind. */
@@ -47,7 +49,7 @@ export async function fuzzProcess(seed: number, signal: AbortSignal): Promise<Ta
   const begun = performance.now();
   let connections = 0;
   let failure: string | undefined;
-  let rss = "";
+  let figures = "";
   const fail = (what: string): void => {
     failure ??= what;
   };
@@ -65,10 +67,15 @@ export async function fuzzProcess(seed: number, signal: AbortSignal): Promise<Ta
     };
     await Promise.all(Array.from({ length: CONNECTIONS_AT_ONCE }, work));
     await bystander.stop();
+    if (bystander.refused > 0) {
+      figures = `, ${bystander.refused} messages met a full queue`;
+      const { notes } = await node.status();
+      if (!notes.some((note) => note.includes("had no room"))) fail("nobody is told which queue is full");
+    }
     const megabytes = rssMegabytes(node);
     if (warmMegabytes !== undefined) {
-      rss = `, resident ${warmMegabytes.toFixed(0)} MB when warm, ${megabytes.toFixed(0)} MB at the end`;
-      if (megabytes > warmMegabytes + GROWTH_MEGABYTES_MAX) fail(`its memory grew${rss}`);
+      figures += `, resident ${warmMegabytes.toFixed(0)} MB when warm, ${megabytes.toFixed(0)} MB at the end`;
+      if (megabytes > warmMegabytes + GROWTH_MEGABYTES_MAX) fail(`its memory grew${figures}`);
     }
     const errors = node.log.filter(({ level }) => level === "error" || level === "fatal");
     if (node.errorText !== "" || errors.length > 0)
@@ -81,7 +88,7 @@ export async function fuzzProcess(seed: number, signal: AbortSignal): Promise<Ta
     await node.remove();
   }
   const seconds = (performance.now() - begun) / 1000;
-  return { failure, summary: `process: ${connections} connections in ${seconds.toFixed(0)} s${rss}` };
+  return { failure, summary: `process: ${connections} connections in ${seconds.toFixed(0)} s${figures}` };
 }
 
 function conversation(draws: Draws): Conversation {
@@ -150,6 +157,8 @@ function rssMegabytes(node: NodeProcess): number {
 
 /** Two clients that talk to each other; neither may be disconnected, and every message must come soon. */
 class Bystander {
+  /** Messages with QUOTA_EXCEEDED. */
+  refused = 0;
   readonly #publisher: MqttClient;
   readonly #stop = new AbortController();
   readonly #done: Promise<void>;
@@ -189,7 +198,10 @@ class Bystander {
         const late = setTimeout(() => resolve(false), BYSTANDER_MS_MAX);
         late.unref();
       });
-      await this.#publisher.publishAsync("bystander/ok", "ok", { qos: 1 });
+      await this.#publisher.publishAsync("bystander/ok", "ok", { qos: 1 }).catch((error: unknown) => {
+        if (error instanceof ErrorWithReasonCode && error.code === QUOTA_EXCEEDED) this.refused++;
+        else fail(`a bystander's message was not taken: ${String(error)}`);
+      });
       if (!(await came)) fail(`a bystander waited for its message for ${BYSTANDER_MS_MAX} ms`);
       await sleep(BYSTANDER_EVERY_MS, undefined, { signal }).catch(() => undefined);
     }
