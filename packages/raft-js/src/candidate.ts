@@ -10,7 +10,7 @@
  */
 
 import { isVoter, votersOf } from "./configuration.ts";
-import { becomeFollower, electionTimeoutMs } from "./follower.ts";
+import { becomeFollower, campaignTimeoutMs, electionTimeoutMs } from "./follower.ts";
 import { becomeLeader } from "./leader.ts";
 import type { RaftMessage } from "./messages.ts";
 import { electionResult, type Vote } from "./quorum.ts";
@@ -55,7 +55,9 @@ function startElection(server: Server): void {
   server.role = "candidate";
   server.leader = undefined;
   server.setHardState(server.term + 1, server.id);
+  server.campaigns++;
   beginRound(server);
+  server.electionDeadline = server.now + campaignTimeoutMs(server);
   // Its own vote counts once it is safe (ownVotePersisted); the requests leave then, too (paper figure 2).
   ask(server);
 }
@@ -88,7 +90,14 @@ export function onRequestVoteReply(server: Server, from: ServerId, reply: VoteRe
   if (vote !== "refused" || !server.votes.has(from)) server.votes.set(from, vote);
   const result = electionResult(server.log.configuration, server.votes);
   if (result === "won") becomeLeader(server);
-  if (result === "lost") becomeFollower(server, server.term, undefined);
+  if (result === "lost") concede(server);
+}
+
+/** It cannot win any more, but nobody else may have won: it tries again when it would have. */
+function concede(server: Server): void {
+  const { electionDeadline } = server;
+  becomeFollower(server, server.term, undefined);
+  server.electionDeadline = electionDeadline;
 }
 
 /** Who did not grant in the round that ends, where grants of suspect servers count only together with all others. */

@@ -14,6 +14,9 @@ import type { Entry, ServerId } from "./types.ts";
 type Message<Kind extends RaftMessage["kind"]> = RaftMessage & { readonly kind: Kind };
 type VoteRequest = Extract<RaftMessage, { readonly kind: "preVote" | "requestVote" }>;
 
+/** Where a campaign has an election timeout in any case. */
+const DOUBLINGS_MAX = 16;
+
 /** Becomes a follower in `term`, of `leader` if it is known. */
 export function becomeFollower(server: Server, term: number, leader: ServerId | undefined): void {
   if (term > server.term) server.setHardState(term, undefined);
@@ -35,18 +38,33 @@ export function becomeFollower(server: Server, term: number, leader: ServerId | 
  * not collide, and the first slot starts at `electionMinMs`.
  */
 export function electionTimeoutMs(server: Server): number {
-  const { electionMinMs, electionMaxMs, randomBelow } = server.options;
-  let rivals = 0;
-  let rank = 0;
-  for (const voter of votersOf(server.log.configuration)) {
-    if (voter === server.leader) continue;
-    rivals++;
-    if (voter < server.id) rank++;
-  }
-  const slots = Math.max(1, rivals);
-  const width = (electionMaxMs - electionMinMs) / slots;
-  const slot = (rank + server.term) % slots;
-  return electionMinMs + Math.floor(slot * width) + randomBelow(Math.max(1, Math.floor(width / 4)));
+  const { electionMinMs, electionMaxMs } = server.options;
+  const { slot, slots } = slotOf(server);
+  return electionMinMs + inSlot(server, slot, (electionMaxMs - electionMinMs) / slots);
+}
+
+/**
+ * How long a candidate waits to be elected before it tries again, in ms: an election whose votes are split is not won any more.
+ *
+ * That the leader is silent need not be established once more, and voters go by when they heard it themselves, so this may be short: two
+ * heartbeat intervals, for which two disks must be fast enough, and a slot of the server's own. Each further campaign has twice
+ * the time, until it is an election timeout: slow disks elect a leader too.
+ */
+export function campaignTimeoutMs(server: Server): number {
+  const unit = server.options.heartbeatMs * 2 ** Math.min(server.campaigns - 1, DOUBLINGS_MAX);
+  return Math.min(2 * unit + inSlot(server, slotOf(server).slot, unit), electionTimeoutMs(server));
+}
+
+/** Its rank among the voters that are not the leader, rotated by term. */
+function slotOf({ id, leader, log, term }: Server): { readonly slot: number; readonly slots: number } {
+  const rivals = [...votersOf(log.configuration)].filter((voter) => voter !== leader);
+  const slots = Math.max(1, rivals.length);
+  return { slot: (rivals.filter((voter) => voter < id).length + term) % slots, slots };
+}
+
+/** A time at the beginning of a slot, in ms. */
+function inSlot({ options }: Server, slot: number, width: number): number {
+  return Math.floor(slot * width) + options.randomBelow(Math.max(1, Math.floor(width / 4)));
 }
 
 /** Notes a valid message of the leader of the present term. Returns false if it cannot be one. */
@@ -55,6 +73,7 @@ export function hearLeader(server: Server, from: ServerId): boolean {
   if (server.isLeader || (server.leader !== undefined && server.leader !== from)) return false;
   if (server.role !== "follower" || server.leader === undefined) becomeFollower(server, server.term, from);
   server.heardLeaderAt = server.now;
+  server.campaigns = 0;
   server.electionDeadline = server.now + electionTimeoutMs(server);
   return true;
 }

@@ -30,6 +30,7 @@ type Message<Kind extends RaftMessage["kind"]> = RaftMessage & { readonly kind: 
 export function becomeLeader(server: Server): void {
   assert(server.role === "candidate", "only a candidate can become leader:", server.role);
   server.role = "leader";
+  server.campaigns = 0;
   server.leader = server.id;
   server.votes.clear();
   server.heartbeatRound = 0;

@@ -65,6 +65,8 @@ export class Server {
 
   /** Candidates: the answers so far, and when to ask the silent ones again. */
   readonly votes = new Map<ServerId, Vote>();
+  /** Elections this server has stood for since there was a leader. */
+  campaigns = 0;
   /** The leader asked this candidate to campaign (TimeoutNow). */
   isTransferCandidate = false;
   askAt = Number.POSITIVE_INFINITY;

@@ -322,19 +322,45 @@ test("followers of one leader draw different slots within [electionMinMs, electi
   }
 });
 
-test("candidates wait as followers do before they try again: in slots of their own", () => {
+test("candidates try again after two heartbeat intervals, in slots of their own, then after twice that, at most an election timeout", () => {
   const all = ["a", "b", "c"];
-  const deadlines = all.map((id) => {
+  const waits = all.map((id) => {
     const server = new OneServer({ id, term: 1, configuration: voters(...all) });
-    server.campaign(...all.filter((other) => other !== id));
-    const { now } = server;
-    expect(server.status.role).toBe("candidate");
-    while (server.status.role === "candidate") server.sleepUntil(server.node.wakeAt);
-    return server.now - now;
+    return Array.from({ length: 6 }, () => {
+      server.campaign(...all.filter((other) => other !== id));
+      const { now } = server;
+      expect(server.status.role).toBe("candidate");
+      while (server.status.role === "candidate") server.sleepUntil(server.node.wakeAt);
+      return server.now - now;
+    });
   });
-  expect(new Set(deadlines).size, "no two at once").toBe(3);
-  for (const ms of deadlines) expect(ms).toBeGreaterThanOrEqual(1000);
-  for (const ms of deadlines) expect(ms).toBeLessThan(2000);
+  for (const [at, least] of [200, 400, 800, 1000, 1000, 1000].entries()) {
+    const round = waits.map((each) => each[at] ?? 0);
+    expect(new Set(round).size, "no two at once").toBe(3);
+    expect(Math.min(...round)).toBe(least);
+    expect(Math.max(...round)).toBeLessThan(2000);
+  }
+});
+
+test("a candidate that is refused tries again when it would have otherwise, and with new patience once there was a leader", () => {
+  const all = ["a", "b", "c"];
+  const server = new OneServer({ term: 1, configuration: voters(...all) });
+  const refusedAfter = (): number => {
+    server.campaign("b", "c");
+    const { now } = server;
+    const { term } = server.status;
+    server.sleepUntil(now + 50);
+    for (const from of ["b", "c"])
+      server.receive(from, { kind: "requestVoteReply", term, granted: false, isSuspect: false });
+    expect(server.status.role).toBe("follower");
+    while (server.status.role === "follower") server.sleepUntil(server.node.wakeAt);
+    return server.now - now;
+  };
+  const [first, second] = [refusedAfter(), refusedAfter()];
+  expect([first < 500, second >= 400]).toEqual([true, true]);
+  const { term } = server.status;
+  server.receive("b", heartbeat(term + 1, 0));
+  expect(refusedAfter()).toBeLessThan(500);
 });
 
 test("slots rotate by term: no server is always the last", () => {
