@@ -136,6 +136,7 @@ async function run(rate: number, seconds: number): Promise<void> {
       {
         raft: raftOptions(id, "wired", REPLICA_SIZES, RANDOM),
         snapshotEntries: REPLICA_SIZES.snapshotEntries,
+        partedBytes: REPLICA_SIZES.partedBytes,
       },
       { ...opened, state: { ...opened.state, hardState, entries } },
       new StateMachine(),

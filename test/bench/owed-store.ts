@@ -6,10 +6,12 @@
  * again from what it has on the disk. Memory is told after a collection; "still" is the longest turn of the event loop in CPU time, which other
  * work on the machine does not lengthen.
  *
- *   npm run bench:store -- [--sessions 1000] [--messages 1000] [--payload 200] [--folder /path]
+ *   npm run bench:store -- [--sessions 1000] [--messages 1000] [--payload 200] [--folder /path] [--whole]
+ *
+ * `--whole`: snapshots have no parts, to compare with (decision 0014).
  */
 
-import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
@@ -30,6 +32,7 @@ const { values } = parseArgs({
     messages: { type: "string", default: "1000" },
     payload: { type: "string", default: "200" },
     folder: { type: "string", default: tmpdir() },
+    whole: { type: "boolean", default: false },
   },
 });
 const SESSIONS = Number(values.sessions);
@@ -61,6 +64,12 @@ function diskBytes(): number {
     if (entry.isFile())
       bytes += statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0;
   return bytes;
+}
+
+/** Bytes that this process has given to the operating system to write; not a number where that does not count them. */
+function writtenBytes(): number {
+  const path = "/proc/self/io";
+  return existsSync(path) ? Number(/wchar: (\d+)/.exec(readFileSync(path, "utf8"))?.[1]) : Number.NaN;
 }
 
 function memory(): { readonly heap: number; readonly buffers: number; readonly resident: number } {
@@ -108,6 +117,7 @@ class Node {
       {
         raft: raftOptions(NODE, "wired", REPLICA_SIZES, RANDOM),
         snapshotEntries: REPLICA_SIZES.snapshotEntries,
+        partedBytes: values.whole ? Number.POSITIVE_INFINITY : REPLICA_SIZES.partedBytes,
       },
       opened,
       this.machine,
@@ -209,6 +219,7 @@ async function main(): Promise<void> {
   }, 20);
   const flusher = setInterval(() => node.driver.flush(), 1000);
   const cpu = process.cpuUsage();
+  const written = writtenBytes();
   const turns = new Turns();
   await node.publishAll();
   turns.stop();
@@ -239,7 +250,9 @@ async function main(): Promise<void> {
   );
   await node.stop();
   clearInterval(watch);
-  say(`disk: ${mb(diskBytes())} at the end, ${mb(diskPeak)} at most`);
+  say(
+    `disk: ${mb(diskBytes())} at the end, ${mb(diskPeak)} at most, ${mb(writtenBytes() - written)} written`,
+  );
 
   const start = performance.now();
   const idle = process.cpuUsage();

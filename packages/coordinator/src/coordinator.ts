@@ -53,7 +53,7 @@ export class Coordinator {
   readonly retained: Retained;
   readonly sessions: Sessions;
   readonly #ports: CoordinatorPorts;
-  readonly #machine = new StateMachine();
+  readonly #machine: StateMachine;
   readonly #proposals: Proposals;
   readonly #route: ProposalRoute;
   readonly #driverOptions: DriverOptions;
@@ -90,7 +90,8 @@ export class Coordinator {
     this.#node = node;
     const sizes = { ...REPLICA_SIZES, ...options.sizes };
     const { durability = "replicated", onQuorumLoss = "outbox" } = options;
-    const { entriesKept, segmentBytes, snapshotEntries } = sizes;
+    const { entriesKept, segmentBytes, snapshotEntries, partedBytes } = sizes;
+    this.#machine = new StateMachine(sizes.slabBytes);
     this.#arrival = new Arrival(
       options.identity,
       { durability, entriesKept, segmentBytes },
@@ -102,7 +103,7 @@ export class Coordinator {
       },
     );
     const raft = raftOptions(node, options.timing, sizes, ports.prng);
-    this.#driverOptions = { raft, snapshotEntries };
+    this.#driverOptions = { raft, snapshotEntries, partedBytes };
     this.#diskFailures = new DiskFailures(ports);
     this.#ending = new Ending(this.#diskFailures, {
       ...ports,

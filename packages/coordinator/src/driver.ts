@@ -35,6 +35,7 @@ import { observedEntry } from "./observed-entry.ts";
 import type { CoordinatorObserver } from "./options.ts";
 import { OwnSnapshots } from "./own-snapshots.ts";
 import type { Missing } from "./repair.ts";
+import type { ReplicaSizes } from "./replica-sizes.ts";
 import { isSnapshot } from "./state-machine/snapshot.ts";
 import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 
@@ -50,10 +51,8 @@ const STATE_HASH_EVERY = 100;
 /** What the replicas disagree about. */
 export type ReplicaFault = Extract<RaftEffect, { readonly kind: "diverged" | "contradicted" }>;
 
-export interface DriverOptions {
+export interface DriverOptions extends Pick<ReplicaSizes, "snapshotEntries" | "partedBytes"> {
   readonly raft: RaftOptions;
-  /** Entries applied since the last snapshot after which the next one is taken. */
-  readonly snapshotEntries: number;
 }
 
 export interface DriverPorts {
@@ -110,16 +109,17 @@ export class Driver {
 
   /** Takes over an opened journal and its state, and restores `machine` (empty) from its snapshot. */
   constructor(options: DriverOptions, opened: OpenedJournal, machine: StateMachine, ports: DriverPorts) {
-    const { journal, state, snapshotData } = opened;
+    const { journal, state, snapshotData, snapshotParts: parts } = opened;
     this.#journal = journal;
     this.#machine = machine;
     this.#ports = ports;
     this.#applied = state.snapshot;
     this.#isSuspect = state.isSuspect;
     this.#leadership = { role: "follower", term: state.hardState.term, leader: undefined };
-    if (snapshotData !== undefined) machine.restore(snapshotData);
-    const saved = snapshotData === undefined ? undefined : { ...state.snapshot, data: snapshotData };
-    const limits = { entries: options.snapshotEntries, bytes: SNAPSHOT_BYTES };
+    if (snapshotData !== undefined) machine.restore(snapshotData, parts);
+    const saved = snapshotData && { snapshot: { ...state.snapshot, data: snapshotData }, parts };
+    const { snapshotEntries: entries, partedBytes } = options;
+    const limits = { entries, bytes: SNAPSHOT_BYTES, partedBytes };
     this.#snapshots = new OwnSnapshots(journal, machine, saved, limits, {
       clock: ports.clock,
       saved: (point) => this.step({ kind: "compacted", point }),

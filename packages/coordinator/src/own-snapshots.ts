@@ -1,6 +1,7 @@
 /**
  * Saves the state machine when the log since the last snapshot is long, or when a follower needs a newer one, and keeps
- * what is saved for followers that are far behind (snapshot-pieces.ts).
+ * what is saved for followers that are far behind (snapshot-pieces.ts). A state that owes much is saved in parts (state-machine/saving.ts);
+ * a follower gets it whole all the same, from a copy that is made when it asks.
  *
  * One at a time, beside the writes of the log, and written down in pieces between which the node does other work. A leader's snapshot that replaces the state meanwhile makes the one under way
  * void, and while a wrong state waits for its replacement none is taken.
@@ -9,8 +10,9 @@
 import type { Clock, SkeinError } from "@skein/kernel";
 import type { RaftEffect, RaftMessage, Snapshot, SnapshotPoint } from "raft-js";
 import type { Journal } from "./journal/journal.ts";
-import { snapshotFrame } from "./journal/record.ts";
+import { frameInPieces, type SnapshotFrame } from "./journal/snapshot-writer.ts";
 import { SnapshotPieces } from "./snapshot-pieces.ts";
+import type { SnapshotInParts } from "./state-machine/saving.ts";
 import type { StateMachine } from "./state-machine/state-machine.ts";
 
 type SendSnapshot = Extract<RaftEffect, { readonly kind: "sendSnapshot" }>;
@@ -21,17 +23,29 @@ export interface SnapshotLimits {
   readonly entries: number;
   /** Bytes of applied commands. */
   readonly bytes: number;
+  /** Of messages that are owed; with so many the state is saved in parts. */
+  readonly partedBytes: number;
 }
 
 /** The log may get as long as this share of the last snapshot: then snapshots write four times what comes in, however large the state is. */
 const LOG_SHARE = 1 / 4;
+/** The same of the data of one that has parts, which alone are written anew: half of what comes in, and once what is owed. */
+const LOG_SHARE_PARTED = 2;
 /** An entry counts for so many bytes at least there: about what a small one takes in memory. */
 const ENTRY_BYTES_MIN = 512;
 
-/** A snapshot, and the content of its file. */
-interface FramedSnapshot {
+/** A state as it is on the disk. */
+export interface SavedState {
+  /** Its data are all of it, unless there are parts. */
   readonly snapshot: Snapshot;
-  readonly frame: readonly Uint8Array[];
+  readonly parts: readonly Uint8Array[] | undefined;
+}
+
+/** A state, ready to be saved. */
+interface Framed extends SavedState {
+  /** The same for followers; its point alone: nobody waits for it. */
+  readonly whole: Snapshot | SnapshotPoint;
+  readonly frame: SnapshotFrame;
 }
 
 export interface OwnSnapshotsPorts {
@@ -49,8 +63,8 @@ export class OwnSnapshots {
   readonly #pieces = new SnapshotPieces();
   #entriesSince = 0;
   #bytesSince = 0;
-  /** Of the last snapshot. */
-  #snapshotBytes = 0;
+  /** How long the log behind the last snapshot may get, however small the limits are. */
+  #logBytes = 0;
   #isWanted = false;
   #isSaving = false;
   #isHeld = false;
@@ -61,7 +75,7 @@ export class OwnSnapshots {
   constructor(
     journal: Journal,
     machine: StateMachine,
-    saved: Snapshot | undefined,
+    saved: SavedState | undefined,
     limits: SnapshotLimits,
     ports: OwnSnapshotsPorts,
   ) {
@@ -69,8 +83,10 @@ export class OwnSnapshots {
     this.#machine = machine;
     this.#limits = limits;
     this.#ports = ports;
-    if (saved !== undefined) this.#pieces.reset(saved);
-    this.#snapshotBytes = saved?.data.length ?? 0;
+    if (saved === undefined) return;
+    const { snapshot, parts } = saved;
+    this.#pieces.reset(parts === undefined ? snapshot : pointOf(snapshot));
+    this.#logBytes = logBytesBehind(saved);
   }
 
   get newest(): Snapshot | undefined {
@@ -103,7 +119,7 @@ export class OwnSnapshots {
     this.#replacements++;
     this.#isHeld = true;
     this.#pieces.reset(snapshot);
-    this.#snapshotBytes = snapshot.data.length;
+    this.#logBytes = logBytesBehind({ snapshot, parts: undefined });
     this.#entriesSince = 0;
     this.#bytesSince = 0;
   }
@@ -131,7 +147,13 @@ export class OwnSnapshots {
     this.#isWanted = false;
     this.#entriesSince = 0;
     this.#bytesSince = 0;
-    const pieces = framedInPieces(point, this.#machine.snapshotInPieces());
+    const machine = this.#machine;
+    const isParted = machine.sessions.owed.bytes >= this.#limits.partedBytes;
+    const whole = isParted && !isWanted ? undefined : machine.snapshotInPieces();
+    const pieces =
+      isParted || whole === undefined
+        ? partedInPieces(point, machine.snapshotInParts(), whole)
+        : wholeInPieces(point, whole);
     this.#write(pieces, isWanted, this.#replacements);
   }
 
@@ -142,14 +164,13 @@ export class OwnSnapshots {
 
   get #isDue(): boolean {
     const { entries, bytes } = this.#limits;
-    const share = this.#snapshotBytes * LOG_SHARE;
     return (
-      this.#entriesSince >= Math.max(entries, share / ENTRY_BYTES_MIN) ||
-      this.#bytesSince >= Math.max(bytes, share)
+      this.#entriesSince >= Math.max(entries, this.#logBytes / ENTRY_BYTES_MIN) ||
+      this.#bytesSince >= Math.max(bytes, this.#logBytes)
     );
   }
 
-  #write(pieces: Generator<undefined, FramedSnapshot>, isWanted: boolean, replacements: number): void {
+  #write(pieces: Generator<undefined, Framed>, isWanted: boolean, replacements: number): void {
     if (this.#isStopped) return;
     if (replacements !== this.#replacements) {
       this.#isSaving = false;
@@ -160,8 +181,8 @@ export class OwnSnapshots {
     else this.#ports.clock.after(0, () => this.#write(pieces, isWanted, replacements));
   }
 
-  #save(framed: FramedSnapshot, isWanted: boolean, replacements: number): void {
-    const { snapshot, frame } = framed;
+  #save(framed: Framed, isWanted: boolean, replacements: number): void {
+    const { snapshot, whole, frame } = framed;
     const saved = (error: SkeinError | undefined): void => {
       this.#isSaving = false;
       // Not saved for want of room; the next one is tried when it is due.
@@ -172,19 +193,38 @@ export class OwnSnapshots {
       }
       // A snapshot from a leader may have come in meanwhile; the newer one counts.
       if ((this.#pieces.newestIndex ?? -1) >= snapshot.index || replacements !== this.#replacements) return;
-      this.#pieces.add(snapshot, this.#ports.clock.monotonicMs(), isWanted || this.#isWanted);
-      this.#snapshotBytes = snapshot.data.length;
-      const { index, term, configuration } = snapshot;
-      this.#ports.saved({ index, term, configuration });
+      this.#pieces.add(whole, this.#ports.clock.monotonicMs(), isWanted || this.#isWanted);
+      this.#logBytes = logBytesBehind(framed);
+      this.#ports.saved(pointOf(snapshot));
     };
     this.#journal.saveSnapshot(snapshot, saved, frame);
   }
 }
 
-function* framedInPieces(
+function* wholeInPieces(
   point: SnapshotPoint,
   pieces: Generator<undefined, Uint8Array>,
-): Generator<undefined, FramedSnapshot> {
+): Generator<undefined, Framed> {
   const snapshot = { ...point, data: yield* pieces };
-  return { snapshot, frame: yield* snapshotFrame(snapshot) };
+  const frame = yield* frameInPieces(snapshot, undefined);
+  return { snapshot, parts: undefined, whole: snapshot, frame };
+}
+
+function* partedInPieces(
+  point: SnapshotPoint,
+  { parts, data }: SnapshotInParts,
+  wanted: Generator<undefined, Uint8Array> | undefined,
+): Generator<undefined, Framed> {
+  const snapshot = { ...point, data: yield* data };
+  const frame = yield* frameInPieces(snapshot, parts);
+  const whole = wanted === undefined ? point : { ...point, data: yield* wanted };
+  return { snapshot, parts, whole, frame };
+}
+
+function logBytesBehind({ snapshot, parts }: SavedState): number {
+  return snapshot.data.length * (parts === undefined ? LOG_SHARE : LOG_SHARE_PARTED);
+}
+
+function pointOf({ index, term, configuration }: SnapshotPoint): SnapshotPoint {
+  return { index, term, configuration };
 }

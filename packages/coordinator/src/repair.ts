@@ -127,7 +127,8 @@ export class Repair {
     const { index, term, configuration } = snapshot;
     const hardState = reached(this.#opened.state.hardState, term);
     const state = { ...this.#opened.state, hardState, snapshot: { index, term, configuration }, entries: [] };
-    this.#write({ ...this.#opened, state, snapshotData: snapshot.data }, (done) => {
+    const { data: snapshotData } = snapshot;
+    this.#write({ ...this.#opened, state, snapshotData, snapshotParts: undefined }, (done) => {
       this.#opened.journal.restore(snapshot, false, hardState, done);
     });
   }

@@ -20,6 +20,10 @@ export interface ReplicaSizes {
   readonly snapshotChunkBytes: number;
   /** Bytes at which a segment of the journal is closed and the next one begun. */
   readonly segmentBytes: number;
+  /** Bytes of messages that are owed; a state with so many is saved in parts (state-machine/saving.ts). */
+  readonly partedBytes: number;
+  /** Bytes of messages that are packed together, and a part once they are full; 128 KiB at most. */
+  readonly slabBytes: number;
   /** Bytes of a dissolved cluster's state in one entry of the winner's log. */
   readonly mergeChunkBytes: number;
   /** Minutes of its life for which a cluster merges with others unasked. */
@@ -33,6 +37,8 @@ export const REPLICA_SIZES: ReplicaSizes = {
   entriesKept: 10_000,
   snapshotChunkBytes: 256 * 1024,
   segmentBytes: 16 * 1024 * 1024,
+  partedBytes: 16 * 1024 * 1024,
+  slabBytes: 128 * 1024,
   mergeChunkBytes: 256 * 1024,
   newbornMinutes: 10,
 };

@@ -6,7 +6,7 @@
  * asks for it: the next who does waits for a new one.
  */
 
-import type { RaftMessage, Snapshot } from "raft-js";
+import type { RaftMessage, Snapshot, SnapshotPoint } from "raft-js";
 
 /** An older snapshot nobody has asked for in this long is let go, in ms. */
 const UNUSED_MS = 30_000;
@@ -14,6 +14,9 @@ const UNUSED_MS = 30_000;
 const PAUSED_MS = 5000;
 /** A snapshot of more is large: as long as it is kept, all that sessions are owed stands in memory twice. */
 const KEPT_BYTES_MAX = 16 * 1024 * 1024;
+
+/** A snapshot whose bytes are at hand, or not. */
+type SavedSnapshot = SnapshotPoint & Partial<Snapshot>;
 
 export class SnapshotPieces {
   #newest: Snapshot | undefined;
@@ -34,7 +37,7 @@ export class SnapshotPieces {
   }
 
   /** `snapshot` is saved: it is the newest from now on. `isWanted`: somebody waits for it. */
-  add(snapshot: Snapshot, now: number, isWanted = false): void {
+  add(snapshot: SavedSnapshot, now: number, isWanted = false): void {
     this.#newestIndex = snapshot.index;
     this.letGo(now);
     // One that others are in the middle of stays, rather than the one it was replaced by.
@@ -43,13 +46,13 @@ export class SnapshotPieces {
       this.#older = this.#newest;
       this.#olderUsedAt = now;
     }
-    this.#newest = isWanted || !isLarge(snapshot) ? snapshot : undefined;
+    this.#newest = isAtHand(snapshot) && (isWanted || !isLarge(snapshot)) ? snapshot : undefined;
     this.#newestUsedAt = isWanted ? now : undefined;
   }
 
   /** Everything before `snapshot` is void: a leader has replaced the state. */
-  reset(snapshot: Snapshot): void {
-    this.#newest = isLarge(snapshot) ? undefined : snapshot;
+  reset(snapshot: SavedSnapshot): void {
+    this.#newest = isAtHand(snapshot) && !isLarge(snapshot) ? snapshot : undefined;
     this.#newestIndex = snapshot.index;
     this.#newestUsedAt = undefined;
     this.#older = undefined;
@@ -81,6 +84,10 @@ export class SnapshotPieces {
     const piece = data.subarray(from, from + bytesMax);
     return { kind: "installSnapshot", term, point, totalBytes: data.length, offset: from, data: piece };
   }
+}
+
+function isAtHand(snapshot: SavedSnapshot): snapshot is Snapshot {
+  return snapshot.data !== undefined;
 }
 
 function isLarge({ data }: Snapshot): boolean {

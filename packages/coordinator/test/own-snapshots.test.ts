@@ -12,7 +12,7 @@ const LOG: Log = { error() {}, warn() {}, info() {}, debug() {} };
 const configuration = { voters: ["a"], votersOutgoing: [], learners: ["b"] };
 const at = (index: number): SnapshotPoint => ({ index, term: 1, configuration });
 
-function snapshots() {
+function snapshots(partedBytes = Number.POSITIVE_INFINITY) {
   const disk = new MemoryDisk();
   const clock = new VirtualClock();
   const { journal } = Journal.open(disk, "journal", LOG, 0);
@@ -21,8 +21,8 @@ function snapshots() {
   const own = new OwnSnapshots(
     journal,
     machine,
-    { ...at(10), data: machine.snapshot() },
-    { entries: 5, bytes: 1000 },
+    { snapshot: { ...at(10), data: machine.snapshot() }, parts: undefined },
+    { entries: 5, bytes: 1000, partedBytes },
     {
       clock,
       saved: ({ index }) => saved.push(index),
@@ -193,4 +193,52 @@ test("what is being written down is given up when the state is replaced, and whe
     disk.settle();
     expect(saved, end).toEqual(end === "stopped" ? [] : [13]);
   }
+});
+
+test("a state that owes much is saved in parts; a follower that asks gets it whole, as it was at the same entry", () => {
+  const { clock, disk, machine, own, saved, piece } = snapshots(1000);
+  let seq = 0;
+  const apply = (operation: Operation): void => {
+    const envelope = { node: "000000000000000a" as NodeId, incarnation: 1 as Incarnation, seq: ++seq };
+    machine.apply(encodeCommand({ envelope, stamp: seq, operation }), seq);
+  };
+  const opening = {
+    clientId: "c",
+    cleanStart: true,
+    expirySeconds: 60,
+    keepAliveSeconds: 60,
+    will: undefined,
+  };
+  apply({ kind: "open", opening: { ...opening, queuedMessagesMax: 1000, queuedBytesMax: 10_000_000 } });
+  const how = { qos: 1, noLocal: false, retainAsPublished: false, identifier: undefined } as const;
+  const wishes = [{ filter: "t", ...how, retainHandling: 0 }] as const;
+  apply({ kind: "subscribe", clientId: "c", claim: 1, wishes });
+  const message = { topic: "t", payload: new Uint8Array(10_000), qos: 1, retain: false } as const;
+  const publish = (): void => {
+    const published = { ...message, properties: undefined };
+    apply({ kind: "publish", publisher: undefined, served: [], message: published });
+  };
+  const save = (index: number): void => {
+    own.noteApplied(1_000_000);
+    own.saveWhenDue(at(index));
+    publish();
+    clock.advance(100);
+    disk.settle();
+  };
+  for (let count = 0; count < 30; count++) publish();
+  save(20);
+  const parts = disk.list("journal").filter((name) => name.endsWith(".part"));
+  expect([saved, parts.length, own.newest]).toEqual([[20], 1, undefined]);
+
+  expect(piece(0), "there is none at hand").toBeUndefined();
+  const asItWas = machine.snapshot();
+  save(21);
+  expect(saved).toEqual([20, 21]);
+  expect([piece(21), own.newest?.data]).toEqual([21, asItWas]);
+
+  const { state, snapshotData, snapshotParts } = Journal.open(disk.clone(), "journal", LOG, 0);
+  expect(state.snapshot.index).toBe(21);
+  const restored = new StateMachine();
+  restored.restore(snapshotData as Uint8Array, snapshotParts);
+  expect(restored.snapshot()).toEqual(asItWas);
 });

@@ -100,6 +100,8 @@ export type NodeObservation =
    * `disk`, by a rotten bit, a sync that fails, a disk that is wiped or replaced.
    */
   | { readonly kind: "damaged"; readonly how: "power" | "disk" }
+  /** It starts, and says that its snapshot is not as it was written. */
+  | { readonly kind: "snapshotDamaged" }
   /** The node became a candidate (or pre-candidate whose term went up). */
   | { readonly kind: "election" }
   /** It says that it reaches a quorum, or that it does not: what it acknowledges now is safe with it alone (DEGRADED). */

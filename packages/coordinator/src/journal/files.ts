@@ -6,11 +6,17 @@ import { type Disk, type Log, SkeinError } from "@skein/kernel";
 const SET_ASIDE_MAX = 16;
 
 const SEGMENT_NAME = /^(\d{10})\.log$/;
+const PART_NAME = /^(\d{10})\.part$/;
 export const RESERVE_NAME = "reserve";
 const SET_ASIDE_NAME = /\.bad-\d+$/;
 
 export function segmentPath(folder: string, number: number): string {
   return `${folder}/${String(number).padStart(10, "0")}.log`;
+}
+
+/** Parts of snapshots; see part-files.ts. */
+export function partFilePath(folder: string, number: number): string {
+  return `${folder}/${String(number).padStart(10, "0")}.part`;
 }
 
 export function snapshotPath(folder: string): string {
@@ -34,9 +40,18 @@ export function reservePath(folder: string): string {
 
 /** Numbers of the segments in `folder`, ascending. @throws {SkeinError} ERR_SKEIN_DISK */
 export function listSegments(disk: Disk, folder: string): readonly number[] {
+  return listNumbers(disk, folder, SEGMENT_NAME);
+}
+
+/** Numbers of the files with parts of snapshots, ascending. @throws {SkeinError} ERR_SKEIN_DISK */
+export function listPartFiles(disk: Disk, folder: string): readonly number[] {
+  return listNumbers(disk, folder, PART_NAME);
+}
+
+function listNumbers(disk: Disk, folder: string, form: RegExp): readonly number[] {
   const numbers: number[] = [];
   for (const name of disk.list(folder)) {
-    const match = SEGMENT_NAME.exec(name);
+    const match = form.exec(name);
     if (match?.[1] !== undefined) numbers.push(Number(match[1]));
   }
   return numbers.sort((a, b) => a - b);
@@ -48,6 +63,17 @@ export function readOrDamaged(disk: Disk, path: string): Uint8Array | "missing" 
     return disk.read(path) ?? "missing";
   } catch (error) {
     if (error instanceof SkeinError) return "unreadable";
+    throw error;
+  }
+}
+
+/** Removes `path`; returns why it cannot. */
+export function removeOrError(disk: Disk, path: string): SkeinError | undefined {
+  try {
+    disk.remove(path);
+    return undefined;
+  } catch (error) {
+    if (error instanceof SkeinError) return error;
     throw error;
   }
 }

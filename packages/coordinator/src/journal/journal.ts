@@ -14,11 +14,11 @@
  * Source: Raft figure 2 and section 7; Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020.
  */
 
-import { assert, type Clock, type Disk, type Log, SkeinError, type Timer } from "@skein/kernel";
-import type { HardState, InitialState, Snapshot } from "raft-js";
+import { assert, type Clock, type Disk, type Log, type SkeinError, type Timer } from "@skein/kernel";
+import type { HardState, InitialState, Snapshot, SnapshotPoint } from "raft-js";
 import { REPLICA_SIZES } from "../replica-sizes.ts";
 import { CommitNote } from "./commit-note.ts";
-import { snapshotPath, stopMarkPath } from "./files.ts";
+import { removeOrError, stopMarkPath } from "./files.ts";
 import { FlushTimes } from "./flush-times.ts";
 import { isForced, type JournalWrite } from "./journal-write.ts";
 import { type Recovered, recover } from "./recovery.ts";
@@ -26,7 +26,7 @@ import type { Remains } from "./remains.ts";
 import { Reserve } from "./reserve.ts";
 import { isNoRoom, Room } from "./room.ts";
 import { SegmentWriter } from "./segment-writer.ts";
-import { frameOf, SnapshotWriter } from "./snapshot-writer.ts";
+import { frameOf, type SnapshotFrame, SnapshotWriter } from "./snapshot-writer.ts";
 import { type Durability, readStopMark, writeStopMark } from "./stop-mark.ts";
 import { clearSuspectMark, writeSuspectMark } from "./suspect-mark.ts";
 import { SyncPace } from "./sync-pace.ts";
@@ -63,6 +63,8 @@ export interface OpenedJournal {
   readonly state: InitialState;
   /** Data of the snapshot at `state.snapshot`; undefined if there is none. */
   readonly snapshotData: Uint8Array | undefined;
+  /** What these need besides; undefined: the snapshot was saved as a whole. */
+  readonly snapshotParts?: readonly Uint8Array[] | undefined;
   /** Suspect, and not just because of a power cut: any entry may be missing, configurations included. */
   readonly isDamaged: boolean;
   /** What is legible behind the damage. */
@@ -77,7 +79,8 @@ interface WriteJob {
 
 interface RestoreJob {
   readonly kind: "restore";
-  readonly snapshot: Snapshot;
+  readonly snapshot: SnapshotPoint;
+  readonly frame: SnapshotFrame;
   readonly keepsLog: boolean;
   readonly hardState: HardState;
   readonly done: JournalDone;
@@ -126,7 +129,8 @@ export class Journal {
   ): OpenedJournal {
     const durability = options.durability ?? "replicated";
     const recovered = recover(disk, folder, log, wallMs, readStopMark(disk, folder, options.bootId));
-    const { replay, snapshot } = recovered;
+    const { replay } = recovered;
+    const { snapshot, parts: snapshotParts } = recovered.saved;
     // Only now: a crash before this is judged by the old mark once more.
     writeStopMark(disk, folder, durability, options.bootId);
     const journal = new Journal(disk, folder, log, recovered, options);
@@ -146,7 +150,7 @@ export class Journal {
       isIncomplete: recovered.remains.lastIndex > lastIndex,
     };
     const { isDamaged, remains } = recovered;
-    return { journal, state, snapshotData: snapshot?.data, isDamaged, remains };
+    return { journal, state, snapshotData: snapshot?.data, snapshotParts, isDamaged, remains };
   }
 
   private constructor(disk: Disk, folder: string, log: Log, recovered: Recovered, options: JournalOptions) {
@@ -165,7 +169,8 @@ export class Journal {
     this.flushTimes = new FlushTimes(options.clock);
     const segmentBytes = options.segmentBytes ?? REPLICA_SIZES.segmentBytes;
     this.#segments = new SegmentWriter(disk, folder, log, recovered, segmentBytes, this.flushTimes);
-    this.#snapshots = new SnapshotWriter(disk, snapshotPath(folder), recovered.snapshot?.index ?? 0);
+    const { snapshot, found } = recovered.saved;
+    this.#snapshots = new SnapshotWriter(disk, folder, snapshot?.index ?? 0, found);
   }
 
   /** Whether {@link flushDue} has something to do. */
@@ -190,7 +195,7 @@ export class Journal {
 
   /**
    * Saves the application's own snapshot durably and removes the segments it makes superfluous. Does not wait for
-   * writes and does not delay them. `frame`: the content of its file, if that is made already. An older snapshot than the saved one is done at once and changes nothing.
+   * writes and does not delay them. `frame`: what is to be written, if that is made already. An older snapshot than the saved one is done at once and changes nothing.
    */
   saveSnapshot(snapshot: Snapshot, done: JournalDone, frame = frameOf(snapshot)): void {
     assert(!this.#isClosed, "journal used after close");
@@ -216,8 +221,14 @@ export class Journal {
    * Replaces the snapshot by a leader's, durably, after all writes given before, and the log by nothing; or the log, which has
    * the entry of the snapshot, stays (`keepsLog`). Writes given afterwards wait for it.
    */
-  restore(snapshot: Snapshot, keepsLog: boolean, hardState: HardState, done: JournalDone): void {
-    this.#enqueue({ kind: "restore", snapshot, keepsLog, hardState, done });
+  restore(
+    snapshot: Snapshot,
+    keepsLog: boolean,
+    hardState: HardState,
+    done: JournalDone,
+    frame = frameOf(snapshot),
+  ): void {
+    this.#enqueue({ kind: "restore", snapshot, frame, keepsLog, hardState, done });
   }
 
   /**
@@ -343,10 +354,10 @@ export class Journal {
     });
   }
 
-  #restore({ snapshot, keepsLog, hardState }: RestoreJob, done: JournalDone): void {
+  #restore({ snapshot, frame, keepsLog, hardState }: RestoreJob, done: JournalDone): void {
     // The snapshot first: a crash in between leaves a log that does not join it, which the next start takes for empty.
     this.#room.carryOut(
-      (saved) => this.#snapshots.replace(snapshot, saved),
+      (saved) => this.#snapshots.replace(snapshot.index, frame, saved),
       (error) => {
         if (error !== undefined) {
           done(error);
@@ -369,21 +380,11 @@ export class Journal {
     });
   }
 
-  #remove(path: string): SkeinError | undefined {
-    try {
-      this.#disk.remove(path);
-      return undefined;
-    } catch (error) {
-      if (error instanceof SkeinError) return error;
-      throw error;
-    }
-  }
-
   #close(done: JournalDone): void {
     const close: JournalDone = (error) => {
       this.#segments.close();
       // Everything is on the medium: the next start has nothing to doubt.
-      this.#snapshots.whenIdle(() => done(error ?? this.#remove(stopMarkPath(this.#folder))));
+      this.#snapshots.whenIdle(() => done(error ?? removeOrError(this.#disk, stopMarkPath(this.#folder))));
     };
     const failure = this.#failure;
     if (failure === undefined) this.#segments.sync(close);

@@ -13,8 +13,9 @@
  */
 
 import { ByteReader, ByteWriter, readU32, SkeinError, writeU32 } from "@skein/kernel";
-import type { Configuration, Entry, EntryKind, HardState, Snapshot } from "raft-js";
+import type { Configuration, Entry, EntryKind, HardState, Snapshot, SnapshotPoint } from "raft-js";
 import { crc32c } from "./crc32c.ts";
+import type { PartPlace } from "./part-files.ts";
 
 export type JournalRecord =
   /** First of every segment: its number, and term and vote as they stood, so that older segments can go. */
@@ -29,8 +30,17 @@ export type JournalRecord =
   /** Entries up to `index` are committed. Stands behind them. */
   | { readonly kind: "committed"; readonly index: number }
   | { readonly kind: "snapshot"; readonly snapshot: Snapshot }
+  /** A snapshot whose data stand behind the record, and need parts that stand in other files (part-files.ts). */
+  | { readonly kind: "partedSnapshot"; readonly snapshot: PartedSnapshot }
   /** Of a suspect server: term and vote as far as they were found, and since when files were set aside (0: none were). */
   | { readonly kind: "suspect"; readonly asideSince: number; readonly hardState: HardState };
+
+export interface PartedSnapshot extends SnapshotPoint {
+  readonly dataBytes: number;
+  /** CRC-32C. */
+  readonly dataChecksum: number;
+  readonly parts: readonly PartPlace[];
+}
 
 /** What a record says about its place; zeros where it stands alone in its file. */
 export interface Stamp {
@@ -55,6 +65,7 @@ const SNAPSHOT = 4;
 const SUSPECT = 5;
 const SUPERSEDED = 6;
 const COMMITTED = 7;
+const PARTED_SNAPSHOT = 8;
 /** Entry kinds follow from here, in the order of ENTRY_KINDS. */
 const ENTRY = 16;
 const ENTRY_KINDS: readonly EntryKind[] = ["command", "configuration", "empty"];
@@ -93,6 +104,9 @@ export function encodeRecord(record: JournalRecord, out: ByteWriter, stamp: Stam
     case "snapshot":
       snapshotHead(record.snapshot, stamp);
       return frame(record.snapshot.data, out);
+    case "partedSnapshot":
+      pointHead(PARTED_SNAPSHOT, record.snapshot, stamp);
+      return frame(encodeParts(record.snapshot), out);
     case "entry": {
       const { entry } = record;
       head
@@ -106,9 +120,13 @@ export function encodeRecord(record: JournalRecord, out: ByteWriter, stamp: Stam
 }
 
 /** What stands before its data; it stands in `head`, too. */
-function snapshotHead({ term, index, configuration }: Snapshot, stamp: Stamp): Uint8Array {
+function snapshotHead(snapshot: Snapshot, stamp: Stamp): Uint8Array {
+  return pointHead(SNAPSHOT, snapshot, stamp);
+}
+
+function pointHead(kind: number, { term, index, configuration }: SnapshotPoint, stamp: Stamp): Uint8Array {
   head.reset().u32(stamp.generation).u32(stamp.previous);
-  head.u8(SNAPSHOT).varint(term).varint(index).varint(FORMAT_VERSION);
+  head.u8(kind).varint(term).varint(index).varint(FORMAT_VERSION);
   encodeConfiguration(configuration, head);
   return head.finish();
 }
@@ -131,12 +149,18 @@ export function* snapshotFrame(snapshot: Snapshot): Generator<undefined, readonl
   const { data } = snapshot;
   const start = snapshotHead(snapshot, ALONE);
   const out = new ByteWriter(64).u32(start.length + data.length);
-  let checksum = crc32c(start, crc32c(out.finish()));
+  const checksum = yield* checksumInPieces(data, crc32c(start, crc32c(out.finish())));
+  return [out.u32(checksum).raw(start).take(), data];
+}
+
+/** Continues `seed`. Stops every {@link CHECKED_BYTES}. */
+export function* checksumInPieces(data: Uint8Array, seed = 0): Generator<undefined, number> {
+  let checksum = seed;
   for (let at = 0; at < data.length; at += CHECKED_BYTES) {
     if (at > 0) yield;
     checksum = crc32c(data, checksum, at, Math.min(data.length, at + CHECKED_BYTES));
   }
-  return [out.u32(checksum).raw(start).take(), data];
+  return checksum;
 }
 
 /** A record and the place after it. */
@@ -160,7 +184,7 @@ export function plausibleEnd(bytes: Uint8Array, at: number, generation: number):
   if (readU32(bytes, at + HEADER_BYTES) !== generation) return undefined;
   const kind = bytes[at + HEADER_BYTES + STAMP_BYTES] as number;
   const isKnown =
-    (kind >= SEGMENT && kind <= COMMITTED) || (kind >= ENTRY && kind < ENTRY + ENTRY_KINDS.length);
+    (kind >= SEGMENT && kind <= PARTED_SNAPSHOT) || (kind >= ENTRY && kind < ENTRY + ENTRY_KINDS.length);
   return isKnown ? at + HEADER_BYTES + length : undefined;
 }
 
@@ -213,6 +237,11 @@ function decodePayload(input: ByteReader): JournalRecord | undefined {
       const data = input.copy(input.remaining);
       return { kind: "snapshot", snapshot: { index, term, configuration, data } };
     }
+    case PARTED_SNAPSHOT: {
+      if (input.varint() !== FORMAT_VERSION) return undefined;
+      const configuration = decodeConfiguration(input);
+      return { kind: "partedSnapshot", snapshot: { index, term, configuration, ...decodeParts(input) } };
+    }
     default: {
       const entryKind = ENTRY_KINDS[kind - ENTRY];
       if (entryKind === undefined || index === 0) return undefined;
@@ -232,6 +261,22 @@ function frame(body: Uint8Array, out: ByteWriter): number {
   const checksum = crc32c(body, crc32c(start, crc32c(lengthBytes)));
   out.u32(length).u32(checksum).raw(start).raw(body);
   return checksum;
+}
+
+function encodeParts({ dataBytes, dataChecksum, parts }: PartedSnapshot): Uint8Array {
+  const out = new ByteWriter(1024).varint(dataBytes).u32(dataChecksum).varint(parts.length);
+  for (const { file, at, length, checksum } of parts)
+    out.varint(file).varint(at).varint(length).u32(checksum);
+  return out.finish();
+}
+
+function decodeParts(input: ByteReader): Pick<PartedSnapshot, "dataBytes" | "dataChecksum" | "parts"> {
+  const [dataBytes, dataChecksum] = [input.varint(), input.u32()];
+  const parts: PartPlace[] = [];
+  for (let left = input.varint(); left > 0; left--)
+    parts.push({ file: input.varint(), at: input.varint(), length: input.varint(), checksum: input.u32() });
+  input.end();
+  return { dataBytes, dataChecksum, parts };
 }
 
 function encodeVote(hardState: HardState, out: ByteWriter): void {

@@ -14,7 +14,7 @@
  * Source: Alagappan et al., FAST 2018 (reference design 1.10).
  */
 
-import type { Disk, Log } from "@skein/kernel";
+import { type Disk, joined, type Log } from "@skein/kernel";
 import type { HardState, Snapshot } from "raft-js";
 import { BatchEncoder, END_MARK } from "./batch.ts";
 import {
@@ -26,9 +26,10 @@ import {
   setAside,
   snapshotPath,
 } from "./files.ts";
-import { decodeRecord, type JournalRecord } from "./record.ts";
+import type { JournalRecord } from "./record.ts";
 import type { Remains } from "./remains.ts";
 import { Replay, stronger } from "./replay.ts";
+import { NO_SNAPSHOT, readSavedSnapshot, removeUnnamed, type SavedSnapshot } from "./saved-snapshot.ts";
 import { type SegmentScan, scanSegment } from "./segment-scan.ts";
 import { SetAside } from "./set-aside.ts";
 import type { LastStop } from "./stop-mark.ts";
@@ -48,7 +49,7 @@ export interface Segment {
 /** What was found, after repair. */
 export interface Recovered {
   readonly replay: Replay;
-  readonly snapshot: Snapshot | undefined;
+  readonly saved: SavedSnapshot;
   /** Up to here everything is known to be committed. */
   readonly commitIndex: number;
   readonly isSuspect: boolean;
@@ -97,7 +98,8 @@ class Recovery {
 
   run(): Recovered {
     const mark = this.#readMark();
-    const { snapshot, isDamaged } = this.#readSnapshot();
+    const { saved, isDamaged } = this.#readSnapshot();
+    const { snapshot } = saved;
     this.#readSegments(snapshot);
     const written = this.#replay.hardState;
     if (mark?.hardState !== undefined) this.#replay.hardState = stronger(written, mark.hardState);
@@ -109,7 +111,7 @@ class Recovery {
     pruneSetAside(this.#disk, this.#folder, this.#log, neededSince);
     return {
       replay: this.#replay,
-      snapshot,
+      saved,
       commitIndex: Math.max(
         snapshot?.index ?? 0,
         Math.min(this.#replay.committed, this.#replay.lastIndex ?? 0),
@@ -147,17 +149,17 @@ class Recovery {
     return mark;
   }
 
-  #readSnapshot(): { readonly snapshot: Snapshot | undefined; readonly isDamaged: boolean } {
-    const path = snapshotPath(this.#folder);
-    const bytes = readOrDamaged(this.#disk, path);
-    if (bytes === "missing") return { snapshot: undefined, isDamaged: false };
-    const decoded = bytes === "unreadable" ? undefined : decodeRecord(bytes, 0);
-    if (decoded?.record.kind === "snapshot" && decoded.end === bytes.length) {
-      return { snapshot: decoded.record.snapshot, isDamaged: false };
+  #readSnapshot(): { readonly saved: SavedSnapshot; readonly isDamaged: boolean } {
+    const saved = readSavedSnapshot(this.#disk, this.#folder);
+    if (saved !== undefined) {
+      removeUnnamed(this.#disk, this.#folder, saved);
+      return { saved, isDamaged: false };
     }
+    // Its parts stay until the next snapshot is saved.
+    const path = snapshotPath(this.#folder);
     const movedTo = setAside(this.#disk, path, this.#aside.time);
     this.#log.warn({ file: path, movedTo }, "snapshot damaged, set aside");
-    return { snapshot: undefined, isDamaged: true };
+    return { saved: NO_SNAPSHOT, isDamaged: true };
   }
 
   #readSegments(snapshot: Snapshot | undefined): void {
@@ -305,7 +307,7 @@ class Recovery {
       segment.bytes += length;
       this.#hash = hash;
     }
-    this.#disk.replaceNow(segmentPath(this.#folder, number), joined(good, end));
+    this.#disk.replaceNow(segmentPath(this.#folder, number), joined([good, end]));
   }
 
   #honourFile(path: string, number: number): void {
@@ -388,11 +390,4 @@ class Recovery {
     this.#segments.push({ number, bytes: length, maxIndex: 0 });
     this.#hash = hash;
   }
-}
-
-function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const both = new Uint8Array(a.length + b.length);
-  both.set(a);
-  both.set(b, a.length);
-  return both;
 }

@@ -75,7 +75,8 @@ export class SegmentWriter {
     this.#hardState = recovered.replay.hardState;
     this.#segmentBytes = segmentBytes;
     this.#isDirty = recovered.segments.length > 0;
-    const { replay, snapshot } = recovered;
+    const { replay, saved } = recovered;
+    const { snapshot } = saved;
     if (replay.base !== undefined) this.#terms.reset(replay.base, replay.baseTerm);
     else if (snapshot !== undefined) this.#terms.reset(snapshot.index, snapshot.term);
     for (const { index, term } of replay.entries) this.#terms.append(index, term);

@@ -5,7 +5,8 @@
  * Application Message | newest stamp varint | tombstones varint, each: written, topic text |
  * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict, author | clusters | limits, each: node, bytes varint | sessions | sessions of merges under way`. Proposers and retained are sorted
  * and free of repeats, the others in the order of the log, so equal states are equal bytes. Written: stamp, index varint, author; author: u8 = 1 and
- * a node of 8 bytes, or 0. Format 4 has no limits; format 3 has no authors either; format 2 has no sessions either; format 1 ends
+ * a node of 8 bytes, or 0. Format 6 is for the disk of one node: messages stand apart in parts (sessions-snapshot.ts).
+ * Format 4 has no limits; format 3 has no authors either; format 2 has no sessions either; format 1 ends
  * behind the retained messages, which have no stamps.
  */
 
@@ -27,10 +28,10 @@ import { CONFLICTS_MAX, type Conflict, readConflict, writeConflict } from "./con
 import type { RetainedItem, Written } from "./retained-state.ts";
 import { PROPOSERS_MAX, type Sequence } from "./sequencer.ts";
 import {
-  type frozenSessions,
   noSessions,
   readSessions,
   type SavedSessions,
+  type SessionsWriter,
 } from "./sessions/sessions-snapshot.ts";
 import { readStaged } from "./sessions/staged-sessions.ts";
 import { readStoreLimits, type StoreLimitRow, writeStoreLimits } from "./store-limits.ts";
@@ -59,6 +60,7 @@ const FORMAT_UNSTAMPED = 1;
 const FORMAT_SESSIONS = 3;
 const FORMAT_AUTHORS = 4;
 const FORMAT = 5;
+const FORMAT_PARTED = 6;
 
 /** A piece: a few milliseconds on a small machine. */
 const PIECE_BYTES = 512 * 1024;
@@ -66,36 +68,38 @@ const PIECE_BYTES = 512 * 1024;
 /**
  * Encodes a state as it is now, a piece with each step: between two of them it may change. Messages and queues are the bulk: the
  * former never change, the latter are copied; all else is written down at once. `expectedBytes`: about how many there will be.
+ * `isParted`: messages stand apart, and `sessions` names them.
  */
 export function encodeInPieces(
   state: Omit<ReplicatedState, "sessions" | "staged">,
-  sessions: ReturnType<typeof frozenSessions>,
+  sessions: SessionsWriter,
   staged: (out: ByteWriter) => void,
   expectedBytes: number,
+  isParted = false,
 ): Generator<undefined, Uint8Array> {
   const rest = new ByteWriter(4096);
   writeRest(state, rest);
   const waiting = new ByteWriter(4096);
   staged(waiting);
-  return pieces(state, rest.take(), sessions, waiting.take(), expectedBytes);
+  // Nine tenths of the time of a large snapshot go to memory that is touched for the first time, so none is touched twice.
+  const out = new ByteWriter(expectedBytes).u8(isParted ? FORMAT_PARTED : FORMAT);
+  return pieces(state, rest.take(), sessions, waiting.take(), out);
 }
 
 function* pieces(
   { proposers, retained }: Pick<ReplicatedState, "proposers" | "retained">,
   rest: Uint8Array,
-  sessions: ReturnType<typeof frozenSessions>,
+  sessions: SessionsWriter,
   staged: Uint8Array,
-  expectedBytes: number,
+  out: ByteWriter,
 ): Generator<undefined, Uint8Array> {
-  // Nine tenths of the time of a large snapshot go to memory that is touched for the first time, so none is touched twice.
-  const out = new ByteWriter(expectedBytes);
   let pieceEnds = PIECE_BYTES;
   const isPieceFull = (): boolean => {
     if (out.length < pieceEnds) return false;
     pieceEnds = out.length + PIECE_BYTES;
     return true;
   };
-  out.u8(FORMAT).varint(proposers.length);
+  out.varint(proposers.length);
   for (const row of proposers) {
     writeNodeId(row.node, out);
     out.varint(row.incarnation).varint(row.last).varint(row.index);
@@ -122,15 +126,27 @@ function writeRest(state: Omit<ReplicatedState, "sessions" | "staged">, out: Byt
   writeStoreLimits(state.limits, out);
 }
 
-/** Payloads are views of `bytes` (no copy). @throws {SkeinError} ERR_SKEIN_MALFORMED, also when a list is not sorted */
-export function decodeSnapshot(bytes: Uint8Array): ReplicatedState {
+/**
+ * Payloads are views of `bytes` (no copy). `parts`: what stands apart from them, if they come from the own disk. `slabBytes`: of what is
+ * owed, see {@link OwedMessages}.
+ * @throws {SkeinError} ERR_SKEIN_MALFORMED, also when a list is not sorted
+ */
+export function decodeSnapshot(
+  bytes: Uint8Array,
+  parts?: readonly Uint8Array[],
+  slabBytes?: number,
+): ReplicatedState {
   const input = new ByteReader(bytes);
   const format = input.u8();
-  if (format < FORMAT_UNSTAMPED || format > FORMAT) throw malformed(`format ${format}`);
+  const isParted = format === FORMAT_PARTED && parts !== undefined;
+  if (format < FORMAT_UNSTAMPED || (format > FORMAT && !isParted)) throw malformed(`format ${format}`);
   const proposers = readProposers(input);
   const retained = readRetained(input, format);
   const rest = format === FORMAT_UNSTAMPED ? NO_REST : readRest(input, format);
-  const sessions = format < FORMAT_SESSIONS ? noSessions() : readSessions(input);
+  const sessions =
+    format < FORMAT_SESSIONS
+      ? noSessions(slabBytes)
+      : readSessions(input, isParted ? parts : undefined, slabBytes);
   const staged = format < FORMAT_SESSIONS ? [] : readStaged(input);
   input.end();
   return { proposers, retained, ...rest, sessions, staged };

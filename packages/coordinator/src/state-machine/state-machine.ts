@@ -22,15 +22,16 @@ import { Conflicts } from "./conflicts.ts";
 import { unexpired } from "./expiry.ts";
 import { type MergeItem, readItems } from "./merge-export.ts";
 import { type RetainedItem, RetainedState } from "./retained-state.ts";
+import { inParts, type SnapshotInParts, wholeInPieces } from "./saving.ts";
 import { Sequencer } from "./sequencer.ts";
 import { carryOutSession } from "./sessions/carry-out.ts";
 import type { Publication, SessionOutcome } from "./sessions/publishing-port.ts";
 import type { SessionState } from "./sessions/session-state.ts";
-import { frozenSessions } from "./sessions/sessions-snapshot.ts";
+import { noSessions } from "./sessions/sessions-snapshot.ts";
 import { SessionsState } from "./sessions/sessions-state.ts";
 import { type SessionItem, StagedSessions } from "./sessions/staged-sessions.ts";
 import { itemHash } from "./set-hash.ts";
-import { decodeSnapshot, encodeInPieces, type ReplicatedState } from "./snapshot.ts";
+import { decodeSnapshot, type ReplicatedState } from "./snapshot.ts";
 import { StoreLimits } from "./store-limits.ts";
 import { type MergeTarget, ownCopy, takeItem } from "./take-merge.ts";
 import { Tombstones } from "./tombstones.ts";
@@ -60,9 +61,6 @@ export interface Applied {
 }
 
 const MALFORMED: Applied = { outcome: "malformed", command: undefined };
-
-/** About what a message takes in a snapshot, besides itself: lengths, its place, and the entry of a queue. */
-const FRAMING_BYTES = 24;
 
 export class StateMachine {
   readonly sequencer = new Sequencer();
@@ -98,11 +96,18 @@ export class StateMachine {
   });
   readonly staged = new StagedSessions();
   readonly limits = new StoreLimits();
+  readonly #slabBytes: number | undefined;
   #newest: Stamp = 0;
   /** Of the command under way. */
   #index = 0;
   /** The command under way was acknowledged without a quorum. */
   #alone: AloneWrite | undefined;
+
+  /** @param slabBytes how this replica packs what is owed (owed-messages.ts); not part of the replicated state */
+  constructor(slabBytes?: number) {
+    this.#slabBytes = slabBytes;
+    this.sessions.restore(noSessions(slabBytes));
+  }
 
   /** The newest stamp that anything here was written at. */
   get newest(): Stamp {
@@ -142,22 +147,12 @@ export class StateMachine {
 
   /** The same, as the state is now, in steps of some milliseconds between which it may change. */
   snapshotInPieces(): Generator<undefined, Uint8Array> {
-    const { retained } = this;
-    const { owed } = this.sessions;
-    const state = {
-      proposers: this.sequencer.rows(),
-      retained: retained.sortedItems(),
-      tombstones: this.tombstones.all(),
-      conflicts: this.conflicts.all(),
-      lastConflict: this.conflicts.lastId,
-      droppedConflicts: this.conflicts.dropped,
-      clusters: this.clusters.state(),
-      newest: this.#newest,
-      limits: this.limits.rows(),
-    };
-    const messages = retained.bytes + owed.bytes + (retained.count + owed.entries) * FRAMING_BYTES;
-    const staged = (out: ByteWriter): void => this.staged.write(out);
-    return encodeInPieces(state, frozenSessions(this.sessions), staged, 4096 + messages);
+    return wholeInPieces(this);
+  }
+
+  /** The same for the disk of this node, with messages that are owed apart from the rest. */
+  snapshotInParts(): SnapshotInParts {
+    return inParts(this);
   }
 
   /** The state in short: equal states give equal texts. Cheap: a few rows are looked at, no messages. */
@@ -176,9 +171,9 @@ export class StateMachine {
     return itemHash(out.finish()).toString(16);
   }
 
-  /** Replaces the state. Changes nothing if it throws. @throws {SkeinError} ERR_SKEIN_MALFORMED */
-  restore(bytes: Uint8Array): void {
-    const state: ReplicatedState = decodeSnapshot(bytes);
+  /** Replaces the state. `parts`: of one that was saved in parts. Changes nothing if it throws. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+  restore(bytes: Uint8Array, parts?: readonly Uint8Array[]): void {
+    const state: ReplicatedState = decodeSnapshot(bytes, parts, this.#slabBytes);
     this.sequencer.restore(state.proposers);
     this.retained.clear();
     this.tombstones.clear();

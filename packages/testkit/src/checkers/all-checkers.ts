@@ -28,6 +28,7 @@ import { RetainedLinearizable } from "./retained-linearizable.ts";
 import { SessionPresent } from "./session-present.ts";
 import { Twins } from "./twins.ts";
 import type { UncertainReadsOptions } from "./uncertain-reads.ts";
+import { WholeSnapshots } from "./whole-snapshots.ts";
 import { Wills } from "./wills.ts";
 
 export interface CheckerOptions {
@@ -65,6 +66,7 @@ export function allCheckers(options: CheckerOptions): Checker[] {
     new ElectionStorms(options.elections),
     new Membership(),
     new Twins(),
+    new WholeSnapshots(),
     new Liveness(),
     new NoRefusal(),
   ];

@@ -131,5 +131,14 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       search: "    if (!isPresent) this.#empty(session);\n",
       replacement: "",
     },
+    {
+      name: "parts go before the snapshot that names them",
+      breaks: "P12: a node that dies at this moment has no whole snapshot",
+      file: "packages/coordinator/src/journal/snapshot-writer.ts",
+      search: "      this.#disk.replace(this.#path, content(places), (error) => {",
+      replacement:
+        "      this.#parts.keepOnly(parts);\n      this.#disk.replace(this.#path, content(places), (error) => {",
+      scenario: "parts",
+    },
   ] satisfies readonly Mutant[]
 ).map((mutant) => ({ scenario: "takeovers", ...mutant }));

@@ -63,6 +63,7 @@ const PER_MILLE: Readonly<Record<FaultKind, number>> = {
   forgetAlone: 0,
   clone: 0,
   takeover: 400,
+  crashInSnapshot: 0,
 };
 const KINDS = Object.keys(PER_MILLE) as readonly FaultKind[];
 
@@ -140,6 +141,9 @@ const WINDOWS = [
   [256 * 1024, 16],
 ] as const;
 
+/** States that owe anything much are saved in parts. */
+const PARTED: Partial<ReplicaSizes> = { partedBytes: 500, slabBytes: 512 };
+
 /** Small ones in half of the seeds: snapshots, full windows, new segments, batches in pieces. */
 function drawSizes(prng: Prng, isSlow: boolean): Partial<ReplicaSizes> {
   const [appendBytesMax, inflightMax] = pick(prng, isSlow ? WINDOWS.slice(3) : WINDOWS);
@@ -154,7 +158,9 @@ function drawSizes(prng: Prng, isSlow: boolean): Partial<ReplicaSizes> {
     snapshotChunkBytes: pick(prng, [isSlow ? 1000 : 100, 2000, 256 * 1024]),
     segmentBytes: pick(prng, [2000, 30_000, 16 * 1024 * 1024]),
   };
-  return chance(prng, 500) ? sizes : {};
+  if (!chance(prng, 500)) return {};
+  // Not drawn, because a new draw would move all others.
+  return sizes.segmentBytes === 2000 ? { ...sizes, ...PARTED } : sizes;
 }
 
 /** Each kind draws from a sequence of its own. */
@@ -200,6 +206,7 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
       return { at, kind, node, effects: chance(prng, 700) ? 1 + prng.below(200) : 0, forMs };
     case "crashAfterAck":
       return { at, kind, delayMs: prng.below(6), forMs };
+    case "crashInSnapshot":
     case "power":
     case "rot":
     case "wipe":

@@ -93,8 +93,18 @@ export class FaultInjector {
       node.resume();
       node.dieAfter(Number.POSITIVE_INFINITY);
       node.disk.faults.syncsFailing = 0;
+      node.disk.replacing = undefined;
       node.start();
     }
+  }
+
+  #crashInSnapshot(node: SimNode, forMs: number): void {
+    node.disk.replacing = (path) => {
+      if (!path.endsWith("/snapshot")) return;
+      node.disk.replacing = undefined;
+      // Behind the turn that has asked for it; it takes longer than that.
+      this.#world.events.after(0, () => this.#do.crash(node, 0, forMs));
+    };
   }
 
   /** Whether it struck. */
@@ -105,6 +115,9 @@ export class FaultInjector {
         return true;
       case "crashAfterAck":
         this.#plots.afterAcknowledgement(fault.delayMs, (node) => this.#do.crash(node, 0, fault.forMs));
+        return true;
+      case "crashInSnapshot":
+        this.#crashInSnapshot(this.#node(fault.node), fault.forMs);
         return true;
       case "power":
       case "rot":

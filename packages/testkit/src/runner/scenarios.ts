@@ -23,6 +23,12 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   disks: { kinds: ["diskStall", "diskFull", "syncError", "rot", "power"] },
   power: { kinds: ["power", "blackout"] },
   blackouts: { kinds: ["blackout", "power", "crash"], durability: "disk" },
+  // Snapshots all the time, of which nearly everything stands in parts.
+  parts: {
+    kinds: ["crashInSnapshot", "power", "takeover"],
+    durability: "disk",
+    sizes: { snapshotEntries: 50, entriesKept: 100, partedBytes: 0, slabBytes: 256 },
+  },
   wiped: { kinds: ["wipe", "crash", "partition"] },
   discovery: { kinds: ["mdnsSilence", "mdnsStale", "crash", "wallStep"] },
   isolation: { kinds: ["isolated", "cut", "clientsCut"] },

@@ -16,6 +16,8 @@ export type Fault = {
   | { readonly kind: "crash"; readonly node: number; readonly effects: number; readonly forMs: number }
   /** kill -9 of whichever node acknowledges something next, so long after that. */
   | { readonly kind: "crashAfterAck"; readonly delayMs: number; readonly forMs: number }
+  /** kill -9 while the file of its next snapshot is being replaced. */
+  | { readonly kind: "crashInSnapshot"; readonly node: number; readonly forMs: number }
   | { readonly kind: "power"; readonly node: number; readonly forMs: number }
   /** Every machine loses power at the same instant; with `afterAckMs` so long after the next acknowledgement. */
   | { readonly kind: "blackout"; readonly afterAckMs: number | undefined; readonly forMs: number }

@@ -153,6 +153,8 @@ export class SimDisk {
   /** Bytes appended or replaced since the start of the world. */
   bytesWritten = 0;
   syncs = 0;
+  /** Told of each file that is going to be replaced, before it is. */
+  replacing: ((path: string) => void) | undefined;
 
   constructor(events: EventQueue, prng: Prng) {
     this.#events = events;
@@ -169,14 +171,11 @@ export class SimDisk {
       list: (folder) => this.#list(folder),
       read: (path) => this.#files.get(path)?.content.slice(),
       open: (path) => this.#open(process, path),
-      replace: (path, content, done) =>
-        this.#later(
-          process,
-          SYNC_MS_MIN,
-          `replace "${path}"`,
-          () => this.#replace(path, joined(content)),
-          done,
-        ),
+      replace: (path, content, done) => {
+        const operation = (): string | undefined => this.#replace(path, joined(content));
+        this.#later(process, SYNC_MS_MIN, `replace "${path}"`, operation, done);
+        this.replacing?.(path);
+      },
       replaceNow: (path, bytes) => {
         if (process.effect()) this.#now(`replace "${path}"`, () => this.#replace(path, bytes));
       },

@@ -21,6 +21,8 @@ import type { World } from "./world.ts";
 const LINK_PORT = 7883;
 export const MQTT_PORT = 1883;
 const SUPERVISOR_RESTART_MS = 1000;
+/** What the journal says of it (recovery.ts). */
+const SNAPSHOT_DAMAGED = "snapshot damaged, set aside";
 const LOG_LINES_KEPT = 400;
 
 /** What it did to the log in the turn under way. */
@@ -368,6 +370,7 @@ export class SimNode {
   }
 
   #logLine(level: string, fields: LogFields, message: string): void {
+    if (message.endsWith(SNAPSHOT_DAMAGED)) this.#observe({ kind: "snapshotDamaged" });
     const at = this.#world.events.now.toFixed(0);
     if (this.logs.push(`${at} ${this.host} ${level} ${message} ${JSON.stringify(fields)}`) > LOG_LINES_KEPT)
       this.logs.shift();

@@ -5,7 +5,7 @@
  * of it, `at varint | encoded Application Message`, in a slab; a handle names it, and two numbers say where it lies and how often it is held:
  *
  * ```
- *   slab     handle u32 | length varint | at, message | perhaps a byte to the next even place     handle ...
+ *   slab     handle u32 | length varint | at, message | perhaps a byte to the next even place     handle ...   (owed-record.ts)
  *   tables   [handle]: place u32 = number of the slab, and where in it by twos | holders u32
  * ```
  *
@@ -25,8 +25,19 @@ import {
   decodeMessage,
   encodeMessage,
   readU32,
-  writeU32,
 } from "@skein/kernel";
+import {
+  headerBytes,
+  lengthAt,
+  lengthWithin,
+  numberOf,
+  offsetOf,
+  PLACES,
+  packedAt,
+  recordBytes,
+  SLAB_BYTES,
+  writeHeader,
+} from "./owed-record.ts";
 
 /** Names a message of one store for as long as it is held. Never 0. */
 export type MessageHandle = number;
@@ -34,11 +45,8 @@ export type MessageHandle = number;
 /** In place of a handle: there was no room for the message. */
 export const NO_ROOM = 0;
 
-const SLAB_BYTES = 128 * 1024;
-/** A message that takes more has a slab of its own size, so that ends of slabs which nothing fits into are a quarter at most. */
-const SHARED_BYTES_MAX = SLAB_BYTES / 4;
-/** Places by twos in a slab: 16 bits, which leaves 16 for its number, enough for two gigabytes in slabs of the smallest kind. */
-const PLACES = SLAB_BYTES / 2;
+/** A message that takes more than this share of a slab has one of its own size, so that ends of slabs which nothing fits into are a quarter at most. */
+const SHARED_PART = 1 / 4;
 const HANDLES_MIN = 64;
 /** Tables grow to this multiple: a million messages have 8 MB of tables, and 1 MB of them is free at most. */
 const TABLE_GROWTH = 1.125;
@@ -46,14 +54,26 @@ const TABLE_GROWTH = 1.125;
 const RECENT = 16;
 
 interface Slab {
-  readonly bytes: Uint8Array;
+  /** Once it is closed, those that are written, and never another array. */
+  bytes: Uint8Array;
   /** Bytes from its beginning that are written. */
   used: number;
   /** Bytes of them that are held. */
   held: number;
 }
 
+/** All slabs as they were at one moment: what a node writes to its own disk, and adopts when it starts again. */
+export interface FrozenSlabs {
+  /** By handle: 1 and the place of the message, slabs being counted as they are listed here; 0: nobody holds it. */
+  readonly places: Uint32Array;
+  /** Those that never change any more: the same arrays each time. */
+  readonly closed: readonly Uint8Array[];
+  /** What is written of the one that is appended to, which is the last one; perhaps nothing. */
+  readonly open: Uint8Array;
+}
+
 export class OwedMessages {
+  readonly #newSlabBytes: number;
   #slabs: (Slab | undefined)[] = [];
   /** Numbers below the length of `#slabs` that no slab has. */
   #freeNumbers: number[] = [];
@@ -71,6 +91,29 @@ export class OwedMessages {
   readonly #out = new ByteWriter(1024);
   readonly #recent: (ApplicationMessage | undefined)[] = new Array(RECENT).fill(undefined);
   readonly #recentHandles = new Uint32Array(RECENT);
+
+  /** @param slabBytes of a slab that messages share; 128 KiB at most */
+  constructor(slabBytes = SLAB_BYTES) {
+    this.#newSlabBytes = slabBytes;
+  }
+
+  /** Takes the closed slabs over as they are. Each message is held once, by the caller. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+  static adopt({ places, closed, open }: FrozenSlabs, slabBytes?: number): OwedMessages {
+    const adopted = new OwedMessages(slabBytes);
+    for (const bytes of closed) adopted.#adopt(bytes, bytes.length);
+    if (open.length > 0) {
+      const bytes = new Uint8Array(Math.max(open.length, adopted.#newSlabBytes));
+      bytes.set(open);
+      adopted.#newest = adopted.#adopt(bytes, open.length);
+    }
+    adopted.#handlesEnd = Math.max(1, places.length);
+    adopted.#places = new Uint32Array(Math.max(HANDLES_MIN, places.length));
+    adopted.#holders = new Uint32Array(adopted.#places.length);
+    // From the end, so that the first ones are given away first.
+    for (let handle = places.length - 1; handle > 0; handle--)
+      adopted.#adoptMessage(handle, places[handle] as number);
+    return adopted;
+  }
 
   /** Messages that are held. */
   get count(): number {
@@ -171,6 +214,48 @@ export class OwedMessages {
     );
   }
 
+  /** Every slab as it is now, whatever becomes of it. */
+  freezeSlabs(): FrozenSlabs {
+    const closed: Uint8Array[] = [];
+    const renumbered = new Uint32Array(this.#slabs.length);
+    for (const [number, slab] of this.#slabs.entries()) {
+      if (slab === undefined || number === this.#newest) continue;
+      renumbered[number] = closed.length;
+      closed.push(slab.bytes);
+    }
+    const newest = this.#slabs[this.#newest];
+    if (newest !== undefined) renumbered[this.#newest] = closed.length;
+    const places = new Uint32Array(this.#handlesEnd);
+    for (let handle = 1; handle < places.length; handle++) {
+      if (this.#holders[handle] === 0) continue;
+      const place = this.#places[handle] as number;
+      places[handle] = (renumbered[numberOf(place)] as number) * PLACES + (place % PLACES) + 1;
+    }
+    return { places, closed, open: newest?.bytes.subarray(0, newest.used) ?? new Uint8Array(0) };
+  }
+
+  #adopt(bytes: Uint8Array, used: number): number {
+    this.#slabBytes += bytes.buffer.byteLength;
+    return this.#slabs.push({ bytes, used, held: 0 }) - 1;
+  }
+
+  #adoptMessage(handle: MessageHandle, placed: number): void {
+    if (placed === 0) {
+      this.#places[handle] = this.#freeHandle;
+      this.#freeHandle = handle;
+      return;
+    }
+    const place = placed - 1;
+    const slab = this.#slabs[numberOf(place)];
+    const length = lengthWithin(slab?.bytes.subarray(0, slab.used), offsetOf(place), handle);
+    this.#places[handle] = place;
+    this.#holders[handle] = 1;
+    this.#count++;
+    this.#entries++;
+    this.#bytes += length;
+    (slab as Slab).held += recordBytes(length);
+  }
+
   #holdersOf(handle: MessageHandle): number {
     const holders = this.#holders[handle] ?? 0;
     // No `assert`, whose message would be put together for every call.
@@ -200,7 +285,7 @@ export class OwedMessages {
   /** Makes room for a record, and files it under its handle. Its `length` bytes are to be written from `start` on. */
   #append(handle: MessageHandle, length: number): { readonly slab: Slab; readonly start: number } {
     const taken = recordBytes(length);
-    const number = taken > SHARED_BYTES_MAX ? this.#add(taken) : this.#withRoomFor(taken);
+    const number = taken > this.#newSlabBytes * SHARED_PART ? this.#add(taken) : this.#withRoomFor(taken);
     const slab = this.#slabs[number] as Slab;
     const at = slab.used;
     slab.used += taken;
@@ -211,7 +296,9 @@ export class OwedMessages {
 
   #withRoomFor(taken: number): number {
     const newest = this.#slabs[this.#newest];
-    if (newest === undefined || newest.used + taken > SLAB_BYTES) this.#newest = this.#add(SLAB_BYTES);
+    if (newest !== undefined && newest.used + taken <= newest.bytes.length) return this.#newest;
+    if (newest !== undefined) newest.bytes = newest.bytes.subarray(0, newest.used);
+    this.#newest = this.#add(this.#newSlabBytes);
     return this.#newest;
   }
 
@@ -223,7 +310,7 @@ export class OwedMessages {
   }
 
   #drop(number: number): void {
-    this.#slabBytes -= this.#slabs[number]?.bytes.length ?? 0;
+    this.#slabBytes -= this.#slabs[number]?.bytes.buffer.byteLength ?? 0;
     this.#slabs[number] = undefined;
     this.#freeNumbers.push(number);
   }
@@ -303,51 +390,6 @@ export class FrozenMessages {
     if (bytes === undefined) throw new AssertionError(`no message ${index}`);
     return packedAt(bytes, offsetOf(place));
   }
-}
-
-// ---- one record: handle u32 | length varint | at, message | to the next even place
-
-function headerBytes(length: number): number {
-  if (length < 0x80) return 5;
-  if (length < 0x4000) return 6;
-  return length < 0x20_0000 ? 7 : 8;
-}
-
-function recordBytes(length: number): number {
-  return (headerBytes(length) + length + 1) & ~1;
-}
-
-/** Returns where `length` bytes follow. */
-function writeHeader(bytes: Uint8Array, at: number, handle: MessageHandle, length: number): number {
-  writeU32(bytes, at, handle);
-  let end = at + 4;
-  for (let rest = length; ; rest >>>= 7) {
-    bytes[end++] = rest < 0x80 ? rest : (rest & 0x7f) | 0x80;
-    if (rest < 0x80) return end;
-  }
-}
-
-function lengthAt(bytes: Uint8Array, at: number): number {
-  let length = 0;
-  for (let next = at + 4, shift = 0; ; shift += 7) {
-    const byte = bytes[next++] as number;
-    length |= (byte & 0x7f) << shift;
-    if (byte < 0x80) return length;
-  }
-}
-
-function packedAt(bytes: Uint8Array, at: number): Uint8Array {
-  const length = lengthAt(bytes, at);
-  const start = at + headerBytes(length);
-  return bytes.subarray(start, start + length);
-}
-
-function numberOf(place: number): number {
-  return Math.floor(place / PLACES);
-}
-
-function offsetOf(place: number): number {
-  return (place % PLACES) * 2;
 }
 
 function grown(table: Uint32Array<ArrayBuffer>, size: number): Uint32Array<ArrayBuffer> {

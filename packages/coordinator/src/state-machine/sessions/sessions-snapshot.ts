@@ -3,7 +3,8 @@
  *
  * `elapsed, hash varint | messages, each: at varint, message | turns, each: text, varint | sessions, each: ... | those without a
  * connection in the order they were left, each: place varint`. A message that is in many queues is written once, and named in them by
- * its place in the list. Everything is sorted or in the order of the log, so equal states are equal bytes. A merge uses the same
+ * its place in the list. On the disk of a node that owes much, slabs stand apart in parts of their own, and instead of messages there are
+ * `parts varint | open slab: bytes | handles varint, each: place u32` (owed-messages.ts); queues name a message by its handle. Everything else is sorted or in the order of the log, so equal states are equal bytes. A merge uses the same
  * forms (staged-sessions.ts).
  */
 
@@ -16,7 +17,7 @@ import {
   SkeinError,
 } from "@skein/kernel";
 import { readNodeId, writeNodeId } from "../../wire-ids.ts";
-import { type MessageHandle, OwedMessages } from "./owed-messages.ts";
+import { type MessageHandle, NO_ROOM, OwedMessages } from "./owed-messages.ts";
 import type { ColumnEntry } from "./queue-columns.ts";
 import { RunningHash } from "./running-hash.ts";
 import {
@@ -54,31 +55,73 @@ export interface SavedSessions {
   readonly absent: readonly number[];
 }
 
-export function noSessions(): SavedSessions {
+export function noSessions(slabBytes?: number): SavedSessions {
   return {
     elapsed: SESSION_START_MS,
     hash: new RunningHash().value,
     turns: [],
-    messages: new OwedMessages(),
+    messages: new OwedMessages(slabBytes),
     sessions: [],
     absent: [],
   };
 }
 
-/**
- * Fixes all sessions as they are now. The returned function writes them down, whatever becomes of them meanwhile; it stops where
- * `isPieceFull` says so.
- */
-export function frozenSessions(
-  state: SessionsState,
-): (out: ByteWriter, isPieceFull: () => boolean) => Generator<undefined, void> {
-  const sessions = [...state.all()].sort((a, b) => (a.clientId < b.clientId ? -1 : 1));
+/** Writes all sessions down as they were, whatever becomes of them meanwhile; it stops where `isPieceFull` says so. */
+export type SessionsWriter = (out: ByteWriter, isPieceFull: () => boolean) => Generator<undefined, void>;
+
+/** Fixes all sessions as they are now. */
+export function frozenSessions(state: SessionsState): SessionsWriter {
+  const sessions = inOrder(state);
   const places = new MessagePlaces(state.owed).addQueues(sessions);
   const messages = state.owed.freeze(places.handles);
+  const head = headOf(state);
+  const rest = frozenRest(state, sessions, places);
+  return function* pieces(into, isPieceFull) {
+    into.raw(head).varint(messages.length);
+    for (let place = 0; place < messages.length; place++) {
+      into.raw(messages.packed(place));
+      if (isPieceFull()) yield;
+    }
+    yield* rest(into, isPieceFull);
+  };
+}
+
+/** The same for the disk of this node, with slabs that never change any more apart from what is written down. */
+export function frozenInParts(state: SessionsState): {
+  readonly parts: readonly Uint8Array[];
+  readonly write: SessionsWriter;
+} {
+  const { places, closed, open } = state.owed.freezeSlabs();
+  const head = headOf(state);
+  const rest = frozenRest(state, inOrder(state), { of: (handle) => handle });
+  return {
+    parts: closed,
+    write: function* pieces(into, isPieceFull) {
+      into.raw(head).varint(closed.length).bytes(open).varint(places.length);
+      for (const place of places) {
+        into.u32(place);
+        if (isPieceFull()) yield;
+      }
+      yield* rest(into, isPieceFull);
+    },
+  };
+}
+
+function inOrder(state: SessionsState): readonly SessionState[] {
+  return [...state.all()].sort((a, b) => (a.clientId < b.clientId ? -1 : 1));
+}
+
+function headOf({ time, hash }: SessionsState): Uint8Array {
+  return new ByteWriter(32).varint(time.elapsed).varint(hash.value).finish();
+}
+
+/** All that follows the messages, which are named by `places`. */
+function frozenRest(
+  state: SessionsState,
+  sessions: readonly SessionState[],
+  places: NamedMessages,
+): SessionsWriter {
   const out = new ByteWriter(4096);
-  out.varint(state.time.elapsed).varint(state.hash.value).varint(messages.length);
-  const head = out.finish();
-  out.reset();
   const turns = state.shared.all();
   out.varint(turns.length);
   for (const [filter, turn] of turns) out.text(filter).varint(turn);
@@ -92,11 +135,6 @@ export function frozenSessions(
   for (const session of state.absent) out.varint(at.get(session) ?? 0);
   const rest = out.take();
   return function* pieces(into, isPieceFull) {
-    into.raw(head);
-    for (let place = 0; place < messages.length; place++) {
-      into.raw(messages.packed(place));
-      if (isPieceFull()) yield;
-    }
     let from = 0;
     for (const { end, columns } of queues) {
       into.raw(rest.subarray(from, end));
@@ -108,19 +146,57 @@ export function frozenSessions(
   };
 }
 
-/** Messages are copied. @throws {SkeinError} ERR_SKEIN_MALFORMED */
-export function readSessions(input: ByteReader): SavedSessions {
+/**
+ * Messages are copied; but for `parts`, if they stand apart, which are taken over as they are. `slabBytes`: see {@link OwedMessages}.
+ * @throws {SkeinError} ERR_SKEIN_MALFORMED
+ */
+export function readSessions(
+  input: ByteReader,
+  parts: readonly Uint8Array[] | undefined,
+  slabBytes: number | undefined,
+): SavedSessions {
   const [elapsed, hash] = [input.varint(), input.varint()];
-  const messages = new OwedMessages();
-  const handles = readList(input, () => readOwed(input, messages));
+  const { messages, handles } =
+    parts === undefined ? readMessages(input, slabBytes) : readSlabs(input, parts, slabBytes);
   const turns = readList(input, () => [input.text(), input.varint()] as const);
   const sessions = readList(input, () => readSession(input, messages, handles));
-  for (const handle of handles) messages.release(handle);
+  for (const handle of handles) if (handle !== NO_ROOM) messages.release(handle);
   const absent = readList(input, () => input.varint());
   const left = new Set(absent);
   const isComplete = sessions.every(({ owner }, place) => (owner === undefined) === left.has(place));
   if (!isComplete || left.size !== absent.length) throw malformed("sessions without a connection");
   return { elapsed, hash, turns, messages, sessions, absent };
+}
+
+/** Messages, and the handle of each by the number that names it; {@link NO_ROOM}: it names none. */
+interface NamedHandles {
+  readonly messages: OwedMessages;
+  readonly handles: Uint32Array | readonly MessageHandle[];
+}
+
+function readMessages(input: ByteReader, slabBytes: number | undefined): NamedHandles {
+  const messages = new OwedMessages(slabBytes);
+  return { messages, handles: readList(input, () => readOwed(input, messages)) };
+}
+
+function readSlabs(
+  input: ByteReader,
+  closed: readonly Uint8Array[],
+  slabBytes: number | undefined,
+): NamedHandles {
+  if (input.varint() !== closed.length) throw malformed("parts");
+  const open = input.bytes();
+  const count = input.varint();
+  if (count * 4 > input.remaining) throw malformed("places");
+  const places = new Uint32Array(count);
+  for (let handle = 0; handle < count; handle++) places[handle] = input.u32();
+  const messages = OwedMessages.adopt({ places, closed, open }, slabBytes);
+  return { messages, handles: places.map((place, handle) => (place === 0 ? NO_ROOM : handle)) };
+}
+
+/** What a message is written down as in a queue. */
+export interface NamedMessages {
+  of(handle: MessageHandle): number;
 }
 
 /** Messages, each once, and where in that list each stands. */
@@ -187,7 +263,7 @@ export function writeSession(session: SavedSession, out: ByteWriter): void {
     .varint(queue.length);
 }
 
-export function writeEntries(entries: Iterable<ColumnEntry>, places: MessagePlaces, out: ByteWriter): void {
+export function writeEntries(entries: Iterable<ColumnEntry>, places: NamedMessages, out: ByteWriter): void {
   for (const { ordinal, handle, index, qos, retain, isReleased, group, identifiers = [] } of entries) {
     out.varint(ordinal).varint(places.of(handle)).varint(index);
     out.u8(qos | (retain ? RETAIN : 0) | (isReleased ? RELEASED : 0) | (group === undefined ? 0 : HAS_GROUP));
@@ -203,7 +279,7 @@ export function writeEntries(entries: Iterable<ColumnEntry>, places: MessagePlac
 export function readSession(
   input: ByteReader,
   messages: OwedMessages,
-  handles: readonly MessageHandle[],
+  handles: NamedHandles["handles"],
 ): SavedSession {
   const clientId = input.text();
   const bits = input.u8();
@@ -238,13 +314,13 @@ export function readSession(
   return { ...saved, queue };
 }
 
-function readEntry(input: ByteReader, handles: readonly MessageHandle[]): ColumnEntry {
+function readEntry(input: ByteReader, handles: NamedHandles["handles"]): ColumnEntry {
   const ordinal = input.varint();
   const handle = handles[input.varint()];
   const index = input.varint();
   const bits = input.u8();
   const qos = readQos(bits & 3);
-  if (handle === undefined || qos === 0) throw malformed("queue");
+  if (handle === undefined || handle === NO_ROOM || qos === 0) throw malformed("queue");
   const group = (bits & HAS_GROUP) === 0 ? undefined : input.text();
   const identifiers = readRising(input);
   return {
