@@ -106,8 +106,10 @@ export class AcknowledgementPool {
 /** The queue of one connection. Its length is bounded by pausing the reader. */
 export class Acknowledgements {
   readonly #publisher: Publisher;
+  /** Kept when it is empty: most messages are answered at once, and each would need a new one. */
   #slots: (AcknowledgementSlot | undefined)[] = [];
   #head = 0;
+  #end = 0;
 
   constructor(publisher: Publisher) {
     this.#publisher = publisher;
@@ -115,13 +117,13 @@ export class Acknowledgements {
 
   /** Messages that are not acknowledged yet. */
   get length(): number {
-    return this.#slots.length - this.#head;
+    return this.#end - this.#head;
   }
 
   /** Puts `slot` at the end. */
   push(slot: AcknowledgementSlot): void {
     slot.queue = this;
-    this.#slots.push(slot);
+    this.#slots[this.#end++] = slot;
   }
 
   /** A message in it is refused, whether it is its turn or not. */
@@ -131,7 +133,7 @@ export class Acknowledgements {
 
   /** Answers the settled slots at the head. */
   drain(): void {
-    while (this.#head < this.#slots.length) {
+    while (this.#head < this.#end) {
       const slot = this.#slots[this.#head] as AcknowledgementSlot;
       if (!slot.isSettled) {
         this.#compact();
@@ -143,22 +145,25 @@ export class Acknowledgements {
       this.#publisher.acknowledge(packetId, qos, reasonCode);
       // The answer may have ended the connection and with it this queue.
     }
-    this.#slots = [];
-    this.#head = 0;
+    this.#begin(this.#slots.length > COMPACT_AT ? [] : this.#slots, 0);
   }
 
   /** Cuts off the answered slots once they are many: a queue that is never empty must not grow for ever. */
   #compact(): void {
-    if (this.#head < COMPACT_AT) return;
-    this.#slots = this.#slots.slice(this.#head);
+    if (this.#head >= COMPACT_AT) this.#begin(this.#slots.slice(this.#head, this.#end), this.length);
+  }
+
+  /** Goes on with `slots`, of which the first `length` wait. */
+  #begin(slots: (AcknowledgementSlot | undefined)[], length: number): void {
+    this.#slots = slots;
     this.#head = 0;
+    this.#end = length;
   }
 
   /** The connection has gone. Unsettled slots live on without it. */
   abandon(): void {
-    const slots = this.#slots.slice(this.#head);
-    this.#slots = [];
-    this.#head = 0;
+    const slots = this.#slots.slice(this.#head, this.#end);
+    this.#begin([], 0);
     for (const slot of slots) {
       if (slot === undefined) continue;
       slot.queue = undefined;

@@ -100,23 +100,22 @@ export class PublishFrames {
   #owned: ApplicationMessage | undefined;
   readonly #slab = new FrameSlab();
   readonly #frames: (Frame | undefined)[] = new Array(12).fill(undefined);
+  /** Which of them are of this message, a bit for each: a mask is reset in no time, an array is not. */
+  #made = 0;
 
   /** `message`, whose delivery begins now, came as `frame`: with no flag but its QoS, and no Topic Alias. */
   came(message: ApplicationMessage, version: ProtocolVersion, frame: Frame): void {
     this.#begin(message);
-    this.#frames[indexOf(version, message.qos, false)] = frame;
+    this.#keep(indexOf(version, message.qos, false), frame);
   }
 
   /** The frame of `message` without anything particular to one receiver. */
   shared(message: ApplicationMessage, version: ProtocolVersion, qos: QoS, retain: boolean): Frame {
     if (message !== this.#message) this.#begin(message);
     const index = indexOf(version, qos, retain);
-    let frame = this.#frames[index];
-    if (frame === undefined) {
-      frame = this.encode(message, version, { qos, retain, dup: false, ...NOTHING_PARTICULAR });
-      this.#frames[index] = frame;
-    }
-    return frame;
+    if ((this.#made & (1 << index)) === 0)
+      this.#keep(index, this.encode(message, version, { qos, retain, dup: false, ...NOTHING_PARTICULAR }));
+    return this.#frames[index] as Frame;
   }
 
   /** A frame of `message` for one receiver. */
@@ -131,15 +130,21 @@ export class PublishFrames {
     return this.#owned;
   }
 
-  /** Lets the last message go. */
+  /** Lets the last messages go. */
   clear(): void {
     this.#begin(undefined);
+    this.#frames.fill(undefined);
   }
 
   #begin(message: ApplicationMessage | undefined): void {
     this.#message = message;
     this.#owned = undefined;
-    this.#frames.fill(undefined);
+    this.#made = 0;
+  }
+
+  #keep(index: number, frame: Frame): void {
+    this.#frames[index] = frame;
+    this.#made |= 1 << index;
   }
 }
 
