@@ -11,7 +11,7 @@ import { type Act, nameOf } from "./timetable.ts";
 const AFTERMATH_MS = 12_000;
 /** Between two nodes of a rolling restart. */
 const PAUSE_MS = 500;
-const SKEIN = ["node", "/opt/skein/packages/skein/bin/skein.js"] as const;
+const SKEIN = ["node", "/opt/skein/packages/skein/bin/skein.cjs"] as const;
 
 /** What an act did. */
 export interface Deed {

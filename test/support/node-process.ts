@@ -15,7 +15,7 @@ import type { NodeStatus } from "skein";
 import { eventually } from "../containers/support/eventually.ts";
 import { freePorts } from "./free-ports.ts";
 
-export const PROGRAM = fileURLToPath(new URL("../../packages/skein/bin/skein.js", import.meta.url));
+export const PROGRAM = fileURLToPath(new URL("../../packages/skein/bin/skein.cjs", import.meta.url));
 
 /** A fresh node browses up to 5 s and then elects itself. */
 const SERVING_MAX_MS = 30_000;

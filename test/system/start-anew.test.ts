@@ -18,7 +18,7 @@ test("a node that starts anew has another id, the same ports and API, and serves
     "data-dir": directory,
     mdns: false,
   };
-  const config = loadConfig({ flags, environment: {}, hostName: "pi1" });
+  const config = await loadConfig({ flags, environment: {}, hostName: "pi1" });
   const log = await openLog({ level: "error", isTerminal: false, isColored: false });
   const node = await startNode(config, log);
   onTestFinished(async () => {

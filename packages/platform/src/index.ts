@@ -23,5 +23,4 @@ export { listenTcp } from "./tcp.ts";
 export { isKeyMismatch, type TlsPskOptions, tlsPskTransport } from "./tls-psk.ts";
 export { dialAsGuest } from "./tls-psk-guest.ts";
 export { listenUnix } from "./unix-socket.ts";
-export { listenWebSocket } from "./websocket.ts";
 export { boundYoungGeneration } from "./young-generation.ts";

@@ -2,13 +2,7 @@
 
 import type { Broker } from "@skein/broker";
 import type { LogThrottle, SkeinError, Stream, StreamListener } from "@skein/kernel";
-import {
-  type ClientListener,
-  type ClientListenOptions,
-  listenTcp,
-  listenUnix,
-  listenWebSocket,
-} from "@skein/platform";
+import { type ClientListener, type ClientListenOptions, listenTcp, listenUnix } from "@skein/platform";
 import type { ClientBalancing } from "./balancing/client-balancing.ts";
 import { isLoopback } from "./config/addresses.ts";
 import { type ListenerConfig, listenerName } from "./config/listener-config.ts";
@@ -17,8 +11,11 @@ import type { ListenerCertificates } from "./listener-certificates.ts";
 type Ways = Pick<ClientListenOptions, "accepted" | "divert" | "refused" | "tls">;
 
 /** Opens one listener. @throws {SkeinError} ERR_SKEIN_PORT_IN_USE, ERR_SKEIN_LISTEN */
-function open(config: ListenerConfig, ways: Ways): Promise<ClientListener> {
+async function open(config: ListenerConfig, ways: Ways): Promise<ClientListener> {
   const { protocol, host, port, unix, isProxied, clientsMax: connectionsMax } = config;
+  const isWebSocket = protocol === "ws" || protocol === "wss";
+  // Most nodes have no such listener, and what it needs would stay in memory for good.
+  const listen = isWebSocket ? (await import("@skein/platform/websocket")).listenWebSocket : listenTcp;
   return new Promise((resolve, reject) => {
     const ready = (result: ClientListener | SkeinError): void => {
       if (result instanceof Error) reject(result);
@@ -26,8 +23,7 @@ function open(config: ListenerConfig, ways: Ways): Promise<ClientListener> {
     };
     const options = { ...ways, isProxied, connectionsMax, ready };
     if (unix !== undefined) listenUnix({ ...options, ...unix });
-    else if (protocol === "ws" || protocol === "wss") listenWebSocket({ ...options, host, port });
-    else listenTcp({ ...options, host, port });
+    else listen({ ...options, host, port });
   });
 }
 

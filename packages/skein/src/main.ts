@@ -25,13 +25,14 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   dieOfBug(error);
 });
 
-try {
-  process.exitCode = await runProgram(process.argv.slice(2));
-} catch (error) {
+function explain(error: unknown): void {
   if (error instanceof SkeinError) {
     process.stderr.write(`skein: ${error.message}\n`);
     process.exitCode = exitCodeOf(error);
-  } else {
-    dieOfBug(error);
-  }
+  } else dieOfBug(error);
 }
+
+// Not awaited: the bundle is a CommonJS module (tools/bundle.ts), which cannot.
+runProgram(process.argv.slice(2)).then((exitCode) => {
+  process.exitCode = exitCode;
+}, explain);

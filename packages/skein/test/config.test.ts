@@ -7,13 +7,19 @@ import { scratchDirectory } from "./support/scratch-directory.ts";
 
 const KEY = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-function load(flags: ConfigSources["flags"] = {}, environment: Record<string, string> = {}): NodeConfig {
+function load(
+  flags: ConfigSources["flags"] = {},
+  environment: Record<string, string> = {},
+): Promise<NodeConfig> {
   return loadConfig({ flags, environment, hostName: "pi1" });
 }
 
-function failure(flags: ConfigSources["flags"], environment: Record<string, string> = {}): string {
+async function failure(
+  flags: ConfigSources["flags"],
+  environment: Record<string, string> = {},
+): Promise<string> {
   try {
-    load(flags, environment);
+    await load(flags, environment);
   } catch (error) {
     expect(error).toBeInstanceOf(SkeinError);
     expect((error as SkeinError).code).toBe("ERR_SKEIN_CONFIG");
@@ -28,8 +34,8 @@ function fileWith(content: string): string {
   return path;
 }
 
-test("without any setting a node serves this machine only, under the host's name", () => {
-  const config = load();
+test("without any setting a node serves this machine only, under the host's name", async () => {
+  const config = await load();
   expect(config.name).toBe("pi1");
   expect(config.mesh).toBe("home");
   expect(config.listeners).toMatchObject([{ protocol: "mqtt", host: "127.0.0.1", port: 1883 }]);
@@ -44,15 +50,15 @@ test("without any setting a node serves this machine only, under the host's name
   expect(config.isRedirecting).toBe(false);
 });
 
-test("--allow-anonymous opens the default listener to the network", () => {
-  expect(load({ "allow-anonymous": true }).listeners).toMatchObject([
+test("--allow-anonymous opens the default listener to the network", async () => {
+  expect((await load({ "allow-anonymous": true })).listeners).toMatchObject([
     { protocol: "mqtt", host: "0.0.0.0", port: 1883 },
   ]);
 });
 
-test("flags win over the environment, the environment over the file, the file over defaults", () => {
+test("flags win over the environment, the environment over the file, the file over defaults", async () => {
   const config = fileWith("name: from-file\nmesh: from-file\ntiming: wired\nlog-level: warn\n");
-  const loaded = load(
+  const loaded = await load(
     { config, name: "from-flag" },
     { SKEIN_NAME: "from-environment", SKEIN_MESH: "from-environment", SKEIN_LOG_LEVEL: "debug" },
   );
@@ -64,7 +70,7 @@ test("flags win over the environment, the environment over the file, the file ov
   expect(loaded.configFile).toBe(config);
 });
 
-test("every setting can be written in the file", () => {
+test("every setting can be written in the file", async () => {
   const config = fileWith(`
 name: pi2
 data-dir: /tmp/pi2
@@ -88,7 +94,7 @@ log-level: error
 timing: wired
 durability: disk
 `);
-  expect(load({ config })).toMatchObject({
+  expect(await load({ config })).toMatchObject({
     name: "pi2",
     dataDirectory: "/tmp/pi2",
     listeners: [
@@ -123,8 +129,8 @@ durability: disk
   });
 });
 
-test("every setting can be given in the environment, lists separated by commas", () => {
-  const config = load(
+test("every setting can be given in the environment, lists separated by commas", async () => {
+  const config = await load(
     {},
     {
       SKEIN_LISTEN: "mqtt://:1884, ws://[::1]:9002",
@@ -154,28 +160,28 @@ test.each([
   ["[fd00::2]", "[fd00::2]:7883"],
   ["[fd00::2]:7000", "[fd00::2]:7000"],
   ["[fe80::2%eth0]", "[fe80::2%eth0]:7883"],
-])("the peer %s is dialled at %s, from flags, environment and file alike", (given, peer) => {
-  expect(load({ peer: [given] }).peers).toEqual([peer]);
-  expect(load({}, { SKEIN_PEER: given }).peers).toEqual([peer]);
-  expect(load({ config: fileWith(`peer: "${given}"\n`) }).peers).toEqual([peer]);
+])("the peer %s is dialled at %s, from flags, environment and file alike", async (given, peer) => {
+  expect((await load({ peer: [given] })).peers).toEqual([peer]);
+  expect((await load({}, { SKEIN_PEER: given })).peers).toEqual([peer]);
+  expect((await load({ config: fileWith(`peer: "${given}"\n`) })).peers).toEqual([peer]);
 });
 
-test("a misspelled setting in the file is refused with the nearest name", () => {
+test("a misspelled setting in the file is refused with the nearest name", async () => {
   const config = fileWith("lisen: mqtt://:1884\n");
-  expect(failure({ config })).toBe(`Unknown setting lisen in ${config}: did you mean listen?`);
+  expect(await failure({ config })).toBe(`Unknown setting lisen in ${config}: did you mean listen?`);
 });
 
-test("a misspelled environment variable is refused with the nearest name", () => {
-  expect(failure({}, { SKEIN_MESHKEY: KEY })).toBe(
+test("a misspelled environment variable is refused with the nearest name", async () => {
+  expect(await failure({}, { SKEIN_MESHKEY: KEY })).toBe(
     "Unknown environment variable SKEIN_MESHKEY: did you mean SKEIN_MESH_KEY?",
   );
-  expect(failure({}, { SKEIN_COMPLETELY_DIFFERENT: "1" })).toBe(
+  expect(await failure({}, { SKEIN_COMPLETELY_DIFFERENT: "1" })).toBe(
     "Unknown environment variable SKEIN_COMPLETELY_DIFFERENT: see skein up --help",
   );
 });
 
-test("a setting called like a built-in property is unknown, not a crash", () => {
-  expect(failure({ config: fileWith("constructor: 1\n") })).toMatch(/^Unknown setting constructor in /);
+test("a setting called like a built-in property is unknown, not a crash", async () => {
+  expect(await failure({ config: fileWith("constructor: 1\n") })).toMatch(/^Unknown setting constructor in /);
 });
 
 test.each([
@@ -221,45 +227,49 @@ test.each([
   [{ durability: "ram" }, 'Cannot use --durability "ram": it must be replicated or disk.'],
   [{ "log-level": "loud" }, 'Cannot use --log-level "loud": it must be error, warn, info or debug.'],
   [{ name: "" }, 'Cannot use --name "": it must have 1 to 63 printable characters.'],
-])("a wrong value is refused in one sentence that names it: %j", (flags, message) => {
-  expect(failure(flags)).toBe(message);
+])("a wrong value is refused in one sentence that names it: %j", async (flags, message) => {
+  expect(await failure(flags)).toBe(message);
 });
 
-test("a wrong mesh key is refused without being repeated", () => {
-  const message = failure({ "mesh-key": "secret-but-short" });
+test("a wrong mesh key is refused without being repeated", async () => {
+  const message = await failure({ "mesh-key": "secret-but-short" });
   expect(message).toBe(
     "Cannot use --mesh-key: it must be 64 hexadecimal digits, or @FILE with a file that holds them.",
   );
 });
 
-test("a listener that other machines can reach is refused without --allow-anonymous", () => {
-  expect(failure({ listen: ["mqtt://0.0.0.0:1883"] })).toBe(
+test("a listener that other machines can reach is refused without --allow-anonymous", async () => {
+  expect(await failure({ listen: ["mqtt://0.0.0.0:1883"] })).toBe(
     'Cannot use --listen "mqtt://0.0.0.0:1883": it would let anybody on the network in without a password; ' +
       "add --allow-anonymous if you want that, or listen on 127.0.0.1.",
   );
-  expect(load({ listen: ["mqtt://localhost:1883", "mqtt://[::1]:1884"] }).listeners).toHaveLength(2);
+  expect((await load({ listen: ["mqtt://localhost:1883", "mqtt://[::1]:1884"] })).listeners).toHaveLength(2);
 });
 
-test("a settings file that is missing, no YAML or no mapping is refused with its name", () => {
-  expect(failure({ config: "/nonexistent/skein.yaml" })).toMatch(
+test("a settings file that is missing, no YAML or no mapping is refused with its name", async () => {
+  expect(await failure({ config: "/nonexistent/skein.yaml" })).toMatch(
     /^Cannot read settings from \/nonexistent\/skein\.yaml: ENOENT/,
   );
-  expect(failure({ config: fileWith("name: [") })).toMatch(/^Cannot read settings from \S+: .+ at line 1/);
-  expect(failure({ config: fileWith("- name\n") })).toMatch(/: write one "name: value" on each line\.$/);
-  expect(load({ config: fileWith("# nothing\n") }).name).toBe("pi1");
+  expect(await failure({ config: fileWith("name: [") })).toMatch(
+    /^Cannot read settings from \S+: .+ at line 1/,
+  );
+  expect(await failure({ config: fileWith("- name\n") })).toMatch(
+    /: write one "name: value" on each line\.$/,
+  );
+  expect((await load({ config: fileWith("# nothing\n") })).name).toBe("pi1");
 });
 
-test("skein.yaml in the data directory is read without being named", () => {
+test("skein.yaml in the data directory is read without being named", async () => {
   const directory = scratchDirectory();
   writeFileSync(join(directory, "skein.yaml"), "mesh: plant\n");
-  expect(load({ "data-dir": directory }).mesh).toBe("plant");
+  expect((await load({ "data-dir": directory })).mesh).toBe("plant");
 });
 
-test("limits of the broker: only what was set, in the broker's names and units", () => {
-  expect(load().limits).toEqual({});
+test("limits of the broker: only what was set, in the broker's names and units", async () => {
+  expect((await load()).limits).toEqual({});
   const flags = { "max-clients": "100", "max-packet": "256k", "max-session-expiry": "2d" };
   expect(
-    load(flags, { SKEIN_MAX_CONNECTS_PER_SECOND: "0", SKEIN_RESPONSE_TOPICS: "answers" }).limits,
+    (await load(flags, { SKEIN_MAX_CONNECTS_PER_SECOND: "0", SKEIN_RESPONSE_TOPICS: "answers" })).limits,
   ).toEqual({
     connectionsMax: 100,
     packetBytesMax: 262_144,
@@ -267,21 +277,23 @@ test("limits of the broker: only what was set, in the broker's names and units",
     connectsPerSecondMax: 0,
     responseTopicPrefix: "answers",
   });
-  expect(failure({ "max-packet": "tiny" })).toBe(
+  expect(await failure({ "max-packet": "tiny" })).toBe(
     'Cannot use --max-packet "tiny": it must be a size such as 256k or 4M, from 1024 to 268435460 bytes.',
   );
-  expect(failure({ "response-topics": "a/#" })).toContain("without + and #");
+  expect(await failure({ "response-topics": "a/#" })).toContain("without + and #");
 });
 
-test("with users a listener may be open to the network, and lets nobody in without a password unless told to", () => {
+test("with users a listener may be open to the network, and lets nobody in without a password unless told to", async () => {
   const users = { "scram-users": "users" };
-  expect(load(users).listeners).toMatchObject([{ host: "0.0.0.0", allowAnonymous: false }]);
-  expect(load({ ...users, listen: ["mqtt://127.0.0.1:1883"] }).listeners).toMatchObject([
+  expect((await load(users)).listeners).toMatchObject([{ host: "0.0.0.0", allowAnonymous: false }]);
+  expect((await load({ ...users, listen: ["mqtt://127.0.0.1:1883"] })).listeners).toMatchObject([
     { allowAnonymous: false },
   ]);
-  expect(load({ ...users, listen: ["mqtt://127.0.0.1:1883?anonymous=true"] }).listeners).toMatchObject([
+  expect(
+    (await load({ ...users, listen: ["mqtt://127.0.0.1:1883?anonymous=true"] })).listeners,
+  ).toMatchObject([{ allowAnonymous: true }]);
+  expect((await load({ ...users, "allow-anonymous": true })).listeners).toMatchObject([
     { allowAnonymous: true },
   ]);
-  expect(load({ ...users, "allow-anonymous": true }).listeners).toMatchObject([{ allowAnonymous: true }]);
-  expect(load(users).scramUsers).toBe("users");
+  expect((await load(users)).scramUsers).toBe("users");
 });

@@ -24,8 +24,8 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 const configWith = (flags: Record<string, unknown>) =>
   loadConfig({ flags: { "data-dir": folder, ...flags }, environment: {}, hostName: "pi9" });
 
-test("a newcomer is told what belongs to the mesh, and nothing that belongs to the host alone", () => {
-  const { shared } = configWith({
+test("a newcomer is told what belongs to the mesh, and nothing that belongs to the host alone", async () => {
+  const { shared } = await configWith({
     mesh: "casa",
     name: "pi1",
     vip: "192.168.1.250%eth0",
@@ -92,11 +92,11 @@ test("the floating address goes to the interface of its network, whatever that i
   expect(hostsInterface({ timing: "lan" }, interfaces)).toEqual({ timing: "lan" });
 });
 
-test("what the mesh shares ranks below what the operator of this node says", () => {
+test("what the mesh shares ranks below what the operator of this node says", async () => {
   writeFileSync(join(folder, "joined.yaml"), "mesh: casa\ntiming: wired\ndurability: disk\n");
   writeFileSync(join(folder, "skein.yaml"), "durability: replicated\n");
-  expect(configWith({})).toMatchObject({ mesh: "casa", timing: "wired", durability: "replicated" });
-  expect(configWith({ timing: "lan" })).toMatchObject({ mesh: "casa", timing: "lan" });
+  expect(await configWith({})).toMatchObject({ mesh: "casa", timing: "wired", durability: "replicated" });
+  expect(await configWith({ timing: "lan" })).toMatchObject({ mesh: "casa", timing: "lan" });
 });
 
 /** No host answers: whoever gets so far has passed the checks before. */
@@ -115,7 +115,7 @@ test.each([["mesh.key"], ["identity.json"]])(
   "a node that has a mesh already (%s) refuses to join one",
   async (file) => {
     writeFileSync(join(folder, file), "");
-    await expect(joinMesh(configWith({}), "code", false, nobody)).rejects.toMatchObject({
+    await expect(joinMesh(await configWith({}), "code", false, nobody)).rejects.toMatchObject({
       code: "ERR_SKEIN_CONFIG",
       message: `This node belongs to a mesh already (${join(folder, file)} is there). Start it without --join, or join with another --data-dir`,
     });
@@ -123,13 +123,13 @@ test.each([["mesh.key"], ["identity.json"]])(
 );
 
 test("a given mesh key and a code exclude each other", async () => {
-  await expect(joinMesh(configWith({ "mesh-key": KEY }), "code", false, nobody)).rejects.toThrow(
+  await expect(joinMesh(await configWith({ "mesh-key": KEY }), "code", false, nobody)).rejects.toThrow(
     "This node belongs to a mesh already (a mesh key is given).",
   );
 });
 
 test("a newcomer that finds nobody leaves no trace that would keep it from trying again", async () => {
-  const config = configWith({ peer: ["127.0.0.1:1"] });
+  const config = await configWith({ peer: ["127.0.0.1:1"] });
   for (let tries = 0; tries < 2; tries++)
     await expect(joinMesh(config, "code", false, nobody)).rejects.toMatchObject({
       code: "ERR_SKEIN_NOT_REACHABLE",
@@ -214,7 +214,7 @@ test("at most eight invitations are open; the ninth is refused with what to do",
 
 test("mesh key and settings are written before the node starts, the key for its owner only", async () => {
   const bytes = encodeWelcomeDocument({ key: KEY, host: HOST, settings: { mesh: "casa", timing: "wired" } });
-  const config = configWith({ peer: ["192.168.1.21:7883"] });
+  const config = await configWith({ peer: ["192.168.1.21:7883"] });
   await joinMesh(config, "code", false, { ...nobody, dial: welcoming(bytes) });
   expect(readFileSync(join(folder, "mesh.key"), "utf8")).toBe(`${KEY}\n`);
   expect(statSync(join(folder, "mesh.key")).mode & 0o777).toBe(0o600);
@@ -222,12 +222,12 @@ test("mesh key and settings are written before the node starts, the key for its 
     version: 1,
     peers: [{ node: HOST, address: "192.168.1.21:7883" }],
   });
-  expect(configWith({})).toMatchObject({ mesh: "casa", timing: "wired" });
+  expect(await configWith({})).toMatchObject({ mesh: "casa", timing: "wired" });
 });
 
 test("a code for another mesh than the one asked for is refused, and nothing is written", async () => {
   const bytes = encodeWelcomeDocument({ key: KEY, host: HOST, settings: { mesh: "casa" } });
-  const config = configWith({ mesh: "work", peer: ["192.168.1.21:7883"] });
+  const config = await configWith({ mesh: "work", peer: ["192.168.1.21:7883"] });
   await expect(joinMesh(config, "code", true, { ...nobody, dial: welcoming(bytes) })).rejects.toThrow(
     'The code is for mesh "casa", not for "work".',
   );

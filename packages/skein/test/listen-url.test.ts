@@ -11,14 +11,18 @@ function problem(url: string): string {
   throw new Error(`${url} was accepted`);
 }
 
-function resolve(url: string, flags: Record<string, unknown> = {}): ListenerConfig {
-  const { listeners } = loadConfig({ flags: { listen: [url], ...flags }, environment: {}, hostName: "pi1" });
+async function resolve(url: string, flags: Record<string, unknown> = {}): Promise<ListenerConfig> {
+  const { listeners } = await loadConfig({
+    flags: { listen: [url], ...flags },
+    environment: {},
+    hostName: "pi1",
+  });
   return listeners[0]!;
 }
 
-function refusal(url: string, flags: Record<string, unknown> = {}): string {
+async function refusal(url: string, flags: Record<string, unknown> = {}): Promise<string> {
   try {
-    resolve(url, flags);
+    await resolve(url, flags);
   } catch (error) {
     expect(error).toBeInstanceOf(SkeinError);
     return (error as Error).message;
@@ -94,8 +98,8 @@ test.each([
   expect(problem(url)).toEqual(text instanceof RegExp ? expect.stringMatching(text) : text);
 });
 
-test("a listener without options is open to this machine, with --allow-anonymous to all", () => {
-  expect(resolve("mqtt://:1884")).toEqual({
+test("a listener without options is open to this machine, with --allow-anonymous to all", async () => {
+  expect(await resolve("mqtt://:1884")).toEqual({
     protocol: "mqtt",
     host: "127.0.0.1",
     port: 1884,
@@ -106,13 +110,13 @@ test("a listener without options is open to this machine, with --allow-anonymous
     isProxied: false,
     tls: undefined,
   });
-  expect(resolve("mqtt://:1884", { "allow-anonymous": true }).host).toBe("0.0.0.0");
-  expect(resolve("mqtt://:1884?anonymous").host).toBe("0.0.0.0");
+  expect((await resolve("mqtt://:1884", { "allow-anonymous": true })).host).toBe("0.0.0.0");
+  expect((await resolve("mqtt://:1884?anonymous")).host).toBe("0.0.0.0");
 });
 
-test("several listeners differ in who may come in and in how many", () => {
+test("several listeners differ in who may come in and in how many", async () => {
   const listen = ["mqtt://127.0.0.1", "mqtt://0.0.0.0:1884?anonymous&max-clients=9", "unix:///run/mqtt.sock"];
-  const { listeners } = loadConfig({ flags: { listen }, environment: {}, hostName: "pi1" });
+  const { listeners } = await loadConfig({ flags: { listen }, environment: {}, hostName: "pi1" });
   expect(listeners).toMatchObject([
     { host: "127.0.0.1", clientsMax: undefined },
     { host: "0.0.0.0", clientsMax: 9 },
@@ -125,56 +129,56 @@ test("several listeners differ in who may come in and in how many", () => {
   ]);
 });
 
-test("an encrypted listener takes the node's files, or its own", () => {
+test("an encrypted listener takes the node's files, or its own", async () => {
   const node = { "tls-cert": "n.pem", "tls-key": "n.key" };
-  expect(resolve("mqtts://", node).tls).toEqual({
+  expect((await resolve("mqtts://", node)).tls).toEqual({
     certificate: "n.pem",
     key: "n.key",
     clientCa: undefined,
     identity: "cn",
   });
-  expect(resolve("mqtts://?cert=o.pem&key=o.key", node).tls).toMatchObject({
+  expect((await resolve("mqtts://?cert=o.pem&key=o.key", node)).tls).toMatchObject({
     certificate: "o.pem",
     key: "o.key",
   });
   // The node's key does not belong to a certificate of the listener's own.
-  expect(resolve("mqtts://?cert=both.pem", node).tls).toMatchObject({
+  expect((await resolve("mqtts://?cert=both.pem", node)).tls).toMatchObject({
     certificate: "both.pem",
     key: "both.pem",
   });
-  expect(resolve("mqtts://", { "tls-cert": "both.pem" }).tls).toMatchObject({ key: "both.pem" });
-  expect(resolve("mqtt://", node).tls).toBeUndefined();
+  expect((await resolve("mqtts://", { "tls-cert": "both.pem" })).tls).toMatchObject({ key: "both.pem" });
+  expect((await resolve("mqtt://", node)).tls).toBeUndefined();
 });
 
-test("with a client CA a listener is open to other machines, and nobody is anonymous there", () => {
+test("with a client CA a listener is open to other machines, and nobody is anonymous there", async () => {
   const node = { "tls-cert": "n.pem", "tls-client-ca": "ca.pem", "allow-anonymous": true };
-  expect(resolve("mqtts://", { ...node, "allow-anonymous": false })).toMatchObject({
+  expect(await resolve("mqtts://", { ...node, "allow-anonymous": false })).toMatchObject({
     host: "0.0.0.0",
     allowAnonymous: false,
     tls: { clientCa: "ca.pem", identity: "cn" },
   });
-  expect(resolve("wss://?identity=san&client-ca=own.pem", node)).toMatchObject({
+  expect(await resolve("wss://?identity=san&client-ca=own.pem", node)).toMatchObject({
     allowAnonymous: false,
     tls: { clientCa: "own.pem", identity: "san" },
   });
 });
 
-test("without a certificate an encrypted listener is refused with the options to add", () => {
-  expect(refusal("mqtts://:8883")).toBe(
+test("without a certificate an encrypted listener is refused with the options to add", async () => {
+  expect(await refusal("mqtts://:8883")).toBe(
     'Cannot use --listen "mqtts://:8883": it has no certificate; add --tls-cert FILE and --tls-key FILE, ' +
       "or to this listener ?cert=FILE&key=FILE.",
   );
 });
 
-test("what could let nobody or anybody in is refused with the way out", () => {
-  expect(refusal("mqtt://:1883?anonymous=false")).toBe(
+test("what could let nobody or anybody in is refused with the way out", async () => {
+  expect(await refusal("mqtt://:1883?anonymous=false")).toBe(
     'Cannot use --listen "mqtt://:1883": nobody could come in, for there are no users; add --scram-users FILE or leave anonymous=false out.',
   );
-  expect(refusal("mqtts://0.0.0.0", { "tls-cert": "n.pem" })).toBe(
+  expect(await refusal("mqtts://0.0.0.0", { "tls-cert": "n.pem" })).toBe(
     'Cannot use --listen "mqtts://0.0.0.0:8883": it would let anybody on the network in without a password; ' +
       "add --allow-anonymous if you want that, or listen on 127.0.0.1.",
   );
-  expect(refusal("mqtts://?identity=san", { "tls-cert": "n.pem" })).toBe(
+  expect(await refusal("mqtts://?identity=san", { "tls-cert": "n.pem" })).toBe(
     'Cannot use --listen "mqtts://:8883": identity needs certificates of clients; add client-ca=FILE.',
   );
 });

@@ -31,12 +31,16 @@ export function crc32c(bytes: Uint8Array, seed = 0, from = 0, to = bytes.length)
   return ~crc >>> 0;
 }
 
+/**
+ * The checksum is linear: a byte's entry is the sum of those of its bits. So this takes a third of the steps that one byte and bit after
+ * the other take, with which it was the only thing in a start that V8 handed to its last compiler, whose code is 5 MB to have in memory.
+ */
 function buildTables(): Int32Array {
   const tables = new Int32Array(1024);
-  for (let byte = 0; byte < 256; byte++) {
-    let crc = byte;
-    for (let bit = 0; bit < 8; bit++) crc = (crc & 1) === 0 ? crc >>> 1 : (crc >>> 1) ^ POLYNOMIAL;
-    tables[byte] = crc;
+  let crc = 1;
+  for (let bit = 0x80; bit > 0; bit >>>= 1) {
+    crc = (crc & 1) === 0 ? crc >>> 1 : (crc >>> 1) ^ POLYNOMIAL;
+    for (let at = 0; at < 256; at += 2 * bit) tables[at + bit] = (tables[at] as number) ^ crc;
   }
   for (let at = 256; at < 1024; at++) {
     const before = tables[at - 256] as number;

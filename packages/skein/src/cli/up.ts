@@ -8,7 +8,6 @@ import { Problem } from "../config/addresses.ts";
 import { loadConfig, type NodeConfig } from "../config/load-config.ts";
 import type { SettingName } from "../config/settings.ts";
 import { parseCode } from "../joining/code.ts";
-import { joinMesh } from "../joining/newcomer.ts";
 import { type NodeLog, openLog } from "../pino-log.ts";
 import { stopSignal } from "../shutdown.ts";
 import { EXIT_OK } from "./exit-codes.ts";
@@ -30,7 +29,7 @@ export async function up(flags: Flags, join: string | undefined): Promise<number
     environment: process.env,
     hostName: hostname().split(".")[0] ?? "node",
   };
-  let config = loadConfig(sources);
+  let config = await loadConfig(sources);
   const isTerminal = process.stdout.isTTY === true;
   const { NO_COLOR = "" } = process.env;
   const isColored = isTerminal && NO_COLOR === "";
@@ -39,7 +38,7 @@ export async function up(flags: Flags, join: string | undefined): Promise<number
     const startedAt = performance.now();
     await joinWith(join, config, log, flags.mesh !== undefined);
     // The mesh has settings of its own, which are in the data directory now.
-    config = loadConfig(sources);
+    config = await loadConfig(sources);
     const node = await startNode(config, log);
     void node.serving.then(() => say(joinedSentence(node, performance.now() - startedAt)));
     running = node;
@@ -71,6 +70,7 @@ async function joinWith(
     config.isMdnsEnabled && config.peers.length === 0
       ? multicastDns({ log: log.component("mesh") })
       : undefined;
+  const { joinMesh } = await import("../joining/newcomer.ts");
   const { mesh, host } = await joinMesh(config, code, isMeshGiven, { dial: dialAsGuest, mdns, say });
   say(`Found mesh "${mesh}" (${host}). Its key and settings are in ${config.dataDirectory}.`);
 }

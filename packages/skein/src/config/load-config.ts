@@ -10,7 +10,6 @@ import { join } from "node:path";
 import type { BrokerOptions } from "@skein/broker";
 import { SkeinError } from "@skein/kernel";
 import { safeParse } from "valibot";
-import { parse as parseYaml } from "yaml";
 import { brokerLimits } from "./broker-limits.ts";
 import { type ListenerConfig, resolveListeners } from "./listener-config.ts";
 import { nearestName } from "./nearest-name.ts";
@@ -77,18 +76,18 @@ interface Sourced {
 type Layer = ReadonlyMap<SettingName, Sourced>;
 
 /** Reads and checks all settings. @throws {SkeinError} ERR_SKEIN_CONFIG */
-export function loadConfig(sources: ConfigSources): NodeConfig {
+export async function loadConfig(sources: ConfigSources): Promise<NodeConfig> {
   const flags = flagLayer(sources.flags);
   const environment = environmentLayer(sources.environment);
   const early = new Map([...environment, ...flags]);
   const name = textOf(early.get("name")) ?? sources.hostName;
   const dataDirectory = textOf(early.get("data-dir")) ?? defaultDataDirectory(name);
   const configFile = findConfigFile(textOf(early.get("config")), dataDirectory);
-  const file = configFile === undefined ? new Map<SettingName, Sourced>() : fileLayer(configFile);
+  const file = configFile === undefined ? new Map<SettingName, Sourced>() : await fileLayer(configFile);
   const joinedFile = sharedSettingsPath(
     textOf(early.get("data-dir") ?? file.get("data-dir")) ?? dataDirectory,
   );
-  const joined = existsSync(joinedFile) ? fileLayer(joinedFile) : new Map<SettingName, Sourced>();
+  const joined = existsSync(joinedFile) ? await fileLayer(joinedFile) : new Map<SettingName, Sourced>();
   const merged: Layer = new Map([...joined, ...file, ...early]);
   const settings = check(merged, sources.hostName);
   return Object.freeze({
@@ -150,10 +149,12 @@ function findConfigFile(given: string | undefined, dataDirectory: string): strin
   return ["skein.yaml", join(dataDirectory, "skein.yaml")].find((path) => existsSync(path));
 }
 
-function fileLayer(path: string): Layer {
+async function fileLayer(path: string): Promise<Layer> {
+  // Only here: many a node has no such file, and the parser would stay in its memory.
+  const { parse } = await import("yaml");
   let content: unknown;
   try {
-    content = parseYaml(readFileSync(path, "utf8"), { prettyErrors: true, logLevel: "error" });
+    content = parse(readFileSync(path, "utf8"), { prettyErrors: true, logLevel: "error" });
   } catch (error) {
     const reason = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
     throw configError(`Cannot read settings from ${path}: ${reason.replace(/[:.]$/, "")}.`, error);

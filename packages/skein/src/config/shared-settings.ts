@@ -6,7 +6,6 @@
  */
 
 import { join } from "node:path";
-import { stringify } from "yaml";
 import { isWildcardHost, Problem } from "./addresses.ts";
 import { parseListenUrl } from "./listen-url.ts";
 import type { SettingName } from "./settings.ts";
@@ -47,10 +46,6 @@ export function sharedSettings(
     } else if (typeof value === "string" || typeof value === "boolean") shared[name] = String(value);
   }
   return shared;
-}
-
-export function sharedSettingsText(settings: SharedSettings): string {
-  return `# Received from the mesh when this node joined. To differ from it, use skein.yaml or flags: they win.\n${stringify(settings)}`;
 }
 
 function listOf(value: unknown): string[] {

@@ -67,7 +67,7 @@ function startDemoNode(
   keyFile: string,
   mesh: string,
 ): RunningDemoNode {
-  const program = fileURLToPath(new URL("../../bin/skein.js", import.meta.url));
+  const program = fileURLToPath(new URL("../../bin/skein.cjs", import.meta.url));
   const peers = all
     .filter((other) => other !== node)
     .flatMap((other) => ["--peer", `127.0.0.1:${other.linkPort}`]);

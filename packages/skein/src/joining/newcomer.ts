@@ -11,8 +11,9 @@ import { join } from "node:path";
 import { type DialAsGuest, type Disk, type MulticastDns, SkeinError } from "@skein/kernel";
 import { type JoinResult, JoinSearch } from "@skein/mesh";
 import { openDataDirectory, systemClock } from "@skein/platform";
+import { stringify } from "yaml";
 import type { NodeConfig } from "../config/load-config.ts";
-import { SHARED_SETTINGS_FILE, sharedSettingsText } from "../config/shared-settings.ts";
+import { SHARED_SETTINGS_FILE, type SharedSettings } from "../config/shared-settings.ts";
 import { explainOutcome } from "./explain-outcome.ts";
 import { hostsInterface } from "./local-interface.ts";
 import { stretchNow } from "./stretch.ts";
@@ -111,4 +112,8 @@ function write(disk: Disk, { key, settings, host }: WelcomeDocument, address: st
   replace(SHARED_SETTINGS_FILE, sharedSettingsText(hostsInterface(settings)));
   replace("peers.json", `${JSON.stringify({ version: 1, peers: [{ node: host, address }] })}\n`);
   replace(KEY_FILE, `${key}\n`);
+}
+
+function sharedSettingsText(settings: SharedSettings): string {
+  return `# Received from the mesh when this node joined. To differ from it, use skein.yaml or flags: they win.\n${stringify(settings)}`;
 }
