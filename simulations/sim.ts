@@ -21,7 +21,7 @@ const USAGE = `Simulates a whole mesh on one seed and says how to repeat what it
 
 npm run sim -- --seed N | --seeds FROM-TO | --schedule FILE [options]
   --scenario NAME   only these faults: ${Object.keys(SCENARIOS).join(", ")} (default: drawn from the seed)
-  --nodes N         3 to 7 (default: drawn)    --minutes M   simulated minutes of chaos (default: 2 to 5, drawn)
+  --nodes N         2 to 7 (default: drawn)    --minutes M   simulated minutes of chaos (default: 2 to 5, drawn)
   --household       MQTT clients of all kinds as well, with every checker (default: retained writes at the nodes)
   --once            do not run each seed a second time to compare the histories
   --seconds S       with --seeds: begin no new seed after S seconds
@@ -72,7 +72,7 @@ const wishes: Omit<ScheduleWishes, "seed"> = {
 
 if (values.scenario !== undefined && SCENARIOS[values.scenario] === undefined)
   usage(`There is no scenario "${values.scenario}"`);
-if (wishes.nodes !== undefined && !(wishes.nodes >= 3 && wishes.nodes <= 7)) usage("--nodes takes 3 to 7");
+if (wishes.nodes !== undefined && !(wishes.nodes >= 2 && wishes.nodes <= 7)) usage("--nodes takes 2 to 7");
 if (values.seeds !== undefined) await many(values.seeds);
 else if (values.schedule !== undefined) one(readSchedule(values.schedule), undefined);
 else {

@@ -30,6 +30,10 @@ class Split {
     this.world.events.runUntil(this.world.events.now + ms);
   }
 
+  get leader(): number {
+    return this.world.nodes.findIndex(({ status }) => status?.role === "leader");
+  }
+
   /** Takes a node that does not lead away from the other two, with all clients. Returns it. */
   cutOff(): number {
     const alone = this.world.nodes.findIndex(({ status }) => status?.role !== "leader");
@@ -88,5 +92,25 @@ for (const qos of [1, 2] as const) {
     expect(split.received.filter((line) => line.startsWith("reader"))).toEqual(all);
     // Whoever was on the other side gets it late.
     expect(split.received.filter((line) => line.startsWith("away"))).toHaveLength(5);
+  });
+}
+
+for (const qos of [1, 2] as const) {
+  test(`P7: who is with the majority gets what is published without a quorum in its order, also QoS ${qos} that is published while the split heals`, () => {
+    const split = new Split(qos);
+    const reader = split.client("reader", split.leader);
+    reader.subscribe("t", qos);
+    split.pass(2000);
+    const alone = split.cutOff();
+    split.pass(CUT_MS);
+    const writer = split.client("writer", alone);
+    split.pass(5000);
+    for (let at = 0; at < 200; at++) {
+      if (at === 100) split.heal(alone);
+      writer.publish("t", `m${at}`, qos, false);
+      split.pass(50);
+    }
+    split.pass(30_000);
+    expect(split.received).toEqual(Array.from({ length: 200 }, (_, at) => `reader m${at}`));
   });
 }

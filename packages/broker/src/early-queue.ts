@@ -2,7 +2,9 @@
  * Messages of a kept session that came before the log had them, because there is no quorum: sent at once, and not again when the log
  * brings them.
  *
- * They have no ordinals yet, so they go under packet identifiers that are far from those of the queue. When the log has brought one
+ * They have no ordinals yet, so they go under packet identifiers that are far from those of the queue, and begin at a place that their
+ * name says: who was in the middle of a handshake when its connection ended holds on to an identifier, and would take the first message
+ * of the next connection for that one (QoS 2), if each began at the same place. When the log has brought one
  * (`placed`), its place in the queue is passed over if it was sent, and acknowledged with it. One that still waits then goes its
  * usual way. Bounded: from the first for which there is no room all wait for the log, until it has brought those without room, so that
  * their order stays.
@@ -48,7 +50,6 @@ export class EarlyQueue {
   readonly #held = new Map<number, object>();
   /** Places in the queue that need not be sent. */
   readonly #passed = new Set<number>();
-  #turn = 0;
 
   /** Sent and not acknowledged. */
   get underWay(): number {
@@ -66,8 +67,9 @@ export class EarlyQueue {
 
   /** Returns the packet identifier that it goes under; `oldest` is the oldest ordinal under way. */
   send({ name, qos }: EarlyMessage, oldest: number): number {
+    let place = placeOf(name);
     let packetId = 0;
-    do packetId = packetIdOf(oldest + DISTANCE + (this.#turn++ % PACKET_IDS));
+    do packetId = packetIdOf(oldest + DISTANCE + (place++ % PACKET_IDS));
     while (this.#sent.has(packetId));
     this.#sent.set(packetId, { name, qos, ordinal: undefined, isReleased: false });
     return packetId;
@@ -120,4 +122,11 @@ export class EarlyQueue {
   passes(ordinal: number): boolean {
     return this.#passed.delete(ordinal);
   }
+}
+
+/** Scattered, but the same for a name on every connection (FNV-1a). */
+function placeOf(name: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < name.length; at++) hash = Math.imul(hash ^ name.charCodeAt(at), 0x01000193);
+  return (hash >>> 0) % PACKET_IDS;
 }

@@ -105,3 +105,15 @@ test("a packet identifier that is under way is not given again when all have had
     queue.finish(packetId);
   }
 });
+
+test("P5: the next connection does not begin with the identifiers of the last one, which its client may hold; a message keeps its own", () => {
+  const sentBy = (names: readonly string[]): number[] => {
+    const queue = new EarlyQueue();
+    for (const name of names) queue.push(early(name, 2));
+    return names.map(() => sendNext(queue));
+  };
+  const names = Array.from({ length: 20 }, (_, at) => `00000000000000aa 1 ${at}`);
+  const [held, others] = [sentBy(names.slice(0, 10)), sentBy(names.slice(10))];
+  expect(others.filter((packetId) => held.includes(packetId))).toEqual([]);
+  expect(sentBy(names).slice(10)).toEqual(others);
+});

@@ -166,6 +166,7 @@ export class Coordinator {
       ...common,
       owedBytesMax: options.owedBytesMax,
       peers: () => this.#peers.filter(({ cluster }) => cluster === this.#arrival.cluster),
+      hasQuorum: () => this.status.hasQuorum,
       sendMember: (to, frame) => this.#traffic.sendMember(to, frame),
     });
     this.#turnEnd = new TurnEnd({

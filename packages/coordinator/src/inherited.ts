@@ -25,10 +25,6 @@ export function newestOfEach(commands: readonly Inherited[]): Inherited[] {
   });
 }
 
-export function isSame(a: Command, b: Command): boolean {
-  return a.operation.kind === b.operation.kind && nameOf(a.envelope) === nameOf(b.envelope);
-}
-
 /** Places are kept for what follows: those side by side by one command, those at the end by none. */
 export function withoutIdle(commands: readonly Inherited[]): Inherited[] {
   const kept: Inherited[] = [];
@@ -53,11 +49,6 @@ function canJoin(before: Inherited, command: Inherited): boolean {
 
 function joined({ envelope, stamp }: Inherited, last: Inherited): Inherited {
   return skipping(envelope, stamp, lastPlaceOf(last));
-}
-
-/** In the place of what does not count, so that the numbers behind it still follow. */
-export function placeOf(command: Command): Uint8Array {
-  return skipping(command.envelope, command.stamp, lastPlaceOf(command)).bytes;
 }
 
 /**

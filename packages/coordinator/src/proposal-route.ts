@@ -118,7 +118,6 @@ export class ProposalRoute {
     if (command === undefined) return;
     const { node, incarnation, seq } = command.envelope;
     if (node !== this.#self.node) return;
-    if (outcome === "stale") this.#proposals.refusedAsStale(command);
     if (incarnation !== this.#self.incarnation) {
       if (outcome !== "gap") this.#settleInherited();
       return;

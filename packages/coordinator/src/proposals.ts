@@ -36,9 +36,7 @@ import type { Stamp } from "./hybrid-clock.ts";
 import {
   decodedOrNothing,
   type Inherited,
-  isSame,
   newestOfEach,
-  placeOf,
   withoutClaim,
   withoutIdle,
   withPlacesBefore,
@@ -109,8 +107,6 @@ export class Proposals {
   #inherited: readonly Inherited[] = [];
   /** Up to this number commands are acknowledged, or are being put on the disk for that. */
   #releasedThrough = 0;
-  /** Up to this number there are commands in the outbox that were refused under another one. */
-  #keptThrough = 0;
   #hasKept = false;
   /** Of these the outbox has an older form. */
   readonly #changed = new Set<PendingCommand>();
@@ -257,31 +253,6 @@ export class Proposals {
     this.#resendAfterMs = backoff;
   }
 
-  /**
-   * The log has refused this command of this node: its connection did not hold its session any more. If it was acknowledged without a
-   * quorum, what it published must not be lost with it, nor published again when a later run reads of it.
-   */
-  refusedAsStale(refused: Command): void {
-    const { envelope, operation, alone } = refused;
-    const { incarnation, seq } = envelope;
-    if (operation.kind !== "publishOnce") return;
-    // Of an earlier run what is not open was refused in that run, which has proposed it again.
-    const isOpen =
-      incarnation === this.#incarnation
-        ? seq <= this.#releasedThrough
-        : this.#inherited.some((command) => isSame(command, refused));
-    const own = isOpen ? withoutClaim(operation) : undefined;
-    if (own === undefined) return;
-    const before = this.#lastSeq;
-    this.propose(own, undefined, true, alone);
-    const again = this.#pending.at(-1);
-    if (again === undefined || again.seq === before) return;
-    this.#keptThrough = again.seq;
-    this.#hasKept = true;
-    // If it fails, nothing worse is true than before.
-    this.#ports.outbox.keep([again.bytes, placeOf(refused)], () => {});
-  }
-
   #proposeAnew(commands: readonly Inherited[]): void {
     for (const { operation, alone } of commands) {
       const own = withoutClaim(operation);
@@ -370,7 +341,7 @@ export class Proposals {
     const before = this.#releasedThrough;
     this.#releasedThrough = last.seq;
     this.#hasKept = true;
-    const said = fresh.filter(({ operation, isAlone }) => topicOf(operation) !== undefined && !isAlone);
+    const said = fresh.filter(({ operation, isAlone }) => mayBeOvertaken(operation) && !isAlone);
     for (const pending of said) this.#sayAlone(pending);
     const commands = fresh.map(({ bytes }) => bytes);
     outbox.keep(commands, (error) => {
@@ -391,8 +362,13 @@ export class Proposals {
 
   #forgetKept(): void {
     if (!this.#hasKept || this.#inherited.length > 0) return;
-    if (this.settledSeq < Math.max(this.#releasedThrough, this.#keptThrough)) return;
+    if (this.settledSeq < this.#releasedThrough) return;
     this.#hasKept = false;
     this.#ports.outbox.clear();
   }
+}
+
+/** What the log makes of it depends on whether it was acknowledged without a quorum: others may have overtaken it meanwhile. */
+function mayBeOvertaken(operation: Operation): boolean {
+  return operation.kind === "publishOnce" || topicOf(operation) !== undefined;
 }

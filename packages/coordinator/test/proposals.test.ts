@@ -370,31 +370,6 @@ test("what the disk does not take without a quorum is not acknowledged, and goes
   expect(done.codes).toEqual([0]);
 });
 
-test("what was acknowledged once keeps its form when the disk takes it no more under a new number", () => {
-  const { clock, leader, outbox, proposals, sent } = setUp();
-  const operation = {
-    kind: "publishOnce",
-    clientId: "c",
-    claim: 1,
-    packetId: 7,
-    message: retained("t", "1", 2),
-  } as const;
-  proposals.propose(operation, completion());
-  outbox.isCut = true;
-  leader.isKnown = false;
-  clock.endTurn();
-  outbox.write();
-  proposals.refusedAsStale(decodeCommand(outbox.kept[0] as Uint8Array));
-  proposals.settleThrough(1);
-  proposals.tick(clock.monotonicMs());
-  outbox.fail();
-  outbox.isCut = false;
-  leader.isKnown = true;
-  proposals.sendAgain();
-  clock.advance(1);
-  expect(sent.map((bytes) => decodeCommand(bytes).alone?.seenThrough)).toEqual([17]);
-});
-
 test("what came through the log while its disk stood still is not called safe with the mesh, if the log may have put it aside", () => {
   const { clock, leader, outbox, proposals } = setUp();
   leader.isKnown = false;
@@ -515,39 +490,4 @@ test("what the disk took only after what came next keeps its place before that",
   };
   for (const node of [NODE, "000000000000000b" as NodeId])
     expect(shown(node)).toEqual({ texts: ["c"], sent: ["a", "b", "c"] });
-});
-
-test("what was acknowledged and refused as stale is in the outbox under its new number; no later run proposes it once more", () => {
-  const { clock, leader, outbox, proposals } = setUp();
-  const message = { ...retained("t", "1"), retain: false };
-  const operation = { kind: "publishOnce", clientId: "c", claim: 1, packetId: 7, message } as const;
-  proposals.propose(operation, completion());
-  outbox.isCut = true;
-  leader.isKnown = false;
-  clock.endTurn();
-  outbox.write();
-  const acknowledged = [...outbox.kept];
-  const stale = decodeCommand(acknowledged[0] as Uint8Array);
-  proposals.refusedAsStale(stale);
-  proposals.settleThrough(1);
-  expect(outbox.kept.map((bytes) => decodeEnvelope(bytes).seq)).toEqual([1, 2, 1]);
-  expect(outbox.isCleared).toBe(false);
-
-  const second = 2 as Incarnation;
-  const knowing = setUp(second);
-  knowing.proposals.inherit(outbox.kept);
-  knowing.proposals.refusedAsStale(stale);
-  knowing.clock.advance(1);
-  expect(knowing.frames).toEqual([[1, 2]]);
-  expect(knowing.proposals.proposedSeq).toBe(0);
-  const unknowing = setUp(second);
-  unknowing.proposals.inherit(acknowledged);
-  unknowing.proposals.refusedAsStale(stale);
-  expect(unknowing.proposals.proposedSeq).toBe(1);
-  const late = setUp(second);
-  late.proposals.refusedAsStale(stale);
-  expect(late.proposals.proposedSeq).toBe(0);
-
-  proposals.settleThrough(2);
-  expect(outbox.isCleared).toBe(true);
 });

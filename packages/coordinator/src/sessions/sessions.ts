@@ -72,6 +72,7 @@ export interface SessionsPorts {
   readonly peers: () => readonly PeerView[];
   /** What time it is in the cluster. */
   readonly time: () => Stamp;
+  readonly hasQuorum: () => boolean;
   readonly sendMember: (to: NodeId, frame: (cluster: ClusterId) => ControlFrame) => void;
   readonly publishFromLog?: FromLog | undefined;
   readonly publishEarly?: Early | undefined;
@@ -243,11 +244,15 @@ export class Sessions implements SessionStore {
     }
   }
 
-  /** `from` says what counts for it without a quorum. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+  /**
+   * `from` says what counts for it without a quorum. Where there is one the log will bring its messages, and the older ones that were not
+   * told here with them. @throws {SkeinError} ERR_SKEIN_MALFORMED
+   */
   heardEarly(from: NodeId, commands: readonly Uint8Array[]): void {
     for (const bytes of commands) {
       const command = decodeCommand(bytes);
-      if (command.envelope.node === from) this.#handOver(command);
+      if (command.envelope.node !== from) continue;
+      if (!this.#ports.hasQuorum() || command.operation.kind === "subscribe") this.#handOver(command);
     }
   }
 

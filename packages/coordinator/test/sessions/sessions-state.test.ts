@@ -63,6 +63,24 @@ test("whatever an older claim asks for is stale and changes nothing", () => {
   expect(world.machine.sessions.hash.value).toBe(before);
 });
 
+test("a QoS 2 message that was acknowledged without a quorum keeps its place, also where its connection is over by then", () => {
+  const world = new SessionWorld();
+  for (const clientId of ["reader", "had"])
+    world.subscribe(A, clientId, world.open(A, clientId), wish("t", { qos: 2 }));
+  const first = world.open(A, "c");
+  world.open(B, "c");
+  const cluster = "00000000-0000-4000-8000-000000000001" as ClusterId;
+  const alone = { cluster, seenThrough: 1, stamp: 1, had: ["had"] };
+  for (const payload of ["1", "2"]) {
+    const named = { clientId: "c", claim: first, packetId: Number(payload) } as const;
+    const once = { kind: "publishOnce", ...named, message: message("t", payload, 2) } as const;
+    expect(world.propose(A, once, 1, alone).outcome).toBe("applied");
+  }
+  world.publish(B, "t", "3", 2);
+  expect(world.owed("reader")).toEqual(["1", "2", "3"]);
+  expect(world.owed("had")).toEqual(["3"]);
+});
+
 test("a claim that a partition has held back does not take the session from one that was made later", () => {
   const world = new SessionWorld();
   world.nowMs += 5000;

@@ -6,8 +6,10 @@
  * later one was sent: what its client gave up is under way on its own. Each delivered QoS is a stream of its own,
  * because a broker may order them independently [MQTT-4.6.0-5]. What a client sent twice may be seen late, by whoever
  * missed it the first time; not so by a kept session that was subscribed before, because the log has it in its order. Members of a
- * shared subscription are left out: what one of them did not acknowledge goes to another, late. So is, for kept sessions, what was
- * published without a quorum: the log has it later. So is what a node without one hands out, which has the session as it was. So is what was published before two clusters became one: what a session was owed by
+ * shared subscription are left out: what one of them did not acknowledge goes to another, late. What was published without a quorum the log
+ * has later: kept sessions may get it after what others have taken meanwhile, but not after what was sent when it was there, and where a
+ * node with a quorum serves them what one node took comes in its order. What a node without one hands out, which has the session as it was,
+ * is left out. So is what was published before two clusters became one: what a session was owed by
  * the one follows what it was owed by the other (docs/merge.md). So is a message with a lifetime that comes with DUP: a node has passed it over
  * because it had expired, lost its client before the log knew, and the next one cannot know that it was never sent (docs/guarantees.md).
  *
@@ -19,6 +21,7 @@ import { type Checker, CheckFailure, type Observation } from "../observations.ts
 import type { Durability } from "./blackout-watch.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
 import { KeptSessions } from "./kept-sessions.ts";
+import { OutboxLedger } from "./outbox-ledger.ts";
 
 interface Publish {
   readonly payloadId: string;
@@ -34,18 +37,23 @@ interface Publish {
   isRepeated: boolean;
   /** Its node had no quorum meanwhile: it goes to kept sessions early where it can, and to all others once there is one. */
   isEarly: boolean;
+  /** It was sent when the log had all that was taken without a quorum, so it comes behind that. */
+  readonly isBehindOutboxes: boolean;
 }
 
 /** What one subscriber session has seen of one publisher at one QoS. */
 interface Seen {
   /** The latest in publish order; undefined: all of it came from a node without a quorum. */
   latest: Publish | undefined;
+  /** The latest of those that were taken without a quorum and came from the log, by their nodes. */
+  readonly latestEarly: Map<string, Publish>;
   readonly payloadIds: Set<string>;
 }
 
 export class PublishOrder implements Checker {
   readonly name = "publish order";
   readonly #kept: KeptSessions;
+  readonly #outboxes = new OutboxLedger();
   readonly #publishes = new Map<string, Publish>();
   readonly #sessions = new Map<string, string>();
   /** Sessions that a node without a quorum had not heard of and began anew: the next one may find them again (docs/guarantees.md). */
@@ -66,6 +74,7 @@ export class PublishOrder implements Checker {
   observe(observation: Observation): void {
     const { at } = observation;
     this.#kept.observe(observation);
+    this.#outboxes.observe(observation);
     if (this.#clusters.observe(observation) || this.#clusters.isSplit) this.#excusedThrough = this.#number;
     if (observation.kind === "connected") this.#connected(observation);
     else if (observation.kind === "subscribeSent" && observation.filter.startsWith("$share/")) {
@@ -91,6 +100,7 @@ export class PublishOrder implements Checker {
         ackedAt: undefined,
         isRepeated: false,
         isEarly: false,
+        isBehindOutboxes: this.#outboxes.areAllWritten(at),
       });
     } else if (observation.kind === "publishAcked") {
       const publish = this.#publishes.get(observation.payloadId);
@@ -122,7 +132,7 @@ export class PublishOrder implements Checker {
     const publish = this.#publishes.get(payloadId);
     if (publish === undefined || (publish.isRepeated && !this.#isInLogOrder(publish, client))) return;
     if (publish.mayExpire && dup) return;
-    if (publish.number <= this.#excusedThrough || (qos > 0 && this.#isEarly(publish, client))) return;
+    if (publish.number <= this.#excusedThrough) return;
     // QoS 0 takes another way from and to each node: who goes from one to the next leaves, or finds, older messages under way.
     const way = qos === 0 ? `${publish.node} ${node}` : "";
     const key = `${client} ${this.#sessions.get(client) ?? ""} ${publish.client} ${publish.qos} ${qos} ${way}`;
@@ -130,25 +140,38 @@ export class PublishOrder implements Checker {
     if (seen.payloadIds.has(payloadId)) return;
     seen.payloadIds.add(payloadId);
     if (qos > 0 && this.#servedAsKnown.has(client)) return;
-    const { latest } = seen;
-    if (latest === undefined || publish.number > latest.number) {
-      seen.latest = publish;
+    const isEarly = qos > 0 && this.#isEarly(publish, client);
+    const attempt = this.#kept.attempt(client);
+    // What its client has sent twice may be in two outboxes.
+    const isTwice = isEarly && publish.isRepeated;
+    if (isTwice || (isEarly && attempt !== undefined && !this.#kept.isSafe(node, attempt.at))) return;
+    if (!isEarly) {
+      this.#mustFollow(publish, seen.latest, client, at);
+      if (seen.latest === undefined || publish.number > seen.latest.number) seen.latest = publish;
       return;
     }
+    if (seen.latest?.isBehindOutboxes === true) this.#mustFollow(publish, seen.latest, client, at);
+    const from = publish.node ?? "";
+    const latestEarly = seen.latestEarly.get(from);
+    this.#mustFollow(publish, latestEarly, client, at);
+    if (latestEarly === undefined || publish.number > latestEarly.number) seen.latestEarly.set(from, publish);
+  }
+
+  #mustFollow(publish: Publish, latest: Publish | undefined, client: string, at: number): void {
+    if (latest === undefined || publish.number > latest.number) return;
     const wasSafe = publish.ackedAt !== undefined && publish.ackedAt <= latest.sentAt;
-    if (publish.session === latest.session || wasSafe) {
-      throw new CheckFailure(
-        this.name,
-        `${client} sees ${payloadId} of ${publish.client} (QoS ${publish.qos}, sent ${publish.sentAt} ms) for the first time ` +
-          `after ${latest.payloadId} (sent ${latest.sentAt} ms), at ${at} ms`,
-      );
-    }
+    if (publish.session !== latest.session && !wasSafe) return;
+    throw new CheckFailure(
+      this.name,
+      `${client} sees ${publish.payloadId} of ${publish.client} (QoS ${publish.qos}, sent ${publish.sentAt} ms) for the first time ` +
+        `after ${latest.payloadId} (sent ${latest.sentAt} ms), at ${at} ms`,
+    );
   }
 
   #seenBy(key: string): Seen {
     let seen = this.#seen.get(key);
     if (seen === undefined) {
-      seen = { latest: undefined, payloadIds: new Set() };
+      seen = { latest: undefined, latestEarly: new Map(), payloadIds: new Set() };
       this.#seen.set(key, seen);
     }
     return seen;

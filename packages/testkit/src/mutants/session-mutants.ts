@@ -17,6 +17,15 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       replacement: "    claim.confirm(this.ordinal, { settle: () => {} });",
     },
     {
+      name: "a node with a quorum hands out what another says without one",
+      breaks: "P7: the newest of an outbox comes before the oldest",
+      file: `${SESSIONS}/sessions.ts`,
+      search:
+        'if (!this.#ports.hasQuorum() || command.operation.kind === "subscribe") this.#handOver(command);',
+      replacement: "this.#handOver(command);",
+      scenario: "pairs",
+    },
+    {
       name: "a stale owner's command is accepted",
       breaks: "P9: two connections use one session (rule 2)",
       file: `${STATE}/session-state.ts`,

@@ -40,6 +40,11 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   membership: { kinds: ["leave", "forget", "replaced", "coup", "cut"] },
   minority: { kinds: ["forgetAlone", "partition", "crash"], nodes: 5 },
   takeovers: { kinds: ["takeover", "crash", "stop", "pause", "partition", "severed", "power", "clientsCut"] },
+  // Two nodes: whenever the voter is away the other one is without a quorum.
+  pairs: {
+    kinds: ["takeover", "crash", "stop", "pause", "partition", "severed", "power", "clientsCut"],
+    nodes: 2,
+  },
   // Long times without a fault, in which what clients that are away leave behind runs out.
   absences: { kinds: ["takeover", "crash"] },
   voters: { kinds: ["partition", "severed"], nodes: 6 },

@@ -22,6 +22,8 @@ export interface PublishingPort {
   owedBytesMax(): number;
   /** Retained messages that `filter` matches. */
   retained(filter: string, visit: (message: ApplicationMessage) => void): void;
+  /** The command under way was acknowledged without a quorum. */
+  isAcknowledged(): boolean;
   /** The client was handed the message of the command under way before, without a quorum, and has it. */
   hasHad(clientId: string): boolean;
   /** Puts it, which has RETAIN, into the retained store. False: no room. */

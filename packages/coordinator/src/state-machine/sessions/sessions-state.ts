@@ -214,7 +214,10 @@ export class SessionsState {
     return isDealt ? "applied" : "full";
   }
 
-  /** A QoS 2 message of a session, for everybody, once. */
+  /**
+   * A QoS 2 message of a session, for everybody, once. One whose connection is over, but which was acknowledged without a quorum, must
+   * not be lost, and comes in its order: it goes into the queues.
+   */
   publishOnce(
     clientId: string,
     owner: SessionOwner,
@@ -222,7 +225,8 @@ export class SessionsState {
     message: ApplicationMessage,
   ): SessionOutcome {
     const session = this.#owned(clientId, owner);
-    if (session === undefined) return "stale";
+    if (session === undefined)
+      return this.#port.isAcknowledged() ? this.publish(message, clientId, []) : "stale";
     if (session.received.has(packetId)) return "applied";
     const outcome = this.#publishToAll(message, clientId);
     // A refused identifier is free again [MQTT-4.3.3-9]; what was delivered all the same is not taken back.
