@@ -23,4 +23,3 @@ export { listenTcp } from "./tcp.ts";
 export { isKeyMismatch, type TlsPskOptions, tlsPskTransport } from "./tls-psk.ts";
 export { dialAsGuest } from "./tls-psk-guest.ts";
 export { listenUnix } from "./unix-socket.ts";
-export { boundYoungGeneration } from "./young-generation.ts";

@@ -12,7 +12,7 @@ import { type DialAsGuest, GUEST_PREFIX, type GuestFailure, type Stream } from "
 import { splitHostPort } from "./host-port.ts";
 import { SocketStream } from "./socket-stream.ts";
 import { causeOf } from "./system-error.ts";
-import { isKeyMismatch, VERSION_AND_CIPHER } from "./tls-psk.ts";
+import { isKeyMismatch, PSK_CONTEXT } from "./tls-psk.ts";
 
 /** See {@link DialAsGuest}. */
 export const dialAsGuest: DialAsGuest = (address, timeoutMs, prove, done) => {
@@ -36,7 +36,7 @@ export const dialAsGuest: DialAsGuest = (address, timeoutMs, prove, done) => {
     else finish({ kind: "unreachable", reason: causeOf(error) });
   };
   const socket = connect({
-    ...VERSION_AND_CIPHER,
+    ...PSK_CONTEXT,
     host: target.host,
     port: target.port,
     pskCallback: (hint) => {

@@ -17,6 +17,7 @@ import {
   connect,
   createServer as createTlsServer,
   type PSKCallbackNegotation,
+  type SecureContextOptions,
   type Server,
   type TLSSocket,
 } from "node:tls";
@@ -41,11 +42,13 @@ const HANDSHAKE_TIMEOUT_MS = 5000;
 /** Callers that are proving it at the same time. More are reset at once. */
 const HANDSHAKES_MAX = 64;
 
-export const VERSION_AND_CIPHER = {
+export const PSK_CONTEXT: Pick<SecureContextOptions, "ca" | "ciphers" | "maxVersion" | "minVersion"> = {
   minVersion: "TLSv1.2",
   maxVersion: "TLSv1.2",
   ciphers: "ECDHE-PSK-CHACHA20-POLY1305",
-} as const;
+  // There are no certificates. Unless told, Node takes in all authorities that it knows, and keeps them.
+  ca: [],
+};
 
 const WRONG_KEY = "it has another mesh key";
 
@@ -121,7 +124,7 @@ function connectTo(
 ): TLSSocket {
   const pskCallback = (): PSKCallbackNegotation => ({ psk: options.key, identity: options.identity });
   const socket = connect({
-    ...VERSION_AND_CIPHER,
+    ...PSK_CONTEXT,
     host: target.host,
     port: target.port,
     pskCallback,
@@ -204,7 +207,7 @@ function timeoutOf({ handshakeTimeoutMs }: TlsPskOptions): number {
 
 function tlsServer(options: TlsPskOptions, hint: string | undefined, handshakes: Handshakes): Server {
   const tls = createTlsServer({
-    ...VERSION_AND_CIPHER,
+    ...PSK_CONTEXT,
     handshakeTimeout: timeoutOf(options),
     pskCallback: (socket, identity) =>
       identity.startsWith(GUEST_PREFIX) ? handshakes.guest(socket, identity) : options.key,

@@ -20,18 +20,30 @@ const YOUNG_BYTES_ENOUGH = 16 * 1024 * 1024;
 /** V8's own. */
 const GROWTH_FACTOR = 2;
 
-/** Once, for the whole process. */
+/**
+ * It does not grow until it is bounded: while a program is read nearly everything survives, and the room would stay for what comes only
+ * once. Call it before most of it is loaded.
+ */
+export function holdYoungGeneration(): void {
+  setGrowthFactor(1);
+}
+
+/** From now on it grows until it is large enough. Once, for the whole process. */
 export function boundYoungGeneration(): void {
-  let factor = GROWTH_FACTOR;
+  let factor = 1;
   const adapt = (): void => {
     const wanted = youngBytes() < YOUNG_BYTES_ENOUGH ? GROWTH_FACTOR : 1;
     if (wanted === factor) return;
     factor = wanted;
-    setFlagsFromString(`--semi-space-growth-factor=${factor}`);
+    setGrowthFactor(factor);
   };
   // Its size changes in collections, and at no other time.
   new PerformanceObserver(adapt).observe({ entryTypes: ["gc"] });
   adapt();
+}
+
+function setGrowthFactor(factor: number): void {
+  setFlagsFromString(`--semi-space-growth-factor=${factor}`);
 }
 
 function youngBytes(): number {

@@ -2,7 +2,8 @@
 
 import { hostname } from "node:os";
 import { SkeinError } from "@skein/kernel";
-import { boundYoungGeneration, collectReadBuffersYoung, dialAsGuest, multicastDns } from "@skein/platform";
+import { collectReadBuffersYoung, dialAsGuest, multicastDns } from "@skein/platform";
+import { boundYoungGeneration } from "@skein/platform/young-generation";
 import { type RunningNode, startNode } from "../compose.ts";
 import { Problem } from "../config/addresses.ts";
 import { loadConfig, type NodeConfig } from "../config/load-config.ts";
@@ -20,7 +21,6 @@ type Flags = Readonly<Partial<Record<SettingName, unknown>>>;
  * @throws {SkeinError} when the node cannot start: bad settings, a port in use, an unusable data directory, a code of no use.
  */
 export async function up(flags: Flags, join: string | undefined): Promise<number> {
-  boundYoungGeneration();
   collectReadBuffersYoung();
   let running: RunningNode | undefined;
   const stopped = stopSignal(() => running?.reload());
@@ -47,6 +47,7 @@ export async function up(flags: Flags, join: string | undefined): Promise<number
 }
 
 async function run(node: RunningNode, log: NodeLog, stopped: Promise<string>): Promise<number> {
+  boundYoungGeneration();
   const end = await Promise.race([stopped, node.failed, node.left]);
   if (end instanceof Error) log.error({ error: end }, "stopping after a failure");
   else if (end === "left") log.info({}, "stopping for good: this node has left its mesh");
