@@ -110,6 +110,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       file: `${SESSIONS}/claim.ts`,
       search: "else this.#ports.afterBarrier(() => done.settle(reasonCode));",
       replacement: "else done.settle(reasonCode);",
+      scenario: "acknowledgements",
     },
     {
       name: "a client that takes its leave has a will",
