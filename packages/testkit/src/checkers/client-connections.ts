@@ -26,11 +26,14 @@ export interface WillConnection {
   takenAt: number | undefined;
   /** The mesh knows of that. */
   isForgone: boolean;
-  /** Its CONNECT waited while its node was paused, and counts as sent when that goes on. */
+  /** Its CONNECT may have come behind the client's next one: its node was paused, or it was lost once on its way. */
   isHeldUp: boolean;
   /** When its node, undisturbed so far, crashed or lost its power under it. */
   nodeDiedAt: number | undefined;
 }
+
+/** A piece that is lost on its way to a node comes within that, in ms. */
+const RETRANSMITTED_MS = 1100;
 
 export interface Publication {
   readonly client: string;
@@ -126,6 +129,8 @@ export class ClientConnections {
     const { client, connection, will, node, keepAliveSeconds, at } = attempt;
     this.#numbers.set(client, connection);
     this.#open.delete(client);
+    for (const each of this.#byClient.get(client) ?? [])
+      if (each.acceptedAt === undefined && at - each.sentAt < RETRANSMITTED_MS) each.isHeldUp = true;
     if (will === undefined) return;
     const begun: WillConnection = {
       client,

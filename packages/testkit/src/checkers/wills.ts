@@ -8,8 +8,8 @@
  * - after a newer connection was acknowledged: seconds later where nothing is disturbed; and never behind a message that the client
  *   published on the newer one, in a queue that has the order of the log;
  * - before the grace time, where the node died: its client may come back elsewhere.
- * While there are two clusters neither hears of a connection with the other. A CONNECT that waited at a node that was paused, and that its client has
- * given up, is taken when the node goes on: for the mesh it is newer than what the client has done meanwhile.
+ * While there are two clusters neither hears of a connection with the other. A CONNECT that its client has given up, and that waited at a node that
+ * was paused, or was lost once on its way, is taken when it comes: for the mesh it is newer than what the client has done meanwhile.
  *
  * It must come to every certain session that is subscribed and there, once its client has stayed away for as long as keep-alive,
  * grace and delay take, with a quorum and without faults.

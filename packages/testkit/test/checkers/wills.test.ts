@@ -45,6 +45,15 @@ const CUT = disconnected(10_000, "dev");
 const belongs = (at: number, node: string, to: string) => seen(at, "belongs", { node, to });
 const paused = (at: number, node: string) => seen(at, "stopped", { node, how: "pause" });
 const resumed = (at: number, node: string) => seen(at, "stopped", { node, how: "resume" });
+/** A CONNECT to B that its client gives up, for one to C a while later; then the will of the one given up comes behind what it says there. */
+const givenUp = (afterMs: number): Observation[] => [
+  ...LEFT,
+  connecting(11_000, "dev", "B", { connection: 2, will: will(2) }),
+  ...again(11_000 + afterMs, "C", 3),
+  says(14_000, "C", "m"),
+  comes(14_010, "m"),
+  comes(14_020, "will-2"),
+];
 /** Its client says something on a connection with C and leaves; then the will of the connection before comes. */
 const ELSEWHERE = [
   ...again(11_000, "C", 2),
@@ -112,6 +121,7 @@ test.each<[string, readonly Observation[]]>([
       comes(20_100, "will-3"),
     ],
   ],
+  ["its CONNECT may have been lost once, and came behind the next one", givenUp(50)],
 ])("[P9] wills accepts: %s", (_name, history) => {
   check(new Wills("replicated"), [...BEGIN, ...history]);
 });
@@ -159,6 +169,7 @@ test.each<[string, RegExp, readonly Observation[]]>([
     /behind a message/,
     [CUT, ...ELSEWHERE, comes(11_400, "will-1")],
   ],
+  ["it comes behind that, its CONNECT having been there long before", /behind a message/, givenUp(2000)],
 ])("[P9] wills bites: %s", (_name, message, history) => {
   expect(() => check(new Wills("replicated"), [...BEGIN, ...history])).toThrow(message);
 });
