@@ -3,7 +3,8 @@
  * replaced it.
  *
  * While there are two clusters a write in one of them replaces nothing in the other: what is the last word is decided when they
- * merge, and the other value is listed (merge-union.ts).
+ * merge, and the other value is listed (merge-union.ts). Nor does one that is under way when they become two: it may have been sent to a node
+ * that belonged to neither yet, and whichever takes it, the other does not know of it.
  *
  * One that was acknowledged without a quorum may be the last word or not: it may lose to what was written meanwhile, and is listed then
  * (early-retained-writes.ts). So it replaces nothing either.
@@ -25,7 +26,7 @@ export class RetainedSurvivors implements Checker {
   readonly #before = new Map<string, readonly string[]>();
 
   observe(observation: Observation): void {
-    this.#clusters.observe(observation);
+    if (this.#clusters.observe(observation) && this.#clusters.isSplit) this.#before.clear();
     if (observation.kind === "publishSent" && observation.packet.retain) {
       const { topic, payloadId } = observation.packet;
       if (!topic.startsWith("topic/")) return;

@@ -33,6 +33,12 @@ const damaged = (at: number, node: string, how: "power" | "disk"): Observation =
 /** "old" is safe with the mesh; later C, alone, takes "new". */
 const LOST = [put(1000, "old", "A"), done(1100, "old", "A"), put(5000, "new", "C"), early(5100, "new", "C")];
 
+function judged(history: readonly Observation[], value: string | undefined): () => void {
+  const checker = new RetainedSurvivors();
+  for (const observation of history) checker.observe(observation);
+  return () => checker.judge([new Map(value === undefined ? [] : [["topic/1", value]])]);
+}
+
 function missing(
   history: readonly Observation[],
   served: string | undefined,
@@ -212,14 +218,30 @@ test("[P8] a 3.1.1 client of a node that has had its quorum all the time is told
 });
 
 test("[P8] acknowledged without a quorum a write may be the last word or not, and replaces nothing", () => {
-  const judged = (history: readonly Observation[], value: string | undefined) => {
-    const checker = new RetainedSurvivors();
-    for (const observation of history) checker.observe(observation);
-    return () => checker.judge([new Map(value === undefined ? [] : [["topic/1", value]])]);
-  };
   for (const value of ["old", "new"]) expect(judged(LOST, value)).not.toThrow();
   expect(judged(LOST, undefined)).toThrow(/may be old or new/);
   expect(judged([...LOST.slice(0, 3), acked(5100, "on-C", "new")], "old")).toThrow(/may be new/);
+});
+
+test("[P8] a write that is under way when there are two clusters replaces nothing in the other one", () => {
+  const belongs = (at: number, node: string, to: string) => seen(at, "belongs", { node, to });
+  const united = belongs(9000, "C", "one");
+  const split = [
+    belongs(10, "A", "one"),
+    ...LOST.slice(0, 3),
+    belongs(5050, "C", "two"),
+    done(5100, "new", "C"),
+  ];
+  for (const value of ["old", "new"]) expect(judged([...split, united], value)).not.toThrow();
+  expect(judged([...split, united], undefined)).toThrow(/may be old or new/);
+
+  // Once there is one cluster the next word is the last one again, of C as of anybody.
+  const next = [put(9500, "next", "C"), done(9600, "next", "C")];
+  for (const value of ["old", "new"])
+    expect(judged([...split, united, ...next], value)).toThrow(/may be next/);
+  // And C, when it joins the cluster that is there, adds nothing to it that could be lost.
+  const joined = [...split.slice(0, -2), belongs(5050, "C", "one"), done(5100, "new", "C")];
+  expect(judged(joined, "old")).toThrow(/may be new/);
 });
 
 test("[P8] after its cluster's cut a node may acknowledge what is safe with it alone", () => {
