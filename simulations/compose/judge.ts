@@ -36,6 +36,8 @@ export interface Tally {
   repeated: number;
   reordered: number;
   readonly examples: string[];
+  /** Some of the duplicated ones. */
+  readonly twice: { readonly what: string; readonly sentMs: number }[];
 }
 
 export interface Hearing {
@@ -110,7 +112,10 @@ function count(tally: Tally, message: Sent, times: number, what: string): void {
   if (times === 1) return;
   if (times === 0) tally.lost++;
   else if (message.isMoved) tally.repeated++;
-  else tally.duplicated++;
+  else {
+    tally.duplicated++;
+    if (tally.twice.length < EXAMPLES_MAX) tally.twice.push({ what, sentMs: message.sentMs });
+  }
   if (tally.examples.length < EXAMPLES_MAX) tally.examples.push(`${what} ${times} times`);
 }
 
@@ -211,6 +216,7 @@ function tallyOf(tallies: Map<string, Tally>, pairClass: PairClass, qos: 0 | 1 |
       repeated: 0,
       reordered: 0,
       examples: [],
+      twice: [],
     };
     tallies.set(key, tally);
   }

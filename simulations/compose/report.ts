@@ -117,7 +117,7 @@ ${Object.entries(CLASS_MEANS)
 What a durable session had not acknowledged when its client went to another node comes once more there (QoS 1: twice), and in a split each side
 hands out at once what it takes, so that some of it is late on the other side.
 
-${examplesOf(findings.tallies)}
+${examplesOf(findings)}
 Retained messages (P8): ${findings.retained.topics} topics compared on every node after the run, ${findings.retained.faults.length} wrong.
 
 ## Cost
@@ -150,9 +150,17 @@ function tallyRow(tally: Tally): string {
   return `| ${tally.class} | ${qos} | ${pairs} | ${lost} | ${duplicated} | ${repeated} | ${reordered} |`;
 }
 
-function examplesOf(tallies: readonly Tally[]): string {
+function examplesOf({ tallies, startMs }: Findings): string {
   const examples = tallies.filter((tally) => tally.class === "steady").flatMap(({ examples: some }) => some);
-  return examples.length === 0 ? "" : `Among the steady pairs: ${examples.join("; ")}.\n`;
+  const twice = tallies
+    .filter((tally) => tally.class === "durable" && tally.qos === 2)
+    .flatMap((tally) => tally.twice)
+    .map(({ what, sentMs }) => `${what}, sent at ${((sentMs - startMs) / 1000).toFixed(1)} s`);
+  const lines = [
+    examples.length === 0 ? "" : `Among the steady pairs: ${examples.join("; ")}.\n`,
+    twice.length === 0 ? "" : `QoS 2 twice with durable sessions: ${twice.join("; ")}.\n`,
+  ];
+  return lines.join("");
 }
 
 function costRows({ readings, idle, logBytes, startMs, endMs }: Findings): string {

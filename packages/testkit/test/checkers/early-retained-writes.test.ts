@@ -223,6 +223,7 @@ test("[P8] acknowledged without a quorum a write may be the last word or not, an
   expect(judged([...LOST.slice(0, 3), acked(5100, "on-C", "new")], "old")).toThrow(/may be new/);
 });
 
+/** C has lost its disk, or is new: when "new" is sent to it, it belongs to no cluster. */
 test("[P8] a write that is under way when there are two clusters replaces nothing in the other one", () => {
   const belongs = (at: number, node: string, to: string) => seen(at, "belongs", { node, to });
   const united = belongs(9000, "C", "one");
@@ -239,7 +240,7 @@ test("[P8] a write that is under way when there are two clusters replaces nothin
   const next = [put(9500, "next", "C"), done(9600, "next", "C")];
   for (const value of ["old", "new"])
     expect(judged([...split, united, ...next], value)).toThrow(/may be next/);
-  // And C, when it joins the cluster that is there, adds nothing to it that could be lost.
+  // Where C has joined the cluster of A, its write has replaced the older one.
   const joined = [...split.slice(0, -2), belongs(5050, "C", "one"), done(5100, "new", "C")];
   expect(judged(joined, "old")).toThrow(/may be new/);
 });
