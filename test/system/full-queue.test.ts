@@ -29,7 +29,7 @@ test("a full queue is named in the status, with a command that ends it", async (
   );
   await node.waitForLog("the same", ({ msg }) => msg === note);
   const [, command = ""] = /end its session: skein (.*)$/.exec(note) ?? [];
-  const args = [...command.replaceAll('"', "").split(" "), "-p", String(node.ports.mqtt)];
+  const args = [...command.split(" "), "-p", String(node.ports.mqtt)];
   expect(await runSkein(args)).toMatchObject({ code: 0, err: "" });
   expect(await publish()).toBe("taken");
 });

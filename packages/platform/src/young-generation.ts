@@ -21,7 +21,7 @@ const YOUNG_BYTES_ENOUGH = 16 * 1024 * 1024;
 const GROWTH_FACTOR = 2;
 
 /**
- * It does not grow until it is bounded: while a program is read nearly everything survives, and the room would stay for what comes only
+ * It hardly grows until it is bounded: while a program is read nearly everything survives, and the room would stay for what comes only
  * once. Call it before most of it is loaded.
  */
 export function holdYoungGeneration(): void {

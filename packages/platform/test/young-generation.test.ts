@@ -5,14 +5,14 @@ import { expect, test } from "vitest";
 
 const MODULE = fileURLToPath(new URL("../src/young-generation.ts", import.meta.url));
 
-/** Keeps some 100 MB of small objects, a turn for each few KB, then prints how large the young generation became, in MB. */
-const PROGRAM = `
+/** Keeps `turns` times some 50 KB of small objects, then prints how large the young generation became, in MB. */
+const programAfter = (calls: string, turns: number): string => `
   import { getHeapSpaceStatistics } from "node:v8";
-  import { boundYoungGeneration } from ${JSON.stringify(MODULE)};
-  boundYoungGeneration();
+  import { boundYoungGeneration, holdYoungGeneration } from ${JSON.stringify(MODULE)};
+  ${calls}
   const kept = [];
   let peak = 0;
-  for (let turn = 0; turn < 2000; turn++) {
+  for (let turn = 0; turn < ${turns}; turn++) {
     for (let i = 0; i < 500; i++) kept.push({ turn, of: [i] });
     await new Promise(setImmediate);
     const space = getHeapSpaceStatistics().find((each) => each.space_name === "new_space");
@@ -21,10 +21,23 @@ const PROGRAM = `
   process.stdout.write(String(peak));
 `;
 
-test("the young generation does not grow beyond what is enough, and V8 knows the flag", async () => {
-  const args = ["--experimental-strip-types", "--no-warnings", "--input-type=module", "--eval", PROGRAM];
+async function peakAfter(calls: string, turns: number): Promise<number> {
+  const program = programAfter(calls, turns);
+  const args = ["--experimental-strip-types", "--no-warnings", "--input-type=module", "--eval", program];
   const { stdout, stderr } = await promisify(execFile)(process.execPath, args);
-  expect(stderr).toBe("");
-  expect(Number(stdout)).toBeGreaterThanOrEqual(4);
-  expect(Number(stdout)).toBeLessThanOrEqual(24);
+  expect(stderr, "V8 knows the flag").toBe("");
+  return Number(stdout);
+}
+
+test("the young generation does not grow beyond what is enough, whether it was held before or not", async () => {
+  for (const calls of ["boundYoungGeneration();", "holdYoungGeneration(); boundYoungGeneration();"]) {
+    const peak = await peakAfter(calls, 2000);
+    expect(peak).toBeGreaterThanOrEqual(4);
+    expect(peak).toBeLessThanOrEqual(24);
+  }
+});
+
+test("while it is held, as much as a program is when it is read makes it grow less", async () => {
+  expect(await peakAfter("", 100)).toBeGreaterThan(4);
+  expect(await peakAfter("holdYoungGeneration();", 100)).toBeLessThanOrEqual(4);
 });

@@ -6,11 +6,8 @@
  */
 
 import { SkeinError } from "@skein/kernel";
-import { holdYoungGeneration } from "@skein/platform/young-generation";
 import { EXIT_FAILURE, exitCodeOf } from "./cli/exit-codes.ts";
 import { runProgram } from "./cli/program.ts";
-
-holdYoungGeneration();
 
 function dieOfBug(error: unknown): void {
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);

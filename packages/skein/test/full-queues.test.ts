@@ -28,7 +28,7 @@ test("a client whose queue had no room is named with how to end its session, unt
   expect(at(0)).toEqual([]);
   byClient.set("away", 3);
   const note =
-    'The queue of client "away" had no room for 3 messages, and who published was told or cut off: 10 wait, and it is not connected. If it never comes back, end its session: skein pub -i "away" -t skein/end -n';
+    'The queue of client "away" had no room for 3 messages, and who published was told or cut off: 10 wait, and it is not connected. If it never comes back, end its session: skein pub -i away -t skein/end -n';
   expect(at(1000)).toEqual([note]);
   expect(at(600_999)).toEqual([note]);
   expect(at(601_000)).toEqual([]);
@@ -49,6 +49,17 @@ test("who is connected, or has no session any more, need not be ended; the five 
   expect(texts.join()).toContain(`"${"0".repeat(64)}..."`);
   byClient.clear();
   expect(at(2)).toEqual([]);
+});
+
+test("a client id that a shell would read is never part of a command", () => {
+  for (const end of ["$(reboot)", "`reboot`", '" ; reboot "', "a b", "x".repeat(64), "\n"]) {
+    const { byClient, at } = scene();
+    byClient.set(`away${end}`, 1);
+    expect(at(0).join()).toMatch(/end its session: connect once with its client id and Clean Session$/);
+  }
+  const { byClient, at } = scene();
+  byClient.set("away-1_a.b:c", 1);
+  expect(at(0).join()).toContain("skein pub -i away-1_a.b:c -t skein/end -n");
 });
 
 test("when all queues together are full, the member with the least room is named", () => {

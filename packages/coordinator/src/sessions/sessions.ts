@@ -249,10 +249,11 @@ export class Sessions implements SessionStore {
    * told here with them. @throws {SkeinError} ERR_SKEIN_MALFORMED
    */
   heardEarly(from: NodeId, commands: readonly Uint8Array[]): void {
+    const hasQuorum = this.#ports.hasQuorum();
     for (const bytes of commands) {
       const command = decodeCommand(bytes);
       if (command.envelope.node !== from) continue;
-      if (!this.#ports.hasQuorum() || command.operation.kind === "subscribe") this.#handOver(command);
+      if (!hasQuorum || command.operation.kind === "subscribe") this.#handOver(command);
     }
   }
 

@@ -6,13 +6,13 @@
  * counts those that it loses to others.
  */
 
+import { shownClient } from "./shown-client.ts";
+
 /** Take-overs within a minute that are no alarm yet (R17). */
 const TAKEOVERS_MAX = 5;
 const WINDOW_MS = 60_000;
 /** Client ids watched at a time: who takes over seldom makes room. */
 const CLIENTS_MAX = 1000;
-/** As much of a client id as a line can show. */
-const SHOWN_MAX = 64;
 
 interface Takeovers {
   /** When the newest ones were. */
@@ -58,12 +58,11 @@ export class FlappingClients {
 }
 
 function sentence(clientId: string, { from, by }: Takeovers): string {
-  const shown = clientId.length > SHOWN_MAX ? `${clientId.slice(0, SHOWN_MAX)}...` : clientId;
   const who =
     from === by
       ? `${from} connects with it again and again`
       : `${from} and ${by} throw each other out; give one of them another id`;
-  return `Client id "${shown}" is taken over more than ${TAKEOVERS_MAX} times a minute: ${who}.`;
+  return `Client id ${shownClient(clientId)} is taken over more than ${TAKEOVERS_MAX} times a minute: ${who}.`;
 }
 
 function hostOf(address: string): string {

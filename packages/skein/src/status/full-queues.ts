@@ -8,11 +8,11 @@
 import type { Sessions } from "@skein/coordinator";
 import type { NodeId } from "@skein/kernel";
 import type { Note } from "./note.ts";
+import { endingCommand, shownClient } from "./shown-client.ts";
 
 const NAMED_FOR_MS = 600_000;
 /** The newest ones. */
 const NAMED_MAX = 5;
-const SHOWN_MAX = 64;
 const MIB = 1024 * 1024;
 
 export interface FullQueuesInputs {
@@ -55,18 +55,17 @@ export class FullQueues {
 }
 
 function noteOfClient(clientId: string, refused: number, owed: ReturnType<Sessions["owedTo"]>): Note {
-  const shown = clientId.length > SHOWN_MAX ? `${clientId.slice(0, SHOWN_MAX)}...` : clientId;
   const state =
     owed === undefined
       ? "its session is over now"
       : `${owed.messages} wait, and it is ${owed.isConnected ? "connected but slower than what comes in" : "not connected"}`;
   const next =
     owed?.isConnected === false
-      ? ` If it never comes back, end its session: skein pub -i "${shown}" -t skein/end -n`
+      ? ` If it never comes back, end its session: ${endingCommand(clientId) ?? "connect once with its client id and Clean Session"}`
       : "";
   return {
     subject: `full ${clientId}`,
-    text: `The queue of client "${shown}" had no room for ${refused === 1 ? "a message" : `${refused} messages`}, and who published was told or cut off: ${state}.${next}`,
+    text: `The queue of client ${shownClient(clientId)} had no room for ${refused === 1 ? "a message" : `${refused} messages`}, and who published was told or cut off: ${state}.${next}`,
   };
 }
 

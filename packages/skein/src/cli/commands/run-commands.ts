@@ -1,5 +1,6 @@
 /** Commands that run nodes: `up` and `demo`. */
 
+import { holdYoungGeneration } from "@skein/platform/young-generation";
 import { type Command, Option } from "commander";
 import { SETTING_NAMES, SETTINGS, type SettingName } from "../../config/settings.ts";
 import type { SetExitCode } from "./command-group.ts";
@@ -43,6 +44,7 @@ Examples:
                                             with an address that always answers`,
     )
     .action(async () => {
+      holdYoungGeneration();
       const { up } = await import("../up.ts");
       setExitCode(await up(givenFlags(command), command.opts<{ join?: string }>().join));
     });
