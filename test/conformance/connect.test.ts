@@ -133,6 +133,19 @@ test("a standstill of the whole process is not held against the clients", () => 
   expect(client.stream.ended).toBeUndefined();
 });
 
+test("P9, P11: a CONNECT that may have waited as long as the process stood still is reset, not taken, nor refused", () => {
+  const world = new World();
+  const before = world.open(5);
+  world.standStill(60_000);
+  for (const client of [before, world.open(5)]) {
+    client.send(connectPacket(5, "a", {}));
+    expect(client.packets).toEqual([]);
+    expect(client.stream.ended).toBe("reset");
+  }
+  world.pass(1_000);
+  world.connect("a");
+});
+
 test("[MQTT-3.1.2-21] [MQTT-3.2.2-21] a 5.0 client on the floating address gets Server Keep Alive 15, which then counts", () => {
   const world = new World({ floatingAddress: "192.0.2.99" });
   const client = world.attempt("a", { keepalive: 60, localAddress: "192.0.2.99" });

@@ -1,5 +1,8 @@
 /** Devices with PubSubClient's habits on a real node: a small buffer, a short keep-alive, no patience and no memory. */
 
+import { connect as openSocket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { generate } from "mqtt-packet";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../containers/support/eventually.ts";
 import { connect, gather } from "../support/mqtt-clients.ts";
@@ -87,4 +90,28 @@ test("P11: devices that knock all the time while the node stops, starts and is k
     expect(connacks.length).toBeGreaterThanOrEqual(4);
     expect(new Set(connacks)).toEqual(new Set([0]));
   }
+});
+
+test("P9: a CONNECT that a device gave up while the node was frozen does not end the connection that it has", async () => {
+  const will = { topic: "esp/gone", payload: Buffer.from("true"), qos: 1, retain: false } as const;
+  const house = await connect(node);
+  const wills: string[] = [];
+  house.on("message", (topic) => wills.push(topic));
+  await house.subscribeAsync("esp/gone", { qos: 1 });
+  const device = await connect(node, { clientId: "esp-moved", will });
+  let losses = 0;
+  device.on("close", () => losses++);
+  process.kill(node.pid as number, "SIGSTOP");
+  try {
+    // The kernel goes on accepting. This stands for the earlier attempt of a device that is served elsewhere by now.
+    const attempt = openSocket({ host: "127.0.0.1", port: node.ports.mqtt });
+    attempt.on("error", () => undefined);
+    attempt.end(generate({ cmd: "connect", clientId: "esp-moved", keepalive: 60, clean: true, will }));
+    await sleep(3_000);
+  } finally {
+    process.kill(node.pid as number, "SIGCONT");
+  }
+  await sleep(1_000);
+  expect([losses, wills]).toEqual([0, []]);
+  await device.publishAsync("esp/state", "on", { qos: 1 });
 });

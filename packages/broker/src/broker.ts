@@ -15,7 +15,6 @@ import type {
   MonotonicMs,
   SessionStore,
   Stream,
-  StreamHandler,
   WillFate,
 } from "@skein/kernel";
 import { AcknowledgementPool } from "./acknowledgements.ts";
@@ -45,16 +44,12 @@ import { QueueBudget } from "./queue-budget.ts";
 import type { Session } from "./session.ts";
 import type { KeeperPorts, SessionKeeper } from "./session-keeper.ts";
 import { Sessions } from "./sessions.ts";
+import { Standstill } from "./standstill.ts";
 import { Subscriptions } from "./subscriptions.ts";
 import { SystemRetained } from "./system/system-retained.ts";
 import { SystemTopics } from "./system/system-topics.ts";
 import { TopicLimits } from "./topic-limits.ts";
 import { UNAWAITED } from "./unawaited.ts";
-
-/** A gap between ticks from which on this process must have stood still, so that silence is not the clients' fault. */
-const STALL_MS = 2_000;
-/** Hears what comes from a connection that is reset at once. */
-const IGNORED: StreamHandler = { received() {}, drained() {}, closed() {} };
 
 export class Broker {
   readonly #ports: BrokerPorts;
@@ -75,7 +70,7 @@ export class Broker {
   #dirty: Channel[] = [];
   #flushed: Channel[] = [];
   #isFlushAsked = false;
-  #lastTick: MonotonicMs;
+  readonly #standstill: Standstill;
   #clientCount = 0;
   #clientsMax = 0;
   #isShuttingDown = false;
@@ -87,9 +82,10 @@ export class Broker {
     this.#connecting = new ConnectingChannels(options, this.#counters);
     this.#local = new LocalDelivery(this.#subscriptions, this.#frames);
     this.#connectRate = new ConnectRate(options.connectsPerSecondMax, options.connectsBurstMax);
-    this.#lastTick = clock.monotonicMs();
-    this.#system = this.#makeSystemTopics(options.systemIntervalSeconds, this.#lastTick);
-    this.#wheel = new DeadlineWheel(this.#lastTick, (channel, now) => channel.deadline(now));
+    const startedAt = clock.monotonicMs();
+    this.#standstill = new Standstill(startedAt);
+    this.#system = this.#makeSystemTopics(options.systemIntervalSeconds, startedAt);
+    this.#wheel = new DeadlineWheel(startedAt, (channel, now) => channel.deadline(now));
     this.#store = ports.sessions;
     this.#logOrLive = this.#store === undefined ? undefined : new LogOrLive(this.#store);
     this.#sessions = this.#makeSessions({
@@ -129,15 +125,13 @@ export class Broker {
 
   /**
    * Takes a new connection. It is reset at once while the broker shuts down or is full, or if too many come from its address
-   * (never a transient refusal, P11).
+   * (never a transient refusal, P11), and at its CONNECT if that may be older than a standstill of this process.
    */
   accept(stream: Stream, listener: ListenerOptions): void {
     const { options, clock } = this.#host;
     const isFull = this.#isShuttingDown || this.#channels.size >= options.connectionsMax;
     if (isFull || !this.#connectRate.admits(stream.remoteAddress, clock.monotonicMs())) {
-      this.#counters.connectionsRefused++;
-      stream.start(IGNORED);
-      stream.reset();
+      this.#connecting.refuse(stream);
       return;
     }
     this.#counters.connectionsAccepted++;
@@ -214,10 +208,8 @@ export class Broker {
 
   /** Drives keep-alive, connect timeout, wills and expiry. Call it about every 250 ms. */
   tick(now: MonotonicMs): void {
-    const hasStalled = now - this.#lastTick > STALL_MS;
-    this.#lastTick = now;
     // After a standstill the packets of all that time are still unread: read them before judging anyone's silence.
-    if (hasStalled) return;
+    if (this.#standstill.tick(now)) return;
     this.#wheel.advance(now);
     this.#sessions.tick(now);
     // They are this node's: neither forwarded nor stored.
@@ -317,6 +309,10 @@ export class Broker {
 
   #connect(channel: Channel, packet: ConnectPacket, proof: Proof | undefined): void {
     this.#connecting.delete(channel);
+    if (this.#standstill.mayBeOld(this.#ports.clock.monotonicMs())) {
+      this.#connecting.reset(channel);
+      return;
+    }
     const admission = admit(channel, packet, this.#host.options, this.#sessions, this.#ports.prng, proof);
     if (admission !== undefined) this.#sessions.open(admission, channel);
   }

@@ -3,12 +3,16 @@
  * makes room for who has just come.
  */
 
+import type { Stream, StreamHandler } from "@skein/kernel";
 import type { Channel } from "./channel.ts";
 import { ReasonCode } from "./codec/reason-codes.ts";
 import type { Counters } from "./counters.ts";
 import type { BrokerOptions } from "./options.ts";
 
 type Limits = Pick<BrokerOptions, "connectingMax" | "authenticatingMax">;
+
+/** Hears what comes from a connection that is reset at once. */
+const IGNORED: StreamHandler = { received() {}, drained() {}, closed() {} };
 
 export class ConnectingChannels {
   readonly #limits: Limits;
@@ -34,6 +38,20 @@ export class ConnectingChannels {
     this.#authenticating.delete(channel);
   }
 
+  /** It is not even heard. */
+  refuse(stream: Stream): void {
+    this.#counters.connectionsRefused++;
+    stream.start(IGNORED);
+    stream.reset();
+  }
+
+  /** Its client is to come again. */
+  reset(channel: Channel): void {
+    this.#counters.connectionsRefused++;
+    this.delete(channel);
+    channel.reset(ReasonCode.QuotaExceeded, "discard");
+  }
+
   mayAuthenticate(channel: Channel): boolean {
     if (this.#authenticating.size >= this.#limits.authenticatingMax) {
       this.#counters.connectionsRefused++;
@@ -45,9 +63,7 @@ export class ConnectingChannels {
 
   #resetOldest(): void {
     for (const channel of this.#channels) {
-      this.#counters.connectionsRefused++;
-      this.delete(channel);
-      channel.reset(ReasonCode.QuotaExceeded, "discard");
+      this.reset(channel);
       return;
     }
   }

@@ -2,7 +2,10 @@
 
 export interface Counters {
   connectionsAccepted: number;
-  /** Reset because of a limit: of all connections, of those without a CONNACK, of those per second from one address. */
+  /**
+   * Reset because of a limit: of all connections, of those without a CONNACK, of those per second from one address; or because their CONNECT
+   * may be older than a standstill of this process.
+   */
   connectionsRefused: number;
   /** CONNECTs that got a successful CONNACK. */
   clientsConnected: number;

@@ -229,6 +229,8 @@ export class StoredSession extends ClientSession {
     const { ordinal } = owed;
     const oldest = this.#underWay.get(this.#oldest.key ?? 0);
     if (oldest !== undefined && ordinal - oldest.ordinal >= SPAN_MAX) return false;
+    // It was sent before the log had the session, and said where its ordinals begin.
+    if (this.#early?.find(packetIdOf(ordinal)) !== undefined) return false;
     this.#cursor = ordinal;
     if (this.#early?.passes(ordinal) === true) return true;
     if (owed.isReleased) {
@@ -267,7 +269,7 @@ export class StoredSession extends ClientSession {
       this.#claim.acknowledgeEarly(early.name);
       return true;
     }
-    const oldest = this.#underWay.get(this.#oldest.key ?? 0)?.ordinal ?? this.#cursor + 1;
+    const oldest = this.#underWay.get(this.#oldest.key ?? 0)?.ordinal ?? this.#kept.nextOrdinal;
     this.send(outlet, frame, this.#early?.send(early, oldest) ?? 0, message);
     return true;
   }
@@ -297,7 +299,8 @@ export class StoredSession extends ClientSession {
 
   /** Whether a message with this packet identifier was sent on an earlier connection and has not had its turn on this one. */
   #comesAgain(packetId: number): boolean {
-    const first = this.#cursor + 1;
+    const first = this.#kept.after(this.#cursor)?.ordinal;
+    if (first === undefined) return false;
     const ahead = (packetId - packetIdOf(first) + PACKET_IDS) % PACKET_IDS;
     return first + ahead <= this.#sentBefore && this.#kept.owed(first + ahead) !== undefined;
   }

@@ -225,10 +225,16 @@ export class Merging {
 
   /**
    * This node may lead now. If it was down, its time is behind by that: nobody is served by it before the wall clock has been looked at, or
-   * what has expired elsewhere would not have here.
+   * what has expired elsewhere would not have here. A founder, and whoever finds that the time has jumped, begins its term with that: what
+   * was written meanwhile has the stamps of clocks that nobody had set, and counts as written now.
    */
   leadershipChanged(): void {
     this.#keepTime(this.#ports.clock.monotonicMs());
+    const driver = this.#ports.driver();
+    if (driver?.leadership.role !== "leader" || !(this.#hasTimeJumped || this.#machine.newest === 0)) return;
+    this.#hasTimeJumped = false;
+    const { ageMinutes } = this.#machine.clusters;
+    driver.propose([encodeClusterCommand({ kind: "tick", stamp: this.time, ageMinutes })]);
   }
 
   #own(): OwnCluster | undefined {

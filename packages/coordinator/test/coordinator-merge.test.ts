@@ -133,6 +133,32 @@ test(
 );
 
 test(
+  "what a box takes before it has founded its cluster is written then: in a merge it is the later write",
+  () => {
+    const world = new World(47);
+    const [grown, ...others] = world.add(4) as [SimNode, ...SimNode[]];
+    const late = others.pop() as SimNode;
+    for (const node of [grown, ...others]) world.start(node);
+    world.until(() => world.isFormed(3), 30_000, "the first cluster");
+    write(world, grown, { both: "before" });
+    world.start(late);
+    world.isolate([late], true);
+    const done = completion();
+    late.running.retained.put(retained("both", "after"), done);
+    expect(late.status.cluster).toBeUndefined();
+    world.until(() => done.codes.length === 1, 30_000, "founded");
+    expect(late.status.cluster).not.toBe(grown.status.cluster);
+    world.isolate([late], false);
+    untilOne(world);
+    for (const node of world.nodes) {
+      expect(values(node)).toEqual({ both: "after" });
+      expect(node.running.merging.conflicts.map(({ message }) => textOf(message))).toEqual(["before"]);
+    }
+  },
+  SLOW_MS,
+);
+
+test(
   "two grown meshes keep apart, say what they wait for, and merge when one of them approves",
   () => {
     const { world, left, right } = twoClusters(44, [2, 2], { newbornMinutes: 0 });

@@ -159,7 +159,9 @@ test("a large state is written down in pieces, as it was when it was due, whatev
   // Every kind of change to what is still to be written down.
   for (let at = 100; at < 300; at++) publish(at);
   apply({ kind: "retainedDelete", topic: "t/150" });
-  apply({ kind: "acknowledge", sessions: [{ clientId: "c", claim: 1, ordinals: [0, 1, 2, 150] }] });
+  const ordinals = [...(machine.sessions.get("c")?.queue ?? [])].map(({ ordinal }) => ordinal);
+  const some = ordinals.filter((_, place) => place < 3 || place === 150);
+  apply({ kind: "acknowledge", sessions: [{ clientId: "c", claim: 1, ordinals: some }] });
   expect(disk.pending, "not all at once").toBe(0);
   clock.advance(100);
   disk.settle();

@@ -36,6 +36,10 @@ export class KeptView implements KeptSession {
     return this.#session?.sentThrough ?? -1;
   }
 
+  get nextOrdinal(): number {
+    return this.#session?.queue.nextOrdinal ?? 0;
+  }
+
   after(ordinal: number): OwedMessage | undefined {
     return this.#session?.queue.after(ordinal);
   }

@@ -73,14 +73,14 @@ export const steps: fc.Arbitrary<Step> = fc.oneof(
     ),
   fc
     .tuple(clients, fc.nat(6))
-    .map(([clientId, ordinal]) =>
+    .map(([clientId, place]) =>
       ofClaim(clientId, (world, node, claim) =>
-        world.propose(node, { kind: "confirm", clientId, claim, ordinal }),
+        world.propose(node, { kind: "confirm", clientId, claim, ordinal: world.ordinal(clientId, place) }),
       ),
     ),
   fc.tuple(clients, fc.uniqueArray(fc.nat(6))).map(([clientId, some]) =>
     ofClaim(clientId, (world, node, claim) => {
-      const ordinals = some.sort((a, b) => a - b);
+      const ordinals = world.ordinals(clientId, ...some.sort((a, b) => a - b));
       world.propose(node, { kind: "acknowledge", sessions: [{ clientId, claim, ordinals }] });
     }),
   ),

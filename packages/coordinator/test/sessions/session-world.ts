@@ -36,6 +36,8 @@ export class SessionWorld {
   /** Everything applied, in the order of the log. */
   readonly log: Uint8Array[] = [];
   readonly #sequences = new Map<string, number>();
+  /** By client: where the ordinals of its session began. */
+  readonly #firstOrdinals = new Map<string, number>();
   #index = 0;
   nowMs = START_MS;
 
@@ -70,7 +72,20 @@ export class SessionWorld {
       queuedBytesMax: QUEUED_BYTES_MAX,
       ...more,
     };
-    return this.propose(node, { kind: "open", opening }, incarnation).seq;
+    const isNew = this.machine.sessions.get(clientId) === undefined;
+    const { seq } = this.propose(node, { kind: "open", opening }, incarnation);
+    const { nextOrdinal = 0 } = this.machine.sessions.get(clientId)?.queue ?? {};
+    if (isNew) this.#firstOrdinals.set(clientId, nextOrdinal);
+    return seq;
+  }
+
+  /** Ordinals of the messages that the session was owed as its 0th, 1st, 2nd, ... since it began. */
+  ordinals(clientId: string, ...places: readonly number[]): number[] {
+    return places.map((place) => this.ordinal(clientId, place));
+  }
+
+  ordinal(clientId: string, place: number): number {
+    return (this.#firstOrdinals.get(clientId) ?? 0) + place;
   }
 
   subscribe(node: NodeId, clientId: string, claim: number, ...wishes: readonly SubscriptionWish[]): Applied {
@@ -148,6 +163,7 @@ export class SessionWorld {
     fork.#index = this.#index;
     fork.nowMs = this.nowMs;
     for (const [key, seq] of this.#sequences) fork.#sequences.set(key, seq);
+    for (const [clientId, ordinal] of this.#firstOrdinals) fork.#firstOrdinals.set(clientId, ordinal);
     fork.decide({ kind: "fork", parent, index: this.#index });
     return fork;
   }

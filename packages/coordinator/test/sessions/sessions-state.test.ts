@@ -1,4 +1,5 @@
 import { type ClusterId, packetIdOf, type SessionOpening } from "@skein/kernel";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { ABSENT_SESSIONS_MAX } from "../../src/state-machine/sessions/absent-sessions.ts";
 import { QUEUED_MESSAGES_MAX } from "../../src/state-machine/sessions/session-queue.ts";
@@ -38,7 +39,28 @@ test("a clean start leaves nothing of the session, and its ordinals go on, so no
   expect(session.subscriptions.size).toBe(0);
   expect(world.owed("c")).toEqual([]);
   expect(world.machine.sessions.wants("t")).toBe(false);
-  expect(session.queue.nextOrdinal).toBe(1);
+  expect(session.queue.nextOrdinal).toBe(world.ordinal("c", 1));
+});
+
+test("P6: a session that begins when the last one of its client has expired uses none of its packet identifiers", () => {
+  const lives = fc.array(fc.nat(20), { minLength: 2, maxLength: 8 });
+  fc.assert(
+    fc.property(lives, fc.nat(100), (counts, others) => {
+      const world = new SessionWorld();
+      for (let at = 0; at < others; at++) world.publish(B, "elsewhere", "x");
+      const used: number[] = [];
+      for (const count of counts) {
+        const claim = world.open(A, "c", { expirySeconds: 1 });
+        expect(sessionOf(world, "c").isPresent).toBe(false);
+        world.subscribe(A, "c", claim, wish("t"));
+        for (let at = 0; at < count; at++) world.publish(B, "t", `${at}`, 2);
+        used.push(...[...sessionOf(world, "c").queue].map(({ ordinal }) => packetIdOf(ordinal)));
+        world.close(A, "c", claim);
+        world.pass(2);
+      }
+      expect(new Set(used).size).toBe(used.length);
+    }),
+  );
 });
 
 test("whatever an older claim asks for is stale and changes nothing", () => {
@@ -52,13 +74,13 @@ test("whatever an older claim asks for is stale and changes nothing", () => {
   const stale = [
     world.subscribe(A, "c", first, wish("u")),
     world.propose(A, { kind: "unsubscribe", ...named, filters: ["t"] }),
-    world.propose(A, { kind: "confirm", ...named, ordinal: 0 }),
+    world.propose(A, { kind: "confirm", ...named, ordinal: world.ordinal("c", 0) }),
     world.propose(A, { kind: "release", ...named, packetId: 1 }),
     world.propose(A, { kind: "publishOnce", ...named, packetId: 1, message: message("t", "x", 2) }),
     world.close(A, "c", first),
   ];
   expect(stale.map(({ outcome }) => outcome)).toEqual(stale.map(() => "stale"));
-  world.propose(A, { kind: "acknowledge", sessions: [{ ...named, ordinals: [0] }] });
+  world.propose(A, { kind: "acknowledge", sessions: [{ ...named, ordinals: world.ordinals("c", 0) }] });
   expect(world.owed("c")).toEqual(["1"]);
   expect(world.machine.sessions.hash.value).toBe(before);
 });
@@ -154,10 +176,12 @@ test("what is acknowledged is owed no longer, in any order; ordinals stay", () =
   const claim = world.open(A, "c");
   world.subscribe(A, "c", claim, wish("t"));
   for (const payload of ["0", "1", "2", "3"]) world.publish(B, "t", payload);
-  world.propose(A, { kind: "acknowledge", sessions: [{ clientId: "c", claim, ordinals: [0, 2] }] });
+  const acknowledged = { clientId: "c", claim, ordinals: world.ordinals("c", 0, 2) };
+  world.propose(A, { kind: "acknowledge", sessions: [acknowledged] });
   expect(world.owed("c")).toEqual(["1", "3"]);
-  expect([...sessionOf(world, "c").queue].map(({ ordinal }) => ordinal)).toEqual([1, 3]);
-  expect(sessionOf(world, "c").queue.after(1)?.ordinal).toBe(3);
+  const { queue } = sessionOf(world, "c");
+  expect([...queue].map(({ ordinal }) => ordinal)).toEqual(world.ordinals("c", 1, 3));
+  expect(queue.after(world.ordinal("c", 1))?.ordinal).toBe(world.ordinal("c", 3));
 });
 
 test("a PUBREC is kept until the PUBCOMP", () => {
@@ -165,9 +189,10 @@ test("a PUBREC is kept until the PUBCOMP", () => {
   const claim = world.open(A, "c");
   world.subscribe(A, "c", claim, wish("t"));
   world.publish(B, "t", "1", 2);
-  world.propose(A, { kind: "confirm", clientId: "c", claim, ordinal: 0 });
+  const ordinal = world.ordinal("c", 0);
+  world.propose(A, { kind: "confirm", clientId: "c", claim, ordinal });
   world.open(B, "c");
-  expect(sessionOf(world, "c").queue.get(0)?.isReleased).toBe(true);
+  expect(sessionOf(world, "c").queue.get(ordinal)?.isReleased).toBe(true);
 });
 
 test("a full queue takes no more, says so, and is known by its client; other sessions get the message", () => {
@@ -216,7 +241,7 @@ test("a message in many queues is kept once, and its bytes are free when the las
   const claims = ["a", "b"].map((clientId) => {
     const claim = world.open(A, clientId);
     world.subscribe(A, clientId, claim, wish("t"));
-    return { clientId, claim, ordinals: [0] };
+    return { clientId, claim, ordinals: world.ordinals(clientId, 0) };
   });
   world.publish(B, "t", "x".repeat(1000));
   const { owed } = world.machine.sessions;
@@ -234,7 +259,8 @@ test("more ordinals than packet identifiers, and a packet identifier is never gi
   world.subscribe(A, "c", claim, wish("t"));
   world.publish(B, "t", "stuck");
   const refused: number[] = [];
-  for (let ordinal = 1; ordinal < 70_000; ordinal++) {
+  const first = world.ordinal("c", 0);
+  for (let ordinal = first + 1; ordinal < first + 70_000; ordinal++) {
     const { outcome } = world.publish(B, "t", "x");
     if (outcome === "full") refused.push(ordinal);
     else world.propose(A, { kind: "acknowledge", sessions: [{ clientId: "c", claim, ordinals: [ordinal] }] });
@@ -242,8 +268,8 @@ test("more ordinals than packet identifiers, and a packet identifier is never gi
   }
   const { queue } = sessionOf(world, "c");
   expect(refused).toHaveLength(1);
-  expect(queue.nextOrdinal).toBeLessThan(65_535);
-  expect(packetIdOf(queue.nextOrdinal)).not.toBe(packetIdOf(0));
+  expect(queue.nextOrdinal - first).toBeLessThan(65_535);
+  expect(packetIdOf(queue.nextOrdinal)).not.toBe(packetIdOf(first));
 });
 
 // Retained messages
@@ -416,13 +442,14 @@ test("what may have been sent by a node that cannot say so any more goes again w
   world.subscribe(A, "c", claim, wish("t"));
   for (let at = 0; at < 100; at++) world.publish(B, "t", `${at}`);
   world.nodeDown(A);
-  expect(sessionOf(world, "c").sentThrough).toBe(99);
+  expect(sessionOf(world, "c").sentThrough).toBe(world.ordinal("c", 99));
   const orderly = world.open(B, "d");
   world.subscribe(B, "d", orderly, wish("t"));
   for (let at = 0; at < 10; at++) world.publish(B, "t", `${at}`);
   const close = { kind: "close", clientId: "d", claim: orderly, fate: "discard", expirySeconds: 60 } as const;
-  world.propose(B, { ...close, sentThrough: 3 });
-  expect(sessionOf(world, "d").sentThrough).toBe(3);
+  const sentThrough = world.ordinal("d", 3);
+  world.propose(B, { ...close, sentThrough });
+  expect(sessionOf(world, "d").sentThrough).toBe(sentThrough);
 });
 
 // Shared subscriptions
@@ -487,7 +514,7 @@ test("a member with QoS 0 counts for nothing: what one leaves behind stays until
   expect([routes.isDealt("$share/g/t"), routes.isAttended("$share/g/t")]).toEqual([true, true]);
   world.close(A, "a", claims[0] ?? 0);
   expect([routes.isDealt("$share/g/t"), routes.isAttended("$share/g/t")]).toEqual([true, false]);
-  expect(sessionOf(world, "a").queue.get(0)).toBeDefined();
+  expect(world.owed("a")).toEqual(["1"]);
 });
 
 test.each(["publish", "publishOnce"] as const)(

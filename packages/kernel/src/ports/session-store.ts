@@ -58,7 +58,7 @@ export interface SubscriptionWish extends KeptSubscription {
 
 /** A QoS 1 or 2 message that a session is owed. */
 export interface OwedMessage {
-  /** 0, 1, 2, ... within the session, in the order of the log. */
+  /** One more than that of the message before, in the order of the log. Where they begin, the session decides. */
   readonly ordinal: number;
   readonly message: ApplicationMessage;
   /** It is delivered with. */
@@ -80,6 +80,8 @@ export interface KeptSession {
   readonly queued: number;
   /** Messages up to this ordinal may have been sent on an earlier connection: they go with DUP. -1: none. */
   readonly sentThrough: number;
+  /** Ordinal of the next message that it will be owed. */
+  readonly nextOrdinal: number;
   /** The first message owed whose ordinal is greater; undefined: there is none now. */
   after(ordinal: number): OwedMessage | undefined;
   /** The message owed with this ordinal. */

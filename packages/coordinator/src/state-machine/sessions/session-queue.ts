@@ -31,7 +31,7 @@ export class SessionQueue {
   #bytes = 0;
 
   /** An empty one, whose first message has this ordinal. */
-  constructor(messages: OwedMessages, nextOrdinal = 0) {
+  constructor(messages: OwedMessages, nextOrdinal: number) {
     this.#messages = messages;
     this.#columns = new QueueColumns(messages, nextOrdinal);
   }

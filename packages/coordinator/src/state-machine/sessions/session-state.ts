@@ -81,9 +81,10 @@ export class SessionState {
   readonly received = new Set<number>();
   queue: SessionQueue;
 
-  constructor(clientId: string, messages: OwedMessages) {
+  /** A new one. What it is owed gets ordinals from `firstOrdinal` on. */
+  constructor(clientId: string, messages: OwedMessages, firstOrdinal: number) {
     this.clientId = clientId;
-    this.queue = new SessionQueue(messages);
+    this.queue = new SessionQueue(messages, firstOrdinal);
   }
 
   /** It lives without a connection. */
