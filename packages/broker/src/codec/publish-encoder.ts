@@ -136,7 +136,8 @@ export class PublishFrames {
   /** Lets the last messages go. */
   clear(): void {
     this.#begin(undefined);
-    this.#frames.fill(undefined);
+    // Not `fill`, which is a call out of compiled code: once a turn, and a lone message has a turn for itself.
+    for (let index = 0; index < this.#frames.length; index++) this.#frames[index] = undefined;
   }
 
   #begin(message: ApplicationMessage | undefined): void {
