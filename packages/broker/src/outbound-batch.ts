@@ -10,6 +10,7 @@
 
 import type { Stream } from "@skein/kernel";
 import type { Frame } from "./codec/packet-writer.ts";
+import { FrameSlab } from "./codec/publish-encoder.ts";
 
 /** Runs of at least this size that need no patch are handed over as they are instead of being copied. */
 const LARGE_RUN_BYTES = 32_768;
@@ -30,6 +31,12 @@ export class OutboundBatch {
   #patches = new Uint32Array(2 * RUNS_AT_FIRST);
   #patched = 0;
   #bytes = 0;
+  readonly #slab: FrameSlab;
+
+  /** @param slab room for what is put together */
+  constructor(slab: FrameSlab) {
+    this.#slab = slab;
+  }
 
   get bytes(): number {
     return this.#bytes;
@@ -71,7 +78,7 @@ export class OutboundBatch {
       if (end === run + 1 && !isPatched && this.#isAsIs(run, stream.bufferedBytes > 0)) {
         hasRoom = stream.write(this.#view(run));
       } else {
-        const joined = this.#join(run, end, size);
+        const joined = this.#join(run, end, size, stream.bufferedBytes > 0);
         for (; this.#isPatched(patch, outAt + size); patch += 2) {
           const at = (this.#patches[patch] as number) - outAt;
           const packetId = this.#patches[patch + 1] as number;
@@ -88,7 +95,7 @@ export class OutboundBatch {
 
   /** Lets everything go. */
   clear(): void {
-    this.#buffers.fill(undefined, 0, this.#runs);
+    for (let run = 0; run < this.#runs; run++) this.#buffers[run] = undefined;
     this.#runs = 0;
     this.#patched = 0;
     this.#bytes = 0;
@@ -133,24 +140,25 @@ export class OutboundBatch {
     return from === 0 && to === buffer.length ? buffer : buffer.subarray(from, to);
   }
 
-  #join(from: number, to: number, size: number): Uint8Array {
-    if (to === from + 1) return new Uint8Array(this.#view(from));
-    const joined = new Uint8Array(size);
-    let at = 0;
+  /** A copy, side by side with other connections' as long as it will not have to wait. */
+  #join(from: number, to: number, size: number, isWaiting: boolean): Uint8Array {
+    const { bytes, at } = isWaiting ? { bytes: new Uint8Array(size), at: 0 } : this.#slab.take(size);
+    let outAt = at;
     for (let run = from; run < to; run++) {
-      joined.set(this.#view(run), at);
-      at += this.#lengthOf(run);
+      bytes.set(this.#view(run), outAt);
+      outAt += this.#lengthOf(run);
     }
-    return joined;
+    return bytes.subarray(at, outAt);
   }
 }
 
 /** Batches that nobody uses now. */
 export class BatchPool {
   readonly #free: OutboundBatch[] = [];
+  readonly #slab = new FrameSlab();
 
   take(): OutboundBatch {
-    return this.#free.pop() ?? new OutboundBatch();
+    return this.#free.pop() ?? new OutboundBatch(this.#slab);
   }
 
   /** `batch` may hold what has been written. */

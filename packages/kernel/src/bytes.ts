@@ -17,6 +17,12 @@ import { encodeUtf8Into, utf8Length } from "./utf8.ts";
 /** A copy of so few bytes costs the engine less than a view of them. */
 const SHORT_BYTES = 64;
 
+/** To copy so few takes less than the call that copies many. */
+const FEW_BYTES = 16;
+
+/** The engine computes with whole numbers up to this one without taking them for fractions. */
+const INTEGER_MAX = 0x7fff_ffff;
+
 /** What a writer keeps for its next use, unless it was made for more. */
 const KEPT_BYTES_MAX = 64 * 1024;
 
@@ -90,17 +96,17 @@ export class ByteWriter {
   varint(value: number): this {
     if (!Number.isSafeInteger(value) || value < 0) throw new AssertionError(`varint out of range: ${value}`);
     let rest = value;
-    while (rest >= 0x80) {
-      this.u8((rest % 0x80) | 0x80);
-      rest = Math.floor(rest / 0x80);
-    }
+    for (; rest > INTEGER_MAX; rest = Math.floor(rest / 0x80)) this.u8((rest % 0x80) | 0x80);
+    for (; rest >= 0x80; rest >>>= 7) this.u8((rest & 0x7f) | 0x80);
     return this.u8(rest);
   }
 
   /** The bytes as they are, without a length. */
   raw(bytes: Uint8Array): this {
-    const at = this.#reserve(bytes.length);
-    this.#buffer.set(bytes, at);
+    const { length } = bytes;
+    const at = this.#reserve(length);
+    if (length > FEW_BYTES) this.#buffer.set(bytes, at);
+    else for (let i = 0; i < length; i++) this.#buffer[at + i] = bytes[i] as number;
     return this;
   }
 
@@ -111,11 +117,29 @@ export class ByteWriter {
 
   /** A varint length in bytes, then UTF-8. */
   text(text: string): this {
+    if (text.length < 0x80 && this.#shortAscii(text)) return this;
     const length = utf8Length(text);
     this.varint(length);
     const at = this.#reserve(length);
     encodeUtf8Into(text, this.#buffer, at);
     return this;
+  }
+
+  /** Nearly every text: its length and its letters, each a byte, in one go. False: it has others, and nothing is written. */
+  #shortAscii(text: string): boolean {
+    const { length } = text;
+    const at = this.#reserve(1 + length);
+    const buffer = this.#buffer;
+    buffer[at] = length;
+    for (let i = 0; i < length; i++) {
+      const unit = text.charCodeAt(i);
+      if (unit >= 0x80) {
+        this.#length = at;
+        return false;
+      }
+      buffer[at + 1 + i] = unit;
+    }
+    return true;
   }
 
   #reserve(bytes: number): number {
@@ -163,9 +187,11 @@ export class ByteReader {
   }
 
   varint(): number {
-    let value = 0;
-    let scale = 1;
-    for (let i = 0; i < 8; i++) {
+    let value = this.u8();
+    if (value < 0x80) return value;
+    value &= 0x7f;
+    let scale = 0x80;
+    for (let i = 1; i < 8; i++) {
       const byte = this.u8();
       value += (byte & 0x7f) * scale;
       if ((byte & 0x80) === 0) {

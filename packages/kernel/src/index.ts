@@ -1,4 +1,5 @@
 export { AssertionError, assert, unreachable } from "./assert.ts";
+export { hashOfBytes, isSameBytes } from "./byte-key.ts";
 export { ByteReader, ByteWriter, joined, readU32, writeU32 } from "./bytes.ts";
 export type { Core } from "./core.ts";
 export { type ErrorCode, SkeinError } from "./errors.ts";

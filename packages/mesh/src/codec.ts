@@ -26,6 +26,9 @@ import type {
   ReturnHead,
 } from "./messages.ts";
 
+/** What nearly every frame names, so it is there already. */
+const NO_FILTERS: readonly string[] = [];
+
 export function encodeHello(hello: Hello, out: ByteWriter): void {
   const { oldest, newest } = hello.versions;
   // Version 1 knows one number and compares it with its own: it must find the oldest version spoken there.
@@ -165,9 +168,11 @@ function encodeFilters(filters: readonly string[], out: ByteWriter): void {
 }
 
 /** An invalid filter must never reach the index, which relies on their form. */
-function decodeFilters(input: ByteReader): string[] {
+function decodeFilters(input: ByteReader): readonly string[] {
+  const count = input.varint();
+  if (count === 0) return NO_FILTERS;
   const filters: string[] = [];
-  for (let left = input.varint(); left > 0; left--) {
+  for (let left = count; left > 0; left--) {
     const filter = input.text();
     const shared = parseSharedFilter(filter);
     if (shared === "invalid" || (shared === undefined && !isValidTopicFilter(filter))) {

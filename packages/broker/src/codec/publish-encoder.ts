@@ -114,7 +114,10 @@ export class PublishFrames {
     if (message !== this.#message) this.#begin(message);
     const index = indexOf(version, qos, retain);
     if ((this.#made & (1 << index)) === 0)
-      this.#keep(index, this.encode(message, version, { qos, retain, dup: false, ...NOTHING_PARTICULAR }));
+      this.#keep(
+        index,
+        this.encode(message, version, SHARED_FORMS[qos * 2 + (retain ? 1 : 0)] as PublishForm),
+      );
     return this.#frames[index] as Frame;
   }
 
@@ -133,7 +136,8 @@ export class PublishFrames {
   /** Lets the last messages go. */
   clear(): void {
     this.#begin(undefined);
-    this.#frames.fill(undefined);
+    // Not `fill`, which is a call out of compiled code: once a turn, and a lone message has a turn for itself.
+    for (let index = 0; index < this.#frames.length; index++) this.#frames[index] = undefined;
   }
 
   #begin(message: ApplicationMessage | undefined): void {
@@ -158,7 +162,12 @@ export function ownedCopy(message: ApplicationMessage): ApplicationMessage {
   return payload.length === payload.buffer.byteLength ? message : { ...message, payload: copyOf(payload) };
 }
 
-const NOTHING_PARTICULAR = { identifiers: undefined, expirySeconds: undefined } as const;
+/** Nothing in them is particular to one receiver. By QoS, each without and with RETAIN. */
+const SHARED_FORMS: readonly PublishForm[] = ([0, 1, 2] as const).flatMap((qos) =>
+  [false, true].map((retain) => {
+    return { qos, retain, dup: false, identifiers: undefined, expirySeconds: undefined };
+  }),
+);
 const NO_PROPERTIES = new Uint8Array(0);
 
 function propertyBytes(properties: MessageProperties | undefined, form: PublishForm): Uint8Array {

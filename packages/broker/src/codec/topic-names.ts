@@ -6,7 +6,7 @@
  * construction, and long topics are not kept. Source: reference measurements, rule 4 (byte-hash table).
  */
 
-import { isValidTopicName } from "@skein/kernel";
+import { hashOfBytes, isSameBytes, isValidTopicName } from "@skein/kernel";
 import { copyOf, textAt } from "./field-reader.ts";
 import { PacketError } from "./packet-error.ts";
 import { ReasonCode } from "./reason-codes.ts";
@@ -33,11 +33,9 @@ export class TopicNames {
    * @throws {PacketError} Topic Name invalid (wildcards, too many levels) or Malformed Packet (bad UTF-8).
    */
   read(bytes: Uint8Array, at: number, end: number): string {
-    let hash = 0x811c9dc5;
-    for (let i = at; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
-    const index = (hash ^ (hash >>> 15)) & (SLOTS - 1);
+    const index = hashOfBytes(bytes, at, end) & (SLOTS - 1);
     const slot = this.#slots[index];
-    if (slot !== undefined && equals(slot.bytes, bytes, at, end)) return slot.topic;
+    if (slot !== undefined && isSameBytes(slot.bytes, bytes, at, end)) return slot.topic;
     const topic = textAt(bytes, at, end);
     if (!isValidTopicName(topic)) {
       throw new PacketError(ReasonCode.TopicNameInvalid, "topic name has a wildcard or too many levels");
@@ -48,12 +46,4 @@ export class TopicNames {
     if (end - at <= CACHED_BYTES_MAX) this.#slots[index] = { bytes: copyOf(bytes.subarray(at, end)), topic };
     return topic;
   }
-}
-
-function equals(known: Uint8Array, bytes: Uint8Array, at: number, end: number): boolean {
-  if (known.length !== end - at) return false;
-  for (let i = 0; i < known.length; i++) {
-    if (known[i] !== bytes[at + i]) return false;
-  }
-  return true;
 }
