@@ -281,6 +281,8 @@ export class Entrance {
       this.#round = round;
       this.#knowAbility.clear();
       this.#knowConnections.clear();
+      // Both go in one packet.
+      this.#toldChangesAt = Number.NEGATIVE_INFINITY;
     }
     const ability = this.#ownAbility();
     if (!isSameAbility(ability, this.#ability)) {
