@@ -20,6 +20,8 @@ import { type Seen, VoterWatch } from "./voter-watch.ts";
 const JOINERS_MAX = 64;
 /** Who stopped asking for something is not served any more. */
 const FORGOTTEN_MS = 5000;
+/** While all is well only time makes a difference, and half a minute of it at least (voter-watch.ts). */
+const LOOK_AGAIN_MS = 1000;
 const WARN_EVERY_MS = 60_000;
 /** The next leader's disk may be full too, and then nobody gains by a change of leader. */
 const GIVE_WAY_EVERY_MS = 600_000;
@@ -52,6 +54,8 @@ export class Governor {
   /** They give up their vote, to be removed later. */
   readonly #leaving = new Map<NodeId, MonotonicMs>();
   readonly #removed = new Map<NodeId, MonotonicMs>();
+  /** The configuration in which all was well, and until when that needs no further look. */
+  #calm: { readonly configuration: unknown; readonly until: number } | undefined;
   #warnAgainAt = 0;
   #giveWayAgainAt = 0;
 
@@ -65,6 +69,7 @@ export class Governor {
   /** Not the leader (any more): others see to what was asked. */
   reset(): void {
     for (const asked of [this.#joiners, this.#resigning, this.#leaving, this.#removed]) asked.clear();
+    this.#calm = undefined;
     this.#watch.reset();
   }
 
@@ -96,8 +101,10 @@ export class Governor {
   /** Call a few times a second and after changes, while this node leads. `peers`: this node itself included. */
   govern(driver: Driver, peers: readonly PeerView[], now: MonotonicMs): void {
     if (driver.isDiskFull && this.#giveWay(driver, now)) return;
-    const raft = driver.status(now);
     const committed = driver.appliedConfiguration;
+    if (committed === this.#calm?.configuration && now < this.#calm.until) return;
+    this.#calm = undefined;
+    const raft = driver.status(now);
     if (raft.configuration.votersOutgoing.length > 0 || committed.votersOutgoing.length > 0) return;
     const voters = committed.voters as readonly NodeId[];
     const learners = committed.learners as readonly NodeId[];
@@ -122,7 +129,14 @@ export class Governor {
       peers: new Map(peers.map((peer) => [peer.id, peer])),
       silenceMs: this.#silenceMs,
     });
-    if (!this.#changeMembers(driver, roster, peers, seen)) this.#handOverToBetter(driver, seen, now);
+    if (this.#changeMembers(driver, roster, peers, seen)) return;
+    this.#handOverToBetter(driver, seen, now);
+    if (seen.caughtUp.size === learners.length && !this.#isAnythingAsked)
+      this.#calm = { configuration: committed, until: now + LOOK_AGAIN_MS };
+  }
+
+  get #isAnythingAsked(): boolean {
+    return [this.#joiners, this.#resigning, this.#leaving, this.#removed].some(({ size }) => size > 0);
   }
 
   /** One change of who votes and who is a member. False: all is well. */
@@ -186,6 +200,7 @@ export class Governor {
   }
 
   #note(asked: Map<NodeId, MonotonicMs>, node: NodeId, most: number): void {
+    this.#calm = undefined;
     if (asked.has(node) || asked.size < most) asked.set(node, this.#ports.clock.monotonicMs());
   }
 }

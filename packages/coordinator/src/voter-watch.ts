@@ -63,10 +63,9 @@ export class VoterWatch {
     this.#since ??= now;
     const caughtUp = new Set(learners.filter((node) => isCaughtUp(node, input)));
     const settled = lasting(this.#caughtUpSince, caughtUp, now, SETTLED_AFTER_MS);
-    const score = (node: NodeId): number => {
-      const peer = peers.get(node);
-      return peer === undefined ? 0 : scoreOf(peer);
-    };
+    // Each is asked for many times: whoever is to be promoted is sorted by it.
+    const scores = new Map([...peers].map(([node, peer]) => [node, scoreOf(peer)]));
+    const score = (node: NodeId): number => scores.get(node) ?? 0;
     const bestLearner = Math.max(0, ...[...settled].map(score));
     const isSurpassed = (node: NodeId): boolean => bestLearner >= score(node) + SCORE_MARGIN;
     const better = voters

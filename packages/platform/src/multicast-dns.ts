@@ -203,16 +203,13 @@ function localAddresses(): readonly string[] {
 
 /** IPv4 first; without loopback and without IPv6 addresses that only mean something on one interface. */
 function currentAddresses(): readonly string[] {
-  const global = interfaceAddresses("IPv6").filter((address) => !address.toLowerCase().startsWith("fe80:"));
-  return [...interfaceAddresses("IPv4"), ...global];
-}
-
-function interfaceAddresses(family: "IPv4" | "IPv6"): readonly string[] {
-  const addresses: string[] = [];
+  const [v4, v6]: [string[], string[]] = [[], []];
   for (const entries of Object.values(networkInterfaces())) {
-    for (const entry of entries ?? []) {
-      if (entry.family === family && !entry.internal) addresses.push(entry.address);
+    for (const { family, address, internal } of entries ?? []) {
+      if (internal) continue;
+      if (family === "IPv4") v4.push(address);
+      else if (!address.toLowerCase().startsWith("fe80:")) v6.push(address);
     }
   }
-  return addresses;
+  return [...v4, ...v6];
 }

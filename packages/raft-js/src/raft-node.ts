@@ -140,9 +140,6 @@ export class RaftNode {
   status(now?: number): RaftStatus {
     const server = this.#server;
     const { log } = server;
-    const followers = new Map<ServerId, { matchIndex: number; lastHeardAt: number | undefined }>();
-    for (const [id, { matchIndex, lastHeardAt }] of server.followers)
-      followers.set(id, { matchIndex, lastHeardAt });
     return {
       role: server.role,
       term: server.term,
@@ -159,7 +156,10 @@ export class RaftNode {
       transferringTo: server.transfer?.to,
       quorumContactAt: quorumContactAt(server, now ?? server.now),
       leaseUntil: leaseUntil(server, now ?? server.now),
-      followers,
+      // Most who look at the status look at something else, and this grows with the cluster.
+      get followers() {
+        return followersOf(server);
+      },
     };
   }
 
@@ -345,4 +345,10 @@ export class RaftNode {
     );
     log.compact(point, options.entriesKept);
   }
+}
+
+function followersOf({ followers }: Server): RaftStatus["followers"] {
+  return new Map(
+    [...followers].map(([id, { matchIndex, lastHeardAt }]) => [id, { matchIndex, lastHeardAt }]),
+  );
 }

@@ -9,7 +9,8 @@
  * Source: architecture.md section 6.
  */
 
-import { type Clock, type NodeId, SkeinError, type Timer } from "@skein/kernel";
+import { type Clock, type NodeId, SkeinError } from "@skein/kernel";
+import { Alarm } from "../alarm.ts";
 import type { CoordinatorStatus } from "../options.ts";
 import { Connections, type OpenConnection } from "./connections.ts";
 import type { FloatingAddress } from "./floating-address.ts";
@@ -80,7 +81,9 @@ export class Entrance {
   /** Linked nodes that know the ability, or the connections, as they are now. */
   readonly #knowAbility = new Set<NodeId>();
   readonly #knowConnections = new Set<NodeId>();
-  #toldAbility = "";
+  /** What this node can do, as of the last update, and as it is told. */
+  #ability: Ability | undefined;
+  #abilityFrame: Uint8Array = new Uint8Array(0);
   #macs: readonly string[] = [];
   #macsAt = Number.NEGATIVE_INFINITY;
   /** Number of the interval of TELL_AGAIN_MS in which all was told again. */
@@ -91,7 +94,7 @@ export class Entrance {
   /** Since when this node has led; undefined: it does not. */
   #leadsSince: number | undefined;
   #isCutOff = false;
-  #timer: Timer | undefined;
+  readonly #alarm: Alarm;
   #isStopped = false;
 
   constructor(
@@ -103,6 +106,9 @@ export class Entrance {
     this.#ports = ports;
     this.#address = address;
     this.#standIn = new StandIn(electionMaxMs);
+    this.#alarm = new Alarm(ports.clock, () => {
+      if (this.#status !== undefined) this.update(this.#status);
+    });
   }
 
   /** Whether `mac` belongs to a node of the mesh, this one included. */
@@ -124,7 +130,7 @@ export class Entrance {
     this.#probeFor(this.#standIn.step({ kind: "view", ...view }, now));
     this.#warrant(status, view.isLeaderHeard);
     this.#tell(now);
-    this.#armTimer();
+    this.#alarm.set(this.#standIn.wakeAt ?? Number.POSITIVE_INFINITY);
   }
 
   peersChanged(peers: readonly EntrancePeer[]): void {
@@ -170,7 +176,7 @@ export class Entrance {
   /** Lets go of everything: clients are reset, the address is deleted, the name is withdrawn. Then calls `done`. */
   stop(done: () => void): void {
     this.#isStopped = true;
-    this.#timer?.cancel();
+    this.#alarm.stop();
     const released = (): void => {
       this.#ports.publish(undefined);
       done();
@@ -275,13 +281,17 @@ export class Entrance {
       this.#round = round;
       this.#knowAbility.clear();
       this.#knowConnections.clear();
+      // Both go in one packet.
+      this.#toldChangesAt = Number.NEGATIVE_INFINITY;
     }
-    const ability = encodeAddressFrame({ kind: "ability", ...this.#ownAbility() });
-    const told = ability.join();
-    if (told !== this.#toldAbility) this.#knowAbility.clear();
-    this.#toldAbility = told;
+    const ability = this.#ownAbility();
+    if (!isSameAbility(ability, this.#ability)) {
+      this.#knowAbility.clear();
+      this.#abilityFrame = encodeAddressFrame({ kind: "ability", ...ability });
+    }
+    this.#ability = ability;
     const linked = this.#peers.filter(({ id, isLinked }) => isLinked && id !== this.#node);
-    for (const { id } of linked) this.#tellOne(this.#knowAbility, id, () => ability);
+    for (const { id } of linked) this.#tellOne(this.#knowAbility, id, () => this.#abilityFrame);
     if (this.#toldBy !== this.#node || now - this.#toldChangesAt < TELL_CHANGES_MS) return;
     this.#toldChangesAt = now;
     const { added, removed } = this.#connections.observe(this.#ports.connections());
@@ -305,15 +315,14 @@ export class Entrance {
   #tellOne(known: Set<NodeId>, id: NodeId, bytes: () => Uint8Array): void {
     if (!known.has(id) && this.#ports.send(id, bytes())) known.add(id);
   }
+}
 
-  #armTimer(): void {
-    const { clock } = this.#ports;
-    const { wakeAt } = this.#standIn;
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    if (wakeAt === undefined) return;
-    this.#timer = clock.after(Math.max(0, wakeAt - clock.monotonicMs()), () => {
-      if (this.#status !== undefined) this.update(this.#status);
-    });
-  }
+function isSameAbility(a: Ability, b: Ability | undefined): boolean {
+  return (
+    a.isServing === b?.isServing &&
+    a.isAble === b.isAble &&
+    a.isCutOff === b.isCutOff &&
+    a.isOutranked === b.isOutranked &&
+    (a.macs === b.macs || a.macs.join() === b.macs.join())
+  );
 }

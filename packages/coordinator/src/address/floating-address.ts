@@ -10,6 +10,7 @@
  */
 
 import type { Timer } from "@skein/kernel";
+import { Alarm } from "../alarm.ts";
 import type { FloatingAddressOptions, FloatingAddressPorts } from "../options.ts";
 import { BatchIp } from "./batch-ip.ts";
 import { ConflictWatch } from "./conflict-watch.ts";
@@ -56,7 +57,7 @@ export class FloatingAddress {
   /** Not tickled for the last time yet. */
   #toTickle: readonly Connection[] = [];
   #tickleTimers: readonly Timer[] = [];
-  #timer: Timer | undefined;
+  readonly #alarm: Alarm;
   #setupProblem: string | undefined;
   #setupCheckedAt = Number.NEGATIVE_INFINITY;
   #sleepCheckedAt = Number.NEGATIVE_INFINITY;
@@ -72,6 +73,10 @@ export class FloatingAddress {
     this.#options = options;
     this.#ports = ports;
     this.#tools = new NetworkTools(options, process, clock);
+    this.#alarm = new Alarm(clock, () => {
+      this.#watch(this.#conflict.step({ kind: "wake" }, clock.monotonicMs()));
+      this.#step({ kind: "wake" });
+    });
     this.#ip = new BatchIp({
       clock,
       process,
@@ -160,7 +165,7 @@ export class FloatingAddress {
     const isHeld = !this.#isStopped && this.#holding.isHeld;
     if (isHeld) resetClients(this.#options.address);
     this.#isStopped = true;
-    this.#timer?.cancel();
+    this.#alarm.stop();
     this.#lost();
     // What is still queued for it must not come after the deletion.
     this.#ip.stop();
@@ -218,19 +223,9 @@ export class FloatingAddress {
     this.#ports.suspended();
   }
 
-  #armTimer(): void {
-    const { clock } = this.#ports;
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    const wakeAt = Math.min(
-      this.#holding.wakeAt ?? Number.POSITIVE_INFINITY,
-      this.#conflict.wakeAt ?? Number.POSITIVE_INFINITY,
-    );
-    if (wakeAt === Number.POSITIVE_INFINITY) return;
-    this.#timer = clock.after(Math.max(0, wakeAt - clock.monotonicMs()), () => {
-      this.#watch(this.#conflict.step({ kind: "wake" }, clock.monotonicMs()));
-      this.#step({ kind: "wake" });
-    });
+  #setAlarm(): void {
+    const { wakeAt = Number.POSITIVE_INFINITY } = this.#holding;
+    this.#alarm.set(Math.min(wakeAt, this.#conflict.wakeAt ?? Number.POSITIVE_INFINITY));
   }
 
   #watch(effects: ReturnType<ConflictWatch["step"]>): void {
@@ -238,7 +233,7 @@ export class FloatingAddress {
       if (effect.kind === "defend") this.#announce();
       else this.#tools.probe((result) => this.#probed(result));
     }
-    this.#armTimer();
+    this.#setAlarm();
   }
 
   /** Of a probe, whoever asked for it. */

@@ -82,8 +82,13 @@ function isElectionExpected(node: NodeId, status: CoordinatorStatus, inReach: re
 }
 
 function best(candidates: readonly Candidate[]): Candidate | undefined {
-  return [...candidates].sort((a, b) => {
-    const wired = Number(b.isWired === true) - Number(a.isWired === true);
-    return wired !== 0 ? wired : a.id < b.id ? -1 : 1;
-  })[0];
+  let first = candidates[0];
+  for (const candidate of candidates)
+    if (first !== undefined && isBefore(candidate, first)) first = candidate;
+  return first;
+}
+
+function isBefore(a: Candidate, b: Candidate): boolean {
+  const [isWired, isOtherWired] = [a.isWired === true, b.isWired === true];
+  return isWired === isOtherWired ? a.id < b.id : isWired;
 }

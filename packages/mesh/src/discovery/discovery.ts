@@ -129,10 +129,8 @@ export class Discovery {
     if (this.#port === 0) return;
     if (entry === undefined) this.#meshName?.publish(undefined);
     else {
-      const local = this.#ports.mdns?.localAddresses() ?? [];
-      const own = local.filter((one) => !this.#options.excludedAddresses.includes(one));
-      const addresses = entry.address === undefined ? own : [entry.address];
-      this.#meshName?.publish({ addresses, port: entry.port });
+      const { address, port } = entry;
+      this.#meshName?.publish({ addresses: address === undefined ? this.#ownAddresses() : [address], port });
     }
   }
 
@@ -160,6 +158,12 @@ export class Discovery {
     return splitAddress(this.#options.linkListen)?.host ?? "";
   }
 
+  /** Without the floating one. */
+  #ownAddresses(): readonly string[] {
+    const local = this.#ports.mdns?.localAddresses() ?? [];
+    return local.filter((one) => !this.#options.excludedAddresses.includes(one));
+  }
+
   #isLocal(host: string): boolean {
     return this.#ports.mdns?.localAddresses().includes(host) ?? false;
   }
@@ -167,12 +171,9 @@ export class Discovery {
   #ownInstance(): ServiceInstance {
     const { node, mesh, incarnation, excludedAddresses } = this.#options;
     const listenHost = this.#listenHost;
-    const local = isWildcardHost(listenHost)
-      ? (this.#ports.mdns?.localAddresses() ?? []).filter(
-          (one) => listenHost !== "0.0.0.0" || !one.includes(":"),
-        )
-      : [listenHost];
-    const addresses = local.filter((one) => !excludedAddresses.includes(one));
+    const addresses = isWildcardHost(listenHost)
+      ? this.#ownAddresses().filter((one) => listenHost !== "0.0.0.0" || !one.includes(":"))
+      : [listenHost].filter((one) => !excludedAddresses.includes(one));
     return {
       mesh,
       node,
