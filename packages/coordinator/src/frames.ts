@@ -7,7 +7,14 @@
  * that it does not know. Types from 64 on belong to other parts of the node.
  */
 
-import { ByteReader, ByteWriter, type ClusterId, type NodeId, SkeinError } from "@skein/kernel";
+import {
+  ByteReader,
+  ByteWriter,
+  type ClusterId,
+  type Incarnation,
+  type NodeId,
+  SkeinError,
+} from "@skein/kernel";
 import type { Entry, Snapshot } from "raft-js";
 import { decodeRecord, encodeRecord } from "./journal/record.ts";
 import { type MergeMessage, readMergeMessage, writeMergeMessage } from "./merge-messages.ts";
@@ -52,6 +59,14 @@ export type ControlFrame =
   | { readonly kind: "reached"; readonly cluster: ClusterId; readonly index: number }
   /** Commands of the sender that count for it, because there is no quorum (sessions/early-messages.ts). */
   | { readonly kind: "early"; readonly cluster: ClusterId; readonly commands: readonly Uint8Array[] }
+  /** A client of the sender has acknowledged the message of this command of the receiver, which the log does not have yet. */
+  | {
+      readonly kind: "had";
+      readonly cluster: ClusterId;
+      readonly incarnation: Incarnation;
+      readonly seq: number;
+      readonly clientId: string;
+    }
   /** The answer to a `repair` with these numbers. */
   | {
       readonly kind: "repaired";
@@ -109,6 +124,7 @@ const MERGE = 8;
 const REACH = 9;
 const REACHED = 10;
 const EARLY = 11;
+const HAD = 12;
 const CLUSTER_TEXT_MAX = 64;
 
 /** Every frame is put together here; `finish` copies it out. */
@@ -164,6 +180,9 @@ export function encodeFrame(frame: ControlFrame): Uint8Array {
     case "early":
       begin(EARLY, frame.cluster).varint(frame.commands.length);
       for (const command of frame.commands) out.bytes(command);
+      break;
+    case "had":
+      begin(HAD, frame.cluster).varint(frame.incarnation).varint(frame.seq).text(frame.clientId);
       break;
     case "reach":
       begin(REACH, frame.cluster).varint(frame.index);
@@ -240,6 +259,14 @@ function readBody(type: number, cluster: ClusterId, input: ByteReader): ControlF
     }
     case EARLY:
       return { kind: "early", cluster, commands: readCommands(input) };
+    case HAD:
+      return {
+        kind: "had",
+        cluster,
+        incarnation: input.varint() as Incarnation,
+        seq: input.varint(),
+        clientId: input.text(),
+      };
     case REACH:
       return { kind: "reach", cluster, index: input.varint() };
     case REACHED:

@@ -26,7 +26,7 @@ export function logHandlers(
   ports: LogHandlersPorts,
 ): Pick<
   MemberHandlers,
-  "raft" | "proposal" | "early" | "reach" | "reached" | "repair" | "repaired" | "merge"
+  "raft" | "proposal" | "early" | "had" | "reach" | "reached" | "repair" | "repaired" | "merge"
 > {
   const { clock, driver: current, mending, route, arrival, contact, sessions, send } = ports;
   /** Kinds that wait for the replica. */
@@ -43,6 +43,7 @@ export function logHandlers(
       }),
     proposal: (from, { commands }) => withDriver((driver) => route().admit(driver, from, commands)),
     early: (from, { commands }) => sessions().heardEarly(from, commands),
+    had: (_, { incarnation, seq, clientId }) => sessions().heardHad(incarnation, seq, clientId),
     reach: (from, { index }) => sessions().barrier.asked(from, index),
     reached: (from, { index }) => sessions().barrier.reached(from, index),
     repair: (from, { cluster, index, term }) =>

@@ -54,7 +54,8 @@ export class PendingCommand {
    */
   sayAlone(cluster: ClusterId, seenThrough: number, clientId?: string): number {
     const alone = this.#alone ?? { cluster, seenThrough, stamp: this.stamp, had: [] };
-    return this.#say(clientId === undefined ? alone : { ...alone, had: [...alone.had, clientId] });
+    if (clientId === undefined || alone.had.includes(clientId)) return this.#say(alone);
+    return this.#say({ ...alone, had: [...alone.had, clientId] });
   }
 
   /** It is not acknowledged after all. Returns by how many bytes it grows. */

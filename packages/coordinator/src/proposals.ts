@@ -136,6 +136,11 @@ export class Proposals {
     return commands.reduce((newest, { stamp }) => Math.max(newest, stamp), 0);
   }
 
+  /** What is still open of what earlier runs of this node have acknowledged. */
+  *inherited(): Iterable<Operation> {
+    for (const { operation } of this.#inherited) yield operation;
+  }
+
   /** Of what was inherited only this is still open. */
   inheritedLeft(isOpen: (command: Command) => boolean): void {
     if (this.#inherited.length === 0) return;

@@ -39,6 +39,8 @@ export interface ClaimPorts {
   readonly view: KeptSession;
   /** The node that holds the session now, as this replica knows. */
   readonly ownerOf: (clientId: string) => NodeId | undefined;
+  /** Its connection is about to be answered. */
+  readonly opening: (claim: Claim) => void;
   /** Session Present. */
   readonly isPresent: (claim: Claim) => boolean;
   /** Nothing more comes of it. */
@@ -116,6 +118,7 @@ export class Claim implements SessionClaim {
   openNow(): boolean {
     if (this.#isOver || this.#isOpened) return false;
     this.#isOpened = true;
+    this.#ports.opening(this);
     this.#holder.opened(this.#ports.view, this.#ports.isPresent(this));
     return true;
   }

@@ -14,7 +14,9 @@ import {
   ByteWriter,
   encodeMessage,
   FilterIndex,
+  type Incarnation,
   type KeptSubscription,
+  type NodeId,
   parseSharedFilter,
 } from "@skein/kernel";
 import type { Command, Envelope } from "../state-machine/commands.ts";
@@ -39,6 +41,12 @@ const out = new ByteWriter(1024);
 
 export function nameOf({ node, incarnation, seq }: Envelope): string {
   return `${node} ${incarnation} ${seq}`;
+}
+
+/** What has been named so. */
+export function envelopeOf(name: string): Envelope {
+  const [node, incarnation, seq] = name.split(" ");
+  return { node: node as NodeId, incarnation: Number(incarnation) as Incarnation, seq: Number(seq) };
 }
 
 /** The same for all commands that bring one QoS 2 message of a kept session; undefined: of another kind. */

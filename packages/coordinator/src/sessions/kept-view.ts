@@ -4,6 +4,7 @@ import type { KeptSession, KeptSubscription, OwedMessage } from "@skein/kernel";
 import type { Stamp } from "../hybrid-clock.ts";
 import type { SessionState } from "../state-machine/sessions/session-state.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
+import type { EarlyAcknowledgements } from "./early-acknowledgements.ts";
 
 const NO_SUBSCRIPTIONS: ReadonlyMap<string, KeptSubscription> = new Map();
 const NO_PACKET_IDS: ReadonlySet<number> = new Set();
@@ -11,12 +12,15 @@ const NO_PACKET_IDS: ReadonlySet<number> = new Set();
 export class KeptView implements KeptSession {
   readonly #clientId: string;
   readonly #machine: StateMachine;
+  readonly #said: EarlyAcknowledgements;
   /** What time it is in the cluster. */
   readonly #time: () => Stamp;
 
-  constructor(clientId: string, machine: StateMachine, time: () => Stamp) {
+  /** `said`: what the replica does not know yet. */
+  constructor(clientId: string, machine: StateMachine, said: EarlyAcknowledgements, time: () => Stamp) {
     this.#clientId = clientId;
     this.#machine = machine;
+    this.#said = said;
     this.#time = time;
   }
 
@@ -41,7 +45,9 @@ export class KeptView implements KeptSession {
   }
 
   after(ordinal: number): OwedMessage | undefined {
-    return this.#session?.queue.after(ordinal);
+    const queue = this.#session?.queue;
+    if (this.#said.isEmpty) return queue?.after(ordinal);
+    return this.#said.next(this.#clientId, ordinal, (before) => queue?.after(before));
   }
 
   owed(ordinal: number): OwedMessage | undefined {

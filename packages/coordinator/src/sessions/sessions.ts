@@ -12,6 +12,7 @@ import type {
   Clock,
   ClusterId,
   Completion,
+  Incarnation,
   MonotonicMs,
   NodeId,
   SessionClaim,
@@ -34,7 +35,9 @@ import type { StoreLimits } from "../state-machine/store-limits.ts";
 import { AcknowledgementBatch } from "./acknowledgement-batch.ts";
 import { ApplyBarrier } from "./apply-barrier.ts";
 import { Claim } from "./claim.ts";
-import { EarlyMessages, nameOf } from "./early-messages.ts";
+import { EarlyAcknowledgements } from "./early-acknowledgements.ts";
+import { EarlyMessages, envelopeOf, nameOf } from "./early-messages.ts";
+import { HeldBefore } from "./held-before.ts";
 import { KeptView } from "./kept-view.ts";
 import { OwnLimit } from "./own-limit.ts";
 import { SessionDuties } from "./session-duties.ts";
@@ -91,10 +94,12 @@ export class Sessions implements SessionStore {
   readonly #duties: SessionDuties;
   readonly barrier: ApplyBarrier;
   readonly #early = new EarlyMessages();
+  readonly #said = new EarlyAcknowledgements();
+  /** What clients have said to earlier runs of this node is known, too. */
+  #hasInherited = false;
   #ledSince = 0;
   readonly #ownLimit: OwnLimit;
-  /** Sessions may be held by earlier processes of this node. */
-  #mayHaveHeld = true;
+  readonly #heldBefore: HeldBefore;
 
   constructor(self: Identity, machine: StateMachine, proposals: Proposals, ports: SessionsPorts) {
     const { clock, driver, sendMember } = ports;
@@ -110,6 +115,7 @@ export class Sessions implements SessionStore {
       node: self.node,
       propose: (command) => void driver()?.propose([encodeClusterCommand(command)]),
     });
+    this.#heldBefore = new HeldBefore(self, machine, proposals);
     this.#ownLimit = new OwnLimit(self.node, ports.owedBytesMax, machine, proposals);
     this.barrier = new ApplyBarrier({
       ...ports,
@@ -162,9 +168,10 @@ export class Sessions implements SessionStore {
       atTurnEnd: (task) => this.#ports.clock.atTurnEnd(task),
       acknowledged: (acknowledged, ordinal) => this.#acknowledged.add(acknowledged.named, ordinal),
       holds: ({ named }) => this.#holds(clientId, named.claim),
-      view: new KeptView(clientId, this.#machine, this.#ports.time),
+      view: new KeptView(clientId, this.#machine, this.#said, this.#ports.time),
       acknowledgedEarly: (id, name) => this.#hadEarly(id, name),
       ownerOf: (id) => this.#machine.sessions.get(id)?.owner?.node,
+      opening: (opened) => this.#sayAgain(opened),
       isPresent: (held) => this.#isPresent(held),
       ended: (ended) => this.#ended(ended),
     });
@@ -216,6 +223,8 @@ export class Sessions implements SessionStore {
         command.operation.message === publication.message;
       if (!isEarly || !isOwn) this.#ports.publishFromLog?.(publication, isFirstHand);
     }
+    if (!this.#said.isEmpty && command !== undefined)
+      this.#said.applied(command.operation, this.#machine.sessions);
     if (command?.operation.kind === "open") this.#carriedOut(command.operation.opening.clientId);
     for (const { clientId } of sessions) this.#claims.get(clientId)?.changed();
   }
@@ -223,6 +232,7 @@ export class Sessions implements SessionStore {
   /** The state machine was replaced by a snapshot: anything may have changed. */
   restored(): void {
     this.barrier.applied();
+    this.#said.clear();
     for (const clientId of [...this.#claims.keys()]) {
       this.#carriedOut(clientId);
       this.#claims.get(clientId)?.changed();
@@ -232,7 +242,10 @@ export class Sessions implements SessionStore {
   /** Without a quorum these commands of this node count from now on: whoever is in reach gets what they say. */
   released(commands: readonly Released[]): void {
     const said = commands.filter(({ operation: { kind } }) => EARLY_KINDS.has(kind));
+    if (!this.#hasInherited) for (const operation of this.#proposals.inherited()) this.#said.take(operation);
+    this.#hasInherited = true;
     for (const { operation } of commands) {
+      this.#said.take(operation);
       if (operation.kind === "open") this.#openNow(operation.opening.clientId);
     }
     for (const { bytes } of said) this.#handOver(decodeCommand(bytes));
@@ -257,32 +270,20 @@ export class Sessions implements SessionStore {
     }
   }
 
+  /** A client, here or on another node, has the message of command `seq` of this node, which the log does not have yet. */
+  heardHad(incarnation: Incarnation, seq: number, clientId: string): void {
+    if (incarnation === this.#self.incarnation) this.#proposals.had(seq, clientId);
+  }
+
   /** A few times a second. */
   tick(now: MonotonicMs): void {
     this.barrier.tick(now);
-    if (this.#mayHaveHeld) this.#leaveWhatWasHeld();
+    if (this.#ports.driver()?.leadership.leader !== undefined) this.#heldBefore.leave();
     this.#ownLimit.tick(this.#ports.driver());
     if (this.#ports.driver()?.leadership.leader === undefined) this.#ledSince = now;
     else if (now - this.#ledSince >= WISHES_KEPT_MS) this.#early.wantNothing();
     if (this.#isLeader) this.#duties.tick(now);
     else this.#duties.rest();
-  }
-
-  /**
-   * Earlier processes of this node are gone: their clients' sessions are left to be claimed again. What they held shows as the journal
-   * is read and the log comes in; once that has a command of this process it takes none of theirs. Not while there is no leader to say what time it is:
-   * what is acknowledged meanwhile would come behind it, and count as said then.
-   */
-  #leaveWhatWasHeld(): void {
-    if (this.#ports.driver()?.leadership.leader === undefined) return;
-    const { node, incarnation } = this.#self;
-    this.#mayHaveHeld = this.#machine.sequencer.last(node, incarnation) === 0;
-    for (const { owner } of this.#machine.sessions.all()) {
-      if (owner?.node !== node || owner.incarnation >= incarnation) continue;
-      this.#mayHaveHeld = false;
-      this.#proposals.propose({ kind: "nodeUp" }, undefined, true);
-      return;
-    }
   }
 
   /** This node stops: what its clients have acknowledged goes into the log now. */
@@ -355,12 +356,20 @@ export class Sessions implements SessionStore {
     return true;
   }
 
-  /** A client has a message that the log does not have yet. If it is one of this node's own, its command says so. */
+  /** A client has a message that the log does not have yet: whoever has its command in the outbox lets that say so. */
   #hadEarly(clientId: string, name: string): void {
     this.#early.had(name, clientId);
-    const { node, incarnation } = this.#self;
-    const seq = Number(name.slice(name.lastIndexOf(" ") + 1));
-    if (name === nameOf({ node, incarnation, seq })) this.#proposals.had(seq, clientId);
+    const { node, incarnation, seq } = envelopeOf(name);
+    if (node === this.#self.node) this.heardHad(incarnation, seq, clientId);
+    else this.#ports.sendMember(node, (cluster) => ({ kind: "had", cluster, incarnation, seq, clientId }));
+  }
+
+  /** What its client has said on an earlier connection without a quorum counts for this claim, too. */
+  #sayAgain({ clientId, named }: Claim): void {
+    for (const [ordinal, state] of this.#said.of(clientId)) {
+      if (state === "had") this.#acknowledged.add(named, ordinal);
+      else this.#proposals.propose({ kind: "confirm", ...named, ordinal }, undefined, true);
+    }
   }
 
   #holds(clientId: string, claim: number): boolean {

@@ -7,7 +7,7 @@
  * twice. Retained replays are new messages each time and do not count. A will is a publish by the mesh. What was published before
  * two clusters became one is not counted: a session of both may get it from each (docs/merge.md).
  * What a node takes for the log, or sends to them, without a quorum others may send again, because they cannot know of it: exactly once is
- * promised across takeovers and crashes, not across a split.
+ * promised across takeovers and crashes, not across a split. The node itself knows, also after a restart: what the log had before, it sends once.
  *
  * "At least once" is the other half: acknowledged-loss.ts. Source: MQTT 5 section 4.3; reference design, 5.4 (I4).
  */
@@ -32,6 +32,8 @@ interface Publish {
   isAcked: boolean;
   /** Deliveries without DUP, by subscriber session; of QoS 0 by session and node. */
   readonly deliveries: Map<string, number>;
+  /** Those of a node without a quorum, by subscriber session, node and time without one. */
+  readonly lonely: Set<string>;
 }
 
 export class ExactlyOnce implements Checker {
@@ -44,6 +46,8 @@ export class ExactlyOnce implements Checker {
   /** What was published before may have been sent by a node that could not tell the others. */
   readonly #untoldUntil = new Map<string, number>();
   readonly #quorum = new QuorumLedger();
+  /** How often each node has got a quorum back, or has lost what it had not flushed. */
+  readonly #turns = new Map<string, number>();
 
   readonly #clusters = new ClusterWatch();
   readonly #blackouts: BlackoutWatch;
@@ -60,6 +64,7 @@ export class ExactlyOnce implements Checker {
     const isBlackout = this.#blackouts.observe(observation);
     if (isMerged || isBlackout) for (const id of this.#publishes.keys()) this.#excused.add(id);
     this.#quorum.observe(observation);
+    this.#countTurns(observation);
     if (observation.kind === "connected") this.#sessions.set(observation.client, observation.session);
     else if (observation.kind === "connectSent") this.#connecting(observation);
     else if (observation.kind === "publishSent")
@@ -93,6 +98,7 @@ export class ExactlyOnce implements Checker {
         isEarly: false,
         isAcked: false,
         deliveries: new Map<string, number>(),
+        lonely: new Set<string>(),
       };
       this.#publishes.set(payloadId, { qos, ...first });
     }
@@ -118,15 +124,30 @@ export class ExactlyOnce implements Checker {
     return since !== undefined && this.#quorum.hasLackedSince(node, since);
   }
 
-  #delivered({
-    client,
-    node,
-    payloadId,
-    qos,
-    dup,
-    topic,
-    at,
-  }: Extract<Observation, { kind: "delivered" }>): void {
+  #countTurns(observation: Observation): void {
+    const { kind, node } = observation;
+    const isOver = kind === "damaged" || (kind === "quorum" && observation.isReached);
+    if (isOver && node !== undefined) this.#turns.set(node, (this.#turns.get(node) ?? 0) + 1);
+  }
+
+  /** A node without a quorum sends what the log has put into a queue before once, as long as it has none. */
+  #mustBeFirst({ client, node, payloadId, qos, at }: Extract<Observation, { kind: "delivered" }>): void {
+    const publish = this.#publishes.get(payloadId);
+    if (publish === undefined || node === undefined || qos < 2 || publish.sendings > 1) return;
+    this.#look(publish);
+    if (publish.isEarly || !this.#keepingSince.has(client) || !this.#quorum.hasLackedSince(node, at)) return;
+    const turn = `${client} ${this.#sessions.get(client) ?? ""} ${node} ${this.#turns.get(node) ?? 0}`;
+    if (publish.lonely.has(turn))
+      throw new CheckFailure(
+        this.name,
+        `${client} got ${payloadId} (QoS 2) again at ${at} ms from ${node}, which has had no quorum since it sent it first`,
+      );
+    publish.lonely.add(turn);
+  }
+
+  #delivered(observation: Extract<Observation, { kind: "delivered" }>): void {
+    const { client, node, payloadId, qos, dup, topic, at } = observation;
+    this.#mustBeFirst(observation);
     if (payloadId === "" || (qos === 1 && dup) || (qos > 0 && this.#isAlone(client, node))) return;
     const publish = this.#publishes.get(payloadId);
     if (publish === undefined) {

@@ -25,6 +25,14 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       scenario: "pairs",
     },
     {
+      name: "what a client has said without a quorum is forgotten with its connection",
+      breaks: "P6: the same node sends it what it has again",
+      file: `${SESSIONS}/early-acknowledgements.ts`,
+      search: 'if (states.get(ordinal) !== "had") states.set(ordinal, state);',
+      replacement: 'if (states.get(ordinal) === "had") states.set(ordinal, state);',
+      scenario: "pairs",
+    },
+    {
       name: "a stale owner's command is accepted",
       breaks: "P9: two connections use one session (rule 2)",
       file: `${STATE}/session-state.ts`,
@@ -98,7 +106,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       replacement: "if (incarnation === undefined || now - since < GONE_AFTER_MS * 1000) continue;",
       // A node that starts again says so itself.
       and: {
-        file: `${SESSIONS}/sessions.ts`,
+        file: `${SESSIONS}/held-before.ts`,
         search: '      this.#proposals.propose({ kind: "nodeUp" }, undefined, true);\n',
         replacement: "",
       },

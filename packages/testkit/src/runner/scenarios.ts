@@ -45,6 +45,8 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     kinds: ["takeover", "crash", "stop", "pause", "partition", "severed", "power", "clientsCut"],
     nodes: 2,
   },
+  // Several nodes without a quorum that hear each other, and clients that go to and fro among them.
+  minorities: { kinds: ["takeover", "partition", "crash", "severed", "clientsCut"], nodes: 5 },
   // Long times without a fault, in which what clients that are away leave behind runs out.
   absences: { kinds: ["takeover", "crash"] },
   voters: { kinds: ["partition", "severed"], nodes: 6 },

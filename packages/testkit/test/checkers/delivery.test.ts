@@ -226,6 +226,35 @@ test("[P6] exactly once is not asked for where the node that had it first has lo
   expect(() => check(new ExactlyOnce("replicated"), history("C"))).toThrow(/for the 2. time/);
 });
 
+test("[P6] a node without a quorum sends a kept session once what the log had before, as long as it has none and its disk is whole", () => {
+  const from = (at: number, node: string) =>
+    seen(at, "delivered", {
+      client: "sub",
+      node,
+      topic: "t",
+      payloadId: "m",
+      qos: 2,
+      dup: false,
+      retain: false,
+    });
+  const quorum = (at: number, isReached: boolean) => seen(at, "quorum", { node: "B", isReached });
+  const begin = [
+    ...BEGIN,
+    ...quorate(300, "A", "B", "C"),
+    published(20_000, "pub", "A", { payloadId: "m", qos: 2 }),
+    acked(20_010, "pub", "m"),
+    quorum(21_000, false),
+    connecting(21_500, "sub", "B", { connection: 2 }),
+    from(22_000, "B"),
+  ];
+  const damaged = seen(23_000, "damaged", { node: "B", how: "power" });
+  for (const between of [[quorum(23_000, true), quorum(24_000, false)], [damaged]])
+    check(new ExactlyOnce("replicated"), [...begin, ...between, from(25_000, "B")]);
+  expect(() =>
+    check(new ExactlyOnce("replicated"), [...begin, crash(23_000, "B"), from(25_000, "B")]),
+  ).toThrow(/again at 25000 ms from B/);
+});
+
 test("[P6] exactly once across a power cut of all nodes is for `disk` to keep, and of what comes after it for both", () => {
   const of = (at: number, payloadId: string) => [
     published(at, "pub", "A", { payloadId, qos: 2 }),

@@ -1,0 +1,159 @@
+/** What clients say without a quorum: nobody who knows of it sends them a message again, whatever the log and the replica say. */
+
+import type { KeptSession, SessionClaim, SubscriptionWish } from "@skein/kernel";
+import { expect, test } from "vitest";
+import { decodeFrame } from "../../src/frames.ts";
+import { EarlyAcknowledgements } from "../../src/sessions/early-acknowledgements.ts";
+import { nameOf } from "../../src/sessions/early-messages.ts";
+import { decodeCommand } from "../../src/state-machine/commands.ts";
+import { completion, type SimNode, World } from "../support/world.ts";
+import { message, SessionWorld, A as SOME, wish } from "./session-world.ts";
+
+const LIMITS = { queuedMessagesMax: 1000, queuedBytesMax: 100_000 };
+const OPENING = { ...LIMITS, cleanStart: false, keepAliveSeconds: 60, expirySeconds: 3600, will: undefined };
+/** An election that fails, and the patience of the outbox. */
+const CUT_OFF_MS = 15_000;
+/** A command that is put on the disk, or comes through the log. */
+const CARRIED_OUT_MS = 1000;
+
+/** A client comes to `node`; returns its claim and what it is served from. */
+function come(world: World, { running }: SimNode): { claim: SessionClaim; kept: () => KeptSession } {
+  let kept: KeptSession | undefined;
+  const nothing = (): void => undefined;
+  const holder = {
+    opened: (view: KeptSession) => {
+      kept = view;
+    },
+    grown: nothing,
+    lost: nothing,
+    placed: nothing,
+  };
+  const claim = running.sessions.open({ ...OPENING, clientId: "s" }, holder);
+  world.run(CARRIED_OUT_MS);
+  return {
+    claim,
+    kept: () => {
+      if (kept === undefined) throw new Error("its CONNECT waits");
+      return kept;
+    },
+  };
+}
+
+function leave(world: World, claim: SessionClaim): void {
+  claim.close("discard", 3600, -1);
+  world.run(CARRIED_OUT_MS);
+}
+
+/** A mesh in which the client has a session that wants `t`, and is away. */
+function mesh(count: number): { world: World; nodes: readonly SimNode[] } {
+  const world = new World(3);
+  const nodes = world.add(count);
+  world.startAll();
+  world.until(() => world.isFormed(count > 2 ? (count > 6 ? 5 : 3) : 1), 60_000, "formed");
+  const { claim } = come(world, nodes[0] as SimNode);
+  const wishes: readonly SubscriptionWish[] = [wish("t")];
+  claim.subscribe(wishes, completion());
+  world.run(CARRIED_OUT_MS);
+  leave(world, claim);
+  return { world, nodes };
+}
+
+/** What it would be sent, in order, with what needs only its PUBREL in brackets. */
+function owed(kept: KeptSession): string[] {
+  const found: string[] = [];
+  for (let next = kept.after(-1); next !== undefined; next = kept.after(next.ordinal)) {
+    const text = new TextDecoder().decode(next.message.payload);
+    found.push(next.isReleased ? `(${text})` : text);
+  }
+  return found;
+}
+
+test("P6: who empties its queue without a quorum is not sent it again by that node, also after a restart, nor by the mesh", () => {
+  const { world, nodes } = mesh(2);
+  const voter = nodes.find(({ status }) => status.role === "leader") as SimNode;
+  const other = nodes.find((node) => node !== voter) as SimNode;
+  for (const text of ["1", "2", "3", "4"])
+    voter.running.sessions.publish(message("t", text, 2), undefined, [], completion());
+  world.run(CARRIED_OUT_MS);
+  world.kill(voter);
+  world.run(CUT_OFF_MS);
+
+  const first = come(world, other);
+  expect(owed(first.kept())).toEqual(["1", "2", "3", "4"]);
+  first.claim.acknowledge(0);
+  const committed = completion();
+  for (const ordinal of [1, 2]) first.claim.confirm(ordinal, committed);
+  world.run(CARRIED_OUT_MS);
+  expect(committed.codes).toEqual([0, 0]);
+  first.claim.acknowledge(2);
+  leave(world, first.claim);
+  const second = come(world, other);
+  expect(owed(second.kept())).toEqual(["(2)", "4"]);
+  leave(world, second.claim);
+
+  world.restart(other);
+  world.run(CUT_OFF_MS);
+  const third = come(world, other);
+  expect(owed(third.kept())).toEqual(["(2)", "4"]);
+  third.claim.acknowledge(3);
+  world.run(CARRIED_OUT_MS);
+
+  world.start(voter);
+  world.until(() => world.isConverged(), 60_000, "converged");
+  expect(owed(third.kept())).toEqual(["(2)"]);
+  expect(owed(come(world, voter).kept())).toEqual(["(2)"]);
+});
+
+test.each([false, true])(
+  "P6: who has a message without a quorum that is in the outbox of another node is not owed it (that node restarts: %s)",
+  (isRestarted) => {
+    const { world, nodes } = mesh(5);
+    const alone = nodes.filter(({ status }) => status.role === "learner");
+    const [publishing, serving] = alone as [SimNode, SimNode];
+    world.isolate(alone, true);
+    world.run(CUT_OFF_MS);
+    const names: string[] = [];
+    world.watch = (bytes) => {
+      const frame = decodeFrame(bytes);
+      if (frame?.kind !== "early") return;
+      for (const command of frame.commands.map(decodeCommand))
+        if (command.operation.kind === "publish") names.push(nameOf(command.envelope));
+    };
+    const { claim } = come(world, serving);
+    for (const text of ["had", "new"])
+      publishing.running.sessions.publish(message("t", text, 2), undefined, [], completion());
+    world.run(CARRIED_OUT_MS);
+    expect(names).toHaveLength(2);
+    claim.acknowledgeEarly(names[0] as string);
+    leave(world, claim);
+    if (isRestarted) world.restart(publishing);
+    world.isolate(alone, false);
+    world.until(() => world.isConverged(), 60_000, "converged");
+    world.run(CUT_OFF_MS);
+    const [elsewhere] = nodes.filter((node) => !alone.includes(node));
+    expect(owed(come(world, elsewhere as SimNode).kept())).toEqual(["new"]);
+  },
+);
+
+test("what is remembered of a session says nothing about the next one of its client, and goes when the log has it", () => {
+  const said = new EarlyAcknowledgements();
+  const log = new SessionWorld();
+  const claim = log.open(SOME, "s");
+  log.subscribe(SOME, "s", claim, wish("t"));
+  for (const text of ["1", "2"]) log.publish(SOME, "t", text, 2);
+  const acknowledge = (ordinals: number[], by: number) =>
+    ({ kind: "acknowledge", sessions: [{ clientId: "s", claim: by, ordinals }] }) as const;
+  said.take(acknowledge([0, 1], claim));
+  const heard = (operation: Parameters<EarlyAcknowledgements["take"]>[0]): void => {
+    log.propose(SOME, operation);
+    said.applied(operation, log.machine.sessions);
+  };
+  heard(acknowledge([0], claim));
+  heard(acknowledge([1], claim + 1));
+  expect([...said.of("s")]).toEqual([[1, "had"]]);
+  const opening = { ...OPENING, clientId: "s" };
+  heard({ kind: "open", opening });
+  expect(said.isEmpty).toBe(false);
+  heard({ kind: "open", opening: { ...opening, cleanStart: true } });
+  expect(said.isEmpty).toBe(true);
+});
