@@ -299,10 +299,7 @@ export class SessionsState {
     }
   }
 
-  /**
-   * Its ordinals begin at the log index of now. A client that has not heard that its last session is over (the CONNACK that says so was
-   * lost with its connection) still holds packet identifiers of that, and would take the same ones for the same messages.
-   */
+  /** Its ordinals begin at the log index: a client that did not hear of the end of its last session still holds identifiers of that. */
   #add(clientId: string): SessionState {
     const session = new SessionState(clientId, this.owed, this.#port.index());
     this.#byClientId.set(clientId, session);
