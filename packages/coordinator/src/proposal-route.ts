@@ -124,7 +124,8 @@ export class ProposalRoute {
     }
     if (!this.#proposals.hasProposed(command)) this.#meetImpostor();
     if (this.#isImpersonated) return;
-    if (outcome === "full") this.#proposals.settleThrough(seq, QUOTA_EXCEEDED);
+    if (outcome === "gap") this.#proposals.cameTooEarly(seq);
+    else if (outcome === "full") this.#proposals.settleThrough(seq, QUOTA_EXCEEDED);
     else if (outcome === "stale") this.#proposals.settleThrough(seq, UNSPECIFIED_ERROR);
     else this.settle();
   }

@@ -100,6 +100,8 @@ export class Proposals {
   #lastSeq = 0;
   /** First command that has not been sent since the last reason to send again. */
   #nextSeq = 1;
+  /** First command that had not been sent at all at that time. */
+  #firstAfterResend = 1;
   #progressAt = 0;
   #resendAfterMs = RESEND_AFTER_MIN_MS;
   #isFlushScheduled = false;
@@ -220,9 +222,18 @@ export class Proposals {
 
   /** A new leader, or a new link to it: what was sent may be lost. */
   sendAgain(): void {
+    this.#firstAfterResend = Math.max(this.#firstAfterResend, this.#nextSeq);
     this.#nextSeq = this.#pending[0]?.seq ?? this.#lastSeq + 1;
     this.#resendAfterMs = RESEND_AFTER_MIN_MS;
     if (this.count > 0) this.#scheduleFlush();
+  }
+
+  /**
+   * Command `seq` came through the log without those before it, so the leader took none of them when it had them (its disk was full): they go
+   * now, not when nothing has come back for too long. But if they have been sent again since, that is under way.
+   */
+  cameTooEarly(seq: number): void {
+    if (seq >= this.#firstAfterResend) this.sendAgain();
   }
 
   /** Command `seq` and all before it are committed and applied here. `reasonCode`: what `seq` itself is answered. */

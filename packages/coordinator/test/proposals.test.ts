@@ -135,6 +135,24 @@ test("a steady flow of new proposals does not keep a lost one from going again",
   expect(frames.filter((seqs) => seqs[0] === 1).length).toBeGreaterThan(1);
 });
 
+test("what comes through the log behind a gap has what is missing sent again at once, and once", () => {
+  const { clock, frames, proposals } = setUp();
+  const put = (topic: string): void => {
+    proposals.put(retained(topic, "1"), undefined);
+    clock.endTurn();
+  };
+  for (const topic of ["not taken", "taken", "under way"]) put(topic);
+  proposals.cameTooEarly(2);
+  clock.endTurn();
+  put("after");
+  proposals.cameTooEarly(3);
+  clock.endTurn();
+  expect(frames).toEqual([[1], [2], [3], [1, 2, 3], [4]]);
+  proposals.cameTooEarly(4);
+  clock.endTurn();
+  expect(frames.at(-1)).toEqual([1, 2, 3, 4]);
+});
+
 test("without a leader nothing is sent; when one is known everything goes, oldest first", () => {
   const { clock, frames, leader, proposals } = setUp();
   leader.isKnown = false;
