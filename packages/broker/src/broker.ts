@@ -308,11 +308,11 @@ export class Broker {
   }
 
   #connect(channel: Channel, packet: ConnectPacket, proof: Proof | undefined): void {
-    this.#connecting.delete(channel);
     if (this.#standstill.mayBeOld(this.#ports.clock.monotonicMs())) {
       this.#connecting.reset(channel);
       return;
     }
+    this.#connecting.delete(channel);
     const admission = admit(channel, packet, this.#host.options, this.#sessions, this.#ports.prng, proof);
     if (admission !== undefined) this.#sessions.open(admission, channel);
   }

@@ -232,9 +232,10 @@ export class Merging {
     this.#keepTime(this.#ports.clock.monotonicMs());
     const driver = this.#ports.driver();
     if (driver?.leadership.role !== "leader" || !(this.#hasTimeJumped || this.#machine.newest === 0)) return;
-    this.#hasTimeJumped = false;
     const { ageMinutes } = this.#machine.clusters;
-    driver.propose([encodeClusterCommand({ kind: "tick", stamp: this.time, ageMinutes })]);
+    const tick = encodeClusterCommand({ kind: "tick", stamp: this.time, ageMinutes });
+    // Otherwise the planner says so with its next tick.
+    if (driver.propose([tick])) this.#hasTimeJumped = false;
   }
 
   #own(): OwnCluster | undefined {

@@ -274,6 +274,25 @@ test("where all disks are full, leadership does not go round and round", () => {
   expect(done.codes).toEqual([0]);
 });
 
+test("when a leader's disk has room again, what it did not take comes as soon as something new does", () => {
+  const world = formed(2, 72, 1);
+  const leader = leaderOf(world);
+  const other = world.nodes.find((node) => node !== leader) as SimNode;
+  leader.disk.room = 0;
+  leader.running.retained.put(retained("big", "x".repeat(600_000)), undefined);
+  world.until(() => leader.status.isDiskFull, 10_000, "full");
+  const done = completion();
+  other.running.retained.put(retained("a", "1"), done);
+  // Long enough for the other node to try again but rarely.
+  world.run(20_000);
+  leader.disk.room = Number.POSITIVE_INFINITY;
+  world.until(() => !leader.status.isDiskFull, 20_000, "room again");
+  expect(done.codes).toEqual([]);
+  other.running.retained.put(retained("b", "1"), done);
+  world.run(200);
+  expect(done.codes).toEqual([0, 0]);
+});
+
 test("a leader whose disk stands still in the middle of a write hands over within 2.5 s; what others write is acknowledged", () => {
   const world = formed(3, 71, 3);
   const old = leaderOf(world);

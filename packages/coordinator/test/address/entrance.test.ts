@@ -77,9 +77,10 @@ class TestNode {
   }
 }
 
-/** A leads, B follows. */
-function twoNodes() {
+/** A leads, B follows. They look at the clock four times a second from `startMs` on. */
+function twoNodes(startMs = 0) {
   const clock = new VirtualClock();
+  clock.advance(startMs);
   let isLinked = true;
   const nodes = new Map<NodeId, TestNode>();
   const send = (from: NodeId, to: NodeId, bytes: Uint8Array): boolean => {
@@ -247,6 +248,22 @@ test("of a leader that lets no clients in and a leaderless part of the cluster t
   a.isServing = false;
   clock.advance(2000);
   expect([a.address.isHeld, b.address.isHeld]).toEqual([false, true]);
+});
+
+test("what is told again, what a node can do and who is connected, goes in one packet", () => {
+  const { clock, a, b } = twoNodes(130);
+  a.open = [client(1)];
+  clock.advance(9_800);
+  const told: (string | undefined)[] = [];
+  vi.spyOn(b.entrance, "receive").mockImplementation((_, bytes) => {
+    told.push(decodeAddressFrame(bytes)?.kind);
+    return true;
+  });
+  clock.advance(80);
+  expect(told).toEqual([]);
+  // Something has changed, a tenth of a second after the last look.
+  a.entrance.update(a.status);
+  expect(told).toEqual(["ability", "connections"]);
 });
 
 test("a lost difference is followed by the whole list; a second link gets it at once", () => {

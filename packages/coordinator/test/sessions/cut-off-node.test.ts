@@ -1,30 +1,13 @@
 /** What a node without a quorum knows of the wishes of kept sessions: guarantees.md, "Without a quorum". */
 
 import { expect, test } from "vitest";
-import { type SimNode, World } from "../support/world.ts";
-
-const OPENING = {
-  cleanStart: false,
-  expirySeconds: 3600,
-  keepAliveSeconds: 0,
-  will: undefined,
-  queuedMessagesMax: 10,
-  queuedBytesMax: 1000,
-} as const;
-const WISH = {
-  qos: 1,
-  noLocal: false,
-  retainAsPublished: false,
-  identifier: undefined,
-  retainHandling: 0,
-} as const;
+import { comesTo } from "../support/kept-client.ts";
+import { completion, type SimNode, World } from "../support/world.ts";
+import { wish } from "./session-world.ts";
 
 /** A client whose session is kept subscribes to `filter`. */
-function subscribe({ running }: SimNode, filter: string): void {
-  const nothing = (): void => undefined;
-  const holder = { opened: nothing, grown: nothing, placed: nothing, lost: nothing };
-  const claim = running.sessions.open({ ...OPENING, clientId: `for ${filter}` }, holder);
-  claim.subscribe([{ ...WISH, filter }], { settle: nothing });
+function subscribe(node: SimNode, filter: string): void {
+  comesTo(node, `for ${filter}`).claim.subscribe([wish(filter)], completion());
 }
 
 test("a node that is cut off knows what was subscribed before, and what nodes in reach are told since, but not what the majority is", () => {

@@ -6,37 +6,20 @@ import { decodeFrame } from "../../src/frames.ts";
 import { EarlyAcknowledgements } from "../../src/sessions/early-acknowledgements.ts";
 import { nameOf } from "../../src/sessions/early-messages.ts";
 import { decodeCommand } from "../../src/state-machine/commands.ts";
+import { comesTo, openingOf } from "../support/kept-client.ts";
 import { completion, type SimNode, World } from "../support/world.ts";
 import { message, SessionWorld, A as SOME, wish } from "./session-world.ts";
 
-const LIMITS = { queuedMessagesMax: 1000, queuedBytesMax: 100_000 };
-const OPENING = { ...LIMITS, cleanStart: false, keepAliveSeconds: 60, expirySeconds: 3600, will: undefined };
 /** An election that fails, and the patience of the outbox. */
 const CUT_OFF_MS = 15_000;
 /** A command that is put on the disk, or comes through the log. */
 const CARRIED_OUT_MS = 1000;
 
-/** A client comes to `node`; returns its claim and what it is served from. */
-function come(world: World, { running }: SimNode): { claim: SessionClaim; kept: () => KeptSession } {
-  let kept: KeptSession | undefined;
-  const nothing = (): void => undefined;
-  const holder = {
-    opened: (view: KeptSession) => {
-      kept = view;
-    },
-    grown: nothing,
-    lost: nothing,
-    placed: nothing,
-  };
-  const claim = running.sessions.open({ ...OPENING, clientId: "s" }, holder);
+/** The client comes to `node`. */
+function come(world: World, node: SimNode): ReturnType<typeof comesTo> {
+  const client = comesTo(node, "s");
   world.run(CARRIED_OUT_MS);
-  return {
-    claim,
-    kept: () => {
-      if (kept === undefined) throw new Error("its CONNECT waits");
-      return kept;
-    },
-  };
+  return client;
 }
 
 function leave(world: World, claim: SessionClaim): void {
@@ -105,6 +88,27 @@ test("P6: who empties its queue without a quorum is not sent it again by that no
   expect(owed(come(world, voter).kept())).toEqual(["(2)"]);
 });
 
+test("P6: what a client said without a quorum under a claim that was overtaken goes into the log when it comes back", () => {
+  const { world, nodes } = mesh(2);
+  const voter = nodes.find(({ status }) => status.role === "leader") as SimNode;
+  const other = nodes.find((node) => node !== voter) as SimNode;
+  voter.running.sessions.publish(message("t", "1", 2), undefined, [], completion());
+  world.run(CARRIED_OUT_MS);
+  world.isolate([other], true);
+  world.run(CUT_OFF_MS);
+  const first = come(world, other);
+  first.claim.acknowledge(first.kept().after(-1)?.ordinal ?? -1);
+  leave(world, first.claim);
+  // Meanwhile it was with the voter, which could not know.
+  leave(world, come(world, voter).claim);
+  world.isolate([other], false);
+  world.until(() => world.isConverged(), 60_000, "converged");
+  const back = come(world, other);
+  expect(owed(back.kept())).toEqual([]);
+  leave(world, back.claim);
+  expect(owed(come(world, voter).kept())).toEqual([]);
+});
+
 test.each([false, true])(
   "P6: who has a message without a quorum that is in the outbox of another node is not owed it (that node restarts: %s)",
   (isRestarted) => {
@@ -153,9 +157,8 @@ test("what is remembered of a session says nothing about the next one of its cli
   heard(acknowledge([first], claim));
   heard(acknowledge([second], claim + 1));
   expect([...said.of("s")]).toEqual([[second, "had"]]);
-  const opening = { ...OPENING, clientId: "s" };
-  heard({ kind: "open", opening });
+  heard({ kind: "open", opening: openingOf("s") });
   expect(said.isEmpty).toBe(false);
-  heard({ kind: "open", opening: { ...opening, cleanStart: true } });
+  heard({ kind: "open", opening: openingOf("s", { cleanStart: true }) });
   expect(said.isEmpty).toBe(true);
 });

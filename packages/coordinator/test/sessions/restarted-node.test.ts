@@ -2,7 +2,9 @@
 
 import type { KeptSession } from "@skein/kernel";
 import { expect, test } from "vitest";
-import { type SimNode, World } from "../support/world.ts";
+import { comesTo } from "../support/kept-client.ts";
+import { completion, type SimNode, World } from "../support/world.ts";
+import { wish } from "./session-world.ts";
 
 const WILL = {
   topic: "gone",
@@ -11,8 +13,6 @@ const WILL = {
   retain: false,
   properties: undefined,
 } as const;
-const LIMITS = { queuedMessagesMax: 10, queuedBytesMax: 1000 };
-const OPENING = { ...LIMITS, cleanStart: false, keepAliveSeconds: 4 } as const;
 const AT_ONCE_MS = 500;
 const GRACE_MS = 15_000;
 /** Until a node that is killed is taken for dead, and its clients for gone. */
@@ -25,41 +25,12 @@ function meshWithWill(): { world: World; watching: SimNode; struck: SimNode; hea
   if (watching === undefined || struck === undefined) throw new Error("no nodes");
   world.startAll();
   world.until(() => world.isFormed(3) && world.leader !== undefined, 60_000, "formed");
-  const watcher = watch(watching);
-  const wish = {
-    qos: 1,
-    noLocal: false,
-    retainAsPublished: false,
-    identifier: undefined,
-    retainHandling: 0,
-  } as const;
-  watcher.claim.subscribe([{ ...wish, filter: "gone" }], { settle: () => undefined });
-  struck.running.sessions.open(
-    { ...OPENING, clientId: "mortal", expirySeconds: 0, will: { message: WILL, delaySeconds: 0 } },
-    { opened: () => undefined, grown: () => undefined, lost: () => undefined, placed: () => undefined },
-  );
+  const { claim, kept } = comesTo(watching, "watcher");
+  claim.subscribe([wish("gone")], completion());
+  const mortal = { keepAliveSeconds: 4, expirySeconds: 0, will: { message: WILL, delaySeconds: 0 } };
+  comesTo(struck, "mortal", mortal);
   world.run(AT_ONCE_MS);
-  return { world, watching, struck, heard: watcher.heard };
-}
-
-function watch({ running }: SimNode) {
-  let kept: KeptSession | undefined;
-  const claim = running.sessions.open(
-    { ...OPENING, clientId: "watcher", expirySeconds: 3600, will: undefined },
-    {
-      opened: (view) => {
-        kept = view;
-      },
-      grown: () => undefined,
-      lost: () => undefined,
-      placed: () => undefined,
-    },
-  );
-  const heard = (): KeptSession => {
-    if (kept === undefined) throw new Error("not opened");
-    return kept;
-  };
-  return { claim, heard };
+  return { world, watching, struck, heard: kept };
 }
 
 test("a node that is back before anybody has called it dead", () => {
@@ -78,7 +49,7 @@ test("all nodes were down: the time that they were does not count", () => {
   world.run(GRACE_MS - 2000);
   world.startAll();
   world.until(() => world.leader !== undefined, 60_000, "a leader");
-  const { heard } = watch(watching);
+  const { kept: heard } = comesTo(watching, "watcher");
   world.run(GRACE_MS - 2 * AT_ONCE_MS);
   expect(heard().queued).toBe(0);
   world.run(10 * AT_ONCE_MS);

@@ -1,3 +1,4 @@
+import type { QoS } from "@skein/kernel";
 import { expect, test } from "vitest";
 import { AcknowledgedLoss } from "../../src/checkers/acknowledged-loss.ts";
 import { ExactlyOnce } from "../../src/checkers/exactly-once.ts";
@@ -188,17 +189,14 @@ test.each<[string, 0 | 1 | 2]>([
   );
 });
 
+/** `sub` gets `m` from `node`. */
+function deliveredBy(node: string, at: number, qos: QoS): Observation {
+  const packet = { topic: "t", payloadId: "m", qos, dup: false, retain: false };
+  return seen(at, "delivered", { client: "sub", node, ...packet });
+}
+
 test("[P6] QoS 0 may come from each node that the client was connected to, once", () => {
-  const from = (at: number, node: string) =>
-    seen(at, "delivered", {
-      client: "sub",
-      node,
-      topic: "t",
-      payloadId: "m",
-      qos: 0,
-      dup: false,
-      retain: false,
-    });
+  const from = (at: number, node: string) => deliveredBy(node, at, 0);
   const moved = [
     ...BEGIN,
     published(20_000, "pub", "A", { payloadId: "m", qos: 0 }),
@@ -227,16 +225,7 @@ test("[P6] exactly once is not asked for where the node that had it first has lo
 });
 
 test("[P6] a node without a quorum sends a kept session once what the log had before, as long as it has none and its disk is whole", () => {
-  const from = (at: number, node: string) =>
-    seen(at, "delivered", {
-      client: "sub",
-      node,
-      topic: "t",
-      payloadId: "m",
-      qos: 2,
-      dup: false,
-      retain: false,
-    });
+  const from = (at: number, node: string) => deliveredBy(node, at, 2);
   const quorum = (at: number, isReached: boolean) => seen(at, "quorum", { node: "B", isReached });
   const begin = [
     ...BEGIN,
