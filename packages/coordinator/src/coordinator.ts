@@ -170,12 +170,12 @@ export class Coordinator {
       ...common,
       owedBytesMax: options.owedBytesMax,
       hasQuorum: () => this.status.hasQuorum,
+      contact: this.#contact,
     });
     this.#turnEnd = new TurnEnd({
-      clock: ports.clock,
+      ...ports,
       settleReads: () => this.retained.reads.settle(),
       computeStatus: () => this.#computeStatus(),
-      statusChanged: (status) => ports.statusChanged(status),
     });
   }
 
