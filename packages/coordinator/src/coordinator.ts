@@ -131,8 +131,7 @@ export class Coordinator {
       driver: () => this.#driver,
       peers: () => this.#members,
     });
-    const merge = { chunkBytes: sizes.mergeChunkBytes, newbornMinutes: sizes.newbornMinutes };
-    this.merging = new Merging(this.#machine, merge, {
+    this.merging = new Merging(this.#machine, sizes, {
       ...ports,
       cluster: () => this.#arrival.cluster,
       peers: () => this.#peers,
@@ -156,24 +155,27 @@ export class Coordinator {
     this.#route = new ProposalRoute(options.identity, this.#machine, this.#proposals, {
       impersonated: () => this.#ending.impersonated(),
       time: () => this.merging.time,
-      sendToLeader: (leader, commands) => {
-        this.#traffic.sendMember(leader, (cluster) => ({ kind: "proposal", cluster, commands }));
-      },
+      sendToLeader: (leader, commands) =>
+        this.#traffic.sendMember(leader, (cluster) => ({ kind: "proposal", cluster, commands })),
     });
-    const common = { ...ports, driver: () => this.#driver, time: () => this.merging.time };
-    this.retained = new Retained(incarnation, this.#machine.retained, this.#proposals, common);
+    const common = {
+      ...ports,
+      driver: () => this.#driver,
+      time: () => this.merging.time,
+      peers: () => this.#peers.filter(({ cluster }) => cluster === this.#arrival.cluster),
+      sendMember: this.#traffic.sendMember.bind(this.#traffic),
+    };
+    this.retained = new Retained(incarnation, this.#machine, this.#proposals, common);
     this.sessions = new Sessions(options.identity, this.#machine, this.#proposals, {
       ...common,
       owedBytesMax: options.owedBytesMax,
-      peers: () => this.#peers.filter(({ cluster }) => cluster === this.#arrival.cluster),
       hasQuorum: () => this.status.hasQuorum,
-      sendMember: (to, frame) => this.#traffic.sendMember(to, frame),
+      contact: this.#contact,
     });
     this.#turnEnd = new TurnEnd({
-      clock: ports.clock,
+      ...ports,
       settleReads: () => this.retained.reads.settle(),
       computeStatus: () => this.#computeStatus(),
-      statusChanged: (status) => ports.statusChanged(status),
     });
   }
 
@@ -311,6 +313,7 @@ export class Coordinator {
           arrival: this.#arrival,
           contact: this.#contact,
           sessions: () => this.sessions,
+          retained: () => this.retained,
           send: (to, frame) => this.#traffic.send(to, frame),
         }),
       },
@@ -323,11 +326,8 @@ export class Coordinator {
   }
 
   #sendRaft(to: NodeId, message: RaftMessage): boolean {
-    this.#traffic.sendMember(to, (cluster) => ({
-      kind: "raft",
-      cluster,
-      message: encodeRaftMessage(message),
-    }));
+    const bytes = encodeRaftMessage(message);
+    this.#traffic.sendMember(to, (cluster) => ({ kind: "raft", cluster, message: bytes }));
     return isLinkedIn(this.#peers, to);
   }
 

@@ -1,9 +1,9 @@
 /**
  * When a reader may look at this node's replica: as soon as it holds everything that was committed anywhere before the
- * reader came (ReadIndex), and everything that this node itself has proposed before that.
+ * reader came (ReadIndex), everything that this node itself has proposed before that, and what the others had (peer-writes.ts).
  *
  * The second is what lets a client read its own write, acknowledged or not, without anybody being shown what may still
- * be lost. All that come while a question is under way share the next one, so a storm of readers costs one round trip
+ * be lost; the third, that between what it reads and what it hears from then on nothing is missing. All that come while a question is under way share the next one, so a storm of readers costs one round trip
  * at a time. A question that gets lost is asked again.
  *
  * Nobody waits long (promise P3): a node that knows of no leader answers at once, one that believes in a leader which
@@ -29,8 +29,10 @@ export interface CurrentReadsPorts<Reader> {
   readonly clock: Clock;
   /** A leader is known. */
   readonly hasLeader: () => boolean;
-  /** Asks Raft under this number. */
+  /** Asks Raft, and the others, under this number. */
   readonly ask: (request: number) => void;
+  /** The newest number up to which the replica holds what the others had proposed when they were asked. */
+  readonly heldThrough: () => number;
   /** Number of this node's newest proposal, and up to which they have come back through the log. */
   readonly proposedSeq: () => number;
   readonly settledSeq: () => number;
@@ -105,7 +107,11 @@ export class CurrentReads<Reader> {
   settle(): void {
     if (this.#waiting.length === 0) return;
     const settledSeq = this.#ports.settledSeq();
-    this.#answerThose(({ isConfirmed, proposedSeq }) => isConfirmed && proposedSeq <= settledSeq);
+    const heldThrough = this.#ports.heldThrough();
+    this.#answerThose(
+      ({ isConfirmed, proposedSeq, request = 0 }) =>
+        isConfirmed && proposedSeq <= settledSeq && request <= heldThrough,
+    );
     if (!this.#isAsking && this.#waiting.some(({ request }) => request === undefined)) this.#ask();
   }
 

@@ -57,6 +57,16 @@ export type ControlFrame =
   /** Say when this entry has been applied (sessions/apply-barrier.ts). */
   | { readonly kind: "reach"; readonly cluster: ClusterId; readonly index: number }
   | { readonly kind: "reached"; readonly cluster: ClusterId; readonly index: number }
+  /** How far do the receiver's own proposals go? (peer-writes.ts) */
+  | { readonly kind: "writes"; readonly cluster: ClusterId; readonly request: number }
+  /** The answer: the last that it numbered in this run. */
+  | {
+      readonly kind: "wrote";
+      readonly cluster: ClusterId;
+      readonly request: number;
+      readonly incarnation: Incarnation;
+      readonly seq: number;
+    }
   /** Commands of the sender that count for it, because there is no quorum (sessions/early-messages.ts). */
   | { readonly kind: "early"; readonly cluster: ClusterId; readonly commands: readonly Uint8Array[] }
   /** A client of the sender has acknowledged the message of this command of the receiver, which the log does not have yet. */
@@ -125,6 +135,8 @@ const REACH = 9;
 const REACHED = 10;
 const EARLY = 11;
 const HAD = 12;
+const WRITES = 13;
+const WROTE = 14;
 const CLUSTER_TEXT_MAX = 64;
 
 /** Every frame is put together here; `finish` copies it out. */
@@ -189,6 +201,12 @@ export function encodeFrame(frame: ControlFrame): Uint8Array {
       break;
     case "reached":
       begin(REACHED, frame.cluster).varint(frame.index);
+      break;
+    case "writes":
+      begin(WRITES, frame.cluster).varint(frame.request);
+      break;
+    case "wrote":
+      begin(WROTE, frame.cluster).varint(frame.request).varint(frame.incarnation).varint(frame.seq);
       break;
     case "merge":
       writeMergeMessage(frame.message, frame.to, begin(MERGE, frame.cluster));
@@ -271,6 +289,16 @@ function readBody(type: number, cluster: ClusterId, input: ByteReader): ControlF
       return { kind: "reach", cluster, index: input.varint() };
     case REACHED:
       return { kind: "reached", cluster, index: input.varint() };
+    case WRITES:
+      return { kind: "writes", cluster, request: input.varint() };
+    case WROTE:
+      return {
+        kind: "wrote",
+        cluster,
+        request: input.varint(),
+        incarnation: input.varint() as Incarnation,
+        seq: input.varint(),
+      };
     case MERGE:
       return { kind: "merge", cluster, ...readMergeMessage(input) };
     default:

@@ -10,6 +10,7 @@ import type { LeaderContact } from "./leader-contact.ts";
 import type { Mending } from "./mending.ts";
 import type { CoordinatorPorts } from "./options.ts";
 import type { ProposalRoute } from "./proposal-route.ts";
+import type { Retained } from "./retained.ts";
 import type { Sessions } from "./sessions/sessions.ts";
 
 export interface LogHandlersPorts extends Pick<CoordinatorPorts, "clock"> {
@@ -19,6 +20,7 @@ export interface LogHandlersPorts extends Pick<CoordinatorPorts, "clock"> {
   readonly arrival: Arrival;
   readonly contact: LeaderContact;
   readonly sessions: () => Sessions;
+  readonly retained: () => Retained;
   readonly send: (to: NodeId, frame: ControlFrame) => void;
 }
 
@@ -26,9 +28,19 @@ export function logHandlers(
   ports: LogHandlersPorts,
 ): Pick<
   MemberHandlers,
-  "raft" | "proposal" | "early" | "had" | "reach" | "reached" | "repair" | "repaired" | "merge"
+  | "raft"
+  | "proposal"
+  | "early"
+  | "had"
+  | "reach"
+  | "reached"
+  | "writes"
+  | "wrote"
+  | "repair"
+  | "repaired"
+  | "merge"
 > {
-  const { clock, driver: current, mending, route, arrival, contact, sessions, send } = ports;
+  const { clock, driver: current, mending, route, arrival, contact, sessions, retained, send } = ports;
   /** Kinds that wait for the replica. */
   const withDriver = (handle: (driver: Driver) => void): void => {
     const driver = current();
@@ -46,6 +58,10 @@ export function logHandlers(
     had: (_, { incarnation, seq, clientId }) => sessions().heardHad(incarnation, seq, clientId),
     reach: (from, { index }) => sessions().barrier.asked(from, index),
     reached: (from, { index }) => sessions().barrier.reached(from, index),
+    writes: (from, { cluster, request }) =>
+      send(from, { kind: "wrote", cluster, request, ...retained().proposed }),
+    wrote: (from, { request, incarnation, seq }) =>
+      retained().heardProposed(from, request, { incarnation, seq }),
     repair: (from, { cluster, index, term }) =>
       withDriver((driver) => {
         const missing = mending()?.missingAfter(index, term) ?? driver.missingAfter(index, term);

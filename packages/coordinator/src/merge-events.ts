@@ -24,7 +24,7 @@ export interface OwnCluster {
 }
 
 export interface MergeOptions {
-  readonly chunkBytes: number;
+  readonly mergeChunkBytes: number;
   readonly newbornMinutes: number;
 }
 

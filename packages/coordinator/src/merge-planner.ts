@@ -232,7 +232,7 @@ export class MergePlanner implements Core<MergeEvent, MergeEffect> {
     if (best === undefined) return;
     if (merging !== undefined) this.#giveUpStalled(merging);
     else {
-      const { chunkBytes } = this.#options;
+      const { mergeChunkBytes: chunkBytes } = this.#options;
       this.#propose("dissolve", { kind: "dissolve", winner: best.cluster, chunkBytes });
     }
   }

@@ -1,20 +1,23 @@
 /**
  * The retained store of the mesh as the broker of this node sees it: writes are proposed, reads are local.
  *
- * A read waits until this replica holds what was committed anywhere before it (current-reads.ts) and then sees the
+ * A read waits until this replica holds what was committed anywhere before it, and what was under way (current-reads.ts), and then sees the
  * replica and nothing else: what is committed is not lost (P8). Without a quorum it sees what this node knows: the
  * replica with this node's own uncommitted writes on top (P3). A message that has expired is not seen any more; it goes when
  * the log has come that far. `count`, `digest` and `entries` describe the replica alone, so that nodes can be compared.
  */
 
-import type { Clock, Completion, Incarnation } from "@skein/kernel";
+import type { Clock, ClusterId, Completion, Incarnation, NodeId } from "@skein/kernel";
 import { CurrentReads } from "./current-reads.ts";
 import type { Driver } from "./driver.ts";
+import type { ControlFrame } from "./frames.ts";
 import type { Stamp } from "./hybrid-clock.ts";
-import type { CoordinatorObserver, RetainedMessage } from "./options.ts";
+import type { CoordinatorObserver, PeerView, RetainedMessage } from "./options.ts";
+import { PeerWrites, type Proposed } from "./peer-writes.ts";
 import type { Proposals } from "./proposals.ts";
 import { type Stamped, unexpired } from "./state-machine/expiry.ts";
 import type { RetainedState } from "./state-machine/retained-state.ts";
+import type { StateMachine } from "./state-machine/state-machine.ts";
 
 /** What a reader may see, now and later: it stays as new as it was. */
 export interface RetainedView {
@@ -34,14 +37,20 @@ export interface RetainedPorts {
   readonly time: () => Stamp;
   /** Undefined while this node is no member. */
   readonly driver: () => Driver | undefined;
+  /** The other members of this node's cluster. */
+  readonly peers: () => readonly PeerView[];
+  readonly sendMember: (to: NodeId, frame: (cluster: ClusterId) => ControlFrame) => void;
   readonly observer?: CoordinatorObserver | undefined;
 }
 
 export class Retained {
   /** Who waits to read. */
   readonly reads: CurrentReads<RetainedReader>;
+  readonly #incarnation: Incarnation;
+  readonly #clock: Clock;
   readonly #replica: RetainedState;
   readonly #proposals: Proposals;
+  readonly #peerWrites: PeerWrites;
   /** What is committed. */
   readonly #committed: RetainedView;
   /** What this node knows: its uncommitted writes hide what they replace. */
@@ -49,16 +58,29 @@ export class Retained {
 
   constructor(
     incarnation: Incarnation,
-    replica: RetainedState,
+    { retained: replica, sequencer }: StateMachine,
     proposals: Proposals,
-    { clock, time, driver, observer }: RetainedPorts,
+    { clock, time, driver, peers, sendMember, observer }: RetainedPorts,
   ) {
+    this.#incarnation = incarnation;
+    this.#clock = clock;
     this.#replica = replica;
     this.#proposals = proposals;
+    this.#peerWrites = new PeerWrites({
+      clock,
+      peers,
+      ask: (to, request) => sendMember(to, (own) => ({ kind: "writes", cluster: own, request })),
+      isTaken: (node, { incarnation: run, seq }) =>
+        sequencer.isFenced(node, run) || sequencer.last(node, run) >= seq,
+    });
     this.reads = new CurrentReads(incarnation, {
       clock,
       hasLeader: () => driver()?.leadership.leader !== undefined,
-      ask: (request) => driver()?.read(request),
+      ask: (request) => {
+        driver()?.read(request);
+        this.#peerWrites.ask(request);
+      },
+      heldThrough: () => this.#peerWrites.heldThrough(),
       proposedSeq: () => proposals.proposedSeq,
       settledSeq: () => proposals.settledSeq,
       answer: (reader, isCurrent) => {
@@ -101,6 +123,17 @@ export class Retained {
    */
   read(reader: RetainedReader): void {
     this.reads.add(reader);
+  }
+
+  /** How far the proposals of this node go, for a reader elsewhere. */
+  get proposed(): Proposed {
+    return { incarnation: this.#incarnation, seq: this.#proposals.proposedSeq };
+  }
+
+  /** How far those of `node` went when it was asked under the number `request`. */
+  heardProposed(node: NodeId, request: number, proposed: Proposed): void {
+    this.#peerWrites.told(node, request, proposed);
+    this.#clock.atTurnEnd(() => this.reads.settle());
   }
 
   /** 32 hexadecimal digits over the sorted set; equal on equal sets. */

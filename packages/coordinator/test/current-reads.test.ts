@@ -11,6 +11,7 @@ class Node {
   hasLeader = true;
   proposedSeq = 0;
   settledSeq = 0;
+  heldThrough = Number.POSITIVE_INFINITY;
   readonly reads: CurrentReads<string>;
 
   constructor(incarnation = 0) {
@@ -18,6 +19,7 @@ class Node {
       clock: this.clock,
       hasLeader: () => this.hasLeader,
       ask: (request) => this.asked.push(request),
+      heldThrough: () => this.heldThrough,
       proposedSeq: () => this.proposedSeq,
       settledSeq: () => this.settledSeq,
       answer: (reader, isCurrent) => this.answers.push([reader, isCurrent]),
@@ -119,6 +121,19 @@ test("it waits for what its own node had proposed when it came, and not for more
   node.settledSeq = 7;
   node.reads.settle();
   expect(node.answers).toEqual([["a", true]]);
+});
+
+test("it waits until what the others had proposed is here, and those who came before it do not", () => {
+  const node = new Node();
+  node.heldThrough = 1;
+  node.reads.add("a");
+  node.confirm(1);
+  node.reads.add("b");
+  node.confirm(2);
+  expect(node.answers).toEqual([["a", true]]);
+  node.heldThrough = 2;
+  node.reads.settle();
+  expect(node.answers.at(-1)).toEqual(["b", true]);
 });
 
 test("P3: patience ends within a second; what a quorum has confirmed by then is current all the same", () => {

@@ -71,7 +71,7 @@ class ModelNode {
   }
 }
 
-const options = { chunkBytes: 60, newbornMinutes: 10 };
+const options = { mergeChunkBytes: 60, newbornMinutes: 10 };
 
 class Model {
   readonly clusters: ModelCluster[];

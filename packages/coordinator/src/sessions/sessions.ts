@@ -23,6 +23,7 @@ import type {
 import type { Driver } from "../driver.ts";
 import { batchFrom, type ControlFrame } from "../frames.ts";
 import type { Stamp } from "../hybrid-clock.ts";
+import type { LeaderContact } from "../leader-contact.ts";
 import type { Identity, PeerView } from "../options.ts";
 import type { Proposals, Released } from "../proposals.ts";
 import { encodeClusterCommand } from "../state-machine/cluster-commands.ts";
@@ -76,6 +77,7 @@ export interface SessionsPorts {
   /** What time it is in the cluster. */
   readonly time: () => Stamp;
   readonly hasQuorum: () => boolean;
+  readonly contact: Pick<LeaderContact, "isCaughtUp">;
   readonly sendMember: (to: NodeId, frame: (cluster: ClusterId) => ControlFrame) => void;
   readonly publishFromLog?: FromLog | undefined;
   readonly publishEarly?: Early | undefined;
@@ -179,10 +181,16 @@ export class Sessions implements SessionStore {
     return claim;
   }
 
-  /** Before an entry of the leader's term has come here this node may not know what others have subscribed to: then the log decides. */
+  /**
+   * Before an entry of the leader's term has come here, and what was committed while this node heard nothing, it may not know what others
+   * have subscribed to: then the log decides.
+   */
   wants(topic: string): boolean {
     const { leadership, applied } = this.#ports.driver() ?? NO_DRIVER;
-    if (leadership.leader !== undefined && applied.term !== leadership.term) return true;
+    const { leader, role, term } = leadership;
+    const mayLack =
+      applied.term !== term || (role !== "leader" && !this.#ports.contact.isCaughtUp(applied.index));
+    if (leader !== undefined && mayLack) return true;
     return this.#machine.sessions.wants(topic) || this.#early.isWanted(topic);
   }
 

@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 import { comesTo } from "../support/kept-client.ts";
-import { completion, type SimNode, World } from "../support/world.ts";
+import { completion, replicated, retained, type SimNode, World } from "../support/world.ts";
 import { wish } from "./session-world.ts";
 
 /** A client whose session is kept subscribes to `filter`. */
@@ -36,4 +36,34 @@ test("a node that is cut off knows what was subscribed before, and what nodes in
   expect(sessions.wants("with the majority")).toBe(false);
   world.isolate(cutOff, false);
   world.until(() => sessions.wants("with the majority"), 20_000, "it hears of it");
+});
+
+test("a node that was silent lets the log decide who wants a message until it has what was committed meanwhile", () => {
+  const world = new World(6, { appendBytesMax: 200, inflightMax: 1 });
+  world.add(3);
+  world.startAll();
+  world.until(() => world.isFormed(3) && world.leader !== undefined, 60_000, "formed");
+  world.run(2000);
+  const { leader } = world;
+  const here = world.nodes.find((node) => node !== leader);
+  if (leader === undefined || here === undefined) throw new Error("no nodes");
+  // Not as long as an election takes: the term stays.
+  world.isolate([here], true);
+  for (let number = 0; number < 50; number++)
+    leader.running.retained.put(retained("t", `${number}`.padEnd(100)), completion());
+  world.run(1000);
+  subscribe(leader, "wish");
+  world.run(500);
+  const { sessions } = here.running;
+  expect(sessions.wants("wish")).toBe(false);
+  const { term } = here.status;
+  world.isolate([here], false);
+  world.until(() => sessions.wants("wish"), 2000, "it is back");
+  expect(replicated(here, "t"), "it lacks what was committed").toBeUndefined();
+  for (let passed = 0; passed < 2000; passed += 5) {
+    expect(sessions.wants("wish")).toBe(true);
+    world.run(5);
+  }
+  expect(sessions.wants("nobody's")).toBe(false);
+  expect(here.status.term).toBe(term);
 });
