@@ -137,6 +137,7 @@ export class World {
           node.statuses.push(status);
           this.#scheduleRefresh();
         },
+        quorumAnswered: () => undefined,
         giveUpLease: (released) => {
           node.leasesGivenUp++;
           this.clock.after(node.releaseMs, released);
