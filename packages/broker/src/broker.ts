@@ -28,6 +28,7 @@ import { FieldReader } from "./codec/field-reader.ts";
 import { PublishFrames } from "./codec/publish-encoder.ts";
 import { PublishPacket } from "./codec/publish-packet.ts";
 import { ReasonCode } from "./codec/reason-codes.ts";
+import { recordOf } from "./codec/received-publish.ts";
 import { TopicNames } from "./codec/topic-names.ts";
 import { ConnectRate } from "./connect-rate.ts";
 import { type Admission, admit } from "./connecting.ts";
@@ -288,8 +289,8 @@ export class Broker {
     const choice = message.qos > 0 && store?.wants(message.topic) === true ? this.#logOrLive : undefined;
     const parts = forwarder.forward(message, awaited, choice);
     if (store !== undefined && choice !== undefined)
-      return parts + store.publish(message, publisher?.clientId, choice.take(), awaited);
-    return message.retain ? parts + retained.put(message, awaited) : parts;
+      return parts + store.publish(recordOf(message), publisher?.clientId, choice.take(), awaited);
+    return message.retain ? parts + retained.put(recordOf(message), awaited) : parts;
   }
 
   #sessionOf(clientId: string | undefined): ClientSession | undefined {
@@ -359,7 +360,6 @@ export class Broker {
     return {
       options,
       clock,
-      frames: this.#frames,
       batches: new BatchPool(),
       authenticator,
       mayAuthenticate: (channel) => this.#connecting.mayAuthenticate(channel),

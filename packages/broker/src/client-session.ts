@@ -11,7 +11,7 @@
 import type { ApplicationMessage, Clock, Completion, MonotonicMs, QoS } from "@skein/kernel";
 import type { ReceivedQos2 } from "./acknowledgements.ts";
 import type { ProtocolVersion } from "./codec/connect-packet.ts";
-import { type Frame, frameBytes } from "./codec/packet-writer.ts";
+import { type Frame, frameBytes, type PublishFrame } from "./codec/packet-writer.ts";
 import type { PublishForm, PublishFrames } from "./codec/publish-encoder.ts";
 import type { Counters } from "./counters.ts";
 import type { BrokerOptions } from "./options.ts";
@@ -54,8 +54,6 @@ export interface SessionPorts {
 
 /** Where messages of clients go. */
 export interface PublishPort {
-  /** Hears in which form a message came, right before `publish`. */
-  readonly frames: PublishFrames;
   /** Delivers, forwards and retains. Returns the parts `done` will be settled for. */
   publish(message: ApplicationMessage, publisher: ClientSession, done: Completion | undefined): number;
 }
@@ -210,7 +208,7 @@ export abstract class ClientSession implements Subscriber, RetainedReader {
     const left = this.lifetimeLeft(message, since);
     if (left === 0) return true;
     const frame = this.encode(outlet, message, 0, true, identifiersOf(subscription), left);
-    if (frame !== undefined) this.send(outlet, frame, 0, message);
+    if (frame !== undefined) this.send(outlet, frame, 0);
     return true;
   }
 
@@ -235,7 +233,7 @@ export abstract class ClientSession implements Subscriber, RetainedReader {
     retain: boolean,
     identifiers: readonly number[] | undefined,
     expirySeconds: number | undefined,
-  ): Frame | undefined {
+  ): PublishFrame | undefined {
     const { frames } = this.ports;
     const alias = outlet.aliases?.of(message.topic);
     const isParticular =
@@ -257,16 +255,20 @@ export abstract class ClientSession implements Subscriber, RetainedReader {
   }
 
   /** The same for one that may have been sent on an earlier connection. */
-  protected encodeAgain(outlet: Outlet, message: ApplicationMessage, form: PublishForm): Frame | undefined {
+  protected encodeAgain(
+    outlet: Outlet,
+    message: ApplicationMessage,
+    form: PublishForm,
+  ): PublishFrame | undefined {
     const frame = this.ports.frames.encode(message, outlet.version, form);
     return this.#fits(outlet, frame) ? frame : undefined;
   }
 
-  protected send(outlet: Outlet, frame: Frame, packetId: number, { payload }: ApplicationMessage): void {
+  protected send(outlet: Outlet, frame: PublishFrame, packetId: number): void {
     const { counters } = this.ports;
     outlet.send(frame, packetId);
     counters.publishesSent++;
-    counters.publishBytesSent += payload.length;
+    counters.publishBytesSent += frame.payloadBytes;
   }
 
   /** [MQTT-3.1.2-24] [MQTT-3.1.2-25]: too large is as if it had been sent. */
@@ -288,7 +290,7 @@ export abstract class ClientSession implements Subscriber, RetainedReader {
       return false;
     }
     const frame = this.encode(outlet, message, 0, retain, identifiers, undefined);
-    if (frame !== undefined) this.send(outlet, frame, 0, message);
+    if (frame !== undefined) this.send(outlet, frame, 0);
     return true;
   }
 }

@@ -17,6 +17,7 @@ import { PacketType } from "./codec/control-packets.ts";
 import { PacketError, protocolError } from "./codec/packet-error.ts";
 import type { PublishPacket } from "./codec/publish-packet.ts";
 import { isFailure, ReasonCode } from "./codec/reason-codes.ts";
+import { ReceivedPublish } from "./codec/received-publish.ts";
 import type { BrokerOptions } from "./options.ts";
 import { isSystemTopic } from "./system/system-topics.ts";
 import { TopicAliases } from "./topic-alias.ts";
@@ -91,18 +92,13 @@ export class InboundPublishes implements Publisher {
    */
   accept(packet: PublishPacket, bytes: Uint8Array): void {
     const topic = this.#topicOf(packet);
-    const { qos, retain, packetId, properties } = packet;
+    const { qos, packetId } = packet;
     if (qos === 2 && this.#session.received.has(packetId)) {
       this.#answerDuplicate(packetId);
       return;
     }
-    const payload = bytes.subarray(packet.payloadAt, packet.end);
-    const message = { topic, payload, qos, retain, properties };
+    const message = new ReceivedPublish(packet, topic, bytes, this.#version);
     const refusal = this.#refusal(message);
-    if (packet.isPlain) {
-      const { at, end, packetIdAt } = packet;
-      this.#port.frames.came(message, this.#version, { bytes, at, end, packetIdAt });
-    }
     if (qos === 0) {
       if (refusal === ReasonCode.PayloadFormatInvalid) throw new PacketError(refusal, NOT_UTF8); // section 3.3.2.3.2
       if (refusal === ReasonCode.Success) this.#port.publish(message, this.#session, undefined);
@@ -171,10 +167,10 @@ export class InboundPublishes implements Publisher {
   }
 
   /** Why a message is not published, whatever the mesh says; Success: there is no reason. */
-  #refusal({ topic, payload, properties }: ApplicationMessage): number {
+  #refusal(message: ApplicationMessage): number {
     // Section 4.7.2: what the node tells of itself is for nobody else to say.
-    if (isSystemTopic(topic)) return ReasonCode.NotAuthorized;
-    const isText = properties?.payloadIsUtf8 !== true || isUtf8(payload);
+    if (isSystemTopic(message.topic)) return ReasonCode.NotAuthorized;
+    const isText = message.properties?.payloadIsUtf8 !== true || isUtf8(message.payload);
     return isText ? ReasonCode.Success : ReasonCode.PayloadFormatInvalid;
   }
 

@@ -188,7 +188,7 @@ export class Session extends ClientSession {
     const form = { qos, retain, dup: true, identifiers, expirySeconds };
     const frame = this.encodeAgain(outlet, message, form);
     if (frame === undefined) inflight.release(entry);
-    else this.send(outlet, frame, packetId, message);
+    else this.send(outlet, frame, packetId);
     return true;
   }
 
@@ -217,6 +217,6 @@ export class Session extends ClientSession {
     const entry = this.#inflight.take(message, qos, retain, identifiers);
     const left = expirySeconds ?? message.properties?.messageExpirySeconds;
     if (left !== undefined) entry.expiresAt = this.ports.clock.monotonicMs() + left * 1000;
-    this.send(outlet, frame, entry.packetId, message);
+    this.send(outlet, frame, entry.packetId);
   }
 }

@@ -23,6 +23,7 @@ import { ClientSession, type Outlet, type PublishPort, type SessionPorts } from 
 import { PacketType } from "./codec/control-packets.ts";
 import { acknowledgementFrame } from "./codec/packet-writer.ts";
 import { isFailure, ReasonCode } from "./codec/reason-codes.ts";
+import { recordOf } from "./codec/received-publish.ts";
 import { type EarlyMessage, EarlyQueue } from "./early-queue.ts";
 import { MapFront } from "./map-front.ts";
 import type { WaitingRetained } from "./retained-replay.ts";
@@ -130,7 +131,7 @@ export class StoredSession extends ClientSession {
   end(): void {}
 
   publishOnce(message: ApplicationMessage, packetId: number, _port: PublishPort, done: Completion): number {
-    return this.#claim.publish(message, packetId, done);
+    return this.#claim.publish(recordOf(message), packetId, done);
   }
 
   release(packetId: number, done: Completion): number {
@@ -259,7 +260,7 @@ export class StoredSession extends ClientSession {
     }
     this.#begin(owed);
     this.#sentThrough = Math.max(this.#sentThrough, ordinal);
-    this.send(outlet, frame, packetIdOf(ordinal), message);
+    this.send(outlet, frame, packetIdOf(ordinal));
   }
 
   #sendEarly(outlet: Outlet, early: EarlyMessage): boolean {
@@ -270,7 +271,7 @@ export class StoredSession extends ClientSession {
       return true;
     }
     const oldest = this.#underWay.get(this.#oldest.key ?? 0)?.ordinal ?? this.#kept.nextOrdinal;
-    this.send(outlet, frame, this.#early?.send(early, oldest) ?? 0, message);
+    this.send(outlet, frame, this.#early?.send(early, oldest) ?? 0);
     return true;
   }
 

@@ -9,6 +9,7 @@ import { PacketReader } from "../src/codec/packet-reader.ts";
 import type { Frame } from "../src/codec/packet-writer.ts";
 import { encodePublish, PublishFrames } from "../src/codec/publish-encoder.ts";
 import { PublishPacket } from "../src/codec/publish-packet.ts";
+import { ReceivedPublish, recordOf } from "../src/codec/received-publish.ts";
 import { TopicNames } from "../src/codec/topic-names.ts";
 
 const text = fc.string({ unit: "grapheme", maxLength: 20 }).filter((value) => !value.includes("\u0000"));
@@ -213,24 +214,43 @@ test("topic names are decoded right whatever was decoded before", () => {
   fc.assert(property);
 });
 
-test("a plain message that goes out as it came differs from one that is encoded in nothing but its packet identifier", () => {
-  const property = fc.property(message, (sent) => {
-    const plain = { ...sent, retain: false, properties: undefined };
-    const form = {
-      qos: sent.qos,
-      retain: false,
-      dup: false,
-      identifiers: undefined,
-      expirySeconds: undefined,
-    };
-    const encoded = encodePublish(plain, 4, form);
-    const bytes = encoded.bytes.slice();
-    if (sent.qos > 0) bytes[encoded.packetIdAt + 1] = 9;
-    const packet = decode(bytes, 4);
-    expect(packet.isPlain).toBe(true);
-    expect(packet.packetIdAt).toBe(encoded.packetIdAt);
-    if (sent.qos > 0) bytes[packet.packetIdAt + 1] = 0;
-    expect(bytes.subarray(packet.at, packet.end)).toEqual(encoded.bytes);
+test("a message that came is, in whatever form it goes out, what one is that was made here", () => {
+  const ways = fc.record({
+    version: fc.constantFrom<4 | 5>(4, 5),
+    isAgain: fc.boolean(),
+    before: fc.nat({ max: 9 }),
+  });
+  const property = fc.property(message, ways, (any, { version, isAgain, before }) => {
+    const sent = version === 5 ? any : { ...any, properties: undefined };
+    const { qos, retain } = sent;
+    const form = { retain, identifiers: undefined, expirySeconds: undefined };
+    const encoded = encodePublish(sent, version, { ...form, qos, dup: isAgain && qos > 0 });
+    const bytes = new Uint8Array(before + encoded.end + 5);
+    bytes.set(encoded.bytes, before);
+    if (qos > 0) bytes[before + encoded.packetIdAt + 1] = 9;
+    const packet = new PublishPacket();
+    const fields = new FieldReader();
+    const headerBytes = encoded.end > 2 + 0x7f ? 3 : 2;
+    fields.reset(bytes, before + headerBytes, before + encoded.end);
+    packet.read(bytes[before] as number, fields, version, new TopicNames());
+    const came = new ReceivedPublish(packet, packet.topic, bytes, version);
+    const record = recordOf(came);
+    expect(Object.keys(record)).toEqual(Object.keys(sent));
+    expect({ ...record, payload: [...record.payload] }).toEqual({ ...sent, payload: [...sent.payload] });
+    const frames = new PublishFrames();
+    for (const to of [3, 4, 5] as const)
+      for (const granted of [0, 1, 2] as const)
+        for (const isRetained of [false, true]) {
+          const frame = frames.shared(came, to, granted, isRetained);
+          const shown = own(frame);
+          if (granted > 0) shown[frame.packetIdAt - frame.at + 1] = 0;
+          const other = encodePublish(sent, to, { ...form, qos: granted, retain: isRetained, dup: false });
+          expect(shown).toEqual(own(other));
+          if (granted > 0) expect(frame.packetIdAt - frame.at).toBe(other.packetIdAt);
+          expect(frame.payloadBytes).toBe(sent.payload.length);
+          const isAsItCame = (to === 5) === (version === 5) && granted === qos && !isRetained;
+          expect(frame === came).toBe(isAsItCame && !retain && !(isAgain && qos > 0));
+        }
   });
   fc.assert(property);
 });

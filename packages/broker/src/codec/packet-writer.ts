@@ -20,6 +20,11 @@ export interface Frame {
   readonly packetIdAt: number;
 }
 
+/** A PUBLISH. */
+export interface PublishFrame extends Frame {
+  readonly payloadBytes: number;
+}
+
 /** A packet that has its bytes for itself. */
 export function ownFrame(bytes: Uint8Array, packetIdAt: number): Frame {
   return { bytes, at: 0, end: bytes.length, packetIdAt };

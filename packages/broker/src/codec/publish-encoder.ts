@@ -22,8 +22,9 @@ import type { OutboundAlias } from "../outbound-aliases.ts";
 import type { ProtocolVersion } from "./connect-packet.ts";
 import { PacketType } from "./control-packets.ts";
 import { copyOf } from "./field-reader.ts";
-import { type Frame, writeText } from "./packet-writer.ts";
+import { type PublishFrame, writeText } from "./packet-writer.ts";
 import { Property } from "./properties.ts";
+import { ReceivedPublish, recordOf } from "./received-publish.ts";
 
 /** How one receiver gets a message. */
 export interface PublishForm {
@@ -66,13 +67,14 @@ export function encodePublish(
   version: ProtocolVersion,
   form: PublishForm,
   slab?: FrameSlab,
-): Frame {
+): PublishFrame {
+  const { payload } = message;
   const properties = version === 5 ? propertyBytes(message.properties, form) : undefined;
   const topic = form.alias?.isSet === true ? "" : message.topic;
   const topicBytes = utf8Length(topic);
   const idBytes = form.qos === 0 ? 0 : 2;
   const propertyPart = properties === undefined ? 0 : varintBytes(properties.length) + properties.length;
-  const remaining = 2 + topicBytes + idBytes + propertyPart + message.payload.length;
+  const remaining = 2 + topicBytes + idBytes + propertyPart + payload.length;
   assert(topicBytes <= 0xffff, "a topic name has at most 65535 bytes");
 
   const size = 1 + varintBytes(remaining) + remaining;
@@ -90,8 +92,8 @@ export function encodePublish(
     bytes.set(properties, at);
     at += properties.length;
   }
-  bytes.set(message.payload, at);
-  return { bytes, at: start, end: start + size, packetIdAt };
+  bytes.set(payload, at);
+  return { bytes, at: start, end: start + size, packetIdAt, payloadBytes: payload.length };
 }
 
 /** The shared frames of the message that is being delivered. One per broker; starts anew with every other message. */
@@ -99,30 +101,25 @@ export class PublishFrames {
   #message: ApplicationMessage | undefined;
   #owned: ApplicationMessage | undefined;
   readonly #slab = new FrameSlab();
-  readonly #frames: (Frame | undefined)[] = new Array(12).fill(undefined);
+  readonly #frames: (PublishFrame | undefined)[] = new Array(12).fill(undefined);
   /** Which of them are of this message, a bit for each: a mask is reset in no time, an array is not. */
   #made = 0;
 
-  /** `message`, whose delivery begins now, came as `frame`: with no flag but its QoS, and no Topic Alias. */
-  came(message: ApplicationMessage, version: ProtocolVersion, frame: Frame): void {
-    this.#begin(message);
-    this.#keep(indexOf(version, message.qos, false), frame);
-  }
-
   /** The frame of `message` without anything particular to one receiver. */
-  shared(message: ApplicationMessage, version: ProtocolVersion, qos: QoS, retain: boolean): Frame {
+  shared(message: ApplicationMessage, version: ProtocolVersion, qos: QoS, retain: boolean): PublishFrame {
+    if (message instanceof ReceivedPublish && message.isFormOf(version, qos, retain)) return message;
     if (message !== this.#message) this.#begin(message);
     const index = indexOf(version, qos, retain);
-    if ((this.#made & (1 << index)) === 0)
-      this.#keep(
-        index,
-        this.encode(message, version, SHARED_FORMS[qos * 2 + (retain ? 1 : 0)] as PublishForm),
-      );
-    return this.#frames[index] as Frame;
+    if ((this.#made & (1 << index)) === 0) {
+      const form = SHARED_FORMS[qos * 2 + (retain ? 1 : 0)] as PublishForm;
+      this.#frames[index] = this.encode(message, version, form);
+      this.#made |= 1 << index;
+    }
+    return this.#frames[index] as PublishFrame;
   }
 
   /** A frame of `message` for one receiver. */
-  encode(message: ApplicationMessage, version: ProtocolVersion, form: PublishForm): Frame {
+  encode(message: ApplicationMessage, version: ProtocolVersion, form: PublishForm): PublishFrame {
     return encodePublish(message, version, form, this.#slab);
   }
 
@@ -145,11 +142,6 @@ export class PublishFrames {
     this.#owned = undefined;
     this.#made = 0;
   }
-
-  #keep(index: number, frame: Frame): void {
-    this.#frames[index] = frame;
-    this.#made |= 1 << index;
-  }
 }
 
 function indexOf(version: ProtocolVersion, qos: QoS, retain: boolean): number {
@@ -159,7 +151,9 @@ function indexOf(version: ProtocolVersion, qos: QoS, retain: boolean): number {
 /** `message`, or a copy of it if its payload lies in a buffer with other things. */
 export function ownedCopy(message: ApplicationMessage): ApplicationMessage {
   const { payload } = message;
-  return payload.length === payload.buffer.byteLength ? message : { ...message, payload: copyOf(payload) };
+  return payload.length === payload.buffer.byteLength
+    ? message
+    : { ...recordOf(message), payload: copyOf(payload) };
 }
 
 /** Nothing in them is particular to one receiver. By QoS, each without and with RETAIN. */
