@@ -42,8 +42,8 @@ export function logHandlers(
         contact.received(from, message, clock.monotonicMs());
       }),
     proposal: (from, { commands }) => withDriver((driver) => route().admit(driver, from, commands)),
-    early: (from, { commands }) => sessions().heardEarly(from, commands),
-    had: (_, { incarnation, seq, clientId }) => sessions().heardHad(incarnation, seq, clientId),
+    early: (from, { commands }) => sessions().early.heard(from, commands),
+    had: (_, { incarnation, seq, clientId }) => sessions().early.heardHad(incarnation, seq, clientId),
     reach: (from, { index }) => sessions().barrier.asked(from, index),
     reached: (from, { index }) => sessions().barrier.reached(from, index),
     repair: (from, { cluster, index, term }) =>
