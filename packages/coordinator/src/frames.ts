@@ -57,6 +57,9 @@ export type ControlFrame =
   /** Say when this entry has been applied (sessions/apply-barrier.ts). */
   | { readonly kind: "reach"; readonly cluster: ClusterId; readonly index: number }
   | { readonly kind: "reached"; readonly cluster: ClusterId; readonly index: number }
+  /** Say when all that you have proposed, and acknowledged without a quorum, is in the log (sessions/outbox-barrier.ts). */
+  | { readonly kind: "outbox"; readonly cluster: ClusterId; readonly request: number }
+  | { readonly kind: "written"; readonly cluster: ClusterId; readonly request: number }
   /** Commands of the sender that count for it, because there is no quorum (sessions/early-messages.ts). */
   | { readonly kind: "early"; readonly cluster: ClusterId; readonly commands: readonly Uint8Array[] }
   /** A client of the sender has acknowledged the message of this command of the receiver, which the log does not have yet. */
@@ -125,6 +128,8 @@ const REACH = 9;
 const REACHED = 10;
 const EARLY = 11;
 const HAD = 12;
+const OUTBOX = 13;
+const WRITTEN = 14;
 const CLUSTER_TEXT_MAX = 64;
 
 /** Every frame is put together here; `finish` copies it out. */
@@ -189,6 +194,12 @@ export function encodeFrame(frame: ControlFrame): Uint8Array {
       break;
     case "reached":
       begin(REACHED, frame.cluster).varint(frame.index);
+      break;
+    case "outbox":
+      begin(OUTBOX, frame.cluster).varint(frame.request);
+      break;
+    case "written":
+      begin(WRITTEN, frame.cluster).varint(frame.request);
       break;
     case "merge":
       writeMergeMessage(frame.message, frame.to, begin(MERGE, frame.cluster));
@@ -271,6 +282,10 @@ function readBody(type: number, cluster: ClusterId, input: ByteReader): ControlF
       return { kind: "reach", cluster, index: input.varint() };
     case REACHED:
       return { kind: "reached", cluster, index: input.varint() };
+    case OUTBOX:
+      return { kind: "outbox", cluster, request: input.varint() };
+    case WRITTEN:
+      return { kind: "written", cluster, request: input.varint() };
     case MERGE:
       return { kind: "merge", cluster, ...readMergeMessage(input) };
     default:

@@ -26,7 +26,17 @@ export function logHandlers(
   ports: LogHandlersPorts,
 ): Pick<
   MemberHandlers,
-  "raft" | "proposal" | "early" | "had" | "reach" | "reached" | "repair" | "repaired" | "merge"
+  | "raft"
+  | "proposal"
+  | "early"
+  | "had"
+  | "reach"
+  | "reached"
+  | "outbox"
+  | "written"
+  | "repair"
+  | "repaired"
+  | "merge"
 > {
   const { clock, driver: current, mending, route, arrival, contact, sessions, send } = ports;
   /** Kinds that wait for the replica. */
@@ -46,6 +56,8 @@ export function logHandlers(
     had: (_, { incarnation, seq, clientId }) => sessions().early.heardHad(incarnation, seq, clientId),
     reach: (from, { index }) => sessions().barrier.asked(from, index),
     reached: (from, { index }) => sessions().barrier.reached(from, index),
+    outbox: (from, { request }) => sessions().outboxes.asked(from, request),
+    written: (from, { request }) => sessions().outboxes.written(from, request),
     repair: (from, { cluster, index, term }) =>
       withDriver((driver) => {
         const missing = mending()?.missingAfter(index, term) ?? driver.missingAfter(index, term);

@@ -37,6 +37,7 @@ import { Claim } from "./claim.ts";
 import { type Early, EarlyExchange } from "./early-exchange.ts";
 import { HeldBefore } from "./held-before.ts";
 import { KeptView } from "./kept-view.ts";
+import { OutboxBarrier } from "./outbox-barrier.ts";
 import { OwnLimit } from "./own-limit.ts";
 import { SessionDuties } from "./session-duties.ts";
 
@@ -77,6 +78,7 @@ export class Sessions implements SessionStore {
   readonly #acknowledged: AcknowledgementBatch;
   readonly #duties: SessionDuties;
   readonly barrier: ApplyBarrier;
+  readonly outboxes: OutboxBarrier;
   /** What goes on without a quorum. */
   readonly early: EarlyExchange;
   #ledSince = 0;
@@ -110,6 +112,20 @@ export class Sessions implements SessionStore {
       ask: (to, index) => sendMember(to, (cluster) => ({ kind: "reach", cluster, index })),
       answer: (to, index) => sendMember(to, (cluster) => ({ kind: "reached", cluster, index })),
     });
+    this.outboxes = new OutboxBarrier({
+      ...ports,
+      ask: (to, request) => {
+        // Who has no leader would hear of one within a second, and it is that long that a client waits.
+        driver()?.step({ kind: "reachable", server: to });
+        sendMember(to, (cluster) => ({ kind: "outbox", cluster, request }));
+      },
+      answer: (to, request) => sendMember(to, (cluster) => ({ kind: "written", cluster, request })),
+      proposedSeq: () => {
+        this.#acknowledged.flush();
+        return proposals.proposedSeq;
+      },
+      isWritten: (seq) => proposals.isWritten(seq),
+    });
   }
 
   /** Looks at each. */
@@ -142,6 +158,10 @@ export class Sessions implements SessionStore {
   /** Others must know whom they lose: in a mesh of one nobody else can take a session over. */
   get claimsEveryClient(): boolean {
     return this.#ports.peers().length > 0;
+  }
+
+  afterOutboxes(then: () => void): void {
+    this.outboxes.wait(then);
   }
 
   open(opening: SessionOpening, holder: SessionHolder): SessionClaim {
@@ -195,6 +215,7 @@ export class Sessions implements SessionStore {
   applied(applied: Applied): void {
     const { command, clusterCommand, publications = [], sessions = NOBODY } = applied;
     this.barrier.applied();
+    this.outboxes.applied();
     const by =
       command?.envelope.node ?? (clusterCommand?.kind === "nodeDown" ? clusterCommand.by : undefined);
     if (clusterCommand?.kind === "tick" || clusterCommand?.kind === "nodeDown") this.#duties.carriedOut();
@@ -217,6 +238,7 @@ export class Sessions implements SessionStore {
   /** The state machine was replaced by a snapshot: anything may have changed. */
   restored(): void {
     this.barrier.applied();
+    this.outboxes.applied();
     this.early.said.clear();
     for (const clientId of [...this.#claims.keys()]) {
       this.#carriedOut(clientId);
@@ -227,6 +249,7 @@ export class Sessions implements SessionStore {
   /** A few times a second. */
   tick(now: MonotonicMs): void {
     this.barrier.tick(now);
+    this.outboxes.tick(now);
     if (this.#ports.driver()?.leadership.leader !== undefined) this.#heldBefore.leave();
     this.#ownLimit.tick(this.#ports.driver());
     if (this.#ports.driver()?.leadership.leader === undefined) this.#ledSince = now;
