@@ -107,8 +107,13 @@ export class ClaimedSessions implements SessionKeeper {
     const tenancy = new Tenancy(this, admission, connection);
     this.#tenancies.set(clientId, tenancy);
     if (this.#mustClaim(admission)) {
+      if (!cleanStart) {
+        this.#store.afterOutboxes(() => this.#claimIfThere(tenancy));
+        connection.awaitSession(tenancy);
+        return;
+      }
       this.#claim(tenancy, cleanStart);
-      if (expirySeconds > 0 || !cleanStart) {
+      if (expirySeconds > 0) {
         connection.awaitSession(tenancy);
         return;
       }
@@ -161,6 +166,11 @@ export class ClaimedSessions implements SessionKeeper {
   #mustClaim({ clientId, expirySeconds, will }: Admission): boolean {
     if (expirySeconds > 0 || will !== undefined) return true;
     return this.#store.claimsEveryClient || this.#store.has(clientId);
+  }
+
+  /** Its connection may be over, or a newer one there. */
+  #claimIfThere(tenancy: Tenancy): void {
+    if (this.#tenancies.get(tenancy.clientId) === tenancy) this.#claim(tenancy, false);
   }
 
   #claim(tenancy: Tenancy, cleanStart: boolean): void {

@@ -150,7 +150,7 @@ export class Coordinator {
       stamp: () => this.merging.stamp(),
       applied: () => ({ cluster: this.#arrival.cluster, index: this.#driver?.applied.index ?? 0 }),
       outbox: this.#outbox,
-      released: (commands) => this.sessions.released(commands),
+      released: (commands) => this.sessions.early.released(commands),
     });
     this.#route = new ProposalRoute(options.identity, this.#machine, this.#proposals, {
       impersonated: () => this.#ending.impersonated(),

@@ -58,15 +58,18 @@ export type ControlFrame =
   | { readonly kind: "reach"; readonly cluster: ClusterId; readonly index: number }
   | { readonly kind: "reached"; readonly cluster: ClusterId; readonly index: number }
   /** How far do the receiver's own proposals go? (peer-writes.ts) */
-  | { readonly kind: "writes"; readonly cluster: ClusterId; readonly request: number }
+  | { readonly kind: "count"; readonly cluster: ClusterId; readonly request: number }
   /** The answer: the last that it numbered in this run. */
   | {
-      readonly kind: "wrote";
+      readonly kind: "counted";
       readonly cluster: ClusterId;
       readonly request: number;
       readonly incarnation: Incarnation;
       readonly seq: number;
     }
+  /** Say when all that you have proposed, and acknowledged without a quorum, is in the log (sessions/outbox-barrier.ts). */
+  | { readonly kind: "outbox"; readonly cluster: ClusterId; readonly request: number }
+  | { readonly kind: "written"; readonly cluster: ClusterId; readonly request: number }
   /** Commands of the sender that count for it, because there is no quorum (sessions/early-messages.ts). */
   | { readonly kind: "early"; readonly cluster: ClusterId; readonly commands: readonly Uint8Array[] }
   /** A client of the sender has acknowledged the message of this command of the receiver, which the log does not have yet. */
@@ -135,8 +138,10 @@ const REACH = 9;
 const REACHED = 10;
 const EARLY = 11;
 const HAD = 12;
-const WRITES = 13;
-const WROTE = 14;
+const OUTBOX = 13;
+const WRITTEN = 14;
+const COUNT = 23;
+const COUNTED = 24;
 const CLUSTER_TEXT_MAX = 64;
 
 /** Every frame is put together here; `finish` copies it out. */
@@ -202,11 +207,17 @@ export function encodeFrame(frame: ControlFrame): Uint8Array {
     case "reached":
       begin(REACHED, frame.cluster).varint(frame.index);
       break;
-    case "writes":
-      begin(WRITES, frame.cluster).varint(frame.request);
+    case "count":
+      begin(COUNT, frame.cluster).varint(frame.request);
       break;
-    case "wrote":
-      begin(WROTE, frame.cluster).varint(frame.request).varint(frame.incarnation).varint(frame.seq);
+    case "counted":
+      begin(COUNTED, frame.cluster).varint(frame.request).varint(frame.incarnation).varint(frame.seq);
+      break;
+    case "outbox":
+      begin(OUTBOX, frame.cluster).varint(frame.request);
+      break;
+    case "written":
+      begin(WRITTEN, frame.cluster).varint(frame.request);
       break;
     case "merge":
       writeMergeMessage(frame.message, frame.to, begin(MERGE, frame.cluster));
@@ -289,16 +300,20 @@ function readBody(type: number, cluster: ClusterId, input: ByteReader): ControlF
       return { kind: "reach", cluster, index: input.varint() };
     case REACHED:
       return { kind: "reached", cluster, index: input.varint() };
-    case WRITES:
-      return { kind: "writes", cluster, request: input.varint() };
-    case WROTE:
+    case COUNT:
+      return { kind: "count", cluster, request: input.varint() };
+    case COUNTED:
       return {
-        kind: "wrote",
+        kind: "counted",
         cluster,
         request: input.varint(),
         incarnation: input.varint() as Incarnation,
         seq: input.varint(),
       };
+    case OUTBOX:
+      return { kind: "outbox", cluster, request: input.varint() };
+    case WRITTEN:
+      return { kind: "written", cluster, request: input.varint() };
     case MERGE:
       return { kind: "merge", cluster, ...readMergeMessage(input) };
     default:

@@ -34,8 +34,10 @@ export function logHandlers(
   | "had"
   | "reach"
   | "reached"
-  | "writes"
-  | "wrote"
+  | "count"
+  | "counted"
+  | "outbox"
+  | "written"
   | "repair"
   | "repaired"
   | "merge"
@@ -54,14 +56,16 @@ export function logHandlers(
         contact.received(from, message, clock.monotonicMs());
       }),
     proposal: (from, { commands }) => withDriver((driver) => route().admit(driver, from, commands)),
-    early: (from, { commands }) => sessions().heardEarly(from, commands),
-    had: (_, { incarnation, seq, clientId }) => sessions().heardHad(incarnation, seq, clientId),
+    early: (from, { commands }) => sessions().early.heard(from, commands),
+    had: (_, { incarnation, seq, clientId }) => sessions().early.heardHad(incarnation, seq, clientId),
     reach: (from, { index }) => sessions().barrier.asked(from, index),
     reached: (from, { index }) => sessions().barrier.reached(from, index),
-    writes: (from, { cluster, request }) =>
-      send(from, { kind: "wrote", cluster, request, ...retained().proposed }),
-    wrote: (from, { request, incarnation, seq }) =>
+    count: (from, { cluster, request }) =>
+      send(from, { kind: "counted", cluster, request, ...retained().proposed }),
+    counted: (from, { request, incarnation, seq }) =>
       retained().heardProposed(from, request, { incarnation, seq }),
+    outbox: (from, { request }) => sessions().outboxes.asked(from, request),
+    written: (from, { request }) => sessions().outboxes.written(from, request),
     repair: (from, { cluster, index, term }) =>
       withDriver((driver) => {
         const missing = mending()?.missingAfter(index, term) ?? driver.missingAfter(index, term);

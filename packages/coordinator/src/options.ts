@@ -19,7 +19,8 @@ import type { MergeNews, MergeStatus, OutdatedNews } from "./merge-events.ts";
 import type { ObservedEntry } from "./observed-entry.ts";
 import type { OnQuorumLoss } from "./outbox.ts";
 import type { ReplicaSizes } from "./replica-sizes.ts";
-import type { Early, FromLog } from "./sessions/sessions.ts";
+import type { Early } from "./sessions/early-exchange.ts";
+import type { FromLog } from "./sessions/sessions.ts";
 
 export type { Durability };
 

@@ -220,6 +220,11 @@ export class Proposals {
     return (this.#pending[0]?.seq ?? this.#lastSeq + 1) - 1;
   }
 
+  /** All commands up to this number have come through the log, and all that earlier runs have left. */
+  isWritten(seq: number): boolean {
+    return this.#inherited.length === 0 && this.settledSeq >= seq;
+  }
+
   /** A new leader, or a new link to it: what was sent may be lost. */
   sendAgain(): void {
     this.#firstAfterResend = Math.max(this.#firstAfterResend, this.#nextSeq);

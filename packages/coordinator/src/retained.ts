@@ -69,7 +69,7 @@ export class Retained {
     this.#peerWrites = new PeerWrites({
       clock,
       peers,
-      ask: (to, request) => sendMember(to, (own) => ({ kind: "writes", cluster: own, request })),
+      ask: (to, request) => sendMember(to, (own) => ({ kind: "count", cluster: own, request })),
       isTaken: (node, { incarnation: run, seq }) =>
         sequencer.isFenced(node, run) || sequencer.last(node, run) >= seq,
     });

@@ -1,4 +1,4 @@
-import { type ClusterId, type NodeId, SkeinError } from "@skein/kernel";
+import { type ClusterId, type Incarnation, type NodeId, SkeinError } from "@skein/kernel";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { type ControlFrame, decodeFrame, encodeFrame } from "../src/frames.ts";
@@ -36,6 +36,29 @@ const frames: fc.Arbitrary<ControlFrame> = clusters.chain((cluster) =>
     fc
       .tuple(fc.maxSafeNat(), fc.maxSafeNat())
       .map(([index, term]) => ({ kind: "surveyed", cluster, index, term }) as const),
+    fc
+      .tuple(fc.constantFrom("reach", "reached"), fc.maxSafeNat())
+      .map(([kind, index]) => ({ kind, cluster, index }) as ControlFrame),
+    fc
+      .tuple(fc.constantFrom("outbox", "written", "count"), fc.maxSafeNat())
+      .map(([kind, request]) => ({ kind, cluster, request }) as ControlFrame),
+    fc
+      .tuple(
+        fc.maxSafeNat(),
+        fc.maxSafeNat().map((number) => number as Incarnation),
+        fc.maxSafeNat(),
+      )
+      .map(
+        ([request, incarnation, seq]) => ({ kind: "counted", cluster, request, incarnation, seq }) as const,
+      ),
+    fc
+      .tuple(
+        fc.maxSafeNat().map((number) => number as Incarnation),
+        fc.maxSafeNat(),
+        hex,
+      )
+      .map(([incarnation, seq, clientId]) => ({ kind: "had", cluster, incarnation, seq, clientId }) as const),
+    fc.array(bytes, { maxLength: 5 }).map((commands) => ({ kind: "early", cluster, commands }) as const),
     fc.record({
       kind: fc.constant("repair" as const),
       cluster: fc.constant(cluster),

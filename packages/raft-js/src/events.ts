@@ -76,6 +76,8 @@ export type RaftEvent =
    * question or answer lost on the way does neither: ask again.
    */
   | { readonly kind: "readIndex"; readonly request: number }
+  /** There is a way to `server` again: if this one leads, that one hears of it at once, and not with a later round of heartbeats. */
+  | { readonly kind: "reachable"; readonly server: ServerId }
   /** The application's state hash as of an index; all servers take it at the same indexes, such as every 100th. */
   | { readonly kind: "stateHash"; readonly stateHash: StateHash }
   /**

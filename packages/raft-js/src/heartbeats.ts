@@ -4,8 +4,10 @@
  */
 
 import { votersOf } from "./configuration.ts";
+import type { Progress } from "./progress.ts";
 import { quorumValue } from "./quorum.ts";
 import type { Server } from "./server.ts";
+import type { ServerId } from "./types.ts";
 
 /**
  * A learner gets one in so many intervals. No quorum waits for its answer, and commits reach it at once: it needs only to
@@ -29,7 +31,7 @@ export function heartbeatDueAt(server: Server): number {
 
 /** Sends one to every voter, to the learners whose turn it is, and begins the next interval. */
 export function sendHeartbeats(server: Server): void {
-  const { log, term, now } = server;
+  const { log, now } = server;
   server.heartbeatAt = now;
   const round = ++server.heartbeatRound;
   const voters = votersOf(log.configuration);
@@ -38,15 +40,26 @@ export function sendHeartbeats(server: Server): void {
   if (hasCommittedInTerm(server)) server.reads.begin(round, log.commitIndex);
   for (const [to, progress] of server.followers) {
     if (progress.heartbeatAt > learnersSince && !voters.includes(to)) continue;
-    progress.heartbeatAt = now;
-    // Where the term is compacted away, only a snapshot helps the follower.
-    const matchTerm = log.termAt(progress.matchIndex) ?? 0;
-    const matchIndex = matchTerm === 0 ? 0 : progress.matchIndex;
-    const commit = Math.min(matchIndex, log.commitIndex);
-    const { nonce } = progress;
-    const known = { commit, matchIndex, matchTerm, lastIndex: log.lastIndex, nonce };
-    server.send(to, { kind: "heartbeat", term, ...known, sentAt: now, round });
+    sendHeartbeat(server, to, progress);
   }
+}
+
+/** `to` has missed some, perhaps: it gets one of the newest round. */
+export function greet(server: Server, to: ServerId): void {
+  const progress = server.isLeader ? server.followers.get(to) : undefined;
+  if (progress !== undefined) sendHeartbeat(server, to, progress);
+}
+
+function sendHeartbeat(server: Server, to: ServerId, progress: Progress): void {
+  const { log, term, now, heartbeatRound: round } = server;
+  progress.heartbeatAt = now;
+  // Where the term is compacted away, only a snapshot helps the follower.
+  const matchTerm = log.termAt(progress.matchIndex) ?? 0;
+  const matchIndex = matchTerm === 0 ? 0 : progress.matchIndex;
+  const commit = Math.min(matchIndex, log.commitIndex);
+  const { nonce } = progress;
+  const known = { commit, matchIndex, matchTerm, lastIndex: log.lastIndex, nonce };
+  server.send(to, { kind: "heartbeat", term, ...known, sentAt: now, round });
 }
 
 /** Before that a leader may not know all that is committed (paper section 8). */

@@ -30,6 +30,7 @@ import {
   recover,
   withholdsVotes,
 } from "./follower.ts";
+import { greet } from "./heartbeats.ts";
 import {
   changeConfiguration,
   leaderWakeAt,
@@ -112,6 +113,9 @@ export class RaftNode {
         break;
       case "readIndex":
         requestRead(server, event.request);
+        break;
+      case "reachable":
+        greet(server, event.server);
         break;
       case "stateHash":
         server.stateHashes.add(event.stateHash);

@@ -508,6 +508,19 @@ test("with eight followers and more a round of heartbeats that a quorum has answ
   expect(unanswered).toEqual([100, 200, 300, 400, 500]);
 });
 
+test("a server to which there is a way again gets a heartbeat at once, if it is a follower and this one leads", () => {
+  const a = new OneServer({ configuration: { voters: ["a"], votersOutgoing: [], learners: ["l"] } });
+  a.step({ kind: "reachable", server: "l" });
+  expect(a.takeSent(), "nobody leads").toEqual([]);
+  a.lead();
+  a.takeSent();
+  a.step({ kind: "reachable", server: "l" });
+  const [beat] = a.take("heartbeat", "l");
+  expect(beat).toMatchObject({ term: 1, sentAt: a.now });
+  a.step({ kind: "reachable", server: "x" });
+  expect(a.takeSent()).toEqual([]);
+});
+
 test("with eight followers and more a learner gets a heartbeat in six intervals", () => {
   const a = leaderOfNine();
   const start = a.now;

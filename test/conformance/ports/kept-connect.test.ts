@@ -67,6 +67,33 @@ test("a connection that is lost while it waits closes its claim, and an answer t
   expect(world.enter("a").stream.ended).toBeUndefined();
 });
 
+test("a CONNECT without Clean Start opens its session behind the outboxes of other nodes; one with Clean Start does not wait for them", () => {
+  const world = new KeptWorld();
+  world.sessions.outboxes = "open";
+  const client = world.attempt("a", KEPT);
+  world.attempt("fresh", { ...KEPT, clean: true });
+  expect(world.sessions.openings.map(({ clientId }) => clientId)).toEqual(["fresh"]);
+  world.commit();
+  expect(client.packets).toEqual([]);
+  world.sessions.writeOutboxes();
+  world.commit();
+  expect(client.take("connack").sessionPresent).toBe(false);
+});
+
+test("who goes, or comes anew, while it waits for the outboxes of other nodes opens nothing", () => {
+  const world = new KeptWorld();
+  world.sessions.outboxes = "open";
+  world.attempt("a", KEPT).sever();
+  const older = world.attempt("b", KEPT);
+  const newer = world.attempt("b", KEPT);
+  world.sessions.writeOutboxes();
+  world.commit();
+  expect(older.stream.ended).toBe("end");
+  newer.take("connack");
+  expect(world.sessions.openings.map(({ clientId }) => clientId)).toEqual(["b"]);
+  expect(world.sessions.closings).toEqual([]);
+});
+
 test("a second CONNECT of a client supersedes one that still waits", () => {
   const world = new KeptWorld();
   const first = world.attempt("a", KEPT);

@@ -109,6 +109,9 @@ export class HeldSessions implements SessionStore {
   readonly hadEarly = new Set<string>();
   /** Shared subscriptions with a kept member that is connected, as a test says. */
   readonly attended = new Set<string>();
+  /** Those of other nodes; who comes before they are written waits. */
+  outboxes: "open" | "written" = "written";
+  readonly #waiting: (() => void)[] = [];
   #log: Command[] = [];
   readonly #owners = new Map<string, SessionHolder>();
   /** The newest of each client, committed or not. */
@@ -154,6 +157,11 @@ export class HeldSessions implements SessionStore {
 
   deal(): number {
     return 0;
+  }
+
+  afterOutboxes(then: () => void): void {
+    if (this.outboxes === "written") then();
+    else this.#waiting.push(then);
   }
 
   open(opening: SessionOpening, holder: SessionHolder): SessionClaim {
@@ -219,6 +227,12 @@ export class HeldSessions implements SessionStore {
   }
 
   // ---- the test's side
+
+  /** What other nodes have acknowledged on their own is in the log. */
+  writeOutboxes(): void {
+    this.outboxes = "written";
+    for (const then of this.#waiting.splice(0)) then();
+  }
 
   /** Applies what has been proposed, or the first `count` of it. */
   commit(count = this.#log.length): void {

@@ -12,7 +12,6 @@ import type {
   Clock,
   ClusterId,
   Completion,
-  Incarnation,
   MonotonicMs,
   NodeId,
   SessionClaim,
@@ -21,13 +20,13 @@ import type {
   SessionStore,
 } from "@skein/kernel";
 import type { Driver } from "../driver.ts";
-import { batchFrom, type ControlFrame } from "../frames.ts";
+import type { ControlFrame } from "../frames.ts";
 import type { Stamp } from "../hybrid-clock.ts";
 import type { LeaderContact } from "../leader-contact.ts";
 import type { Identity, PeerView } from "../options.ts";
-import type { Proposals, Released } from "../proposals.ts";
+import type { Proposals } from "../proposals.ts";
 import { encodeClusterCommand } from "../state-machine/cluster-commands.ts";
-import { type Command, decodeCommand, type Operation } from "../state-machine/commands.ts";
+import type { Command } from "../state-machine/commands.ts";
 import type { Publication } from "../state-machine/sessions/publishing-port.ts";
 import type { Refusals } from "../state-machine/sessions/refusals.ts";
 import type { SessionState } from "../state-machine/sessions/session-state.ts";
@@ -36,17 +35,15 @@ import type { StoreLimits } from "../state-machine/store-limits.ts";
 import { AcknowledgementBatch } from "./acknowledgement-batch.ts";
 import { ApplyBarrier } from "./apply-barrier.ts";
 import { Claim } from "./claim.ts";
-import { EarlyAcknowledgements } from "./early-acknowledgements.ts";
-import { EarlyMessages, envelopeOf, nameOf } from "./early-messages.ts";
+import { type Early, EarlyExchange } from "./early-exchange.ts";
 import { HeldBefore } from "./held-before.ts";
 import { KeptView } from "./kept-view.ts";
+import { OutboxBarrier } from "./outbox-barrier.ts";
 import { OwnLimit } from "./own-limit.ts";
 import { SessionDuties } from "./session-duties.ts";
 
 /** After a leader is back: by then what was subscribed without one has come through the log. */
 const WISHES_KEPT_MS = 10_000;
-/** What others must hear of before the log has it. */
-const EARLY_KINDS: ReadonlySet<Operation["kind"]> = new Set(["publish", "publishOnce", "subscribe"]);
 const NOBODY: ReadonlySet<SessionState> = new Set();
 const NO_DRIVER: Pick<Driver, "leadership" | "applied"> = {
   leadership: { role: "follower", term: 0, leader: undefined },
@@ -55,18 +52,6 @@ const NO_DRIVER: Pick<Driver, "leadership" | "applied"> = {
 
 /** A message that the log publishes to the live subscribers of every node. */
 export type FromLog = (publication: Publication, isFirstHand: boolean) => void;
-
-/**
- * A message that comes before the log has it, for the kept sessions of this node, or (`isForEverybody`) for all subscribers, or for the session
- * of one client only. `name` is how the holder hears of it again.
- */
-export type Early = (
-  message: ApplicationMessage,
-  publisher: string | undefined,
-  name: string,
-  isForEverybody: boolean,
-  onlyFor?: string,
-) => void;
 
 export interface SessionsPorts {
   readonly clock: Clock;
@@ -95,10 +80,9 @@ export class Sessions implements SessionStore {
   readonly #acknowledged: AcknowledgementBatch;
   readonly #duties: SessionDuties;
   readonly barrier: ApplyBarrier;
-  readonly #early = new EarlyMessages();
-  readonly #said = new EarlyAcknowledgements();
-  /** What clients have said to earlier runs of this node is known, too. */
-  #hasInherited = false;
+  readonly outboxes: OutboxBarrier;
+  /** What goes on without a quorum. */
+  readonly early: EarlyExchange;
   #ledSince = 0;
   readonly #ownLimit: OwnLimit;
   readonly #heldBefore: HeldBefore;
@@ -117,6 +101,11 @@ export class Sessions implements SessionStore {
       node: self.node,
       propose: (command) => void driver()?.propose([encodeClusterCommand(command)]),
     });
+    this.early = new EarlyExchange(self, machine, proposals, {
+      ...ports,
+      claimOf: (clientId) => this.#claims.get(clientId),
+      acknowledge: ({ named }, ordinal) => this.#acknowledged.add(named, ordinal),
+    });
     this.#heldBefore = new HeldBefore(self, machine, proposals);
     this.#ownLimit = new OwnLimit(self.node, ports.owedBytesMax, machine, proposals);
     this.barrier = new ApplyBarrier({
@@ -124,6 +113,20 @@ export class Sessions implements SessionStore {
       appliedIndex: () => driver()?.applied.index ?? 0,
       ask: (to, index) => sendMember(to, (cluster) => ({ kind: "reach", cluster, index })),
       answer: (to, index) => sendMember(to, (cluster) => ({ kind: "reached", cluster, index })),
+    });
+    this.outboxes = new OutboxBarrier({
+      ...ports,
+      ask: (to, request) => {
+        // Who has no leader would hear of one within a second, and it is that long that a client waits.
+        driver()?.step({ kind: "reachable", server: to });
+        sendMember(to, (cluster) => ({ kind: "outbox", cluster, request }));
+      },
+      answer: (to, request) => sendMember(to, (cluster) => ({ kind: "written", cluster, request })),
+      proposedSeq: () => {
+        this.#acknowledged.flush();
+        return proposals.proposedSeq;
+      },
+      isWritten: (seq) => proposals.isWritten(seq),
     });
   }
 
@@ -159,6 +162,10 @@ export class Sessions implements SessionStore {
     return this.#ports.peers().length > 0;
   }
 
+  afterOutboxes(then: () => void): void {
+    this.outboxes.wait(then);
+  }
+
   open(opening: SessionOpening, holder: SessionHolder): SessionClaim {
     const { clientId } = opening;
     const claim = new Claim(opening, holder, {
@@ -170,8 +177,8 @@ export class Sessions implements SessionStore {
       atTurnEnd: (task) => this.#ports.clock.atTurnEnd(task),
       acknowledged: (acknowledged, ordinal) => this.#acknowledged.add(acknowledged.named, ordinal),
       holds: ({ named }) => this.#holds(clientId, named.claim),
-      view: new KeptView(clientId, this.#machine, this.#said, this.#ports.time),
-      acknowledgedEarly: (id, name) => this.#hadEarly(id, name),
+      view: new KeptView(clientId, this.#machine, this.early.said, this.#ports.time),
+      acknowledgedEarly: (id, name) => this.early.had(id, name),
       ownerOf: (id) => this.#machine.sessions.get(id)?.owner?.node,
       opening: (opened) => this.#sayAgain(opened),
       isPresent: (held) => this.#isPresent(held),
@@ -191,7 +198,7 @@ export class Sessions implements SessionStore {
     const mayLack =
       applied.term !== term || (role !== "leader" && !this.#ports.contact.isCaughtUp(applied.index));
     if (leader !== undefined && mayLack) return true;
-    return this.#machine.sessions.wants(topic) || this.#early.isWanted(topic);
+    return this.#machine.sessions.wants(topic) || this.early.wants(topic);
   }
 
   publish(
@@ -216,13 +223,14 @@ export class Sessions implements SessionStore {
   applied(applied: Applied): void {
     const { command, clusterCommand, publications = [], sessions = NOBODY } = applied;
     this.barrier.applied();
+    this.outboxes.applied();
     const by =
       command?.envelope.node ?? (clusterCommand?.kind === "nodeDown" ? clusterCommand.by : undefined);
     if (clusterCommand?.kind === "tick" || clusterCommand?.kind === "nodeDown") this.#duties.carriedOut();
     const isFirstHand = by === undefined ? this.#isLeader : by === this.#self.node;
     if (applied.outcome === "full" && by === this.#self.node && isPublished(command))
       this.#ports.messageRefused?.();
-    const isEarly = !this.#early.isEmpty && this.#place(applied, sessions);
+    const isEarly = this.early.applied(applied, sessions);
     for (const publication of publications) {
       // A will that has become due with this command is another message.
       const isOwn =
@@ -231,8 +239,6 @@ export class Sessions implements SessionStore {
         command.operation.message === publication.message;
       if (!isEarly || !isOwn) this.#ports.publishFromLog?.(publication, isFirstHand);
     }
-    if (!this.#said.isEmpty && command !== undefined)
-      this.#said.applied(command.operation, this.#machine.sessions);
     if (command?.operation.kind === "open") this.#carriedOut(command.operation.opening.clientId);
     for (const { clientId } of sessions) this.#claims.get(clientId)?.changed();
   }
@@ -240,56 +246,22 @@ export class Sessions implements SessionStore {
   /** The state machine was replaced by a snapshot: anything may have changed. */
   restored(): void {
     this.barrier.applied();
-    this.#said.clear();
+    this.outboxes.applied();
+    this.early.said.clear();
     for (const clientId of [...this.#claims.keys()]) {
       this.#carriedOut(clientId);
       this.#claims.get(clientId)?.changed();
     }
   }
 
-  /** Without a quorum these commands of this node count from now on: whoever is in reach gets what they say. */
-  released(commands: readonly Released[]): void {
-    const said = commands.filter(({ operation: { kind } }) => EARLY_KINDS.has(kind));
-    if (!this.#hasInherited) for (const operation of this.#proposals.inherited()) this.#said.take(operation);
-    this.#hasInherited = true;
-    for (const { operation } of commands) {
-      this.#said.take(operation);
-      if (operation.kind === "open") this.#openNow(operation.opening.clientId);
-    }
-    for (const { bytes } of said) this.#handOver(decodeCommand(bytes));
-    for (let at = 0; at < said.length; ) {
-      const batch = batchFrom(said, at);
-      at += batch.length;
-      for (const { id, isLinked } of this.#ports.peers())
-        if (isLinked) this.#ports.sendMember(id, (cluster) => ({ kind: "early", cluster, commands: batch }));
-    }
-  }
-
-  /**
-   * `from` says what counts for it without a quorum. Where there is one the log will bring its messages, and the older ones that were not
-   * told here with them. @throws {SkeinError} ERR_SKEIN_MALFORMED
-   */
-  heardEarly(from: NodeId, commands: readonly Uint8Array[]): void {
-    const hasQuorum = this.#ports.hasQuorum();
-    for (const bytes of commands) {
-      const command = decodeCommand(bytes);
-      if (command.envelope.node !== from) continue;
-      if (!hasQuorum || command.operation.kind === "subscribe") this.#handOver(command);
-    }
-  }
-
-  /** A client, here or on another node, has the message of command `seq` of this node, which the log does not have yet. */
-  heardHad(incarnation: Incarnation, seq: number, clientId: string): void {
-    if (incarnation === this.#self.incarnation) this.#proposals.had(seq, clientId);
-  }
-
   /** A few times a second. */
   tick(now: MonotonicMs): void {
     this.barrier.tick(now);
+    this.outboxes.tick(now);
     if (this.#ports.driver()?.leadership.leader !== undefined) this.#heldBefore.leave();
     this.#ownLimit.tick(this.#ports.driver());
     if (this.#ports.driver()?.leadership.leader === undefined) this.#ledSince = now;
-    else if (now - this.#ledSince >= WISHES_KEPT_MS) this.#early.wantNothing();
+    else if (now - this.#ledSince >= WISHES_KEPT_MS) this.early.wantNothing();
     if (this.#isLeader) this.#duties.tick(now);
     else this.#duties.rest();
   }
@@ -318,63 +290,9 @@ export class Sessions implements SessionStore {
     return session?.isKept === true && !cleanStart;
   }
 
-  /** A message that comes before the log has it. */
-  #handOver(command: Command): void {
-    const { envelope, operation } = command;
-    if (operation.kind === "subscribe") this.#early.want(operation.wishes);
-    if (operation.kind !== "publish" && operation.kind !== "publishOnce") return;
-    if (this.#machine.sequencer.last(envelope.node, envelope.incarnation) >= envelope.seq) return;
-    if (this.#early.add(command, envelope.node === this.#self.node)) this.#publishEarly(command);
-  }
-
-  #publishEarly({ envelope, operation }: Command, onlyFor?: string): void {
-    if (operation.kind !== "publish" && operation.kind !== "publishOnce") return;
-    const isOnce = operation.kind === "publishOnce";
-    const publisher = isOnce ? operation.clientId : operation.publisher;
-    this.#ports.publishEarly?.(operation.message, publisher, nameOf(envelope), isOnce, onlyFor);
-  }
-
-  /**
-   * A client comes without a quorum. What was handed over here before it came it gets first, so that nothing newer overtakes that. Not where
-   * other nodes are in reach: it may have had it there.
-   */
-  #openNow(clientId: string): void {
-    if (this.#claims.get(clientId)?.openNow() !== true) return;
-    if (this.#ports.peers().some(({ isLinked }) => isLinked)) return;
-    for (const command of this.#early.keptFor(clientId)) this.#publishEarly(command, clientId);
-  }
-
-  /** The log has brought it. False: it did not come early. */
-  #place({ command, outcome }: Applied, sessions: ReadonlySet<SessionState>): boolean {
-    // After a gap it comes again.
-    const early = command === undefined || outcome === "gap" ? undefined : this.#early.take(command);
-    if (command === undefined || early === undefined) return false;
-    const { operation, alone } = command;
-    const { name, clients } = early;
-    for (const clientId of alone?.had ?? []) this.#claims.get(clientId)?.placed(undefined, name, true);
-    for (const { clientId, queue } of sessions) {
-      const ordinal = queue.nextOrdinal - 1;
-      const claim = this.#claims.get(clientId);
-      // It may have changed for something that has become due with this command.
-      const isHere = "message" in operation && queue.get(ordinal)?.message.topic === operation.message.topic;
-      if (claim === undefined || !isHere) continue;
-      if (clients.has(clientId)) this.#acknowledged.add(claim.named, ordinal);
-      claim.placed(ordinal, name, clients.has(clientId));
-    }
-    return true;
-  }
-
-  /** A client has a message that the log does not have yet: whoever has its command in the outbox lets that say so. */
-  #hadEarly(clientId: string, name: string): void {
-    this.#early.had(name, clientId);
-    const { node, incarnation, seq } = envelopeOf(name);
-    if (node === this.#self.node) this.heardHad(incarnation, seq, clientId);
-    else this.#ports.sendMember(node, (cluster) => ({ kind: "had", cluster, incarnation, seq, clientId }));
-  }
-
   /** What its client has said on an earlier connection without a quorum counts for this claim, too. */
   #sayAgain({ clientId, named }: Claim): void {
-    for (const [ordinal, state] of this.#said.of(clientId)) {
+    for (const [ordinal, state] of this.early.said.of(clientId)) {
       if (state === "had") this.#acknowledged.add(named, ordinal);
       else this.#proposals.propose({ kind: "confirm", ...named, ordinal }, undefined, true);
     }

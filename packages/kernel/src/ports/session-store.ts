@@ -150,6 +150,12 @@ export interface SharedChoice {
 
 /** The sessions of the mesh. */
 export interface SessionStore {
+  /**
+   * Calls `then` when what other nodes in reach have acknowledged without a quorum is in the log, so that a client which was there finds its
+   * session here as it left it: most of the time before this returns, and within a second at most. A CONNECT that may find a session waits for it
+   * before it is opened.
+   */
+  afterOutboxes(then: () => void): void;
   /** A CONNECT has come. A newer one of the same client, on any node, makes this claim void. */
   open(opening: SessionOpening, holder: SessionHolder): SessionClaim;
   /** Whether a QoS 1 or 2 message of this topic is owed to any session that is kept: then it must be published here, too. */

@@ -1,0 +1,175 @@
+/**
+ * What this node's clients and those of other nodes without a quorum get, and say, before the log has it: messages are handed over at once,
+ * and whoever has a command in its outbox hears who has its message.
+ *
+ * Where there is a quorum the log brings everything in its order, and nothing is taken from others.
+ *
+ * Source: reference design, section 4.7.
+ */
+
+import type { ApplicationMessage, ClusterId, Incarnation, NodeId } from "@skein/kernel";
+import { batchFrom, type ControlFrame } from "../frames.ts";
+import type { Identity, PeerView } from "../options.ts";
+import type { Proposals, Released } from "../proposals.ts";
+import { type Command, decodeCommand, type Operation } from "../state-machine/commands.ts";
+import type { SessionState } from "../state-machine/sessions/session-state.ts";
+import type { Applied, StateMachine } from "../state-machine/state-machine.ts";
+import type { Claim } from "./claim.ts";
+import { EarlyAcknowledgements } from "./early-acknowledgements.ts";
+import { EarlyMessages, envelopeOf, nameOf } from "./early-messages.ts";
+
+/** What others must hear of before the log has it. */
+const EARLY_KINDS: ReadonlySet<Operation["kind"]> = new Set(["publish", "publishOnce", "subscribe"]);
+
+/**
+ * A message that comes before the log has it, for the kept sessions of this node, or (`isForEverybody`) for all subscribers, or for the session
+ * of one client only. `name` is how the holder hears of it again.
+ */
+export type Early = (
+  message: ApplicationMessage,
+  publisher: string | undefined,
+  name: string,
+  isForEverybody: boolean,
+  onlyFor?: string,
+) => void;
+
+export interface EarlyExchangePorts {
+  /** The other nodes of this cluster. */
+  readonly peers: () => readonly PeerView[];
+  readonly hasQuorum: () => boolean;
+  readonly sendMember: (to: NodeId, frame: (cluster: ClusterId) => ControlFrame) => void;
+  readonly publishEarly?: Early | undefined;
+  /** The newest claim of a client on this node. */
+  readonly claimOf: (clientId: string) => Claim | undefined;
+  /** The client of `claim` has a message of its queue. */
+  readonly acknowledge: (claim: Claim, ordinal: number) => void;
+}
+
+export class EarlyExchange {
+  readonly #self: Identity;
+  readonly #machine: StateMachine;
+  readonly #proposals: Proposals;
+  readonly #ports: EarlyExchangePorts;
+  readonly #early = new EarlyMessages();
+  /** What clients of this node have said of their queues. */
+  readonly said = new EarlyAcknowledgements();
+  /** What clients have said to earlier runs of this node is known, too. */
+  #hasInherited = false;
+
+  constructor(self: Identity, machine: StateMachine, proposals: Proposals, ports: EarlyExchangePorts) {
+    this.#self = self;
+    this.#machine = machine;
+    this.#proposals = proposals;
+    this.#ports = ports;
+  }
+
+  /** Whether a kept session that the log does not know of yet wants messages of this topic. */
+  wants(topic: string): boolean {
+    return this.#early.isWanted(topic);
+  }
+
+  /** There has been a leader for long enough that the log knows. */
+  wantNothing(): void {
+    this.#early.wantNothing();
+  }
+
+  /** Without a quorum these commands of this node count from now on: whoever is in reach gets what they say. */
+  released(commands: readonly Released[]): void {
+    const told = commands.filter(({ operation: { kind } }) => EARLY_KINDS.has(kind));
+    if (!this.#hasInherited) for (const operation of this.#proposals.inherited()) this.said.take(operation);
+    this.#hasInherited = true;
+    for (const { operation } of commands) {
+      this.said.take(operation);
+      if (operation.kind === "open") this.#openNow(operation.opening.clientId);
+    }
+    for (const { bytes } of told) this.#handOver(decodeCommand(bytes));
+    for (let at = 0; at < told.length; ) {
+      const batch = batchFrom(told, at);
+      at += batch.length;
+      for (const { id, isLinked } of this.#ports.peers())
+        if (isLinked) this.#ports.sendMember(id, (cluster) => ({ kind: "early", cluster, commands: batch }));
+    }
+  }
+
+  /**
+   * `from` says what counts for it without a quorum. Where there is one the log will bring its messages, and the older ones that were not
+   * told here with them. @throws {SkeinError} ERR_SKEIN_MALFORMED
+   */
+  heard(from: NodeId, commands: readonly Uint8Array[]): void {
+    const hasQuorum = this.#ports.hasQuorum();
+    for (const bytes of commands) {
+      const command = decodeCommand(bytes);
+      if (command.envelope.node !== from) continue;
+      if (!hasQuorum || command.operation.kind === "subscribe") this.#handOver(command);
+    }
+  }
+
+  /** A client has a message that the log does not have yet: whoever has its command in the outbox lets that say so. */
+  had(clientId: string, name: string): void {
+    this.#early.had(name, clientId);
+    const { node, incarnation, seq } = envelopeOf(name);
+    if (node === this.#self.node) this.heardHad(incarnation, seq, clientId);
+    else this.#ports.sendMember(node, (cluster) => ({ kind: "had", cluster, incarnation, seq, clientId }));
+  }
+
+  /** A client, here or on another node, has the message of command `seq` of this node, which the log does not have yet. */
+  heardHad(incarnation: Incarnation, seq: number, clientId: string): void {
+    if (incarnation === this.#self.incarnation) this.#proposals.had(seq, clientId);
+  }
+
+  /** A command went through the state machine. Returns whether its message has come early. */
+  applied(applied: Applied, sessions: ReadonlySet<SessionState>): boolean {
+    const isEarly = !this.#early.isEmpty && this.#place(applied, sessions);
+    const { command } = applied;
+    if (!this.said.isEmpty && command !== undefined)
+      this.said.applied(command.operation, this.#machine.sessions);
+    return isEarly;
+  }
+
+  /** A message that comes before the log has it. */
+  #handOver(command: Command): void {
+    const { envelope, operation } = command;
+    if (operation.kind === "subscribe") this.#early.want(operation.wishes);
+    if (operation.kind !== "publish" && operation.kind !== "publishOnce") return;
+    if (this.#machine.sequencer.last(envelope.node, envelope.incarnation) >= envelope.seq) return;
+    if (this.#early.add(command, envelope.node === this.#self.node)) this.#publish(command);
+  }
+
+  #publish({ envelope, operation }: Command, onlyFor?: string): void {
+    if (operation.kind !== "publish" && operation.kind !== "publishOnce") return;
+    const isOnce = operation.kind === "publishOnce";
+    const publisher = isOnce ? operation.clientId : operation.publisher;
+    this.#ports.publishEarly?.(operation.message, publisher, nameOf(envelope), isOnce, onlyFor);
+  }
+
+  /**
+   * A client comes without a quorum. What was handed over here before it came it gets first, so that nothing newer overtakes that. Not where
+   * other nodes are in reach: it may have had it there.
+   */
+  #openNow(clientId: string): void {
+    if (this.#ports.claimOf(clientId)?.openNow() !== true) return;
+    if (this.#ports.peers().some(({ isLinked }) => isLinked)) return;
+    for (const command of this.#early.keptFor(clientId)) this.#publish(command, clientId);
+  }
+
+  /** The log has brought it. False: it did not come early. */
+  #place({ command, outcome }: Applied, sessions: ReadonlySet<SessionState>): boolean {
+    const { claimOf, acknowledge } = this.#ports;
+    // After a gap it comes again.
+    const early = command === undefined || outcome === "gap" ? undefined : this.#early.take(command);
+    if (command === undefined || early === undefined) return false;
+    const { operation, alone } = command;
+    const { name, clients } = early;
+    for (const clientId of alone?.had ?? []) claimOf(clientId)?.placed(undefined, name, true);
+    for (const { clientId, queue } of sessions) {
+      const ordinal = queue.nextOrdinal - 1;
+      const claim = claimOf(clientId);
+      // It may have changed for something that has become due with this command.
+      const isHere = "message" in operation && queue.get(ordinal)?.message.topic === operation.message.topic;
+      if (claim === undefined || !isHere) continue;
+      if (clients.has(clientId)) acknowledge(claim, ordinal);
+      claim.placed(ordinal, name, clients.has(clientId));
+    }
+    return true;
+  }
+}
