@@ -137,7 +137,8 @@ export class World {
           node.statuses.push(status);
           this.#scheduleRefresh();
         },
-        quorumAnswered: () => undefined,
+        // The others hear of a node now and then, also where nothing changes.
+        quorumAnswered: () => this.#scheduleRefresh(),
         giveUpLease: (released) => {
           node.leasesGivenUp++;
           this.clock.after(node.releaseMs, released);
