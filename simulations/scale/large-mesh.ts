@@ -110,7 +110,7 @@ class LargeMesh {
         mdns: undefined,
         disk: NO_DISK,
         log,
-        delivery: { deliver: silent, deliverShared: () => false },
+        delivery: { deliver: silent, deliverPackets: () => 0, deliverShared: () => false },
         receiveControl: silent,
         receiveAddress: silent,
         membersChanged: silent,

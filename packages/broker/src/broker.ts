@@ -13,6 +13,7 @@ import type {
   Clock,
   Completion,
   MonotonicMs,
+  PublishBytes,
   SessionStore,
   Stream,
   WillFate,
@@ -147,6 +148,11 @@ export class Broker {
     this.#local.deliver(message, undefined);
   }
 
+  /** Does so with each of the messages in `packets`. Returns how many they were. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+  deliverPackets(packets: PublishBytes): number {
+    return this.#local.deliverPackets(packets);
+  }
+
   /**
    * Gives it to one local member of `sharedFilter` (`$share/name/filter`) that does not get it from the log. False: there is none (any
    * more).
@@ -199,10 +205,7 @@ export class Broker {
     this.#counters.queueFullDropped++;
   }
 
-  /**
-   * Publishes a message of this node itself (a command line) as a client would.
-   * Returns the parts `done` will be settled for.
-   */
+  /** Publishes a message of this node itself (a command line) as a client would. Returns the parts `done` will be settled for. */
   publish(message: ApplicationMessage, done: Completion | undefined): number {
     return this.#publish(message, undefined, done);
   }

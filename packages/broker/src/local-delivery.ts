@@ -4,19 +4,26 @@
  * Source: MQTT 5 sections 3.3.1.3 (RETAIN), 3.8.3.1 (options), 3.8.4 (QoS).
  */
 
-import type { ApplicationMessage, QoS } from "@skein/kernel";
+import type { ApplicationMessage, PublishBytes, QoS } from "@skein/kernel";
 import type { ClientSession } from "./client-session.ts";
 import type { PublishFrames } from "./codec/publish-encoder.ts";
+import { PacketsFromPeers } from "./packets-from-peers.ts";
 import { StoredSession } from "./stored-session.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
 export class LocalDelivery {
   readonly #subscriptions: Subscriptions;
   readonly #frames: PublishFrames;
+  readonly #fromPeers = new PacketsFromPeers((message) => this.deliver(message, undefined));
 
   constructor(subscriptions: Subscriptions, frames: PublishFrames) {
     this.#subscriptions = subscriptions;
     this.#frames = frames;
+  }
+
+  /** To each its messages in `packets` of another node. Returns how many they were. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+  deliverPackets(packets: PublishBytes): number {
+    return this.#fromPeers.deliver(packets);
   }
 
   deliver(message: ApplicationMessage, publisher: ClientSession | undefined): void {

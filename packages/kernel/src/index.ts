@@ -11,6 +11,7 @@ export {
   type ApplicationMessage,
   type Completion,
   type MessageProperties,
+  type PublishBytes,
   type QoS,
   SAFE_HERE_ONLY,
 } from "./message.ts";

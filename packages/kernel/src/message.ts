@@ -1,6 +1,6 @@
 /**
- * An Application Message as it travels between broker, mesh and coordinator, independent of any wire form,
- * and the way its publisher learns that it is safe.
+ * An Application Message as it travels between broker, mesh and coordinator, independent of any wire form (but for those bytes of a
+ * client's that need only be passed on), and the way its publisher learns that it is safe.
  *
  * Source: MQTT 5 section 3.3 (PUBLISH).
  */
@@ -21,6 +21,15 @@ export interface MessageProperties {
   readonly userProperties?: readonly (readonly [name: string, value: string])[];
 }
 
+/** A PUBLISH of MQTT, or several side by side: `bytes[at, end)`, which nobody changes. */
+export interface PublishBytes {
+  /** Of the protocol: 3 and 4 write it the same way. */
+  readonly version: 3 | 4 | 5;
+  readonly bytes: Uint8Array;
+  readonly at: number;
+  readonly end: number;
+}
+
 /** One published message. Immutable; `payload` is never modified after creation and may be shared. */
 export interface ApplicationMessage {
   /** Topic Name: valid UTF-8, no wildcards, not empty. */
@@ -31,6 +40,11 @@ export interface ApplicationMessage {
   /** RETAIN flag of the publisher. */
   readonly retain: boolean;
   readonly properties: MessageProperties | undefined;
+  /**
+   * The one it came in, where that says all of the above and nothing else: with QoS 0, without RETAIN and Topic Alias. It may be passed on
+   * as it stands. Undefined: the message must be written.
+   */
+  readonly packet?: PublishBytes | undefined;
 }
 
 /**

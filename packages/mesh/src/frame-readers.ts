@@ -39,6 +39,12 @@ export function giveFrame(to: FrameReaders, peer: Peer, link: Link, type: number
     case FrameType.data:
       to.forwarder.receiveData(peer, link, body);
       break;
+    case FrameType.publish:
+      to.forwarder.receivePackets(peer, link, 4, body);
+      break;
+    case FrameType.publish5:
+      to.forwarder.receivePackets(peer, link, 5, body);
+      break;
     case FrameType.dataAck:
       to.forwarder.receiveAck(peer, body);
       break;

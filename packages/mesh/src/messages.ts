@@ -34,6 +34,9 @@ export const FrameType = {
   probe: 21,
   /** Another process has the right to the receiver's identity. */
   yield: 22,
+  /** PUBLISH packets of clients, side by side behind one sequence number: those of MQTT 3.1 and 3.1.1, and those of 5.0. */
+  publish: 23,
+  publish5: 24,
 } as const;
 
 /** What a heartbeat may carry since version 2; most carry nothing. */

@@ -11,6 +11,7 @@ import type {
   MulticastDns,
   NodeId,
   Prng,
+  PublishBytes,
   SkeinError,
 } from "@skein/kernel";
 import type { JoiningSettings } from "./joining/host.ts";
@@ -41,6 +42,8 @@ export interface MeshOptions {
 export interface Delivery {
   /** Gives `message`, published on another node, to every matching local subscriber that is not in a shared subscription. */
   deliver(message: ApplicationMessage): void;
+  /** Does so with each of several messages of QoS 0. Returns how many they were. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+  deliverPackets(packets: PublishBytes): number;
   /** Gives it to one local member of `sharedFilter` (`$share/name/filter`). False: there is none (any more). */
   deliverShared(sharedFilter: string, message: ApplicationMessage): boolean;
   /** No node has a member any more that takes this QoS 1 or 2 message. Returns the parts `done` will be settled for. */

@@ -41,6 +41,52 @@ test("nobody waits for QoS 0, nor for a topic that nobody wants", () => {
   world.close();
 });
 
+test("packets of a burst are one frame, and stay in order with what is written between them", () => {
+  const world = new World();
+  const [a, b] = world.formed(2);
+  subscribed(world, b!, "t");
+  for (let count = 0; count < 32; count++) a!.passOn("t", String(count));
+  world.clock.run(100);
+  expect(b!.runs).toHaveLength(1);
+  const settled = [];
+  const expected = [...b!.payloads("t")];
+  const random = seededPrng(1);
+  for (let count = 0; count < 2000; count++) {
+    const kind = random.below(8);
+    expected.push(String(count));
+    if (kind === 0) settled.push(a!.publish("t", count, 1));
+    else if (kind === 1) a!.publish("t", count, 0);
+    else a!.passOn("t", String(count), kind === 2 ? 5 : 4);
+    if (random.below(50) === 0) world.clock.run(random.below(20));
+  }
+  settle(world, settled);
+  world.clock.run(100);
+  expect(b!.payloads("t")).toEqual(expected);
+  expect(new Set(b!.runs.map(({ version }) => version))).toEqual(new Set([4, 5]));
+  expect(a!.mesh.counters.forwarded).toBe(expected.length);
+  expect(b!.mesh.counters).toMatchObject({ received: expected.length, duplicatesDropped: 0 });
+  world.close();
+});
+
+test("packets that are too many for a link are dropped and counted, and so are those for a peer that is not there", () => {
+  const world = new World();
+  const [a, b] = world.formed(2);
+  subscribed(world, b!, "t");
+  const payload = "x".repeat(900);
+  const sent = 10_000;
+  for (let count = 0; count < sent; count++) a!.passOn("t", payload);
+  world.clock.run(10_000);
+  const { forwarded, qos0Dropped } = a!.mesh.counters;
+  expect(qos0Dropped).toBeGreaterThan(0);
+  expect(forwarded + qos0Dropped).toBe(sent);
+  expect(b!.payloads("t")).toHaveLength(forwarded);
+  b!.crash();
+  world.clock.run(4000);
+  a!.passOn("t", payload);
+  expect(a!.mesh.counters.qos0Dropped).toBe(qos0Dropped + 1);
+  world.close();
+});
+
 test("all frames of a turn leave in one write per link", () => {
   const world = new World();
   const [a, b] = world.formed(2);

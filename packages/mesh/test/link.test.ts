@@ -2,6 +2,7 @@
 
 import type { Stream, StreamHandler } from "@skein/kernel";
 import { expect, test } from "vitest";
+import { FrameSplitter } from "../src/link/frame.ts";
 import { Link } from "../src/link/link.ts";
 import { FrameType } from "../src/messages.ts";
 import { VirtualClock } from "./support/virtual-clock.ts";
@@ -60,6 +61,44 @@ test("many frames of one turn are one write, and acknowledgements are asked for 
   clock.endTurn();
   expect(stream.written.map((bytes) => bytes.length)).toEqual([1500]);
   expect(acks()).toBe(1);
+});
+
+test("a frame is extended until it is large or has left, and nothing is lost at the end", () => {
+  const { clock, stream, link } = linked();
+  const read = Uint8Array.from({ length: 20_000 }, (_, at) => at % 251);
+  const extend = (at: number, end: number): void => {
+    if (!link.isOpenFor(FrameType.publish)) {
+      link.beginFrame(FrameType.publish).u8(0);
+      link.endFrame();
+    }
+    link.extendFrame(read, at, end);
+  };
+  const frames = (): [type: number, body: Uint8Array][] => {
+    const found: [number, Uint8Array][] = [];
+    const splitter = new FrameSplitter(1 << 20);
+    for (const bytes of stream.written.splice(0)) splitter.push(bytes, (...frame) => found.push(frame));
+    return found;
+  };
+  const body = (at: number, end: number): Uint8Array => Uint8Array.of(0, ...read.subarray(at, end));
+  for (let at = 0; at < 12_000; at += 100) extend(at, at + 100);
+  expect(link.unsentBytes).toBe(12_000 + 3 * 6);
+  expect(link.isOpenFor(FrameType.publish5)).toBe(false);
+  clock.endTurn();
+  expect(frames().map(([, { length }]) => length)).toEqual([4101, 4101, 3801]);
+  expect(link.isOpenFor(FrameType.publish)).toBe(false);
+  extend(0, 10);
+  extend(10, 20);
+  extend(50, 60);
+  link.beginFrame(FrameType.control).u8(1);
+  link.endFrame();
+  extend(60, 70);
+  expect(link.unsentBytes).toBe(30 + 6 + 6 + 10 + 6);
+  link.end("enough");
+  expect(frames()).toEqual([
+    [FrameType.publish, Uint8Array.of(...body(0, 20), ...read.subarray(50, 60))],
+    [FrameType.control, Uint8Array.of(1)],
+    [FrameType.publish, body(60, 70)],
+  ]);
 });
 
 test("a full stream is left alone until it drains; then everything gathered goes out in order", () => {

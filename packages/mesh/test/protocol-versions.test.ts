@@ -42,7 +42,7 @@ test("all facts of a node, its uptime, its version and the round trip to it are 
   world.close();
 });
 
-test("nodes of version 1 and 2 form one mesh; what version 1 does not know is unknown, and nothing else is missing", () => {
+test("nodes of version 1 and of the newest form one mesh; what version 1 does not know is unknown, and nothing else is missing", () => {
   const world = new World();
   const old = world.start(1, VERSION_1);
   const [b, c] = [world.start(2), world.start(3)];
@@ -53,13 +53,34 @@ test("nodes of version 1 and 2 form one mesh; what version 1 does not know is un
   expect(seenBy(b, old)).toMatchObject({ ...untold, protocolVersion: 1, uptimeMs: 0, rttMs: undefined });
   expect(seenBy(old, b)).toMatchObject({ ...untold, rttMs: undefined });
   // The word of the old node about c, which has less in it, does not hide what c says itself.
-  expect(seenBy(b, c)).toMatchObject({ ...TOLD, clients: 5, protocolVersion: 2 });
+  expect(seenBy(b, c)).toMatchObject({ ...TOLD, clients: 5, protocolVersion: SPOKEN_VERSIONS.newest });
 
   const subscribed = old.subscribe("t");
   world.clock.runUntil(() => subscribed.isComplete, 1000, "acknowledged");
   const published = b.publish("t", "x");
   world.clock.runUntil(() => published.isComplete, 1000, "accepted");
   expect(old.payloads("t")).toEqual(["x"]);
+  world.close();
+});
+
+test("packets go on as they came to who speaks version 3, and are written anew for who does not", () => {
+  const world = new World();
+  const [a, b] = [world.start(1), world.start(2)];
+  const old = world.start(3, { protocolVersions: { oldest: 1, newest: 2 } });
+  world.untilFormed();
+  for (const node of [b, old]) {
+    const subscribed = node.subscribe("t");
+    world.clock.runUntil(() => subscribed.isComplete, 1000, "acknowledged");
+  }
+  const sent = Array.from({ length: 100 }, (_, count) => String(count));
+  for (const payload of sent) a.passOn("t", payload);
+  world.clock.run(100);
+  expect(b.payloads("t")).toEqual(sent);
+  expect(b.runs.length).toBeGreaterThan(0);
+  expect(old.payloads("t")).toEqual(sent);
+  expect(old.runs).toEqual([]);
+  expect(a.mesh.counters.forwarded).toBe(200);
+  for (const node of [b, old]) expect(node.mesh.counters).toMatchObject({ received: 100, unknownFrames: 0 });
   world.close();
 });
 
@@ -89,7 +110,7 @@ test("a program that knows one version number only finds the oldest one spoken w
   world.clock.run(200);
   const body = seen[0]!.subarray(5);
   expect(new ByteReader(body).varint()).toBe(1);
-  expect(decodeHello(body).versions).toEqual({ oldest: 1, newest: 2 });
+  expect(decodeHello(body).versions).toEqual({ oldest: 1, newest: SPOKEN_VERSIONS.newest });
   world.close();
 });
 

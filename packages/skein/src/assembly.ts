@@ -210,6 +210,7 @@ export class NodeAssembly {
         log: log("mesh"),
         delivery: {
           deliver: (message) => this.broker.deliver(message),
+          deliverPackets: (packets) => this.broker.deliverPackets(packets),
           deliverShared: (sharedFilter, message) => this.broker.deliverShared(sharedFilter, message),
           unserved: (sharedFilter, message, done) => this.broker.unserved(sharedFilter, message, done),
         },

@@ -75,7 +75,7 @@ export class JoinWorld {
         mdns: undefined,
         disk: new MemoryDisk(),
         log,
-        delivery: { deliver: () => {}, deliverShared: () => false },
+        delivery: { deliver: () => {}, deliverPackets: () => 0, deliverShared: () => false },
         joining: { salt: SALT, document },
         receiveControl: () => {},
         receiveAddress: () => {},

@@ -7,7 +7,7 @@
  * Source: MQTT 5 section 3.3; hot path rules in docs/architecture.md.
  */
 
-import type { ApplicationMessage, MessageProperties, QoS } from "@skein/kernel";
+import type { ApplicationMessage, MessageProperties, PublishBytes, QoS } from "@skein/kernel";
 import type { ProtocolVersion } from "./connect-packet.ts";
 import type { PublishFrame } from "./packet-writer.ts";
 import type { PublishPacket } from "./publish-packet.ts";
@@ -48,6 +48,10 @@ export class ReceivedPublish implements ApplicationMessage, PublishFrame {
 
   get payloadBytes(): number {
     return this.end - this.#payloadAt;
+  }
+
+  get packet(): PublishBytes | undefined {
+    return this.qos === 0 && this.#isPlain ? this : undefined;
   }
 
   /** Whether a receiver of this protocol version, QoS and RETAIN gets the bytes as they stand, but for the packet identifier. */

@@ -3,7 +3,8 @@
  * came from a peer is never forwarded, so loops cannot exist.
  *
  * A message is encoded once; the same bytes go into the batch of each peer, behind a small head that says whom to
- * serve there. QoS 0 goes to live peers only and is dropped (and counted) when their link is full. QoS >= 1 is kept
+ * serve there. QoS 0 goes to live peers only and is dropped (and counted) when their link is full; without shared subscriptions it is
+ * not encoded at all but passed on as its client has sent it, a burst of them in one frame. QoS >= 1 is kept
  * until the peer acknowledges it, resent after a cut, refused with 0x97 (Quota exceeded) when too much is kept for the
  * peer, and counts as done when the peer is dead: its live sessions died with it.
  *
@@ -23,6 +24,7 @@ import {
   type Completion,
   decodeMessage,
   encodeMessage,
+  type PublishBytes,
   type QoS,
   type SharedChoice,
 } from "@skein/kernel";
@@ -35,6 +37,7 @@ import {
 } from "../codec.ts";
 import { FORWARD_BYTES_MAX } from "../limits.ts";
 import type { Link } from "../link/link.ts";
+import { VERSION_PUBLISH_PACKETS } from "../link/protocol-version.ts";
 import type { KeptFrame } from "../link/stream-numbering.ts";
 import { FrameType } from "../messages.ts";
 import type { Delivery } from "../options.ts";
@@ -95,7 +98,12 @@ export class Forwarder {
     if (route.groups.length > 0)
       return this.#forwardWithShares(message, done, route.peers, route.groups, choice);
     if (route.peers.length === 0) return 0;
-    if (message.qos === 0 && route.peers.length <= ENCODED_ANEW_MAX && isSmall(message)) {
+    const { packet } = message;
+    const isUnkept =
+      packet === undefined
+        ? isForFew(message, route.peers.length)
+        : packet.end - packet.at <= FORWARD_BYTES_MAX;
+    if (isUnkept) {
       for (const peer of route.peers) this.#sendUnkept(peer, message);
       return 0;
     }
@@ -142,6 +150,14 @@ export class Forwarder {
       );
     }
     if (message.qos > 0) acknowledgeAtTurnEnd(peer, link);
+  }
+
+  receivePackets(peer: Peer, link: Link, version: 4 | 5, body: Uint8Array): void {
+    const input = new ByteReader(body);
+    const sequence = input.varint();
+    if (!this.#isNew(peer, link, sequence)) return;
+    const at = body.length - input.remaining;
+    this.#counters.received += this.#delivery.deliverPackets({ version, bytes: body, at, end: body.length });
   }
 
   /** A node that was to serve a shared subscription has no member any more: asks another one. */
@@ -263,7 +279,7 @@ export class Forwarder {
     joined?.release();
   }
 
-  /** QoS 0 to ordinary subscribers: nobody keeps it, so it is encoded where it leaves. */
+  /** QoS 0 to ordinary subscribers: nobody keeps it, so it is passed on as it came, or encoded where it leaves. */
   #sendUnkept(peer: Peer, message: ApplicationMessage): void {
     const { link } = peer;
     if (link === undefined || !peer.isLive || link.unsentBytes > QOS0_UNSENT_BYTES_MAX) {
@@ -271,9 +287,13 @@ export class Forwarder {
       return;
     }
     this.#counters.forwarded++;
-    const out = link.beginFrame(FrameType.data).varint(peer.outbound.next()).raw(ORDINARY_HEAD);
-    encodeMessage(message, out);
-    link.endFrame();
+    const { packet } = message;
+    if (packet !== undefined && link.protocolVersion >= VERSION_PUBLISH_PACKETS)
+      addPacket(peer, link, packet);
+    else {
+      encodeMessage(message, link.beginFrame(FrameType.data).varint(peer.outbound.next()).raw(ORDINARY_HEAD));
+      link.endFrame();
+    }
   }
 
   /** Applies the limits, then puts the message on the stream to `peer`. Returns the parts of `done`: 0 or 1. */
@@ -347,8 +367,19 @@ export class Forwarder {
   }
 }
 
-function isSmall({ payload, properties }: ApplicationMessage): boolean {
-  return payload.length <= SMALL_BYTES && properties === undefined;
+/** Whether to encode a message for each of so many peers anew, whatever its size. */
+function isForFew({ qos, payload, properties }: ApplicationMessage, peers: number): boolean {
+  return qos === 0 && peers <= ENCODED_ANEW_MAX && payload.length <= SMALL_BYTES && properties === undefined;
+}
+
+/** Nobody keeps them, so all packets of a frame have one number. */
+function addPacket(peer: Peer, link: Link, { version, bytes, at, end }: PublishBytes): void {
+  const type = version === 5 ? FrameType.publish5 : FrameType.publish;
+  if (!link.isOpenFor(type)) {
+    link.beginFrame(type).varint(peer.outbound.next());
+    link.endFrame();
+  }
+  link.extendFrame(bytes, at, end);
 }
 
 function acknowledgeAtTurnEnd(peer: Peer, link: Link): void {

@@ -31,6 +31,8 @@ const END_DEADLINE_MS = 1000;
 const WRITE_BYTES_MAX = 256 * 1024;
 /** HELLO and RESUME are small; nobody who has not said who it is can make this node gather more. */
 const HANDSHAKE_FRAME_BYTES_MAX = 4096;
+/** A frame of this size is not extended: one that is cut by the end of a read is gathered by the other end. */
+const EXTENDED_BYTES_MAX = 4096;
 /** A batch buffer above this size is given back once it is written. */
 const KEPT_BATCH_BYTES_MAX = 1024 * 1024;
 
@@ -78,6 +80,12 @@ export class Link {
   /** What is left of an earlier batch. */
   #rest = NO_BYTES;
   #frameStart = 0;
+  /** Of the frame written last; 0: it has left. */
+  #frameType = 0;
+  /** What that frame has been extended by and what is not in the batch yet: `#added[#addedAt, #addedEnd)`. */
+  #added = NO_BYTES;
+  #addedAt = 0;
+  #addedEnd = 0;
   #writtenMs: MonotonicMs;
   #isWriteDue = false;
   #isFull = false;
@@ -108,7 +116,7 @@ export class Link {
 
   /** Bytes that the operating system has not taken yet. */
   get unsentBytes(): number {
-    return this.#batch.length + this.#rest.length + this.stream.bufferedBytes;
+    return this.#batchBytes + this.#rest.length + this.stream.bufferedBytes;
   }
 
   start(): void {
@@ -141,6 +149,8 @@ export class Link {
 
   /** Begins a frame; the caller writes the body into what is returned, then calls {@link endFrame}. */
   beginFrame(type: number): ByteWriter {
+    this.#gather();
+    this.#frameType = type;
     this.#frameStart = this.#batch.length;
     return this.#batch.u32(0).u8(type);
   }
@@ -148,6 +158,21 @@ export class Link {
   endFrame(): void {
     this.#batch.setU32(this.#frameStart, this.#batch.length - this.#frameStart - 4);
     this.writeAtTurnEnd();
+  }
+
+  /** Whether the frame written last is of `type`, has not left and may become longer. */
+  isOpenFor(type: number): boolean {
+    return this.#frameType === type && this.#batchBytes - this.#frameStart < EXTENDED_BYTES_MAX;
+  }
+
+  /** Adds `bytes[at, end)`, which nobody changes, to the frame written last. What lies side by side is copied in one go. */
+  extendFrame(bytes: Uint8Array, at: number, end: number): void {
+    if (this.#addedEnd !== at || this.#added !== bytes) {
+      this.#gather();
+      this.#added = bytes;
+      this.#addedAt = at;
+    }
+    this.#addedEnd = end;
   }
 
   /** Sees to it that the owner is asked for gathered acknowledgements, and the batch written, when the turn ends. */
@@ -161,9 +186,9 @@ export class Link {
   end(reason: string): void {
     if (this.#isClosed) return;
     if (this.#rest.length > 0) this.stream.write(this.#rest);
-    if (this.#batch.length > 0) this.stream.write(this.#batch.finish());
     this.#rest = NO_BYTES;
-    this.#batch.reset();
+    const last = this.#takeBatch();
+    if (last.length > 0) this.stream.write(last);
     this.#endDeadline = this.#clock.after(END_DEADLINE_MS, () => this.stream.reset());
     // Closed first: a stream may tell of its end within the call, and the reason said here is the better one.
     this.#close(reason);
@@ -216,7 +241,23 @@ export class Link {
     return all.subarray(0, WRITE_BYTES_MAX);
   }
 
+  get #batchBytes(): number {
+    return this.#batch.length + this.#addedEnd - this.#addedAt;
+  }
+
+  /** Puts what the last frame was extended by into the batch. */
+  #gather(): void {
+    if (this.#addedEnd === this.#addedAt) return;
+    this.#batch.raw(this.#added.subarray(this.#addedAt, this.#addedEnd));
+    this.#batch.setU32(this.#frameStart, this.#batch.length - this.#frameStart - 4);
+    this.#added = NO_BYTES;
+    this.#addedAt = 0;
+    this.#addedEnd = 0;
+  }
+
   #takeBatch(): Uint8Array {
+    this.#gather();
+    this.#frameType = 0;
     if (this.#batch.length === 0) return NO_BYTES;
     const bytes = this.#batch.finish();
     this.#batch.reset();

@@ -11,6 +11,7 @@ import {
   joined,
   type Log,
   type NodeId,
+  type PublishBytes,
   parseSharedFilter,
   type QoS,
   type SharedChoice,
@@ -101,6 +102,10 @@ export class SimNode {
   readonly taken: Rightful[] = [];
   memberCalls = 0;
   readyError: Error | undefined | "none yet" = "none yet";
+  /** Packets as they came from other nodes. */
+  readonly runs: PublishBytes[] = [];
+  #read = new Uint8Array(0);
+  #readAt = 0;
   /** What ordinary subscribers got: one entry per message that matches any local filter. */
   readonly got: ApplicationMessage[] = [];
   /** Messages for which no node had a member any more. */
@@ -137,6 +142,7 @@ export class SimNode {
         log: this.#log(),
         delivery: {
           deliver: (message) => this.#deliver(message),
+          deliverPackets: (packets) => this.#deliverPackets(packets),
           deliverShared: (filter, message) => this.#deliverShared(filter, message),
           unserved: (_, message) => {
             this.unserved.push(message);
@@ -196,6 +202,27 @@ export class SimNode {
     return awaited;
   }
 
+  /** Publishes with QoS 0 what has come as a packet, which stands behind the one before it. To the mesh it is bytes like any others. */
+  passOn(topic: string, payload: string, version: 4 | 5 = 4): void {
+    const text = `${topic} ${payload}\n`;
+    if (this.#readAt + text.length > this.#read.length) {
+      this.#read = new Uint8Array(1000);
+      this.#readAt = 0;
+    }
+    const at = this.#readAt;
+    this.#readAt += text.length;
+    for (let i = 0; i < text.length; i++) this.#read[at + i] = text.charCodeAt(i);
+    const packet = { version, bytes: this.#read, at, end: this.#readAt };
+    const payloadAt = at + topic.length + 1;
+    const message = {
+      topic,
+      payload: this.#read.subarray(payloadAt, this.#readAt - 1),
+      qos: 0 as const,
+      retain: false,
+    };
+    this.mesh.forward({ ...message, properties: undefined, packet }, undefined, undefined);
+  }
+
   /** Payloads that came to ordinary subscribers on `topic`. */
   payloads(topic: string): string[] {
     return this.got.filter((message) => message.topic === topic).map(textOf);
@@ -218,6 +245,18 @@ export class SimNode {
       this.got.push(message);
       return;
     }
+  }
+
+  #deliverPackets(packets: PublishBytes): number {
+    this.runs.push(packets);
+    const text = String.fromCharCode(...packets.bytes.subarray(packets.at, packets.end));
+    const lines = text.split("\n").slice(0, -1);
+    for (const line of lines) {
+      const [topic = "", payload = ""] = line.split(" ");
+      const bytes = Uint8Array.from(payload, (char) => char.charCodeAt(0));
+      this.#deliver({ topic, payload: bytes, qos: 0, retain: false, properties: undefined });
+    }
+    return lines.length;
   }
 
   #deliverShared(filter: string, message: ApplicationMessage): boolean {
