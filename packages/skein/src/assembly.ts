@@ -29,7 +29,7 @@ import { meshTopics } from "./status/mesh-topics.ts";
 /** Keep-alive, will delays, expiry: the broker looks at its clock this often. */
 const BROKER_TICK_MS = 250;
 /** Events, reports and notes are for people. */
-const WATCH_TICK_MS = 500;
+const WATCH_TICK_MS = 1000;
 /** Client counts change all the time; others see ours at most this often. */
 const FACTS_INTERVAL_MS = 1000;
 /** What the machine is like changes rarely, and asking for it reads files. */
@@ -164,7 +164,10 @@ export class NodeAssembly {
         log: log("coordinator"),
         send: (to, bytes) => this.mesh.sendControl(to, bytes),
         statusChanged: (status) => this.#statusChanged(status),
-        quorumAnswered: (status) => this.#updateEntrance(status),
+        quorumAnswered: (status) => {
+          this.#entrance.confirmed(status);
+          this.#noteHolder();
+        },
         giveUpLease: (released) => {
           this.#entrance.giveUp();
           released();
@@ -332,6 +335,11 @@ export class NodeAssembly {
 
   #updateEntrance(status: CoordinatorStatus): void {
     this.#entrance.update(status);
+    this.#noteHolder();
+  }
+
+  /** Whether this node holds the address may have changed. */
+  #noteHolder(): void {
     const isHeld = this.floatingAddress?.isHeld ?? false;
     if (isHeld === this.#heldAddress) return;
     this.#heldAddress = isHeld;
