@@ -158,12 +158,15 @@ test("a QoS 2 message that was acknowledged without a quorum keeps its place, al
   const first = world.open(A, "c");
   world.open(B, "c");
   const cluster = "00000000-0000-4000-8000-000000000001" as ClusterId;
-  const alone = { cluster, seenThrough: 1, stamp: 1, had: ["had"] };
+  const alone = { cluster, seenThrough: 1, stamp: 1, had: ["had"], isAcknowledged: true };
   for (const payload of ["1", "2"]) {
     const named = { clientId: "c", claim: first, packetId: Number(payload) } as const;
     const once = { kind: "publishOnce", ...named, message: message("t", payload, 2) } as const;
     expect(world.propose(A, once, 1, alone).outcome).toBe("applied");
   }
+  const unheard = { kind: "publishOnce", clientId: "c", claim: first, packetId: 3 } as const;
+  const said = { ...unheard, message: message("t", "said again", 2) };
+  expect(world.propose(A, said, 1, { ...alone, isAcknowledged: false }).outcome).toBe("stale");
   world.publish(B, "t", "3", 2);
   expect(world.owed("reader")).toEqual(["1", "2", "3"]);
   expect(world.owed("had")).toEqual(["3"]);
@@ -593,7 +596,7 @@ test.each(["publish", "publishOnce"] as const)(
     // It has gone to another node meanwhile.
     world.open(B, "had");
     const cluster = "00000000-0000-4000-8000-000000000001" as ClusterId;
-    const alone = { cluster, seenThrough: 1, stamp: 1, had: ["had"] };
+    const alone = { cluster, seenThrough: 1, stamp: 1, had: ["had"], isAcknowledged: true };
     const said = message("t", "1", 2);
     world.propose(
       A,
