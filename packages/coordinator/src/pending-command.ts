@@ -49,13 +49,19 @@ export class PendingCommand {
   }
 
   /**
-   * It is acknowledged without a quorum, so it says what this node has seen of the log of `cluster`, and who has its message:
-   * `clientId` has, too. Not if there is no room for that. Returns by how many bytes it grows.
+   * It counts without a quorum, so it says what this node has seen of the log of `cluster`, and whether who asked for it may hear of that. Not if
+   * there is no room for that. Returns by how many bytes it grows.
    */
-  sayAlone(cluster: ClusterId, seenThrough: number, clientId?: string): number {
-    const alone = this.#alone ?? { cluster, seenThrough, stamp: this.stamp, had: [] };
-    if (clientId === undefined || alone.had.includes(clientId)) return this.#say(alone);
-    return this.#say({ ...alone, had: [...alone.had, clientId] });
+  sayAlone(cluster: ClusterId, seenThrough: number, isAcknowledged = true): number {
+    return this.#say(this.#alone ?? { cluster, seenThrough, stamp: this.stamp, had: [], isAcknowledged });
+  }
+
+  /** Likewise, and `clientId` has its message. */
+  sayHad(cluster: ClusterId, seenThrough: number, clientId: string): number {
+    const grownBy = this.sayAlone(cluster, seenThrough);
+    const alone = this.#alone;
+    if (alone === undefined || alone.had.includes(clientId)) return grownBy;
+    return grownBy + this.#say({ ...alone, had: [...alone.had, clientId] });
   }
 
   /** It is not acknowledged after all. Returns by how many bytes it grows. */
@@ -74,4 +80,20 @@ export class PendingCommand {
     this.#operation = undefined;
     return grownBy;
   }
+}
+
+/**
+ * QoS 2 messages among `commands`, which count from now on, whose publisher's connection is over already: it has not heard PUBREC, and sends them again
+ * wherever it comes next. Taken for acknowledged they would come twice.
+ */
+export function unheardIn(commands: readonly PendingCommand[]): ReadonlySet<PendingCommand> {
+  const over = new Set<string>();
+  const unheard = new Set<PendingCommand>();
+  for (const command of [...commands].reverse()) {
+    const { operation } = command;
+    if (operation.kind === "close") over.add(`${operation.claim} ${operation.clientId}`);
+    else if (operation.kind === "publishOnce" && over.has(`${operation.claim} ${operation.clientId}`))
+      unheard.add(command);
+  }
+  return unheard;
 }

@@ -43,7 +43,7 @@ import {
 } from "./inherited.ts";
 import { OUTBOX_BYTES_MAX, OUTBOX_COMMANDS_MAX, type Outbox } from "./outbox.ts";
 import { OwnWrites } from "./own-writes.ts";
-import { PendingCommand } from "./pending-command.ts";
+import { PendingCommand, unheardIn } from "./pending-command.ts";
 import {
   ALONE_BYTES_MAX,
   type Alone,
@@ -200,7 +200,8 @@ export class Proposals {
   had(seq: number, clientId: string): void {
     const pending = this.#pending[seq - this.settledSeq - 1];
     if (pending === undefined || seq > this.#releasedThrough) return;
-    this.#sayAlone(pending, clientId);
+    const { cluster, index } = this.#ports.applied();
+    if (cluster !== undefined) this.#pendingBytes += pending.sayHad(cluster, index, clientId);
     this.#changed.add(pending);
   }
 
@@ -285,11 +286,6 @@ export class Proposals {
     this.#forgetKept();
   }
 
-  #sayAlone(pending: PendingCommand, clientId?: string): void {
-    const { cluster, index } = this.#ports.applied();
-    if (cluster !== undefined) this.#pendingBytes += pending.sayAlone(cluster, index, clientId);
-  }
-
   /** If it fails, nothing worse is true than before: somebody may get a message again after the next start. */
   #keepChanged(): void {
     const open = [...this.#changed].filter(({ seq }) => seq > this.settledSeq);
@@ -363,7 +359,11 @@ export class Proposals {
     this.#releasedThrough = last.seq;
     this.#hasKept = true;
     const said = fresh.filter(({ operation, isAlone }) => mayBeOvertaken(operation) && !isAlone);
-    for (const pending of said) this.#sayAlone(pending);
+    const unheard = unheardIn(fresh);
+    const { cluster, index } = this.#ports.applied();
+    if (cluster !== undefined)
+      for (const pending of said)
+        this.#pendingBytes += pending.sayAlone(cluster, index, !unheard.has(pending));
     const commands = fresh.map(({ bytes }) => bytes);
     outbox.keep(commands, (error) => {
       if (error !== undefined) {
@@ -377,7 +377,8 @@ export class Proposals {
         pending.done = undefined;
         done?.settle(isMessage(operation) ? SAFE_HERE_ONLY : SUCCESS);
       }
-      released(fresh);
+      // Its publisher says it again: whoever had it from here would get it twice.
+      released(fresh.filter((pending) => !unheard.has(pending)));
     });
   }
 

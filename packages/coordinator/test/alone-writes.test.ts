@@ -23,7 +23,7 @@ class Log {
     const bytes = encodeCommand({
       envelope: { node, incarnation: 1 as Incarnation, seq },
       stamp: alone?.stamp ?? (this.index + 1) * 100,
-      alone: alone === undefined ? undefined : { cluster: CLUSTER, had: [], ...alone },
+      alone: alone === undefined ? undefined : { cluster: CLUSTER, had: [], isAcknowledged: true, ...alone },
       operation: retainedOperation(retained(topic, text)),
     });
     const index = ++this.index;

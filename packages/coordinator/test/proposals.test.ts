@@ -328,7 +328,7 @@ test("P3: a retained write that is acknowledged without a quorum says how much o
   clock.advance(1);
   outbox.write();
   expect(done.codes).toEqual([SAFE_HERE_ONLY, SAFE_HERE_ONLY]);
-  const alone = { cluster: CLUSTER, seenThrough: 17, stamp: 0, had: [] };
+  const alone = { cluster: CLUSTER, seenThrough: 17, stamp: 0, had: [], isAcknowledged: true };
   expect(outbox.kept.map((bytes) => decodeCommand(bytes).alone)).toEqual([alone, alone]);
 
   const later = setUp(2 as Incarnation);
@@ -399,10 +399,39 @@ test("what came through the log while its disk stood still is not called safe wi
   expect(done.codes).toEqual([SAFE_HERE_ONLY, SAFE_HERE_ONLY]);
 });
 
+test("P6: a QoS 2 message whose publisher has gone before it counts is not called acknowledged, and nobody gets it early", () => {
+  const { clock, leader, outbox, proposals, released, run } = setUp();
+  leader.isKnown = false;
+  const once = (claim: number): void => {
+    const message = { ...retained("t", "1", 2), retain: false };
+    proposals.propose({ kind: "publishOnce", clientId: "p", claim, packetId: 1, message }, completion());
+  };
+  once(1);
+  proposals.propose(
+    { kind: "close", clientId: "p", claim: 1, fate: "discard", expirySeconds: 60, sentThrough: -1 },
+    undefined,
+  );
+  once(2);
+  outbox.isCut = true;
+  run(250);
+  outbox.write();
+  clock.advance(1);
+  const acknowledged = outbox.kept.map((bytes) => decodeCommand(bytes).alone?.isAcknowledged);
+  expect([acknowledged, released]).toEqual([
+    [false, undefined, true],
+    [2, 3],
+  ]);
+  proposals.had(1, "c");
+  run(250);
+  expect(outbox.kept.slice(3).map((bytes) => decodeCommand(bytes).alone)).toEqual([
+    { cluster: CLUSTER, seenThrough: 17, stamp: 0, had: ["c"], isAcknowledged: false },
+  ]);
+});
+
 test("in another cluster, whose log it has never seen, only the clocks can tell which write is the later one", () => {
   const { clock, proposals, sent } = setUp();
   const envelope = { node: "000000000000000b" as NodeId, incarnation: FIRST, seq: 3 };
-  const alone = { cluster: CLUSTER, seenThrough: 40, stamp: 7, had: [] };
+  const alone = { cluster: CLUSTER, seenThrough: 40, stamp: 7, had: [], isAcknowledged: true };
   const operation = retainedOperation(retained("t", "1"));
   expect(proposals.inherit([encodeCommand({ envelope, stamp: 7, alone, operation })])).toBe(7);
   clock.advance(1);

@@ -57,6 +57,7 @@ const commands: fc.Arbitrary<Command> = fc.record({
       seenThrough: fc.nat(),
       stamp: fc.integer({ min: 0, max: STAMP_MAX }),
       had: fc.array(fc.string(), { maxLength: 3 }),
+      isAcknowledged: fc.boolean(),
     }),
     { nil: undefined },
   ),

@@ -1,10 +1,10 @@
 /**
  * What clients have said without a quorum about messages of their queues: the replica has these as before, and who comes
- * back to this node must not be sent them again. Other nodes do not know of it until the log does.
+ * back to this node, or to another one that has no quorum and a link to it, must not be sent them again. Nodes with a quorum do not know of it until the log does.
  *
  * A message is named by its ordinal, which says nothing about another session with the same client id: all is forgotten with the session. When the
- * log has it, it is forgotten, too. A connection that comes later says it again under its own claim, because the log takes nothing from
- * a claim that was overtaken. What is remembered is bounded; what was forgotten is sent a second time.
+ * log has it, it is forgotten, too. A connection that comes later says it again under its own claim, because the log may never have heard of the one that it was
+ * said to, or not know it any more. What is remembered is bounded; what was forgotten is sent a second time.
  *
  * Source: reference design, section 4.7.
  */

@@ -11,7 +11,7 @@ import type { ApplicationMessage, ClusterId, Incarnation, NodeId } from "@skein/
 import { batchFrom, type ControlFrame } from "../frames.ts";
 import type { Identity, PeerView } from "../options.ts";
 import type { Proposals, Released } from "../proposals.ts";
-import { type Command, decodeCommand, type Operation } from "../state-machine/commands.ts";
+import { type Command, decodeCommand, type Envelope, type Operation } from "../state-machine/commands.ts";
 import type { SessionState } from "../state-machine/sessions/session-state.ts";
 import type { Applied, StateMachine } from "../state-machine/state-machine.ts";
 import type { Claim } from "./claim.ts";
@@ -19,7 +19,13 @@ import { EarlyAcknowledgements } from "./early-acknowledgements.ts";
 import { EarlyMessages, envelopeOf, nameOf } from "./early-messages.ts";
 
 /** What others must hear of before the log has it. */
-const EARLY_KINDS: ReadonlySet<Operation["kind"]> = new Set(["publish", "publishOnce", "subscribe"]);
+const EARLY_KINDS: ReadonlySet<Operation["kind"]> = new Set([
+  "publish",
+  "publishOnce",
+  "subscribe",
+  "acknowledge",
+  "confirm",
+]);
 
 /**
  * A message that comes before the log has it, for the kept sessions of this node, or (`isForEverybody`) for all subscribers, or for the session
@@ -51,7 +57,7 @@ export class EarlyExchange {
   readonly #proposals: Proposals;
   readonly #ports: EarlyExchangePorts;
   readonly #early = new EarlyMessages();
-  /** What clients of this node have said of their queues. */
+  /** What clients have said of their queues, to this node and, where it has no quorum, to others that have none either. */
   readonly said = new EarlyAcknowledgements();
   /** What clients have said to earlier runs of this node is known, too. */
   #hasInherited = false;
@@ -99,8 +105,11 @@ export class EarlyExchange {
     const hasQuorum = this.#ports.hasQuorum();
     for (const bytes of commands) {
       const command = decodeCommand(bytes);
-      if (command.envelope.node !== from) continue;
-      if (!hasQuorum || command.operation.kind === "subscribe") this.#handOver(command);
+      const { envelope, operation } = command;
+      if (envelope.node !== from || this.#isInLog(envelope)) continue;
+      if (hasQuorum && operation.kind !== "subscribe") continue;
+      this.said.take(operation);
+      this.#handOver(command);
     }
   }
 
@@ -131,8 +140,12 @@ export class EarlyExchange {
     const { envelope, operation } = command;
     if (operation.kind === "subscribe") this.#early.want(operation.wishes);
     if (operation.kind !== "publish" && operation.kind !== "publishOnce") return;
-    if (this.#machine.sequencer.last(envelope.node, envelope.incarnation) >= envelope.seq) return;
+    if (this.#isInLog(envelope)) return;
     if (this.#early.add(command, envelope.node === this.#self.node)) this.#publish(command);
+  }
+
+  #isInLog({ node, incarnation, seq }: Envelope): boolean {
+    return this.#machine.sequencer.last(node, incarnation) >= seq;
   }
 
   #publish({ envelope, operation }: Command, onlyFor?: string): void {

@@ -63,6 +63,8 @@ export interface Alone {
   readonly stamp: Stamp;
   /** Clients with kept sessions that were handed its message and have acknowledged it. */
   readonly had: readonly string[];
+  /** Whoever asked for it may have heard of that. False: its connection was over before, so its client says it again, wherever it comes next. */
+  readonly isAcknowledged: boolean;
 }
 
 export interface Command {
@@ -82,6 +84,8 @@ export const ALONE_BYTES_MAX = 64;
 const FORMAT_UNSTAMPED = 1;
 const FORMAT = 2;
 const FORMAT_ALONE = 4;
+const FORMAT_ALONE_UNHEARD = 6;
+const FORMATS: readonly number[] = [FORMAT_UNSTAMPED, FORMAT, FORMAT_ALONE, FORMAT_ALONE_UNHEARD];
 const RETAINED_SET = 1;
 const RETAINED_DELETE = 2;
 const CONFLICTS_CLEAR = 3;
@@ -138,7 +142,7 @@ export function lastPlaceOf({
 }
 
 export function encodeCommand({ envelope, stamp, alone, operation }: Command): Uint8Array {
-  writeNodeId(envelope.node, out.reset().u8(alone === undefined ? FORMAT : FORMAT_ALONE));
+  writeNodeId(envelope.node, out.reset().u8(formatOf(alone)));
   out.varint(envelope.incarnation).varint(envelope.seq).varint(stamp);
   if (alone !== undefined) writeAlone(alone);
   switch (operation.kind) {
@@ -178,16 +182,20 @@ export function decodeCommand(bytes: Uint8Array): Command {
   const input = new ByteReader(bytes);
   const format = readFormat(input);
   const { envelope, stamp } = readEnvelope(format, input);
-  const alone = format === FORMAT_ALONE ? readAlone(input) : undefined;
+  const alone = format >= FORMAT_ALONE ? readAlone(input, format === FORMAT_ALONE) : undefined;
   const operation = readOperation(input);
   input.end();
   return alone === undefined ? { envelope, stamp, operation } : { envelope, stamp, alone, operation };
 }
 
+function formatOf(alone: Alone | undefined): number {
+  if (alone === undefined) return FORMAT;
+  return alone.isAcknowledged ? FORMAT_ALONE : FORMAT_ALONE_UNHEARD;
+}
+
 function readFormat(input: ByteReader): number {
   const format = input.u8();
-  if (format !== FORMAT && format !== FORMAT_UNSTAMPED && format !== FORMAT_ALONE)
-    throw malformed(`format ${format}`);
+  if (!FORMATS.includes(format)) throw malformed(`format ${format}`);
   return format;
 }
 
@@ -205,11 +213,11 @@ function writeAlone({ cluster, seenThrough, stamp, had }: Alone): void {
   for (const clientId of had) out.text(clientId);
 }
 
-function readAlone(input: ByteReader): Alone {
+function readAlone(input: ByteReader, isAcknowledged: boolean): Alone {
   const alone = { cluster: readClusterId(input), seenThrough: input.varint(), stamp: input.varint() };
   const had: string[] = [];
   for (let left = input.varint(); left > 0; left--) had.push(input.text());
-  return { ...alone, had };
+  return { ...alone, had, isAcknowledged };
 }
 
 function readOperation(input: ByteReader): Operation {

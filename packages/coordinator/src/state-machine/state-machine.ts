@@ -90,7 +90,7 @@ export class StateMachine {
       });
     },
     retain: (message) => this.#retain(message),
-    isAcknowledged: () => this.#alone !== undefined,
+    isAcknowledged: () => this.#alone?.isAcknowledged === true,
     hasHad: (clientId) => this.#alone?.had.includes(clientId) === true,
     index: () => this.#index,
     owedBytesMax: () => this.limits.owedBytesMax,

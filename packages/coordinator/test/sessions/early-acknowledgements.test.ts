@@ -109,6 +109,32 @@ test("P6: what a client said without a quorum under a claim that was overtaken g
   expect(owed(come(world, voter).kept())).toEqual([]);
 });
 
+test("P6: who empties its queue without a quorum is not sent it again by another node of the same minority", () => {
+  const { world, nodes } = mesh(5);
+  for (const text of ["1", "2", "3"])
+    nodes[0]?.running.sessions.publish(message("t", text, 2), undefined, [], completion());
+  world.run(CARRIED_OUT_MS);
+  const alone = nodes.filter(({ status }) => status.role === "learner");
+  const [before, after] = alone as [SimNode, SimNode];
+  world.isolate(alone, true);
+  world.run(CUT_OFF_MS);
+  const { claim, kept } = come(world, before);
+  const place = kept().after(-1)?.ordinal ?? 0;
+  claim.acknowledge(place);
+  claim.confirm(place + 1, completion());
+  leave(world, claim);
+  const moved = come(world, after);
+  expect(owed(moved.kept())).toEqual(["(2)", "3"]);
+  leave(world, moved.claim);
+  world.isolate(alone, false);
+  world.until(() => world.isConverged(), 60_000, "converged");
+  for (const node of [after, nodes.find((each) => !alone.includes(each)) as SimNode]) {
+    const back = come(world, node);
+    expect(owed(back.kept())).toEqual(["(2)", "3"]);
+    leave(world, back.claim);
+  }
+});
+
 test.each([false, true])(
   "P6: who has a message without a quorum that is in the outbox of another node is not owed it (that node restarts: %s)",
   (isRestarted) => {

@@ -63,7 +63,7 @@ test("P6: a session that begins when the last one of its client has expired uses
   );
 });
 
-test("whatever an older claim asks for is stale and changes nothing", () => {
+test("whatever an older claim asks for is stale and changes nothing, but what its client has got it has got", () => {
   const world = new SessionWorld();
   const first = world.open(A, "c");
   world.subscribe(A, "c", first, wish("t"));
@@ -74,15 +74,81 @@ test("whatever an older claim asks for is stale and changes nothing", () => {
   const stale = [
     world.subscribe(A, "c", first, wish("u")),
     world.propose(A, { kind: "unsubscribe", ...named, filters: ["t"] }),
-    world.propose(A, { kind: "confirm", ...named, ordinal: world.ordinal("c", 0) }),
     world.propose(A, { kind: "release", ...named, packetId: 1 }),
     world.propose(A, { kind: "publishOnce", ...named, packetId: 1, message: message("t", "x", 2) }),
     world.close(A, "c", first),
   ];
   expect(stale.map(({ outcome }) => outcome)).toEqual(stale.map(() => "stale"));
-  world.propose(A, { kind: "acknowledge", sessions: [{ ...named, ordinals: world.ordinals("c", 0) }] });
   expect(world.owed("c")).toEqual(["1"]);
   expect(world.machine.sessions.hash.value).toBe(before);
+  const ordinal = world.ordinal("c", 0);
+  expect(world.propose(A, { kind: "confirm", ...named, ordinal }).outcome).toBe("applied");
+  expect(sessionOf(world, "c").queue.get(ordinal)?.isReleased).toBe(true);
+  world.propose(A, { kind: "acknowledge", sessions: [{ ...named, ordinals: [ordinal] }] });
+  expect(world.owed("c")).toEqual([]);
+});
+
+/** The client says to `claim`, on node A, that it has the first message. */
+function acknowledges(world: SessionWorld, claim: number): void {
+  const ordinals = world.ordinals("c", 0);
+  world.propose(A, { kind: "acknowledge", sessions: [{ clientId: "c", claim, ordinals }] });
+}
+
+test("what clients have got counts for the session that they had it from, and for the last few claims of it", () => {
+  const setUp = () => {
+    const world = new SessionWorld();
+    const first = world.open(A, "c");
+    world.subscribe(A, "c", first, wish("t"));
+    world.publish(B, "t", "1", 2);
+    return { world, first };
+  };
+  const anew = setUp();
+  anew.world.subscribe(B, "c", anew.world.open(B, "c", { cleanStart: true }), wish("t"));
+  anew.world.publish(B, "t", "2", 2);
+  const { ordinal = 0 } = sessionOf(anew.world, "c").queue.after(-1) ?? {};
+  const sessions = [{ clientId: "c", claim: anew.first, ordinals: [ordinal] }];
+  anew.world.propose(A, { kind: "acknowledge", sessions });
+  expect(anew.world.owed("c"), "another session").toEqual(["2"]);
+  for (const [moves, owed] of [
+    [4, []],
+    [5, ["1"]],
+  ] as const) {
+    const { world, first } = setUp();
+    for (let at = 0; at < moves; at++) world.open(B, "c");
+    acknowledges(world, first);
+    expect(world.owed("c"), `${moves} claims later`).toEqual(owed);
+  }
+});
+
+test("a node that was taken for gone, and speaks again, speaks for its clients as long as they have not come elsewhere", () => {
+  const world = new SessionWorld();
+  const claim = world.open(A, "c");
+  const named = { clientId: "c", claim };
+  world.nodeDown(A);
+  expect(world.subscribe(A, "c", claim, wish("t")).outcome).toBe("applied");
+  world.publish(B, "t", "1", 2);
+  acknowledges(world, claim);
+  expect(world.owed("c")).toEqual([]);
+  const once = { kind: "publishOnce", ...named, packetId: 1, message: message("u", "x", 2) } as const;
+  expect(publishedBy(world.propose(A, once))).toEqual(["x"]);
+  expect(publishedBy(world.propose(A, once)), "once").toEqual([]);
+  expect(world.close(A, "c", claim).outcome, "it is gone already").toBe("stale");
+  world.close(B, "c", world.open(B, "c"));
+  expect(world.propose(A, { kind: "release", ...named, packetId: 1 }).outcome).toBe("stale");
+  expect([...sessionOf(world, "c").received]).toEqual([1]);
+});
+
+test("a snapshot keeps whose acknowledgements count", () => {
+  const world = new SessionWorld();
+  const claim = world.open(A, "c");
+  world.subscribe(A, "c", claim, wish("t"));
+  world.publish(B, "t", "1", 2);
+  world.open(B, "c");
+  const { formers } = sessionOf(world, "c");
+  expect(formers).toEqual([{ node: A, incarnation: 1, claim }]);
+  const copy = new StateMachine();
+  copy.restore(world.machine.snapshot());
+  expect(copy.sessions.get("c")?.formers).toEqual(formers);
 });
 
 test("a QoS 2 message that was acknowledged without a quorum keeps its place, also where its connection is over by then", () => {
@@ -92,12 +158,15 @@ test("a QoS 2 message that was acknowledged without a quorum keeps its place, al
   const first = world.open(A, "c");
   world.open(B, "c");
   const cluster = "00000000-0000-4000-8000-000000000001" as ClusterId;
-  const alone = { cluster, seenThrough: 1, stamp: 1, had: ["had"] };
+  const alone = { cluster, seenThrough: 1, stamp: 1, had: ["had"], isAcknowledged: true };
   for (const payload of ["1", "2"]) {
     const named = { clientId: "c", claim: first, packetId: Number(payload) } as const;
     const once = { kind: "publishOnce", ...named, message: message("t", payload, 2) } as const;
     expect(world.propose(A, once, 1, alone).outcome).toBe("applied");
   }
+  const unheard = { kind: "publishOnce", clientId: "c", claim: first, packetId: 3 } as const;
+  const said = { ...unheard, message: message("t", "said again", 2) };
+  expect(world.propose(A, said, 1, { ...alone, isAcknowledged: false }).outcome).toBe("stale");
   world.publish(B, "t", "3", 2);
   expect(world.owed("reader")).toEqual(["1", "2", "3"]);
   expect(world.owed("had")).toEqual(["3"]);
@@ -527,7 +596,7 @@ test.each(["publish", "publishOnce"] as const)(
     // It has gone to another node meanwhile.
     world.open(B, "had");
     const cluster = "00000000-0000-4000-8000-000000000001" as ClusterId;
-    const alone = { cluster, seenThrough: 1, stamp: 1, had: ["had"] };
+    const alone = { cluster, seenThrough: 1, stamp: 1, had: ["had"], isAcknowledged: true };
     const said = message("t", "1", 2);
     world.propose(
       A,

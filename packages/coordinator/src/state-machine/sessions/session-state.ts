@@ -27,6 +27,14 @@ export interface SessionOwner {
   readonly claim: number;
 }
 
+/**
+ * What a connection must be to a session for a command of it to count: its owner; or the `last` one, as long as nobody else has come (its node was
+ * taken for gone, and speaks again); or any that has held it since it began.
+ */
+export type Standing = "owner" | "last" | "former";
+
+/** Former owners remembered. A client is on fewer nodes in the time for which one is cut off. */
+const FORMERS_MAX = 4;
 /** Session Expiry Interval of a session that never ends. */
 export const NEVER_EXPIRES = 0xffff_ffff;
 /** A will waits at least so long for a client whose node is gone. */
@@ -38,6 +46,7 @@ export interface SavedSession
     SessionState,
     | "clientId"
     | "owner"
+    | "formers"
     | "claimedAt"
     | "isPresent"
     | "expirySeconds"
@@ -59,6 +68,8 @@ export class SessionState {
   readonly clientId: string;
   /** Undefined while no connection holds it. */
   owner: SessionOwner | undefined;
+  /** Connections that have held it since it began, the newest last. */
+  formers: readonly SessionOwner[] = [];
   /** When its newest claim was made. */
   claimedAt: Stamp = 0;
   /** Its newest claim found it there (Session Present). */
@@ -93,12 +104,20 @@ export class SessionState {
   }
 
   isHeldBy(owner: SessionOwner): boolean {
-    const own = this.owner;
-    return own?.node === owner.node && own.incarnation === owner.incarnation && own.claim === owner.claim;
+    return isSame(this.owner, owner);
+  }
+
+  /** Whether a command of `owner` counts that takes this standing. */
+  hears(owner: SessionOwner, standing: Standing): boolean {
+    if (this.isHeldBy(owner)) return true;
+    if (standing === "owner") return false;
+    if (standing === "last") return this.owner === undefined && isSame(this.formers.at(-1), owner);
+    return this.formers.some((former) => isSame(former, owner));
   }
 
   /** A connection has it from now on. */
   claim(opening: SessionOpening, owner: SessionOwner, claimedAt: Stamp, isPresent: boolean): void {
+    this.formers = isPresent ? formersOf(this) : [];
     this.owner = owner;
     this.claimedAt = claimedAt;
     this.isPresent = isPresent;
@@ -155,6 +174,7 @@ export class SessionState {
 
   /** What the session holds is gone; the claim stays. */
   empty(): void {
+    this.formers = [];
     this.subscriptions.clear();
     this.received.clear();
     this.queue.clear();
@@ -162,17 +182,29 @@ export class SessionState {
   }
 }
 
+function isSame(own: SessionOwner | undefined, owner: SessionOwner): boolean {
+  return own?.node === owner.node && own.incarnation === owner.incarnation && own.claim === owner.claim;
+}
+
+/** Those of a session that its owner leaves. */
+function formersOf({ owner, formers }: Pick<SessionState, "owner" | "formers">): readonly SessionOwner[] {
+  return owner === undefined ? formers : [...formers, owner].slice(-FORMERS_MAX);
+}
+
 /** What becomes of `session` when its connection ends (`now`: SessionTime, ms). */
 export function departed(
-  session: Pick<SessionState, "endsAt" | "expirySeconds" | "keepAliveSeconds" | "will" | "willAt">,
+  session: Pick<
+    SessionState,
+    "owner" | "formers" | "endsAt" | "expirySeconds" | "keepAliveSeconds" | "will" | "willAt"
+  >,
   fate: WillFate,
   now: number,
-): Pick<SessionState, "owner" | "endsAt" | "will" | "willAt" | "isWillDeferred"> {
+): Pick<SessionState, "owner" | "formers" | "endsAt" | "will" | "willAt" | "isWillDeferred"> {
   const { expirySeconds, keepAliveSeconds, willAt } = session;
   const endsAt = expirySeconds < NEVER_EXPIRES ? now + expirySeconds * 1000 : session.endsAt;
   const will = fate === "discard" ? undefined : session.will;
   const isWillDeferred = will !== undefined && fate === "defer";
-  const left = { owner: undefined, endsAt, will, willAt, isWillDeferred };
+  const left = { owner: undefined, formers: formersOf(session), endsAt, will, willAt, isWillDeferred };
   if (will === undefined) return left;
   const delayMs = Math.min(will.delaySeconds, expirySeconds) * 1000;
   if (!isWillDeferred) return { ...left, willAt: now + delayMs };

@@ -38,6 +38,7 @@ import type { SessionsState } from "./sessions-state.ts";
 const IS_PRESENT = 1;
 const IS_WILL_DEFERRED = 2;
 const HAS_OWNER = 4;
+const HAS_FORMERS = 8;
 const RETAIN = 4;
 const RELEASED = 8;
 const HAS_GROUP = 16;
@@ -245,10 +246,14 @@ export function readOwed(input: ByteReader, messages: OwedMessages): MessageHand
 
 /** All but the entries of its queue, which follow ({@link writeEntries}). */
 export function writeSession(session: SavedSession, out: ByteWriter): void {
-  const { clientId, owner, isPresent, isWillDeferred, subscriptions, queue } = session;
+  const { clientId, owner, formers, isPresent, isWillDeferred, subscriptions, queue } = session;
   const bits = (isPresent ? IS_PRESENT : 0) | (isWillDeferred ? IS_WILL_DEFERRED : 0);
-  out.text(clientId).u8(bits | (owner === undefined ? 0 : HAS_OWNER));
+  out
+    .text(clientId)
+    .u8(bits | (owner === undefined ? 0 : HAS_OWNER) | (formers.length === 0 ? 0 : HAS_FORMERS));
   if (owner !== undefined) writeOwner(owner, out);
+  if (formers.length > 0) out.varint(formers.length);
+  for (const former of formers) writeOwner(former, out);
   out.varint(session.claimedAt).varint(session.expirySeconds).varint(session.keepAliveSeconds);
   out.varint(session.queuedMessagesMax).varint(session.queuedBytesMax);
   writeWill(session.will, out);
@@ -288,6 +293,7 @@ export function readSession(
     isPresent: (bits & IS_PRESENT) !== 0,
     isWillDeferred: (bits & IS_WILL_DEFERRED) !== 0,
     owner: (bits & HAS_OWNER) === 0 ? undefined : readOwner(input),
+    formers: (bits & HAS_FORMERS) === 0 ? [] : readList(input, readOwner),
     claimedAt: input.varint(),
     expirySeconds: input.varint(),
     keepAliveSeconds: input.varint(),

@@ -2,7 +2,7 @@
  * All sessions of the mesh, as the log has made them: claimed, subscribed, owed messages, left, ended.
  *
  * Each method is one command, carried out the same way on every node: no clock but the log's, nothing in order of
- * arrival. A command of a connection that no longer owns its session is `stale` and changes nothing. What the commands
+ * arrival. A command of a connection that no longer owns its session is `stale` and changes nothing, but that what its client has got it has got. What the commands
  * publish (wills, and QoS 2 messages of kept sessions) is collected for the live subscribers of every node.
  *
  * Source: reference design, section 4.3; MQTT 5 sections 3.1.2, 3.1.4, 4.1, 4.3, 4.8.2.
@@ -17,7 +17,7 @@ import { Queueing } from "./queueing.ts";
 import type { Refusals } from "./refusals.ts";
 import { RunningHash } from "./running-hash.ts";
 import { type Routes, SessionRoutes } from "./session-routes.ts";
-import { type SessionOwner, SessionState } from "./session-state.ts";
+import { type SessionOwner, SessionState, type Standing } from "./session-state.ts";
 import { SessionTime } from "./session-time.ts";
 import type { SavedSessions } from "./sessions-snapshot.ts";
 import type { SharedTurns } from "./shared-turns.ts";
@@ -119,7 +119,7 @@ export class SessionsState {
     expirySeconds: number,
     sentThrough: number,
   ): SessionOutcome {
-    const session = this.#owned(clientId, owner);
+    const session = this.#owned(clientId, owner, "owner");
     if (session === undefined) return "stale";
     session.expirySeconds = expirySeconds;
     session.sentThrough = Math.min(Math.max(session.sentThrough, sentThrough), session.queue.nextOrdinal - 1);
@@ -144,7 +144,7 @@ export class SessionsState {
     owner: SessionOwner,
     wishes: readonly (KeptSubscription & { readonly retainHandling: number })[],
   ): SessionOutcome {
-    const session = this.#owned(clientId, owner);
+    const session = this.#owned(clientId, owner, "last");
     if (session === undefined) return "stale";
     let outcome: SessionOutcome = "applied";
     for (const { retainHandling, ...subscription } of wishes) {
@@ -160,7 +160,7 @@ export class SessionsState {
   }
 
   unsubscribe(clientId: string, owner: SessionOwner, filters: readonly string[]): SessionOutcome {
-    const session = this.#owned(clientId, owner);
+    const session = this.#owned(clientId, owner, "last");
     if (session === undefined) return "stale";
     for (const filter of filters) this.routes.delete(session, filter);
     this.#touch(session);
@@ -169,7 +169,7 @@ export class SessionsState {
 
   /** Messages the client has got. */
   acknowledge(clientId: string, owner: SessionOwner, ordinals: readonly number[]): SessionOutcome {
-    const session = this.#owned(clientId, owner);
+    const session = this.#owned(clientId, owner, "former");
     if (session === undefined) return "stale";
     for (const ordinal of ordinals) session.queue.remove(ordinal);
     this.#note(session);
@@ -178,7 +178,7 @@ export class SessionsState {
 
   /** PUBREC of the client for a message owed. */
   confirm(clientId: string, owner: SessionOwner, ordinal: number): SessionOutcome {
-    const session = this.#owned(clientId, owner);
+    const session = this.#owned(clientId, owner, "former");
     if (session === undefined) return "stale";
     session.queue.release(ordinal);
     this.#note(session);
@@ -224,7 +224,7 @@ export class SessionsState {
     packetId: number,
     message: ApplicationMessage,
   ): SessionOutcome {
-    const session = this.#owned(clientId, owner);
+    const session = this.#owned(clientId, owner, "last");
     if (session === undefined)
       return this.#port.isAcknowledged() ? this.publish(message, clientId, []) : "stale";
     if (session.received.has(packetId)) return "applied";
@@ -237,7 +237,7 @@ export class SessionsState {
 
   /** PUBREL of the client. */
   release(clientId: string, owner: SessionOwner, packetId: number): SessionOutcome {
-    const session = this.#owned(clientId, owner);
+    const session = this.#owned(clientId, owner, "last");
     if (session === undefined) return "stale";
     session.received.delete(packetId);
     this.#note(session);
@@ -311,9 +311,9 @@ export class SessionsState {
     this.hash.add(`${subscription.filter} ${subscription.qos}`);
   }
 
-  #owned(clientId: string, owner: SessionOwner): SessionState | undefined {
+  #owned(clientId: string, owner: SessionOwner, standing: Standing): SessionState | undefined {
     const session = this.#byClientId.get(clientId);
-    return session?.isHeldBy(owner) === true ? session : undefined;
+    return session?.hears(owner, standing) === true ? session : undefined;
   }
 
   /** A newer claim has come. A will that waits because a node is gone, or whose client is still held elsewhere, is taken back. */
