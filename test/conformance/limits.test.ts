@@ -56,6 +56,24 @@ test("a full queue refuses the newest messages, counted", () => {
   expect(world.connect("a", DURABLE).takePayloads()).toEqual(["0", "1", "2", "3", "4"]);
 });
 
+test("a full queue of one that is away stops no publisher of 3.1.1, and takes nothing from the others", () => {
+  const world = new World({ queuedMessagesMax: 2 });
+  const orphan = world.connect("orphan", { version: 4, clean: false });
+  orphan.subscribe("#", 1);
+  orphan.sever();
+  const subscriber = world.connect("s");
+  subscriber.subscribe("t", 2);
+  const publisher = world.connect("p", { version: 4 });
+  for (let messageId = 1; messageId <= 4; messageId++)
+    publisher.publish("t", `${messageId}`, { qos: messageId < 3 ? 1 : 2, messageId });
+  expect(publisher.takeAll("puback").map(({ messageId }) => messageId)).toEqual([1, 2]);
+  expect(publisher.takeAll("pubrec").map(({ messageId }) => messageId)).toEqual([3, 4]);
+  expect(subscriber.takePayloads()).toEqual(["1", "2", "3", "4"]);
+  expect(world.count("queueFullDropped")).toBe(2);
+  const returned = world.connect("orphan", { version: 4, clean: false });
+  expect(returned.takePayloads()).toEqual(["1", "2"]);
+});
+
 test("a queue is bounded in bytes as well", () => {
   const world = new World({ queuedBytesMax: 1_000 });
   const away = world.connect("a", DURABLE);

@@ -9,7 +9,7 @@
  * Source: MQTT 5 sections 3.3.4, 4.3, 4.9.
  */
 
-import { type ApplicationMessage, type Completion, isUtf8, SAFE_HERE_ONLY } from "@skein/kernel";
+import { type ApplicationMessage, type Completion, isUtf8, PASSED_BY, SAFE_HERE_ONLY } from "@skein/kernel";
 import { type AcknowledgementPool, Acknowledgements, type Publisher } from "./acknowledgements.ts";
 import type { ClientSession, PublishPort } from "./client-session.ts";
 import type { ProtocolVersion } from "./codec/connect-packet.ts";
@@ -34,6 +34,7 @@ export interface PublishAnswers {
 const NOT_UTF8 = "the payload is not the UTF-8 text that its format indicator says it is";
 /** What an acknowledgement means that does not explain itself. */
 const CAUSES: ReadonlyMap<number, string> = new Map([
+  [PASSED_BY, "taken, but the queue of a client that is away, or all queues together, had no room for it"],
   [SAFE_HERE_ONLY, "safe on one node only: the mesh has no quorum now"],
   [ReasonCode.PayloadFormatInvalid, NOT_UTF8],
   [ReasonCode.NotAuthorized, "topics below $SYS are the node's own"],
@@ -130,11 +131,12 @@ export class InboundPublishes implements Publisher {
     slot.settle(isKnown ? ReasonCode.Success : ReasonCode.PacketIdentifierNotFound);
   }
 
-  acknowledge(packetId: number, qos: 1 | 2, reasonCode: number): void {
+  acknowledge(packetId: number, qos: 1 | 2, settledWith: number): void {
+    const reasonCode = settledWith === PASSED_BY ? this.#whenPassedBy(qos) : settledWith;
     const isRefused = isFailure(reasonCode);
     if (qos === 1 || isRefused) this.#settled();
     const type = qos === 1 ? PacketType.Puback : PacketType.Pubrec;
-    const cause = reasonCode === ReasonCode.Success ? undefined : CAUSES.get(reasonCode);
+    const cause = settledWith === ReasonCode.Success ? undefined : CAUSES.get(settledWith);
     this.#answers.sendAcknowledgement(type, packetId, isRefused ? reasonCode : ReasonCode.Success, cause);
   }
 
@@ -150,6 +152,14 @@ export class InboundPublishes implements Publisher {
   abandon(): void {
     this.#acknowledgements.abandon();
     this.#releases.abandon();
+  }
+
+  /**
+   * Everybody else has the message. A 3.x client could only be cut off, and would send it again; one of 5.0 hears that not everybody gets it, but not
+   * of an exactly-once message, which it would be free to send again, to those that have it.
+   */
+  #whenPassedBy(qos: 1 | 2): number {
+    return this.#version === 5 && qos === 1 ? ReasonCode.QuotaExceeded : PASSED_BY;
   }
 
   #publish(message: ApplicationMessage, packetId: number, done: Completion): number {

@@ -1,4 +1,4 @@
-import { SAFE_HERE_ONLY } from "@skein/kernel";
+import { PASSED_BY, SAFE_HERE_ONLY } from "@skein/kernel";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AcknowledgementPool, type AcknowledgementSlot, Acknowledgements } from "../src/acknowledgements.ts";
@@ -57,14 +57,24 @@ test("the worst reason code of all parts is answered", () => {
   expect(answers).toEqual(["1/1/151"]);
 });
 
-test("a part that is safe on one node alone is what all of it is, unless another part is refused; it is no refusal", () => {
+test.each([
+  ["safe on one node alone", SAFE_HERE_ONLY],
+  ["for which some had no room", PASSED_BY],
+])("a part that is %s is what all of it is, unless another part is refused; it is no refusal", (_, code) => {
   const { answers, refusals, received, begin } = open();
   const [puback, pubrec, refused] = [begin(1, 1, 2), begin(2, 2, 2), begin(3, 2, 2)];
-  for (const slot of [puback, pubrec]) for (const code of [SAFE_HERE_ONLY, 0]) slot.settle(code);
+  for (const slot of [puback, pubrec]) for (const part of [code, 0]) slot.settle(part);
   expect(refusals).toEqual([]);
-  for (const code of [0x97, SAFE_HERE_ONLY]) refused.settle(code);
-  expect(answers).toEqual(["1/1/127", "2/2/127", "3/2/151"]);
+  for (const part of [0x97, code]) refused.settle(part);
+  expect(answers).toEqual([`1/1/${code}`, `2/2/${code}`, "3/2/151"]);
   expect([...received.keys()]).toEqual([2]);
+});
+
+test("that some had no room is worse than that it is safe on one node alone", () => {
+  const { answers, begin } = open();
+  const slot = begin(1, 1, 2);
+  for (const part of [PASSED_BY, SAFE_HERE_ONLY]) slot.settle(part);
+  expect(answers).toEqual([`1/1/${PASSED_BY}`]);
 });
 
 test("slots are reused, and only when their last part is settled", () => {

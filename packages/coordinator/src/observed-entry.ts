@@ -5,6 +5,7 @@ import type { Entry } from "raft-js";
 import type { ClusterCommand } from "./state-machine/cluster-commands.ts";
 import { type Command, topicOf } from "./state-machine/commands.ts";
 import type { Conflict } from "./state-machine/conflicts.ts";
+import type { Passed } from "./state-machine/sessions/passed-sessions.ts";
 import type { Applied, StateMachine } from "./state-machine/state-machine.ts";
 
 export interface ObservedEntry {
@@ -17,6 +18,8 @@ export interface ObservedEntry {
   readonly isApplied: boolean;
   /** The retained message of the command's topic now. */
   readonly retained: ApplicationMessage | undefined;
+  /** Messages that it published and that passed a session by; `queued`: how many that is owed; undefined: it is over. */
+  readonly passed: readonly (Passed & { readonly queued: number | undefined })[];
   /** Only of commands about clusters. */
   readonly clusters?: ObservedClusters;
 }
@@ -41,8 +44,12 @@ export function observedEntry(
   const command = applied?.command;
   const topic = command === undefined ? undefined : topicOf(command.operation);
   const retained = topic === undefined ? undefined : machine.retained.get(topic);
-  const entry = { index, term, data, command, isApplied: applied?.outcome === "applied", retained };
-  const { clusterCommand, topics = [], refused = 0 } = applied ?? {};
+  const { clusterCommand, topics = [], refused = 0, passed = [] } = applied ?? {};
+  const isApplied = applied?.outcome === "applied";
+  const withQueued = passed.map((each) => {
+    return { ...each, queued: machine.sessions.get(each.clientId)?.queue.length };
+  });
+  const entry = { index, term, data, command, isApplied, retained, passed: withQueued };
   if (clusterCommand === undefined) return entry;
   const { kind } = clusterCommand;
   const clusters: ObservedClusters = {

@@ -9,7 +9,7 @@
  * this process's own settles nothing: this process ends, and its next start has numbers of its own.
  */
 
-import type { NodeId } from "@skein/kernel";
+import { type NodeId, PASSED_BY } from "@skein/kernel";
 import { Admission } from "./admission.ts";
 import type { Driver } from "./driver.ts";
 import type { Stamp } from "./hybrid-clock.ts";
@@ -125,6 +125,7 @@ export class ProposalRoute {
     if (!this.#proposals.hasProposed(command)) this.#meetImpostor();
     if (this.#isImpersonated) return;
     if (outcome === "gap") this.#proposals.cameTooEarly(seq);
+    else if (outcome === "passed") this.#proposals.settleThrough(seq, PASSED_BY);
     else if (outcome === "full") this.#proposals.settleThrough(seq, QUOTA_EXCEEDED);
     else if (outcome === "stale") this.#proposals.settleThrough(seq, UNSPECIFIED_ERROR);
     else this.settle();

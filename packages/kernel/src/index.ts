@@ -11,6 +11,7 @@ export {
   type ApplicationMessage,
   type Completion,
   type MessageProperties,
+  PASSED_BY,
   type PublishBytes,
   type QoS,
   SAFE_HERE_ONLY,

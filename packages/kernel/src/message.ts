@@ -55,8 +55,8 @@ export interface ApplicationMessage {
  */
 export interface Completion {
   /**
-   * One awaited part ended. `reasonCode` is 0x00, {@link SAFE_HERE_ONLY}, or the MQTT 5 reason code (0x80-0xFF) its publisher
-   * should hear. The highest of all parts counts.
+   * One awaited part ended. `reasonCode` is 0x00, {@link SAFE_HERE_ONLY}, {@link PASSED_BY}, or the MQTT 5 reason code (0x80-0xFF)
+   * its publisher should hear. The highest of all parts counts.
    */
   settle(reasonCode: number): void;
 }
@@ -65,4 +65,10 @@ export interface Completion {
  * Taken, but for want of a quorum it is safe on this node's disk alone. No Reason Code of MQTT: a publisher hears 0x00, in 5.0 with a
  * Reason String.
  */
-export const SAFE_HERE_ONLY = 0x7f;
+export const SAFE_HERE_ONLY = 0x7e;
+
+/**
+ * Taken, and everybody who had room for it has it or is owed it; some sessions that are kept had none, and are counted. No Reason Code
+ * of MQTT: a publisher hears 0x00, of 5.0 with a Reason String, or of QoS 1 0x97.
+ */
+export const PASSED_BY = 0x7f;

@@ -12,6 +12,7 @@ import type { Member } from "@skein/mesh";
 import { addressHolder } from "./address-holder.ts";
 import type { NodeReport } from "./reports/node-report.ts";
 import type { ReceivedReport } from "./reports/report-exchange.ts";
+import type { FullQueue } from "./status/full-queues.ts";
 import { headline } from "./status/headline.ts";
 import { membersOf } from "./status/member-rows.ts";
 import type { Note } from "./status/note.ts";
@@ -103,6 +104,8 @@ export interface NodeStatus {
   readonly retained: number;
   /** No replica is known to lack anything. */
   readonly isInSync: boolean;
+  /** Sessions that messages passed by in the last ten minutes, because their queues are full: the newest, five at most. */
+  readonly fullQueues: readonly FullQueue[];
 }
 
 /** What {@link nodeStatus} is made from. */
@@ -139,6 +142,7 @@ export interface StatusInputs {
   readonly alarms: readonly string[];
   /** Nodes that are not what they were, or are not seen where they should be. */
   readonly changes: readonly Note[];
+  readonly fullQueues: readonly FullQueue[];
 }
 
 /** From the last word of a coordinator to a new one that holds the address, in ms: timing.ts, figures in docs/plan.md. */
@@ -186,6 +190,7 @@ export function nodeStatus(inputs: StatusInputs): NodeStatus {
     clients: inputs.clients,
     retained: inputs.retained,
     isInSync: isInSync(inputs, members),
+    fullQueues: inputs.fullQueues,
   };
 }
 

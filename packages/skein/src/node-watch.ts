@@ -172,10 +172,15 @@ export class NodeWatch {
     const now = this.#ports.clock.monotonicMs();
     if (now - this.#notedAt < NOTES_EVERY_MS) return;
     this.#notedAt = now;
-    for (const { text } of this.#news.of(notesOf(this.#statusInputs()), now)) this.#ports.log.warn({}, text);
+    const isCoordinator = this.#node.coordinator.status.role === "leader";
+    for (const { text, isAlarm } of this.#news.of(notesOf(this.#statusInputs()), now)) {
+      this.#ports.log.warn({}, text);
+      if (isAlarm === true && isCoordinator) this.events.note("alarm", [], text);
+    }
   }
 
   #statusInputs(): StatusInputs {
+    const now = this.#ports.clock.monotonicMs();
     const { identity, coordinator, broker, floatingAddress, mesh, isServing, isStopping, hasParted } =
       this.#node;
     const { name, timing, address } = this.#options;
@@ -206,16 +211,17 @@ export class NodeWatch {
       ownReport: this.#reports.own,
       reportOf: (node) => this.#reports.of(node),
       since: this.#since,
-      alarms: this.#flapping.alarms(this.#ports.clock.monotonicMs()),
+      alarms: this.#flapping.alarms(now),
       changes: [
         ...this.#changed.notes(this.#nodes()),
         ...this.#multicastNotes(),
         ...this.#fullQueues.notes({
           sessions: coordinator.sessions,
           nameOf: (node) => coordinator.known.nameOf(node),
-          now: this.#ports.clock.monotonicMs(),
+          now,
         }),
       ],
+      fullQueues: this.#fullQueues.list({ sessions: coordinator.sessions, now }),
     };
   }
 

@@ -7,9 +7,9 @@ const PI = "aaaaaaaaaaaaaaaa" as NodeId;
 /** Sessions of which each is owed ten messages; those whose client id begins with "away" are not connected. */
 function scene() {
   const byClient = new Map<string, number>();
-  const refusals = { byClient, inAll: 0 };
+  const passed = { byClient, inAll: 0 };
   const sessions: FullQueuesInputs["sessions"] = {
-    refusals,
+    passed,
     limits: { owedBytesMax: 64 * 1024 * 1024, tightest: PI },
     owedTo: (clientId) =>
       clientId === "gone" ? undefined : { messages: 10, isConnected: !clientId.startsWith("away") },
@@ -20,20 +20,27 @@ function scene() {
     watch.observe(inputs);
     return watch.notes(inputs).map(({ text }) => text);
   };
-  return { byClient, refusals, at };
+  const list = (now: number) => watch.list({ sessions, now });
+  return { byClient, passed, at, list };
 }
 
-test("a client whose queue had no room is named with how to end its session, until ten minutes after the last message", () => {
-  const { byClient, at } = scene();
+test("a client whose queue has no room is named with since when and how to end its session, until ten minutes after the last message", () => {
+  const { byClient, at, list } = scene();
   expect(at(0)).toEqual([]);
   byClient.set("away", 3);
-  const note =
-    'The queue of client "away" had no room for 3 messages, and who published was told or cut off: 10 wait, and it is not connected. If it never comes back, end its session: skein pub -i away -t skein/end -n';
-  expect(at(1000)).toEqual([note]);
-  expect(at(600_999)).toEqual([note]);
-  expect(at(601_000)).toEqual([]);
-  byClient.set("away", 4);
-  expect(at(700_000)).toEqual([note.replace("3 messages", "4 messages")]);
+  const note = (messages: string, span: string): string =>
+    `The queue of client "away" is full: ${messages} passed it by within ${span}; 10 wait, and it is not connected. If it never comes back, end its session: skein pub -i away -t skein/end -n`;
+  expect(at(1000)).toEqual([note("3 messages", "0 s")]);
+  byClient.set("away", 5);
+  expect(at(61_000)).toEqual([note("5 messages", "60 s")]);
+  expect(list(61_000)).toEqual([
+    { clientId: "away", passed: 5, forMs: 60_000, queued: 10, isConnected: false },
+  ]);
+  expect(at(660_999)).toEqual([note("5 messages", "10 min")]);
+  expect(at(661_000)).toEqual([]);
+  // It begins anew.
+  byClient.set("away", 6);
+  expect(at(700_000)).toEqual([note("1 message", "0 s")]);
 });
 
 test("who is connected, or has no session any more, need not be ended; the five newest are named, long names cut", () => {
@@ -63,10 +70,10 @@ test("a client id that a shell would read is never part of a command", () => {
 });
 
 test("when all queues together are full, the member with the least room is named", () => {
-  const { refusals, at } = scene();
-  refusals.inAll = 7;
+  const { passed, at } = scene();
+  passed.inAll = 7;
   expect(at(5)).toEqual([
-    "All messages that wait for clients take 64 MiB, as much as pi has room for: 7 more were refused, and who published was told or cut off. More room: --max-store there. Who does not come back should have its session ended.",
+    "All messages that wait for clients take 64 MiB, as much as pi has room for: 7 messages passed all sessions by within 0 s. More room: --max-store there. Who does not come back should have its session ended.",
   ]);
   expect(at(600_005)).toEqual([]);
 });

@@ -48,6 +48,7 @@ function topicsOf(changes: Partial<NodeStatus>): Record<string, string | number>
     clients: 3,
     retained: 12,
     isInSync: true,
+    fullQueues: [],
     ...changes,
   } as NodeStatus;
   const topics: Record<string, string | number> = {};
@@ -74,7 +75,15 @@ test("the mesh as a whole: who coordinates, who holds the address, how it is", (
     "mesh/nodes/alive": 2,
     "mesh/clients/connected": 7,
     "mesh/retained messages/count": 12,
+    "mesh/queues/full": 0,
+    "mesh/queues/passed": 0,
   });
+});
+
+test("sessions that messages pass by are counted, and so are the messages", () => {
+  const full = { clientId: "a", passed: 3, forMs: 1, queued: 10, isConnected: false };
+  const topics = topicsOf({ fullQueues: [full, { ...full, clientId: "b", passed: 4 }] });
+  expect(topics).toMatchObject({ "mesh/queues/full": 2, "mesh/queues/passed": 7 });
 });
 
 test("each node has its own subtree, under its name", () => {

@@ -96,6 +96,7 @@ function inputs(
     since: new Since(),
     alarms: [],
     changes: [],
+    fullQueues: [],
     ...changes,
   };
 }
@@ -123,6 +124,7 @@ test("a complete mesh is healthy and lists every node, itself included, by name"
     clients: 5,
     retained: 214,
     isInSync: true,
+    fullQueues: [],
   });
   expect(members.map(({ id, name, role, clients }) => ({ id, name, role, clients }))).toEqual([
     { id: A, name: "pi1", role: "voter", clients: 5 },
@@ -149,6 +151,7 @@ test("docs/reference/status.md names every field of the document and no other", 
     inputs(
       {
         alarms: ["One client id twice."],
+        fullQueues: [{ clientId: "orphan", passed: 1, forMs: 5000, queued: 10_000, isConnected: false }],
         reportOf: () => ({ ...REPORT, version: "0.2.0", clockOffsetMs: 1 }),
       },
       { merge },

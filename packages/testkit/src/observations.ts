@@ -61,6 +61,14 @@ export interface AppliedClusterCommand {
   readonly mayLack: boolean;
 }
 
+/** A message that this node says has passed the kept session of a client by. */
+export interface PassedSession {
+  readonly client: string;
+  readonly payloadId: string;
+  /** Messages that the session is owed then; undefined: it is over. */
+  readonly queued: number | undefined;
+}
+
 export type NodeObservation =
   /** This node says it leads this term. */
   | { readonly kind: "leader"; readonly term: number }
@@ -72,6 +80,8 @@ export type NodeObservation =
       readonly hash: number;
       readonly command?: AppliedCommand | undefined;
       readonly clusters?: AppliedClusterCommand | undefined;
+      /** Messages for which kept sessions had no room; undefined: none. */
+      readonly passed?: readonly PassedSession[] | undefined;
     }
   /** The node belongs to this cluster from now on. */
   | { readonly kind: "belongs"; readonly to: string }

@@ -11,6 +11,7 @@ import {
   type KeptSession,
   type KeptSubscription,
   type OwedMessage,
+  PASSED_BY,
   parseSharedFilter,
   type SessionClaim,
   type SessionHolder,
@@ -30,7 +31,8 @@ interface Closing {
 
 /** One command in the log. */
 interface Command {
-  readonly apply: () => void;
+  /** {@link PASSED_BY}: what it is answered. */
+  readonly apply: () => unknown;
   readonly done: Completion | undefined;
 }
 
@@ -107,6 +109,8 @@ export class HeldSessions implements SessionStore {
   }[] = [];
   /** Names of the messages that came early, and that their client has. */
   readonly hadEarly = new Set<string>();
+  /** Clients whose queues have no room. */
+  readonly full = new Set<string>();
   /** Shared subscriptions with a kept member that is connected, as a test says. */
   readonly attended = new Set<string>();
   /** Those of other nodes; who comes before they are written waits. */
@@ -179,10 +183,10 @@ export class HeldSessions implements SessionStore {
       holder.opened(session, older !== undefined);
     });
     /** Of an older owner nothing counts. */
-    const command = (done: Completion | undefined, apply: (session: HeldSession) => void): number =>
+    const command = (done: Completion | undefined, apply: (session: HeldSession) => unknown): number =>
       this.#propose(done, () => {
         const session = this.kept.get(clientId);
-        if (this.#owners.get(clientId) === holder && session !== undefined) apply(session);
+        return this.#owners.get(clientId) === holder && session !== undefined ? apply(session) : undefined;
       });
     return {
       subscribe: (wishes, done) => {
@@ -197,10 +201,10 @@ export class HeldSessions implements SessionStore {
         }),
       publish: (message, packetId, done) =>
         command(done, ({ received }) => {
-          if (received.has(packetId)) return;
+          if (received.has(packetId)) return undefined;
           received.add(packetId);
-          this.#append(message, clientId);
           this.broker?.deliverFromLog(message, clientId, true, []);
+          return this.#append(message, clientId);
         }),
       release: (packetId, done) => command(done, ({ received }) => received.delete(packetId)),
       acknowledge: (ordinal) => {
@@ -237,8 +241,8 @@ export class HeldSessions implements SessionStore {
   /** Applies what has been proposed, or the first `count` of it. */
   commit(count = this.#log.length): void {
     for (const { apply, done } of this.#log.splice(0, count)) {
-      apply();
-      done?.settle(0);
+      const isPassed = apply() === PASSED_BY;
+      done?.settle(isPassed ? PASSED_BY : 0);
     }
   }
 
@@ -273,15 +277,19 @@ export class HeldSessions implements SessionStore {
     return session;
   }
 
-  #propose(done: Completion | undefined, apply: () => void): number {
+  #propose(done: Completion | undefined, apply: () => unknown): number {
     this.#log.push({ apply, done });
     return done === undefined ? 0 : 1;
   }
 
-  #append(message: ApplicationMessage, publisher: string | undefined): void {
+  #append(message: ApplicationMessage, publisher: string | undefined): number {
+    let reasonCode = 0;
     for (const [clientId, session] of this.kept) {
       const wish = session.wish(message, clientId === publisher);
-      if (wish !== undefined) session.append(message, wish);
+      if (wish === undefined) continue;
+      if (this.full.has(clientId)) reasonCode = PASSED_BY;
+      else session.append(message, wish);
     }
+    return reasonCode;
   }
 }

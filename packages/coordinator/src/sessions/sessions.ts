@@ -26,9 +26,8 @@ import type { LeaderContact } from "../leader-contact.ts";
 import type { Identity, PeerView } from "../options.ts";
 import type { Proposals } from "../proposals.ts";
 import { encodeClusterCommand } from "../state-machine/cluster-commands.ts";
-import type { Command } from "../state-machine/commands.ts";
+import type { PassedSessions } from "../state-machine/sessions/passed-sessions.ts";
 import type { Publication } from "../state-machine/sessions/publishing-port.ts";
-import type { Refusals } from "../state-machine/sessions/refusals.ts";
 import type { SessionState } from "../state-machine/sessions/session-state.ts";
 import type { Applied, StateMachine } from "../state-machine/state-machine.ts";
 import type { StoreLimits } from "../state-machine/store-limits.ts";
@@ -137,9 +136,9 @@ export class Sessions implements SessionStore {
     return count;
   }
 
-  /** What found no room since the process began. */
-  get refusals(): Pick<Refusals, "byClient" | "inAll"> {
-    return this.#machine.sessions.refusals;
+  /** Sessions that messages passed by for want of room, since the process began. */
+  get passed(): Pick<PassedSessions, "byClient" | "inAll"> {
+    return this.#machine.sessions.passed;
   }
 
   /** What a client is owed; undefined: it has no session. */
@@ -228,8 +227,7 @@ export class Sessions implements SessionStore {
       command?.envelope.node ?? (clusterCommand?.kind === "nodeDown" ? clusterCommand.by : undefined);
     if (clusterCommand?.kind === "tick" || clusterCommand?.kind === "nodeDown") this.#duties.carriedOut();
     const isFirstHand = by === undefined ? this.#isLeader : by === this.#self.node;
-    if (applied.outcome === "full" && by === this.#self.node && isPublished(command))
-      this.#ports.messageRefused?.();
+    if (by === this.#self.node && hasLackedRoom(applied)) this.#ports.messageRefused?.();
     const isEarly = this.early.applied(applied, sessions);
     for (const publication of publications) {
       // A will that has become due with this command is another message.
@@ -309,7 +307,8 @@ export class Sessions implements SessionStore {
   }
 }
 
-function isPublished(command: Command | undefined): boolean {
+/** A message that a client has published was not taken, or passed sessions by. */
+function hasLackedRoom({ outcome, command }: Applied): boolean {
   const kind = command?.operation.kind;
-  return kind === "publish" || kind === "publishOnce";
+  return (outcome === "full" || outcome === "passed") && (kind === "publish" || kind === "publishOnce");
 }

@@ -25,6 +25,7 @@ import { type RetainedItem, RetainedState } from "./retained-state.ts";
 import { inParts, type SnapshotInParts, wholeInPieces } from "./saving.ts";
 import { Sequencer } from "./sequencer.ts";
 import { carryOutSession } from "./sessions/carry-out.ts";
+import type { Passed } from "./sessions/passed-sessions.ts";
 import type { Publication, SessionOutcome } from "./sessions/publishing-port.ts";
 import type { SessionState } from "./sessions/session-state.ts";
 import { noSessions } from "./sessions/sessions-snapshot.ts";
@@ -37,9 +38,9 @@ import { type MergeTarget, ownCopy, takeItem } from "./take-merge.ts";
 import { Tombstones } from "./tombstones.ts";
 
 /**
- * What became of one command. `full`: its proposer's turn is over, but there was no room for all of it. `stale`: likewise, but its
- * connection does not hold the session any more. `held`: this cluster is dissolved. `void`: a command about clusters
- * that does not fit the state.
+ * What became of one command. `passed`: sessions without room for its message were passed by. `full`: its proposer's turn is over, but there
+ * was no room for all of it. `stale`: likewise, but its connection does not hold the session any more. `held`: this cluster is
+ * dissolved. `void`: a command about clusters that does not fit the state.
  */
 type Outcome = SessionOutcome | "repeated" | "gap" | "fenced" | "malformed" | "held" | "void";
 
@@ -56,6 +57,8 @@ export interface Applied {
   readonly outdated?: string | undefined;
   /** What it published for live subscribers. */
   readonly publications?: readonly Publication[];
+  /** Sessions that had no room for a message that it published. */
+  readonly passed?: readonly Passed[];
   /** Sessions that it changed. */
   readonly sessions?: ReadonlySet<SessionState>;
 }
@@ -70,6 +73,7 @@ export class StateMachine {
   /** Commands by outcome since start; not part of the replicated state. */
   readonly outcomes = {
     applied: 0,
+    passed: 0,
     full: 0,
     stale: 0,
     repeated: 0,
@@ -128,8 +132,9 @@ export class StateMachine {
     }
     const publications = this.sessions.takePublications();
     const sessions = this.sessions.takeChanged();
-    if (publications.length === 0 && sessions.size === 0) return applied ?? MALFORMED;
-    return { ...(applied ?? MALFORMED), publications, sessions };
+    const passed = this.sessions.passed.take();
+    if (publications.length === 0 && sessions.size === 0 && passed.length === 0) return applied ?? MALFORMED;
+    return { ...(applied ?? MALFORMED), publications, sessions, passed };
   }
 
   /** A configuration stands in the log: these nodes have a replica. */

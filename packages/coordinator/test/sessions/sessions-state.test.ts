@@ -271,11 +271,11 @@ test("a full queue takes no more, says so, and is known by its client; other ses
   for (let at = 0; at < QUEUED_MESSAGES_MAX; at++) expect(world.publish(B, "t", "x").outcome).toBe("applied");
   const other = world.open(A, "other");
   world.subscribe(A, "other", other, wish("t"));
-  expect(world.publish(B, "t", "last").outcome).toBe("full");
+  expect(world.publish(B, "t", "last")).toMatchObject({ outcome: "passed", passed: [{ clientId: "full" }] });
   expect(world.owed("full")).toHaveLength(QUEUED_MESSAGES_MAX);
   expect(world.owed("other")).toEqual(["last"]);
-  expect([...world.machine.sessions.refusals.byClient]).toEqual([["full", 1]]);
-  expect(world.machine.sessions.refusals.inAll).toBe(0);
+  expect([...world.machine.sessions.passed.byClient]).toEqual([["full", 1]]);
+  expect(world.machine.sessions.passed.inAll).toBe(0);
 });
 
 test("a queue holds what the node of the newest claim allows, and what is in it stays", () => {
@@ -284,16 +284,64 @@ test("a queue holds what the node of the newest claim allows, and what is in it 
   world.subscribe(A, "c", claim, wish("t"));
   const publish = (...payloads: string[]) =>
     payloads.map((payload) => world.publish(B, "t", payload).outcome);
-  expect(publish("1", "2", "3")).toEqual(["applied", "applied", "full"]);
+  expect(publish("1", "2", "3")).toEqual(["applied", "applied", "passed"]);
   world.machine.restore(world.machine.snapshot());
-  expect(publish("4")).toEqual(["full"]);
+  expect(publish("4")).toEqual(["passed"]);
   world.open(B, "c", { queuedMessagesMax: 3, queuedBytesMax: 1_000_000 });
-  expect(publish("5", "6")).toEqual(["applied", "full"]);
+  expect(publish("5", "6")).toEqual(["applied", "passed"]);
   world.open(A, "c", { queuedMessagesMax: 1 });
-  expect(publish("7")).toEqual(["full"]);
+  expect(publish("7")).toEqual(["passed"]);
   world.open(A, "c", { queuedBytesMax: 100 });
-  expect(publish("x".repeat(100))).toEqual(["full"]);
+  expect(publish("x".repeat(100))).toEqual(["passed"]);
   expect(world.owed("c")).toEqual(["1", "2", "5"]);
+});
+
+/** A session with room for one message, which it has, and one with room. */
+function oneFull(filter: string, world = new SessionWorld()) {
+  const claims = ["full", "roomy"].map((clientId) => {
+    const claim = world.open(A, clientId, clientId === "full" ? { queuedMessagesMax: 1 } : {});
+    world.subscribe(A, clientId, claim, wish("first"), wish(filter));
+    return claim;
+  });
+  world.publish(B, "first", "0");
+  const owed = (): readonly string[][] => ["full", "roomy"].map((clientId) => world.owed(clientId).slice(1));
+  return { world, claims, owed };
+}
+
+test("a QoS 2 message of a session that passes another one by is published once, also if it comes again (P6)", () => {
+  const { world, owed } = oneFull("t");
+  const claim = world.open(A, "p");
+  const once = {
+    kind: "publishOnce",
+    clientId: "p",
+    claim,
+    packetId: 1,
+    message: message("t", "1", 2),
+  } as const;
+  const first = world.propose(A, once);
+  expect(first).toMatchObject({ outcome: "passed", passed: [{ clientId: "full" }] });
+  expect(publishedBy(first)).toEqual(["1"]);
+  const again = world.propose(A, once);
+  expect([again.outcome, publishedBy(again)]).toEqual(["applied", []]);
+  expect(owed()).toEqual([[], ["1"]]);
+});
+
+test("a will that has no room in one queue is in the others, and counted", () => {
+  const { world, owed } = oneFull("t");
+  const claim = world.open(A, "w", { will: will("t", "gone") });
+  expect(world.close(A, "w", claim)).toMatchObject({ outcome: "applied", passed: [{ clientId: "full" }] });
+  expect(owed()).toEqual([[], ["gone"]]);
+});
+
+test("where the retained store has no room the message is refused, whoever else has room for it", () => {
+  const { world, owed } = oneFull("last");
+  const large = "x".repeat(4_000_000);
+  for (let at = 0; at < 16; at++) expect(world.publish(B, `t/${at}`, large, 1, true).outcome).toBe("applied");
+  expect(world.publish(B, "last", large, 1, true)).toMatchObject({
+    outcome: "full",
+    passed: [{ clientId: "full" }],
+  });
+  expect(owed().map(({ length }) => length)).toEqual([0, 1]);
 });
 
 test("no node's setting lifts a queue above the mesh's own bound", () => {
@@ -331,7 +379,7 @@ test("more ordinals than packet identifiers, and a packet identifier is never gi
   const first = world.ordinal("c", 0);
   for (let ordinal = first + 1; ordinal < first + 70_000; ordinal++) {
     const { outcome } = world.publish(B, "t", "x");
-    if (outcome === "full") refused.push(ordinal);
+    if (outcome === "passed") refused.push(ordinal);
     else world.propose(A, { kind: "acknowledge", sessions: [{ clientId: "c", claim, ordinals: [ordinal] }] });
     if (refused.length > 0) break;
   }
@@ -539,6 +587,27 @@ test("what a member leaves behind goes to those that are connected, in order", (
   for (let at = 0; at < 4; at++) world.publish(B, "t", `${at}`);
   world.close(A, "a", claims.get("a") ?? 0);
   expect([world.owed("a"), world.owed("b")]).toEqual([[], ["1", "3", "0", "2"]]);
+});
+
+test("a member without room is passed over while another one has room, and the message is passed by when none has", () => {
+  const { world, owed, claims } = oneFull("$share/g/t");
+  for (let at = 1; at <= 3; at++) expect(world.publish(B, "t", `${at}`).outcome).toBe("applied");
+  world.close(A, "roomy", claims[1] ?? 0);
+  expect(world.publish(B, "t", "4").outcome).toBe("applied");
+  expect(owed()).toEqual([[], ["1", "2", "3", "4"]]);
+  world.open(A, "roomy", { queuedMessagesMax: 1 });
+  expect(world.publish(B, "t", "5")).toMatchObject({ outcome: "passed", passed: [{}] });
+  expect(
+    world.propose(B, { kind: "deal", sharedFilter: "$share/g/t", message: message("t", "6") }).outcome,
+  ).toBe("passed");
+  expect(owed()).toEqual([[], ["1", "2", "3", "4"]]);
+});
+
+test("what nobody else has room for stays with the member that leaves, and passes nobody by", () => {
+  const { world, owed, claims } = oneFull("$share/g/t");
+  world.publish(B, "t", "1");
+  expect(world.close(A, "roomy", claims[1] ?? 0).passed).toEqual([]);
+  expect(owed()).toEqual([[], ["1"]]);
 });
 
 test("a shared subscription that a live member serves gets nothing from the log", () => {

@@ -1,6 +1,6 @@
 /** How much may be owed to all sessions: what the member with the least room says, on every replica alike. */
 
-import type { NodeId } from "@skein/kernel";
+import { type NodeId, PASSED_BY } from "@skein/kernel";
 import { expect, test } from "vitest";
 import { StateMachine } from "../../src/state-machine/state-machine.ts";
 import { OWED_BYTES_DEFAULT, OWED_BYTES_MAX } from "../../src/state-machine/store-limits.ts";
@@ -42,7 +42,7 @@ test("a node that is no member any more has no say", () => {
   expect(world.machine.limits.owedBytesMax).toBe(200 * MIB);
 });
 
-test("beyond it a message is refused, and goes on when there is room again; a replica from a snapshot judges the same", () => {
+test("beyond it messages pass all queues by, until there is room again; a replica from a snapshot judges the same", () => {
   const world = new SessionWorld();
   away(world);
   says(world, A, 1000);
@@ -50,8 +50,8 @@ test("beyond it a message is refused, and goes on when there is room again; a re
   expect(world.publish(B, "t", payload).outcome).toBe("applied");
   const restored = new StateMachine();
   restored.restore(world.machine.snapshot());
-  expect(world.publish(B, "t", payload).outcome).toBe("full");
-  expect(restored.apply(world.log.at(-1) ?? new Uint8Array(), world.log.length).outcome).toBe("full");
+  expect(world.publish(B, "t", payload).outcome).toBe("passed");
+  expect(restored.apply(world.log.at(-1) ?? new Uint8Array(), world.log.length).outcome).toBe("passed");
   expect(restored.stateHash()).toBe(world.machine.stateHash());
   expect(restored.snapshot()).toEqual(world.machine.snapshot());
   says(world, A, 2000);
@@ -64,12 +64,12 @@ test("what is owed beyond a limit that was lowered stays", () => {
   away(world);
   world.publish(B, "t", "1");
   says(world, A, 1);
-  expect(world.publish(B, "t", "2").outcome).toBe("full");
+  expect(world.publish(B, "t", "2").outcome).toBe("passed");
   world.machine.restore(world.machine.snapshot());
   expect(world.owed("c")).toEqual(["1"]);
 });
 
-test("nodes say what they have room for, again when it has changed, and all refuse what the smallest has not", () => {
+test("nodes say what they have room for, again when it has changed, and nobody takes what the smallest has no room for", () => {
   const world = new World(1);
   const [first, , smallest] = world.add(3);
   if (first === undefined || smallest === undefined) throw new Error("no nodes");
@@ -92,9 +92,9 @@ test("nodes say what they have room for, again when it has changed, and all refu
     world.run(2000);
     return done.codes;
   };
-  expect([publish(), publish()]).toEqual([[0], [0x97]]);
+  expect([publish(), publish()]).toEqual([[0], [PASSED_BY]]);
   expect(sessions.limits.tightest).toBe(smallest.id);
-  expect([sessions.refusals.inAll, sessions.refusals.byClient.size]).toEqual([1, 0]);
+  expect([sessions.passed.inAll, sessions.passed.byClient.size]).toEqual([1, 0]);
   smallest.owedBytesMax = 2000;
   world.restart(smallest);
   world.run(20_000);

@@ -1,12 +1,14 @@
 /**
  * Queues that have had no room for messages lately: of a client that never comes back and has subscribed to everything, say.
  *
- * Whoever publishes hears 0x97, or loses its connection with MQTT 3, and can see no reason in its own doing. So the status names the client, and
- * how to end its session. What has refused nothing for ten minutes is not named any more.
+ * Such messages pass the session by. A publisher of MQTT 3 cannot hear of it, one of 5.0 hears 0x97 and can see no reason in its own doing. So the
+ * status names the client, since when and how many messages, and how to end its session. What no message has passed by for ten minutes is
+ * not named any more, and begins anew if it happens again.
  */
 
 import type { Sessions } from "@skein/coordinator";
 import type { NodeId } from "@skein/kernel";
+import { lastedFor } from "./durations.ts";
 import type { Note } from "./note.ts";
 import { endingCommand, shownClient } from "./shown-client.ts";
 
@@ -16,16 +18,32 @@ const NAMED_MAX = 5;
 const MIB = 1024 * 1024;
 
 export interface FullQueuesInputs {
-  readonly sessions: Pick<Sessions, "limits" | "owedTo" | "refusals">;
+  readonly sessions: Pick<Sessions, "limits" | "owedTo" | "passed">;
   readonly nameOf: (node: NodeId) => string | undefined;
   /** Monotonic. */
   readonly now: number;
 }
 
-/** How many messages there was no room for, and when the last one of them was noticed. */
+/** A session that messages pass by. */
+export interface FullQueue {
+  readonly clientId: string;
+  /** How many have, since `forMs` ago; before that there were none for ten minutes. */
+  readonly passed: number;
+  readonly forMs: number;
+  /** Messages that wait for it; null: it has ended. */
+  readonly queued: number | null;
+  readonly isConnected: boolean;
+}
+
+/** Messages that there was no room for. */
 interface Seen {
+  /** Since the process began. */
   readonly count: number;
+  /** When the newest was noticed. */
   readonly at: number;
+  /** When the first of these ones was, and how many there had been before. */
+  readonly since: number;
+  readonly before: number;
 }
 
 export class FullQueues {
@@ -33,50 +51,75 @@ export class FullQueues {
   #all: Seen | undefined;
 
   /** Call it from time to time. */
-  observe({ sessions: { refusals }, now }: Omit<FullQueuesInputs, "nameOf">): void {
-    const { byClient, inAll } = refusals;
-    if (inAll !== (this.#all?.count ?? 0)) this.#all = { count: inAll, at: now };
+  observe({ sessions: { passed }, now }: Omit<FullQueuesInputs, "nameOf">): void {
+    const { byClient, inAll } = passed;
+    this.#all = seen(this.#all, inAll, now);
     for (const clientId of this.#byClient.keys())
       if (!byClient.has(clientId)) this.#byClient.delete(clientId);
-    for (const [clientId, count] of byClient)
-      if (this.#byClient.get(clientId)?.count !== count) this.#byClient.set(clientId, { count, at: now });
+    for (const [clientId, count] of byClient) {
+      const known = seen(this.#byClient.get(clientId), count, now);
+      if (known !== undefined) this.#byClient.set(clientId, known);
+    }
   }
 
-  notes({ sessions, nameOf, now }: FullQueuesInputs): readonly Note[] {
-    const isNew = (seen: Seen | undefined): seen is Seen =>
-      seen !== undefined && now - seen.at < NAMED_FOR_MS;
-    const newest = [...this.#byClient].filter(([, seen]) => isNew(seen)).sort(([, a], [, b]) => b.at - a.at);
-    const notes = newest
+  /** The newest first, five at most. */
+  list({ sessions, now }: Omit<FullQueuesInputs, "nameOf">): readonly FullQueue[] {
+    return [...this.#byClient]
+      .filter(([, { at }]) => now - at < NAMED_FOR_MS)
+      .sort(([, a], [, b]) => b.at - a.at)
       .slice(0, NAMED_MAX)
-      .map(([clientId, { count }]) => noteOfClient(clientId, count, sessions.owedTo(clientId)));
-    if (isNew(this.#all)) notes.push(noteOfAll(this.#all.count, sessions.limits, nameOf));
+      .map(([clientId, { count, before, since }]) => {
+        const owed = sessions.owedTo(clientId);
+        const state = { queued: owed?.messages ?? null, isConnected: owed?.isConnected === true };
+        return { clientId, passed: count - before, forMs: Math.round(now - since), ...state };
+      });
+  }
+
+  notes(inputs: FullQueuesInputs): readonly Note[] {
+    const notes = this.list(inputs).map(noteOfClient);
+    const { now } = inputs;
+    if (this.#all !== undefined && now - this.#all.at < NAMED_FOR_MS)
+      notes.push(noteOfAll(this.#all, inputs));
     return notes;
   }
 }
 
-function noteOfClient(clientId: string, refused: number, owed: ReturnType<Sessions["owedTo"]>): Note {
+function seen(known: Seen | undefined, count: number, now: number): Seen | undefined {
+  const before = known?.count ?? 0;
+  if (count === before) return known;
+  if (known !== undefined && now - known.at < NAMED_FOR_MS) return { ...known, count, at: now };
+  return { count, at: now, since: now, before };
+}
+
+function noteOfClient({ clientId, passed, forMs, queued, isConnected }: FullQueue): Note {
   const state =
-    owed === undefined
+    queued === null
       ? "its session is over now"
-      : `${owed.messages} wait, and it is ${owed.isConnected ? "connected but slower than what comes in" : "not connected"}`;
+      : `${queued} wait, and it is ${isConnected ? "connected but slower than what comes in" : "not connected"}`;
   const next =
-    owed?.isConnected === false
+    queued !== null && !isConnected
       ? ` If it never comes back, end its session: ${endingCommand(clientId) ?? "connect once with its client id and Clean Session"}`
       : "";
   return {
     subject: `full ${clientId}`,
-    text: `The queue of client ${shownClient(clientId)} had no room for ${refused === 1 ? "a message" : `${refused} messages`}, and who published was told or cut off: ${state}.${next}`,
+    text: `The queue of client ${shownClient(clientId)} is full: ${messages(passed)} passed it by within ${lastedFor(forMs)}; ${state}.${next}`,
+    isAlarm: true,
   };
 }
 
 function noteOfAll(
-  refused: number,
-  { owedBytesMax, tightest }: Sessions["limits"],
-  nameOf: FullQueuesInputs["nameOf"],
+  { count, before, since }: Seen,
+  { sessions: { limits }, nameOf, now }: FullQueuesInputs,
 ): Note {
+  const { owedBytesMax, tightest } = limits;
   const who = tightest === undefined ? "any node" : (nameOf(tightest) ?? tightest);
   return {
     subject: "full store",
-    text: `All messages that wait for clients take ${owedBytesMax / MIB} MiB, as much as ${who} has room for: ${refused} more were refused, and who published was told or cut off. More room: --max-store there. Who does not come back should have its session ended.`,
+    text: `All messages that wait for clients take ${owedBytesMax / MIB} MiB, as much as ${who} has room for: ${messages(count - before)} passed all sessions by within ${lastedFor(now - since)}. More room: --max-store there. Who does not come back should have its session ended.`,
+    isAlarm: true,
   };
+}
+
+function messages(count: number): string {
+  return count === 1 ? "1 message" : `${count} messages`;
 }

@@ -30,6 +30,11 @@ export function meshTopics(status: NodeStatus, visit: Visit): void {
   tell("nodes/alive", alive.length);
   tell("clients/connected", sum(alive));
   tell("retained messages/count", status.retained);
+  tell("queues/full", status.fullQueues.length);
+  tell(
+    "queues/passed",
+    status.fullQueues.reduce((total, { passed }) => total + passed, 0),
+  );
   for (const member of members) {
     memberTopics(member, (name, value) => tell(`node/${levels.get(member.id) ?? member.id}/${name}`, value));
   }

@@ -3,6 +3,8 @@ export interface Note {
   /** The same as long as it goes on, while the words may change with the time. */
   readonly subject: string;
   readonly text: string;
+  /** The coordinator notes it as an event, too. */
+  readonly isAlarm?: boolean;
 }
 
 /** A note that comes back within this time is no news. */

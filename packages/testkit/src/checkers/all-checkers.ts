@@ -21,6 +21,7 @@ import { MergeUnion } from "./merge-union.ts";
 import { NoPhantom } from "./no-phantom.ts";
 import { NoRefusal } from "./no-refusal.ts";
 import { OneConnection } from "./one-connection.ts";
+import { PassedBy } from "./passed-by.ts";
 import { PerCluster } from "./per-cluster.ts";
 import { PublishOrder } from "./publish-order.ts";
 import { ReplicaModel } from "./replica-model.ts";
@@ -37,6 +38,8 @@ export interface CheckerOptions {
   readonly elections?: Partial<ElectionStormsOptions>;
   readonly interest?: Partial<InterestConvergenceOptions>;
   readonly retained?: Partial<UncertainReadsOptions>;
+  /** Most messages that a kept session may be owed, as the nodes are told. Default: 10,000. */
+  readonly queuedMessagesMax?: number | undefined;
   /** Caps in bytes of the queues that the world reports, by name. */
   readonly memoryCapBytes?: ReadonlyMap<string, number>;
 }
@@ -55,6 +58,7 @@ export function allCheckers(options: CheckerOptions): Checker[] {
     new RetainedLinearizable(durability, options.retained),
     new AcknowledgedLoss(),
     new DurableLoss(durability),
+    new PassedBy(options.queuedMessagesMax ?? 10_000),
     new ExactlyOnce(durability),
     new PublishOrder(durability),
     new SessionPresent(durability),

@@ -4,7 +4,8 @@
  *
  * For each QoS 1 or 2 publish and each certain session with a SUBACK before it a debt is noted. It falls due with the PUBACK
  * or PUBREC of a node that had a quorum since the publish was sent, and is paid by the delivery, on whichever node. It lapses
- * when the session may be gone or the client unsubscribes, and of QoS 2 when it is sent while there are two clusters (docs/guarantees.md). It is claimed while the client has been connected, with a quorum and
+ * when the session may be gone or the client unsubscribes, when the mesh counts the message as one that has passed the session by (passed-by.ts: not
+ * without need), and of QoS 2 when it is sent while there are two clusters (docs/guarantees.md). It is claimed while the client has been connected, with a quorum and
  * without a fault anywhere, for a while; and at the end of the run, when everything is healed, from every client that is there.
  *
  * Source: architecture.md section 2, P5; reference design, 4.2 (G1) and 5.4 (I3).
@@ -28,6 +29,8 @@ interface Publish {
   readonly firstSentAt: number;
   sentAt: number;
   ackedAt: number | undefined;
+  /** It is in the log, and some had no room for it: its publisher may hear of that, and all others have it. */
+  isPassed: boolean;
   readonly owed: Set<KeptSession>;
 }
 
@@ -53,6 +56,8 @@ export class DurableLoss implements Checker {
     else if (observation.kind === "publishAcked") this.#acked(observation);
     else if (observation.kind === "delivered") this.#delivered(observation.client, observation.payloadId);
     else if (observation.kind === "unsubscribeSent") this.#unsubscribed(observation);
+    else if (observation.kind === "applied")
+      for (const { client, payloadId } of observation.passed ?? []) this.#passed(client, payloadId);
     else if (observation.kind === "end") this.#atEnd(at);
     if (at < this.#nextCheckAt) return;
     this.#nextCheckAt = at + 1000;
@@ -74,15 +79,23 @@ export class DurableLoss implements Checker {
     const owed = new Set<KeptSession>();
     for (const [session, since] of this.#sessions.wanting(topic)) if (since < at) owed.add(session);
     if (owed.size === 0) return;
-    const publish = { client, payloadId, topic, firstSentAt: at, sentAt: at, ackedAt: undefined, owed };
-    this.#publishes.set(payloadId, publish);
+    const times = { firstSentAt: at, sentAt: at, ackedAt: undefined };
+    this.#publishes.set(payloadId, { client, payloadId, topic, ...times, isPassed: false, owed });
   }
 
   #acked({ payloadId, reasonCode, node, at }: Extract<Observation, { kind: "publishAcked" }>): void {
     const publish = this.#publishes.get(payloadId);
     if (publish === undefined) return;
-    if (reasonCode >= 0x80 || !this.#sessions.isSafe(node, publish.sentAt)) this.#publishes.delete(payloadId);
+    const isTaken = reasonCode < 0x80 || publish.isPassed;
+    if (!isTaken || !this.#sessions.isSafe(node, publish.sentAt)) this.#publishes.delete(payloadId);
     else publish.ackedAt ??= at;
+  }
+
+  #passed(client: string, payloadId: string): void {
+    const publish = this.#publishes.get(payloadId);
+    if (publish === undefined) return;
+    publish.isPassed = true;
+    for (const session of publish.owed) if (session.client === client) publish.owed.delete(session);
   }
 
   #delivered(client: string, payloadId: string): void {

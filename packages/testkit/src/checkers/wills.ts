@@ -11,7 +11,7 @@
  * While there are two clusters neither hears of a connection with the other. A CONNECT that its client has given up, and that waited at a node that
  * was paused, or was lost once on its way, is taken when it comes: for the mesh it is newer than what the client has done meanwhile.
  *
- * It must come to every certain session that is subscribed and there, once its client has stayed away for as long as keep-alive,
+ * It must come to every certain session that is subscribed and there, but for one that it passes by because there is no room (passed-by.ts), once its client has stayed away for as long as keep-alive,
  * grace and delay take, with a quorum and without faults.
  *
  * Source: architecture.md section 2, P9; MQTT 5 sections 3.1.2.5 and 3.1.3.2.2; reference design, 4.3 (rule 10).
@@ -56,7 +56,7 @@ export class Wills implements Checker {
   readonly #heardOf = new Map<string, number>();
   /** Kept session and will. */
   readonly #seen = new Set<string>();
-  /** Client and will. */
+  /** Client and will that it has got, or that has passed it by. */
   readonly #got = new Set<string>();
   #nextCheckAt = 0;
 
@@ -72,6 +72,8 @@ export class Wills implements Checker {
     this.#connections.observe(observation);
     if (observation.kind === "connectSent") this.#debts.delete(observation.client);
     else if (observation.kind === "delivered" && !observation.retain) this.#delivered(observation);
+    else if (observation.kind === "applied")
+      for (const { client, payloadId } of observation.passed ?? []) this.#passed(client, payloadId);
     else if (observation.kind === "disconnected" && observation.how !== "left") {
       const gone = this.#connections.of(observation.client, observation.connection);
       if (gone !== undefined) this.#gone(gone);
@@ -110,6 +112,13 @@ export class Wills implements Checker {
       if (since < sentAt && session.client !== client && !hasIt) owed.add(session);
     }
     if (owed.size > 0) this.#debts.set(client, { gone: connection, owed });
+  }
+
+  #passed(client: string, payloadId: string): void {
+    this.#got.add(`${client} ${payloadId}`);
+    for (const { gone, owed } of this.#debts.values())
+      if (gone.will.payloadId === payloadId)
+        for (const session of owed) if (session.client === client) owed.delete(session);
   }
 
   #delivered(delivery: Delivered): void {

@@ -3,7 +3,7 @@
  *
  * Keepers subscribe and are away now and then; tellers publish with all QoS, from sessions that they take along, and have
  * wills; mortals come for a while and vanish without a word; a forgetful one keeps its session for seconds only, and sometimes
- * wants a new one. Between them they use every promise about kept sessions. Everything is drawn from the host's
+ * wants a new one; orphans leave a session with everything behind for much longer than its queue has room. Between them they use every promise about kept sessions. Everything is drawn from the host's
  * own sequence.
  *
  * Source: reference/users.md 2.4; reference design, 4.2.
@@ -20,6 +20,8 @@ export interface RoamersOptions {
   readonly nodes: number;
   /** Mean time between two steps of each client, ms. */
   readonly beatMs: number;
+  /** Queues are so small that they overflow. */
+  readonly hasOrphans: boolean;
 }
 
 const TOPICS = 3;
@@ -27,6 +29,7 @@ const LEAVINGS: readonly Leaving[] = ["leave", "end", "reset", "abandon"];
 const AWAY_MS_MAX = 12_000;
 /** Of a session that is kept for seconds only, and of clients that vanish. */
 const LONG_AWAY_MS_MAX = 70_000;
+const ORPHANED_MS_MAX = 90_000;
 
 export class Roamers {
   readonly #host: SimClientHost;
@@ -46,6 +49,7 @@ export class Roamers {
     for (let i = 0; i < 3; i++) this.#teller(i);
     this.#forgetful();
     for (let i = 0; i < 2; i++) this.#mortal(i);
+    if (options.hasOrphans) for (let i = 0; i < 2; i++) this.#orphan(i);
   }
 
   /** Everybody who is away comes back, but for the mortals, and nobody leaves any more. */
@@ -107,6 +111,16 @@ export class Roamers {
     forgetful.subscribe("roam/+/0", 2);
     this.#beat(() => {
       if (this.#prng.below(10) === 0) this.#away(forgetful, this.#pick([AWAY_MS_MAX, LONG_AWAY_MS_MAX]));
+    });
+  }
+
+  /** Subscribed to everything, and hardly ever there. */
+  #orphan(i: number): void {
+    const orphan = this.#client(`orphan-${i}`, i === 0 ? ROAMER_V4 : ROAMER);
+    orphan.subscribe("roam/#", 2);
+    orphan.subscribe("wills/#", 1);
+    this.#beat(() => {
+      if (this.#prng.below(4) === 0) this.#away(orphan, ORPHANED_MS_MAX);
     });
   }
 

@@ -322,8 +322,8 @@ export class SimClient {
     const publish = this.#outgoing.find(packetId)?.publish;
     if (publish === undefined) return;
     const about = { client: this.clientId, payloadId: publish.payloadId, reasonCode };
-    // The only success that explains itself.
-    const isSafeHereOnly = reasonCode < 0x80 && reason !== undefined;
+    // One that has passed a session by explains itself, too.
+    const isSafeHereOnly = reasonCode < 0x80 && reason?.startsWith("safe on one node only") === true;
     if (this.#profile.version !== 5) this.#observe({ kind: "publishAcked", ...about, isUntold: true });
     else if (isSafeHereOnly) this.#observe({ kind: "publishAcked", ...about, isSafeHereOnly });
     else this.#observe({ kind: "publishAcked", ...about });

@@ -16,7 +16,9 @@ export function householdOf(schedule: Schedule): Workload {
   const isHunted = schedule.faults.some(({ kind }) => kind === "takeover");
   return ({ nodes, client }) => {
     const household = startHousehold(client("household"), { nodes, hasFloatingAddress, beatMs });
-    const roamers = isHunted ? new Roamers(client("roamers"), { nodes, beatMs: ROAMING_BEAT_MS }) : undefined;
+    const hasOrphans = schedule.world.limits?.queuedMessagesMax !== undefined;
+    const options = { nodes, beatMs: ROAMING_BEAT_MS, hasOrphans };
+    const roamers = isHunted ? new Roamers(client("roamers"), options) : undefined;
     return {
       rest: () => {
         household.rest();

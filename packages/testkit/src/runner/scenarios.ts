@@ -10,6 +10,7 @@ export interface Scenario {
   readonly durability?: WorldOptions["durability"];
   readonly nodes?: number;
   readonly sizes?: Partial<ReplicaSizes>;
+  readonly limits?: WorldOptions["limits"];
 }
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
@@ -47,6 +48,11 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   // Several nodes without a quorum that hear each other, and clients that go to and fro among them.
   minorities: { kinds: ["takeover", "partition", "crash", "severed", "clientsCut"], nodes: 5 },
+  // Clients that are away for longer than their queues have room.
+  orphans: {
+    kinds: ["takeover", "crash", "stop", "partition", "power", "clientsCut"],
+    limits: { queuedMessagesMax: 100 },
+  },
   // Long times without a fault, in which what clients that are away leave behind runs out.
   absences: { kinds: ["takeover", "crash"] },
   voters: { kinds: ["partition", "severed"], nodes: 6 },

@@ -102,9 +102,15 @@ class Simulation {
   constructor(schedule: Schedule, workload: Workload | undefined) {
     this.#schedule = schedule;
     this.#standstill = new Standstill(schedule);
-    const { durability } = schedule.world;
+    const { durability, limits } = schedule.world;
+    const { queuedMessagesMax } = limits ?? {};
     const address = { areConnected: (a: string, b: string) => this.#world.areLinked(a, b) };
-    const checkers = allCheckers({ durability, memoryCapBytes: MEMORY_CAP_BYTES, address });
+    const checkers = allCheckers({
+      durability,
+      memoryCapBytes: MEMORY_CAP_BYTES,
+      address,
+      queuedMessagesMax,
+    });
     const reads = new LoadReads("topic/+", RETAINED_TOPICS);
     this.#early = new EarlyRetainedWrites(durability);
     const last = [this.#retained, this.#early, this.#standstill, reads];

@@ -2,7 +2,7 @@
 
 import type { ObservedEntry } from "@skein/coordinator";
 import { decodePayload } from "../client/payload.ts";
-import type { AppliedClusterCommand, AppliedCommand } from "../observations.ts";
+import type { AppliedClusterCommand, AppliedCommand, PassedSession } from "../observations.ts";
 import { mixBytes } from "./random-streams.ts";
 
 export function appliedCommand({ command, retained }: ObservedEntry): AppliedCommand | undefined {
@@ -25,6 +25,13 @@ export function appliedCommand({ command, retained }: ObservedEntry): AppliedCom
     value: isDeletion ? null : mixBytes(0, operation.message.payload),
     held,
   };
+}
+
+export function passedSessions({ passed }: ObservedEntry): readonly PassedSession[] | undefined {
+  if (passed.length === 0) return undefined;
+  return passed.map(({ clientId, message, queued }) => {
+    return { client: clientId, payloadId: decodePayload(message.payload), queued };
+  });
 }
 
 export function appliedClusterCommand({

@@ -10,7 +10,7 @@ import type { CoordinatorStatus, ObservedEntry } from "@skein/coordinator";
 import { decodeUtf8, type Log, type LogFields, SkeinError, type StreamListener } from "@skein/kernel";
 import { NodeAssembly } from "skein/assembly";
 import type { NodeObservation } from "../observations.ts";
-import { appliedClusterCommand, appliedCommand } from "./applied-commands.ts";
+import { appliedClusterCommand, appliedCommand, passedSessions } from "./applied-commands.ts";
 import { MachineSleep, machineClock } from "./machine-sleep.ts";
 import { mix, mixBytes, randomStream } from "./random-streams.ts";
 import { SimDisk } from "./sim-disk.ts";
@@ -350,7 +350,19 @@ export class SimNode {
       const { now: at } = this.#world.events;
       const { hash, id: node } = { hash: this.#hash, id: this.#id };
       const [command, clusters] = [appliedCommand(step.entry), appliedClusterCommand(step.entry)];
-      this.#world.observe({ at, node, cluster, kind: "applied", index, term, hash, command, clusters });
+      const passed = passedSessions(step.entry);
+      this.#world.observe({
+        at,
+        node,
+        cluster,
+        kind: "applied",
+        index,
+        term,
+        hash,
+        command,
+        clusters,
+        passed,
+      });
     }
   }
 

@@ -2,8 +2,11 @@
 
 import type { ApplicationMessage } from "@skein/kernel";
 
-/** What became of a command: `full`: a queue, or the store of all queues, had no room for it. */
-export type SessionOutcome = "applied" | "full" | "stale";
+/**
+ * What became of a command. `passed`: it is carried out, but sessions that had no room for its message were passed by. `full`: it is not carried
+ * out, or not whole, for want of room.
+ */
+export type SessionOutcome = "applied" | "passed" | "full" | "stale";
 
 /** What a command published, for the live subscribers of every node. */
 export interface Publication {
@@ -18,7 +21,7 @@ export interface Publication {
 export interface PublishingPort {
   /** Log index of the command under way. */
   index(): number;
-  /** Most bytes of all messages that are owed, as they are packed. Beyond, a message goes into no queue, and its publisher hears 0x97. */
+  /** Most bytes of all messages that are owed, as they are packed. Beyond, a message goes into no queue. */
   owedBytesMax(): number;
   /** Retained messages that `filter` matches. */
   retained(filter: string, visit: (message: ApplicationMessage) => void): void;

@@ -6,15 +6,16 @@
 
 import type { ApplicationMessage } from "@skein/kernel";
 import { type MessageHandle, NO_ROOM, OwedMessages } from "./owed-messages.ts";
+import { PassedSessions } from "./passed-sessions.ts";
 import type { PublishingPort } from "./publishing-port.ts";
-import { Refusals } from "./refusals.ts";
 import type { SessionRoute, SessionRoutes } from "./session-routes.ts";
 import type { SessionState } from "./session-state.ts";
 import { SharedTurns } from "./shared-turns.ts";
 
 /** A message on its way into queues. */
-export interface Offered extends Pick<ApplicationMessage, "qos" | "retain"> {
+export interface Offered {
   readonly handle: MessageHandle;
+  readonly message: ApplicationMessage;
 }
 
 export interface QueueingPorts extends Pick<PublishingPort, "index" | "owedBytesMax"> {
@@ -25,7 +26,7 @@ export interface QueueingPorts extends Pick<PublishingPort, "index" | "owedBytes
 
 export class Queueing {
   readonly shared = new SharedTurns();
-  readonly refusals = new Refusals();
+  readonly passed = new PassedSessions();
   readonly #ports: QueueingPorts;
   #messages = new OwedMessages();
 
@@ -45,8 +46,8 @@ export class Queueing {
   /** To be put into queues, then let go of. `at`: time of the sessions, ms. */
   offer(message: ApplicationMessage, at: number): Offered {
     const handle = this.#messages.put(message, at, this.#ports.owedBytesMax());
-    if (handle === NO_ROOM) this.refusals.inAll++;
-    return { handle, qos: message.qos, retain: message.retain };
+    if (handle === NO_ROOM) this.passed.inAll++;
+    return { handle, message };
   }
 
   /** From now on it is there for as long as a queue holds it. */
@@ -54,36 +55,46 @@ export class Queueing {
     if (handle !== NO_ROOM) this.#messages.release(handle);
   }
 
-  /** False: there is no room. `group`: the shared subscription it comes by. */
-  put(offered: Offered, route: Omit<SessionRoute, "ofOwn">, group?: string): boolean {
-    const { session, identifiers } = route;
-    const { handle } = offered;
-    const qos = Math.min(offered.qos, route.qos);
-    if (qos === 0) return true;
-    if (handle === NO_ROOM) return false;
-    if (!session.hasRoomFor(handle)) {
-      this.refusals.count(session.clientId);
-      return false;
+  /** False: there is no room, so it passes the session by, which is counted. `group`: the shared subscription it comes by. */
+  give(offered: Offered, route: Omit<SessionRoute, "ofOwn">, group?: string): boolean {
+    if (this.#put(offered, route, group)) return true;
+    this.passed.count(route.session.clientId, offered.message, offered.handle === NO_ROOM);
+    return false;
+  }
+
+  /** Gives it to one member of a shared subscription, to one that has room if any has. False: none has. */
+  deal(filter: string, offered: Offered): boolean {
+    const chosen = this.#chosen(filter, offered);
+    return chosen === undefined || this.give(offered, chosen, filter);
+  }
+
+  /** What a member of a shared subscription leaves behind goes to those that are connected, in order, as far as they have room. */
+  reassign({ queue, sentThrough }: SessionState): void {
+    for (const { group, ordinal, qos, handle, message } of [...queue]) {
+      if (group === undefined || (qos === 2 && ordinal <= sentThrough)) continue; // [MQTT-4.8.2-4]
+      if (!this.#ports.routes.isAttended(group)) continue;
+      const offered = { handle, message };
+      const chosen = this.#chosen(group, offered);
+      if (chosen === undefined || this.#put(offered, chosen, group)) queue.remove(ordinal);
     }
-    const retain = route.retainAsPublished && offered.retain;
+  }
+
+  #chosen(filter: string, { handle }: Offered): SessionRoute | undefined {
+    const hasRoom = (session: SessionState): boolean => handle !== NO_ROOM && session.hasRoomFor(handle);
+    return this.shared.next(filter, this.#ports.routes.members(filter), hasRoom);
+  }
+
+  /** False: there is no room. */
+  #put(offered: Offered, route: Omit<SessionRoute, "ofOwn">, group: string | undefined): boolean {
+    const { session, identifiers } = route;
+    const { handle, message } = offered;
+    const qos = Math.min(message.qos, route.qos);
+    if (qos === 0) return true;
+    if (handle === NO_ROOM || !session.hasRoomFor(handle)) return false;
+    const retain = route.retainAsPublished && message.retain;
     const form = { qos: qos as 1 | 2, retain, identifiers, group, isReleased: false };
     session.queue.push(handle, form, this.#ports.index());
     this.#ports.grown(session);
     return true;
-  }
-
-  /** Gives it to one member of a shared subscription. False: there is no room. */
-  deal(filter: string, offered: Offered): boolean {
-    const chosen = this.shared.next(filter, this.#ports.routes.members(filter));
-    return chosen === undefined || this.put(offered, chosen, filter);
-  }
-
-  /** What a member of a shared subscription leaves behind goes to those that are connected, in order. */
-  reassign({ queue, sentThrough }: SessionState): void {
-    for (const { group, ordinal, qos, handle, message } of [...queue]) {
-      if (group === undefined || (qos === 2 && ordinal <= sentThrough)) continue; // [MQTT-4.8.2-4]
-      const offered = { handle, qos: message.qos, retain: message.retain };
-      if (this.#ports.routes.isAttended(group) && this.deal(group, offered)) queue.remove(ordinal);
-    }
   }
 }

@@ -12,9 +12,9 @@ import type { ApplicationMessage, KeptSubscription, NodeId, SessionOpening, Will
 import type { Stamp } from "../../hybrid-clock.ts";
 import { AbsentSessions } from "./absent-sessions.ts";
 import type { OwedMessages } from "./owed-messages.ts";
+import type { PassedSessions } from "./passed-sessions.ts";
 import type { Publication, PublishingPort, SessionOutcome } from "./publishing-port.ts";
 import { Queueing } from "./queueing.ts";
-import type { Refusals } from "./refusals.ts";
 import { RunningHash } from "./running-hash.ts";
 import { type Routes, SessionRoutes } from "./session-routes.ts";
 import { type SessionOwner, SessionState, type Standing } from "./session-state.ts";
@@ -56,8 +56,8 @@ export class SessionsState {
     return this.#queueing.messages;
   }
 
-  get refusals(): Refusals {
-    return this.#queueing.refusals;
+  get passed(): PassedSessions {
+    return this.#queueing.passed;
   }
 
   get shared(): SharedTurns {
@@ -191,19 +191,20 @@ export class SessionsState {
     publisher: string | undefined,
     served: readonly string[],
   ): SessionOutcome {
-    let isFull = message.retain && !this.#port.retain(message);
+    let outcome: SessionOutcome = "applied";
+    const isRetained = !message.retain || this.#port.retain(message);
     const { sessions, shared } = message.qos === 0 ? NO_ROUTES : this.routes.match(message.topic);
-    if (sessions.length === 0 && shared.length === 0) return isFull ? "full" : "applied";
+    if (sessions.length === 0 && shared.length === 0) return isRetained ? outcome : "full";
     const offered = this.#queueing.offer(message, this.time.elapsed);
     for (const route of sessions) {
       const own = route.session.clientId === publisher ? route.ofOwn : route;
       if (own === undefined || this.#port.hasHad(route.session.clientId)) continue;
-      if (!this.#queueing.put(offered, own)) isFull = true;
+      if (!this.#queueing.give(offered, own)) outcome = "passed";
     }
     for (const filter of shared)
-      if (!served.includes(filter) && !this.#queueing.deal(filter, offered)) isFull = true;
+      if (!served.includes(filter) && !this.#queueing.deal(filter, offered)) outcome = "passed";
     this.#queueing.letGo(offered);
-    return isFull ? "full" : "applied";
+    return isRetained ? outcome : "full";
   }
 
   /** A message for one member of a shared subscription. */
@@ -211,7 +212,7 @@ export class SessionsState {
     const offered = this.#queueing.offer(message, this.time.elapsed);
     const isDealt = this.#queueing.deal(sharedFilter, offered);
     this.#queueing.letGo(offered);
-    return isDealt ? "applied" : "full";
+    return isDealt ? "applied" : "passed";
   }
 
   /**
@@ -230,7 +231,7 @@ export class SessionsState {
     if (session.received.has(packetId)) return "applied";
     const outcome = this.#publishToAll(message, clientId);
     // A refused identifier is free again [MQTT-4.3.3-9]; what was delivered all the same is not taken back.
-    if (outcome === "applied") session.received.add(packetId);
+    if (outcome !== "full") session.received.add(packetId);
     this.#note(session);
     return outcome;
   }
@@ -375,7 +376,7 @@ export class SessionsState {
     for (const message of found.sort((a, b) => (a.topic < b.topic ? -1 : 1))) {
       const route = { session, qos, retainAsPublished: true, identifiers, ofOwn: undefined };
       const offered = this.#queueing.offer({ ...message, retain: true }, this.time.elapsed);
-      if (!this.#queueing.put(offered, route)) isComplete = false;
+      if (!this.#queueing.give(offered, route)) isComplete = false;
       this.#queueing.letGo(offered);
     }
     return isComplete;

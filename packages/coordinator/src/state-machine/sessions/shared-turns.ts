@@ -1,10 +1,12 @@
 /**
- * Whose turn it is in each shared subscription: the next member that is connected, or, while none is, the next of all.
+ * Whose turn it is in each shared subscription: the next member that is connected, or, while none is, the next of all. Who has no room is passed
+ * over, as long as any member has.
  *
  * Source: MQTT 5 section 4.8.2; reference design, section 4.3 (rule 11).
  */
 
 import type { Member, SessionRoute } from "./session-routes.ts";
+import type { SessionState } from "./session-state.ts";
 
 /** Turns are counted up to this. */
 const TURNS_MAX = 1_000_000;
@@ -14,10 +16,14 @@ export class SharedTurns {
   readonly #turns = new Map<string, number>();
 
   /** The way to the next of `members`, which are sorted; undefined: there is none that wants QoS 1 or 2. */
-  next(filter: string, members: readonly Member[]): SessionRoute | undefined {
+  next(
+    filter: string,
+    members: readonly Member[],
+    hasRoom: (session: SessionState) => boolean,
+  ): SessionRoute | undefined {
     const wanting = members.filter(({ subscription }) => subscription.qos > 0);
-    const connected = wanting.filter(({ session }) => session.owner !== undefined);
-    const candidates = connected.length > 0 ? connected : wanting;
+    const able = orAll(wanting, ({ session }) => hasRoom(session));
+    const candidates = orAll(able, ({ session }) => session.owner !== undefined);
     const turn = this.#turns.get(filter) ?? 0;
     const chosen = candidates[turn % Math.max(1, candidates.length)];
     if (chosen === undefined) return undefined;
@@ -37,4 +43,10 @@ export class SharedTurns {
     this.#turns.clear();
     for (const [filter, turn] of turns) this.#turns.set(filter, turn);
   }
+}
+
+/** Those that are so, or, if none is, all. */
+function orAll(members: readonly Member[], isSo: (member: Member) => boolean): readonly Member[] {
+  const found = members.filter(isSo);
+  return found.length > 0 ? found : members;
 }
