@@ -59,6 +59,27 @@ test("beyond it messages pass all queues by, until there is room again; a replic
   expect(world.owed("c")).toHaveLength(2);
 });
 
+test("orphans together do not take the last quarter of the store from who takes what comes", () => {
+  const world = new SessionWorld();
+  says(world, A, MIB);
+  const payload = "x".repeat(10_000);
+  const orphans = ["o1", "o2", "o3"];
+  for (const clientId of orphans) world.subscribe(A, clientId, world.open(A, clientId), wish(clientId));
+  const claim = world.open(A, "reader");
+  world.subscribe(A, "reader", claim, wish("t"));
+  // Left behind at different times: they share no message.
+  for (let at = 0; at < 150; at++) world.publish(B, orphans[at % 3] ?? "", payload);
+  const { owed, passed } = world.machine.sessions;
+  expect(owed.bytes).toBeLessThan(0.76 * MIB);
+  expect([...passed.byClient.keys()].sort()).toEqual(orphans);
+  for (let at = 0; at < 100; at++) {
+    const ordinals = world.ordinals("reader", at);
+    expect(world.publish(B, "t", payload).outcome).toBe("applied");
+    world.propose(A, { kind: "acknowledge", sessions: [{ clientId: "reader", claim, ordinals }] });
+  }
+  expect(passed.inAll).toBe(0);
+});
+
 test("what is owed beyond a limit that was lowered stays", () => {
   const world = new SessionWorld();
   away(world);

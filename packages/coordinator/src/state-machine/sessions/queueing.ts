@@ -12,6 +12,9 @@ import type { SessionRoute, SessionRoutes } from "./session-routes.ts";
 import type { SessionState } from "./session-state.ts";
 import { SharedTurns } from "./shared-turns.ts";
 
+/** Short is a queue that owes less than this part of what all may owe. */
+const SHORT_PART = 64;
+
 /** A message on its way into queues. */
 export interface Offered {
   readonly handle: MessageHandle;
@@ -80,8 +83,15 @@ export class Queueing {
   }
 
   #chosen(filter: string, { handle }: Offered): SessionRoute | undefined {
-    const hasRoom = (session: SessionState): boolean => handle !== NO_ROOM && session.hasRoomFor(handle);
-    return this.shared.next(filter, this.#ports.routes.members(filter), hasRoom);
+    const members = this.#ports.routes.members(filter);
+    return this.shared.next(filter, members, (session) => this.#hasRoom(session, handle));
+  }
+
+  /** The last quarter of the store is for short queues: what nobody empties must not take it from who takes all that comes. */
+  #hasRoom(session: SessionState, handle: MessageHandle): boolean {
+    if (handle === NO_ROOM || !session.hasRoomFor(handle)) return false;
+    const max = this.#ports.owedBytesMax();
+    return this.#messages.bytes * 4 <= max * 3 || session.queue.bytes * SHORT_PART < max;
   }
 
   /** False: there is no room. */
@@ -90,7 +100,7 @@ export class Queueing {
     const { handle, message } = offered;
     const qos = Math.min(message.qos, route.qos);
     if (qos === 0) return true;
-    if (handle === NO_ROOM || !session.hasRoomFor(handle)) return false;
+    if (!this.#hasRoom(session, handle)) return false;
     const retain = route.retainAsPublished && message.retain;
     const form = { qos: qos as 1 | 2, retain, identifiers, group, isReleased: false };
     session.queue.push(handle, form, this.#ports.index());

@@ -40,6 +40,11 @@ export class SessionQueue {
     return this.#count;
   }
 
+  /** Bytes of what is owed, as it is packed. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** The ordinal of the next message. */
   get nextOrdinal(): number {
     return this.#columns.nextOrdinal;
