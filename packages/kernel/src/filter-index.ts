@@ -26,6 +26,9 @@ export class FilterIndex<Entry, Compiled> {
   readonly #exact = new Map<string, Entry[]>();
   readonly #root: Level<Entry> = { entries: undefined, children: undefined };
   readonly #cache = new Map<string, Compiled>();
+  /** The answer given last, and to what: messages come in bursts of one topic. */
+  #lastTopic: string | undefined;
+  #last: Compiled | undefined;
   /** Entries that the answers in the cache were compiled from. */
   #cachedEntries = 0;
 
@@ -70,8 +73,22 @@ export class FilterIndex<Entry, Compiled> {
 
   /** The compiled answer for `topic`; the same object until the index changes. */
   match(topic: string): Compiled {
-    const cached = this.#cache.get(topic);
-    if (cached !== undefined) return cached;
+    if (topic === this.#lastTopic) return this.#last as Compiled;
+    const compiled = this.#cache.get(topic) ?? this.#find(topic);
+    this.#lastTopic = topic;
+    this.#last = compiled;
+    return compiled;
+  }
+
+  /** Forgets compiled answers, for owners whose `compile` depends on more than the entries. */
+  invalidate(): void {
+    this.#cache.clear();
+    this.#cachedEntries = 0;
+    this.#lastTopic = undefined;
+    this.#last = undefined;
+  }
+
+  #find(topic: string): Compiled {
     const found: Entry[] = [];
     const exact = this.#exact.get(topic);
     if (exact !== undefined) found.push(...exact);
@@ -81,12 +98,6 @@ export class FilterIndex<Entry, Compiled> {
     this.#cache.set(topic, compiled);
     this.#cachedEntries += found.length;
     return compiled;
-  }
-
-  /** Forgets compiled answers, for owners whose `compile` depends on more than the entries. */
-  invalidate(): void {
-    this.#cache.clear();
-    this.#cachedEntries = 0;
   }
 
   #removeFromTrie(level: Level<Entry>, names: readonly string[], depth: number, entry: Entry): boolean {
