@@ -174,6 +174,7 @@ export class Coordinator {
       settleReads: () => this.retained.reads.settle(),
       computeStatus: () => this.#computeStatus(),
       statusChanged: (status) => ports.statusChanged(status),
+      quorumAnswered: (status) => ports.quorumAnswered(status),
     });
   }
 

@@ -97,6 +97,8 @@ export interface CoordinatorPorts {
   readonly send: (to: NodeId, bytes: Uint8Array) => void;
   /** Status changed (role, term, leader, cluster, quorum, voters). At most once per turn. */
   readonly statusChanged: (status: CoordinatorStatus) => void;
+  /** This node leads, a quorum has answered anew (`quorumContactAt`), and else nothing has changed. Several times a second. */
+  readonly quorumAnswered: (status: CoordinatorStatus) => void;
   /**
    * Leadership is being handed over: stop holding what only the leader may hold (the floating address), then call
    * `released`. Without this port nothing is held.

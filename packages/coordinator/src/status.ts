@@ -110,8 +110,8 @@ export function memberStatus(input: StatusInput): CoordinatorStatus {
 }
 
 /**
- * Whether there is nothing to tell the rest of the node: what waits for a commit changes with every write, and a quorum's answer comes
- * several times a second (a sole voter is its own quorum at any time); the address needs to hear of one now and then.
+ * Whether there is nothing to tell the whole node: what waits for a commit changes with every write, and a quorum's answer comes
+ * several times a second, which only the address needs to hear ({@link isContactNews}).
  */
 export function isSameStatus(a: CoordinatorStatus, b: CoordinatorStatus): boolean {
   return (
@@ -120,7 +120,7 @@ export function isSameStatus(a: CoordinatorStatus, b: CoordinatorStatus): boolea
     a.term === b.term &&
     a.role === b.role &&
     a.hasQuorum === b.hasQuorum &&
-    isSameContact(a.quorumContactAt, b.quorumContactAt) &&
+    (a.quorumContactAt === undefined) === (b.quorumContactAt === undefined) &&
     a.isSuspect === b.isSuspect &&
     a.isDiverged === b.isDiverged &&
     a.staysDiverged === b.staysDiverged &&
@@ -138,9 +138,12 @@ export function isSameStatus(a: CoordinatorStatus, b: CoordinatorStatus): boolea
   );
 }
 
-function isSameContact(told: number | undefined, now: number | undefined): boolean {
-  if (told === undefined || now === undefined) return told === now;
-  return now - told < CONTACT_TOLD_EVERY_MS;
+/** Whether a quorum's answer is worth telling: a sole voter is its own quorum at any time. */
+export function isContactNews(
+  { quorumContactAt: told = 0 }: CoordinatorStatus,
+  { quorumContactAt: now = 0 }: CoordinatorStatus,
+): boolean {
+  return now - told >= CONTACT_TOLD_EVERY_MS;
 }
 
 function isSameMerge(a: MergeStatus | undefined, b: MergeStatus | undefined): boolean {

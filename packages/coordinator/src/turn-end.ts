@@ -5,13 +5,14 @@
 
 import type { Clock } from "@skein/kernel";
 import type { CoordinatorStatus } from "./options.ts";
-import { freshStatus, isSameStatus } from "./status.ts";
+import { freshStatus, isContactNews, isSameStatus } from "./status.ts";
 
 export interface TurnEndPorts {
   readonly clock: Clock;
   readonly settleReads: () => void;
   readonly computeStatus: () => CoordinatorStatus;
   readonly statusChanged: (status: CoordinatorStatus) => void;
+  readonly quorumAnswered: (status: CoordinatorStatus) => void;
 }
 
 export class TurnEnd {
@@ -50,8 +51,10 @@ export class TurnEnd {
     this.#ports.settleReads();
     const status = this.#ports.computeStatus();
     this.#status = status;
-    if (isSameStatus(this.#told, status)) return;
+    const isSame = isSameStatus(this.#told, status);
+    if (isSame && !isContactNews(this.#told, status)) return;
     this.#told = status;
-    this.#ports.statusChanged(status);
+    if (isSame) this.#ports.quorumAnswered(status);
+    else this.#ports.statusChanged(status);
   };
 }

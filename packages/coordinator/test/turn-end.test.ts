@@ -5,30 +5,31 @@ import { freshStatus } from "../src/status.ts";
 import { TurnEnd } from "../src/turn-end.ts";
 import { VirtualClock } from "./support/virtual-clock.ts";
 
-test("the node hears of a quorum's answers every 90 ms, of waiting proposals never, of all else at once; the status has all of it", () => {
+test("of a quorum's answers only the address hears, every 90 ms; of waiting proposals nobody, of all else the whole node at once; the status has all of it", () => {
   const clock = new VirtualClock();
   let status: CoordinatorStatus = { ...freshStatus(), role: "leader" };
-  const told: CoordinatorStatus[] = [];
+  const told: string[] = [];
   const turnEnd = new TurnEnd({
     clock,
     settleReads: () => undefined,
     computeStatus: () => status,
-    statusChanged: (news) => told.push(news),
+    statusChanged: (news) => told.push(news === status ? "changed" : "old news"),
+    quorumAnswered: (news) => told.push(news === status ? "answered" : "old news"),
   });
-  const turn = (change: Partial<CoordinatorStatus>): number => {
+  const turn = (change: Partial<CoordinatorStatus>): readonly string[] => {
     status = { ...status, ...change };
     turnEnd.schedule();
     clock.advance(1);
     expect(turnEnd.status).toBe(status);
-    return told.splice(0).length;
+    return told.splice(0);
   };
   const at = (ms: number) => ({ quorumContactAt: ms as MonotonicMs });
-  expect(turn({})).toBe(1);
-  expect(turn(at(1000))).toBe(1);
-  expect(turn(at(1089))).toBe(0);
-  expect(turn({ pendingProposals: 7 })).toBe(0);
-  expect(turn(at(1090))).toBe(1);
-  expect(turn(at(1100))).toBe(0);
-  expect(turn({ term: 3 })).toBe(1);
-  expect(turn({ quorumContactAt: undefined })).toBe(1);
+  expect(turn({})).toEqual(["changed"]);
+  expect(turn(at(1000))).toEqual(["changed"]);
+  expect(turn(at(1089))).toEqual([]);
+  expect(turn({ pendingProposals: 7 })).toEqual([]);
+  expect(turn(at(1090))).toEqual(["answered"]);
+  expect(turn(at(1100))).toEqual([]);
+  expect(turn({ term: 3 })).toEqual(["changed"]);
+  expect(turn({ quorumContactAt: undefined })).toEqual(["changed"]);
 });

@@ -161,6 +161,7 @@ export class NodeAssembly {
         log: log("coordinator"),
         send: (to, bytes) => this.mesh.sendControl(to, bytes),
         statusChanged: (status) => this.#statusChanged(status),
+        quorumAnswered: (status) => this.#updateEntrance(status),
         giveUpLease: (released) => {
           this.#entrance.giveUp();
           released();

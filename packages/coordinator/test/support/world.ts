@@ -137,6 +137,8 @@ export class World {
           node.statuses.push(status);
           this.#scheduleRefresh();
         },
+        // A node looks at its own facts from time to time, whatever its status does.
+        quorumAnswered: () => this.#scheduleRefresh(),
         giveUpLease: (released) => {
           node.leasesGivenUp++;
           this.clock.after(node.releaseMs, released);
