@@ -7,6 +7,9 @@
  * as a conflict only when it comes again after longer than that. A stranger that shows up later is reported, and the address
  * is defended by announcing it: giving it up would help nobody.
  *
+ * Each question is a process that is started, so an elected holder that nobody has answered asks less often. One that nobody has elected
+ * does not: what answers may be a node with a quorum.
+ *
  * Source: RFC 5227 (IPv4 address conflict detection) sections 2.1, 2.4 (b); reference design, section 2.3.
  */
 
@@ -14,8 +17,13 @@ import { type Core, type MonotonicMs, unreachable } from "@skein/kernel";
 
 export type ConflictEvent =
   | { readonly kind: "start" }
-  /** Whether this node holds the address now, and whether it would take it. */
-  | { readonly kind: "state"; readonly isHeld: boolean; readonly isWanted: boolean }
+  /** Whether this node holds the address now, whether it would take it, and whether a quorum wants that. */
+  | {
+      readonly kind: "state";
+      readonly isHeld: boolean;
+      readonly isWanted: boolean;
+      readonly isElected: boolean;
+    }
   /** A probe has ended. `stranger`: Ethernet address of somebody else than a member. */
   | { readonly kind: "probed"; readonly stranger: string | undefined }
   | { readonly kind: "wake" };
@@ -26,12 +34,15 @@ export type ConflictEffect = { readonly kind: "probe" } | { readonly kind: "defe
 const SURE_AFTER_MS = 3000;
 const AGAIN_WHILE_WANTED_MS = 1000;
 const AGAIN_MS = 10_000;
+/** As often as the address is announced. */
+const AGAIN_ELECTED_MS = 30_000;
 /** A stranger that has not answered so often is gone. */
 const SILENT_PROBES = 2;
 
 export class ConflictWatch implements Core<ConflictEvent, ConflictEffect> {
   #isHeld = false;
   #isWanted = false;
+  #isElected = false;
   #isCleared = false;
   #stranger: string | undefined;
   /** First of its answers in a row. */
@@ -63,8 +74,11 @@ export class ConflictWatch implements Core<ConflictEvent, ConflictEffect> {
         break;
       case "state":
         if (event.isHeld !== this.#isHeld) this.#plan(event.isHeld, now);
+        if (this.#isElected && !event.isElected && event.isHeld)
+          this.#probeAt = Math.min(this.#probeAt, now + AGAIN_MS);
         this.#isHeld = event.isHeld;
         this.#isWanted = event.isWanted;
+        this.#isElected = event.isElected;
         if (!this.#isCleared && event.isWanted)
           this.#probeAt = Math.min(this.#probeAt, now + AGAIN_WHILE_WANTED_MS);
         break;
@@ -107,6 +121,8 @@ export class ConflictWatch implements Core<ConflictEvent, ConflictEffect> {
       this.#stranger = undefined;
       this.#isAlarm = false;
     }
-    this.#probeAt = this.#isHeld ? now + AGAIN_MS : Number.POSITIVE_INFINITY;
+    const isCalm = this.#isElected && this.#stranger === undefined;
+    if (!this.#isHeld) this.#probeAt = Number.POSITIVE_INFINITY;
+    else this.#probeAt = now + (isCalm ? AGAIN_ELECTED_MS : AGAIN_MS);
   }
 }

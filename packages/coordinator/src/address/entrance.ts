@@ -159,7 +159,7 @@ export class Entrance {
 
   /** Leadership is being handed over: the address is released now. */
   giveUp(): void {
-    this.#address?.update({ isGiven: false, confirmedAt: undefined });
+    this.#address?.update({ isGiven: false, isElected: false, confirmedAt: undefined });
     this.#ports.publish(undefined);
   }
 
@@ -251,7 +251,7 @@ export class Entrance {
     const { quorumContactAt } = status;
     const confirmedAt = isStandingIn ? this.#ports.clock.monotonicMs() : quorumContactAt;
     if (!wasHeld) address?.tickleOnTaking(this.#connections.all);
-    address?.update({ isGiven: isLeader || isStandingIn, confirmedAt });
+    address?.update({ isGiven: isLeader || isStandingIn, isElected: !isStandingIn, confirmedAt });
     const isHeld = address?.isHeld === true;
     if (isHeld && !wasHeld) this.#begin();
     if (!isHeld && wasHeld) this.#toldBy = undefined;

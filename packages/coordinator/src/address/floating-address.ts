@@ -41,6 +41,8 @@ const NO_SOCAT =
 export interface Warrant {
   /** This node may hold the address. */
   readonly isGiven: boolean;
+  /** By a quorum; a stand-in gives it to itself. */
+  readonly isElected: boolean;
   /** When that was confirmed last (Clock.monotonicMs). */
   readonly confirmedAt: number | undefined;
 }
@@ -65,6 +67,7 @@ export class FloatingAddress {
   /** Said in the log since it last worked. */
   readonly #said = new Set<string>();
   #isWanted = false;
+  #isElected = false;
   #isStopped = false;
 
   constructor(options: FloatingAddressOptions, ports: FloatingAddressPorts) {
@@ -134,7 +137,7 @@ export class FloatingAddress {
   }
 
   /** Call on every change, and at least four times a second. */
-  update({ isGiven, confirmedAt }: Warrant): void {
+  update({ isGiven, isElected, confirmedAt }: Warrant): void {
     if (this.#isStopped) return;
     const now = this.#ports.clock.monotonicMs();
     if (isGiven || this.#holding.isHeld || now - this.#sleepCheckedAt >= SLEEP_CHECK_MS)
@@ -142,6 +145,7 @@ export class FloatingAddress {
     if (!this.#holding.isHeld && now - this.#setupCheckedAt >= SETUP_CHECK_MS) this.#checkSetup();
     const isPossible = this.#setupProblem === undefined && this.#conflict.isCleared;
     this.#isWanted = isGiven;
+    this.#isElected = isElected;
     this.#step({ kind: "warrant", isGiven: isGiven && isPossible, confirmedAt });
   }
 
@@ -193,8 +197,8 @@ export class FloatingAddress {
         isHeld ? "took the floating address" : "gave up the floating address",
       );
     }
-    const state = { kind: "state", isHeld, isWanted: this.#isWanted } as const;
-    this.#watch(this.#conflict.step(state, clock.monotonicMs()));
+    const [isWanted, isElected] = [this.#isWanted, this.#isElected];
+    this.#watch(this.#conflict.step({ kind: "state", isHeld, isWanted, isElected }, clock.monotonicMs()));
   }
 
   #taken(): void {

@@ -44,10 +44,10 @@ function setUp() {
       suspended: () => void process.calls.push("suspended"),
     },
   );
-  /** A leader whose heartbeats are answered every 250 ms, for `ms`. */
-  const lead = (ms: number): void => {
+  /** A leader whose heartbeats are answered every 250 ms, or a stand-in, for `ms`. */
+  const lead = (ms: number, isElected = true): void => {
     for (let passed = 0; passed < ms; passed += 250) {
-      address.update({ isGiven: true, confirmedAt: clock.monotonicMs() });
+      address.update({ isGiven: true, isElected, confirmedAt: clock.monotonicMs() });
       clock.advance(250);
     }
   };
@@ -192,7 +192,7 @@ test("a probe that could not be made once is no lasting warning, also where the 
   expect(address.warnings).toHaveLength(1);
   process.missing.delete("arping");
   for (let passed = 0; passed < 3000; passed += 250) {
-    address.update({ isGiven: false, confirmedAt: undefined });
+    address.update({ isGiven: false, isElected: false, confirmedAt: undefined });
     clock.advance(250);
   }
   expect(address.warnings).toEqual([]);
@@ -302,6 +302,29 @@ test("a stranger that shows up later is reported with its Ethernet address, and 
   expect(address.warnings).toEqual([]);
 });
 
+test("a holder asks every 10 s who else has the address; elected, and answered by nobody, every 30 s", () => {
+  const { process, address, lead } = setUp();
+  const questions = (): number => process.take().filter((line) => line === PROBE).length;
+  address.start();
+  lead(1000, false);
+  questions();
+  lead(60_000, false);
+  expect(questions()).toBe(6);
+  lead(10_000);
+  questions();
+  lead(60_000);
+  expect(questions()).toBe(2);
+  // The quorum is lost right after a question: who has one may take the address.
+  lead(10_000, false);
+  expect(questions()).toBe(1);
+  lead(10_000);
+  process.answering = [PRINTER];
+  lead(30_000);
+  questions();
+  lead(60_000);
+  expect(questions()).toBe(6);
+});
+
 test("while it holds the address a member that answers for it too is told of", () => {
   const { process, address, lead } = setUp();
   address.start();
@@ -317,11 +340,11 @@ test("a machine that slept drops the address at once, clients first", () => {
   lead(1000);
   process.take();
   machine.sleptMs = 201;
-  address.update({ isGiven: true, confirmedAt: clock.monotonicMs() - 1 });
+  address.update({ isGiven: true, isElected: true, confirmedAt: clock.monotonicMs() - 1 });
   expect(process.take()).toEqual(["reset 10.0.0.9", DELETE, "suspended"]);
   expect(address.isHeld).toBe(false);
   clock.advance(50);
-  address.update({ isGiven: true, confirmedAt: clock.monotonicMs() });
+  address.update({ isGiven: true, isElected: true, confirmedAt: clock.monotonicMs() });
   expect(address.isHeld).toBe(true);
 });
 
@@ -330,7 +353,7 @@ test("a machine that does not hold the address notices within a second that it s
   address.start();
   const look = (): void => {
     clock.advance(250);
-    address.update({ isGiven: false, confirmedAt: undefined });
+    address.update({ isGiven: false, isElected: false, confirmedAt: undefined });
   };
   for (let looks = 0; looks < 8; looks++) look();
   process.take();
@@ -368,7 +391,7 @@ test("who loses the address before it has tickled them all does it when it takes
   address.start();
   address.tickleOnTaking([{ ip: Uint8Array.of(10, 0, 0, 77), port: 50_000, serverPort: 1883 }]);
   lead(250);
-  address.update({ isGiven: false, confirmedAt: undefined });
+  address.update({ isGiven: false, isElected: false, confirmedAt: undefined });
   clock.advance(5000);
   process.take();
   address.tickleOnTaking([]);
