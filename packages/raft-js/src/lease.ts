@@ -32,9 +32,13 @@ export function quorumContactAt(server: Server, now: number): number | undefined
 
 /** End of the lease in ms, on this server's clock; undefined without one. */
 export function leaseUntil(server: Server, now: number): number | undefined {
-  const contactAt = quorumContactAt(server, now);
+  return leaseFrom(server, quorumContactAt(server, now));
+}
+
+/** The same of a server that a quorum has answered a heartbeat of `contactAt`. */
+export function leaseFrom({ options }: Server, contactAt: number | undefined): number | undefined {
   if (contactAt === undefined) return undefined;
-  const { electionMinMs, leaseGuardMs = GUARD_MS } = server.options;
+  const { electionMinMs, leaseGuardMs = GUARD_MS } = options;
   return contactAt + electionMinMs * (1 - DRIFT) - leaseGuardMs;
 }
 

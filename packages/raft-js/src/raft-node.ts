@@ -41,7 +41,6 @@ import {
   onSnapshotRequest,
   propose,
 } from "./leader.ts";
-import { leaseUntil, quorumContactAt } from "./lease.ts";
 import type { RaftMessage } from "./messages.ts";
 import type { InitialState, RaftOptions, RaftStatus } from "./options.ts";
 import { isPlausible, isReachable } from "./plausible.ts";
@@ -50,6 +49,7 @@ import { Server } from "./server.ts";
 import { onInstallSnapshot } from "./snapshot-receiving.ts";
 import { onChunkReply, onSnapshotSent } from "./snapshot-sending.ts";
 import { onStateDiverged } from "./state-hash.ts";
+import { ServerStatus } from "./status.ts";
 import { onLeaseReleased, transferLeadership } from "./transfer.ts";
 import type { Entry, ServerId, SnapshotPoint } from "./types.ts";
 
@@ -138,29 +138,7 @@ export class RaftNode {
 
   /** What there is to see. `now` (default: of the last step) matters for the lease of a sole voter only. */
   status(now?: number): RaftStatus {
-    const server = this.#server;
-    const { log } = server;
-    return {
-      role: server.role,
-      term: server.term,
-      leader: server.leader,
-      commitIndex: log.commitIndex,
-      lastApplied: log.lastApplied,
-      lastIndex: log.lastIndex,
-      configuration: log.configuration,
-      isSuspect: server.isSuspect,
-      isIncomplete: server.isIncomplete,
-      isDiverged: server.isDiverged,
-      awaited: server.leader === undefined ? server.awaited : [],
-      rejectedMessages: server.rejectedMessages,
-      transferringTo: server.transfer?.to,
-      quorumContactAt: quorumContactAt(server, now ?? server.now),
-      leaseUntil: leaseUntil(server, now ?? server.now),
-      // Most who look at the status look at something else, and this grows with the cluster.
-      get followers() {
-        return followersOf(server);
-      },
-    };
+    return new ServerStatus(this.#server, now ?? this.#server.now);
   }
 
   /** Index and term of the last entry of the log. */
@@ -345,10 +323,4 @@ export class RaftNode {
     );
     log.compact(point, options.entriesKept);
   }
-}
-
-function followersOf({ followers }: Server): RaftStatus["followers"] {
-  return new Map(
-    [...followers].map(([id, { matchIndex, lastHeardAt }]) => [id, { matchIndex, lastHeardAt }]),
-  );
 }
