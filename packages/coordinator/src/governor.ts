@@ -21,7 +21,7 @@ const JOINERS_MAX = 64;
 /** Who stopped asking for something is not served any more. */
 const FORGOTTEN_MS = 5000;
 /** While all is well only time makes a difference, and half a minute of it at least (voter-watch.ts). */
-const LOOK_AGAIN_MS = 1000;
+const LOOK_AGAIN_MS = 2000;
 const WARN_EVERY_MS = 60_000;
 /** The next leader's disk may be full too, and then nobody gains by a change of leader. */
 const GIVE_WAY_EVERY_MS = 600_000;
