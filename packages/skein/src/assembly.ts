@@ -32,6 +32,8 @@ const BROKER_TICK_MS = 250;
 const WATCH_TICK_MS = 500;
 /** Client counts change all the time; others see ours at most this often. */
 const FACTS_INTERVAL_MS = 1000;
+/** What the machine is like changes rarely, and asking for it reads files. */
+const HOST_KEPT_MS = 5000;
 /** One step of stopping may take this long before the next begins. */
 const STOP_STEP_MAX_MS = 2000;
 
@@ -58,6 +60,7 @@ export class NodeAssembly {
   #factsSentAt = Number.NEGATIVE_INFINITY;
   /** Asking the system for them costs more than all else in a turn: once in FACTS_INTERVAL_MS. */
   #hostFacts: HostFacts | undefined;
+  #hostFactsAt = 0;
   #heldAddress = false;
 
   /** @throws {SkeinError} ERR_SKEIN_DISK if the node's identity can be neither read nor written */
@@ -308,7 +311,6 @@ export class NodeAssembly {
     this.#updateEntrance(this.coordinator.status);
     if (clock.monotonicMs() - this.#factsSentAt >= FACTS_INTERVAL_MS) {
       this.#factsSentAt = clock.monotonicMs();
-      this.#hostFacts = undefined;
       this.#sendFacts();
     }
     if (clock.monotonicMs() >= this.#watchAt) {
@@ -351,7 +353,11 @@ export class NodeAssembly {
   }
 
   #host(): HostFacts {
-    this.#hostFacts ??= this.#ports.host();
+    const now = this.#ports.clock.monotonicMs();
+    if (this.#hostFacts === undefined || now - this.#hostFactsAt >= HOST_KEPT_MS) {
+      this.#hostFacts = this.#ports.host();
+      this.#hostFactsAt = now;
+    }
     return this.#hostFacts;
   }
 
