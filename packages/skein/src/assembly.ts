@@ -29,7 +29,7 @@ import { meshTopics } from "./status/mesh-topics.ts";
 /** Keep-alive, will delays, expiry: the broker looks at its clock this often. */
 const BROKER_TICK_MS = 250;
 /** Events, reports and notes are for people. */
-const WATCH_TICK_MS = 500;
+const WATCH_TICK_MS = 1000;
 /** Client counts change all the time; others see ours at most this often. */
 const FACTS_INTERVAL_MS = 1000;
 /** What the machine is like changes rarely, and asking for it reads files. */

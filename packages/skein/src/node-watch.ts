@@ -129,7 +129,7 @@ export class NodeWatch {
     this.events.noteShared(id, kind, detail);
   }
 
-  /** The same, and what is due from time to time. A few times a second. */
+  /** The same, and what is due from time to time. About once a second. */
   tick(): void {
     if (this.#isStopped) return;
     this.observe();

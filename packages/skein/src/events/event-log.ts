@@ -1,7 +1,7 @@
 /**
  * The fail-over log of one node: watches the mesh and makes one event of each outage, join, leave and alarm.
  *
- * A pure core: it is shown the mesh several times a second (mesh-view.ts) and compares. What begins within a few seconds and belongs
+ * A pure core: it is shown the mesh at each change and once a second (mesh-view.ts), and compares. What begins within a few seconds and belongs
  * together goes into one incident (incident.ts); a blip that changes nothing is dropped. Events of other nodes are
  * taken over: the new coordinator measures best when its clients came back, and a node that was away has seen nothing.
  */

@@ -43,7 +43,7 @@ export class NodeEvents {
     return this.#log.events;
   }
 
-  /** Call it whenever something may have changed, and a few times a second. */
+  /** Call it whenever something may have changed, and about once a second. */
   observe(): void {
     if (this.#isStopped) return;
     const { clock } = this.#ports;

@@ -48,7 +48,7 @@ export class ReportExchange {
     return this.#received.get(node);
   }
 
-  /** Call it a few times a second. */
+  /** Call it about once a second. */
   tick(): void {
     const now = this.#ports.clock.monotonicMs();
     const linked = new Set(this.#ports.linked().keys());
