@@ -19,6 +19,7 @@ export { collectReadBuffersYoung } from "./read-garbage.ts";
 export { type Room, systemRoom } from "./room.ts";
 export { saltedPassword, systemScramHashes } from "./scram-hashes.ts";
 export { canPauseSelf, killSelf, pauseSelf } from "./self-drill.ts";
+export { collectStartGarbage } from "./start-garbage.ts";
 export { listenTcp } from "./tcp.ts";
 export { isKeyMismatch, type TlsPskOptions, tlsPskTransport } from "./tls-psk.ts";
 export { dialAsGuest } from "./tls-psk-guest.ts";

@@ -2,7 +2,7 @@
 
 import { hostname } from "node:os";
 import { SkeinError } from "@skein/kernel";
-import { collectReadBuffersYoung, dialAsGuest, multicastDns } from "@skein/platform";
+import { collectReadBuffersYoung, collectStartGarbage, dialAsGuest, multicastDns } from "@skein/platform";
 import { boundYoungGeneration } from "@skein/platform/young-generation";
 import { type RunningNode, startNode } from "../compose.ts";
 import { Problem } from "../config/addresses.ts";
@@ -48,6 +48,7 @@ export async function up(flags: Flags, join: string | undefined): Promise<number
 
 async function run(node: RunningNode, log: NodeLog, stopped: Promise<string>): Promise<number> {
   boundYoungGeneration();
+  collectStartGarbage();
   const end = await Promise.race([stopped, node.failed, node.left]);
   if (end instanceof Error) log.error({ error: end }, "stopping after a failure");
   else if (end === "left") log.info({}, "stopping for good: this node has left its mesh");
