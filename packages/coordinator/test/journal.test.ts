@@ -1,12 +1,8 @@
 import { type Log, type LogFields, seededPrng } from "@skein/kernel";
 import type { Entry, Snapshot } from "raft-js";
 import { expect, test } from "vitest";
-import {
-  Journal,
-  type JournalDone,
-  type JournalOptions,
-  type OpenedJournal,
-} from "../src/journal/journal.ts";
+import { Journal, type JournalOptions, type OpenedJournal } from "../src/journal/journal.ts";
+import type { JournalDone } from "../src/journal/journal-job.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
 
 const FOLDER = "raft";
@@ -123,6 +119,27 @@ test("the note of what is committed goes with the next write, or by itself when 
   expect(disk.appends, "once").toHaveLength(3);
   disk.kill();
   expect(open(disk).state.commitIndex).toBe(4);
+});
+
+test("Raft §5.4: the note of what is committed does not stand before what was given before it, or an entry that is replaced would count", () => {
+  for (let steps = 0; ; steps++) {
+    const disk = new MemoryDisk();
+    const { journal } = open(disk);
+    let isDone = false;
+    journal.persist({ hardState: { term: 1, votedFor: "a" }, entries: entries(1, 3) }, noError);
+    journal.persist({ hardState: undefined, entries: entries(4, 5) }, noError);
+    // Another leader's, which has neither.
+    journal.restore(snapshotAt(4, 2), false, { term: 2, votedFor: undefined }, noError);
+    journal.persist({ hardState: undefined, entries: entries(5, 5, 2) }, () => {
+      isDone = true;
+    });
+    journal.noteCommitted(5);
+    for (let i = 0; i < steps; i++) disk.step();
+    disk.kill();
+    const { state } = open(disk);
+    expect(state.commitIndex, `${steps} steps`).toBe(isDone ? 5 : state.snapshot.index);
+    if (isDone) break;
+  }
 });
 
 test("writes given while one is under way are written together, and done in order", () => {

@@ -15,32 +15,33 @@
  */
 
 import { assert, type Clock, type Disk, type Log, type SkeinError, type Timer } from "@skein/kernel";
-import type { HardState, InitialState, Snapshot, SnapshotPoint } from "raft-js";
+import type { HardState, InitialState, Snapshot } from "raft-js";
 import { REPLICA_SIZES } from "../replica-sizes.ts";
 import { CommitNote } from "./commit-note.ts";
 import { removeOrError, stopMarkPath } from "./files.ts";
 import { FlushTimes } from "./flush-times.ts";
+import {
+  changesLog,
+  EMPTY_WRITE,
+  isUrgent,
+  type Job,
+  type JournalDone,
+  type RestoreJob,
+  type WriteJob,
+} from "./journal-job.ts";
 import { isForced, type JournalWrite } from "./journal-write.ts";
 import { type Recovered, recover } from "./recovery.ts";
 import type { Remains } from "./remains.ts";
 import { Reserve } from "./reserve.ts";
 import { isNoRoom, Room } from "./room.ts";
 import { SegmentWriter } from "./segment-writer.ts";
-import { frameOf, type SnapshotFrame, SnapshotWriter } from "./snapshot-writer.ts";
+import { frameOf, SnapshotWriter } from "./snapshot-writer.ts";
 import { type Durability, readStopMark, writeStopMark } from "./stop-mark.ts";
 import { clearSuspectMark, writeSuspectMark } from "./suspect-mark.ts";
 import { SyncPace } from "./sync-pace.ts";
 
-/** A write of nothing but what every write brings. */
-const EMPTY_WRITE: Job = { kind: "write", write: { hardState: undefined, entries: [] }, done: () => {} };
 /** Bytes gathered into one append; what is beyond goes into the next one. A single write may be larger. */
 const BATCH_BYTES_MAX = 1024 * 1024;
-
-/**
- * Undefined: it worked. An error is final: the journal writes nothing more and every later call gets it too. (But for
- * ERR_SKEIN_DISK_FULL from `saveSnapshot`: that snapshot was not saved, and everything else goes on.)
- */
-export type JournalDone = (error: SkeinError | undefined) => void;
 
 export interface JournalOptions {
   /** Default: `replicated`. */
@@ -70,23 +71,6 @@ export interface OpenedJournal {
   /** What is legible behind the damage. */
   readonly remains: Remains;
 }
-
-interface WriteJob {
-  readonly kind: "write";
-  readonly write: JournalWrite;
-  readonly done: JournalDone;
-}
-
-interface RestoreJob {
-  readonly kind: "restore";
-  readonly snapshot: SnapshotPoint;
-  readonly frame: SnapshotFrame;
-  readonly keepsLog: boolean;
-  readonly hardState: HardState;
-  readonly done: JournalDone;
-}
-
-type Job = WriteJob | RestoreJob | { readonly kind: "clearSuspect" | "close"; readonly done: JournalDone };
 
 export class Journal {
   readonly #disk: Disk;
@@ -326,7 +310,8 @@ export class Journal {
       return;
     }
     const parts = batch.map((job) => job.write);
-    const committed = this.#note.take();
+    // It is about all that was given before it: before what still waits it would name entries that this replaces.
+    const committed = this.#jobs.some(changesLog) ? undefined : this.#note.take();
     if (committed !== undefined) parts.push({ hardState: undefined, entries: [], committed });
     const mustSync = this.#mustSyncEntries || parts.some(isForced);
     const now = (): number => this.#clock?.monotonicMs() ?? 0;
@@ -391,9 +376,4 @@ export class Journal {
     else if (this.#isMarking) this.#marked = () => close(failure);
     else close(failure);
   }
-}
-
-/** Whether it must not wait for others to share a sync with: elections do not, and neither does who stops. */
-function isUrgent(job: Job): boolean {
-  return job.kind !== "write" || isForced(job.write);
 }
