@@ -141,8 +141,8 @@ test.each(["killed", "stopped"] as const)(
     ] as const)
       node.running.retained.put(retained(topic, text), done);
     world.until(() => done.codes.length === 4, 1000);
-    // What a killed process had not noted yet is a second old at most.
-    if (how === "killed") world.run(1500);
+    // What a killed process had not noted yet is two seconds old at most: the second look that finds nothing newer writes it (commit-note.ts).
+    if (how === "killed") world.run(2000);
     else node.running.stop(() => {});
     world.run(100);
     for (const other of world.nodes) world.kill(other);
