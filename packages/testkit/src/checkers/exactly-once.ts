@@ -50,6 +50,8 @@ export class ExactlyOnce implements Checker {
   readonly #untoldUntil = new Map<string, number>();
   readonly #outboxes = new OutboxLedger();
   readonly #nodes = new Set<string>();
+  /** Where each client has had its last CONNACK, and how often that was another node than before: a handshake may have gone on there. */
+  readonly #stays = new Map<string, { readonly node: string | undefined; readonly moves: number }>();
   readonly #quorum = new QuorumLedger();
   /** How often each node has got a quorum back, or has lost what it had not flushed. */
   readonly #turns = new Map<string, number>();
@@ -95,8 +97,10 @@ export class ExactlyOnce implements Checker {
   }
 
   /** It has waited for the outboxes of nodes in reach. Of two nodes that can tell, each is in reach of the other; of more not all have links at once. */
-  #connected({ client, session, at }: Extract<Observation, { kind: "connected" }>): void {
+  #connected({ client, session, node: taker, at }: Extract<Observation, { kind: "connected" }>): void {
     this.#sessions.set(client, session);
+    const { node: last = taker, moves = 0 } = this.#stays.get(client) ?? {};
+    this.#stays.set(client, { node: taker, moves: last === taker ? moves : moves + 1 });
     for (const [node, leftAt] of this.#untold.get(client) ?? []) {
       const isTold = this.#nodes.size === 2 && this.#outboxes.isOnItsWay(node, at);
       if (!isTold) this.#untoldUntil.set(client, Math.max(leftAt, this.#untoldUntil.get(client) ?? leftAt));
@@ -157,7 +161,8 @@ export class ExactlyOnce implements Checker {
     if (publish === undefined || node === undefined || qos < 2 || publish.sendings > 1) return;
     this.#look(publish);
     if (publish.isEarly || !this.#keepingSince.has(client) || !this.#quorum.hasLackedSince(node, at)) return;
-    const turn = `${client} ${this.#sessions.get(client) ?? ""} ${node} ${this.#turns.get(node) ?? 0}`;
+    const moves = this.#stays.get(client)?.moves ?? 0;
+    const turn = `${client} ${this.#sessions.get(client) ?? ""} ${moves} ${node} ${this.#turns.get(node) ?? 0}`;
     if (publish.lonely.has(turn))
       throw new CheckFailure(
         this.name,
