@@ -7,7 +7,7 @@
  * twice. Retained replays are new messages each time and do not count. A will is a publish by the mesh. What was published before
  * two clusters became one is not counted: a session of both may get it from each (docs/merge.md).
  * What a node takes for the log, or sends to them, without a quorum others may send again, because they cannot know of it: exactly once is
- * promised across takeovers and crashes, not across a split. The node itself knows, also after a restart: what the log had before, it sends once.
+ * promised across takeovers and crashes, not across a split. Of two nodes, who comes to the other one when that one is heard again is told by then (docs/sessions.md, "After the heal"). The node itself knows, also after a restart: what the log had before, it sends once.
  *
  * "At least once" is the other half: acknowledged-loss.ts. Source: MQTT 5 section 4.3; reference design, 5.4 (I4).
  */
@@ -16,6 +16,7 @@ import type { QoS } from "@skein/kernel";
 import { type Checker, CheckFailure, type Observation, type PublishedPacket } from "../observations.ts";
 import { BlackoutWatch, type Durability } from "./blackout-watch.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
+import { OutboxLedger } from "./outbox-ledger.ts";
 import { QuorumLedger } from "./quorum-ledger.ts";
 
 interface Publish {
@@ -43,8 +44,14 @@ export class ExactlyOnce implements Checker {
   /** Kept sessions: when the last CONNECT was sent, and who took it. */
   readonly #keepingSince = new Map<string, number>();
   readonly #servedBy = new Map<string, string | undefined>();
-  /** What was published before may have been sent by a node that could not tell the others. */
+  /** Nodes that a client has left since its last CONNACK, and that could not tell the others what they have sent it, and when it left. */
+  readonly #untold = new Map<string, Map<string, number>>();
+  /** What was published before may have been sent by such a node, which had still not told it when the next CONNACK came. */
   readonly #untoldUntil = new Map<string, number>();
+  readonly #outboxes = new OutboxLedger();
+  readonly #nodes = new Set<string>();
+  /** Where each client has had its last CONNACK, and how often that was another node than before: a handshake may have gone on there. */
+  readonly #stays = new Map<string, { readonly node: string | undefined; readonly moves: number }>();
   readonly #quorum = new QuorumLedger();
   /** How often each node has got a quorum back, or has lost what it had not flushed. */
   readonly #turns = new Map<string, number>();
@@ -64,8 +71,10 @@ export class ExactlyOnce implements Checker {
     const isBlackout = this.#blackouts.observe(observation);
     if (isMerged || isBlackout) for (const id of this.#publishes.keys()) this.#excused.add(id);
     this.#quorum.observe(observation);
+    this.#outboxes.observe(observation);
+    if (observation.kind === "started" && observation.node !== undefined) this.#nodes.add(observation.node);
     this.#countTurns(observation);
-    if (observation.kind === "connected") this.#sessions.set(observation.client, observation.session);
+    if (observation.kind === "connected") this.#connected(observation);
     else if (observation.kind === "connectSent") this.#connecting(observation);
     else if (observation.kind === "publishSent")
       this.#sent(observation.packet, observation.node, observation.at);
@@ -76,11 +85,27 @@ export class ExactlyOnce implements Checker {
   /** The mesh publishes the will, once if at all. */
   #connecting(attempt: Extract<Observation, { kind: "connectSent" }>): void {
     const { client, will, expirySeconds, node, at } = attempt;
-    if (this.#isAlone(client, this.#servedBy.get(client))) this.#untoldUntil.set(client, at);
+    const left = this.#servedBy.get(client);
+    if (left !== undefined && this.#isAlone(client, left)) {
+      const untold = this.#untold.get(client) ?? new Map<string, number>();
+      this.#untold.set(client, untold.set(left, at));
+    }
     this.#servedBy.set(client, node);
     if (expirySeconds > 0) this.#keepingSince.set(client, at);
     else this.#keepingSince.delete(client);
     if (will !== undefined) this.#sent(will, node, at);
+  }
+
+  /** It has waited for the outboxes of nodes in reach. Of two nodes that can tell, each is in reach of the other; of more not all have links at once. */
+  #connected({ client, session, node: taker, at }: Extract<Observation, { kind: "connected" }>): void {
+    this.#sessions.set(client, session);
+    const { node: last = taker, moves = 0 } = this.#stays.get(client) ?? {};
+    this.#stays.set(client, { node: taker, moves: last === taker ? moves : moves + 1 });
+    for (const [node, leftAt] of this.#untold.get(client) ?? []) {
+      const isTold = this.#nodes.size === 2 && this.#outboxes.isOnItsWay(node, at);
+      if (!isTold) this.#untoldUntil.set(client, Math.max(leftAt, this.#untoldUntil.get(client) ?? leftAt));
+    }
+    this.#untold.delete(client);
   }
 
   #sent({ payloadId, qos }: PublishedPacket, node: string | undefined, sentAt: number): void {
@@ -136,7 +161,8 @@ export class ExactlyOnce implements Checker {
     if (publish === undefined || node === undefined || qos < 2 || publish.sendings > 1) return;
     this.#look(publish);
     if (publish.isEarly || !this.#keepingSince.has(client) || !this.#quorum.hasLackedSince(node, at)) return;
-    const turn = `${client} ${this.#sessions.get(client) ?? ""} ${node} ${this.#turns.get(node) ?? 0}`;
+    const moves = this.#stays.get(client)?.moves ?? 0;
+    const turn = `${client} ${this.#sessions.get(client) ?? ""} ${moves} ${node} ${this.#turns.get(node) ?? 0}`;
     if (publish.lonely.has(turn))
       throw new CheckFailure(
         this.name,
@@ -148,7 +174,7 @@ export class ExactlyOnce implements Checker {
   #delivered(observation: Extract<Observation, { kind: "delivered" }>): void {
     const { client, node, payloadId, qos, dup, topic, at } = observation;
     this.#mustBeFirst(observation);
-    if (payloadId === "" || (qos === 1 && dup) || (qos > 0 && this.#isAlone(client, node))) return;
+    if (payloadId === "" || (qos === 1 && dup)) return;
     const publish = this.#publishes.get(payloadId);
     if (publish === undefined) {
       throw new CheckFailure(this.name, `${client} got "${payloadId}" on "${topic}", which nobody published`);
@@ -163,6 +189,8 @@ export class ExactlyOnce implements Checker {
     publish.deliveries.set(session, count);
     // A publisher at QoS 1 may repeat itself, and each repetition is a message of its own.
     const allowed = publish.qos === 1 ? publish.sendings : 1;
+    // It could not be told what others have sent; what it sends itself counts for them.
+    if (qos > 0 && this.#isAlone(client, node)) return;
     if (count > allowed && !this.#clusters.isSplit && !this.#excused.has(payloadId)) {
       throw new CheckFailure(
         this.name,

@@ -46,6 +46,11 @@ export class OutboxLedger {
     return true;
   }
 
+  /** What `node` has taken without a quorum is in the log, or on its way there and heard: who is in reach waits for it (sessions.md, "After the heal"). */
+  isOnItsWay(node: string, at: number): boolean {
+    return (this.#openUntil.get(node) ?? at) <= at + WRITTEN_WITHIN_MS;
+  }
+
   #disturbed(node: string, at: number): void {
     this.#disturbances.set(node, (this.#disturbances.get(node) ?? 0) + 1);
     const until = this.#openUntil.get(node) ?? at;

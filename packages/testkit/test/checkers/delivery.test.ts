@@ -237,11 +237,39 @@ test("[P6] a node without a quorum sends a kept session once what the log had be
     from(22_000, "B"),
   ];
   const damaged = seen(23_000, "damaged", { node: "B", how: "power" });
-  for (const between of [[quorum(23_000, true), quorum(24_000, false)], [damaged]])
+  // There the handshake may have gone on to its end.
+  const elsewhere = [connected(23_000, "sub", "C", "sub-1"), connected(24_000, "sub", "B", "sub-1")];
+  for (const between of [[quorum(23_000, true), quorum(24_000, false)], [damaged], elsewhere])
     check(new ExactlyOnce("replicated"), [...begin, ...between, from(25_000, "B")]);
   expect(() =>
     check(new ExactlyOnce("replicated"), [...begin, crash(23_000, "B"), from(25_000, "B")]),
   ).toThrow(/again at 25000 ms from B/);
+});
+
+test("[P6] of two nodes the one with a quorum sends nobody again what the other has sent him, once that is heard again when he comes", () => {
+  const history = (nodes: readonly string[], ...heal: readonly Observation[]) => [
+    ...started(0, ...nodes),
+    ...quorate(300, ...nodes),
+    connected(400, "pub", "A"),
+    published(20_000, "pub", "A", { payloadId: "m", qos: 2 }),
+    acked(20_010, "pub", "m"),
+    seen(21_000, "quorum", { node: "B", isReached: false }),
+    connecting(21_500, "sub", "B"),
+    connected(21_501, "sub", "B"),
+    deliveredBy("B", 22_000, 2),
+    ...heal,
+    connecting(30_000, "sub", "A", { connection: 2 }),
+    connected(30_500, "sub", "A", "sub-1", { isPresent: true, connection: 2 }),
+    deliveredBy("A", 30_501, 2),
+  ];
+  const isBack = seen(29_900, "quorum", { node: "B", isReached: true });
+  const isHeardNoMore = disturbed(29_950, "A", "B");
+  const judge = (observations: readonly Observation[]) => check(new ExactlyOnce("replicated"), observations);
+  expect(() => judge(history(["A", "B"], isBack))).toThrow(/for the 2. time/);
+  judge(history(["A", "B"]));
+  judge(history(["A", "B"], isBack, isHeardNoMore));
+  // It may have no link to the one that he comes to yet.
+  judge(history(["A", "B", "C"], isBack));
 });
 
 test("[P6] exactly once across a power cut of all nodes is for `disk` to keep, and of what comes after it for both", () => {
