@@ -1,7 +1,11 @@
 import { PASSED_BY, SAFE_HERE_ONLY } from "@skein/kernel";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { AcknowledgementPool, type AcknowledgementSlot, Acknowledgements } from "../src/acknowledgements.ts";
+import {
+  AcknowledgementPool,
+  type AcknowledgementSlot,
+  Acknowledgements,
+} from "../src/inbound/acknowledgements.ts";
 
 function open(): {
   readonly answers: string[];

@@ -1,6 +1,6 @@
 import type { MonotonicMs } from "@skein/kernel";
 import { expect, test } from "vitest";
-import { ConnectRate } from "../src/connect-rate.ts";
+import { ConnectRate } from "../src/connection/connect-rate.ts";
 
 const at = (ms: number): MonotonicMs => ms as MonotonicMs;
 

@@ -2,7 +2,7 @@
 
 import { packetIdOf } from "@skein/kernel";
 import { expect, test } from "vitest";
-import { EarlyQueue, WAITING_MAX } from "../src/early-queue.ts";
+import { EarlyQueue, WAITING_MAX } from "../src/sessions/early-queue.ts";
 
 /** As many ordinals may be under way from the queue at a time. */
 const SPAN = 60_000;

@@ -1,7 +1,7 @@
 import type { ApplicationMessage } from "@skein/kernel";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Inflight, type InflightEntry } from "../src/inflight.ts";
+import { Inflight, type InflightEntry } from "../src/sessions/inflight.ts";
 
 const MESSAGE: ApplicationMessage = {
   topic: "t",

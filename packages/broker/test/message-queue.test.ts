@@ -1,8 +1,8 @@
 import type { MonotonicMs } from "@skein/kernel";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { MessageQueue, type QueuedMessage } from "../src/message-queue.ts";
-import { QueueBudget } from "../src/queue-budget.ts";
+import { MessageQueue, type QueuedMessage } from "../src/sessions/message-queue.ts";
+import { QueueBudget } from "../src/sessions/queue-budget.ts";
 
 function queued(bytes: number): QueuedMessage {
   const message = {

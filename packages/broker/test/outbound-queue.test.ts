@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Frame, ownFrame } from "../src/codec/packet-writer.ts";
-import { BatchPool } from "../src/outbound-batch.ts";
-import { OutboundQueue } from "../src/outbound-queue.ts";
+import { BatchPool } from "../src/outbound/outbound-batch.ts";
+import { OutboundQueue } from "../src/outbound/outbound-queue.ts";
 
 class Sink {
   readonly writes: Uint8Array[] = [];

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { encodePublish, PublishFrames } from "../src/codec/publish-encoder.ts";
 import { recordOf } from "../src/codec/received-publish.ts";
-import { PacketsFromPeers } from "../src/packets-from-peers.ts";
+import { PacketsFromPeers } from "../src/inbound/packets-from-peers.ts";
 
 const FORM = { qos: 0, retain: false, dup: false, identifiers: undefined, expirySeconds: undefined } as const;
 

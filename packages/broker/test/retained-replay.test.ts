@@ -1,7 +1,7 @@
 import type { ApplicationMessage, MonotonicMs } from "@skein/kernel";
 import { expect, test } from "vitest";
-import { RetainedReplay } from "../src/retained-replay.ts";
-import type { Subscription } from "../src/subscription-index.ts";
+import { RetainedReplay } from "../src/outbound/retained-replay.ts";
+import type { Subscription } from "../src/subscriptions/subscription-index.ts";
 
 const SUBSCRIBER = { deliver() {}, isReady: true, isConnected: true, isKept: false };
 

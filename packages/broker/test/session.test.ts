@@ -2,10 +2,10 @@ import type { MonotonicMs } from "@skein/kernel";
 import { expect, test, vi } from "vitest";
 import { PublishFrames } from "../src/codec/publish-encoder.ts";
 import { newCounters } from "../src/counters.ts";
-import { MessageQueue } from "../src/message-queue.ts";
 import { DEFAULT_BROKER_OPTIONS } from "../src/options.ts";
-import { QueueBudget } from "../src/queue-budget.ts";
-import { Session } from "../src/session.ts";
+import { MessageQueue } from "../src/sessions/message-queue.ts";
+import { QueueBudget } from "../src/sessions/queue-budget.ts";
+import { Session } from "../src/sessions/session.ts";
 
 test("a message that waits keeps alive only itself, not what was read with it; one copy serves all who wait", () => {
   const push = vi.spyOn(MessageQueue.prototype, "push");

@@ -2,7 +2,7 @@
 
 import type { QoS } from "@skein/kernel";
 import { expect, test } from "vitest";
-import { SharedSubscriptions } from "../src/shared-subscriptions.ts";
+import { SharedSubscriptions } from "../src/subscriptions/shared-subscriptions.ts";
 
 const FILTER = "$share/g/t";
 

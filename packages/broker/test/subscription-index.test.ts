@@ -1,7 +1,11 @@
 import { filterMatches, type QoS } from "@skein/kernel";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Subscriber, type Subscription, SubscriptionIndex } from "../src/subscription-index.ts";
+import {
+  type Subscriber,
+  type Subscription,
+  SubscriptionIndex,
+} from "../src/subscriptions/subscription-index.ts";
 
 const SUBSCRIBERS: readonly Subscriber[] = Array.from({ length: 3 }, () => ({
   deliver() {},

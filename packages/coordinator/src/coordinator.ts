@@ -7,22 +7,18 @@
 
 import { type NodeId, type Timer, untilNext } from "@skein/kernel";
 import { encodeRaftMessage, type RaftMessage } from "raft-js";
-import { Arrival } from "./arrival.ts";
 import { ControlTraffic } from "./control-traffic.ts";
 import { countersOf } from "./counters.ts";
-import { DiskFailures } from "./disk-failures.ts";
-import { Driver, type DriverOptions } from "./driver.ts";
-import { ElectionWaitWarning } from "./election-wait.ts";
 import { Ending } from "./ending.ts";
-import { findMember } from "./find-member.ts";
-import { newClusterId } from "./identity.ts";
+import { Arrival } from "./formation/arrival.ts";
+import { newClusterId } from "./formation/identity.ts";
 import type { OpenedJournal } from "./journal/journal.ts";
-import { KnownNodes } from "./known-nodes.ts";
-import { LeaderContact } from "./leader-contact.ts";
 import { logHandlers } from "./member-handlers.ts";
-import { Membership } from "./membership.ts";
-import { beginMending, type Mending } from "./mending.ts";
-import { Merging } from "./merging.ts";
+import { ElectionWaitWarning } from "./membership/election-wait.ts";
+import { findMember } from "./membership/find-member.ts";
+import { KnownNodes } from "./membership/known-nodes.ts";
+import { Membership } from "./membership/membership.ts";
+import { Merging } from "./merge/merging.ts";
 import type {
   ActionDone,
   CoordinatorCounters,
@@ -31,15 +27,19 @@ import type {
   CoordinatorStatus,
   PeerView,
 } from "./options.ts";
-import { Outbox } from "./outbox.ts";
 import { PeerFaults } from "./peer-faults.ts";
 import { isLinkedIn, linkedIn } from "./peer-list.ts";
-import { ProposalRoute } from "./proposal-route.ts";
-import { Proposals } from "./proposals.ts";
-import { ReplicaFaults } from "./replica-faults.ts";
-import { type ReplicaHealth, replicaHealth } from "./replica-health.ts";
-import { REPLICA_SIZES } from "./replica-sizes.ts";
-import { Retained } from "./retained.ts";
+import { Outbox } from "./proposals/outbox.ts";
+import { ProposalRoute } from "./proposals/proposal-route.ts";
+import { Proposals } from "./proposals/proposals.ts";
+import { DiskFailures } from "./replica/disk-failures.ts";
+import { Driver, type DriverOptions } from "./replica/driver.ts";
+import { LeaderContact } from "./replica/leader-contact.ts";
+import { beginMending, type Mending } from "./replica/mending.ts";
+import { ReplicaFaults } from "./replica/replica-faults.ts";
+import { type ReplicaHealth, replicaHealth } from "./replica/replica-health.ts";
+import { REPLICA_SIZES } from "./replica/replica-sizes.ts";
+import { Retained } from "./retained/retained.ts";
 import { Sessions } from "./sessions/sessions.ts";
 import { StateMachine } from "./state-machine/state-machine.ts";
 import { freshStatus, memberStatus } from "./status.ts";

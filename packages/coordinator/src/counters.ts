@@ -3,7 +3,7 @@
 import type { Coordinator } from "./coordinator.ts";
 import type { CoordinatorCounters } from "./options.ts";
 import type { PeerFaults } from "./peer-faults.ts";
-import type { Proposals } from "./proposals.ts";
+import type { Proposals } from "./proposals/proposals.ts";
 import type { StateMachine } from "./state-machine/state-machine.ts";
 
 export function countersOf(

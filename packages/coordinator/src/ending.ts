@@ -4,12 +4,12 @@
  */
 
 import { type Clock, type Disk, type DiskDone, type Log, type RandomSource, SkeinError } from "@skein/kernel";
-import type { DiskFailures } from "./disk-failures.ts";
-import type { Driver } from "./driver.ts";
-import { decideFork, type Fork } from "./fork.ts";
-import { HandOver } from "./hand-over.ts";
-import { replaceIdentity } from "./identity.ts";
+import { decideFork, type Fork } from "./formation/fork.ts";
+import { replaceIdentity } from "./formation/identity.ts";
+import { HandOver } from "./membership/hand-over.ts";
 import type { ActionDone } from "./options.ts";
+import type { DiskFailures } from "./replica/disk-failures.ts";
+import type { Driver } from "./replica/driver.ts";
 
 const STOPPING = "This node is stopping.";
 

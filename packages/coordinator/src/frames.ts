@@ -17,8 +17,8 @@ import {
 } from "@skein/kernel";
 import type { Entry, Snapshot } from "raft-js";
 import { decodeRecord, encodeRecord } from "./journal/record.ts";
-import { type MergeMessage, readMergeMessage, writeMergeMessage } from "./merge-messages.ts";
-import type { Missing } from "./repair.ts";
+import { type MergeMessage, readMergeMessage, writeMergeMessage } from "./merge/merge-messages.ts";
+import type { Missing } from "./replica/repair.ts";
 import { COMMAND_BYTES_MAX } from "./state-machine/commands.ts";
 import { readNodeId, writeNodeId } from "./wire-ids.ts";
 

@@ -2,15 +2,15 @@
 
 import type { NodeId } from "@skein/kernel";
 import { decodeRaftMessage } from "raft-js";
-import type { Arrival } from "./arrival.ts";
 import type { MemberHandlers } from "./control-traffic.ts";
-import type { Driver } from "./driver.ts";
+import type { Arrival } from "./formation/arrival.ts";
 import type { ControlFrame } from "./frames.ts";
-import type { LeaderContact } from "./leader-contact.ts";
-import type { Mending } from "./mending.ts";
 import type { CoordinatorPorts } from "./options.ts";
-import type { ProposalRoute } from "./proposal-route.ts";
-import type { Retained } from "./retained.ts";
+import type { ProposalRoute } from "./proposals/proposal-route.ts";
+import type { Driver } from "./replica/driver.ts";
+import type { LeaderContact } from "./replica/leader-contact.ts";
+import type { Mending } from "./replica/mending.ts";
+import type { Retained } from "./retained/retained.ts";
 import type { Sessions } from "./sessions/sessions.ts";
 
 export interface LogHandlersPorts extends Pick<CoordinatorPorts, "clock"> {

@@ -13,12 +13,12 @@ import type {
   RandomSource,
 } from "@skein/kernel";
 import type { InterfaceView } from "./address/setup.ts";
-import type { ElectionWait } from "./election-wait.ts";
 import type { Durability } from "./journal/stop-mark.ts";
-import type { MergeNews, MergeStatus, OutdatedNews } from "./merge-events.ts";
-import type { ObservedEntry } from "./observed-entry.ts";
-import type { OnQuorumLoss } from "./outbox.ts";
-import type { ReplicaSizes } from "./replica-sizes.ts";
+import type { ElectionWait } from "./membership/election-wait.ts";
+import type { MergeNews, MergeStatus, OutdatedNews } from "./merge/merge-events.ts";
+import type { OnQuorumLoss } from "./proposals/outbox.ts";
+import type { ObservedEntry } from "./replica/observed-entry.ts";
+import type { ReplicaSizes } from "./replica/replica-sizes.ts";
 import type { Early } from "./sessions/early-exchange.ts";
 import type { FromLog } from "./sessions/sessions.ts";
 

@@ -2,17 +2,17 @@
 
 import type { MonotonicMs, NodeId } from "@skein/kernel";
 import type { RaftStatus } from "raft-js";
-import type { Arrival } from "./arrival.ts";
-import type { DiskFailures } from "./disk-failures.ts";
-import type { Driver } from "./driver.ts";
-import { electionWait, isSameWait } from "./election-wait.ts";
-import { foreignClusterIn } from "./foreign-cluster.ts";
-import type { KnownNodes } from "./known-nodes.ts";
-import type { LeaderContact } from "./leader-contact.ts";
-import type { MergeStatus } from "./merge-events.ts";
-import type { Merging } from "./merging.ts";
+import type { Arrival } from "./formation/arrival.ts";
+import { electionWait, isSameWait } from "./membership/election-wait.ts";
+import type { KnownNodes } from "./membership/known-nodes.ts";
+import { foreignClusterIn } from "./merge/foreign-cluster.ts";
+import type { MergeStatus } from "./merge/merge-events.ts";
+import type { Merging } from "./merge/merging.ts";
 import type { CoordinatorStatus, PeerView } from "./options.ts";
-import type { ReplicaFaults } from "./replica-faults.ts";
+import type { DiskFailures } from "./replica/disk-failures.ts";
+import type { Driver } from "./replica/driver.ts";
+import type { LeaderContact } from "./replica/leader-contact.ts";
+import type { ReplicaFaults } from "./replica/replica-faults.ts";
 
 /** A leader that renews the address with every answer of its quorum hears of one so often: less than the shortest heartbeat. */
 const CONTACT_TOLD_EVERY_MS = 90;

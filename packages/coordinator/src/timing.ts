@@ -11,7 +11,7 @@
 import type { NodeId, Prng } from "@skein/kernel";
 import type { RaftOptions } from "raft-js";
 import type { TimingProfile } from "./options.ts";
-import type { ReplicaSizes } from "./replica-sizes.ts";
+import type { ReplicaSizes } from "./replica/replica-sizes.ts";
 
 /** The retained store, all that sessions may be owed, their queues and the proposers, with room to spare. */
 const SNAPSHOT_BYTES_MAX = 1536 * 1024 * 1024;

@@ -1,6 +1,6 @@
 import type { Incarnation, NodeId } from "@skein/kernel";
 import { expect, test } from "vitest";
-import { Admission } from "../src/admission.ts";
+import { Admission } from "../src/proposals/admission.ts";
 import { Sequencer } from "../src/state-machine/sequencer.ts";
 
 const NODE = "000000000000000a" as NodeId;

@@ -1,6 +1,6 @@
 import { type ClusterId, type MonotonicMs, type NodeId, seededPrng } from "@skein/kernel";
 import { expect, test } from "vitest";
-import { Bootstrap, type BootstrapEffect, type BootstrapEvent } from "../src/bootstrap.ts";
+import { Bootstrap, type BootstrapEffect, type BootstrapEvent } from "../src/formation/bootstrap.ts";
 import type { PeerView } from "../src/index.ts";
 import { UNKNOWN_MACHINE } from "./support/peer-view.ts";
 

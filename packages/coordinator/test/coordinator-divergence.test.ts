@@ -5,7 +5,7 @@ import { decodeConfiguration, type Entry, type Snapshot } from "raft-js";
 import { expect, test } from "vitest";
 import { Journal } from "../src/journal/journal.ts";
 import { decodeRecord, encodeAlone } from "../src/journal/record.ts";
-import { ReplicaFaults } from "../src/replica-faults.ts";
+import { ReplicaFaults } from "../src/replica/replica-faults.ts";
 import { StateMachine } from "../src/state-machine/state-machine.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
 import { VirtualClock } from "./support/virtual-clock.ts";

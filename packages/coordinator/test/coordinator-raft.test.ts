@@ -5,8 +5,8 @@ import { decodeRaftMessage, encodeRaftMessage, type RaftMessage } from "raft-js"
 import { expect, test } from "vitest";
 import { decodeFrame, encodeFrame } from "../src/frames.ts";
 import { msOfStamp } from "../src/hybrid-clock.ts";
-import { decodedOrNothing } from "../src/inherited.ts";
-import type { ReplicaSizes } from "../src/replica-sizes.ts";
+import { decodedOrNothing } from "../src/proposals/inherited.ts";
+import type { ReplicaSizes } from "../src/replica/replica-sizes.ts";
 import { completion, replicated, retained, type SimNode, World } from "./support/world.ts";
 
 function formed(count: number, seed: number, sizes: Partial<ReplicaSizes> = {}): World {

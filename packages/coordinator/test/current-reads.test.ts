@@ -1,6 +1,6 @@
 import type { MonotonicMs } from "@skein/kernel";
 import { expect, test } from "vitest";
-import { CurrentReads } from "../src/current-reads.ts";
+import { CurrentReads } from "../src/retained/current-reads.ts";
 import { VirtualClock } from "./support/virtual-clock.ts";
 
 /** Raft and the proposals of a node in a test's hands. */

@@ -2,7 +2,7 @@
 
 import { SkeinError } from "@skein/kernel";
 import { expect, test } from "vitest";
-import { DiskFailures } from "../src/disk-failures.ts";
+import { DiskFailures } from "../src/replica/disk-failures.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
 import { VirtualClock } from "./support/virtual-clock.ts";
 import { completion, retained, type SimNode, World } from "./support/world.ts";

@@ -1,7 +1,7 @@
 import type { MonotonicMs, NodeId } from "@skein/kernel";
 import { expect, test } from "vitest";
-import type { Driver } from "../src/driver.ts";
-import { Governor } from "../src/governor.ts";
+import { Governor } from "../src/membership/governor.ts";
+import type { Driver } from "../src/replica/driver.ts";
 
 const [leader, learner] = ["a", "b"] as NodeId[];
 

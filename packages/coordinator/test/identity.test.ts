@@ -1,6 +1,6 @@
 import { type ClusterId, isNodeId, type Log, type NodeId } from "@skein/kernel";
 import { expect, test } from "vitest";
-import { newClusterId, saveIdentity, settleIdentity } from "../src/identity.ts";
+import { newClusterId, saveIdentity, settleIdentity } from "../src/formation/identity.ts";
 import { loadIdentity } from "../src/index.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
 

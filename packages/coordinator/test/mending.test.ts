@@ -11,7 +11,7 @@ import type { Entry } from "raft-js";
 import { expect, test } from "vitest";
 import { decodeRecord } from "../src/journal/record.ts";
 import { Remains } from "../src/journal/remains.ts";
-import { Mending } from "../src/mending.ts";
+import { Mending } from "../src/replica/mending.ts";
 import { FOLDER, openJournal } from "./support/journal-model.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
 import { VirtualClock } from "./support/virtual-clock.ts";

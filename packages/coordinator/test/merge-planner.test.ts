@@ -13,9 +13,9 @@ import {
 } from "@skein/kernel";
 import { expect, test } from "vitest";
 import { HybridClock } from "../src/hybrid-clock.ts";
-import type { MergeEffect, MergeEvent, OwnCluster } from "../src/merge-events.ts";
-import type { MergeMessage } from "../src/merge-messages.ts";
-import { MergePlanner } from "../src/merge-planner.ts";
+import type { MergeEffect, MergeEvent, OwnCluster } from "../src/merge/merge-events.ts";
+import type { MergeMessage } from "../src/merge/merge-messages.ts";
+import { MergePlanner } from "../src/merge/merge-planner.ts";
 import { encodeClusterCommand } from "../src/state-machine/cluster-commands.ts";
 import { encodeCommand, retainedOperation } from "../src/state-machine/commands.ts";
 import { EXPORT_FORMAT, MergeExport } from "../src/state-machine/merge-export.ts";

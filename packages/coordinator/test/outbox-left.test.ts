@@ -1,6 +1,6 @@
 import type { Incarnation } from "@skein/kernel";
 import { expect, test } from "vitest";
-import { OutboxFile } from "../src/outbox-file.ts";
+import { OutboxFile } from "../src/proposals/outbox-file.ts";
 import { encodeCommand } from "../src/state-machine/commands.ts";
 import { completion, retained, type SimNode, World } from "./support/world.ts";
 

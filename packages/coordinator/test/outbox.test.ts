@@ -2,8 +2,8 @@ import type { MonotonicMs } from "@skein/kernel";
 import { expect, test } from "vitest";
 import type { Durability } from "../src/journal/stop-mark.ts";
 import type { CoordinatorStatus } from "../src/options.ts";
-import { type OnQuorumLoss, Outbox } from "../src/outbox.ts";
-import { OutboxFile } from "../src/outbox-file.ts";
+import { type OnQuorumLoss, Outbox } from "../src/proposals/outbox.ts";
+import { OutboxFile } from "../src/proposals/outbox-file.ts";
 import { freshStatus } from "../src/status.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
 

@@ -2,7 +2,7 @@ import type { ApplicationMessage, Incarnation, Log, NodeId } from "@skein/kernel
 import type { RaftEffect, SnapshotPoint } from "raft-js";
 import { expect, test } from "vitest";
 import { Journal } from "../src/journal/journal.ts";
-import { OwnSnapshots } from "../src/own-snapshots.ts";
+import { OwnSnapshots } from "../src/replica/own-snapshots.ts";
 import { encodeCommand, type Operation } from "../src/state-machine/commands.ts";
 import { StateMachine } from "../src/state-machine/state-machine.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";

@@ -1,7 +1,7 @@
 import type { Incarnation, NodeId } from "@skein/kernel";
 import { expect, test } from "vitest";
 import type { PeerView } from "../src/index.ts";
-import { PeerWrites, type Proposed } from "../src/peer-writes.ts";
+import { PeerWrites, type Proposed } from "../src/retained/peer-writes.ts";
 import { UNKNOWN_MACHINE } from "./support/peer-view.ts";
 import { VirtualClock } from "./support/virtual-clock.ts";
 

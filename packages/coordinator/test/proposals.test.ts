@@ -8,8 +8,8 @@ import {
 } from "@skein/kernel";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { Admission } from "../src/admission.ts";
-import { PENDING_BYTES_MAX, Proposals } from "../src/proposals.ts";
+import { Admission } from "../src/proposals/admission.ts";
+import { PENDING_BYTES_MAX, Proposals } from "../src/proposals/proposals.ts";
 import {
   COMMAND_BYTES_MAX,
   type Command,

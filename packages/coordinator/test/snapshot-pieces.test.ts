@@ -1,6 +1,6 @@
 import type { RaftMessage, Snapshot } from "raft-js";
 import { expect, test } from "vitest";
-import { SnapshotPieces } from "../src/snapshot-pieces.ts";
+import { SnapshotPieces } from "../src/replica/snapshot-pieces.ts";
 
 function snapshotAt(index: number, bytes = 10): Snapshot {
   return {

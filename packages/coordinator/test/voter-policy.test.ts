@@ -1,7 +1,7 @@
 import type { NodeId } from "@skein/kernel";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { type VoterPolicyInput, votersFor, votersWanted } from "../src/voter-policy.ts";
+import { type VoterPolicyInput, votersFor, votersWanted } from "../src/membership/voter-policy.ts";
 
 const nodes = (count: number, from = 0): NodeId[] =>
   Array.from({ length: count }, (_, i) => (from + i).toString(16).padStart(16, "0") as NodeId);

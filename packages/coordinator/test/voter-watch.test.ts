@@ -1,9 +1,9 @@
 import type { MonotonicMs, NodeId } from "@skein/kernel";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { SCORE_MARGIN, scoreOf } from "../src/node-score.ts";
+import { SCORE_MARGIN, scoreOf } from "../src/membership/node-score.ts";
+import { type Seen, VoterWatch } from "../src/membership/voter-watch.ts";
 import type { PeerView } from "../src/options.ts";
-import { type Seen, VoterWatch } from "../src/voter-watch.ts";
 import { UNKNOWN_MACHINE } from "./support/peer-view.ts";
 
 const [A, B, C, D] = ["a", "b", "c", "d"].map((digit) => digit.repeat(16)) as [

@@ -3,8 +3,8 @@ import { X509Certificate } from "node:crypto";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { alternativeName, identityIn } from "../src/certificate-identity.ts";
-import { type CertificateFiles, readTlsMaterial } from "../src/certificates.ts";
+import { alternativeName, identityIn } from "../src/sockets/certificate-identity.ts";
+import { type CertificateFiles, readTlsMaterial } from "../src/sockets/certificates.ts";
 import { TestAuthority } from "./support/certificates.ts";
 
 const DAY_MS = 24 * 3600 * 1000;

@@ -13,8 +13,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DiskDone, SkeinError } from "@skein/kernel";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { systemBootId } from "../src/boot-id.ts";
-import { type DataDirectory, openDataDirectory } from "../src/data-directory.ts";
+import { type DataDirectory, openDataDirectory } from "../src/files/data-directory.ts";
+import { systemBootId } from "../src/machine/boot-id.ts";
 
 let root = "";
 let disk: DataDirectory;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { hardwareOf, systemHardware } from "../src/hardware.ts";
+import { hardwareOf, systemHardware } from "../src/machine/hardware.ts";
 
 test("systemHardware() is the same at each call, 16 hexadecimal digits or nothing", () => {
   expect(systemHardware()).toMatch(/^([0-9a-f]{16})?$/);

@@ -2,8 +2,8 @@ import { createSocket } from "node:dgram";
 import { type AddressInfo, isIP } from "node:net";
 import type { DnsHandler, DnsQuestion, DnsRecord, Log, MulticastDns } from "@skein/kernel";
 import { afterEach, expect, test } from "vitest";
-import { recordFromWire, recordToWire } from "../src/dns-records.ts";
-import { multicastDns } from "../src/multicast-dns.ts";
+import { recordFromWire, recordToWire } from "../src/mdns/dns-records.ts";
+import { multicastDns } from "../src/mdns/multicast-dns.ts";
 
 const log: Log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} };
 const opened: MulticastDns[] = [];

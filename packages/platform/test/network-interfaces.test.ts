@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { systemBootMs } from "../src/boot-time.ts";
-import { systemInterface, systemMacs } from "../src/network-interfaces.ts";
+import { systemBootMs } from "../src/machine/boot-time.ts";
+import { systemInterface, systemMacs } from "../src/machine/network-interfaces.ts";
 
 test("an interface is found by name, with its networks; one that does not exist is undefined", () => {
   expect(systemInterface("lo")?.addresses).toContainEqual({ address: "127.0.0.1", prefixLength: 8 });

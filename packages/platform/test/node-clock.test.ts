@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { systemClock } from "../src/node-clock.ts";
-import { systemRandom } from "../src/node-random.ts";
+import { systemClock } from "../src/machine/node-clock.ts";
+import { systemRandom } from "../src/machine/node-random.ts";
 
 test("atTurnEnd runs every callback of a turn once, in order, after the turn; later ones in the next", async () => {
   const clock = systemClock();

@@ -1,6 +1,6 @@
 import type { ProcessResult } from "@skein/kernel";
 import { expect, test } from "vitest";
-import { systemProcesses } from "../src/node-process.ts";
+import { systemProcesses } from "../src/machine/node-process.ts";
 
 const processes = systemProcesses();
 

@@ -3,14 +3,14 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { encodeProxyHeader, type LinkTransport, ProxyHeaderReader, type Stream } from "@skein/kernel";
 import { afterEach, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import type { ClientListener } from "../src/client-listener.ts";
 import { PassEntry } from "../src/passing/pass-entry.ts";
 import { type Claim, encodeNonce, newNonce, nonceOf, PassProofs } from "../src/passing/pass-messages.ts";
 import { Passer } from "../src/passing/passer.ts";
 import { readHeader } from "../src/passing/read-header.ts";
-import { listenTcp } from "../src/tcp.ts";
-import { tlsPskTransport } from "../src/tls-psk.ts";
-import { listenWebSocket } from "../src/websocket.ts";
+import type { ClientListener } from "../src/sockets/client-listener.ts";
+import { listenTcp } from "../src/sockets/tcp.ts";
+import { tlsPskTransport } from "../src/sockets/tls-psk.ts";
+import { listenWebSocket } from "../src/sockets/websocket.ts";
 import { RecordingHandler } from "./support/stream-contract.ts";
 
 const KEY = new Uint8Array(32).fill(7);

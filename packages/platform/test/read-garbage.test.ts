@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 
-const MODULE = fileURLToPath(new URL("../src/read-garbage.ts", import.meta.url));
+const MODULE = fileURLToPath(new URL("../src/machine/read-garbage.ts", import.meta.url));
 
 /** Makes 1.2 GB of garbage in buffers of the size that sockets are read into, then prints how often the young generation was collected. */
 const PROGRAM = `

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 
-const MODULE = fileURLToPath(new URL("../src/start-garbage.ts", import.meta.url));
+const MODULE = fileURLToPath(new URL("../src/machine/start-garbage.ts", import.meta.url));
 
 /** Lets `count` objects grow old and lets go of them; prints how many MB of the heap are in use before and after the call. */
 const programWith = (count: number): string => `

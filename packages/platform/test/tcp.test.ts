@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import { SkeinError, type Stream, type StreamListener } from "@skein/kernel";
 import { expect, test } from "vitest";
-import { listenTcp } from "../src/tcp.ts";
+import { listenTcp } from "../src/sockets/tcp.ts";
 import { socketPeer } from "./support/peers.ts";
 import { type Pair, streamContract } from "./support/stream-contract.ts";
 

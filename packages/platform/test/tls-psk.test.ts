@@ -1,7 +1,7 @@
 import { type AddressInfo, connect, createServer } from "node:net";
 import type { LinkTransport, Stream, StreamListener } from "@skein/kernel";
 import { expect, test } from "vitest";
-import { isKeyMismatch, tlsPskTransport } from "../src/tls-psk.ts";
+import { isKeyMismatch, tlsPskTransport } from "../src/sockets/tls-psk.ts";
 import { socketPeer, streamPeer } from "./support/peers.ts";
 import { type Pair, streamContract } from "./support/stream-contract.ts";
 

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SkeinError, type Stream } from "@skein/kernel";
 import { afterAll, expect, onTestFinished, test } from "vitest";
-import type { ClientListener } from "../src/client-listener.ts";
-import { listenUnix, type UnixListenOptions } from "../src/unix-socket.ts";
+import type { ClientListener } from "../src/sockets/client-listener.ts";
+import { listenUnix, type UnixListenOptions } from "../src/sockets/unix-socket.ts";
 import { socketPeer } from "./support/peers.ts";
 import { type Pair, streamContract } from "./support/stream-contract.ts";
 

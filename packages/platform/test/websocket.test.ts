@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { SkeinError, type Stream, type StreamListener } from "@skein/kernel";
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { listenWebSocket, type WebSocketListenOptions } from "../src/websocket.ts";
+import { listenWebSocket, type WebSocketListenOptions } from "../src/sockets/websocket.ts";
 import { dialMany } from "./support/many-sockets.ts";
 import { webSocketPeer } from "./support/peers.ts";
 import { type Pair, RecordingHandler, streamContract } from "./support/stream-contract.ts";

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 
-const MODULE = fileURLToPath(new URL("../src/young-generation.ts", import.meta.url));
+const MODULE = fileURLToPath(new URL("../src/machine/young-generation.ts", import.meta.url));
 
 /** Keeps `turns` times some 50 KB of small objects, then prints how large the young generation became, in MB. */
 const programAfter = (calls: string, turns: number): string => `

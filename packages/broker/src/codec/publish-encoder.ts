@@ -18,7 +18,7 @@ import {
   type QoS,
   utf8Length,
 } from "@skein/kernel";
-import type { OutboundAlias } from "../outbound-aliases.ts";
+import type { OutboundAlias } from "../outbound/outbound-aliases.ts";
 import type { ProtocolVersion } from "./connect-packet.ts";
 import { PacketType } from "./control-packets.ts";
 import { copyOf } from "./field-reader.ts";

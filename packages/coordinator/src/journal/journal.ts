@@ -16,7 +16,7 @@
 
 import { assert, type Clock, type Disk, type Log, type SkeinError, type Timer } from "@skein/kernel";
 import type { HardState, InitialState, Snapshot } from "raft-js";
-import { REPLICA_SIZES } from "../replica-sizes.ts";
+import { REPLICA_SIZES } from "../replica/replica-sizes.ts";
 import { CommitNote } from "./commit-note.ts";
 import { removeOrError, stopMarkPath } from "./files.ts";
 import { FlushTimes } from "./flush-times.ts";

@@ -10,7 +10,7 @@
 import type { ApplicationMessage, ClusterId, Incarnation, NodeId } from "@skein/kernel";
 import { batchFrom, type ControlFrame } from "../frames.ts";
 import type { Identity, PeerView } from "../options.ts";
-import type { Proposals, Released } from "../proposals.ts";
+import type { Proposals, Released } from "../proposals/proposals.ts";
 import { type Command, decodeCommand, type Envelope, type Operation } from "../state-machine/commands.ts";
 import type { SessionState } from "../state-machine/sessions/session-state.ts";
 import type { Applied, StateMachine } from "../state-machine/state-machine.ts";

@@ -7,7 +7,7 @@
  */
 
 import type { Identity } from "../options.ts";
-import type { Proposals } from "../proposals.ts";
+import type { Proposals } from "../proposals/proposals.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
 
 export class HeldBefore {

@@ -1,8 +1,8 @@
 /** Tells the mesh how many bytes of owed messages this node has room for, where the log says otherwise or nothing. */
 
 import type { NodeId } from "@skein/kernel";
-import type { Driver } from "../driver.ts";
-import type { Proposals } from "../proposals.ts";
+import type { Proposals } from "../proposals/proposals.ts";
+import type { Driver } from "../replica/driver.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
 
 export class OwnLimit {

@@ -19,12 +19,12 @@ import type {
   SessionOpening,
   SessionStore,
 } from "@skein/kernel";
-import type { Driver } from "../driver.ts";
 import type { ControlFrame } from "../frames.ts";
 import type { Stamp } from "../hybrid-clock.ts";
-import type { LeaderContact } from "../leader-contact.ts";
 import type { Identity, PeerView } from "../options.ts";
-import type { Proposals } from "../proposals.ts";
+import type { Proposals } from "../proposals/proposals.ts";
+import type { Driver } from "../replica/driver.ts";
+import type { LeaderContact } from "../replica/leader-contact.ts";
 import { encodeClusterCommand } from "../state-machine/cluster-commands.ts";
 import type { PassedSessions } from "../state-machine/sessions/passed-sessions.ts";
 import type { Publication } from "../state-machine/sessions/publishing-port.ts";

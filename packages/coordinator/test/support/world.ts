@@ -22,7 +22,7 @@ import {
   type MergeNews,
   type PeerView,
 } from "../../src/index.ts";
-import type { ReplicaSizes } from "../../src/replica-sizes.ts";
+import type { ReplicaSizes } from "../../src/replica/replica-sizes.ts";
 import { MemoryDisk } from "./memory-disk.ts";
 import { UNKNOWN_MACHINE } from "./peer-view.ts";
 import { VirtualClock } from "./virtual-clock.ts";

@@ -11,8 +11,8 @@
 
 import type { Socket } from "node:net";
 import type { ProxyHeader } from "@skein/kernel";
-import { joinHostPort } from "../host-port.ts";
-import { setEnds } from "../socket-ends.ts";
+import { joinHostPort } from "../sockets/host-port.ts";
+import { setEnds } from "../sockets/socket-ends.ts";
 import { type Claim, encodeNonce, type Nonces, newNonce, nonceOf, PassProofs } from "./pass-messages.ts";
 import { readHeader } from "./read-header.ts";
 

@@ -8,7 +8,7 @@
  */
 
 import { connect, type Socket } from "node:net";
-import { joinHostPort, plainAddress, splitHostPort } from "../host-port.ts";
+import { joinHostPort, plainAddress, splitHostPort } from "../sockets/host-port.ts";
 import { joinSockets } from "./join-sockets.ts";
 import {
   type Claim,

@@ -1,8 +1,8 @@
 /** A listener for clients under test: what got through it, and what it refused. */
 
 import { SkeinError, type Stream } from "@skein/kernel";
-import type { ClientListener, ListenOptions } from "../../src/client-listener.ts";
-import { listenTcp } from "../../src/tcp.ts";
+import type { ClientListener, ListenOptions } from "../../src/sockets/client-listener.ts";
+import { listenTcp } from "../../src/sockets/tcp.ts";
 
 export interface Listening {
   readonly listener: ClientListener;

@@ -3,7 +3,7 @@
 import type { Socket } from "node:net";
 import type { Stream } from "@skein/kernel";
 import type { WebSocket } from "ws";
-import { resetSocket } from "../../src/reset-socket.ts";
+import { resetSocket } from "../../src/sockets/reset-socket.ts";
 import { type Peer, RecordingHandler } from "./stream-contract.ts";
 
 export function socketPeer(socket: Socket): Peer {

@@ -31,7 +31,7 @@ export const ADDRESS_MUTANTS: readonly Mutant[] = [
     search: "const isStuck = status.isDiskStalled && status.voters.length > 1;",
     replacement: "const isStuck = status.isDiskStalled && status.voters.length < 1;",
     and: {
-      file: "packages/coordinator/src/disk-stall.ts",
+      file: "packages/coordinator/src/replica/disk-stall.ts",
       search: "if (driver.transferLeadership())",
       replacement: "if (now < 0 && driver.transferLeadership())",
     },

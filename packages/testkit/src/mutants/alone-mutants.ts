@@ -31,7 +31,7 @@ export const ALONE_MUTANTS: readonly Mutant[] = (
     {
       name: "retained writes that were acknowledged without a quorum are not kept",
       breaks: "P5: they are lost with their process",
-      file: `${COORDINATOR}/proposals.ts`,
+      file: `${COORDINATOR}/proposals/proposals.ts`,
       search: "const commands = fresh.map(({ bytes }) => bytes);",
       replacement:
         "const commands = fresh.flatMap(({ bytes, operation }) => topicOf(operation) === undefined ? [bytes] : []);",

@@ -9,7 +9,7 @@ export const MEMBERSHIP_MUTANTS: readonly Mutant[] = [
   {
     name: "a minority replaces its dead voters",
     breaks: "leader completeness: the majority is not asked (architecture.md section 5)",
-    file: `${COORDINATOR}/voter-watch.ts`,
+    file: `${COORDINATOR}/membership/voter-watch.ts`,
     search:
       'if (node === self || state === "alive" || state === "suspect") return false;\n' +
       "    const heardAt = Math.max(raft.followers.get(node)?.lastHeardAt ?? 0, this.#since ?? now);\n" +
@@ -29,7 +29,7 @@ export const MEMBERSHIP_MUTANTS: readonly Mutant[] = [
   {
     name: "forgotten without a quorum",
     breaks: "a minority founds the mesh anew beside the majority (reference design, 1.5)",
-    file: `${COORDINATOR}/forgetting.ts`,
+    file: `${COORDINATOR}/membership/forgetting.ts`,
     search: "if (left.length > 0)\n",
     replacement: "if (left.length === others.length)\n",
     scenario: "minority",
@@ -38,7 +38,7 @@ export const MEMBERSHIP_MUTANTS: readonly Mutant[] = [
   {
     name: "a voter leaves with its data before the mesh has let it go",
     breaks: "a voter is gone that still counts: a majority of fewer has to be found",
-    file: `${COORDINATOR}/departure.ts`,
+    file: `${COORDINATOR}/membership/departure.ts`,
     search: "partedAt: undefined };\n    this.tick(now);",
     replacement: "partedAt: undefined };\n    this.removed();",
     scenario: "membership",
@@ -47,7 +47,7 @@ export const MEMBERSHIP_MUTANTS: readonly Mutant[] = [
   {
     name: "four of four vote",
     breaks: "an even number of voters outlives no more deaths than one less (architecture.md section 5)",
-    file: `${COORDINATOR}/voter-policy.ts`,
+    file: `${COORDINATOR}/membership/voter-policy.ts`,
     search: "return members >= 3 ? 3 : 1;",
     replacement: "return members >= 3 ? Math.min(5, members) : 1;",
     scenario: "membership",

@@ -28,7 +28,7 @@ export const MERGE_MUTANTS: readonly Mutant[] = [
   {
     name: "the loser goes on without an answer",
     breaks: "P8: what it acknowledges then is given up with it",
-    file: "packages/coordinator/src/merge-planner.ts",
+    file: "packages/coordinator/src/merge/merge-planner.ts",
     search: 'if (message.phase === "aborted") {',
     replacement: "if (message.next >= 0) {",
     scenario,
@@ -46,7 +46,7 @@ export const MERGE_MUTANTS: readonly Mutant[] = [
   {
     name: "the loser keeps the address until it is told",
     breaks: "P1: two hold the address for long",
-    file: "packages/coordinator/src/merge-planner.ts",
+    file: "packages/coordinator/src/merge/merge-planner.ts",
     search: "if (clusters.dissolution?.winner === other) return",
     replacement: "if (clusters.dissolution?.winner === cluster) return",
     scenario,

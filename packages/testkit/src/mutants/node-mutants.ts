@@ -10,7 +10,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   {
     name: "acknowledge before commit",
     breaks: "P5, P8: an acknowledged retained write is lost with its node",
-    file: `${COORDINATOR}/proposals.ts`,
+    file: `${COORDINATOR}/proposals/proposals.ts`,
     search: "this.#pending.push(pending);",
     replacement:
       "this.#pending.push(pending);\n    pending.done = undefined;\n" +
@@ -32,7 +32,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     replacement: "",
     // A leader that knows its own log appends hardly anything twice.
     and: {
-      file: `${COORDINATOR}/admission.ts`,
+      file: `${COORDINATOR}/proposals/admission.ts`,
       search: "if (through <= base) return false;",
       replacement: "if (through <= base && base < 0) return false;",
     },
@@ -59,7 +59,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   {
     name: "a wiped voter returns under its old id",
     breaks: "leader completeness: its votes and entries are forgotten (design 1.10)",
-    file: `${COORDINATOR}/replica-files.ts`,
+    file: `${COORDINATOR}/replica/replica-files.ts`,
     search: "if (state.snapshot.index > 0 || state.entries.length > 0) return opened;",
     replacement: "if (state.snapshot.index >= 0) return opened;",
     and: {
@@ -144,7 +144,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
   {
     name: "a full window lets messages overtake",
     breaks: "P7: what is queued is overtaken",
-    file: `${BROKER}/session.ts`,
+    file: `${BROKER}/sessions/session.ts`,
     search: "this.#isOwing || !this.#hasWindow",
     replacement: "!this.#hasWindow",
     scenario: "cuts",

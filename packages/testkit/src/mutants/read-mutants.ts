@@ -12,7 +12,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
   {
     name: "read the replica as it is",
     breaks: "P8: a replica that is behind shows what was replaced (thesis 6.4)",
-    file: `${COORDINATOR}/current-reads.ts`,
+    file: `${COORDINATOR}/retained/current-reads.ts`,
     search: "    this.#waiting.push(waiting);\n    if (!this.#isAsking) this.#ask();",
     replacement: "    this.#answer(waiting.reader, true);",
     load: "writes",
@@ -60,11 +60,11 @@ export const READ_MUTANTS: readonly Mutant[] = [
   {
     name: "uncommitted writes are shown",
     breaks: "P8: what was read is lost, or the next reader elsewhere sees what was before it",
-    file: `${COORDINATOR}/retained.ts`,
+    file: `${COORDINATOR}/retained/retained.ts`,
     search: "reader.mayRead(isCurrent ? this.#committed : this.#own);",
     replacement: "reader.mayRead(isCurrent ? this.#own : this.#own);",
     and: {
-      file: `${COORDINATOR}/current-reads.ts`,
+      file: `${COORDINATOR}/retained/current-reads.ts`,
       search: "isConfirmed && proposedSeq <= settledSeq",
       replacement: "isConfirmed && proposedSeq + settledSeq >= 0",
     },
@@ -74,7 +74,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
   {
     name: "no read waits for a quorum",
     breaks: "P8: on a healthy mesh a node shows what it happens to know",
-    file: `${COORDINATOR}/current-reads.ts`,
+    file: `${COORDINATOR}/retained/current-reads.ts`,
     search: "if (!hasLeader() ||",
     replacement: "if (hasLeader() || !hasLeader() ||",
     load: "writes",
@@ -83,7 +83,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
   {
     name: "who was not answered in time is current",
     breaks: "P8: a minority passes off its own last state as everybody's",
-    file: `${COORDINATOR}/current-reads.ts`,
+    file: `${COORDINATOR}/retained/current-reads.ts`,
     search: "this.#answer(reader, isConfirmed);",
     replacement: "this.#answer(reader, isConfirmed || over.length > 0);",
     load: "writes",

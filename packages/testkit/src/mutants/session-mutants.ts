@@ -12,7 +12,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       name: "PUBREL before the PUBREC is committed",
       breaks:
         "P6: the client forgets the identifier, and takes what is sent again for something new (rule 8)",
-      file: `${BROKER}/stored-session.ts`,
+      file: `${BROKER}/sessions/stored-session.ts`,
       search: "    this.#waiting += claim.confirm(this.ordinal, this);",
       replacement: "    claim.confirm(this.ordinal, { settle: () => {} });",
     },
@@ -58,7 +58,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       replacement: "",
       // The node that the publisher comes to knows what has come through the log, and asks for none of it a second time.
       and: {
-        file: `${BROKER}/stored-session.ts`,
+        file: `${BROKER}/sessions/stored-session.ts`,
         search: "    for (const packetId of kept.received) this.received.set(packetId, undefined);\n",
         replacement: "",
       },
