@@ -27,6 +27,7 @@ import { PublishOrder } from "./publish-order.ts";
 import { ReplicaModel } from "./replica-model.ts";
 import { RetainedLinearizable } from "./retained-linearizable.ts";
 import { SessionPresent } from "./session-present.ts";
+import { ToldAfterHeal } from "./told-after-heal.ts";
 import { Twins } from "./twins.ts";
 import type { UncertainReadsOptions } from "./uncertain-reads.ts";
 import { WholeSnapshots } from "./whole-snapshots.ts";
@@ -60,6 +61,7 @@ export function allCheckers(options: CheckerOptions): Checker[] {
     new DurableLoss(durability),
     new PassedBy(options.queuedMessagesMax ?? 10_000),
     new ExactlyOnce(durability),
+    new ToldAfterHeal(durability),
     new PublishOrder(durability),
     new SessionPresent(durability),
     new OneConnection(),

@@ -6,7 +6,8 @@
  * acknowledged yet when this one was sent. Where it was, nothing explains the missing write: it has not taken effect, because then it would
  * have come after that value, and nobody is told that it lost. That does not depend on what else was written, nor on the order in
  * which the mesh took it in. (A value that was acknowledged without a quorum either has its place before, or lost itself.) Or by one that
- * its node took without a quorum behind it, acknowledged or not, and that is listed: the writes of one node follow each other, and the last lost for all.
+ * its node may have taken behind it without a quorum, acknowledged or not, and that is listed: the writes of one node follow each other, and the last lost
+ * for all. They do in the order in which it took them, which is the order of sending, repetitions included, for what one client sends with one QoS.
  *
  * Nothing is asked of a disk that may have lost it: rotten, wiped, copied, of a node that has left, with a sync that failed, or without power before
  * the last second was on it (`replicated`; if the node was disturbed, however much later). Nor of deletions, which no list
@@ -16,7 +17,7 @@
  * Source: architecture.md section 5, "Without quorum".
  */
 
-import type { Observation } from "../observations.ts";
+import type { Observation, PublishedPacket } from "../observations.ts";
 import { BlackoutWatch, type Durability } from "./blackout-watch.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
 import { EarlyAcknowledgements } from "./early-acknowledgements.ts";
@@ -37,8 +38,12 @@ interface Write {
   /** It leaves nothing behind sooner or later: a deletion, or a message that expires. */
   readonly mayVanish: boolean;
   readonly firstSentAt: number;
-  /** The nodes that it was published on. */
-  readonly sentTo: Set<string>;
+  /** The first time it was sent, among all that are sent. */
+  readonly firstSend: number;
+  /** The nodes that it was published on, and the last time that it was sent there. */
+  readonly lastSendTo: Map<string, number>;
+  /** Who publishes it, with which QoS: a node takes these in the order in which they were sent. */
+  readonly source: string;
   /** `early`: acknowledged without a quorum, and not otherwise. */
   state: "open" | "early" | "acknowledged";
   ackedAt: number;
@@ -58,6 +63,7 @@ export class EarlyRetainedWrites {
   /** By topic and payload id. */
   readonly #topics = new Map<string, Map<string, Write>>();
   readonly #topicOf = new Map<string, string>();
+  #sends = 0;
   /** Nodes whose disks are not to be relied upon. */
   readonly #unreliable = new Set<string>();
 
@@ -72,10 +78,10 @@ export class EarlyRetainedWrites {
     if (this.#blackouts.observe(observation)) this.#topics.clear();
     const { kind, at, node = "" } = observation;
     if (kind === "publishSent" && observation.packet.retain)
-      this.#sent(at, observation.packet.topic, observation.packet, node);
+      this.#sent(at, observation.client, observation.packet, node);
     // It is published whenever its connection ends, and nobody acknowledges it.
     if (kind === "connectSent" && observation.will?.retain === true)
-      this.#sent(at, observation.will.topic, observation.will);
+      this.#sent(at, observation.client, observation.will);
     if (kind === "publishAcked" && observation.reasonCode < 0x80) this.#acked(observation);
     if (kind === "damaged" && observation.how === "power") this.#powerLost(node, at);
     if (kind === "vanished" || kind === "removed") this.#unreliable.add(node);
@@ -114,18 +120,26 @@ export class EarlyRetainedWrites {
 
   #sent(
     at: number,
-    topic: string,
-    { payloadId, expirySeconds }: { readonly payloadId: string; readonly expirySeconds?: number | undefined },
+    client: string,
+    { topic, payloadId, qos, expirySeconds }: PublishedPacket,
     node?: string,
   ): void {
     const writes = this.#topics.get(topic) ?? new Map<string, Write>();
     this.#topics.set(topic, writes);
     this.#topicOf.set(payloadId, topic);
-    const write = writes.get(payloadId) ?? newWrite(payloadId, expirySeconds !== undefined, at);
+    const send = ++this.#sends;
+    const write =
+      writes.get(payloadId) ??
+      newWrite(payloadId, {
+        mayVanish: expirySeconds !== undefined || payloadId === "" || payloadId.startsWith("-"),
+        firstSentAt: at,
+        firstSend: send,
+        source: `${client} ${qos}`,
+      });
     writes.set(payloadId, write);
     // Once more: whatever was known of it, it may take effect later.
     write.state = "open";
-    if (node !== undefined) write.sentTo.add(node);
+    if (node !== undefined) write.lastSendTo.set(node, send);
   }
 
   #acked(acknowledgement: Extract<Observation, { kind: "publishAcked" }>): void {
@@ -163,21 +177,37 @@ function mayHaveReplaced(
   return served === undefined || mayComeAfter(served);
 }
 
-/** Whether its node took another one behind it that is listed, without a quorum: so it was, or it would not be. */
+/** Whether its node may have taken another one behind it that is listed, without a quorum: so it was, or it would not be. */
 function hasSuccessor(
   writes: ReadonlyMap<string, Write>,
-  { node, firstSentAt }: Write,
+  write: Write,
   isListed: (write: Write) => boolean,
 ): boolean {
-  return [...writes.values()].some((other) => {
-    const isOfNode =
-      other.state === "early" ? other.node === node : other.state === "open" && other.sentTo.has(node);
-    return isOfNode && other.firstSentAt > firstSentAt && isListed(other);
-  });
+  return [...writes.values()].some(
+    (other) => other.state !== "acknowledged" && mayBeBehind(other, write) && isListed(other),
+  );
 }
 
-function newWrite(payloadId: string, expires: boolean, firstSentAt: number): Write {
-  const mayVanish = expires || payloadId === "" || payloadId.startsWith("-");
-  const sentTo = new Set<string>();
-  return { payloadId, mayVanish, firstSentAt, sentTo, state: "open", ackedAt: 0, node: "", isExcused: false };
+/** Whether the node that has acknowledged `write` may have taken `other` after it. */
+function mayBeBehind(other: Write, { node, source, firstSend, firstSentAt }: Write): boolean {
+  const lastSend = other.lastSendTo.get(node);
+  if (lastSend === undefined) return false;
+  if (other.source === source) return lastSend > firstSend;
+  // Where it has not acknowledged it, it may take it at any time.
+  return other.state === "open" || other.node !== node || other.ackedAt >= firstSentAt;
+}
+
+function newWrite(
+  payloadId: string,
+  sent: Pick<Write, "mayVanish" | "firstSentAt" | "firstSend" | "source">,
+): Write {
+  return {
+    ...sent,
+    payloadId,
+    lastSendTo: new Map(),
+    state: "open",
+    ackedAt: 0,
+    node: "",
+    isExcused: false,
+  };
 }

@@ -25,6 +25,16 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       scenario: "pairs",
     },
     {
+      name: "a CONNECT does not wait for the outboxes of those in reach",
+      breaks: "P6: who comes from a node without a quorum is given again what he had there",
+      file: `${SESSIONS}/outbox-barrier.ts`,
+      search:
+        "    if (this.#until <= now || this.#isWritten) then();\n" +
+        "    else this.#waits.push({ until: this.#until, then });",
+      replacement: "    then();",
+      scenario: "pairs",
+    },
+    {
       name: "what a client has said without a quorum is forgotten with its connection",
       breaks: "P6: the same node sends it what it has again",
       file: `${SESSIONS}/early-acknowledgements.ts`,

@@ -173,6 +173,34 @@ test("[P8] what a node took behind it, acknowledged or not, is listed for it; wh
   expect(missing([put(900, "last", "C"), ...LOST], "old", lists)).toBeDefined();
 });
 
+test("[P8] behind it is what its node may have taken later: what one client sent later or again, and what others had under way", () => {
+  const listing = (payloadId: string): readonly ConflictList[] => [
+    { isWhole: true, lost: [{ topic: "topic/1", payloadId }] },
+  ];
+  // After a CONNECT a client sends at one moment what has waited.
+  const together = [put(5000, "last", "C"), early(5100, "last", "C")];
+  expect(missing([...LOST, ...together], "old", listing("last"))).toBeUndefined();
+  expect(missing([...LOST.slice(0, 2), ...together, ...LOST.slice(2)], "old", listing("last"))).toBeDefined();
+
+  const again = [put(900, "last", "C"), ...LOST, put(6000, "last", "C")];
+  expect(missing([...again, early(6100, "last", "C")], "old", listing("last"))).toBeUndefined();
+  // The answer of C to what it was sent first was lost, and A, alone as well, has given one.
+  const elsewhere = [...LOST, put(6000, "last", "C"), put(6200, "last", "A"), early(6300, "last", "A")];
+  expect(missing(elsewhere, "old", listing("last"))).toBeUndefined();
+
+  const its = published(4900, "other", "C", { topic: "topic/1", payloadId: "its", retain: true });
+  const itsEarly = (at: number): Observation =>
+    seen(at, "publishAcked", {
+      client: "other",
+      node: "C",
+      payloadId: "its",
+      reasonCode: 0,
+      isSafeHereOnly: true,
+    });
+  expect(missing([its, ...LOST, itsEarly(5150)], "old", listing("its"))).toBeUndefined();
+  expect(missing([its, itsEarly(4950), ...LOST], "old", listing("its"))).toBeDefined();
+});
+
 test("[P8] a power cut excuses nothing on the other nodes, after the flush, or with durability disk", () => {
   expect(missing([...LOST, damaged(5200, "A", "power"), damaged(5200, "A", "disk")], "old")).toBeDefined();
   expect(missing([...LOST, damaged(8000, "C", "power")], "old")).toBeDefined();
