@@ -90,11 +90,10 @@ export class Coordinator {
     this.#node = node;
     const sizes = { ...REPLICA_SIZES, ...options.sizes };
     const { durability = "replicated", onQuorumLoss = "outbox" } = options;
-    const { entriesKept, segmentBytes, snapshotEntries, partedBytes } = sizes;
     this.#machine = new StateMachine(sizes.slabBytes);
     this.#arrival = new Arrival(
       options.identity,
-      { durability, entriesKept, segmentBytes },
+      { durability, ...sizes },
       {
         ...ports,
         send: (to, frame) => this.#traffic.send(to, frame),
@@ -103,7 +102,7 @@ export class Coordinator {
       },
     );
     const raft = raftOptions(node, options.timing, sizes, ports.prng);
-    this.#driverOptions = { raft, snapshotEntries, partedBytes };
+    this.#driverOptions = { raft, ...sizes };
     this.#diskFailures = new DiskFailures(ports);
     this.#ending = new Ending(this.#diskFailures, {
       ...ports,
@@ -163,6 +162,7 @@ export class Coordinator {
       driver: () => this.#driver,
       time: () => this.merging.time,
       peers: () => this.#peers.filter(({ cluster }) => cluster === this.#arrival.cluster),
+      everyPeer: () => this.#peers,
       sendMember: this.#traffic.sendMember.bind(this.#traffic),
     };
     this.retained = new Retained(incarnation, this.#machine, this.#proposals, common);
@@ -320,6 +320,7 @@ export class Coordinator {
       strangers: {
         joined: (_, { cluster }) => this.#arrival.joined(cluster),
         ...this.membership.strangers,
+        early: (from, { commands }) => this.sessions.heardWithoutReplica(from, commands),
         merge: (from, frame) => this.merging.received(from, frame),
       },
     });
@@ -368,7 +369,6 @@ export class Coordinator {
   }
 
   #computeStatus(): CoordinatorStatus {
-    const now = this.#ports.clock.monotonicMs();
     const pendingProposals = this.#proposals.count;
     const driver = this.#driver;
     if (driver === undefined) return { ...freshStatus(), pendingProposals };
@@ -385,7 +385,7 @@ export class Coordinator {
       awaited: this.#mending?.awaited ?? [],
       known: this.known,
       merging: this.merging,
-      now,
+      now: this.#ports.clock.monotonicMs(),
     });
   }
 

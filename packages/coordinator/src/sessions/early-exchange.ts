@@ -2,7 +2,8 @@
  * What this node's clients and those of other nodes without a quorum get, and say, before the log has it: messages are handed over at once,
  * and whoever has a command in its outbox hears who has its message.
  *
- * Where there is a quorum the log brings everything in its order, and nothing is taken from others.
+ * Where there is a quorum the log brings everything in its order, and nothing is taken from others; but a node that has no replica yet, or
+ * has just got one with a snapshot, hears from them what goes to everybody (newcomers.ts).
  *
  * Source: reference design, section 4.7.
  */
@@ -11,12 +12,21 @@ import type { ApplicationMessage, ClusterId, Incarnation, NodeId } from "@skein/
 import { batchFrom, type ControlFrame } from "../frames.ts";
 import type { Identity, PeerView } from "../options.ts";
 import type { Proposals, Released } from "../proposals/proposals.ts";
-import { type Command, decodeCommand, type Envelope, type Operation } from "../state-machine/commands.ts";
+import {
+  type Command,
+  decodeCommand,
+  type Envelope,
+  encodeCommand,
+  type Operation,
+} from "../state-machine/commands.ts";
+import type { Sequence } from "../state-machine/sequencer.ts";
+import type { Publication } from "../state-machine/sessions/publishing-port.ts";
 import type { SessionState } from "../state-machine/sessions/session-state.ts";
 import type { Applied, StateMachine } from "../state-machine/state-machine.ts";
 import type { Claim } from "./claim.ts";
 import { EarlyAcknowledgements } from "./early-acknowledgements.ts";
 import { EarlyMessages, envelopeOf, nameOf } from "./early-messages.ts";
+import type { Newcomers } from "./newcomers.ts";
 
 /** What others must hear of before the log has it. */
 const EARLY_KINDS: ReadonlySet<Operation["kind"]> = new Set([
@@ -42,9 +52,12 @@ export type Early = (
 export interface EarlyExchangePorts {
   /** The other nodes of this cluster. */
   readonly peers: () => readonly PeerView[];
+  readonly newcomers: Pick<Newcomers, "linked">;
   readonly hasQuorum: () => boolean;
   readonly sendMember: (to: NodeId, frame: (cluster: ClusterId) => ControlFrame) => void;
   readonly publishEarly?: Early | undefined;
+  /** To the live subscribers of this node. */
+  readonly publishFromLog?: ((publication: Publication, isFirstHand: boolean) => void) | undefined;
   /** The newest claim of a client on this node. */
   readonly claimOf: (clientId: string) => Claim | undefined;
   /** The client of `claim` has a message of its queue. */
@@ -61,6 +74,10 @@ export class EarlyExchange {
   readonly said = new EarlyAcknowledgements();
   /** What clients have said to earlier runs of this node is known, too. */
   #hasInherited = false;
+  /** This node has no replica yet, or its first one has not been led for long enough. */
+  #isNew = false;
+  /** How far its first snapshot went of each node: nobody here has heard what is in there. */
+  #skipped: ReadonlyMap<NodeId, Sequence> | undefined;
 
   constructor(self: Identity, machine: StateMachine, proposals: Proposals, ports: EarlyExchangePorts) {
     this.#self = self;
@@ -77,6 +94,21 @@ export class EarlyExchange {
   /** There has been a leader for long enough that the log knows. */
   wantNothing(): void {
     this.#early.wantNothing();
+    if (!this.#isNew) return;
+    this.#isNew = false;
+    this.#skipped = undefined;
+    this.#early.forgetThose((envelope) => this.#isInLog(envelope));
+  }
+
+  /** This node has no replica: until the log has been led for long enough it lets others tell it. */
+  isWithoutReplica(): void {
+    this.#isNew = true;
+  }
+
+  /** The state machine was replaced by a snapshot. */
+  restored(): void {
+    this.said.clear();
+    if (this.#isNew) this.#skipped ??= new Map(this.#machine.sequencer.rows().map((row) => [row.node, row]));
   }
 
   /** Without a quorum these commands of this node count from now on: whoever is in reach gets what they say. */
@@ -92,9 +124,20 @@ export class EarlyExchange {
     for (let at = 0; at < told.length; ) {
       const batch = batchFrom(told, at);
       at += batch.length;
-      for (const { id, isLinked } of this.#ports.peers())
-        if (isLinked) this.#ports.sendMember(id, (cluster) => ({ kind: "early", cluster, commands: batch }));
+      for (const { id, isLinked } of this.#ports.peers()) if (isLinked) this.#tell(id, batch);
     }
+    const newcomers = this.#ports.newcomers.linked();
+    if (newcomers.length === 0) return;
+    for (const { bytes, operation } of told)
+      if (operation.kind === "publishOnce") for (const id of newcomers) this.#tell(id, [bytes]);
+  }
+
+  /** The log has brought a message of a client of this node to everybody. */
+  published(command: Command): void {
+    const newcomers = this.#ports.newcomers.linked();
+    if (newcomers.length === 0) return;
+    const commands = [encodeCommand(command)];
+    for (const id of newcomers) this.#tell(id, commands);
   }
 
   /**
@@ -106,7 +149,9 @@ export class EarlyExchange {
     for (const bytes of commands) {
       const command = decodeCommand(bytes);
       const { envelope, operation } = command;
-      if (envelope.node !== from || this.#isInLog(envelope)) continue;
+      if (envelope.node !== from) continue;
+      if (this.#isNew && operation.kind === "publishOnce") this.#handToLive(command);
+      if (this.#isInLog(envelope)) continue;
       if (hasQuorum && operation.kind !== "subscribe") continue;
       this.said.take(operation);
       this.#handOver(command);
@@ -142,6 +187,24 @@ export class EarlyExchange {
     if (operation.kind !== "publish" && operation.kind !== "publishOnce") return;
     if (this.#isInLog(envelope)) return;
     if (this.#early.add(command, envelope.node === this.#self.node)) this.#publish(command);
+  }
+
+  /** Kept sessions have it in their queues when they come here: with the snapshot, or from the log. */
+  #handToLive(command: Command): void {
+    const { envelope, operation } = command;
+    if (operation.kind !== "publishOnce" || (this.#isInLog(envelope) && !this.#isSkipped(envelope))) return;
+    const { message, clientId } = operation;
+    if (this.#early.add(command, false))
+      this.#ports.publishFromLog?.({ message, publisher: clientId, dealt: [] }, false);
+  }
+
+  #isSkipped({ node, incarnation, seq }: Envelope): boolean {
+    const row = this.#skipped?.get(node);
+    return row?.incarnation === incarnation && seq <= row.last;
+  }
+
+  #tell(to: NodeId, commands: readonly Uint8Array[]): void {
+    this.#ports.sendMember(to, (cluster) => ({ kind: "early", cluster, commands }));
   }
 
   #isInLog({ node, incarnation, seq }: Envelope): boolean {

@@ -123,13 +123,23 @@ export class EarlyMessages {
     const own = nameOf(command.envelope);
     const name = this.#handed.has(own) ? own : this.#contents.get(contentOf(command) ?? "");
     if (name === undefined) return undefined;
+    return { name, clients: this.#forget(name) ?? NOBODY };
+  }
+
+  /** What a snapshot holds will not come through the log. */
+  forgetThose(isInLog: (envelope: Envelope) => boolean): void {
+    for (const name of this.#handed.keys()) if (isInLog(envelopeOf(name))) this.#forget(name);
+  }
+
+  /** Returns who has it, as far as is known. */
+  #forget(name: string): ReadonlySet<string> | undefined {
     const content = this.#handed.get(name)?.content;
     this.#handed.delete(name);
     if (content !== undefined) this.#contents.delete(content);
     const clients = this.#had.get(name);
     this.#had.delete(name);
     this.#hadCount -= clients?.size ?? 0;
-    return { name, clients: clients ?? NOBODY };
+    return clients;
   }
 
   clear(): void {

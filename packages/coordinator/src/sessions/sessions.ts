@@ -37,6 +37,7 @@ import { Claim } from "./claim.ts";
 import { type Early, EarlyExchange } from "./early-exchange.ts";
 import { HeldBefore } from "./held-before.ts";
 import { KeptView } from "./kept-view.ts";
+import { Newcomers } from "./newcomers.ts";
 import { OutboxBarrier } from "./outbox-barrier.ts";
 import { OwnLimit } from "./own-limit.ts";
 import { SessionDuties } from "./session-duties.ts";
@@ -58,6 +59,8 @@ export interface SessionsPorts {
   readonly driver: () => Driver | undefined;
   /** The other nodes of this cluster. */
   readonly peers: () => readonly PeerView[];
+  /** All other nodes. */
+  readonly everyPeer: () => readonly PeerView[];
   /** What time it is in the cluster. */
   readonly time: () => Stamp;
   readonly hasQuorum: () => boolean;
@@ -82,6 +85,7 @@ export class Sessions implements SessionStore {
   readonly outboxes: OutboxBarrier;
   /** What goes on without a quorum. */
   readonly early: EarlyExchange;
+  readonly #newcomers: Newcomers;
   #ledSince = 0;
   readonly #ownLimit: OwnLimit;
   readonly #heldBefore: HeldBefore;
@@ -100,8 +104,10 @@ export class Sessions implements SessionStore {
       node: self.node,
       propose: (command) => void driver()?.propose([encodeClusterCommand(command)]),
     });
+    this.#newcomers = new Newcomers(ports);
     this.early = new EarlyExchange(self, machine, proposals, {
       ...ports,
+      newcomers: this.#newcomers,
       claimOf: (clientId) => this.#claims.get(clientId),
       acknowledge: ({ named }, ordinal) => this.#acknowledged.add(named, ordinal),
     });
@@ -218,6 +224,13 @@ export class Sessions implements SessionStore {
     return this.#proposals.propose({ kind: "deal", sharedFilter, message }, done);
   }
 
+  /** `from` says what counts for it while this node has no replica. False: it has one, of another cluster. */
+  heardWithoutReplica(from: NodeId, commands: readonly Uint8Array[]): boolean {
+    if (this.#ports.driver() !== undefined) return false;
+    this.early.heard(from, commands);
+    return true;
+  }
+
   /** A command went through the state machine. */
   applied(applied: Applied): void {
     const { command, clusterCommand, publications = [], sessions = NOBODY } = applied;
@@ -236,6 +249,7 @@ export class Sessions implements SessionStore {
         "message" in command.operation &&
         command.operation.message === publication.message;
       if (!isEarly || !isOwn) this.#ports.publishFromLog?.(publication, isFirstHand);
+      if (isOwn && isFirstHand) this.early.published(command);
     }
     if (command?.operation.kind === "open") this.#carriedOut(command.operation.opening.clientId);
     for (const { clientId } of sessions) this.#claims.get(clientId)?.changed();
@@ -245,7 +259,7 @@ export class Sessions implements SessionStore {
   restored(): void {
     this.barrier.applied();
     this.outboxes.applied();
-    this.early.said.clear();
+    this.early.restored();
     for (const clientId of [...this.#claims.keys()]) {
       this.#carriedOut(clientId);
       this.#claims.get(clientId)?.changed();
@@ -258,6 +272,8 @@ export class Sessions implements SessionStore {
     this.outboxes.tick(now);
     if (this.#ports.driver()?.leadership.leader !== undefined) this.#heldBefore.leave();
     this.#ownLimit.tick(this.#ports.driver());
+    this.#newcomers.tick(now);
+    if (this.#ports.driver() === undefined) this.early.isWithoutReplica();
     if (this.#ports.driver()?.leadership.leader === undefined) this.#ledSince = now;
     else if (now - this.#ledSince >= WISHES_KEPT_MS) this.early.wantNothing();
     if (this.#isLeader) this.#duties.tick(now);

@@ -49,3 +49,14 @@ test("who comes later gets what is kept, the oldest first, without what it has h
   expect([...early.keptFor("s")]).toEqual([messages[2], messages[3]]);
   expect([...early.keptFor("t")]).toEqual(messages.slice(1));
 });
+
+test("what a snapshot holds is forgotten, with who had it", () => {
+  const early = new EarlyMessages();
+  const [held, open] = [once(A, 1, 1, "held"), once(A, 2, 2, "open")];
+  for (const command of [held, open]) early.add(command, false);
+  early.had(nameOf(held.envelope), "s");
+  early.forgetThose(({ seq }) => seq <= 1);
+  expect(early.take(held)).toBeUndefined();
+  expect(early.take(open)?.name).toBe(nameOf(open.envelope));
+  expect(early.isEmpty).toBe(true);
+});

@@ -1,7 +1,15 @@
 /** A node that has joined serves clients before it has heard what others have subscribed to. */
 
+import type { Incarnation, NodeId } from "@skein/kernel";
 import { expect, test } from "vitest";
-import { World } from "../support/world.ts";
+import type { Identity } from "../../src/options.ts";
+import type { Proposals } from "../../src/proposals/proposals.ts";
+import { EarlyExchange } from "../../src/sessions/early-exchange.ts";
+import { encodeCommand } from "../../src/state-machine/commands.ts";
+import { StateMachine } from "../../src/state-machine/state-machine.ts";
+import { comesTo } from "../support/kept-client.ts";
+import { completion, type SimNode, textOf, World } from "../support/world.ts";
+import { message } from "./session-world.ts";
 
 test("what a newcomer's clients publish goes into the log until its replica has come, whoever may want it", () => {
   const world = new World(3);
@@ -21,3 +29,103 @@ test("what a newcomer's clients publish goes into the log until its replica has 
   world.run(1000);
   expect(wants()).toEqual([false, false, false, false]);
 });
+
+/** A client whose session is kept comes to `node`; each call publishes one message more with QoS 2: "1", "2" and so on. */
+function publisherAt(world: World, node: SimNode): () => ReturnType<typeof completion> {
+  const { claim } = comesTo(node, "p");
+  world.run(1000);
+  let published = 0;
+  return () => {
+    const done = completion();
+    claim.publish(message("t", `${++published}`, 2), published, done);
+    return done;
+  };
+}
+
+function numbers(from: number, through: number): string[] {
+  return Array.from({ length: through - from + 1 }, (_, i) => `${from + i}`);
+}
+
+test("P5: a newcomer's live subscribers get once what goes to everybody through the log while it gets its replica", () => {
+  const world = new World(3, { snapshotEntries: 20, entriesKept: 5, snapshotChunkBytes: 500 });
+  world.add(3);
+  world.startAll();
+  world.until(() => world.isFormed(3) && world.leader !== undefined, 60_000, "formed");
+  const follower = world.nodes.find((node) => node !== world.leader) as SimNode;
+  const publish = publisherAt(world, follower);
+  for (let count = 1; count <= 50; count++) publish();
+  world.run(1000);
+  const [newcomer] = world.add(1) as [SimNode];
+  world.start(newcomer);
+  world.run(100);
+  let joinedAt: number | undefined;
+  let through = 50;
+  for (; through < 2000 && joinedAt !== through - 200; through++) {
+    if (newcomer.status.cluster !== undefined) joinedAt ??= through;
+    publish();
+    world.run(5);
+  }
+  world.run(1000);
+  expect(joinedAt, "it has joined meanwhile").toBeGreaterThan(50);
+  expect(newcomer.heard.map(textOf)).toEqual(numbers(51, through));
+  expect(follower.heard.map(textOf)).toEqual(numbers(1, through));
+});
+
+test("P5: a newcomer that cannot join because there is no quorum gets at once, and once, what goes to everybody", () => {
+  const world = new World(4, { snapshotEntries: 20, entriesKept: 5 });
+  world.add(3);
+  world.startAll();
+  world.until(() => world.isFormed(3) && world.leader !== undefined, 60_000, "formed");
+  const [alone, ...others] = world.nodes as [SimNode, SimNode, SimNode];
+  const publish = publisherAt(world, alone);
+  for (const node of others) world.kill(node);
+  world.run(15_000);
+  const [newcomer] = world.add(1) as [SimNode];
+  world.start(newcomer);
+  world.run(1000);
+  const done = numbers(1, 50).map(() => publish());
+  world.run(1000);
+  expect(done.every(({ codes }) => codes.length === 1)).toBe(true);
+  expect([newcomer.status.cluster, newcomer.heard.map(textOf)]).toEqual([undefined, numbers(1, 50)]);
+  for (const node of others) world.start(node);
+  world.until(() => world.isFormed(3) && world.isConverged(), 120_000, "joined");
+  expect(newcomer.heard.map(textOf)).toEqual(numbers(1, 50));
+});
+
+test.each([true, false])(
+  "P5: what a first snapshot has skipped is given to live subscribers when its node tells of it later, once (a newcomer: %s)",
+  (isNew) => {
+    const [self, teller] = ["000000000000000a", "000000000000000b"] as [NodeId, NodeId];
+    const incarnation = 1 as Incarnation;
+    const commands = numbers(1, 3).map((text, i) => {
+      const envelope = { node: teller, incarnation, seq: i + 1 };
+      const operation = { kind: "publishOnce", clientId: "p", claim: 1, packetId: i + 1 } as const;
+      return encodeCommand({
+        envelope,
+        stamp: 0,
+        operation: { ...operation, message: message("t", text, 2) },
+      });
+    });
+    const before = new StateMachine();
+    for (const [i, bytes] of commands.slice(0, 2).entries()) before.apply(bytes, i + 1);
+    const machine = new StateMachine();
+    const heard: (string | undefined)[] = [];
+    const early = new EarlyExchange({ node: self, incarnation } as Identity, machine, {} as Proposals, {
+      peers: () => [],
+      newcomers: { linked: () => [] },
+      hasQuorum: () => true,
+      sendMember: () => undefined,
+      publishFromLog: (publication) => heard.push(textOf(publication.message)),
+      claimOf: () => undefined,
+      acknowledge: () => undefined,
+    });
+    if (isNew) early.isWithoutReplica();
+    machine.restore(before.snapshot());
+    early.restored();
+    for (let time = 0; time < 2; time++) early.heard(teller, commands);
+    expect(heard).toEqual(isNew ? ["1", "2", "3"] : []);
+    early.wantNothing();
+    early.heard(teller, commands);
+    expect(heard).toEqual(isNew ? ["1", "2", "3"] : []);
+  },
+);

@@ -51,6 +51,8 @@ export class SimNode {
   fatal: Error | undefined;
   /** Why it became a new node, each time. */
   readonly rebirths: string[] = [];
+  /** What its live subscribers were given of what goes to everybody. */
+  readonly heard: ApplicationMessage[] = [];
   /** Merges that it has told of. */
   readonly merged: MergeNews[] = [];
   /** Topics that had two values after a loss of the quorum, as it has told of them. */
@@ -131,6 +133,10 @@ export class World {
         log: node.log,
         bootId: node.bootId,
         send: (to, bytes) => this.#send(node, to, bytes),
+        publishFromLog: ({ message }) => node.heard.push(message),
+        publishEarly: (message, _publisher, _name, isForEverybody) => {
+          if (isForEverybody) node.heard.push(message);
+        },
         merged: (news) => node.merged.push(news),
         outdated: ({ topic }) => node.outdated.push(topic),
         statusChanged: (status) => {
