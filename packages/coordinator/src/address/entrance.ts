@@ -94,8 +94,6 @@ export class Entrance {
   /** Since when this node has led; undefined: it does not. */
   #leadsSince: number | undefined;
   #isCutOff = false;
-  /** A leader, which may be this node, as of the last update. */
-  #isLeaderHeard = false;
   readonly #alarm: Alarm;
   #isStopped = false;
 
@@ -130,20 +128,9 @@ export class Entrance {
     this.#isCutOff = this.#isCutOffNow(status, now);
     const view = viewOf(this.#node, status, this.#inReach(status, now));
     this.#probeFor(this.#standIn.step({ kind: "view", ...view }, now));
-    this.#isLeaderHeard = view.isLeaderHeard;
-    this.#warrant(status);
+    this.#warrant(status, view.isLeaderHeard);
     this.#tell(now);
     this.#alarm.set(this.#standIn.wakeAt ?? Number.POSITIVE_INFINITY);
-  }
-
-  /** A quorum has answered anew, and else nothing in the status has changed: only the warrant of a leader is newer. */
-  confirmed(status: CoordinatorStatus): void {
-    // One that was not counted as leading may be from now on.
-    if (!this.#isLeaderHeard) this.update(status);
-    else if (!this.#isStopped) {
-      this.#status = status;
-      this.#warrant(status);
-    }
   }
 
   peersChanged(peers: readonly EntrancePeer[]): void {
@@ -251,9 +238,8 @@ export class Entrance {
     else this.#address.probe(probed);
   }
 
-  #warrant(status: CoordinatorStatus): void {
+  #warrant(status: CoordinatorStatus, isLeaderHeard: boolean): void {
     const { isStandingIn } = this.#standIn;
-    const isLeaderHeard = this.#isLeaderHeard;
     // A leader whose disk stands still confirms what it cannot keep; unless nobody else could lead.
     const isStuck = status.isDiskStalled && status.voters.length > 1;
     // Its port is closed for as long as its replica is not current: a cluster that is being taken in may lead so for a minute.

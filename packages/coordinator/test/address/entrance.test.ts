@@ -1,4 +1,4 @@
-import type { MonotonicMs, NodeId } from "@skein/kernel";
+import type { NodeId } from "@skein/kernel";
 import * as fc from "fast-check";
 import { expect, test, vi } from "vitest";
 import { CONNECTIONS_MAX, Connections, type OpenConnection } from "../../src/address/connections.ts";
@@ -132,28 +132,6 @@ test("what was told is told again at once over a link that has replaced another 
   clock.advance(300);
   expect(abilities()).toHaveLength(1);
   expect(a.address.isHeld).toBe(true);
-});
-
-test("an answer of the quorum renews the address of who leads; who does not count as a leader any more takes it again, and says so", () => {
-  const { clock, a, b, led } = twoNodes();
-  clock.advance(1000);
-  const answered = (): string[] => {
-    a.entrance.confirmed({ ...led, role: "leader", quorumContactAt: clock.monotonicMs() as MonotonicMs });
-    return a.process.take();
-  };
-  // Until here the quorum has answered nothing for as long as the address is kept.
-  a.quorumContactAt = () => 1000;
-  clock.advance(1400);
-  a.process.take();
-  expect(answered()).toEqual([expect.stringContaining(`addr replace ${ADDRESS}/32`)]);
-  clock.advance(1600);
-  expect(a.address.isHeld).toBe(false);
-  a.process.take();
-  const heard = vi.spyOn(b.entrance, "receive");
-  expect(answered()).toContainEqual(expect.stringContaining(`addr replace ${ADDRESS}/32`));
-  expect(a.address.isHeld).toBe(true);
-  const told = heard.mock.calls.map(([, bytes]) => decodeAddressFrame(bytes));
-  expect(told).toContainEqual(expect.objectContaining({ kind: "ability", isCutOff: false }));
 });
 
 test("the survivor of two takes the address as soon as it hears no leader, and tickles the past holder's clients", () => {
