@@ -246,10 +246,12 @@ export class Merging {
     const now = clock.monotonicMs();
     const { voters, learners } = appliedConfiguration;
     const { clusters, retained } = this.#machine;
+    // One that has been elected and commits nothing leads nobody: it says nothing to other clusters, either.
+    const hasCommitted = applied.term === leadership.term;
     return {
       cluster,
-      isLeader: leadership.role === "leader" && applied.term === leadership.term,
-      hasLeader: leadership.leader !== undefined,
+      isLeader: leadership.role === "leader" && hasCommitted,
+      hasLeader: leadership.leader !== undefined && hasCommitted,
       clusters,
       summary: {
         voters: voters.length,

@@ -102,6 +102,8 @@ export class World {
   #isRefreshScheduled = false;
   /** Sees every control frame that gets onto a link. */
   watch: (bytes: Uint8Array) => void = () => {};
+  /** Whether a control frame does not arrive. */
+  isLost: (bytes: Uint8Array) => boolean = () => false;
   readonly #sizes: Partial<ReplicaSizes>;
 
   /** `sizes`: of all nodes' replicas, where they are not the usual ones. */
@@ -257,6 +259,7 @@ export class World {
     const target = this.nodes.find((node) => node.id === to);
     if (target === undefined || !this.isConnected(from, target)) return;
     this.watch(bytes);
+    if (this.isLost(bytes)) return;
     const route = `${from.id}>${to}`;
     const now = this.clock.monotonicMs();
     const at = Math.max(now + 1 + this.prng.below(4), this.#lastDelivery.get(route) ?? 0);
