@@ -2,12 +2,14 @@
  * P9: one connection per client id, mesh-wide. Soon after a newer one was accepted, on whichever node, the older ones are over.
  *
  * A client that has abandoned a connection goes on watching it. Nothing but its node can end it, so if it is still there while the
- * newest one has been accepted for a while, and every node was whole and both had a quorum, two nodes serve one client.
+ * newest one has been accepted for a while, and every node was whole and both had a quorum, two nodes serve one client. Two clusters
+ * know nothing of each other's clients until they are one.
  *
  * Source: architecture.md section 2, P9; MQTT 5 statement MQTT-3.1.4-3.
  */
 
 import { type Checker, CheckFailure, type Observation } from "../observations.ts";
+import { ClusterWatch } from "./cluster-watch.ts";
 import { FaultLedger } from "./fault-ledger.ts";
 import { QuorumLedger } from "./quorum-ledger.ts";
 
@@ -30,13 +32,18 @@ export class OneConnection implements Checker {
   readonly name = "one connection";
   readonly #faults = new FaultLedger();
   readonly #quorum = new QuorumLedger();
+  readonly #clusters = new ClusterWatch();
+  /** When a node has come to another cluster last. */
+  #belongsAt = 0;
   readonly #clients = new Map<string, Connections>();
   #nextCheckAt = 0;
 
   observe(observation: Observation): void {
     this.#faults.observe(observation);
     this.#quorum.observe(observation);
+    this.#clusters.observe(observation);
     const { at } = observation;
+    if (observation.kind === "belongs") this.#belongsAt = at;
     if (observation.kind === "connected") {
       const { connection, node } = observation;
       this.#of(observation.client).current = { connection, node, acceptedAt: at };
@@ -67,8 +74,10 @@ export class OneConnection implements Checker {
     for (const [client, { current, old }] of this.#clients) {
       const [first] = old;
       if (current === undefined || first === undefined) continue;
+      if (this.#clusters.areApart(first.node, current.node)) continue;
       const quorumSince = [first.node, current.node].map((node) => this.#quorum.since(node) ?? at);
-      if (at - Math.max(current.acceptedAt, wholeSince, ...quorumSince) < WITHIN_MS) continue;
+      if (at - Math.max(current.acceptedAt, wholeSince, this.#belongsAt, ...quorumSince) < WITHIN_MS)
+        continue;
       throw new CheckFailure(
         this.name,
         `${client} has connection ${first.connection} on ${first.node} (since ${first.acceptedAt} ms) and ` +

@@ -8,7 +8,7 @@
  * - after a newer connection was acknowledged: seconds later where nothing is disturbed; and never behind a message that the client
  *   published on the newer one, in a queue that has the order of the log;
  * - before the grace time, where the node died: its client may come back elsewhere.
- * While there are two clusters neither hears of a connection with the other. A CONNECT that its client has given up, and that waited at a node that
+ * While there are two clusters neither hears of a connection with the other, and the log hears late of one to a node without a quorum. A CONNECT that its client has given up, and that waited at a node that
  * was paused, or was lost once on its way, is taken when it comes: for the mesh it is newer than what the client has done meanwhile.
  *
  * It must come to every certain session that is subscribed and there, but for one that it passes by because there is no room (passed-by.ts), once its client has stayed away for as long as keep-alive,
@@ -148,8 +148,13 @@ export class Wills implements Checker {
     if (this.#seen.has(seen)) return;
     this.#seen.add(seen);
     const heardOf = this.#heardOf.get(`${session.name} ${of.client}`) ?? 0;
-    if (heardOf > of.connection)
+    if (heardOf > of.connection && !this.#mayHaveWaited(of))
       this.#fail(delivery, of, `behind a message that its client published on connection ${heardOf}`);
+  }
+
+  /** Its node could not tell the log of it at once. Meanwhile a newer connection elsewhere may have come and ended with its session. */
+  #mayHaveWaited({ node, sentAt }: WillConnection): boolean {
+    return this.#sessions.quorum.hasLackedSince(node, sentAt);
   }
 
   #judgeTime(delivery: Delivered, of: WillConnection, at: number): void {

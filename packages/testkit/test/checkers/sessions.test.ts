@@ -319,6 +319,15 @@ test("[P9] one connection accepts an older one that ends soon, or with its node"
   check(new OneConnection(), [...ABANDONED, inDoubt(41_000, "C"), end(60_000)]);
 });
 
+test("[P9] one connection owes nothing between two clusters, nor in the first moments after they have become one", () => {
+  const belongs = (at: number, node: string, to: string) => seen(at, "belongs", { node, cluster: to, to });
+  const apart = [belongs(0, "A", "one"), belongs(0, "C", "two"), ...ABANDONED];
+  check(new OneConnection(), [...apart, end(60_000)]);
+  const together = [...apart, belongs(60_000, "C", "one")];
+  check(new OneConnection(), [...together, end(64_000)]);
+  expect(() => check(new OneConnection(), [...together, end(66_000)])).toThrow(/connection 2 on C/);
+});
+
 test("[P9] one connection bites: two nodes serve one client", () => {
   expect(() => check(new OneConnection(), [...ABANDONED, end(46_000)])).toThrow(
     /connection 2 on C .* 3 on A/,

@@ -68,6 +68,16 @@ const LEFT = [
 
 test.each<[string, readonly Observation[]]>([
   ["it comes when the connection is cut", [CUT, comes(10_020, "will-1"), end(200_000)]],
+  [
+    "it comes behind what its client has said since, its node having had no quorum",
+    [
+      seen(9000, "quorum", { node: "B", isReached: false }),
+      CUT,
+      ...quorate(10_900, "B"),
+      ...ELSEWHERE,
+      comes(11_400, "will-1"),
+    ],
+  ],
   ["it comes a moment before its client has heard of the cut", [comes(9990, "will-1"), CUT, end(200_000)]],
   [
     "it comes after the grace, its node having died",
