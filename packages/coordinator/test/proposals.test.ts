@@ -399,6 +399,22 @@ test("what came through the log while its disk stood still is not called safe wi
   expect(done.codes).toEqual([SAFE_HERE_ONLY, SAFE_HERE_ONLY]);
 });
 
+test("what its disk refuses when a leader has it already is not called safe with the mesh: the log may put it aside", () => {
+  const { clock, leader, outbox, proposals, sent } = setUp();
+  leader.isKnown = false;
+  outbox.isCut = true;
+  const done = completion();
+  proposals.put(retained("t", "1"), done);
+  clock.advance(1);
+  leader.isKnown = true;
+  proposals.sendAgain();
+  clock.advance(1);
+  expect(decodeCommand(sent[0] as Uint8Array).alone).toBeDefined();
+  outbox.fail();
+  proposals.settleThrough(1);
+  expect(done.codes).toEqual([SAFE_HERE_ONLY]);
+});
+
 test("P6: a QoS 2 message whose publisher has gone before it counts is not called acknowledged, and nobody gets it early", () => {
   const { clock, leader, outbox, proposals, released, run } = setUp();
   leader.isKnown = false;

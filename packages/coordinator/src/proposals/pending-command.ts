@@ -17,6 +17,8 @@ export class PendingCommand {
   done: Completion | undefined;
   readonly #envelope: Command["envelope"];
   #alone: Alone | undefined;
+  /** A leader may have it as it was before it was taken back. */
+  #wasSentAlone = false;
   #bytes: Uint8Array;
   /** Undefined: not asked for since the bytes have changed. */
   #operation: Operation | undefined;
@@ -48,6 +50,11 @@ export class PendingCommand {
     return this.#alone !== undefined;
   }
 
+  /** A value of the majority may stay in its place when it comes through the log. */
+  get mayBePutAside(): boolean {
+    return this.isAlone || this.#wasSentAlone;
+  }
+
   /**
    * It counts without a quorum, so it says what this node has seen of the log of `cluster`, and whether who asked for it may hear of that. Not if
    * there is no room for that. Returns by how many bytes it grows.
@@ -64,8 +71,9 @@ export class PendingCommand {
     return grownBy + this.#say({ ...alone, had: [...alone.had, clientId] });
   }
 
-  /** It is not acknowledged after all. Returns by how many bytes it grows. */
-  takeBack(): number {
+  /** It is not acknowledged after all; `wasSent`: maybe after it was said. Returns by how many bytes it grows. */
+  takeBack(wasSent: boolean): number {
+    this.#wasSentAlone ||= wasSent && this.isAlone;
     return this.#say(undefined);
   }
 

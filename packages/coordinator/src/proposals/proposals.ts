@@ -258,7 +258,7 @@ export class Proposals {
       oldest.done = undefined;
       const code = oldest.seq === seq ? reasonCode : SUCCESS;
       // A value of the majority may have stayed in its place, so nobody may be told that the mesh has it.
-      done?.settle(code === SUCCESS && oldest.isAlone ? SAFE_HERE_ONLY : code);
+      done?.settle(code === SUCCESS && oldest.mayBePutAside ? SAFE_HERE_ONLY : code);
       oldest = this.#pending[0];
     }
     this.#forgetKept();
@@ -369,7 +369,8 @@ export class Proposals {
       if (error !== undefined) {
         // Not acknowledged; tried again with the next tick.
         this.#releasedThrough = Math.min(this.#releasedThrough, before);
-        for (const pending of said) this.#pendingBytes += pending.takeBack();
+        const unsent = Math.max(this.#nextSeq, this.#firstAfterResend);
+        for (const pending of said) this.#pendingBytes += pending.takeBack(pending.seq < unsent);
         return;
       }
       for (const pending of fresh) {
