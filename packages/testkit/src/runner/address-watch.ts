@@ -123,11 +123,20 @@ export class AddressWatch {
       // A minority elects nobody: a new term shows that between two looks it was none.
       const wasInterrupted = !hasMajority && term !== side.term;
       side.term = term;
-      if (wasInterrupted || nodes.some(({ index }) => floating.isOn(index))) side.since = events.now;
+      const isHeld = nodes.some(({ index }) => floating.isOn(index));
+      if (wasInterrupted || isHeld || this.#hasChanged(nodes)) side.since = events.now;
       if (events.now - side.since <= limit) continue;
       const names = nodes.map(({ id }) => id).join(" and ");
       throw new CheckFailure("address answers", `nobody of ${names} has held it since ${side.since} ms`);
     }
+  }
+
+  /** For a moment since the last look a way of theirs was open that is blocked, or blocked that is open: they had another leader in sight, or none. */
+  #hasChanged(nodes: readonly SimNode[]): boolean {
+    const { network, events } = this.#world;
+    const isFresh = (a: SimNode, b: SimNode): boolean =>
+      network.changedAt(a.index, b.index) > events.now - LOOK_EVERY_MS;
+    return nodes.some((a) => this.#world.nodes.some((b) => isFresh(a, b)));
   }
 
   /** Only nodes that serve and belong to a cluster. */

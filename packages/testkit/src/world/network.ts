@@ -49,6 +49,7 @@ export class Network {
   readonly #machines: number;
   readonly #blocked: Uint8Array;
   readonly #slowBy: Float64Array;
+  readonly #changedAt: Float64Array;
   readonly #listening = new Map<string, Listening>();
   /** Sees everything that is delivered. */
   readonly #delivered: (from: number, to: number, bytes: Uint8Array) => void;
@@ -76,6 +77,7 @@ export class Network {
     this.#delivered = world.delivered;
     this.#blocked = new Uint8Array(machines * machines);
     this.#slowBy = new Float64Array(machines * machines);
+    this.#changedAt = new Float64Array(machines * machines);
   }
 
   isBlocked(from: number, to: number): boolean {
@@ -102,10 +104,20 @@ export class Network {
     return this.isBlocked(a, b) && this.isBlocked(b, a);
   }
 
+  /** When a way between the two was last blocked or opened. */
+  changedAt(a: number, b: number): number {
+    return Math.max(
+      this.#changedAt[a * this.#machines + b] ?? 0,
+      this.#changedAt[b * this.#machines + a] ?? 0,
+    );
+  }
+
   /** One direction. Blocks are counted: two faults may cover the same way. */
   block(from: number, to: number, isBlocked: boolean): void {
     const at = from * this.#machines + to;
-    this.#blocked[at] = Math.max(0, (this.#blocked[at] ?? 0) + (isBlocked ? 1 : -1));
+    const before = this.#blocked[at] ?? 0;
+    this.#blocked[at] = Math.max(0, before + (isBlocked ? 1 : -1));
+    if (before === 0 || this.#blocked[at] === 0) this.#changedAt[at] = this.events.now;
     if (this.#blocked[at] === 0) this.moveBetween(from, to);
   }
 
