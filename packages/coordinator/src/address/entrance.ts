@@ -153,7 +153,11 @@ export class Entrance {
       return false;
     }
     if (frame?.kind === "ability") this.#abilities.set(from, frame);
-    if (frame?.kind === "connections" && this.#toldBy !== this.#node) this.#learn(from, frame);
+    if (frame?.kind === "connections") {
+      // Only who holds it tells.
+      if (this.#toldBy === this.#node) this.#address?.rivalHeard();
+      else this.#learn(from, frame);
+    }
     return true;
   }
 

@@ -157,6 +157,11 @@ export class FloatingAddress {
     });
   }
 
+  /** Another node of the mesh holds it, too. */
+  rivalHeard(): void {
+    this.#step({ kind: "rival" });
+  }
+
   /** When this node takes the address, these clients of its past holder are tickled. */
   tickleOnTaking(connections: readonly Connection[]): void {
     // Who loses the address before it has tickled them all does it the next time.

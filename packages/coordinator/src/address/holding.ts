@@ -6,7 +6,8 @@
  * a node that is stopped, stuck or cut off loses the address before another can be elected. On release clients are reset
  * first, then the address goes:
  * a socket that outlives its address would come back to life with it (reference design, traps 1, 2 and 4). After taking
- * it, gratuitous ARP is repeated, because one lost broadcast would be an outage of 50 s (trap 12). What was confirmed before the
+ * it, gratuitous ARP is repeated, because one lost broadcast would be an outage of 50 s (trap 12); and again while another node is heard that
+ * holds it as well, whose clients would go on sending to that one. What was confirmed before the
  * machine slept is worth nothing afterwards: its clocks stood still, those of the others did not.
  *
  * Uniqueness is a convenience: two holders for 2.5 s are harmless, because only one of them can commit.
@@ -30,7 +31,9 @@ export type AddressEvent =
   /** The program that sets addresses has been started again: it must be told the address anew. */
   | { readonly kind: "restarted" }
   /** It could not be set for a while, and now it is: nobody has heard what was announced meanwhile. */
-  | { readonly kind: "mended" };
+  | { readonly kind: "mended" }
+  /** Another node of the mesh holds it, too, behind a split that has just healed: its clients do not know this one. */
+  | { readonly kind: "rival" };
 
 /** Carried out in order. */
 export type AddressEffect =
@@ -51,13 +54,16 @@ export const GIVE_UP_MS = 1500;
 /** Gratuitous ARP after taking the address, then every {@link ANNOUNCE_EVERY_MS}. */
 const ANNOUNCE_AT_MS = [0, 200, 400, 1000, 2000, 5000];
 const ANNOUNCE_EVERY_MS = 30_000;
+/** Of those of {@link ANNOUNCE_AT_MS} the later ones come when a rival has let go. */
+const RIVAL_AGAIN_MS = 1000;
 
 /** A pure core; times are the `now` of its events, in milliseconds. */
 export class AddressHolding implements Core<AddressEvent, AddressEffect> {
   #isHeld = false;
   #confirmedAt = Number.NEGATIVE_INFINITY;
   #renewedAt = 0;
-  #takenAt = 0;
+  /** When it was taken, or announced as if it had been. */
+  #announcedSince = 0;
   /** It was never told, or told to a program that is gone. */
   #mustRenew = true;
   #sleptUntil = Number.NEGATIVE_INFINITY;
@@ -91,9 +97,10 @@ export class AddressHolding implements Core<AddressEvent, AddressEffect> {
         this.#mustRenew = true;
         return this.#isHeld ? this.#hold(now) : [];
       case "mended":
-        this.#takenAt = now;
-        this.#announcements = 0;
-        return this.#isHeld ? this.#hold(now) : [];
+        return this.#announceAnew(now);
+      case "rival":
+        // It tells more often than the clients need to hear.
+        return now - this.#announcedSince >= RIVAL_AGAIN_MS ? this.#announceAnew(now) : [];
       default:
         return unreachable(event);
     }
@@ -109,7 +116,7 @@ export class AddressHolding implements Core<AddressEvent, AddressEffect> {
       effects.push({ kind: "renew" });
       if (!this.#isHeld) {
         this.#isHeld = true;
-        this.#takenAt = now;
+        this.#announcedSince = now;
         this.#announcements = 0;
       }
     }
@@ -119,6 +126,12 @@ export class AddressHolding implements Core<AddressEvent, AddressEffect> {
       effects.push({ kind: "announce" });
     }
     return effects;
+  }
+
+  #announceAnew(now: number): readonly AddressEffect[] {
+    this.#announcedSince = now;
+    this.#announcements = 0;
+    return this.#isHeld ? this.#hold(now) : [];
   }
 
   #release(): readonly AddressEffect[] {
@@ -131,8 +144,8 @@ export class AddressHolding implements Core<AddressEvent, AddressEffect> {
 
   #nextAnnouncementAt(): number {
     const offset = ANNOUNCE_AT_MS[this.#announcements];
-    if (offset !== undefined) return this.#takenAt + offset;
+    if (offset !== undefined) return this.#announcedSince + offset;
     const repeats = this.#announcements - ANNOUNCE_AT_MS.length + 1;
-    return this.#takenAt + (ANNOUNCE_AT_MS.at(-1) ?? 0) + repeats * ANNOUNCE_EVERY_MS;
+    return this.#announcedSince + (ANNOUNCE_AT_MS.at(-1) ?? 0) + repeats * ANNOUNCE_EVERY_MS;
   }
 }

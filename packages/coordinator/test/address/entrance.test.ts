@@ -179,6 +179,25 @@ test("it gives the address back, clients reset first, within a tick of hearing t
   expect(b.published).toBeUndefined();
 });
 
+test("a leader that has held the address all along announces it to the clients of a stand-in that gives it up after a split", () => {
+  const { clock, a, b, link, led } = twoNodes();
+  clock.advance(10_000);
+  link(false);
+  b.status = { ...led, hasQuorum: false, coordinator: undefined, silentLeader: A };
+  clock.advance(2000);
+  expect([a.address.isHeld, b.address.isHeld]).toEqual([true, true]);
+  a.process.take();
+  link(true);
+  clock.advance(500);
+  b.status = led;
+  clock.advance(250);
+  expect([a.address.isHeld, b.address.isHeld]).toEqual([true, false]);
+  const announcements = (): number => a.process.take().filter((line) => line.startsWith("arping -U")).length;
+  expect(announcements()).toBeGreaterThan(0);
+  clock.advance(2000);
+  expect(announcements()).toBeGreaterThan(0);
+});
+
 test("while the kernel of the past holder still answers, the survivor waits", () => {
   const { clock, b, cutPower } = twoNodes();
   clock.advance(1000);

@@ -52,6 +52,20 @@ test("at 1.5 s without a quorum clients are reset first, then the address is del
   expect(holding.wakeAt).toBeUndefined();
 });
 
+test("while a rival is heard the address is announced anew, once a second at most, and for five seconds after it", () => {
+  const holding = new AddressHolding();
+  const announcedAt: number[] = [];
+  for (let now = 0; now <= 20_000; now += 100) {
+    const isRivalHeard = now >= 8000 && now <= 9500;
+    const effects = [
+      ...kinds(holding, leader(now - 5), now),
+      ...(isRivalHeard ? kinds(holding, { kind: "rival" }, now) : []),
+    ];
+    if (effects.includes("announce") && now > 5000) announcedAt.push(now);
+  }
+  expect(announcedAt).toEqual([8000, 8200, 8400, 9000, 9200, 9400, 10_000, 11_000, 14_000]);
+});
+
 test("losing the leadership releases at once, reset before delete; a follower never acts", () => {
   const holding = new AddressHolding();
   kinds(holding, leader(1000), 1000);
