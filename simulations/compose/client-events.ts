@@ -6,6 +6,8 @@ export interface ClientPlan {
   readonly role: "subscriber" | "publisher";
   /** The floating address or that of a node. */
   readonly host: string;
+  /** The network namespace that it is in. */
+  readonly room: string;
   /** The node it belongs to; undefined: whoever holds the address. */
   readonly node: string | undefined;
   readonly keepalive: number;

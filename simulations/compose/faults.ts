@@ -96,7 +96,9 @@ export class Faults {
       ends[part]?.push(node);
     }
     for (const [at, room] of this.#rooms.entries()) {
-      ends[Math.floor((at * act.parts) / this.#rooms.length)]?.push(room);
+      const part = Math.floor((at * act.parts) / this.#rooms.length);
+      parts.set(room.name, part);
+      ends[part]?.push(room);
     }
     const fromMs = Date.now();
     const wasHeldIn = parts.get(this.#mesh.holder().name);

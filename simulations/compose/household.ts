@@ -16,8 +16,14 @@ import type { ClientEvent, ClientPlan } from "./client-events.ts";
 const PROGRAM = join(import.meta.dirname, "client-process.ts");
 
 /** The clients of one room. `nodes`: those of its part of the house. */
-function plansOf(number: number, vip: string, nodes: readonly NodeContainer[]): readonly ClientPlan[] {
+function plansOf(
+  number: number,
+  room: string,
+  vip: string,
+  nodes: readonly NodeContainer[],
+): readonly ClientPlan[] {
   const common = {
+    room,
     keepalive: 30,
     isDurable: false,
     qos: 0,
@@ -52,8 +58,8 @@ export class Household {
   /** Starts the clients. They run until {@link Household.stop}. */
   constructor(mesh: ContainerMesh, rooms: readonly Room[]) {
     const third = Math.ceil(mesh.nodes.length / rooms.length);
-    const byRoom = rooms.map((_, at) => {
-      return plansOf(at + 1, mesh.vip, mesh.nodes.slice(at * third, (at + 1) * third));
+    const byRoom = rooms.map(({ name }, at) => {
+      return plansOf(at + 1, name, mesh.vip, mesh.nodes.slice(at * third, (at + 1) * third));
     });
     this.plans = byRoom.flat();
     this.#children = rooms.map((room, at) => this.#spawn(room, byRoom[at] ?? []));

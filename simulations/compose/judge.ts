@@ -18,7 +18,7 @@ export interface FaultWindow {
   readonly untilMs: number;
   /** Nodes that nobody hears, or that stop. */
   readonly hidden: readonly string[];
-  /** In a split: the part of each node. */
+  /** In a split: the part of each node and of each room. */
   readonly parts: ReadonlyMap<string, number> | undefined;
 }
 
@@ -198,7 +198,10 @@ function classOf(hearing: Hearing, presence: Presence, message: Sent, subscriber
   if (from === undefined || to === undefined) return "hidden";
   const isHidden = hearing.faults.some(({ fromMs: begin, untilMs: end, hidden, parts }) => {
     if (end < fromMs || begin > untilMs) return false;
-    return hidden.includes(from) || hidden.includes(to) || parts?.get(from) !== parts?.get(to);
+    if (hidden.includes(from) || hidden.includes(to)) return true;
+    // A client may be cut off from its own node, too.
+    const places = [from, to, publisher.room, subscriber.room];
+    return new Set(places.map((place) => parts?.get(place))).size > 1;
   });
   return isHidden ? "hidden" : "steady";
 }

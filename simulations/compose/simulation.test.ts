@@ -12,7 +12,14 @@ import { broken, type FaultWindow, judge, type Tally } from "./judge.ts";
 import { boxes, curves, quantile } from "./plots.ts";
 import { passedLimits } from "./promises.ts";
 
-const PLAN = { node: undefined, host: "vip", keepalive: 30, version: 5, isRetained: false } as const;
+const PLAN = {
+  room: "hall",
+  node: undefined,
+  host: "vip",
+  keepalive: 30,
+  version: 5,
+  isRetained: false,
+} as const;
 const publisher = (qos: 0 | 1 | 2): ClientPlan => ({
   ...PLAN,
   id: "p",
@@ -97,13 +104,15 @@ test("a fault hides what is on its far side and nothing else", () => {
     tallies(1, heard, [{ ...window, ...fault }]).map((tally) => `${tally.class} ${tally.lost}`);
   expect(classes({ hidden: ["b"] })).toEqual(["steady 0", "hidden 1"]);
   expect(classes({ hidden: ["c"] })).toEqual(["steady 1"]);
-  const parts = (a: number, b: number): ReadonlyMap<string, number> =>
+  const parts = (a: number, b: number, room: number): ReadonlyMap<string, number> =>
     new Map([
       ["a", a],
       ["b", b],
+      ["hall", room],
     ]);
-  expect(classes({ parts: parts(0, 1) })).toEqual(["steady 0", "hidden 1"]);
-  expect(classes({ parts: parts(1, 1) })).toEqual(["steady 1"]);
+  expect(classes({ parts: parts(0, 1, 0) })).toEqual(["steady 0", "hidden 1"]);
+  expect(classes({ parts: parts(1, 1, 1) })).toEqual(["steady 1"]);
+  expect(classes({ parts: parts(1, 1, 0) })).toEqual(["steady 0", "hidden 1"]);
 });
 
 test("clients are back when they connect again; who kept its connection does not count", () => {
