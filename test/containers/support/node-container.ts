@@ -72,7 +72,13 @@ export class NodeContainer {
       Hostname: name,
       Labels: { ...OWNED },
       Env: Object.entries(variables).map(([key, value]) => `${key}=${value}`),
-      HostConfig: { NetworkMode: bridge.name, CapDrop: ["ALL"], CapAdd: ["NET_ADMIN", "NET_RAW"] },
+      HostConfig: {
+        NetworkMode: bridge.name,
+        CapDrop: ["ALL"],
+        CapAdd: ["NET_ADMIN", "NET_RAW"],
+        // A box is no router. A container is, by default: packets to a past holder of the address would find the new one.
+        Sysctls: { "net.ipv4.ip_forward": "0" },
+      },
       ...(hasHealthCheck ? {} : { Healthcheck: { Test: ["NONE"] } }),
     });
     return new NodeContainer(engine, name, container.id, bridge);
