@@ -135,12 +135,14 @@ export class Entrance {
 
   peersChanged(peers: readonly EntrancePeer[]): void {
     const before = new Map(this.#peers.map(({ id, linkedAt }) => [id, linkedAt]));
+    const reached = new Set(this.#peers.filter(isInReach).map(({ id }) => id));
     // What went over a link that has been replaced may be lost, and who has started again knows nothing.
     const kept = peers.filter(({ id, linkedAt }) => linkedAt !== undefined && linkedAt === before.get(id));
     const knowing = new Set(kept.map(({ id }) => id));
     this.#peers = peers;
     for (const known of [this.#knowAbility, this.#knowConnections])
       for (const id of known) if (!knowing.has(id)) known.delete(id);
+    if (peers.some((peer) => isInReach(peer) && !reached.has(peer.id))) this.#address?.reunited();
   }
 
   /** A frame about the address from another node. Whatever it holds, this never throws. Returns whether it could be read. */
@@ -153,11 +155,7 @@ export class Entrance {
       return false;
     }
     if (frame?.kind === "ability") this.#abilities.set(from, frame);
-    if (frame?.kind === "connections") {
-      // Only who holds it tells.
-      if (this.#toldBy === this.#node) this.#address?.rivalHeard();
-      else this.#learn(from, frame);
-    }
+    if (frame?.kind === "connections" && this.#toldBy !== this.#node) this.#learn(from, frame);
     return true;
   }
 
@@ -193,8 +191,9 @@ export class Entrance {
     const candidates: Candidate[] = [
       { ...this.#ownAbility(), id: this.#node, isWired: this.#isWired(this.#node) },
     ];
-    for (const { id, state, isLinked, isRelayed = false, isWired } of this.#peers) {
-      if (id === this.#node || state !== "alive" || !(isLinked || isRelayed)) continue;
+    for (const peer of this.#peers) {
+      const { id, isWired } = peer;
+      if (id === this.#node || !isInReach(peer)) continue;
       if (id === silentLeader && now - (this.#ports.heardAt(id) ?? 0) >= SILENT_MS) continue;
       const told = this.#abilities.get(id);
       const { isServing = false, isAble, isCutOff = false, isOutranked = false } = told ?? {};
@@ -319,6 +318,10 @@ export class Entrance {
   #tellOne(known: Set<NodeId>, id: NodeId, bytes: () => Uint8Array): void {
     if (!known.has(id) && this.#ports.send(id, bytes())) known.add(id);
   }
+}
+
+function isInReach({ state, isLinked, isRelayed = false }: EntrancePeer): boolean {
+  return state === "alive" && (isLinked || isRelayed);
 }
 
 function isSameAbility(a: Ability, b: Ability | undefined): boolean {

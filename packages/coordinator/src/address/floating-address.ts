@@ -157,9 +157,9 @@ export class FloatingAddress {
     });
   }
 
-  /** Another node of the mesh holds it, too. */
-  rivalHeard(): void {
-    this.#step({ kind: "rival" });
+  /** A node of the mesh has come into reach. */
+  reunited(): void {
+    this.#step({ kind: "reunited" });
   }
 
   /** When this node takes the address, these clients of its past holder are tickled. */

@@ -32,8 +32,8 @@ export type AddressEvent =
   | { readonly kind: "restarted" }
   /** It could not be set for a while, and now it is: nobody has heard what was announced meanwhile. */
   | { readonly kind: "mended" }
-  /** Another node of the mesh holds it, too, behind a split that has just healed: its clients do not know this one. */
-  | { readonly kind: "rival" };
+  /** A node has come into reach. It may have held the address, too, for clients behind a split, and they do not know this one. */
+  | { readonly kind: "reunited" };
 
 /** Carried out in order. */
 export type AddressEffect =
@@ -54,8 +54,8 @@ export const GIVE_UP_MS = 1500;
 /** Gratuitous ARP after taking the address, then every {@link ANNOUNCE_EVERY_MS}. */
 const ANNOUNCE_AT_MS = [0, 200, 400, 1000, 2000, 5000];
 const ANNOUNCE_EVERY_MS = 30_000;
-/** Of those of {@link ANNOUNCE_AT_MS} the later ones come when a rival has let go. */
-const RIVAL_AGAIN_MS = 1000;
+/** Links come up one by one. After the last one the later ones of {@link ANNOUNCE_AT_MS} come when every other holder has let go. */
+const REUNITED_AGAIN_MS = 1000;
 
 /** A pure core; times are the `now` of its events, in milliseconds. */
 export class AddressHolding implements Core<AddressEvent, AddressEffect> {
@@ -98,9 +98,8 @@ export class AddressHolding implements Core<AddressEvent, AddressEffect> {
         return this.#isHeld ? this.#hold(now) : [];
       case "mended":
         return this.#announceAnew(now);
-      case "rival":
-        // It tells more often than the clients need to hear.
-        return now - this.#announcedSince >= RIVAL_AGAIN_MS ? this.#announceAnew(now) : [];
+      case "reunited":
+        return now - this.#announcedSince >= REUNITED_AGAIN_MS ? this.#announceAnew(now) : [];
       default:
         return unreachable(event);
     }

@@ -52,14 +52,14 @@ test("at 1.5 s without a quorum clients are reset first, then the address is del
   expect(holding.wakeAt).toBeUndefined();
 });
 
-test("while a rival is heard the address is announced anew, once a second at most, and for five seconds after it", () => {
+test("when nodes come into reach the address is announced anew, once a second at most, and for five seconds after the last", () => {
   const holding = new AddressHolding();
   const announcedAt: number[] = [];
   for (let now = 0; now <= 20_000; now += 100) {
-    const isRivalHeard = now >= 8000 && now <= 9500;
+    const isNodeNew = now >= 8000 && now <= 9500;
     const effects = [
       ...kinds(holding, leader(now - 5), now),
-      ...(isRivalHeard ? kinds(holding, { kind: "rival" }, now) : []),
+      ...(isNodeNew ? kinds(holding, { kind: "reunited" }, now) : []),
     ];
     if (effects.includes("announce") && now > 5000) announcedAt.push(now);
   }
