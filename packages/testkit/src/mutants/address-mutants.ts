@@ -55,4 +55,13 @@ export const ADDRESS_MUTANTS: readonly Mutant[] = [
     replacement: "if (now >= 0) return;",
     scenario,
   },
+  {
+    name: "who keeps the address does not announce it to those that come into reach",
+    breaks: "P1: after a split clients go on sending to a holder that has let go",
+    file: `${ADDRESS}/entrance.ts`,
+    search: "reached.has(peer.id))) this.#address?.reunited();",
+    replacement: "reached.has(peer.id))) this.#tell(0);",
+    scenario: "minority",
+    load: "writes",
+  },
 ];

@@ -1,6 +1,6 @@
 /**
  * P1 and P2 as a watcher of the whole world sees them: on every side of every split somebody holds the clients' address within the
- * bound, a leader that makes no progress does not, and whoever takes it rids clients of connections that lead nowhere.
+ * bound, and all know who; a leader that makes no progress does not; and whoever takes it rids clients of connections that lead nowhere.
  *
  * Looks four times a second. A side is a set of nodes that all reach each other and nobody else; what is only half cut off, slow,
  * or has changed a moment ago is nobody's side and owes nothing yet. Where a majority of voters is in reach an election is
@@ -27,6 +27,8 @@ const ELECTION_MS = { lan: 5 * 4800 + 1000, wired: 5 * 2700 + 1000 } as const;
 const STALLED_HOLDER_MS = 1500;
 /** A machine that has woken up drops the address with its next tick. */
 const WOKEN_HOLDER_MS = 600;
+/** From when a side has one holder until every ARP table on it has that one: announcements come for five seconds, or with the next link. */
+const KNOWN_MS = 6000;
 /** From taking the address until the last stale connection is gone. */
 const TICKLED_MS = 4000;
 /** A node that wants the address asks once a second whether the stranger is gone; the one that will want it next, every ten. */
@@ -61,6 +63,9 @@ interface Side {
   since: number;
   /** Of the newest leader that one of it has heard of. */
   term: number;
+  /** The one machine of it that holds the address, and since when no other has. */
+  holder: number | undefined;
+  heldSince: number;
 }
 
 interface Linked {
@@ -114,7 +119,7 @@ export class AddressWatch {
     for (const nodes of this.#sidesNow()) {
       const key = nodes.map(({ id, starts, sleep }) => `${id}:${starts}:${sleep.wokenAt}`).join();
       const term = Math.max(...nodes.map(({ status }) => status?.term ?? 0));
-      const side = before.get(key) ?? { since: events.now, nodes, term };
+      const side = before.get(key) ?? newSide(nodes, term, events.now);
       this.#sides.set(key, side);
       const voters = nodes.find(({ status }) => status !== undefined)?.status?.voters ?? [];
       const present = nodes.filter(({ id }) => voters.includes(id as never)).length;
@@ -124,10 +129,30 @@ export class AddressWatch {
       const wasInterrupted = !hasMajority && term !== side.term;
       side.term = term;
       const isHeld = nodes.some(({ index }) => floating.isOn(index));
-      if (wasInterrupted || isHeld || this.#hasChanged(nodes)) side.since = events.now;
+      const hasChanged = this.#hasChanged(nodes);
+      this.#lookAtTables(side, hasChanged);
+      if (wasInterrupted || isHeld || hasChanged) side.since = events.now;
       if (events.now - side.since <= limit) continue;
       const names = nodes.map(({ id }) => id).join(" and ");
       throw new CheckFailure("address answers", `nobody of ${names} has held it since ${side.since} ms`);
+    }
+  }
+
+  /** A client goes on sending to the machine that it knows for as long as that is there, up to a minute. */
+  #lookAtTables(side: Side, hasChanged: boolean): void {
+    const { events, floating } = this.#world;
+    const holders = side.nodes.filter(({ index }) => floating.isOn(index));
+    const holder = holders.length === 1 ? holders[0]?.index : undefined;
+    if (hasChanged || holder !== side.holder) side.heldSince = events.now;
+    side.holder = holder;
+    if (holder === undefined || events.now - side.heldSince <= KNOWN_MS) return;
+    for (const { index, id } of side.nodes) {
+      const entry = floating.arpEntryOf(index);
+      if (entry === undefined || entry === holder || index === holder) continue;
+      throw new CheckFailure(
+        "address answers",
+        `${id} has not heard for ${KNOWN_MS} ms that machine ${holder} holds it, and not ${entry}`,
+      );
     }
   }
 
@@ -243,6 +268,10 @@ export class AddressWatch {
       }
     }
   }
+}
+
+function newSide(nodes: readonly SimNode[], term: number, now: number): Side {
+  return { nodes, since: now, term, holder: undefined, heldSince: now };
 }
 
 function pairOf(a: number, b: number): string {

@@ -140,6 +140,11 @@ export class FloatingKernel {
     return undefined;
   }
 
+  /** Where the ARP table of `client` has the address; undefined: it would ask. */
+  arpEntryOf(client: number): number | undefined {
+    return this.#arp.get(client);
+  }
+
   /** The machine's power is cut: its addresses are gone. */
   powerLost(machine: number): void {
     this.#asleep.delete(machine);
