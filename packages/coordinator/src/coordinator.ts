@@ -64,7 +64,8 @@ export class Coordinator {
   #peers: readonly PeerView[] = [];
   /** With this node itself. */
   #members: readonly PeerView[] = [];
-  readonly #contact = new LeaderContact();
+  /** What this node has heard of the leader. */
+  readonly contact = new LeaderContact();
   readonly #turnEnd: TurnEnd;
   #tickTimer: Timer | undefined;
   #flushAt = 0;
@@ -170,7 +171,7 @@ export class Coordinator {
       ...common,
       owedBytesMax: options.owedBytesMax,
       hasQuorum: () => this.status.hasQuorum,
-      contact: this.#contact,
+      contact: this.contact,
     });
     this.#turnEnd = new TurnEnd({
       ...ports,
@@ -311,7 +312,7 @@ export class Coordinator {
           mending: () => this.#mending,
           route: () => this.#route,
           arrival: this.#arrival,
-          contact: this.#contact,
+          contact: this.contact,
           sessions: () => this.sessions,
           retained: () => this.retained,
           send: (to, frame) => this.#traffic.send(to, frame),
@@ -377,7 +378,7 @@ export class Coordinator {
       arrival: this.#arrival,
       driver,
       peers: this.#peers,
-      contact: this.#contact,
+      contact: this.contact,
       silenceMs: this.#driverOptions.raft.electionMinMs,
       pendingProposals,
       replicaFaults: this.#replicaFaults,

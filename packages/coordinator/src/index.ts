@@ -22,6 +22,7 @@ export type {
   TimingProfile,
 } from "./options.ts";
 export type { OnQuorumLoss } from "./proposals/outbox.ts";
+export type { LeaderContact } from "./replica/leader-contact.ts";
 export type { ObservedClusters, ObservedEntry } from "./replica/observed-entry.ts";
 export type { ReplicaSizes } from "./replica/replica-sizes.ts";
 export type { Retained } from "./retained/retained.ts";

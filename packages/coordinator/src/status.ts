@@ -169,11 +169,11 @@ function areSameNodes(a: readonly NodeId[], b: readonly NodeId[]): boolean {
   return a === b || a.join() === b.join();
 }
 
-/** A leader is known and was heard, or was answered by a quorum, within an election timeout. */
+/** A leader is known and was heard, or was answered by a quorum, within an election timeout; one that is cut off is not heard. */
 function hasQuorum(input: Seen): boolean {
   const { raft, now, silenceMs } = input;
   if (raft.leader === undefined) return false;
-  const contactAt = raft.role === "leader" ? raft.quorumContactAt : input.contact.at;
+  const contactAt = raft.role === "leader" ? raft.quorumContactAt : input.contact.quorumAt;
   if (raft.role !== "leader" && input.contact.from !== raft.leader) return false;
   return contactAt !== undefined && now - contactAt < silenceMs;
 }

@@ -262,6 +262,27 @@ test("replicas with the same log never call each other diverged", () => {
   }
 });
 
+test.each([
+  ["says that it is cut off", true, 3500],
+  ["says nothing of it", false, 6000],
+])("P3: who is cut off with a leader that %s knows that there is no quorum", (_, isTold, withinMs) => {
+  const world = formed(5, 17);
+  const leader = world.leader as SimNode;
+  const follower = world.nodes.find(({ status }) => status.role === "learner") as SimNode;
+  const cutAt = world.clock.monotonicMs();
+  world.isolate([leader, follower], true);
+  world.run(1500);
+  if (isTold) follower.running.contact.toldCutOff(leader.id, true, world.clock.monotonicMs());
+  expect(follower.status.hasQuorum).toBe(true);
+  world.until(() => !follower.status.hasQuorum, 10_000, "it knows");
+  const afterMs = world.clock.monotonicMs() - cutAt;
+  expect(afterMs).toBeGreaterThan(withinMs - 1000);
+  if (isTold) expect(afterMs).toBeLessThan(withinMs);
+  world.isolate([leader, follower], false);
+  follower.running.contact.toldCutOff(leader.id, false, world.clock.monotonicMs());
+  world.until(() => world.isFormed(3), 20_000, "they are one again");
+});
+
 test("malformed, foreign, far-future and oversized messages change nothing but a counter and a line a minute", () => {
   const world = formed(3, 12);
   const node = world.nodes.find((other) => other !== world.leader) as SimNode;

@@ -267,6 +267,7 @@ export class NodeAssembly {
     return clientEntrance({ ...this.#options, node: this.identity.node }, ports, {
       broker: this.broker,
       mesh: this.mesh,
+      contact: this.coordinator.contact,
       isServing: () => this.#isServing,
       resetClients: (which) => {
         this.broker.resetClientsOn(which, this.#serverReference());

@@ -7,6 +7,7 @@ import {
   FloatingAddress,
   type FloatingAddressOptions,
   type InterfaceView,
+  type LeaderContact,
   type TimingProfile,
 } from "@skein/coordinator";
 import type { Clock, Log, NodeId, ProcessPort } from "@skein/kernel";
@@ -44,6 +45,7 @@ interface EntrancePorts {
 interface EntranceParts {
   readonly broker: Broker;
   readonly mesh: Mesh;
+  readonly contact: LeaderContact;
   readonly isServing: () => boolean;
   readonly resetClients: (address: string) => void;
 }
@@ -56,7 +58,7 @@ export interface ClientEntrance {
 export function clientEntrance(
   { node, floatingAddress: settings, timing, mesh: meshName }: EntranceSettings,
   { clock, process, network, passedClients, log, host }: EntrancePorts,
-  { broker, mesh, isServing, resetClients }: EntranceParts,
+  { broker, mesh, contact, isServing, resetClients }: EntranceParts,
 ): ClientEntrance {
   const floatingAddress =
     settings === undefined
@@ -87,6 +89,7 @@ export function clientEntrance(
       const address = what === "address" ? settings?.address : undefined;
       mesh.publishEntry(what === undefined ? undefined : { address, port: host().mqttPort });
     },
+    toldCutOff: (id, isCutOff) => contact.toldCutOff(id, isCutOff, clock.monotonicMs()),
   });
   return { entrance, floatingAddress };
 }

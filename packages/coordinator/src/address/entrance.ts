@@ -46,6 +46,8 @@ export interface EntrancePorts {
   readonly macs: () => readonly string[];
   /** Clients that look for the mesh by its name shall find this node (or its floating address), or not any more. */
   readonly publish: (what: "address" | "node" | undefined) => void;
+  /** What a node says: whether it leads, or led until a moment ago, and no quorum answers it. */
+  readonly toldCutOff: (node: NodeId, isCutOff: boolean) => void;
 }
 
 export interface EntranceOptions {
@@ -154,7 +156,10 @@ export class Entrance {
       if (!(error instanceof SkeinError)) throw error;
       return false;
     }
-    if (frame?.kind === "ability") this.#abilities.set(from, frame);
+    if (frame?.kind === "ability") {
+      this.#abilities.set(from, frame);
+      this.#ports.toldCutOff(from, frame.isCutOff);
+    }
     if (frame?.kind === "connections" && this.#toldBy !== this.#node) this.#learn(from, frame);
     return true;
   }

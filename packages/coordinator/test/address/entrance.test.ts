@@ -20,6 +20,8 @@ class TestNode {
   open: OpenConnection[] = [];
   /** When it heard the other one last; undefined: never. */
   heardAt: number | undefined;
+  /** What others have said of themselves. */
+  readonly cutOff = new Map<NodeId, boolean>();
   published: string | undefined = "";
   isServing = true;
   status: CoordinatorStatus = freshStatus();
@@ -59,6 +61,7 @@ class TestNode {
       publish: (what) => {
         this.published = what;
       },
+      toldCutOff: (from, isCutOff) => void this.cutOff.set(from, isCutOff),
     });
     this.address.start();
     this.#tick();
@@ -374,6 +377,15 @@ test.each([
     expect(told.at(-1)).toBe(false);
   },
 );
+
+test("what the leader says of its quorum is passed on", () => {
+  const { clock, a, b } = twoNodes();
+  clock.advance(1000);
+  expect(b.cutOff.get(A)).toBe(false);
+  a.quorumContactAt = () => 1000;
+  clock.advance(2000);
+  expect(b.cutOff.get(A)).toBe(true);
+});
 
 test("a leader that was cut off goes on saying so when it has stepped down, until it hears another one", () => {
   const { clock, a, b, led } = twoNodes();
