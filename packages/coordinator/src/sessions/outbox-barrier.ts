@@ -4,7 +4,8 @@
  *
  * Another node can have something in its outbox only where this one has not heard of it for a while: a link to it is new, this node has got
  * its quorum back, or this process has stood still. Then every peer that may have is asked at once, and answers when all that it had
- * proposed by then has come back through the log. A claim that is made after that comes behind it in the log, so what that node's clients
+ * proposed by then has come back through the log, and what followed from that: a message that a client has had early gets its place in the queue from
+ * the log, and only then can be acknowledged there. A claim that is made after that comes behind it in the log, so what that node's clients
  * have acknowledged to it counts, and so do its own claims, which are older. A node without a quorum that finds a link waits for the quorum as well,
  * which the link most likely brings. Nobody waits longer than a second, and nobody where nothing has happened.
  *
@@ -41,6 +42,8 @@ interface Wait {
 interface Asked {
   readonly request: number;
   readonly seq: number;
+  /** What was proposed first is in the log; `seq` is what has followed from it. */
+  readonly isLast: boolean;
 }
 
 export class OutboxBarrier {
@@ -74,7 +77,7 @@ export class OutboxBarrier {
 
   /** `from` wants to know when this node's outbox is in the log. */
   asked(from: NodeId, request: number): void {
-    this.#asked.set(from, { request, seq: this.#ports.proposedSeq() });
+    this.#asked.set(from, { request, seq: this.#ports.proposedSeq(), isLast: false });
     this.applied();
   }
 
@@ -88,10 +91,14 @@ export class OutboxBarrier {
   /** Entries have been applied here. */
   applied(): void {
     if (this.#asked.size === 0) return;
-    for (const [from, { request, seq }] of this.#asked) {
-      if (!this.#ports.isWritten(seq)) continue;
-      this.#asked.delete(from);
-      this.#ports.answer(from, request);
+    const { isWritten, proposedSeq, answer } = this.#ports;
+    for (const [from, { request, seq, isLast }] of this.#asked) {
+      if (!isWritten(seq)) continue;
+      const followed = isLast ? seq : proposedSeq();
+      if (isWritten(followed)) {
+        this.#asked.delete(from);
+        answer(from, request);
+      } else this.#asked.set(from, { request, seq: followed, isLast: true });
     }
   }
 

@@ -235,7 +235,6 @@ export class Sessions implements SessionStore {
   applied(applied: Applied): void {
     const { command, clusterCommand, publications = [], sessions = NOBODY } = applied;
     this.barrier.applied();
-    this.outboxes.applied();
     const by =
       command?.envelope.node ?? (clusterCommand?.kind === "nodeDown" ? clusterCommand.by : undefined);
     if (clusterCommand?.kind === "tick" || clusterCommand?.kind === "nodeDown") this.#duties.carriedOut();
@@ -253,6 +252,8 @@ export class Sessions implements SessionStore {
     }
     if (command?.operation.kind === "open") this.#carriedOut(command.operation.opening.clientId);
     for (const { clientId } of sessions) this.#claims.get(clientId)?.changed();
+    // Not before it is known which of its messages have come early.
+    this.outboxes.applied();
   }
 
   /** The state machine was replaced by a snapshot: anything may have changed. */
