@@ -94,6 +94,8 @@ export class Entrance {
   /** Since when this node has led; undefined: it does not. */
   #leadsSince: number | undefined;
   #isCutOff = false;
+  /** This node leads by a quorum's answers, and has what that gives it. */
+  #isEstablished = false;
   readonly #alarm: Alarm;
   #isStopped = false;
 
@@ -133,6 +135,19 @@ export class Entrance {
     this.#alarm.set(this.#standIn.wakeAt ?? Number.POSITIVE_INFINITY);
   }
 
+  /**
+   * A quorum has answered anew, and nothing else in the status has changed. Who has the address by its answers keeps it so much longer. Whoever
+   * takes it with this one, or has lost it, looks at everything and tells the others.
+   */
+  quorumAnswered(status: CoordinatorStatus): void {
+    const isRenewal = this.#isEstablished && this.#address?.isHeld !== false;
+    if (isRenewal) {
+      this.#status = status;
+      this.#warrant(status, true);
+    }
+    if (!isRenewal || !this.#isEstablished) this.update(status);
+  }
+
   peersChanged(peers: readonly EntrancePeer[]): void {
     const before = new Map(this.#peers.map(({ id, linkedAt }) => [id, linkedAt]));
     // What went over a link that has been replaced may be lost, and who has started again knows nothing.
@@ -159,6 +174,7 @@ export class Entrance {
 
   /** Leadership is being handed over: the address is released now. */
   giveUp(): void {
+    this.#isEstablished = false;
     this.#address?.update({ isGiven: false, isElected: false, confirmedAt: undefined });
     this.#ports.publish(undefined);
   }
@@ -176,6 +192,7 @@ export class Entrance {
   /** Lets go of everything: clients are reset, the address is deleted, the name is withdrawn. Then calls `done`. */
   stop(done: () => void): void {
     this.#isStopped = true;
+    this.#isEstablished = false;
     this.#alarm.stop();
     const released = (): void => {
       this.#ports.publish(undefined);
@@ -257,6 +274,7 @@ export class Entrance {
     if (!isHeld && wasHeld) this.#toldBy = undefined;
     const isEntrance = isStandingIn || (isLeader && isLeaderHeard);
     const hasWorkingAddress = address !== undefined && address.problem === undefined;
+    this.#isEstablished = isLeader && isLeaderHeard && !this.#isCutOff && (isHeld || address === undefined);
     this.#ports.publish(isHeld ? "address" : isEntrance && !hasWorkingAddress ? "node" : undefined);
   }
 
