@@ -90,6 +90,8 @@ export class Entrance {
   #round = 0;
   #toldChangesAt = Number.NEGATIVE_INFINITY;
   #peers: readonly EntrancePeer[] = [];
+  /** Those of them that have a link. */
+  #linked: readonly NodeId[] = [];
   #status: CoordinatorStatus | undefined;
   /** Since when this node has led; undefined: it does not. */
   #leadsSince: number | undefined;
@@ -154,6 +156,7 @@ export class Entrance {
     const kept = peers.filter(({ id, linkedAt }) => linkedAt !== undefined && linkedAt === before.get(id));
     const knowing = new Set(kept.map(({ id }) => id));
     this.#peers = peers;
+    this.#linked = peers.filter(({ id, isLinked }) => isLinked && id !== this.#node).map(({ id }) => id);
     for (const known of [this.#knowAbility, this.#knowConnections])
       for (const id of known) if (!knowing.has(id)) known.delete(id);
   }
@@ -308,13 +311,12 @@ export class Entrance {
       this.#abilityFrame = encodeAddressFrame({ kind: "ability", ...ability });
     }
     this.#ability = ability;
-    const linked = this.#peers.filter(({ id, isLinked }) => isLinked && id !== this.#node);
-    for (const { id } of linked) this.#tellOne(this.#knowAbility, id, () => this.#abilityFrame);
+    for (const id of this.#linked) this.#tellOne(this.#knowAbility, id, this.#abilityFrame);
     if (this.#toldBy !== this.#node || now - this.#toldChangesAt < TELL_CHANGES_MS) return;
     this.#toldChangesAt = now;
     const { added, removed } = this.#connections.observe(this.#ports.connections());
     const hasChanged = added.length > 0 || removed.length > 0;
-    for (const { id } of linked) {
+    for (const id of this.#linked) {
       if (!this.#knowConnections.has(id)) {
         const whole = {
           kind: "connections",
@@ -322,7 +324,7 @@ export class Entrance {
           added: this.#connections.all,
           removed: [],
         } as const;
-        this.#tellOne(this.#knowConnections, id, () => encodeAddressFrame(whole));
+        this.#tellOne(this.#knowConnections, id, encodeAddressFrame(whole));
       } else if (hasChanged) {
         const change = { kind: "connections", isWhole: false, added, removed } as const;
         if (!this.#ports.send(id, encodeAddressFrame(change))) this.#knowConnections.delete(id);
@@ -330,8 +332,8 @@ export class Entrance {
     }
   }
 
-  #tellOne(known: Set<NodeId>, id: NodeId, bytes: () => Uint8Array): void {
-    if (!known.has(id) && this.#ports.send(id, bytes())) known.add(id);
+  #tellOne(known: Set<NodeId>, id: NodeId, bytes: Uint8Array): void {
+    if (!known.has(id) && this.#ports.send(id, bytes)) known.add(id);
   }
 }
 
