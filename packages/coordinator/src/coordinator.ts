@@ -253,7 +253,6 @@ export class Coordinator {
     this.#outbox.tick(this.status, now);
     this.#proposals.tick(now);
     this.retained.reads.tick(now);
-    this.#faults.tick(now, this.#driver?.status(now).rejectedMessages ?? 0);
     this.membership.tick(now);
     this.#mending?.tick(now);
     this.merging.tick(now);
@@ -261,6 +260,7 @@ export class Coordinator {
     if (now >= this.#flushAt) {
       this.#flushAt = now + FLUSH_EVERY_MS;
       this.#driver?.flush();
+      this.#faults.tick(now, this.#driver?.status(now).rejectedMessages ?? 0);
     }
     this.#electionWait.tick(this.status.electionWait, now);
     this.#turnEnd.schedule();

@@ -55,7 +55,8 @@ export function giveFrame(to: FrameReaders, peer: Peer, link: Link, type: number
       to.receiveControl(peer.id, body);
       break;
     case FrameType.address:
-      to.receiveAddress(peer.id, body);
+      // All is told again over a link that replaces another one; what still comes over that one is older.
+      if (peer.link === link) to.receiveAddress(peer.id, body);
       break;
     case FrameType.members:
       to.gossip.receive(peer, link, body);

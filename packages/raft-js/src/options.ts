@@ -157,7 +157,7 @@ export interface RaftStatus {
    * `quorumContactAt` + 99 % of `electionMinMs` - `leaseGuardMs`. Undefined where `quorumContactAt` is.
    */
   readonly leaseUntil: number | undefined;
-  /** Leader only: per follower the last index known to match and when it was last heard, in ms. As of when it is read. */
+  /** Leader only: per follower the last index known to match and when it was last heard, in ms. As of when it is first read. */
   readonly followers: ReadonlyMap<
     ServerId,
     { readonly matchIndex: number; readonly lastHeardAt: number | undefined }

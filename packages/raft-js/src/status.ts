@@ -26,6 +26,7 @@ export class ServerStatus implements RaftStatus {
   readonly quorumContactAt: number | undefined;
   readonly leaseUntil: number | undefined;
   readonly #server: Server;
+  #followers: RaftStatus["followers"] | undefined;
 
   constructor(server: Server, now: number) {
     const { log } = server;
@@ -48,11 +49,12 @@ export class ServerStatus implements RaftStatus {
   }
 
   get followers(): RaftStatus["followers"] {
-    return new Map(
+    this.#followers ??= new Map(
       [...this.#server.followers].map(([id, { matchIndex, lastHeardAt }]) => [
         id,
         { matchIndex, lastHeardAt },
       ]),
     );
+    return this.#followers;
   }
 }

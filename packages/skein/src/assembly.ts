@@ -164,7 +164,10 @@ export class NodeAssembly {
         log: log("coordinator"),
         send: (to, bytes) => this.mesh.sendControl(to, bytes),
         statusChanged: (status) => this.#statusChanged(status),
-        quorumAnswered: (status) => this.#updateEntrance(status),
+        quorumAnswered: (status) => {
+          this.#entrance.quorumAnswered(status);
+          this.#noteHolder();
+        },
         giveUpLease: (released) => {
           this.#entrance.giveUp();
           released();
@@ -333,6 +336,11 @@ export class NodeAssembly {
 
   #updateEntrance(status: CoordinatorStatus): void {
     this.#entrance.update(status);
+    this.#noteHolder();
+  }
+
+  /** Whether this node holds the address may have changed. */
+  #noteHolder(): void {
     const isHeld = this.floatingAddress?.isHeld ?? false;
     if (isHeld === this.#heldAddress) return;
     this.#heldAddress = isHeld;

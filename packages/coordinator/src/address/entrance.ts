@@ -92,10 +92,14 @@ export class Entrance {
   #round = 0;
   #toldChangesAt = Number.NEGATIVE_INFINITY;
   #peers: readonly EntrancePeer[] = [];
+  /** Those of them that have a link. */
+  #linked: readonly NodeId[] = [];
   #status: CoordinatorStatus | undefined;
   /** Since when this node has led; undefined: it does not. */
   #leadsSince: number | undefined;
   #isCutOff = false;
+  /** This node leads by a quorum's answers, and has what that gives it. */
+  #isEstablished = false;
   readonly #alarm: Alarm;
   #isStopped = false;
 
@@ -135,6 +139,19 @@ export class Entrance {
     this.#alarm.set(this.#standIn.wakeAt ?? Number.POSITIVE_INFINITY);
   }
 
+  /**
+   * A quorum has answered anew, and nothing else in the status has changed. Who has the address by its answers keeps it so much longer. Whoever
+   * takes it with this one, or has lost it, looks at everything and tells the others.
+   */
+  quorumAnswered(status: CoordinatorStatus): void {
+    const isRenewal = this.#isEstablished && this.#address?.isHeld !== false;
+    if (isRenewal) {
+      this.#status = status;
+      this.#warrant(status, true);
+    }
+    if (!isRenewal || !this.#isEstablished) this.update(status);
+  }
+
   peersChanged(peers: readonly EntrancePeer[]): void {
     const before = new Map(this.#peers.map(({ id, linkedAt }) => [id, linkedAt]));
     const reached = new Set(this.#peers.filter(isInReach).map(({ id }) => id));
@@ -142,6 +159,7 @@ export class Entrance {
     const kept = peers.filter(({ id, linkedAt }) => linkedAt !== undefined && linkedAt === before.get(id));
     const knowing = new Set(kept.map(({ id }) => id));
     this.#peers = peers;
+    this.#linked = peers.filter(({ id, isLinked }) => isLinked && id !== this.#node).map(({ id }) => id);
     for (const known of [this.#knowAbility, this.#knowConnections])
       for (const id of known) if (!knowing.has(id)) known.delete(id);
     if (peers.some((peer) => isInReach(peer) && !reached.has(peer.id))) this.#address?.reunited();
@@ -166,6 +184,7 @@ export class Entrance {
 
   /** Leadership is being handed over: the address is released now. */
   giveUp(): void {
+    this.#isEstablished = false;
     this.#address?.update({ isGiven: false, isElected: false, confirmedAt: undefined });
     this.#ports.publish(undefined);
   }
@@ -183,6 +202,7 @@ export class Entrance {
   /** Lets go of everything: clients are reset, the address is deleted, the name is withdrawn. Then calls `done`. */
   stop(done: () => void): void {
     this.#isStopped = true;
+    this.#isEstablished = false;
     this.#alarm.stop();
     const released = (): void => {
       this.#ports.publish(undefined);
@@ -265,6 +285,7 @@ export class Entrance {
     if (!isHeld && wasHeld) this.#toldBy = undefined;
     const isEntrance = isStandingIn || (isLeader && isLeaderHeard);
     const hasWorkingAddress = address !== undefined && address.problem === undefined;
+    this.#isEstablished = isLeader && isLeaderHeard && !this.#isCutOff && (isHeld || address === undefined);
     this.#ports.publish(isHeld ? "address" : isEntrance && !hasWorkingAddress ? "node" : undefined);
   }
 
@@ -298,13 +319,12 @@ export class Entrance {
       this.#abilityFrame = encodeAddressFrame({ kind: "ability", ...ability });
     }
     this.#ability = ability;
-    const linked = this.#peers.filter(({ id, isLinked }) => isLinked && id !== this.#node);
-    for (const { id } of linked) this.#tellOne(this.#knowAbility, id, () => this.#abilityFrame);
+    for (const id of this.#linked) this.#tellOne(this.#knowAbility, id, this.#abilityFrame);
     if (this.#toldBy !== this.#node || now - this.#toldChangesAt < TELL_CHANGES_MS) return;
     this.#toldChangesAt = now;
     const { added, removed } = this.#connections.observe(this.#ports.connections());
     const hasChanged = added.length > 0 || removed.length > 0;
-    for (const { id } of linked) {
+    for (const id of this.#linked) {
       if (!this.#knowConnections.has(id)) {
         const whole = {
           kind: "connections",
@@ -312,7 +332,7 @@ export class Entrance {
           added: this.#connections.all,
           removed: [],
         } as const;
-        this.#tellOne(this.#knowConnections, id, () => encodeAddressFrame(whole));
+        this.#tellOne(this.#knowConnections, id, encodeAddressFrame(whole));
       } else if (hasChanged) {
         const change = { kind: "connections", isWhole: false, added, removed } as const;
         if (!this.#ports.send(id, encodeAddressFrame(change))) this.#knowConnections.delete(id);
@@ -320,8 +340,8 @@ export class Entrance {
     }
   }
 
-  #tellOne(known: Set<NodeId>, id: NodeId, bytes: () => Uint8Array): void {
-    if (!known.has(id) && this.#ports.send(id, bytes())) known.add(id);
+  #tellOne(known: Set<NodeId>, id: NodeId, bytes: Uint8Array): void {
+    if (!known.has(id) && this.#ports.send(id, bytes)) known.add(id);
   }
 }
 

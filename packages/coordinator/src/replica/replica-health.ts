@@ -11,10 +11,20 @@ export interface ReplicaHealth {
 }
 
 export function replicaHealth(driver: Driver | undefined, now: MonotonicMs): ReplicaHealth {
+  return {
+    flushP99Ms: driver?.flushP99Ms ?? 0,
+    // The facts of every second look at the disk alone.
+    get lags() {
+      return lagsOf(driver, now);
+    },
+  };
+}
+
+function lagsOf(driver: Driver | undefined, now: MonotonicMs): ReadonlyMap<NodeId, number> {
   const lags = new Map<NodeId, number>();
-  if (driver === undefined) return { flushP99Ms: 0, lags };
+  if (driver === undefined) return lags;
   const { followers, lastIndex } = driver.status(now);
   for (const [node, { matchIndex }] of followers)
     lags.set(node as NodeId, Math.max(0, lastIndex - matchIndex));
-  return { flushP99Ms: driver.flushP99Ms, lags };
+  return lags;
 }

@@ -1,4 +1,4 @@
-import type { NodeId } from "@skein/kernel";
+import type { MonotonicMs, NodeId } from "@skein/kernel";
 import * as fc from "fast-check";
 import { expect, test, vi } from "vitest";
 import { CONNECTIONS_MAX, Connections, type OpenConnection } from "../../src/address/connections.ts";
@@ -135,6 +135,36 @@ test("what was told is told again at once over a link that has replaced another 
   clock.advance(300);
   expect(abilities()).toHaveLength(1);
   expect(a.address.isHeld).toBe(true);
+});
+
+test("an answer of the quorum only prolongs the address; who takes it with one says so at once", () => {
+  const { clock, a, b, led } = twoNodes();
+  const answered = (): string[] => {
+    a.process.take();
+    a.entrance.quorumAnswered({
+      ...led,
+      role: "leader",
+      quorumContactAt: clock.monotonicMs() as MonotonicMs,
+    });
+    return a.process.take();
+  };
+  const renewal = expect.stringContaining(`addr replace ${ADDRESS}/32`);
+  clock.advance(1000);
+  a.quorumContactAt = () => 1000;
+  clock.advance(750);
+  const heard = vi.spyOn(b.entrance, "receive");
+  a.open = [client(1)];
+  expect(answered()).toEqual([renewal]);
+  expect(heard).not.toHaveBeenCalled();
+  // Then nobody answers for longer than the address is kept.
+  clock.advance(3000);
+  expect(a.address.isHeld).toBe(false);
+  heard.mockClear();
+  expect(answered()).toContainEqual(renewal);
+  expect(a.address.isHeld).toBe(true);
+  const told = heard.mock.calls.map(([, bytes]) => decodeAddressFrame(bytes));
+  expect(told).toContainEqual(expect.objectContaining({ kind: "ability", isCutOff: false }));
+  expect(told).toContainEqual(expect.objectContaining({ kind: "connections", isWhole: true }));
 });
 
 test("the survivor of two takes the address as soon as it hears no leader, and tickles the past holder's clients", () => {
