@@ -99,7 +99,7 @@ async function holding(target: string, listen: typeof listenTcp = listenTcp, key
           { node: SERVER, address: target },
           (reason) => {
             givenBack.push(reason);
-            serve();
+            serve(socket);
           },
         );
         return true;

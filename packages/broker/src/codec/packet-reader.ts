@@ -73,8 +73,9 @@ export class PacketReader {
   resume(): void {
     this.#isPaused = false;
     const held = this.#held;
+    if (held === undefined) return;
     this.#held = undefined;
-    for (const chunk of held ?? []) this.feed(chunk);
+    for (const chunk of held) this.feed(chunk);
   }
 
   /** Reports nothing any more and lets go of what it holds. */

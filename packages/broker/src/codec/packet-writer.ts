@@ -38,6 +38,8 @@ const PUBACK: Frame = ownFrame(Uint8Array.of(PacketType.Puback << 4, 2, 0, 0), 2
 const PUBREC: Frame = ownFrame(Uint8Array.of(PacketType.Pubrec << 4, 2, 0, 0), 2);
 const PUBREL: Frame = ownFrame(Uint8Array.of((PacketType.Pubrel << 4) | 2, 2, 0, 0), 2);
 const PUBCOMP: Frame = ownFrame(Uint8Array.of(PacketType.Pubcomp << 4, 2, 0, 0), 2);
+/** Of 3.x, to who may come in. */
+const CONNACK: Frame = ownFrame(Uint8Array.of(PacketType.Connack << 4, 2, 0, 0), -1);
 export const PINGRESP: Frame = ownFrame(Uint8Array.of(PacketType.Pingresp << 4, 0), -1);
 
 /**
@@ -83,10 +85,13 @@ export function connackFrame(
   sessionPresent: boolean,
   properties: ConnackProperties,
 ): Frame {
-  const body = new ByteWriter(64);
   // MQTT 3.1 section 3.2 reserves the byte.
-  body.u8(sessionPresent && version !== 3 ? 1 : 0).u8(code);
-  if (version === 5) body.bytes(connackProperties(properties));
+  const flags = sessionPresent && version !== 3 ? 1 : 0;
+  if (version !== 5) {
+    if (flags === 0 && code === 0) return CONNACK;
+    return ownFrame(Uint8Array.of(PacketType.Connack << 4, 2, flags, code), -1);
+  }
+  const body = new ByteWriter(64).u8(flags).u8(code).bytes(connackProperties(properties));
   return packet(PacketType.Connack << 4, body.finish());
 }
 

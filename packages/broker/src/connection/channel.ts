@@ -42,6 +42,8 @@ import { Liveness } from "./liveness.ts";
  * hold all of them, long out of the processor's cache when they leave.
  */
 const FULL_WRITE_BYTES = 65_536;
+/** No packet is larger: section 2.1.4. What a client takes that sets no maximum. */
+const PACKET_BYTES_LARGEST = 268_435_460;
 
 type ChannelState = "connecting" | "claiming" | "connected" | "closing" | "closed";
 
@@ -50,7 +52,7 @@ export class Channel implements StreamHandler, PacketHandler, HandshakeConnectio
   readonly listener: ListenerOptions;
   version: ProtocolVersion = 4;
   receiveMaximum = 0xffff;
-  clientPacketBytesMax = Number.MAX_SAFE_INTEGER;
+  clientPacketBytesMax = PACKET_BYTES_LARGEST;
   aliases: OutboundAliases | undefined;
   readonly #host: ChannelHost<Channel>;
   readonly #reader: PacketReader;
@@ -60,7 +62,8 @@ export class Channel implements StreamHandler, PacketHandler, HandshakeConnectio
   #awaited: AwaitedSession | undefined;
   /** In `connected`. */
   #client: ConnectedClient<Channel> | undefined;
-  readonly #handshake: Handshake<Channel>;
+  /** Undefined after CONNACK, unless the client may authenticate again. */
+  #handshake: Handshake<Channel> | undefined;
   #isDirty = false;
   /** The stream asked to wait until it has `drained`. */
   #isBlocked = false;
@@ -131,7 +134,7 @@ export class Channel implements StreamHandler, PacketHandler, HandshakeConnectio
     fields.reset(bytes, at, end);
     counters.packetsReceived++;
     try {
-      if (this.#state === "connecting") this.#handshake.packet(header, fields);
+      if (this.#state === "connecting") this.#handshake?.packet(header, fields);
       else this.#client?.packet(header, fields);
     } catch (error) {
       if (!(error instanceof PacketError)) throw error;
@@ -169,6 +172,7 @@ export class Channel implements StreamHandler, PacketHandler, HandshakeConnectio
     this.#awaited = undefined;
     this.#state = "connected";
     this.#client = new ConnectedClient(this, session, this.#host);
+    if (this.#handshake?.isRepeatable !== true) this.#handshake = undefined;
     this.#endsWithConnection = session.expirySeconds === 0;
     this.#reader.packetBytesMax = this.#host.options.packetBytesMax;
     this.updatePause();
@@ -191,6 +195,7 @@ export class Channel implements StreamHandler, PacketHandler, HandshakeConnectio
   // ---- connected
 
   authReceived(fields: FieldReader): void {
+    if (this.#handshake === undefined) throw protocolError("AUTH without a method in CONNECT"); // [MQTT-4.12.0-7]
     this.#handshake.auth(fields);
   }
 
@@ -325,7 +330,7 @@ export class Channel implements StreamHandler, PacketHandler, HandshakeConnectio
   #fault(reasonCode: number, cause: string): void {
     if (this.#state === "closing" || this.#state === "closed") return;
     this.#host.faulted(this, reasonCode, cause);
-    if (this.#state === "connecting" && this.#handshake.isVersionKnown && this.version === 5) {
+    if (this.#state === "connecting" && this.#handshake?.isVersionKnown === true && this.version === 5) {
       this.#sendExplained((reason) => connackFrame(5, reasonCode, false, { reason }), cause);
     } else {
       this.#announce(reasonCode, cause);

@@ -56,6 +56,11 @@ export class Handshake<Connection extends HandshakeConnection> implements Authen
     return this.#isVersionKnown;
   }
 
+  /** CONNECT has named a method, so AUTH may come again. */
+  get isRepeatable(): boolean {
+    return this.#authentication !== undefined;
+  }
+
   /** A packet before CONNACK. @throws {PacketError} */
   packet(header: number, fields: FieldReader): void {
     if (this.#authentication === undefined) this.#first(header, fields);
@@ -64,10 +69,9 @@ export class Handshake<Connection extends HandshakeConnection> implements Authen
     else throw protocolError("only AUTH may come before CONNACK"); // [MQTT-3.1.2-30]
   }
 
-  /** AUTH, before or after CONNACK. @throws {PacketError} */
+  /** AUTH, before CONNACK or, where this {@link isRepeatable}, after it. @throws {PacketError} */
   auth(fields: FieldReader): void {
-    if (this.#authentication === undefined) throw protocolError("AUTH without a method in CONNECT"); // [MQTT-4.12.0-7]
-    this.#authentication.received(readAuth(fields));
+    this.#authentication?.received(readAuth(fields));
   }
 
   sendAuth(reasonCode: number, method: string, data: Uint8Array | undefined): void {

@@ -18,6 +18,7 @@ import type { BrokerOptions } from "../options.ts";
 import type { OutboundAliases } from "../outbound/outbound-aliases.ts";
 import { RetainedReplay, type WaitingRetained } from "../outbound/retained-replay.ts";
 import type { RetainedReader, RetainedStore, RetainedView } from "../ports.ts";
+import { OwnSubscriptions } from "../subscriptions/own-subscriptions.ts";
 import type { Subscriber, Subscription } from "../subscriptions/subscription-index.ts";
 import type { Granted } from "../subscriptions/subscriptions.ts";
 import type { QueueBudget } from "./queue-budget.ts";
@@ -64,11 +65,9 @@ export abstract class ClientSession implements Subscriber, RetainedReader {
   outlet: Outlet | undefined;
   /** Session Expiry Interval: seconds it lives without a connection. */
   expirySeconds = 0;
-  /** Characters of all Topic Filters. */
-  filtersLength = 0;
   protected readonly ports: SessionPorts;
   // Most sessions need one of these three or none, and an empty Map takes as much memory as a full object: each is made when needed.
-  #subscriptions: Map<string, Subscription> | undefined;
+  #subscriptions: OwnSubscriptions | undefined;
   #received: ReceivedQos2 | undefined;
   /** Undefined while no subscription waits for retained messages. */
   #replay: RetainedReplay | undefined;
@@ -78,8 +77,8 @@ export abstract class ClientSession implements Subscriber, RetainedReader {
     this.ports = ports;
   }
 
-  get subscriptions(): Map<string, Subscription> {
-    this.#subscriptions ??= new Map();
+  get subscriptions(): OwnSubscriptions {
+    this.#subscriptions ??= new OwnSubscriptions();
     return this.#subscriptions;
   }
 
@@ -184,9 +183,10 @@ export abstract class ClientSession implements Subscriber, RetainedReader {
 
   /** Ends all subscriptions, each with a call of `ended`. */
   dropAll(ended: (subscription: Subscription) => void): void {
-    for (const subscription of this.#subscriptions?.values() ?? []) ended(subscription);
+    const subscriptions = this.#subscriptions;
+    if (subscriptions === undefined) return;
     this.#subscriptions = undefined;
-    this.filtersLength = 0;
+    for (const subscription of subscriptions.values()) ended(subscription);
   }
 
   mayRead(view: RetainedView): void {

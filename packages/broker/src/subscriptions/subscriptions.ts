@@ -101,8 +101,7 @@ export class Subscriptions {
     }
     const subscription = { subscriber: session, filter, qos, noLocal, retainAsPublished, identifier };
     this.#file(subscription, shared !== undefined);
-    session.subscriptions.set(filter, subscription);
-    if (replaced === undefined) session.filtersLength += filter.length;
+    session.subscriptions.set(subscription);
     const parts = this.#interest.add(filter, done);
     if (replaced !== undefined) {
       session.forget(replaced);
@@ -118,8 +117,7 @@ export class Subscriptions {
     for (const { filter, qos, noLocal, retainAsPublished, identifier } of subscriptions) {
       const subscription = { subscriber: session, filter, qos, noLocal, retainAsPublished, identifier };
       this.#file(subscription, parseSharedFilter(filter) !== undefined);
-      session.subscriptions.set(filter, subscription);
-      session.filtersLength += filter.length;
+      session.subscriptions.set(subscription);
       this.#interest.add(filter, UNAWAITED);
     }
   }
@@ -129,7 +127,6 @@ export class Subscriptions {
     const subscription = session.subscriptions.get(filter);
     if (subscription === undefined) return false;
     session.subscriptions.delete(filter);
-    session.filtersLength -= filter.length;
     session.forget(subscription);
     this.#unfile(subscription);
     return true;
@@ -140,11 +137,11 @@ export class Subscriptions {
     session.dropAll((subscription) => this.#unfile(subscription));
   }
 
-  #hasRoom({ subscriptions, filtersLength }: ClientSession, filter: string): boolean {
+  #hasRoom({ subscriptions }: ClientSession, filter: string): boolean {
     const { subscriptionsPerClientMax, subscriptionLengthPerClientMax } = this.#options;
     return (
       subscriptions.size < subscriptionsPerClientMax &&
-      filtersLength + filter.length <= subscriptionLengthPerClientMax
+      subscriptions.filtersLength + filter.length <= subscriptionLengthPerClientMax
     );
   }
 

@@ -18,8 +18,8 @@ export interface AdvertisedChange {
 }
 
 export class FoldedFilters {
-  /** Advertised filter -> hidden filters noted under it. Invariant: no ordinary key covers another. */
-  readonly #advertised = new Map<string, Set<string>>();
+  /** Advertised filter -> hidden filters noted under it; undefined: none ever were. Invariant: no ordinary key covers another. */
+  readonly #advertised = new Map<string, Set<string> | undefined>();
   /** Hidden filter -> the advertised filter it is noted under. */
   readonly #coverOf = new Map<string, string>();
   /**
@@ -58,8 +58,8 @@ export class FoldedFilters {
       this.#advertised.get(cover)?.delete(filter);
       return { added: [], removed: [] };
     }
-    const hidden = this.#advertised.get(filter);
-    assert(hidden !== undefined, "filter to remove is not held");
+    assert(this.#advertised.has(filter), "filter to remove is not held");
+    const hidden = this.#advertised.get(filter) ?? [];
     const change = new Map<string, boolean>();
     this.#withdraw(filter, change);
     for (const inner of hidden) {
@@ -77,8 +77,7 @@ export class FoldedFilters {
         return;
       }
     }
-    const hidden = new Set<string>();
-    this.#advertised.set(filter, hidden);
+    this.#advertised.set(filter, undefined);
     note(change, filter, true);
     if (isSharedFilter(filter) || !hasWildcard(filter)) return;
     this.#wildcards.add(filter, filter);
@@ -91,7 +90,9 @@ export class FoldedFilters {
 
   #hide(filter: string, cover: string): void {
     this.#coverOf.set(filter, cover);
-    this.#advertised.get(cover)?.add(filter);
+    const hidden = this.#advertised.get(cover);
+    if (hidden === undefined) this.#advertised.set(cover, new Set([filter]));
+    else hidden.add(filter);
   }
 
   #withdraw(filter: string, change: Map<string, boolean>): void {

@@ -31,7 +31,7 @@ export interface ClientListenOptions {
    * Looks at a connection before anything is read from it. True: it has been taken over; `serve` gives it back to this
    * listener, untouched. Undefined: every connection is served. Not asked where connections are proxied.
    */
-  readonly divert?: ((socket: Socket, serve: () => void) => boolean) | undefined;
+  readonly divert?: ((socket: Socket, serve: (socket: Socket) => void) => boolean) | undefined;
   /** Connections that are served at a time; more are reset. Undefined: no bound of this listener's own. */
   readonly connectionsMax?: number | undefined;
   /** Undefined: connections are not encrypted. */
@@ -87,14 +87,16 @@ export function guardClients(server: Server, options: ClientListenOptions): (soc
     }
     take?.call(server, socket);
   };
-  server.on("connection", (socket) => {
+  const serveProxied = (socket: Socket): void => {
     const proxied = (): void => {
       headers.done(socket);
       serve(socket);
     };
-    if (isProxied) {
-      if (headers.begin(socket)) readClientEnds(socket, proxied, refused);
-    } else if (divert?.(socket, () => serve(socket)) !== true) serve(socket);
+    if (headers.begin(socket)) readClientEnds(socket, proxied, refused);
+  };
+  server.on("connection", (socket) => {
+    if (isProxied) serveProxied(socket);
+    else if (divert?.(socket, serve) !== true) serve(socket);
   });
   return serve;
 }

@@ -2,7 +2,8 @@
  * The stream port on a socket of Node, plain or encrypted.
  *
  * Nothing is handed on before `start` or after `end`. Errors before `start` are kept for it. An `end` that the other side does not answer
- * becomes a reset after a while, so that a stream never lingers. Only the public interface of `net` is used.
+ * becomes a reset after a while, so that a stream never lingers. Only the public interface of `net` is used, and as few listeners as will
+ * do: thousands of connections that say nothing keep theirs.
  */
 
 import type { Socket } from "node:net";
@@ -14,25 +15,27 @@ import { localAddressOf, remoteEndOf } from "./socket-ends.ts";
 /** Time the other side has, after `end`, to take what is left and to close. */
 const END_TIMEOUT_MS = 5000;
 
+/** Without a listener an error would end the process; the socket keeps it until it closes. */
+const KEPT = (): void => undefined;
+
 export class SocketStream implements Stream {
   readonly remoteAddress: string;
   readonly identity: string | undefined;
   readonly #socket: Socket;
   #handler: StreamHandler | undefined;
-  #error: Error | undefined;
   /** Set by `end` and `reset`: what still arrives is not handed on. */
   #isEnding = false;
   #isClosed = false;
   #endTimer: NodeJS.Timeout | undefined;
+  /** The socket was full at least once. */
+  #hearsDrain = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
     const { remoteAddress, identity } = remoteEndOf(socket);
     this.remoteAddress = remoteAddress;
     this.identity = identity;
-    socket.on("error", (error) => {
-      this.#error ??= error;
-    });
+    socket.on("error", KEPT);
     socket.on("close", () => this.#close());
   }
 
@@ -52,16 +55,15 @@ export class SocketStream implements Stream {
       return;
     }
     this.#socket.on("data", (bytes) => {
-      if (!this.#isEnding) handler.received(plainBytes(bytes as Uint8Array));
-    });
-    this.#socket.on("drain", () => {
-      if (!this.#isEnding) handler.drained();
+      if (!this.#isEnding) this.#handler?.received(plainBytes(bytes as Uint8Array));
     });
   }
 
   write(bytes: Uint8Array): boolean {
     if (!this.#socket.writable) return true;
-    return this.#socket.write(bytes);
+    const hasRoom = this.#socket.write(bytes);
+    if (!hasRoom && !this.#hearsDrain) this.#hearDrain();
+    return hasRoom;
   }
 
   pause(): void {
@@ -87,6 +89,14 @@ export class SocketStream implements Stream {
     resetSocket(this.#socket);
   }
 
+  /** Most sockets never fill up. */
+  #hearDrain(): void {
+    this.#hearsDrain = true;
+    this.#socket.on("drain", () => {
+      if (!this.#isEnding) this.#handler?.drained();
+    });
+  }
+
   #close(): void {
     this.#isClosed = true;
     clearTimeout(this.#endTimer);
@@ -98,6 +108,6 @@ export class SocketStream implements Stream {
     const handler = this.#handler;
     if (handler === undefined) return;
     this.#handler = undefined;
-    handler.closed(this.#error);
+    handler.closed(this.#socket.errored ?? undefined);
   }
 }
