@@ -275,7 +275,7 @@ export class Coordinator {
         this.merging.applied(applied);
         this.sessions.applied(applied);
       },
-      restored: () => this.#restored(),
+      restored: (before) => this.#restored(before),
       giveUpLease: this.#ports.giveUpLease ?? ((released) => released()),
       readable: (requests) => this.retained.reads.confirmed(requests),
       faulty: (fault) => this.#replicaFaults.found(fault),
@@ -349,11 +349,11 @@ export class Coordinator {
     this.retained.reads.askAgain();
   }
 
-  /** The state machine was replaced by a leader's snapshot. */
-  #restored(): void {
+  /** The state machine was replaced by a leader's snapshot; `before`: how far it had applied the log itself. */
+  #restored(before: number): void {
     this.#route.settle();
     this.merging.restored();
-    this.sessions.restored();
+    this.sessions.restored(before);
     this.#replicaFaults.restored();
     // Not before what follows the snapshot in this node's own log has been applied.
     this.#ports.clock.atTurnEnd(() => {
