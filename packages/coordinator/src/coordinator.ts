@@ -146,7 +146,7 @@ export class Coordinator {
       clock: ports.clock,
       propose: (commands) => this.#route.propose(this.#driver, commands),
       isFull: () => this.#driver?.isDiskFull ?? false,
-      stamp: () => this.merging.stamp(),
+      stamp: (operation) => this.merging.stamp(operation),
       applied: () => ({ cluster: this.#arrival.cluster, index: this.#driver?.applied.index ?? 0 }),
       outbox: this.#outbox,
       released: (commands) => this.sessions.early.released(commands),

@@ -251,7 +251,7 @@ export class StateMachine {
         this.clusters.approve(operation.cluster);
         return "applied";
       default:
-        return carryOutSession(this.sessions, operation, envelope, stamp);
+        return carryOutSession(this.sessions, operation, envelope, stamp, this.#newest);
     }
   }
 
