@@ -19,10 +19,9 @@ export type Load = "writes" | "household";
 const HOUSEHOLD_SIZES = {
   appendBytesMax: 8192,
   inflightMax: 4,
-  entriesKept: 2000,
-  snapshotEntries: 500,
   snapshotChunkBytes: 8192,
 };
+const HOUSEHOLD_LOG = { entriesKept: 2000, snapshotEntries: 500 };
 
 /** Carries out a schedule. */
 export function run(schedule: Schedule, load: Load): Verdict {
@@ -30,11 +29,11 @@ export function run(schedule: Schedule, load: Load): Verdict {
 }
 
 function withRoom(schedule: Schedule): Schedule {
-  const { sizes } = schedule.world;
+  const { sizes, isLogShort = false } = schedule.world;
   if (sizes === undefined || Object.keys(sizes).length === 0) return schedule;
   const wide: Record<string, number> = { ...sizes };
-  for (const [name, least] of Object.entries(HOUSEHOLD_SIZES))
-    wide[name] = Math.max(wide[name] ?? least, least);
+  const room = isLogShort ? HOUSEHOLD_SIZES : { ...HOUSEHOLD_SIZES, ...HOUSEHOLD_LOG };
+  for (const [name, least] of Object.entries(room)) wide[name] = Math.max(wide[name] ?? least, least);
   return { ...schedule, world: { ...schedule.world, sizes: wide } };
 }
 

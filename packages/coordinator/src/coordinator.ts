@@ -147,7 +147,7 @@ export class Coordinator {
       clock: ports.clock,
       propose: (commands) => this.#route.propose(this.#driver, commands),
       isFull: () => this.#driver?.isDiskFull ?? false,
-      stamp: () => this.merging.stamp(),
+      stamp: (operation) => this.merging.stamp(operation),
       applied: () => ({ cluster: this.#arrival.cluster, index: this.#driver?.applied.index ?? 0 }),
       outbox: this.#outbox,
       released: (commands) => this.sessions.early.released(commands),
@@ -276,7 +276,7 @@ export class Coordinator {
         this.merging.applied(applied);
         this.sessions.applied(applied);
       },
-      restored: () => this.#restored(),
+      restored: (before) => this.#restored(before),
       giveUpLease: this.#ports.giveUpLease ?? ((released) => released()),
       readable: (requests) => this.retained.reads.confirmed(requests),
       faulty: (fault) => this.#replicaFaults.found(fault),
@@ -350,11 +350,11 @@ export class Coordinator {
     this.retained.reads.askAgain();
   }
 
-  /** The state machine was replaced by a leader's snapshot. */
-  #restored(): void {
+  /** The state machine was replaced by a leader's snapshot; `before`: how far it had applied the log itself. */
+  #restored(before: number): void {
     this.#route.settle();
     this.merging.restored();
-    this.sessions.restored();
+    this.sessions.restored(before);
     this.#replicaFaults.restored();
     // Not before what follows the snapshot in this node's own log has been applied.
     this.#ports.clock.atTurnEnd(() => {

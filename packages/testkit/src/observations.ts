@@ -16,6 +16,8 @@ export interface PublishedPacket {
   readonly retain: boolean;
   /** Message Expiry Interval. */
   readonly expirySeconds?: number | undefined;
+  /** What its payload has besides its id. */
+  readonly paddingBytes?: number | undefined;
 }
 
 /** The will that a CONNECT brings; its `payloadId` is of that one connection. */

@@ -80,9 +80,13 @@ export class Merging {
     return this.#time.estimate(this.#ports.clock.monotonicMs());
   }
 
-  /** A stamp for what is written now. */
-  stamp(): Stamp {
-    return this.#time.next(this.#ports.clock.monotonicMs());
+  /**
+   * A stamp for what is asked for now. As long as nobody has said what time it is a claim has none (0), and counts as made when it comes
+   * into the log.
+   */
+  stamp({ kind }: Operation): Stamp {
+    const stamp = this.#time.next(this.#ports.clock.monotonicMs());
+    return kind === "open" && this.#machine.newest === 0 ? 0 : stamp;
   }
 
   /** Something was written at that time, as this node had it. */

@@ -73,7 +73,7 @@ export interface ProposalsPorts {
   /** This node's disk is full: what is acknowledged could not be kept here. */
   readonly isFull: () => boolean;
   /** A stamp for what is proposed now (hybrid-clock.ts). */
-  readonly stamp: () => Stamp;
+  readonly stamp: (operation: Operation) => Stamp;
   /** How far this node has applied the log of its cluster. */
   readonly applied: () => { readonly cluster: ClusterId | undefined; readonly index: number };
   readonly outbox: Pick<Outbox, "isCut" | "keep" | "clear">;
@@ -178,7 +178,7 @@ export class Proposals {
    */
   propose(operation: Operation, done: Completion | undefined, isEssential = false, wasAlone?: Alone): number {
     const envelope = { node: this.#node, incarnation: this.#incarnation, seq: this.#lastSeq + 1 };
-    const command = { envelope, stamp: this.#ports.stamp(), alone: wasAlone, operation };
+    const command = { envelope, stamp: this.#ports.stamp(operation), alone: wasAlone, operation };
     const pending = new PendingCommand(command, done);
     const { bytes } = pending;
     const isCut = this.#ports.outbox.isCut;

@@ -61,8 +61,8 @@ export interface DriverPorts {
   readonly send: (to: ServerId, message: RaftMessage) => boolean;
   /** A committed command went through the state machine. Must not call back into the driver. */
   readonly applied: (applied: Applied) => void;
-  /** The state machine was replaced by a snapshot, and goes on from there in this turn. The same rule. */
-  readonly restored: () => void;
+  /** The state machine, which had applied the log up to `before`, was replaced by a snapshot, and goes on in this turn. The same rule. */
+  readonly restored: (before: number) => void;
   /** Role, term or leader changed; called when the step is over, so it may call back. */
   readonly leadershipChanged: () => void;
   /** After each event: anything may have changed. */
@@ -359,10 +359,11 @@ export class Driver {
     const takeOver = (): void => {
       // The core has found it usable (isSnapshot), so this cannot throw.
       this.#machine.restore(snapshot.data);
+      const before = this.#applied.index;
       this.#applied = { index, term, configuration };
       this.#snapshots.release();
       this.#ports.observer?.restored(index, term);
-      this.#ports.restored();
+      this.#ports.restored(before);
     };
     const done = this.#startWrite(sendAfter, { kind: "restored", index, term }, takeOver);
     this.#journal.restore(snapshot, keepsLog, hardState, done);

@@ -180,6 +180,11 @@ export class EarlyExchange {
     return isEarly;
   }
 
+  /** A snapshot has brought the message of `command`; undefined: of none. Returns whether it has come early. */
+  take(command: Command | undefined): boolean {
+    return command !== undefined && this.#early.take(command) !== undefined;
+  }
+
   /** A message that comes before the log has it. */
   #handOver(command: Command): void {
     const { envelope, operation } = command;

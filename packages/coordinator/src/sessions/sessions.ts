@@ -26,6 +26,7 @@ import type { Proposals } from "../proposals/proposals.ts";
 import type { Driver } from "../replica/driver.ts";
 import type { LeaderContact } from "../replica/leader-contact.ts";
 import { encodeClusterCommand } from "../state-machine/cluster-commands.ts";
+import type { Command } from "../state-machine/commands.ts";
 import type { PassedSessions } from "../state-machine/sessions/passed-sessions.ts";
 import type { Publication } from "../state-machine/sessions/publishing-port.ts";
 import type { SessionState } from "../state-machine/sessions/session-state.ts";
@@ -247,8 +248,7 @@ export class Sessions implements SessionStore {
         command !== undefined &&
         "message" in command.operation &&
         command.operation.message === publication.message;
-      if (!isEarly || !isOwn) this.#ports.publishFromLog?.(publication, isFirstHand);
-      if (isOwn && isFirstHand) this.early.published(command);
+      this.#handOut(publication, isFirstHand, isOwn ? command : undefined, isEarly);
     }
     if (command?.operation.kind === "open") this.#carriedOut(command.operation.opening.clientId);
     for (const { clientId } of sessions) this.#claims.get(clientId)?.changed();
@@ -256,11 +256,21 @@ export class Sessions implements SessionStore {
     this.outboxes.applied();
   }
 
-  /** The state machine was replaced by a snapshot: anything may have changed. */
-  restored(): void {
+  /**
+   * The state machine, which had applied the log up to `before`, was replaced by a snapshot: anything may have changed. What the log has
+   * published meanwhile goes to live subscribers now. Where there was no state before they are told by others (newcomers.ts), and only this
+   * node's own is theirs for certain.
+   */
+  restored(before: number): void {
     this.barrier.applied();
     this.outboxes.applied();
     this.early.restored();
+    const { recent, sessions } = this.#machine;
+    for (const { publication, by, command } of recent.behind(before, sessions.time.elapsed)) {
+      const isFirstHand = by === this.#self.node;
+      if (before > 0 || isFirstHand)
+        this.#handOut(publication, isFirstHand, command, this.early.take(command));
+    }
     for (const clientId of [...this.#claims.keys()]) {
       this.#carriedOut(clientId);
       this.#claims.get(clientId)?.changed();
@@ -284,6 +294,17 @@ export class Sessions implements SessionStore {
   /** This node stops: what its clients have acknowledged goes into the log now. */
   flush(): void {
     this.#acknowledged.flush();
+  }
+
+  /** To live subscribers. `command`: that whose message it is; undefined: it is a will. `isEarly`: they have that command's message. */
+  #handOut(
+    publication: Publication,
+    isFirstHand: boolean,
+    command: Command | undefined,
+    isEarly: boolean,
+  ): void {
+    if (!isEarly || command === undefined) this.#ports.publishFromLog?.(publication, isFirstHand);
+    if (command !== undefined && isFirstHand) this.early.published(command);
   }
 
   get #isLeader(): boolean {

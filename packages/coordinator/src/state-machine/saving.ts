@@ -45,7 +45,7 @@ function encode(
   sessionsBytes: number,
   isParted: boolean,
 ): Generator<undefined, Uint8Array> {
-  const { sequencer, retained, tombstones, conflicts, clusters, newest, limits, staged } = machine;
+  const { sequencer, retained, tombstones, conflicts, clusters, newest, limits, recent, staged } = machine;
   const state = {
     proposers: sequencer.rows(),
     retained: retained.sortedItems(),
@@ -56,6 +56,7 @@ function encode(
     clusters: clusters.state(),
     newest,
     limits: limits.rows(),
+    recent: recent.all(),
   };
   const expectedBytes = 4096 + retained.bytes + retained.count * FRAMING_BYTES + sessionsBytes;
   const writeStaged = (out: ByteWriter): void => staged.write(out);

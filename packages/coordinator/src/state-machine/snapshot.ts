@@ -1,12 +1,12 @@
 /**
  * The whole replicated state as one run of bytes: what a follower far behind gets, and what replaces the old log.
  *
- * `format u8 = 5 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: written, an encoded
+ * `format u8 = 7 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: written, an encoded
  * Application Message | newest stamp varint | tombstones varint, each: written, topic text |
- * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict, author | clusters | limits, each: node, bytes varint | sessions | sessions of merges under way`. Proposers and retained are sorted
+ * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict, author | clusters | limits, each: node, bytes varint | recent publications (recent-publications.ts) | sessions | sessions of merges under way`. Proposers and retained are sorted
  * and free of repeats, the others in the order of the log, so equal states are equal bytes. Written: stamp, index varint, author; author: u8 = 1 and
- * a node of 8 bytes, or 0. Format 6 is for the disk of one node: messages stand apart in parts (sessions-snapshot.ts).
- * Format 4 has no limits; format 3 has no authors either; format 2 has no sessions either; format 1 ends
+ * a node of 8 bytes, or 0. Format 8 is for the disk of one node: messages stand apart in parts (sessions-snapshot.ts).
+ * Formats 5 and 6 are these two without publications; format 4 has no limits either; format 3 has no authors either; format 2 has no sessions either; format 1 ends
  * behind the retained messages, which have no stamps.
  */
 
@@ -25,6 +25,7 @@ import { readNodeId, writeNodeId } from "../wire-ids.ts";
 import { type ClustersState, NO_CLUSTERS } from "./clusters.ts";
 import { readClusters, writeClusters } from "./clusters-codec.ts";
 import { CONFLICTS_MAX, type Conflict, readConflict, writeConflict } from "./conflicts.ts";
+import { type PackedPublication, readPublications, writePublications } from "./recent-publications.ts";
 import type { RetainedItem, Written } from "./retained-state.ts";
 import { PROPOSERS_MAX, type Sequence } from "./sequencer.ts";
 import {
@@ -52,6 +53,8 @@ export interface ReplicatedState {
   readonly clusters: ClustersState;
   readonly newest: Stamp;
   readonly limits: readonly StoreLimitRow[];
+  /** In the order of the log. */
+  readonly recent: readonly PackedPublication[];
   readonly sessions: SavedSessions;
   readonly staged: ReturnType<typeof readStaged>;
 }
@@ -59,8 +62,10 @@ export interface ReplicatedState {
 const FORMAT_UNSTAMPED = 1;
 const FORMAT_SESSIONS = 3;
 const FORMAT_AUTHORS = 4;
-const FORMAT = 5;
-const FORMAT_PARTED = 6;
+const FORMAT_LIMITS = 5;
+const FORMAT_LIMITS_PARTED = 6;
+const FORMAT = 7;
+const FORMAT_PARTED = 8;
 
 /** A piece: a few milliseconds on a small machine. */
 const PIECE_BYTES = 512 * 1024;
@@ -124,6 +129,7 @@ function writeRest(state: Omit<ReplicatedState, "sessions" | "staged">, out: Byt
   }
   writeClusters(state.clusters, out);
   writeStoreLimits(state.limits, out);
+  writePublications(state.recent, out);
 }
 
 /**
@@ -138,8 +144,9 @@ export function decodeSnapshot(
 ): ReplicatedState {
   const input = new ByteReader(bytes);
   const format = input.u8();
-  const isParted = format === FORMAT_PARTED && parts !== undefined;
-  if (format < FORMAT_UNSTAMPED || (format > FORMAT && !isParted)) throw malformed(`format ${format}`);
+  const isParted = format === FORMAT_PARTED || format === FORMAT_LIMITS_PARTED;
+  const isKnown = format >= FORMAT_UNSTAMPED && format <= FORMAT_PARTED;
+  if (!isKnown || (isParted && parts === undefined)) throw malformed(`format ${format}`);
   const proposers = readProposers(input);
   const retained = readRetained(input, format);
   const rest = format === FORMAT_UNSTAMPED ? NO_REST : readRest(input, format);
@@ -171,6 +178,7 @@ const NO_REST: Omit<ReplicatedState, "proposers" | "retained" | "sessions" | "st
   clusters: NO_CLUSTERS,
   newest: 0,
   limits: [],
+  recent: [],
 };
 
 function writeWritten({ stamp, index, alone }: Written, out: ByteWriter): ByteWriter {
@@ -219,8 +227,9 @@ function readRest(input: ByteReader, format: number): typeof NO_REST {
     conflicts.push({ id, ...conflict, lost: { ...lost, ...readAuthor(input, format) } });
   }
   const clusters = readClusters(input);
-  const limits = format < FORMAT ? [] : readStoreLimits(input);
-  return { newest, tombstones, lastConflict, droppedConflicts, conflicts, clusters, limits };
+  const limits = format < FORMAT_LIMITS ? [] : readStoreLimits(input);
+  const recent = format < FORMAT ? [] : readPublications(input);
+  return { newest, tombstones, lastConflict, droppedConflicts, conflicts, clusters, limits, recent };
 }
 
 function readProposers(input: ByteReader): Sequence[] {

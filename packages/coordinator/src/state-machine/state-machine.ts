@@ -21,6 +21,7 @@ import { type Command, decodeCommand, deletionOf, lastPlaceOf, topicOf } from ".
 import { Conflicts } from "./conflicts.ts";
 import { unexpired } from "./expiry.ts";
 import { type MergeItem, readItems } from "./merge-export.ts";
+import { RecentPublications } from "./recent-publications.ts";
 import { type RetainedItem, RetainedState } from "./retained-state.ts";
 import { inParts, type SnapshotInParts, wholeInPieces } from "./saving.ts";
 import { Sequencer } from "./sequencer.ts";
@@ -101,6 +102,7 @@ export class StateMachine {
   });
   readonly staged = new StagedSessions();
   readonly limits = new StoreLimits();
+  readonly recent = new RecentPublications();
   readonly #slabBytes: number | undefined;
   #newest: Stamp = 0;
   /** Of the command under way. */
@@ -131,6 +133,7 @@ export class StateMachine {
       this.sessions.advance();
     }
     const publications = this.sessions.takePublications();
+    if (applied !== undefined) this.#remember(publications, applied, bytes);
     const sessions = this.sessions.takeChanged();
     const passed = this.sessions.passed.take();
     if (publications.length === 0 && sessions.size === 0 && passed.length === 0) return applied ?? MALFORMED;
@@ -191,9 +194,22 @@ export class StateMachine {
     this.conflicts.restore(conflicts, state.lastConflict, state.droppedConflicts);
     this.clusters.restore(state.clusters);
     this.limits.restore(state.limits);
+    this.recent.restore(state.recent);
     this.sessions.restore(state.sessions);
     this.staged.restore(state.staged);
     this.#newest = state.newest;
+  }
+
+  #remember(publications: readonly Publication[], applied: Applied, bytes: Uint8Array): void {
+    const { command, clusterCommand } = applied;
+    const place = { index: this.#index, at: this.sessions.time.elapsed };
+    const operation = command?.operation;
+    const by =
+      command?.envelope.node ?? (clusterCommand?.kind === "nodeDown" ? clusterCommand.by : undefined);
+    for (const publication of publications) {
+      const isOwn = operation?.kind === "publishOnce" && operation.message === publication.message;
+      this.recent.add(publication, by, isOwn ? bytes : undefined, place);
+    }
   }
 
   /** A dissolved cluster is handed over as it was at the cut: no time passes in it, and nobody leaves. */
@@ -235,7 +251,7 @@ export class StateMachine {
         this.clusters.approve(operation.cluster);
         return "applied";
       default:
-        return carryOutSession(this.sessions, operation, envelope, stamp);
+        return carryOutSession(this.sessions, operation, envelope, stamp, this.#newest);
     }
   }
 

@@ -1,14 +1,16 @@
 /** A node that has joined serves clients before it has heard what others have subscribed to. */
 
 import type { Incarnation, NodeId } from "@skein/kernel";
+import { decodeRaftMessage } from "raft-js";
 import { expect, test } from "vitest";
+import { decodeFrame } from "../../src/frames.ts";
 import type { Identity } from "../../src/options.ts";
 import type { Proposals } from "../../src/proposals/proposals.ts";
 import { EarlyExchange } from "../../src/sessions/early-exchange.ts";
 import { encodeCommand } from "../../src/state-machine/commands.ts";
 import { StateMachine } from "../../src/state-machine/state-machine.ts";
-import { comesTo } from "../support/kept-client.ts";
-import { completion, type SimNode, textOf, World } from "../support/world.ts";
+import { numbers, publisherAt } from "../support/kept-client.ts";
+import { type SimNode, textOf, World } from "../support/world.ts";
 import { message } from "./session-world.ts";
 
 test("what a newcomer's clients publish goes into the log until its replica has come, whoever may want it", () => {
@@ -29,22 +31,6 @@ test("what a newcomer's clients publish goes into the log until its replica has 
   world.run(1000);
   expect(wants()).toEqual([false, false, false, false]);
 });
-
-/** A client whose session is kept comes to `node`; each call publishes one message more with QoS 2: "1", "2" and so on. */
-function publisherAt(world: World, node: SimNode): () => ReturnType<typeof completion> {
-  const { claim } = comesTo(node, "p");
-  world.run(1000);
-  let published = 0;
-  return () => {
-    const done = completion();
-    claim.publish(message("t", `${++published}`, 2), published, done);
-    return done;
-  };
-}
-
-function numbers(from: number, through: number): string[] {
-  return Array.from({ length: through - from + 1 }, (_, i) => `${from + i}`);
-}
 
 test("P5: a newcomer's live subscribers get once what goes to everybody through the log while it gets its replica", () => {
   const world = new World(3, { snapshotEntries: 20, entriesKept: 5, snapshotChunkBytes: 500 });
@@ -69,6 +55,33 @@ test("P5: a newcomer's live subscribers get once what goes to everybody through 
   expect(joinedAt, "it has joined meanwhile").toBeGreaterThan(50);
   expect(newcomer.heard.map(textOf)).toEqual(numbers(51, through));
   expect(follower.heard.map(textOf)).toEqual(numbers(1, through));
+});
+
+function isSnapshotPiece(bytes: Uint8Array): boolean {
+  const frame = decodeFrame(bytes);
+  return frame?.kind === "raft" && decodeRaftMessage(frame.message).kind === "installSnapshot";
+}
+
+test("P5: and what its own clients publish while it gets its replica", () => {
+  const world = new World(5, { snapshotEntries: 20, entriesKept: 5, snapshotChunkBytes: 500 });
+  world.add(3);
+  world.startAll();
+  world.until(() => world.isFormed(3) && world.leader !== undefined, 60_000, "formed");
+  const publishOther = publisherAt(world, world.nodes[0] as SimNode);
+  for (let count = 1; count <= 50; count++) publishOther();
+  const [newcomer] = world.add(1) as [SimNode];
+  // It hears the leader, and proposes, before the leader's snapshot gets through.
+  let isSlow = true;
+  world.isLost = (bytes) => isSlow && isSnapshotPiece(bytes);
+  world.start(newcomer);
+  const publish = publisherAt(world, newcomer, "q", "own ");
+  for (let count = 1; count <= 50; count++) publish();
+  world.until(() => world.nodes[0]?.heard.length === 100, 60_000, "they are in the log");
+  expect(newcomer.heard.map(textOf).filter((text) => text?.startsWith("own "))).toEqual([]);
+  isSlow = false;
+  world.until(() => world.isFormed(3) && world.isConverged(), 60_000, "it has caught up");
+  const own = newcomer.heard.map(textOf).filter((text) => text?.startsWith("own "));
+  expect(own).toEqual(numbers(1, 50).map((text) => `own ${text}`));
 });
 
 test("P5: a newcomer that cannot join because there is no quorum gets at once, and once, what goes to everybody", () => {

@@ -1,7 +1,8 @@
-/** A client whose session is kept, as a node's broker holds it. */
+/** Clients whose sessions are kept, as a node's broker holds them. */
 
 import type { KeptSession, SessionClaim, SessionOpening } from "@skein/kernel";
-import type { SimNode } from "./world.ts";
+import { message } from "../sessions/session-world.ts";
+import { completion, type SimNode, type World } from "./world.ts";
 
 export function openingOf(clientId: string, more: Partial<SessionOpening> = {}): SessionOpening {
   return {
@@ -37,4 +38,26 @@ export function comesTo(
     return view;
   };
   return { claim, kept };
+}
+
+/** A client comes to `node`; each call publishes one message more with QoS 2: "1", "2" and so on, behind `prefix`. */
+export function publisherAt(
+  world: World,
+  node: SimNode,
+  clientId = "p",
+  prefix = "",
+): () => ReturnType<typeof completion> {
+  const { claim } = comesTo(node, clientId);
+  world.run(1000);
+  let published = 0;
+  return () => {
+    const done = completion();
+    claim.publish(message("t", `${prefix}${++published}`, 2), published, done);
+    return done;
+  };
+}
+
+/** As it writes them. */
+export function numbers(from: number, through: number): string[] {
+  return Array.from({ length: through - from + 1 }, (_, i) => `${from + i}`);
 }

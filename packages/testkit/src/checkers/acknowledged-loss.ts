@@ -7,7 +7,8 @@
  * dead and the message acknowledged without it, so a debt counts only if both nodes were undisturbed from a while before
  * the sending until the acknowledgement. Nodes of two clusters that have never met find each other within a minute (mDNS), and until then
  * neither is in reach of the other (P4), which nobody can see here: between two clusters nothing is owed. What goes through the log (QoS 2 of a kept session) reaches a node while that has a
- * quorum. Unpaid debts fail after a grace time.
+ * quorum; it is also owed on a member that is out of reach, which gets it afterwards, from the log or with a snapshot, if it is not away for too long
+ * (logged-messages.ts), and if no disk has lost anything meanwhile. Unpaid debts fail after a grace time.
  *
  * Source: architecture.md section 2, P5 (live subscribers); reference design, 5.4 (I3).
  */
@@ -16,6 +17,7 @@ import { filterMatches } from "@skein/kernel";
 import { type Checker, CheckFailure, type Observation } from "../observations.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
 import { FaultLedger } from "./fault-ledger.ts";
+import { LoggedMessages, type LogMark } from "./logged-messages.ts";
 import { QuorumLedger } from "./quorum-ledger.ts";
 import { type Connection, SubscriberLedger } from "./subscriber-ledger.ts";
 
@@ -32,8 +34,8 @@ interface Publish {
   readonly sentAt: number;
   readonly owed: Set<Connection>;
   ackedAt: number | undefined;
-  /** It goes through the log. */
-  readonly needsQuorum: boolean;
+  /** It goes through the log; undefined: it does not. */
+  readonly mark: LogMark | undefined;
 }
 
 export class AcknowledgedLoss implements Checker {
@@ -42,6 +44,9 @@ export class AcknowledgedLoss implements Checker {
   readonly #clusters = new ClusterWatch();
   readonly #quorum = new QuorumLedger();
   readonly #subscribers = new SubscriberLedger();
+  readonly #logged = new LoggedMessages();
+  /** Nodes that have reached a quorum since they started: the log comes to them. */
+  readonly #members = new Set<string>();
   /** Payloads that were sent before: one that is sent again may have arrived long ago. */
   readonly #known = new Set<string>();
   /** Debts that are not settled, by payload id, which is unique in the simulation. */
@@ -54,6 +59,7 @@ export class AcknowledgedLoss implements Checker {
     this.#subscribers.observe(observation);
     const { at } = observation;
     this.#clusters.observe(observation);
+    this.#observeMembers(observation);
     if (observation.kind === "publishSent") this.#sent(observation);
     else if (observation.kind === "publishAcked") this.#acked(observation);
     else if (observation.kind === "delivered") this.#delivered(observation.client, observation.payloadId);
@@ -68,23 +74,23 @@ export class AcknowledgedLoss implements Checker {
     const isRepeated = this.#known.has(payloadId);
     this.#known.add(payloadId);
     if (isRepeated || qos === 0 || payloadId === "" || payloadId.startsWith("-")) return;
+    const isLogged = qos === 2 && this.#subscribers.connection(client)?.isKept === true;
+    const mark = isLogged ? this.#logged.sent(packet, at) : undefined;
     const owed = new Set<Connection>();
+    const publish = { client, payloadId, topic, node, sentAt: at, owed, ackedAt: undefined, mark };
     for (const { connection, qos: granted } of this.#subscribers.matches(topic)) {
       const { node: subscriberNode } = connection;
       if (granted === 0 || this.#clusters.areApart(node, subscriberNode)) continue;
-      if (this.#mayPublish(node, at) && this.#isWhole(subscriberNode, at)) owed.add(connection);
+      if (this.#mayPublish(node, at) && this.#isReached(subscriberNode, publish, at)) owed.add(connection);
     }
-    if (owed.size === 0) return;
-    const needsQuorum = qos === 2 && this.#subscribers.connection(client)?.isKept === true;
-    const publish = { client, payloadId, topic, node, sentAt: at, owed, ackedAt: undefined, needsQuorum };
-    this.#publishes.set(payloadId, publish);
+    if (owed.size > 0) this.#publishes.set(payloadId, publish);
   }
 
   #acked({ payloadId, reasonCode, at }: Extract<Observation, { kind: "publishAcked" }>): void {
     const publish = this.#publishes.get(payloadId);
     if (publish === undefined) return;
     for (const connection of publish.owed) {
-      if (!this.#mayPublish(publish.node, at) || !this.#isWhole(connection.node, at))
+      if (!this.#mayPublish(publish.node, at) || !this.#isReached(connection.node, publish, at))
         publish.owed.delete(connection);
     }
     if (reasonCode >= 0x80 || publish.owed.size === 0) this.#publishes.delete(payloadId);
@@ -115,7 +121,9 @@ export class AcknowledgedLoss implements Checker {
       const { ackedAt } = publish;
       for (const connection of publish.owed) {
         const wholeSince = this.#faults.wholeSince(connection.node);
-        const quorumSince = publish.needsQuorum ? this.#quorum.since(connection.node) : 0;
+        const quorumSince = publish.mark === undefined ? 0 : this.#quorum.since(connection.node);
+        if (this.#mayBeGone(publish, connection.node, at)) publish.owed.delete(connection);
+        if (!publish.owed.has(connection)) continue;
         if (ackedAt === undefined || wholeSince === undefined || quorumSince === undefined) continue;
         // A slow way is excused as long as it is disturbed; afterwards the message must come.
         if (at - Math.max(ackedAt, wholeSince, quorumSince) < GRACE_MS) continue;
@@ -131,6 +139,37 @@ export class AcknowledgedLoss implements Checker {
   /** A node that has just started lets nobody in before it knows who wants what; one that was cut off cannot close its doors. */
   #mayPublish(node: string | undefined, at: number): boolean {
     return this.#isWhole(node, at) || (node !== undefined && this.#faults.isWholeFromStart(node));
+  }
+
+  #observeMembers(observation: Observation): void {
+    const { kind, node } = observation;
+    if (node === undefined) return;
+    if (kind === "quorum" && observation.isReached) this.#members.add(node);
+    if (kind === "stopped" && observation.how !== "pause" && observation.how !== "resume")
+      this.#members.delete(node);
+    if ((kind === "stopped" && observation.how === "power") || kind === "damaged") this.#lose();
+  }
+
+  /** What was acknowledged may be gone with the last second of several disks: then it comes to nobody who does not have it. */
+  #lose(): void {
+    for (const { mark, owed } of this.#publishes.values())
+      for (const connection of owed)
+        if (mark !== undefined && this.#faults.wholeSince(connection.node) === undefined)
+          owed.delete(connection);
+  }
+
+  /** A message that `node` has published with a quorum comes to every member, be it later. */
+  #isReached(node: string | undefined, { node: publisher, mark }: Publish, at: number): boolean {
+    if (this.#isWhole(node, at)) return true;
+    const isLogged = mark !== undefined && this.#quorum.hasSince(publisher, mark.at);
+    return isLogged && node !== undefined && this.#members.has(node);
+  }
+
+  /** Its subscriber's node was out of reach for too long. */
+  #mayBeGone({ mark }: Publish, node: string | undefined, at: number): boolean {
+    if (mark === undefined) return false;
+    const wholeSince = this.#faults.wholeSince(node) ?? at;
+    return wholeSince > mark.at - SETTLE_MS && this.#logged.mayBeGone(mark, wholeSince);
   }
 
   #isWhole(node: string | undefined, at: number): boolean {

@@ -4,7 +4,7 @@
  *
  * A session counts from the CONNACK of a node that had a quorum, and a subscription from such a SUBACK. Whatever may have ended it
  * (Clean Start, expiry, a blackout of all nodes in `replicated`) ends it here: a checker must not ask for more than what is
- * promised. While nodes belong to two clusters nothing new is certain, because each has sessions of its own.
+ * promised. A connection to a node without a quorum prolongs no session: the log knows nothing of it, and lets the session expire. While nodes belong to two clusters nothing new is certain, because each has sessions of its own.
  *
  * Source: MQTT 5 sections 3.1.2.4, 3.1.2.11.2 and 4.1; architecture.md section 2, P5 and P9.
  */
@@ -37,7 +37,9 @@ export interface KeptSession {
   /** Where its client is connected, and since when; undefined: nowhere. */
   node: string | undefined;
   connectedAt: number;
-  /** When the last connection ended. */
+  /** The log is known to have that connection. */
+  isConnectionKnown: boolean;
+  /** When the last connection ended that the log is known to have had. */
   awaySince: number;
   /** Ordinary (not shared) ones, by filter. */
   readonly subscriptions: Map<string, Subscription>;
@@ -114,8 +116,10 @@ export class KeptSessions {
   }
 
   /** It may have expired by `at`. */
-  mayHaveExpired({ node, awaySince, expirySeconds }: KeptSession, at: number): boolean {
-    return node === undefined && at - awaySince > expirySeconds * 1000 * EARLY_SHARE - EARLY_MS;
+  mayHaveExpired(session: KeptSession, at: number): boolean {
+    const { node, isConnectionKnown, awaySince, expirySeconds } = session;
+    const isHeld = node !== undefined && isConnectionKnown;
+    return !isHeld && at - awaySince > expirySeconds * 1000 * EARLY_SHARE - EARLY_MS;
   }
 
   /** Certain sessions with a subscription of QoS 1 or 2 that matches `topic`, and the earliest SUBACK of those. */
@@ -157,22 +161,26 @@ export class KeptSessions {
         isCertain: false,
         node: undefined,
         connectedAt: at,
+        isConnectionKnown: false,
         awaySince: at,
         subscriptions: new Map(),
       };
       this.#byClient.set(client, session);
     }
-    session.expirySeconds = attempt.expirySeconds;
+    const isKnown = this.isSafe(node, attempt.at);
+    // `#connecting` has taken the shorter one, which is that of the log until it hears of this connection.
+    if (isKnown || !session.isCertain) session.expirySeconds = attempt.expirySeconds;
     session.node = node;
     session.connectedAt = at;
-    if (attempt.expirySeconds > 0 && this.isSafe(node, attempt.at)) session.isCertain = true;
+    session.isConnectionKnown = isKnown;
+    if (attempt.expirySeconds > 0 && isKnown) session.isCertain = true;
   }
 
   #disconnected(client: string, at: number): void {
     const session = this.#byClient.get(client);
     if (session?.node === undefined) return;
     session.node = undefined;
-    session.awaySince = at;
+    if (session.isConnectionKnown || !session.isCertain) session.awaySince = at;
     if (session.expirySeconds === 0) this.#forget(session);
   }
 
@@ -182,7 +190,10 @@ export class KeptSessions {
     // The SUBACK of a filter that is given up already may come late.
     if (session === undefined || askedAt === undefined || session.expirySeconds === 0) return;
     if (parseSharedFilter(filter) !== undefined || !this.isSafe(node, askedAt)) return;
+    // The log may have ended the session that this connection was told of, and begun another one.
+    if (this.mayHaveExpired(session, at)) session.subscriptions.clear();
     session.isCertain = true;
+    session.isConnectionKnown = true;
     session.subscriptions.set(filter, { qos, at });
   }
 

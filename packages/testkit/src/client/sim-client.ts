@@ -358,7 +358,7 @@ export class SimClient {
       return;
     }
     const { topic, payloadId, paddingBytes = 0, qos, retain, expirySeconds } = publish;
-    const packet = { topic, payloadId, qos, retain, expirySeconds };
+    const packet = { topic, payloadId, qos, retain, expirySeconds, paddingBytes };
     this.#observe({ kind: "publishSent", client: this.clientId, packet });
     const payload = encodePayload(payloadId, paddingBytes);
     const properties = expirySeconds === undefined ? undefined : { messageExpirySeconds: expirySeconds };

@@ -192,6 +192,14 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       scenario: "orphans",
     },
     {
+      name: "what a snapshot stands for is handed out to nobody",
+      breaks: "P5: live subscribers of a member that was away miss QoS 2 messages of kept sessions",
+      file: `${SESSIONS}/sessions.ts`,
+      search: "      if (before > 0 || isFirstHand)",
+      replacement: "      if (isFirstHand)",
+      scenario: "behind",
+    },
+    {
       name: "parts go before the snapshot that names them",
       breaks: "P12: a node that dies at this moment has no whole snapshot",
       file: "packages/coordinator/src/journal/snapshot-writer.ts",

@@ -102,6 +102,7 @@ function worldOf(scenario: Scenario | undefined, wishes: ScheduleWishes): Partia
     ...(nodes === undefined ? {} : { nodes }),
     ...(scenario?.durability === undefined ? {} : { durability: scenario.durability }),
     ...(scenario?.sizes === undefined ? {} : { sizes: scenario.sizes }),
+    ...(scenario?.isLogShort === undefined ? {} : { isLogShort: scenario.isLogShort }),
     ...(scenario?.limits === undefined ? {} : { limits: scenario.limits }),
   };
 }

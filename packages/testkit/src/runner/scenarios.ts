@@ -10,6 +10,7 @@ export interface Scenario {
   readonly durability?: WorldOptions["durability"];
   readonly nodes?: number;
   readonly sizes?: Partial<ReplicaSizes>;
+  readonly isLogShort?: boolean;
   readonly limits?: WorldOptions["limits"];
 }
 
@@ -48,6 +49,12 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   // Several nodes without a quorum that hear each other, and clients that go to and fro among them.
   minorities: { kinds: ["takeover", "partition", "crash", "severed", "clientsCut"], nodes: 5 },
+  // Nodes that are away for longer than the log goes back. Some take so long to catch up that what they serve is old meanwhile.
+  behind: {
+    kinds: ["takeover", "partition", "severed"],
+    sizes: { snapshotEntries: 50, entriesKept: 10 },
+    isLogShort: true,
+  },
   // Clients that are away for longer than their queues have room.
   orphans: {
     kinds: ["takeover", "crash", "stop", "partition", "power", "clientsCut"],

@@ -34,6 +34,8 @@ export interface WorldOptions {
   readonly timing: "lan" | "wired";
   /** Small sizes make snapshots, full windows, new segments and batches in pieces frequent. */
   readonly sizes: Partial<ReplicaSizes>;
+  /** A household's log is as short as `sizes` says, too: who was away gets a snapshot. */
+  readonly isLogShort?: boolean;
   /** Other limits of the brokers than the usual ones. */
   readonly limits?: Partial<BrokerOptions>;
   /** Monotonic clocks run this much too fast or too slow at most. */

@@ -101,6 +101,53 @@ test.each<[string, readonly Observation[]]>([
   expect(() => check(new AcknowledgedLoss(), whole)).toThrow(/m1 of pub .* never came to sub on B/);
 });
 
+/** The publisher keeps its session, so its QoS 2 message goes through the log; the subscriber's node is out of reach meanwhile. */
+function loggedWhileAway(forMs: number, ...meanwhile: readonly Observation[]): readonly Observation[] {
+  return [
+    ...BEGIN.slice(0, 3),
+    ...quorate(50, "A", "B", "C"),
+    connecting(90, "pub", "A"),
+    ...BEGIN.slice(3),
+    disturbed(19_000, "B"),
+    published(20_000, "pub", "A", { payloadId: "m1", qos: 2 }),
+    acked(20_010, "pub", "m1"),
+    ...meanwhile,
+    calmed(20_000 + forMs, "B"),
+    end(20_000 + forMs + 30_000),
+  ];
+}
+
+test("[P5] acknowledged loss bites: what went through the log does not come to a member that is back", () => {
+  expect(() => check(new AcknowledgedLoss(), loggedWhileAway(30_000))).toThrow(
+    /m1 of pub .* never came to sub on B/,
+  );
+});
+
+test.each<[string, readonly Observation[]]>([
+  ["it was away for too long", loggedWhileAway(50_000)],
+  [
+    "too much went through the log",
+    loggedWhileAway(
+      30_000,
+      ...Array.from({ length: 600 }, (_, i) =>
+        published(21_000 + i, "pub", "A", { payloadId: `later${i}`, qos: 2 }),
+      ),
+    ),
+  ],
+  [
+    "a disk has lost its last second",
+    loggedWhileAway(30_000, seen(20_100, "stopped", { node: "C", how: "power" })),
+  ],
+  [
+    "its node had no quorum",
+    loggedWhileAway(30_000).map((each) =>
+      each.kind === "quorum" && each.node === "A" ? { ...each, isReached: false } : each,
+    ),
+  ],
+])("[P5] acknowledged loss owes nothing to who was away: %s", (_name, history) => {
+  check(new AcknowledgedLoss(), history);
+});
+
 test("[P4] acknowledged loss bites: a node that has just started lets publishers in before it knows who wants what", () => {
   const publish = published(30_002, "new", "D", { payloadId: "m2" });
   const history = [

@@ -263,6 +263,36 @@ test.each<[string, readonly Observation[]]>([
   check(new SessionPresent("replicated"), [...begin, ...history, ...back]);
 });
 
+/** It expires 20 s after 12 s, unless the mesh knows of the connection to C that lasts until 50 s. */
+const PROLONGED: readonly Observation[] = [
+  arrives(20_000, "sub", "C", 3, { expirySeconds: 20 }),
+  accepted(20_100, "sub", "C", 3, true),
+  disconnected(50_000, "sub", { connection: 3 }),
+  arrives(52_000, "sub", "A", 4),
+  accepted(52_100, "sub", "A", 4, false, "sub-2"),
+];
+const SHORT: readonly Observation[] = [
+  ...BEGIN,
+  arrives(11_000, "sub", "B", 2, { expirySeconds: 20 }),
+  accepted(11_100, "sub", "B", 2, true),
+  disconnected(12_000, "sub", { connection: 2 }),
+];
+
+test("session present takes no connection to a node without a quorum for one that prolongs a session, until that has one", () => {
+  check(new SessionPresent("replicated"), [...SHORT, inDoubt(13_000, "C"), ...PROLONGED]);
+  expect(() => check(new SessionPresent("replicated"), [...SHORT, ...PROLONGED])).toThrow(/no session on A/);
+  const subscribedMeanwhile = [
+    ...PROLONGED.slice(0, 2),
+    ...quorate(21_000, "C"),
+    subscribing(22_000, "sub", "C", "u"),
+    suback(22_100, "sub", "C", "u"),
+    ...PROLONGED.slice(2),
+  ];
+  expect(() =>
+    check(new SessionPresent("replicated"), [...SHORT, inDoubt(13_000, "C"), ...subscribedMeanwhile]),
+  ).toThrow(/no session on A/);
+});
+
 test("session present bites: an acknowledged session is not there", () => {
   const back = [arrives(30_000, "sub", "C", 2), accepted(30_100, "sub", "C", 2, false, "sub-2")];
   expect(() => check(new SessionPresent("replicated"), [...BEGIN, ...back])).toThrow(/no session on C/);

@@ -12,6 +12,7 @@ export function carryOutSession(
   operation: SessionOperation,
   { node, incarnation, seq }: Envelope,
   stamp: Stamp,
+  newest: Stamp,
 ): SessionOutcome {
   const ownerOf = (claim: number) => ({ node, incarnation, claim });
   switch (operation.kind) {
@@ -22,7 +23,8 @@ export function carryOutSession(
       return sessions.publishOnce(clientId, ownerOf(claim), packetId, message);
     }
     case "open":
-      return sessions.open(operation.opening, ownerOf(seq), stamp);
+      // Nobody had set its node's clock (stamp 0): it is claimed now.
+      return sessions.open(operation.opening, ownerOf(seq), stamp === 0 ? newest : stamp);
     case "close": {
       const { clientId, claim, fate, expirySeconds, sentThrough } = operation;
       return sessions.close(clientId, ownerOf(claim), fate, expirySeconds, sentThrough);
