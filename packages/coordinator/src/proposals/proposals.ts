@@ -138,9 +138,10 @@ export class Proposals {
     return commands.reduce((newest, { stamp }) => Math.max(newest, stamp), 0);
   }
 
-  /** What is still open of what earlier runs of this node have acknowledged. */
-  *inherited(): Iterable<Operation> {
-    for (const { operation } of this.#inherited) yield operation;
+  /** What is still open of this node, what earlier runs have left first. */
+  *open(): Iterable<Pick<Released, "bytes" | "operation">> {
+    yield* this.#inherited;
+    yield* this.#pending;
   }
 
   /** Of what was inherited only this is still open. */

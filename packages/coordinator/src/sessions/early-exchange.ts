@@ -37,6 +37,9 @@ const EARLY_KINDS: ReadonlySet<Operation["kind"]> = new Set([
   "confirm",
 ]);
 
+/** What clients have said, of which who comes into reach without a quorum hears. */
+const SAID_KINDS: ReadonlySet<Operation["kind"]> = new Set(["subscribe", "acknowledge", "confirm"]);
+
 /**
  * A message that comes before the log has it, for the kept sessions of this node, or (`isForEverybody`) for all subscribers, or for the session
  * of one client only. `name` is how the holder hears of it again.
@@ -74,6 +77,8 @@ export class EarlyExchange {
   readonly said = new EarlyAcknowledgements();
   /** What clients have said to earlier runs of this node is known, too. */
   #hasInherited = false;
+  /** Nodes in reach that have heard what clients have said here, as long as this node has no quorum. */
+  readonly #informed = new Set<NodeId>();
   /** This node has no replica yet, or its first one has not been led for long enough. */
   #isNew = false;
   /** How far its first snapshot went of each node: nobody here has heard what is in there. */
@@ -114,22 +119,35 @@ export class EarlyExchange {
   /** Without a quorum these commands of this node count from now on: whoever is in reach gets what they say. */
   released(commands: readonly Released[]): void {
     const told = commands.filter(({ operation: { kind } }) => EARLY_KINDS.has(kind));
-    if (!this.#hasInherited) for (const operation of this.#proposals.inherited()) this.said.take(operation);
+    if (!this.#hasInherited) for (const { operation } of this.#proposals.open()) this.said.take(operation);
     this.#hasInherited = true;
     for (const { operation } of commands) {
       this.said.take(operation);
       if (operation.kind === "open") this.#openNow(operation.opening.clientId);
     }
     for (const { bytes } of told) this.#handOver(decodeCommand(bytes));
-    for (let at = 0; at < told.length; ) {
-      const batch = batchFrom(told, at);
-      at += batch.length;
-      for (const { id, isLinked } of this.#ports.peers()) if (isLinked) this.#tell(id, batch);
-    }
+    for (const { id, isLinked } of this.#ports.peers()) if (isLinked) this.#tellAll(id, told);
     const newcomers = this.#ports.newcomers.linked();
     if (newcomers.length === 0) return;
     for (const { bytes, operation } of told)
       if (operation.kind === "publishOnce") for (const id of newcomers) this.#tell(id, [bytes]);
+  }
+
+  /** A few times a second. Who comes into reach without a quorum has not heard what clients have said here before. */
+  tick(): void {
+    const { hasQuorum, peers } = this.#ports;
+    if (hasQuorum()) {
+      this.#informed.clear();
+      return;
+    }
+    for (const { id, isLinked } of peers()) {
+      if (!isLinked) this.#informed.delete(id);
+      else if (!this.#informed.has(id)) {
+        this.#informed.add(id);
+        const said = [...this.#proposals.open()].filter(({ operation: { kind } }) => SAID_KINDS.has(kind));
+        this.#tellAll(id, said);
+      }
+    }
   }
 
   /** The log has brought a message of a client of this node to everybody. */
@@ -206,6 +224,14 @@ export class EarlyExchange {
   #isSkipped({ node, incarnation, seq }: Envelope): boolean {
     const row = this.#skipped?.get(node);
     return row?.incarnation === incarnation && seq <= row.last;
+  }
+
+  #tellAll(to: NodeId, commands: readonly Pick<Released, "bytes">[]): void {
+    for (let at = 0; at < commands.length; ) {
+      const batch = batchFrom(commands, at);
+      at += batch.length;
+      this.#tell(to, batch);
+    }
   }
 
   #tell(to: NodeId, commands: readonly Uint8Array[]): void {

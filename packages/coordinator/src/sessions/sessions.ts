@@ -284,6 +284,7 @@ export class Sessions implements SessionStore {
     if (this.#ports.driver()?.leadership.leader !== undefined) this.#heldBefore.leave();
     this.#ownLimit.tick(this.#ports.driver());
     this.#newcomers.tick(now);
+    this.early.tick();
     if (this.#ports.driver() === undefined) this.early.isWithoutReplica();
     if (this.#ports.driver()?.leadership.leader === undefined) this.#ledSince = now;
     else if (now - this.#ledSince >= WISHES_KEPT_MS) this.early.wantNothing();

@@ -136,6 +136,33 @@ test("P6: who empties its queue without a quorum is not sent it again by another
 });
 
 test.each([false, true])(
+  "P6: nor by one that comes into reach of that node only afterwards (which has restarted: %s)",
+  (isRestarted) => {
+    const { world, nodes } = mesh(5);
+    for (const text of ["1", "2", "3"])
+      nodes[0]?.running.sessions.publish(message("t", text, 2), undefined, [], completion());
+    world.run(CARRIED_OUT_MS);
+    const alone = nodes.filter(({ status }) => status.role === "learner");
+    const [before, after] = alone as [SimNode, SimNode];
+    for (const node of alone) world.isolate([node], true);
+    world.run(CUT_OFF_MS);
+    const { claim, kept } = come(world, before);
+    const place = kept().after(-1)?.ordinal ?? 0;
+    claim.acknowledge(place);
+    claim.confirm(place + 1, completion());
+    leave(world, claim);
+    if (isRestarted) world.restart(before);
+    world.isolate([before], false);
+    world.isolate(alone, true);
+    world.run(CARRIED_OUT_MS);
+    expect(alone.map(({ status }) => status.hasQuorum)).toEqual([false, false]);
+    const moved = come(world, after);
+    world.run(CUT_OFF_MS);
+    expect(owed(moved.kept())).toEqual(["(2)", "3"]);
+  },
+);
+
+test.each([false, true])(
   "P6: who has a message without a quorum that is in the outbox of another node is not owed it (that node restarts: %s)",
   (isRestarted) => {
     const { world, nodes } = mesh(5);
