@@ -1,15 +1,17 @@
 /** A node that has joined serves clients before it has heard what others have subscribed to. */
 
-import type { Incarnation, NodeId } from "@skein/kernel";
+import type { ClusterId, Incarnation, MonotonicMs, NodeId } from "@skein/kernel";
 import { decodeRaftMessage } from "raft-js";
 import { expect, test } from "vitest";
 import { decodeFrame } from "../../src/frames.ts";
-import type { Identity } from "../../src/options.ts";
+import type { Identity, PeerView } from "../../src/options.ts";
 import type { Proposals } from "../../src/proposals/proposals.ts";
 import { EarlyExchange } from "../../src/sessions/early-exchange.ts";
+import { Newcomers } from "../../src/sessions/newcomers.ts";
 import { encodeCommand } from "../../src/state-machine/commands.ts";
 import { StateMachine } from "../../src/state-machine/state-machine.ts";
 import { numbers, publisherAt } from "../support/kept-client.ts";
+import { UNKNOWN_MACHINE } from "../support/peer-view.ts";
 import { type SimNode, textOf, World } from "../support/world.ts";
 import { message } from "./session-world.ts";
 
@@ -140,5 +142,54 @@ test.each([true, false])(
     early.wantNothing();
     early.heard(teller, commands);
     expect(heard).toEqual(isNew ? ["1", "2", "3"] : []);
+  },
+);
+
+test("a node is new until ten seconds after it has said where it belongs", () => {
+  const id = "000000000000000b" as NodeId;
+  const us = "11111111-1111-4111-8111-111111111111" as ClusterId;
+  const given: { cluster: ClusterId | undefined; isLinked: boolean } = { cluster: undefined, isLinked: true };
+  const peer = (): PeerView => ({ id, name: "b", state: "alive", ...UNKNOWN_MACHINE, ...given });
+  const newcomers = new Newcomers({
+    peers: () => (given.cluster === us ? [peer()] : []),
+    everyPeer: () => [peer()],
+  });
+  const isNewAt = (now: number): boolean => {
+    newcomers.tick(now as MonotonicMs);
+    return newcomers.linked().includes(id);
+  };
+  expect(isNewAt(1000)).toBe(true);
+  given.cluster = us;
+  expect(isNewAt(1250)).toBe(true);
+  expect(isNewAt(10_750)).toBe(true);
+  expect(isNewAt(11_000)).toBe(false);
+});
+
+test.each([true, false])(
+  "what another node says that counts for it without a quorum is for nobody where there is one: %s",
+  (hasQuorum) => {
+    const [self, teller] = ["000000000000000a", "000000000000000b"] as [NodeId, NodeId];
+    const incarnation = 1 as Incarnation;
+    const handedOver: (string | undefined)[] = [];
+    const early = new EarlyExchange(
+      { node: self, incarnation } as Identity,
+      new StateMachine(),
+      {} as Proposals,
+      {
+        peers: () => [],
+        newcomers: { linked: () => [] },
+        hasQuorum: () => hasQuorum,
+        sendMember: () => undefined,
+        publishEarly: (published) => handedOver.push(textOf(published)),
+        claimOf: () => undefined,
+        acknowledge: () => undefined,
+      },
+    );
+    const operation = { kind: "publishOnce", clientId: "p", claim: 1, packetId: 1 } as const;
+    const envelope = { node: teller, incarnation, seq: 1 };
+    early.heard(teller, [
+      encodeCommand({ envelope, stamp: 0, operation: { ...operation, message: message("t", "1", 2) } }),
+    ]);
+    expect(handedOver).toEqual(hasQuorum ? [] : ["1"]);
   },
 );

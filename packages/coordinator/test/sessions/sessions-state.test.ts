@@ -2,6 +2,7 @@ import { type ClusterId, packetIdOf, type SessionOpening } from "@skein/kernel";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { ABSENT_SESSIONS_MAX } from "../../src/state-machine/sessions/absent-sessions.ts";
+import { PassedSessions } from "../../src/state-machine/sessions/passed-sessions.ts";
 import { QUEUED_MESSAGES_MAX } from "../../src/state-machine/sessions/session-queue.ts";
 import { NEVER_EXPIRES } from "../../src/state-machine/sessions/session-state.ts";
 import { type Applied, StateMachine } from "../../src/state-machine/state-machine.ts";
@@ -276,6 +277,19 @@ test("a full queue takes no more, says so, and is known by its client; other ses
   expect(world.owed("other")).toEqual(["last"]);
   expect([...world.machine.sessions.passed.byClient]).toEqual([["full", 1]]);
   expect(world.machine.sessions.passed.inAll).toBe(0);
+});
+
+test("of a thousand clients whose queues were full, the one that was passed by longest ago makes room for another", () => {
+  const passed = new PassedSessions();
+  for (let at = 0; at < 1000; at++) passed.count(`c${at}`, message("t", ""), false);
+  passed.count("c0", message("t", ""), false);
+  passed.count("another", message("t", ""), false);
+  expect([...passed.byClient.keys()].slice(-2)).toEqual(["c0", "another"]);
+  expect([passed.byClient.get("c0"), passed.byClient.has("c1"), passed.byClient.size]).toEqual([
+    2,
+    false,
+    1000,
+  ]);
 });
 
 test("a queue holds what the node of the newest claim allows, and what is in it stays", () => {
