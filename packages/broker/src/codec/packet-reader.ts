@@ -47,8 +47,8 @@ export class PacketReader {
   /** Takes the next bytes and reports every packet they complete. Nobody changes `chunk` any more. */
   feed(chunk: Uint8Array): void {
     let at = 0;
-    while (this.#tailBytes > 0 && at < chunk.length && this.#isReading) at = this.#feedTail(chunk, at);
-    while (at < chunk.length && this.#isReading) {
+    while (this.#tailBytes > 0 && at < chunk.length && this.#isReading()) at = this.#feedTail(chunk, at);
+    while (at < chunk.length && this.#isReading()) {
       const size = this.#measure(chunk, at, chunk.length);
       if (size === REFUSED) return;
       if (size === UNKNOWN || size > chunk.length - at) {
@@ -86,7 +86,8 @@ export class PacketReader {
     this.#dropTail();
   }
 
-  get #isReading(): boolean {
+  /** No getter: a private one is a call out of compiled code each time, here for every packet. */
+  #isReading(): boolean {
     return !this.#stopped && !this.#isPaused;
   }
 

@@ -47,7 +47,7 @@ export class Session extends ClientSession {
   }
 
   get hasBacklog(): boolean {
-    return this.#isOwing || this.isReplaying;
+    return this.#isOwing() || this.isReplaying;
   }
 
   /** What waits will never be sent. */
@@ -143,11 +143,11 @@ export class Session extends ClientSession {
 
   /** QoS 1 and 2: others are before it, or the client's window is full. */
   #mustWait(outlet: Outlet): boolean {
-    return this.#isOwing || !this.#hasWindow(outlet);
+    return this.#isOwing() || !this.#hasWindow(outlet);
   }
 
   /** Messages wait to be sent, or sent again. */
-  get #isOwing(): boolean {
+  #isOwing(): boolean {
     return (this.#resend !== undefined && this.#resend.length > 0) || this.queued > 0;
   }
 

@@ -116,7 +116,7 @@ export class Link {
 
   /** Bytes that the operating system has not taken yet. */
   get unsentBytes(): number {
-    return this.#batchBytes + this.#rest.length + this.stream.bufferedBytes;
+    return this.#batchBytes() + this.#rest.length + this.stream.bufferedBytes;
   }
 
   start(): void {
@@ -162,7 +162,7 @@ export class Link {
 
   /** Whether the frame written last is of `type`, has not left and may become longer. */
   isOpenFor(type: number): boolean {
-    return this.#frameType === type && this.#batchBytes - this.#frameStart < EXTENDED_BYTES_MAX;
+    return this.#frameType === type && this.#batchBytes() - this.#frameStart < EXTENDED_BYTES_MAX;
   }
 
   /** Adds `bytes[at, end)`, which nobody changes, to the frame written last. What lies side by side is copied in one go. */
@@ -241,7 +241,7 @@ export class Link {
     return all.subarray(0, WRITE_BYTES_MAX);
   }
 
-  get #batchBytes(): number {
+  #batchBytes(): number {
     return this.#batch.length + this.#addedEnd - this.#addedAt;
   }
 

@@ -145,7 +145,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     name: "a full window lets messages overtake",
     breaks: "P7: what is queued is overtaken",
     file: `${BROKER}/sessions/session.ts`,
-    search: "this.#isOwing || !this.#hasWindow",
+    search: "this.#isOwing() || !this.#hasWindow",
     replacement: "!this.#hasWindow",
     scenario: "cuts",
   },
