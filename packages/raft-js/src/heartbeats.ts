@@ -23,10 +23,16 @@ const LEARNER_INTERVALS = 4;
 const MANY_FOLLOWERS = 8;
 const LEARNER_INTERVALS_OF_MANY = 6;
 
-/** When the next round is due, in ms. */
+/**
+ * When the next round is due, in ms: at a whole multiple of the interval, so that an embedder that does its other work at such moments, too,
+ * wakes up once for both; but not sooner than half an interval after the last one.
+ */
 export function heartbeatDueAt(server: Server): number {
   const { heartbeatAt, options } = server;
-  return heartbeatAt + (hasMany(server) && isAnswered(server) ? 2 : 1) * options.heartbeatMs;
+  const { heartbeatMs } = options;
+  const intervals = hasMany(server) && isAnswered(server) ? 2 : 1;
+  const multiple = heartbeatAt - (heartbeatAt % heartbeatMs) + intervals * heartbeatMs;
+  return Math.max(multiple, heartbeatAt + heartbeatMs / 2);
 }
 
 /** Sends one to every voter, to the learners whose turn it is, and begins the next interval. */

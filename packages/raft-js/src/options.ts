@@ -26,7 +26,7 @@ export interface RaftOptions {
   /** This server. */
   readonly id: ServerId;
   readonly randomBelow: RandomBelow;
-  /** How often a leader shows that it is alive, in ms; to eight followers and more half as often while a quorum answers. Twice that is what a first campaign may take. */
+  /** How often a leader shows that it is alive, in ms, at whole multiples of it; to eight followers and more half as often while a quorum answers. Twice that is what a first campaign may take. */
   readonly heartbeatMs: number;
   /** Shortest silence after which a follower campaigns, in ms; also the time for which votes are withheld after a leader was heard (thesis 4.2.3). */
   readonly electionMinMs: number;

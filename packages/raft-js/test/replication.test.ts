@@ -521,6 +521,22 @@ test("a server to which there is a way again gets a heartbeat at once, if it is 
   expect(a.takeSent()).toEqual([]);
 });
 
+test.each([
+  { lateMs: 30, rounds: [30, 100, 200, 300] },
+  { lateMs: 90, rounds: [90, 140, 200, 300] },
+])(
+  "rounds of heartbeats begin at whole multiples of the interval, the first of a term apart ($lateMs ms later)",
+  ({ lateMs, rounds }) => {
+    const a = new OneServer().campaign("b");
+    const start = a.now;
+    expect(start % 100).toBe(0);
+    a.now += lateMs;
+    a.receive("b", { kind: "requestVoteReply", term: 1, granted: true, isSuspect: false });
+    a.sleepUntil(start + 300);
+    expect(a.take("heartbeat", "b").map(({ sentAt }) => sentAt - start)).toEqual(rounds);
+  },
+);
+
 test("with eight followers and more a learner gets a heartbeat in six intervals", () => {
   const a = leaderOfNine();
   const start = a.now;
