@@ -26,6 +26,8 @@ export type ConflictEvent =
     }
   /** A probe has ended. `stranger`: Ethernet address of somebody else than a member. */
   | { readonly kind: "probed"; readonly stranger: string | undefined }
+  /** Who answered is a member after all. */
+  | { readonly kind: "recognized" }
   | { readonly kind: "wake" };
 
 export type ConflictEffect = { readonly kind: "probe" } | { readonly kind: "defend" };
@@ -57,6 +59,11 @@ export class ConflictWatch implements Core<ConflictEvent, ConflictEffect> {
     return this.#isCleared;
   }
 
+  /** Ethernet address that answered last, of no member; undefined: none did, or it is known to be one. */
+  get answered(): string | undefined {
+    return this.#stranger;
+  }
+
   /** Ethernet address of the stranger that has the address too. */
   get stranger(): string | undefined {
     return this.#isAlarm ? this.#stranger : undefined;
@@ -84,6 +91,10 @@ export class ConflictWatch implements Core<ConflictEvent, ConflictEffect> {
         break;
       case "probed":
         return this.#probed(event.stranger, now);
+      case "recognized":
+        this.#silent = SILENT_PROBES;
+        this.#unanswered(now);
+        return [];
       case "wake":
         break;
       default:

@@ -9,7 +9,7 @@
  * Source: reference design, sections 2.2 and 2.3.
  */
 
-import type { Timer } from "@skein/kernel";
+import type { MonotonicMs, Timer } from "@skein/kernel";
 import { Alarm } from "../alarm.ts";
 import type { FloatingAddressOptions, FloatingAddressPorts } from "../options.ts";
 import { BatchIp } from "./batch-ip.ts";
@@ -143,10 +143,13 @@ export class FloatingAddress {
     if (isGiven || this.#holding.isHeld || now - this.#sleepCheckedAt >= SLEEP_CHECK_MS)
       this.#checkSleep(now);
     if (!this.#holding.isHeld && now - this.#setupCheckedAt >= SETUP_CHECK_MS) this.#checkSetup();
+    this.#recognize(now);
     const isPossible = this.#setupProblem === undefined && this.#conflict.isCleared;
+    const isPromoted = this.#holding.isHeld && isElected && !this.#isElected;
     this.#isWanted = isGiven;
     this.#isElected = isElected;
     this.#step({ kind: "warrant", isGiven: isGiven && isPossible, confirmedAt });
+    if (isPromoted) this.reunited();
   }
 
   /** Asks the network whether another node has it: `done(true)` if anybody answers. */
@@ -157,9 +160,11 @@ export class FloatingAddress {
     });
   }
 
-  /** A node of the mesh has come into reach. */
+  /** A node of the mesh has come into reach, or the stand-in that this one was has been elected. */
   reunited(): void {
-    this.#step({ kind: "reunited" });
+    this.#step({ kind: "reunited", isElected: this.#isElected });
+    // What went out while clients were drawn to two holders may have been in vain.
+    if (this.#isElected && this.#holding.isHeld && this.#toTickle.length > 0) this.#tickleAgain();
   }
 
   /** When this node takes the address, these clients of its past holder are tickled. */
@@ -194,7 +199,7 @@ export class FloatingAddress {
       else this.#announce();
     }
     const { isHeld } = this.#holding;
-    if (isHeld && !wasHeld) this.#taken();
+    if (isHeld && !wasHeld) this.#tickleAgain();
     if (!isHeld && wasHeld) this.#lost();
     if (isHeld !== wasHeld && this.problem === undefined) {
       log.info(
@@ -206,7 +211,8 @@ export class FloatingAddress {
     this.#watch(this.#conflict.step({ kind: "state", isHeld, isWanted, isElected }, clock.monotonicMs()));
   }
 
-  #taken(): void {
+  #tickleAgain(): void {
+    for (const timer of this.#tickleTimers) timer.cancel();
     this.#tickleTimers = TICKLE_AT_MS.map((atMs, round) =>
       this.#ports.clock.after(atMs, () => {
         if (this.problem === undefined) this.#tickler.begin(this.#toTickle);
@@ -248,13 +254,27 @@ export class FloatingAddress {
   /** Of a probe, whoever asked for it. */
   #probed(result: ProbeResult): void {
     if (this.#isStopped) return;
-    const { isMember, contested, clock, log } = this.#ports;
+    const { isMember, contested, clock } = this.#ports;
     this.#warn(NO_ARPING, result === "failed");
     const macs = result === "failed" ? [] : result.macs;
     const stranger = macs.find((mac) => !isMember(mac));
     const before = this.#conflict.stranger;
     this.#watch(this.#conflict.step({ kind: "probed", stranger }, clock.monotonicMs()));
     if (this.#holding.isHeld && stranger === undefined && macs.length > 0) contested();
+    this.#sayStranger(before);
+  }
+
+  /** Who starts asks before it knows a single member: what answered may turn out to be one. */
+  #recognize(now: MonotonicMs): void {
+    const { answered, stranger } = this.#conflict;
+    if (answered === undefined || !this.#ports.isMember(answered)) return;
+    this.#watch(this.#conflict.step({ kind: "recognized" }, now));
+    this.#sayStranger(stranger);
+  }
+
+  /** What has changed since `before` was the stranger. */
+  #sayStranger(before: string | undefined): void {
+    const { log } = this.#ports;
     const { address } = this.#options;
     const mac = this.#conflict.stranger;
     if (mac !== undefined && mac !== before)

@@ -33,7 +33,11 @@ export type AddressEvent =
   /** It could not be set for a while, and now it is: nobody has heard what was announced meanwhile. */
   | { readonly kind: "mended" }
   /** A node has come into reach. It may have held the address, too, for clients behind a split, and they do not know this one. */
-  | { readonly kind: "reunited" };
+  | {
+      readonly kind: "reunited";
+      /** By a quorum. A stand-in may be the one that lets go, and then it must not draw clients to itself. */
+      readonly isElected: boolean;
+    };
 
 /** Carried out in order. */
 export type AddressEffect =
@@ -54,8 +58,11 @@ export const GIVE_UP_MS = 1500;
 /** Gratuitous ARP after taking the address, then every {@link ANNOUNCE_EVERY_MS}. */
 const ANNOUNCE_AT_MS = [0, 200, 400, 1000, 2000, 5000];
 const ANNOUNCE_EVERY_MS = 30_000;
-/** Links come up one by one. After the last one the later ones of {@link ANNOUNCE_AT_MS} come when every other holder has let go. */
-const REUNITED_AGAIN_MS = 1000;
+/**
+ * Links come up one by one, so it is announced anew at most so often; and a stand-in waits so long, until it has seen whether a better one is
+ * in reach. A client ignores what comes within a second of another holder's announcement: the later ones of {@link ANNOUNCE_AT_MS} are for that.
+ */
+const ANEW_EVERY_MS = 1000;
 
 /** A pure core; times are the `now` of its events, in milliseconds. */
 export class AddressHolding implements Core<AddressEvent, AddressEffect> {
@@ -64,6 +71,8 @@ export class AddressHolding implements Core<AddressEvent, AddressEffect> {
   #renewedAt = 0;
   /** When it was taken, or announced as if it had been. */
   #announcedSince = 0;
+  /** Then it is announced anew; undefined: not again. */
+  #anewAt: number | undefined;
   /** It was never told, or told to a program that is gone. */
   #mustRenew = true;
   #sleptUntil = Number.NEGATIVE_INFINITY;
@@ -97,9 +106,13 @@ export class AddressHolding implements Core<AddressEvent, AddressEffect> {
         this.#mustRenew = true;
         return this.#isHeld ? this.#hold(now) : [];
       case "mended":
-        return this.#announceAnew(now);
-      case "reunited":
-        return now - this.#announcedSince >= REUNITED_AGAIN_MS ? this.#announceAnew(now) : [];
+        this.#anewAt = now;
+        return this.#isHeld ? this.#hold(now) : [];
+      case "reunited": {
+        const earliest = event.isElected ? now : now + ANEW_EVERY_MS;
+        this.#anewAt ??= Math.max(earliest, this.#announcedSince + ANEW_EVERY_MS);
+        return this.#isHeld ? this.#hold(now) : [];
+      }
       default:
         return unreachable(event);
     }
@@ -115,22 +128,23 @@ export class AddressHolding implements Core<AddressEvent, AddressEffect> {
       effects.push({ kind: "renew" });
       if (!this.#isHeld) {
         this.#isHeld = true;
-        this.#announcedSince = now;
-        this.#announcements = 0;
+        this.#announceFrom(now);
       }
     }
+    if (this.#anewAt !== undefined && now >= this.#anewAt) this.#announceFrom(now);
     if (this.#isHeld && now >= this.#nextAnnouncementAt()) {
       // A process that was late makes up with one announcement, not with all it missed.
-      while (now >= this.#nextAnnouncementAt()) this.#announcements++;
+      while (now >= this.#scheduledAt()) this.#announcements++;
       effects.push({ kind: "announce" });
     }
     return effects;
   }
 
-  #announceAnew(now: number): readonly AddressEffect[] {
+  /** It is announced as if it had been taken at `now`. */
+  #announceFrom(now: number): void {
     this.#announcedSince = now;
     this.#announcements = 0;
-    return this.#isHeld ? this.#hold(now) : [];
+    this.#anewAt = undefined;
   }
 
   #release(): readonly AddressEffect[] {
@@ -142,6 +156,10 @@ export class AddressHolding implements Core<AddressEvent, AddressEffect> {
   }
 
   #nextAnnouncementAt(): number {
+    return Math.min(this.#anewAt ?? Number.POSITIVE_INFINITY, this.#scheduledAt());
+  }
+
+  #scheduledAt(): number {
     const offset = ANNOUNCE_AT_MS[this.#announcements];
     if (offset !== undefined) return this.#announcedSince + offset;
     const repeats = this.#announcements - ANNOUNCE_AT_MS.length + 1;

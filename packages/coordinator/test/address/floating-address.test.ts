@@ -28,7 +28,7 @@ function setUp() {
     debug: ignore,
     warn: (_fields, message) => void warnings.push(message),
   };
-  const machine = { interface: ETH0 as InterfaceView | undefined, sleptMs: 0 };
+  const machine = { interface: ETH0 as InterfaceView | undefined, sleptMs: 0, knowsMember: true };
   const address = new FloatingAddress(
     { address: "10.0.0.9", networkInterface: "eth0" },
     {
@@ -39,7 +39,7 @@ function setUp() {
       otherWay: "home.local",
       interfaceOf: () => machine.interface,
       bootMs: () => 5000 + clock.monotonicMs() + machine.sleptMs,
-      isMember: (mac) => mac === MEMBER,
+      isMember: (mac) => mac === MEMBER && machine.knowsMember,
       contested: () => void process.calls.push("contested"),
       suspended: () => void process.calls.push("suspended"),
     },
@@ -282,6 +282,20 @@ test("a member that still answers is no stranger: the elected node takes the add
   expect(warnings).toEqual([]);
 });
 
+test("who answered before the node knew a single member is no stranger once it is known: nobody waits for another probe", () => {
+  const { clock, process, address, warnings, lead, machine } = setUp();
+  machine.knowsMember = false;
+  process.answering = [MEMBER];
+  address.start();
+  clock.advance(1000);
+  machine.knowsMember = true;
+  process.take();
+  lead(250);
+  expect(address.isHeld).toBe(true);
+  expect(process.take()).not.toContain(PROBE);
+  expect(warnings).toEqual([]);
+});
+
 test("a stranger that shows up later is reported with its Ethernet address, and the address is defended", () => {
   const { process, address, warnings, lead } = setUp();
   address.start();
@@ -384,6 +398,25 @@ test("clients of the past holder are tickled three times, after the announcement
   expect(process.inputs.map((input) => new DataView(input.buffer).getUint16(0))).toEqual([
     1883, 9001, 1883, 9001, 1883, 9001,
   ]);
+});
+
+test("when a split heals, who keeps the address tickles those again whose tickles were on their way, and a stand-in that is elected announces it", () => {
+  const { process, address, lead } = setUp();
+  address.start();
+  address.tickleOnTaking([{ ip: Uint8Array.of(10, 0, 0, 77), port: 50_000, serverPort: 1883 }]);
+  lead(2000, false);
+  const taken = (): { tickles: number; announcements: number } => {
+    const calls = process.take();
+    const count = (start: string): number => calls.filter((line) => line.startsWith(start)).length;
+    return { tickles: count("socat -u"), announcements: count("arping -U") };
+  };
+  expect(taken().tickles).toBe(2);
+  lead(3000);
+  expect(taken()).toEqual({ tickles: 3, announcements: 5 });
+  // They have had time to notice.
+  address.reunited();
+  lead(4000);
+  expect(taken()).toEqual({ tickles: 0, announcements: 5 });
 });
 
 test("who loses the address before it has tickled them all does it when it takes it again", () => {
