@@ -69,6 +69,9 @@ const MEMORY_CAP_BYTES: ReadonlyMap<string, number> = new Map([["streams", 64 * 
 const FORMED_BY_MS = 25_000;
 const LEADER_WITHIN_MS = 10_000;
 const SETTLED_WITHIN_MS = 20_000;
+/** A joiner that gets the whole log of five minutes through a window of so many bytes a round trip, while packets get lost, takes longer. */
+const NARROW_WINDOW_BYTES = 1000;
+const SETTLED_THROUGH_NARROW_MS = 60_000;
 const REJOINED_WITHIN_MS = 30_000;
 const SAME_WITHIN_MS = 10_000;
 /** A workload goes on after the heal for that long, and then has as long for what is under way. */
@@ -185,7 +188,7 @@ class Simulation {
     const healedAt = events.now;
     this.#until(() => this.#hasLeader(), LEADER_WITHIN_MS, "a leader after the heal");
     this.#writes.rest();
-    const left = SETTLED_WITHIN_MS - (events.now - healedAt);
+    const left = this.#settledWithinMs - (events.now - healedAt);
     this.#until(
       () => this.#isWell() && !this.#writes.isWaiting,
       left,
@@ -210,6 +213,12 @@ class Simulation {
     const { events } = this.#world;
     this.#until(() => workload.isSettled, SETTLED_WITHIN_MS, "clients are back and have said everything");
     events.runUntil(events.now + LAST_WORDS_MS);
+  }
+
+  get #settledWithinMs(): number {
+    const { appendBytesMax = Number.POSITIVE_INFINITY, inflightMax = 1 } = this.#schedule.world.sizes ?? {};
+    const isNarrow = appendBytesMax * inflightMax <= NARROW_WINDOW_BYTES;
+    return isNarrow ? SETTLED_THROUGH_NARROW_MS : SETTLED_WITHIN_MS;
   }
 
   #isWell(): boolean {
