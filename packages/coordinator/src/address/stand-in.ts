@@ -13,6 +13,7 @@
  */
 
 import { type Core, type MonotonicMs, unreachable } from "@skein/kernel";
+import { GIVE_UP_MS } from "./holding.ts";
 
 export type StandInEvent =
   /** What this node sees now. Told on every change and every tick. */
@@ -41,6 +42,11 @@ export interface StandInEffect {
 const ELECTIONS_AWAITED = 3;
 /** After a probe that was answered: the past holder's kernel keeps the address for 2.5 s at most. */
 const PROBE_AGAIN_MS = 250;
+/** What comes later was asked before this process stood still, and says nothing of now. A probe takes 0.4 s. */
+const PROBE_VALID_MS = 5000;
+
+/** Who has not looked for so long has given the address up meanwhile (holding.ts), and another may have it. It is told what it sees four times a second. */
+const STOOD_STILL_MS = GIVE_UP_MS;
 
 const PROBE: readonly StandInEffect[] = [{ kind: "probe" }];
 
@@ -52,6 +58,8 @@ export class StandIn implements Core<StandInEvent, StandInEffect> {
   #leaderlessSince: number | undefined;
   #isProbing = false;
   #probeAt = Number.NEGATIVE_INFINITY;
+  #askedAt = 0;
+  #viewedAt = 0;
   #isStandingIn = false;
 
   constructor(electionMaxMs: number) {
@@ -76,10 +84,13 @@ export class StandIn implements Core<StandInEvent, StandInEffect> {
         if (event.isLeaderHeard) this.#leaderlessSince = undefined;
         else this.#leaderlessSince ??= now;
         if (event.isLeaderHeard || !event.isBest) this.#isStandingIn = false;
+        if (now - this.#viewedAt > STOOD_STILL_MS) this.#isStandingIn = false;
+        this.#viewedAt = now;
         break;
       case "probed":
         this.#isProbing = false;
-        if (event.isAnswered) this.#probeAt = now + PROBE_AGAIN_MS;
+        if (now - this.#askedAt > PROBE_VALID_MS) this.#probeAt = now;
+        else if (event.isAnswered) this.#probeAt = now + PROBE_AGAIN_MS;
         else this.#isStandingIn = this.#isWanted(now);
         break;
       case "contested":
@@ -97,6 +108,7 @@ export class StandIn implements Core<StandInEvent, StandInEffect> {
     }
     if (this.#isStandingIn || this.#isProbing || !this.#isWanted(now) || now < this.#probeAt) return [];
     this.#isProbing = true;
+    this.#askedAt = now;
     return PROBE;
   }
 

@@ -40,6 +40,26 @@ test("as long as anybody answers it does not stand in, and asks again", () => {
   expect(standIn.isStandingIn).toBe(false);
 });
 
+test("a stand-in that has stood still asks again: another one may have the address", () => {
+  const { standIn, step } = setUp();
+  step(alone, 1000);
+  step(unanswered, 1400);
+  step(alone, 1650);
+  expect(step(alone, 3151)).toBe(true);
+  expect(standIn.isStandingIn).toBe(false);
+  step(answered, 3152);
+  expect(standIn.isStandingIn).toBe(false);
+});
+
+test("an answer that comes after a standstill says nothing of now", () => {
+  const { standIn, step } = setUp();
+  step(alone, 1000);
+  expect(step(unanswered, 6001)).toBe(true);
+  expect(standIn.isStandingIn).toBe(false);
+  step(unanswered, 6401);
+  expect(standIn.isStandingIn).toBe(true);
+});
+
 test("where a majority of voters is in reach it waits for three failed elections", () => {
   const { standIn, step } = setUp();
   step(electing, 1000);

@@ -69,9 +69,8 @@ const MEMORY_CAP_BYTES: ReadonlyMap<string, number> = new Map([["streams", 64 * 
 const FORMED_BY_MS = 25_000;
 const LEADER_WITHIN_MS = 10_000;
 const SETTLED_WITHIN_MS = 20_000;
-/** A joiner that gets the whole log of five minutes through a window of so many bytes a round trip, while packets get lost, takes longer. */
+/** A joiner that gets the whole log of five minutes through a window of so many bytes a round trip, while packets get lost, takes three times as long. */
 const NARROW_WINDOW_BYTES = 1000;
-const SETTLED_THROUGH_NARROW_MS = 60_000;
 const REJOINED_WITHIN_MS = 30_000;
 const SAME_WITHIN_MS = 10_000;
 /** A workload goes on after the heal for that long, and then has as long for what is under way. */
@@ -183,12 +182,12 @@ class Simulation {
     const world = this.#world;
     const { events } = world;
     this.#expected = this.#injector.healMajority();
-    this.#until(() => this.#haveJoined(), REJOINED_WITHIN_MS, "everybody joins the cluster");
+    this.#until(() => this.#haveJoined(), REJOINED_WITHIN_MS * this.#slowness, "everybody joins the cluster");
     world.observe({ at: events.now, kind: "healed" });
     const healedAt = events.now;
     this.#until(() => this.#hasLeader(), LEADER_WITHIN_MS, "a leader after the heal");
     this.#writes.rest();
-    const left = this.#settledWithinMs - (events.now - healedAt);
+    const left = SETTLED_WITHIN_MS * this.#slowness - (events.now - healedAt);
     this.#until(
       () => this.#isWell() && !this.#writes.isWaiting,
       left,
@@ -215,10 +214,9 @@ class Simulation {
     events.runUntil(events.now + LAST_WORDS_MS);
   }
 
-  get #settledWithinMs(): number {
+  get #slowness(): number {
     const { appendBytesMax = Number.POSITIVE_INFINITY, inflightMax = 1 } = this.#schedule.world.sizes ?? {};
-    const isNarrow = appendBytesMax * inflightMax <= NARROW_WINDOW_BYTES;
-    return isNarrow ? SETTLED_THROUGH_NARROW_MS : SETTLED_WITHIN_MS;
+    return appendBytesMax * inflightMax <= NARROW_WINDOW_BYTES ? 3 : 1;
   }
 
   #isWell(): boolean {
