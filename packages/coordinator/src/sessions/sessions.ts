@@ -88,6 +88,8 @@ export class Sessions implements SessionStore {
   readonly early: EarlyExchange;
   readonly #newcomers: Newcomers;
   #ledSince = 0;
+  /** Since this process began. */
+  #hasBeenCurrent = false;
   readonly #ownLimit: OwnLimit;
   readonly #heldBefore: HeldBefore;
 
@@ -199,11 +201,8 @@ export class Sessions implements SessionStore {
    * have subscribed to: then the log decides.
    */
   wants(topic: string): boolean {
-    const { leadership, applied } = this.#ports.driver() ?? NO_DRIVER;
-    const { leader, role, term } = leadership;
-    const mayLack =
-      applied.term !== term || (role !== "leader" && !this.#ports.contact.isCaughtUp(applied.index));
-    if (leader !== undefined && mayLack) return true;
+    const { leader } = (this.#ports.driver() ?? NO_DRIVER).leadership;
+    if (leader !== undefined && !this.#isCurrent) return true;
     return this.#machine.sessions.wants(topic) || this.early.wants(topic);
   }
 
@@ -258,8 +257,8 @@ export class Sessions implements SessionStore {
 
   /**
    * The state machine, which had applied the log up to `before`, was replaced by a snapshot: anything may have changed. What the log has
-   * published meanwhile goes to live subscribers now. Where there was no state before they are told by others (newcomers.ts), and only this
-   * node's own is theirs for certain.
+   * published meanwhile goes to live subscribers now. Where the state has never been current they came later than most of that; then others
+   * tell them (newcomers.ts), and only this node's own is theirs for certain.
    */
   restored(before: number): void {
     this.barrier.applied();
@@ -268,7 +267,7 @@ export class Sessions implements SessionStore {
     const { recent, sessions } = this.#machine;
     for (const { publication, by, command } of recent.behind(before, sessions.time.elapsed)) {
       const isFirstHand = by === this.#self.node;
-      if (before > 0 || isFirstHand)
+      if (this.#hasBeenCurrent || isFirstHand)
         this.#handOut(publication, isFirstHand, command, this.early.take(command));
     }
     for (const clientId of [...this.#claims.keys()]) {
@@ -285,6 +284,7 @@ export class Sessions implements SessionStore {
     this.#ownLimit.tick(this.#ports.driver());
     this.#newcomers.tick(now);
     this.early.tick();
+    this.#hasBeenCurrent ||= this.#isCurrent;
     if (this.#ports.driver() === undefined) this.early.isWithoutReplica();
     if (this.#ports.driver()?.leadership.leader === undefined) this.#ledSince = now;
     else if (now - this.#ledSince >= WISHES_KEPT_MS) this.early.wantNothing();
@@ -306,6 +306,14 @@ export class Sessions implements SessionStore {
   ): void {
     if (!isEarly || command === undefined) this.#ports.publishFromLog?.(publication, isFirstHand);
     if (command !== undefined && isFirstHand) this.early.published(command);
+  }
+
+  /** The replica has all that was committed before this node heard the leader. */
+  get #isCurrent(): boolean {
+    const { leadership, applied } = this.#ports.driver() ?? NO_DRIVER;
+    const { leader, role, term } = leadership;
+    if (leader === undefined || applied.term !== term) return false;
+    return role === "leader" || this.#ports.contact.isCaughtUp(applied.index);
   }
 
   get #isLeader(): boolean {

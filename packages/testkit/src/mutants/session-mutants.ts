@@ -195,7 +195,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       name: "what a snapshot stands for is handed out to nobody",
       breaks: "P5: live subscribers of a member that was away miss QoS 2 messages of kept sessions",
       file: `${SESSIONS}/sessions.ts`,
-      search: "      if (before > 0 || isFirstHand)",
+      search: "      if (this.#hasBeenCurrent || isFirstHand)",
       replacement: "      if (isFirstHand)",
       scenario: "behind",
     },
