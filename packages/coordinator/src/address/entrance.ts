@@ -178,7 +178,11 @@ export class Entrance {
       this.#abilities.set(from, frame);
       this.#ports.toldCutOff(from, frame.isCutOff);
     }
-    if (frame?.kind === "connections" && this.#toldBy !== this.#node) this.#learn(from, frame);
+    if (frame?.kind === "connections") {
+      // Only who holds it tells: clients have been drawn to that one, be it for a moment.
+      if (this.#toldBy === this.#node) this.#address?.reunited();
+      else this.#learn(from, frame);
+    }
     return true;
   }
 

@@ -53,8 +53,16 @@ const PROMISED: ReadonlySet<FaultKind> = new Set([
  * Whether every fault is one after which clients are rid of their dead connections in time. Beside others (machines that change their
  * addresses, lost data, slow links) one may be passed over and notices at its keep-alive.
  */
-export function areClientsPromised(faults: readonly Fault[]): boolean {
+function areClientsPromised(faults: readonly Fault[]): boolean {
   return faults.every(({ kind }) => PROMISED.has(kind));
+}
+
+/**
+ * Whether every fault leaves a way whole or cuts it. Where ways are slow or half open, or machines change their addresses, somebody may be drawn to another
+ * holder that nobody here hears of; then the announcement of every 30 s has to do.
+ */
+function areTablesPromised(faults: readonly Fault[]): boolean {
+  return faults.every(({ kind }) => PROMISED.has(kind) || kind === "crash" || kind === "forgetAlone");
 }
 
 interface Side {
@@ -76,6 +84,7 @@ interface Linked {
 export class AddressWatch {
   readonly #world: World;
   readonly #areClientsPromised: boolean;
+  readonly #areTablesPromised: boolean;
   /** By what makes them up. */
   #sides = new Map<string, Side>();
   /** By pair of machines. */
@@ -87,10 +96,11 @@ export class AddressWatch {
   #holder: { readonly machine: number; readonly since: number } | undefined;
   #isOver = false;
 
-  /** @param areClientsPromised whether clients with dead connections are looked for, too */
-  constructor(world: World, areClientsPromised: boolean) {
+  /** @param faults decide whether clients with dead connections are looked for, too, and ARP tables */
+  constructor(world: World, faults: readonly Fault[]) {
     this.#world = world;
-    this.#areClientsPromised = areClientsPromised;
+    this.#areClientsPromised = areClientsPromised(faults);
+    this.#areTablesPromised = areTablesPromised(faults);
   }
 
   begin(): void {
@@ -130,7 +140,7 @@ export class AddressWatch {
       side.term = term;
       const isHeld = nodes.some(({ index }) => floating.isOn(index));
       const hasChanged = this.#hasChanged(nodes);
-      this.#lookAtTables(side, hasChanged);
+      if (this.#areTablesPromised) this.#lookAtTables(side, hasChanged);
       if (wasInterrupted || isHeld || hasChanged) side.since = events.now;
       if (events.now - side.since <= limit) continue;
       const names = nodes.map(({ id }) => id).join(" and ");

@@ -13,7 +13,7 @@ import { conflictList } from "../world/conflict-list.ts";
 import { mix, pick, randomStream } from "../world/random-streams.ts";
 import { retainedSet, type SimNode } from "../world/sim-node.ts";
 import { World } from "../world/world.ts";
-import { AddressWatch, areClientsPromised } from "./address-watch.ts";
+import { AddressWatch } from "./address-watch.ts";
 import { FaultInjector } from "./inject-faults.ts";
 import { LoadReads } from "./load-reads.ts";
 import { RETAINED_TOPICS, RetainedWrites } from "./retained-writes.ts";
@@ -118,7 +118,7 @@ class Simulation {
     const last = [this.#retained, this.#early, this.#standstill, reads];
     this.#world = new World(schedule.world, [...checkers, ...last]);
     reads.begin(this.#world);
-    this.#addressWatch = new AddressWatch(this.#world, areClientsPromised(schedule.faults));
+    this.#addressWatch = new AddressWatch(this.#world, schedule.faults);
     this.#writes = new RetainedWrites(this.#world);
     const client = (name: string) => this.#world.addClient(name);
     this.#workload = workload?.({ nodes: schedule.world.nodes, client });
