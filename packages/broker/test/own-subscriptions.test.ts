@@ -1,20 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { OwnSubscriptions } from "../src/subscriptions/own-subscriptions.ts";
-import type { Subscriber, Subscription } from "../src/subscriptions/subscription-index.ts";
-
-const SUBSCRIBER: Subscriber = { deliver() {}, isReady: true, isConnected: true, isKept: false };
-
-function subscriptionTo(filter: string): Subscription {
-  return {
-    subscriber: SUBSCRIBER,
-    filter,
-    qos: 0,
-    noLocal: false,
-    retainAsPublished: false,
-    identifier: undefined,
-  };
-}
+import type { Subscription } from "../src/subscriptions/subscription-index.ts";
+import { subscriptionTo } from "./support/subscription.ts";
 
 test("whatever is added, replaced and taken out, it is what a Map would be, in its order", () => {
   const step = fc.record({

@@ -1,20 +1,7 @@
 import type { ApplicationMessage, MonotonicMs } from "@skein/kernel";
 import { expect, test } from "vitest";
 import { RetainedReplay } from "../src/outbound/retained-replay.ts";
-import type { Subscription } from "../src/subscriptions/subscription-index.ts";
-
-const SUBSCRIBER = { deliver() {}, isReady: true, isConnected: true, isKept: false };
-
-function subscription(filter: string): Subscription {
-  return {
-    subscriber: SUBSCRIBER,
-    filter,
-    qos: 0,
-    noLocal: false,
-    retainAsPublished: false,
-    identifier: undefined,
-  };
-}
+import { subscriptionTo } from "./support/subscription.ts";
 
 function message(topic: string): ApplicationMessage {
   return { topic, payload: Uint8Array.of(1), qos: 0, retain: true, properties: undefined };
@@ -24,7 +11,7 @@ function message(topic: string): ApplicationMessage {
 function replayOf(filters: readonly string[], found: (filter: string) => readonly string[]) {
   const replay = new RetainedReplay({ monotonicMs: () => 0 as MonotonicMs });
   const searched: string[] = [];
-  for (const filter of filters) replay.add(subscription(filter));
+  for (const filter of filters) replay.add(subscriptionTo(filter));
   replay.beginQuestion();
   replay.answered({
     match(filter, visit) {

@@ -164,7 +164,7 @@ export class FloatingAddress {
   reunited(): void {
     this.#step({ kind: "reunited", isElected: this.#isElected });
     // What went out while clients were drawn to two holders may have been in vain.
-    if (this.#isElected && this.#holding.isHeld && this.#toTickle.length > 0) this.#tickleAgain();
+    if (this.#isElected && this.#holding.isHeld && this.#toTickle.length > 0) this.#beginTickling();
   }
 
   /** When this node takes the address, these clients of its past holder are tickled. */
@@ -199,7 +199,7 @@ export class FloatingAddress {
       else this.#announce();
     }
     const { isHeld } = this.#holding;
-    if (isHeld && !wasHeld) this.#tickleAgain();
+    if (isHeld && !wasHeld) this.#beginTickling();
     if (!isHeld && wasHeld) this.#lost();
     if (isHeld !== wasHeld && this.problem === undefined) {
       log.info(
@@ -211,7 +211,7 @@ export class FloatingAddress {
     this.#watch(this.#conflict.step({ kind: "state", isHeld, isWanted, isElected }, clock.monotonicMs()));
   }
 
-  #tickleAgain(): void {
+  #beginTickling(): void {
     for (const timer of this.#tickleTimers) timer.cancel();
     this.#tickleTimers = TICKLE_AT_MS.map((atMs, round) =>
       this.#ports.clock.after(atMs, () => {

@@ -81,7 +81,9 @@ export class EarlyExchange {
   readonly #informed = new Set<NodeId>();
   /** This node has no replica yet, or its first one has not been led for long enough. */
   #isNew = false;
-  /** How far its first snapshot went of each node: nobody here has heard what is in there. */
+  /** Its first replica lacks something of what was committed before it heard the leader. */
+  #isFilling = false;
+  /** How far that went of each node: nobody here has heard what is in there. */
   #skipped: ReadonlyMap<NodeId, Sequence> | undefined;
 
   constructor(self: Identity, machine: StateMachine, proposals: Proposals, ports: EarlyExchangePorts) {
@@ -101,6 +103,7 @@ export class EarlyExchange {
     this.#early.wantNothing();
     if (!this.#isNew) return;
     this.#isNew = false;
+    this.#isFilling = false;
     this.#skipped = undefined;
     this.#early.forgetThose((envelope) => this.#isInLog(envelope));
   }
@@ -108,12 +111,30 @@ export class EarlyExchange {
   /** This node has no replica: until the log has been led for long enough it lets others tell it. */
   isWithoutReplica(): void {
     this.#isNew = true;
+    this.#isFilling = true;
+  }
+
+  /**
+   * What the first replica of this process is filled with, by a snapshot or entry by entry, was published before its clients came, or others tell
+   * of it (newcomers.ts): it is not for live subscribers.
+   */
+  get isFilling(): boolean {
+    return this.#isFilling;
+  }
+
+  /** The replica has all that was committed before this node heard the leader; `next`: and one command more. */
+  filled(next?: Envelope): void {
+    this.#isFilling = false;
+    const rows = this.#machine.sequencer.rows().map((row): readonly [NodeId, Sequence] => {
+      const isOfNext = next?.node === row.node && next.incarnation === row.incarnation;
+      return [row.node, isOfNext ? { ...row, last: Math.min(row.last, next.seq - 1) } : row];
+    });
+    this.#skipped = new Map(rows);
   }
 
   /** The state machine was replaced by a snapshot. */
   restored(): void {
     this.said.clear();
-    if (this.#isNew) this.#skipped ??= new Map(this.#machine.sequencer.rows().map((row) => [row.node, row]));
   }
 
   /** Without a quorum these commands of this node count from now on: whoever is in reach gets what they say. */
@@ -222,6 +243,7 @@ export class EarlyExchange {
   }
 
   #isSkipped({ node, incarnation, seq }: Envelope): boolean {
+    if (this.#isFilling) return true;
     const row = this.#skipped?.get(node);
     return row?.incarnation === incarnation && seq <= row.last;
   }

@@ -27,6 +27,7 @@ import type { Driver } from "../replica/driver.ts";
 import type { LeaderContact } from "../replica/leader-contact.ts";
 import { encodeClusterCommand } from "../state-machine/cluster-commands.ts";
 import type { Command } from "../state-machine/commands.ts";
+import { askedBy } from "../state-machine/recent-publications.ts";
 import type { PassedSessions } from "../state-machine/sessions/passed-sessions.ts";
 import type { Publication } from "../state-machine/sessions/publishing-port.ts";
 import type { SessionState } from "../state-machine/sessions/session-state.ts";
@@ -88,8 +89,6 @@ export class Sessions implements SessionStore {
   readonly early: EarlyExchange;
   readonly #newcomers: Newcomers;
   #ledSince = 0;
-  /** Since this process began. */
-  #hasBeenCurrent = false;
   readonly #ownLimit: OwnLimit;
   readonly #heldBefore: HeldBefore;
 
@@ -202,7 +201,7 @@ export class Sessions implements SessionStore {
    */
   wants(topic: string): boolean {
     const { leader } = (this.#ports.driver() ?? NO_DRIVER).leadership;
-    if (leader !== undefined && !this.#isCurrent) return true;
+    if (leader !== undefined && !this.#isCurrentAt(this.#appliedIndex)) return true;
     return this.#machine.sessions.wants(topic) || this.early.wants(topic);
   }
 
@@ -234,9 +233,9 @@ export class Sessions implements SessionStore {
   /** A command went through the state machine. */
   applied(applied: Applied): void {
     const { command, clusterCommand, publications = [], sessions = NOBODY } = applied;
+    this.#lookWhetherFilled(this.#appliedIndex - 1, command);
     this.barrier.applied();
-    const by =
-      command?.envelope.node ?? (clusterCommand?.kind === "nodeDown" ? clusterCommand.by : undefined);
+    const by = askedBy(applied);
     if (clusterCommand?.kind === "tick" || clusterCommand?.kind === "nodeDown") this.#duties.carriedOut();
     const isFirstHand = by === undefined ? this.#isLeader : by === this.#self.node;
     if (by === this.#self.node && hasLackedRoom(applied)) this.#ports.messageRefused?.();
@@ -257,8 +256,7 @@ export class Sessions implements SessionStore {
 
   /**
    * The state machine, which had applied the log up to `before`, was replaced by a snapshot: anything may have changed. What the log has
-   * published meanwhile goes to live subscribers now. Where the state has never been current they came later than most of that; then others
-   * tell them (newcomers.ts), and only this node's own is theirs for certain.
+   * published meanwhile goes to live subscribers now.
    */
   restored(before: number): void {
     this.barrier.applied();
@@ -266,14 +264,13 @@ export class Sessions implements SessionStore {
     this.early.restored();
     const { recent, sessions } = this.#machine;
     for (const { publication, by, command } of recent.behind(before, sessions.time.elapsed)) {
-      const isFirstHand = by === this.#self.node;
-      if (this.#hasBeenCurrent || isFirstHand)
-        this.#handOut(publication, isFirstHand, command, this.early.take(command));
+      this.#handOut(publication, by === this.#self.node, command, this.early.take(command));
     }
     for (const clientId of [...this.#claims.keys()]) {
       this.#carriedOut(clientId);
       this.#claims.get(clientId)?.changed();
     }
+    this.#lookWhetherFilled(this.#appliedIndex);
   }
 
   /** A few times a second. */
@@ -284,7 +281,7 @@ export class Sessions implements SessionStore {
     this.#ownLimit.tick(this.#ports.driver());
     this.#newcomers.tick(now);
     this.early.tick();
-    this.#hasBeenCurrent ||= this.#isCurrent;
+    this.#lookWhetherFilled(this.#appliedIndex);
     if (this.#ports.driver() === undefined) this.early.isWithoutReplica();
     if (this.#ports.driver()?.leadership.leader === undefined) this.#ledSince = now;
     else if (now - this.#ledSince >= WISHES_KEPT_MS) this.early.wantNothing();
@@ -304,16 +301,26 @@ export class Sessions implements SessionStore {
     command: Command | undefined,
     isEarly: boolean,
   ): void {
-    if (!isEarly || command === undefined) this.#ports.publishFromLog?.(publication, isFirstHand);
+    const isForNobody = (this.early.isFilling && !isFirstHand) || (isEarly && command !== undefined);
+    if (!isForNobody) this.#ports.publishFromLog?.(publication, isFirstHand);
     if (command !== undefined && isFirstHand) this.early.published(command);
   }
 
-  /** The replica has all that was committed before this node heard the leader. */
-  get #isCurrent(): boolean {
+  /** Whether the replica had, when it had applied the log up to `index`, all that was committed before this node heard the leader. */
+  #isCurrentAt(index: number): boolean {
     const { leadership, applied } = this.#ports.driver() ?? NO_DRIVER;
     const { leader, role, term } = leadership;
     if (leader === undefined || applied.term !== term) return false;
-    return role === "leader" || this.#ports.contact.isCaughtUp(applied.index);
+    return role === "leader" || this.#ports.contact.isCaughtUp(index);
+  }
+
+  /** The replica has applied the log up to `index`; and one command more, `next`. */
+  #lookWhetherFilled(index: number, next?: Command): void {
+    if (this.early.isFilling && this.#isCurrentAt(index)) this.early.filled(next?.envelope);
+  }
+
+  get #appliedIndex(): number {
+    return (this.#ports.driver() ?? NO_DRIVER).applied.index;
   }
 
   get #isLeader(): boolean {

@@ -16,6 +16,7 @@ import { ByteReader, ByteWriter, decodeMessage, encodeMessage, type NodeId, Skei
 import { readNodeId, writeNodeId } from "../wire-ids.ts";
 import { type Command, decodeCommand } from "./commands.ts";
 import type { Publication } from "./sessions/publishing-port.ts";
+import type { Applied } from "./state-machine.ts";
 
 const COUNT_MAX = 1000;
 const BYTES_MAX = 1024 * 1024;
@@ -26,7 +27,7 @@ const COMMAND = 1;
 const WILL = 0;
 
 export interface RecentPublication {
-  /** Whose command has published it; undefined: the leader's. */
+  /** Whose command has published it ({@link askedBy}). */
   readonly by: NodeId | undefined;
   /** The command whose message it is; undefined: it is a will. */
   readonly command: Command | undefined;
@@ -40,6 +41,11 @@ export interface PackedPublication {
   /** SessionTime, ms. */
   readonly at: number;
   readonly bytes: Uint8Array;
+}
+
+/** The node that has asked for the command; undefined: it is the leader's. */
+export function askedBy({ command, clusterCommand }: Applied): NodeId | undefined {
+  return command?.envelope.node ?? (clusterCommand?.kind === "nodeDown" ? clusterCommand.by : undefined);
 }
 
 const out = new ByteWriter(1024);

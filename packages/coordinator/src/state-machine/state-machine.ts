@@ -21,7 +21,7 @@ import { type Command, decodeCommand, deletionOf, lastPlaceOf, topicOf } from ".
 import { Conflicts } from "./conflicts.ts";
 import { unexpired } from "./expiry.ts";
 import { type MergeItem, readItems } from "./merge-export.ts";
-import { RecentPublications } from "./recent-publications.ts";
+import { askedBy, RecentPublications } from "./recent-publications.ts";
 import { type RetainedItem, RetainedState } from "./retained-state.ts";
 import { inParts, type SnapshotInParts, wholeInPieces } from "./saving.ts";
 import { Sequencer } from "./sequencer.ts";
@@ -201,11 +201,10 @@ export class StateMachine {
   }
 
   #remember(publications: readonly Publication[], applied: Applied, bytes: Uint8Array): void {
-    const { command, clusterCommand } = applied;
+    if (publications.length === 0) return;
     const place = { index: this.#index, at: this.sessions.time.elapsed };
-    const operation = command?.operation;
-    const by =
-      command?.envelope.node ?? (clusterCommand?.kind === "nodeDown" ? clusterCommand.by : undefined);
+    const operation = applied.command?.operation;
+    const by = askedBy(applied);
     for (const publication of publications) {
       const isOwn = operation?.kind === "publishOnce" && operation.message === publication.message;
       this.recent.add(publication, by, isOwn ? bytes : undefined, place);

@@ -109,13 +109,19 @@ test("P6: what a client said without a quorum under a claim that was overtaken g
   expect(owed(come(world, voter).kept())).toEqual([]);
 });
 
-test("P6: who empties its queue without a quorum is not sent it again by another node of the same minority", () => {
+/** Five nodes of which two do not vote, and three messages that the client is owed. */
+function meshOfFive() {
   const { world, nodes } = mesh(5);
   for (const text of ["1", "2", "3"])
     nodes[0]?.running.sessions.publish(message("t", text, 2), undefined, [], completion());
   world.run(CARRIED_OUT_MS);
   const alone = nodes.filter(({ status }) => status.role === "learner");
   const [before, after] = alone as [SimNode, SimNode];
+  return { world, nodes, alone, before, after };
+}
+
+test("P6: who empties its queue without a quorum is not sent it again by another node of the same minority", () => {
+  const { world, nodes, alone, before, after } = meshOfFive();
   world.isolate(alone, true);
   world.run(CUT_OFF_MS);
   const { claim, kept } = come(world, before);
@@ -138,12 +144,7 @@ test("P6: who empties its queue without a quorum is not sent it again by another
 test.each([false, true])(
   "P6: nor by one that comes into reach of that node only afterwards (which has restarted: %s)",
   (isRestarted) => {
-    const { world, nodes } = mesh(5);
-    for (const text of ["1", "2", "3"])
-      nodes[0]?.running.sessions.publish(message("t", text, 2), undefined, [], completion());
-    world.run(CARRIED_OUT_MS);
-    const alone = nodes.filter(({ status }) => status.role === "learner");
-    const [before, after] = alone as [SimNode, SimNode];
+    const { world, alone, before, after } = meshOfFive();
     for (const node of alone) world.isolate([node], true);
     world.run(CUT_OFF_MS);
     const { claim, kept } = come(world, before);

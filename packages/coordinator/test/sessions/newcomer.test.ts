@@ -34,30 +34,36 @@ test("what a newcomer's clients publish goes into the log until its replica has 
   expect(wants()).toEqual([false, false, false, false]);
 });
 
-test("P5: a newcomer's live subscribers get once what goes to everybody through the log while it gets its replica", () => {
-  const world = new World(3, { snapshotEntries: 20, entriesKept: 5, snapshotChunkBytes: 500 });
-  world.add(3);
-  world.startAll();
-  world.until(() => world.isFormed(3) && world.leader !== undefined, 60_000, "formed");
-  const follower = world.nodes.find((node) => node !== world.leader) as SimNode;
-  const publish = publisherAt(world, follower);
-  for (let count = 1; count <= 50; count++) publish();
-  world.run(1000);
-  const [newcomer] = world.add(1) as [SimNode];
-  world.start(newcomer);
-  world.run(100);
-  let joinedAt: number | undefined;
-  let through = 50;
-  for (; through < 2000 && joinedAt !== through - 200; through++) {
-    if (newcomer.status.cluster !== undefined) joinedAt ??= through;
-    publish();
-    world.run(5);
-  }
-  world.run(1000);
-  expect(joinedAt, "it has joined meanwhile").toBeGreaterThan(50);
-  expect(newcomer.heard.map(textOf)).toEqual(numbers(51, through));
-  expect(follower.heard.map(textOf)).toEqual(numbers(1, through));
-});
+test.each([
+  ["by a snapshot", { snapshotEntries: 20, entriesKept: 5, snapshotChunkBytes: 500 }],
+  ["entry by entry", { appendBytesMax: 500, inflightMax: 2 }],
+])(
+  "P5: a newcomer's live subscribers get once what goes to everybody through the log while it gets its replica %s, and nothing from before",
+  (_, sizes) => {
+    const world = new World(3, sizes);
+    world.add(3);
+    world.startAll();
+    world.until(() => world.isFormed(3) && world.leader !== undefined, 60_000, "formed");
+    const follower = world.nodes.find((node) => node !== world.leader) as SimNode;
+    const publish = publisherAt(world, follower);
+    for (let count = 1; count <= 50; count++) publish();
+    world.run(1000);
+    const [newcomer] = world.add(1) as [SimNode];
+    world.start(newcomer);
+    world.run(100);
+    let joinedAt: number | undefined;
+    let through = 50;
+    for (; through < 2000 && joinedAt !== through - 200; through++) {
+      if (newcomer.status.cluster !== undefined) joinedAt ??= through;
+      publish();
+      world.run(5);
+    }
+    world.run(1000);
+    expect(joinedAt, "it has joined meanwhile").toBeGreaterThan(50);
+    expect(newcomer.heard.map(textOf)).toEqual(numbers(51, through));
+    expect(follower.heard.map(textOf)).toEqual(numbers(1, through));
+  },
+);
 
 function isSnapshotPiece(bytes: Uint8Array): boolean {
   const frame = decodeFrame(bytes);
