@@ -1,4 +1,4 @@
-import { connect } from "node:net";
+import { connect, Socket } from "node:net";
 import type { MonotonicMs, NodeId } from "@skein/kernel";
 import { factsOfNewcomer, type Member } from "@skein/mesh";
 import { type ClientListener, type ClientProtocol, listenTcp } from "@skein/platform";
@@ -26,6 +26,15 @@ function member(id: NodeId, mqttPort: number): Member {
   } as unknown as Member;
 }
 
+function balancingOf(address: string | undefined, mqttPort: number): ClientBalancing {
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const members = (): readonly Member[] => [member(SELF, 1883), member(OTHER, mqttPort)];
+  return new ClientBalancing(
+    { key: new Uint8Array(32), node: SELF, address },
+    { log, now: () => 0 as MonotonicMs, members },
+  );
+}
+
 /** Lets `count` connections come in on `127.0.0.1` and returns how many were to be passed on. */
 async function passedOf(
   count: number,
@@ -33,11 +42,7 @@ async function passedOf(
   protocol: ClientProtocol,
   mqttPort: number,
 ) {
-  const log = { debug() {}, info() {}, warn() {}, error() {} };
-  const balancing = new ClientBalancing(
-    { key: new Uint8Array(32), node: SELF, address },
-    { log, now: () => 0 as MonotonicMs, members: () => [member(SELF, 1883), member(OTHER, mqttPort)] },
-  );
+  const balancing = balancingOf(address, mqttPort);
   let [seen, passed] = [0, 0];
   let all: () => void = () => {};
   const allSeen = new Promise<void>((resolve) => {
@@ -80,3 +85,16 @@ test("clients of a node's own address stay, and so do all when the other node le
   expect(await passedOf(9, "192.0.2.9", "mqtt", 1883)).toBe(0);
   expect(await passedOf(9, "127.0.0.1", "mqtt", 0)).toBe(0);
 });
+
+test.each([
+  [undefined, 0],
+  ["127.0.0.1", 1],
+])(
+  "a connection bears a listener for its end only where an address spreads clients (%s)",
+  (address, listeners) => {
+    const socket = new Socket();
+    const before = socket.listenerCount("close");
+    balancingOf(address, 1883).divert("mqtt", socket, () => {});
+    expect(socket.listenerCount("close") - before).toBe(listeners);
+  },
+);

@@ -144,6 +144,7 @@ export class Entrance {
    * takes it with this one, or has lost it, looks at everything and tells the others.
    */
   quorumAnswered(status: CoordinatorStatus): void {
+    if (this.#isStopped) return;
     const isRenewal = this.#isEstablished && this.#address?.isHeld !== false;
     if (isRenewal) {
       this.#status = status;
@@ -188,7 +189,6 @@ export class Entrance {
 
   /** Leadership is being handed over: the address is released now. */
   giveUp(): void {
-    this.#isEstablished = false;
     this.#address?.update({ isGiven: false, isElected: false, confirmedAt: undefined });
     this.#ports.publish(undefined);
   }
@@ -206,7 +206,6 @@ export class Entrance {
   /** Lets go of everything: clients are reset, the address is deleted, the name is withdrawn. Then calls `done`. */
   stop(done: () => void): void {
     this.#isStopped = true;
-    this.#isEstablished = false;
     this.#alarm.stop();
     const released = (): void => {
       this.#ports.publish(undefined);
@@ -289,7 +288,7 @@ export class Entrance {
     if (!isHeld && wasHeld) this.#toldBy = undefined;
     const isEntrance = isStandingIn || (isLeader && isLeaderHeard);
     const hasWorkingAddress = address !== undefined && address.problem === undefined;
-    this.#isEstablished = isLeader && isLeaderHeard && !this.#isCutOff && (isHeld || address === undefined);
+    this.#isEstablished = isLeader && isLeaderHeard && (isHeld || address === undefined);
     this.#ports.publish(isHeld ? "address" : isEntrance && !hasWorkingAddress ? "node" : undefined);
   }
 

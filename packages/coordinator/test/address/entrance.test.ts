@@ -231,6 +231,56 @@ test("a leader that has held the address all along announces it to the clients o
   expect(announcements()).toBeGreaterThan(0);
 });
 
+test("who holds the address announces it anew when another node says that it serves clients on it", () => {
+  const { clock, a } = twoNodes();
+  clock.advance(10_000);
+  a.process.take();
+  const told = { kind: "connections", isWhole: true, added: [], removed: [] } as const;
+  a.entrance.receive(B, encodeAddressFrame(told));
+  expect(a.process.take().some((line) => line.startsWith("arping -U"))).toBe(true);
+});
+
+test("without a floating address a leader that was cut off says that it is not with the first answer, and nothing once it has stopped", () => {
+  const clock = new VirtualClock();
+  const told: boolean[] = [];
+  const published: (string | undefined)[] = [];
+  const entrance = new Entrance({ node: A, electionMaxMs: 4800 }, undefined, {
+    clock,
+    send: (_, bytes) => {
+      const frame = decodeAddressFrame(bytes);
+      if (frame?.kind === "ability") told.push(frame.isCutOff);
+      return true;
+    },
+    heardAt: () => undefined,
+    isServing: () => true,
+    connections: () => [],
+    macs: () => [],
+    publish: (what) => void published.push(what),
+    toldCutOff: nothing,
+  });
+  entrance.peersChanged([{ id: B, state: "alive", isLinked: true, linkedAt: 0 }]);
+  const answered = (): CoordinatorStatus => ({
+    ...freshStatus(),
+    cluster: "cluster" as CoordinatorStatus["cluster"],
+    voters: [A],
+    role: "leader",
+    hasQuorum: true,
+    coordinator: A,
+    quorumContactAt: clock.monotonicMs() as MonotonicMs,
+  });
+  entrance.update(answered());
+  const silent = answered();
+  clock.advance(2000);
+  entrance.update(silent);
+  expect(told.at(-1)).toBe(true);
+  entrance.quorumAnswered(answered());
+  expect(told.at(-1)).toBe(false);
+  entrance.stop(nothing);
+  published.length = 0;
+  entrance.quorumAnswered(answered());
+  expect(published).toEqual([]);
+});
+
 test("while the kernel of the past holder still answers, the survivor waits", () => {
   const { clock, b, cutPower } = twoNodes();
   clock.advance(1000);

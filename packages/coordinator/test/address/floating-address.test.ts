@@ -296,6 +296,19 @@ test("who answered before the node knew a single member is no stranger once it i
   expect(warnings).toEqual([]);
 });
 
+test("nor is it reported any longer as a host that has the held address, too", () => {
+  const { process, address, lead, machine } = setUp();
+  address.start();
+  lead(9000);
+  machine.knowsMember = false;
+  process.answering = [MEMBER];
+  lead(40_000);
+  expect(address.warnings).toHaveLength(1);
+  machine.knowsMember = true;
+  lead(250);
+  expect(address.warnings).toEqual([]);
+});
+
 test("a stranger that shows up later is reported with its Ethernet address, and the address is defended", () => {
   const { process, address, warnings, lead } = setUp();
   address.start();

@@ -199,3 +199,47 @@ test.each([true, false])(
     expect(handedOver).toEqual(hasQuorum ? [] : ["1"]);
   },
 );
+
+test("what comes from the log after the replica is filled is not given once more when its node tells of it", () => {
+  const [self, teller] = ["000000000000000a", "000000000000000b"] as [NodeId, NodeId];
+  const incarnation = 1 as Incarnation;
+  const operation = { kind: "publishOnce", clientId: "p", claim: 1 } as const;
+  const commands = numbers(1, 2).map((text, i) => ({
+    envelope: { node: teller, incarnation, seq: i + 1 },
+    stamp: 0,
+    operation: { ...operation, packetId: i + 1, message: message("t", text, 2) },
+  }));
+  const machine = new StateMachine();
+  const heard: (string | undefined)[] = [];
+  const early = new EarlyExchange({ node: self, incarnation } as Identity, machine, {} as Proposals, {
+    peers: () => [],
+    newcomers: { linked: () => [] },
+    hasQuorum: () => true,
+    sendMember: () => undefined,
+    publishFromLog: (publication) => heard.push(textOf(publication.message)),
+    claimOf: () => undefined,
+    acknowledge: () => undefined,
+  });
+  early.isWithoutReplica();
+  for (const [at, command] of commands.entries()) machine.apply(encodeCommand(command), at + 1);
+  // With the second one it is clear that the first was the last that it lacked.
+  early.filled(commands[1]?.envelope);
+  early.heard(teller, commands.map(encodeCommand));
+  expect(heard).toEqual(["1"]);
+});
+
+test("what has been led for long enough is filled", () => {
+  const identity = { node: "000000000000000a" as NodeId, incarnation: 1 as Incarnation } as Identity;
+  const early = new EarlyExchange(identity, new StateMachine(), {} as Proposals, {
+    peers: () => [],
+    newcomers: { linked: () => [] },
+    hasQuorum: () => true,
+    sendMember: () => undefined,
+    claimOf: () => undefined,
+    acknowledge: () => undefined,
+  });
+  early.isWithoutReplica();
+  expect(early.isFilling).toBe(true);
+  early.wantNothing();
+  expect(early.isFilling).toBe(false);
+});
