@@ -97,7 +97,7 @@ export async function failOver(
   await lab.remove(mesh);
   return [
     {
-      title: `${title}, ${profile}: the address answers`,
+      title: `${title}, ${profile}: the address answers${fault === "planned" ? ", from when it let go" : ""}`,
       unit: "ms",
       asked: asked[profile],
       samples: addressMs,
