@@ -5,8 +5,9 @@ import { generate, type Packet, parser } from "mqtt-packet";
 import { expect, test } from "vitest";
 import { readConnect, readProtocolVersion } from "../src/codec/connect-packet.ts";
 import {
-  readAcknowledgement,
+  readAnswer,
   readDisconnect,
+  readRelease,
   readSubscribe,
   readUnsubscribe,
 } from "../src/codec/control-packets.ts";
@@ -155,7 +156,8 @@ test("acknowledgements: written and read alike, with and without a reason code",
         expect(came).toMatchObject({ cmd: names[type], messageId: 0xabcd });
         expect((came as { reasonCode?: number }).reasonCode).toBe(expected);
         const packet = { cmd: names[type], messageId: 7, reasonCode };
-        expect(readAcknowledgement(body(packet, protocolVersion), protocolVersion)).toEqual({
+        const read = type < 6 ? readAnswer : readRelease;
+        expect(read(body(packet, protocolVersion), protocolVersion)).toEqual({
           packetId: 7,
           reasonCode: protocolVersion === 5 ? reasonCode : 0,
         });
@@ -207,7 +209,8 @@ test("arbitrary bytes make a decoder throw PacketError or nothing, and never rea
     (fields: FieldReader) => readSubscribe(fields, 5),
     (fields: FieldReader) => readUnsubscribe(fields, 4),
     (fields: FieldReader) => readUnsubscribe(fields, 5),
-    (fields: FieldReader) => readAcknowledgement(fields, 5),
+    (fields: FieldReader) => readAnswer(fields, 5),
+    (fields: FieldReader) => readRelease(fields, 5),
     (fields: FieldReader) => readDisconnect(fields, 5),
     (fields: FieldReader) => readProtocolVersion(fields),
   ];
