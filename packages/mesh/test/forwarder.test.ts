@@ -35,7 +35,7 @@ function peerOf(id: string): Peer {
 test("a node sends a message back and leaves before its acknowledgement has come: it is served elsewhere once", () => {
   const [gone, other] = [peerOf("00000000000000bb"), peerOf("00000000000000cc")];
   const delivery = { deliver: () => {}, deliverPackets: () => 0, deliverShared: () => false };
-  const counters = { forwarded: 0, received: 0, duplicatesDropped: 0, qos0Dropped: 0 };
+  const counters = { forwarded: 0, received: 0, duplicatesDropped: 0, qos0Dropped: 0, refused: 0 };
   const forwarder = new Forwarder(delivery, new VirtualClock(), counters);
   for (const peer of [gone, other]) forwarder.routes.add(SHARED, peer);
   const done = new Awaited();

@@ -222,6 +222,10 @@ export class NodeWatch {
         }),
       ],
       fullQueues: this.#fullQueues.list({ sessions: coordinator.sessions, now }),
+      counters: {
+        links: mesh.counters,
+        store: { ...coordinator.counters, passedByAllQueues: coordinator.sessions.passed.inAll },
+      },
     };
   }
 

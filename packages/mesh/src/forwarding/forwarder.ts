@@ -67,12 +67,10 @@ const NONE_RETURNED: readonly string[] = [];
 const SMALL_BYTES = 65_536;
 
 /** Counters the forwarder writes. */
-export interface ForwardCounters {
-  forwarded: number;
-  received: number;
-  duplicatesDropped: number;
-  qos0Dropped: number;
-}
+export type ForwardCounters = Record<
+  "forwarded" | "received" | "duplicatesDropped" | "qos0Dropped" | "refused",
+  number
+>;
 
 export class Forwarder {
   readonly routes = new Routes();
@@ -341,6 +339,7 @@ export class Forwarder {
 
   /** Settles at the end of the turn: a completion is never settled before the call that took it has returned. */
   #refuse(completion: Completion | undefined, reasonCode: number): number {
+    this.#counters.refused++;
     if (completion === undefined) return 0;
     if (this.#refused.length === 0) {
       this.#clock.atTurnEnd(() => {
