@@ -24,7 +24,7 @@ import { type Consequence, whatIf } from "./status/what-if.ts";
 export type Health = "healthy" | "degraded" | "down";
 
 /** Since the process began. */
-export interface StatusCounters {
+interface StatusCounters {
   readonly links: MeshCounters;
   /** `passedByAllQueues`: messages that no kept session got, because all queues together had no room. */
   readonly store: CoordinatorCounters & { readonly passedByAllQueues: number };
