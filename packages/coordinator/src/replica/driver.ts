@@ -4,7 +4,7 @@
  * One event at a time goes into `RaftNode.step`; its effects are carried out in order, and what they complete comes
  * back as the next event. Writes are asynchronous: their messages leave, and `persisted` is stepped, only when the
  * journal has them; heartbeats never wait for the disk. One timer waits for `wakeAt`. The state machine is saved now and
- * then (own-snapshots.ts). Every hundred entries its hash is compared with the other replicas'.
+ * then (own-snapshots.ts). Its hash is compared with the other replicas' (state-hashing.ts).
  *
  * Once a write has failed nothing is promised any more: no message that waits for the disk leaves, and the core is never told
  * that a write is safe, so a leader does not count its own. It goes on only as long as it leads, so that leadership can be
@@ -36,17 +36,14 @@ import { isSnapshot } from "../state-machine/snapshot.ts";
 import type { Applied, StateMachine } from "../state-machine/state-machine.ts";
 import { observedEntry } from "./observed-entry.ts";
 import { OwnSnapshots } from "./own-snapshots.ts";
-import type { Missing } from "./repair.ts";
+import { type Missing, REPAIR_BYTES_MAX } from "./repair.ts";
 import type { ReplicaSizes } from "./replica-sizes.ts";
+import { StateHashing } from "./state-hashing.ts";
 
 /** Bytes of commands applied since the last snapshot after which the next one is taken. */
 const SNAPSHOT_BYTES = 16 * 1024 * 1024;
-/** Bytes of entries in one answer to a peer that repairs its journal. */
-const REPAIR_BYTES_MAX = 256 * 1024;
 /** A write that takes this long is a disk that stands still: SD cards stop for half a second all the time. */
 const STALLED_MS = 2000;
-/** All nodes must hash at the same indexes. */
-const STATE_HASH_EVERY = 100;
 
 /** What the replicas disagree about. */
 export type ReplicaFault = Extract<RaftEffect, { readonly kind: "diverged" | "contradicted" }>;
@@ -99,6 +96,7 @@ export class Driver {
   #isRefused = false;
   #isSuspect: boolean;
   readonly #snapshots: OwnSnapshots;
+  readonly #hashing: StateHashing;
   /** Last applied entry and the configuration as of it. */
   #applied: SnapshotPoint;
   #writesStarted = 0;
@@ -112,6 +110,7 @@ export class Driver {
     const { journal, state, snapshotData, snapshotParts: parts } = opened;
     this.#journal = journal;
     this.#machine = machine;
+    this.#hashing = new StateHashing(machine, (stateHash) => this.step({ kind: "stateHash", stateHash }));
     this.#ports = ports;
     this.#applied = state.snapshot;
     this.#isSuspect = state.isSuspect;
@@ -262,6 +261,7 @@ export class Driver {
     if (this.#isStopped) return;
     this.#journal.noteCommitted(this.#applied.index);
     if (this.#journal.isDirty) this.#journal.flushDue((error) => this.#failOn(error));
+    this.#hashing.tick(this.#applied.index, this.#ports.clock.monotonicMs());
   }
 
   /** Completes the writes under way, closes the journal and calls `done`. */
@@ -348,8 +348,7 @@ export class Driver {
     const applied = kind === "command" ? this.#machine.apply(data, index) : undefined;
     this.#ports.observer?.applied(observedEntry(entry, applied, this.#machine));
     if (applied !== undefined) this.#ports.applied(applied);
-    if (index % STATE_HASH_EVERY === 0)
-      this.#events.push({ kind: "stateHash", stateHash: { index, hash: this.#machine.stateHash() } });
+    this.#hashing.applied(index);
   }
 
   /** The state is replaced when its snapshot is safe, in the turn in which what follows it is applied: reads never go back. */
@@ -361,6 +360,7 @@ export class Driver {
       this.#machine.restore(snapshot.data);
       const before = this.#applied.index;
       this.#applied = { index, term, configuration };
+      this.#hashing.restored();
       this.#snapshots.release();
       this.#ports.observer?.restored(index, term);
       this.#ports.restored(before);

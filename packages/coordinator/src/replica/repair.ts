@@ -34,6 +34,8 @@ const SILENCE_MAX_MS = 8000;
 const ASK_AGAIN_MS = 1000;
 /** Bytes of own entries taken back in one write. */
 const TAKE_BYTES_MAX = 1024 * 1024;
+/** Bytes of entries in one answer to a peer that repairs its journal. */
+export const REPAIR_BYTES_MAX = 256 * 1024;
 
 /** What a peer has after the end of the asker's log: a newer snapshot, or entries that follow; nothing: no more. */
 export interface Missing {
