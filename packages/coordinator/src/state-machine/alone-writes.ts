@@ -14,10 +14,11 @@
  * Source: architecture.md section 5 (without quorum); reference design, section 4.7.
  */
 
-import type { ApplicationMessage, NodeId } from "@skein/kernel";
+import type { NodeId } from "@skein/kernel";
 import type { Stamp } from "../hybrid-clock.ts";
 import type { Alone } from "./commands.ts";
 import { deletionOf } from "./conflicts.ts";
+import type { Expiring } from "./expiry.ts";
 import type { RetainedItem, Written } from "./retained-state.ts";
 import { isSame, type MergeTarget, ownCopy } from "./take-merge.ts";
 
@@ -26,9 +27,12 @@ export interface AloneWrite extends Alone {
   readonly author: NodeId;
 }
 
-/** Sets, or with an empty payload deletes, the retained message of a topic, if that is right. `now`: stamp and index of the command. */
+/**
+ * Sets, or with an empty payload deletes, the retained message of a topic, if that is right. Its lifetime counts from now on, as in a queue:
+ * how long ago its node took it only clocks could tell. `now`: stamp and index of the command.
+ */
 export function writeAlone(
-  message: ApplicationMessage,
+  { message, expiresAt }: Expiring,
   { author, ...alone }: AloneWrite,
   now: Written,
   target: Omit<MergeTarget, "clusters">,
@@ -40,7 +44,7 @@ export function writeAlone(
   // A clock that was ahead of the cluster's makes nothing newer than what is written now.
   const written = { stamp: Math.min(alone.stamp, now.stamp), index: now.index, alone: author };
   const isDeletion = message.payload.length === 0;
-  const own = isDeletion ? undefined : { ...written, message: ownCopy(message) };
+  const own = isDeletion ? undefined : { ...written, message: ownCopy(message), expiresAt };
   const isSameAsOwn = (other: RetainedItem | undefined): boolean =>
     other !== undefined && own !== undefined && isSame(own.message, other.message, measure);
   const lost = (value: RetainedItem, keptStamp: Stamp, isKeptDeleted: boolean): void => {

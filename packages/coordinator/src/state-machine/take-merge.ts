@@ -20,6 +20,7 @@ import { type ApplicationMessage, type ByteWriter, type ClusterId, encodeMessage
 import { STAMP_MAX, type Stamp } from "../hybrid-clock.ts";
 import type { Clusters, MergeRow } from "./clusters.ts";
 import { type Conflicts, deletionOf } from "./conflicts.ts";
+import { expiryByStamp } from "./expiry.ts";
 import type { MergeItem } from "./merge-export.ts";
 import type { RetainedItem, RetainedState, Written } from "./retained-state.ts";
 import type { Tombstones } from "./tombstones.ts";
@@ -39,6 +40,8 @@ export interface MergeContext {
   readonly row: MergeRow;
   /** Newest stamp of this cluster, the merge's own included. */
   readonly newest: Stamp;
+  /** SessionTime of this cluster, ms. */
+  readonly elapsed: number;
   /** Log index of the command. */
   readonly index: number;
 }
@@ -72,7 +75,7 @@ export function takeItem(item: MergeItem, target: MergeTarget, context: MergeCon
       takeDeletion(item.topic, item.written, target, context);
       return;
     case "retained":
-      takeRetained(item.message, item.written, target, context);
+      takeRetained(item, target, context);
       return;
     default:
     // Sessions wait for MERGED (sessions/staged-sessions.ts).
@@ -99,8 +102,7 @@ function takeDeletion(topic: string, written: Written, target: MergeTarget, cont
 }
 
 function takeRetained(
-  message: ApplicationMessage,
-  written: Written,
+  { message, written, leftMs }: MergeItem & { readonly kind: "retained" },
   target: MergeTarget,
   context: MergeContext,
 ): void {
@@ -110,7 +112,11 @@ function takeRetained(
   const ours = retained.item(topic);
   const tombstone = tombstones.get(topic);
   const stamp = shifted(written.stamp, context);
-  const theirs: RetainedItem = { message: ownCopy(message), stamp, index };
+  const expiresAt =
+    leftMs === undefined
+      ? expiryByStamp(message, stamp, context.newest, context.elapsed)
+      : context.elapsed + leftMs;
+  const theirs: RetainedItem = { message: ownCopy(message), stamp, index, expiresAt };
   if (ours !== undefined && isSame(ours.message, message, target.measure)) {
     if (stamp > ours.stamp) target.set({ ...theirs, message: ours.message });
     return;
