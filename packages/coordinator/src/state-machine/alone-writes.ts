@@ -8,6 +8,9 @@
  *   was seen, whose positions mean nothing here.
  * - Otherwise, and among the writes of one node, the write takes effect as any other.
  *
+ * Of a topic of which nothing is known any more, though deletions that the node had not seen are forgotten (tombstones.ts), the write takes
+ * effect, too, and a deletion is listed that perhaps gave way.
+ *
  * A value that does not stay goes to the conflicts, as in a merge (of one node's values of a topic the last one), and so do a deletion that gives way to a
  * value, and a value for which the store has no room: its publisher has its acknowledgement.
  *
@@ -21,6 +24,7 @@ import { deletionOf } from "./conflicts.ts";
 import type { Expiring } from "./expiry.ts";
 import type { RetainedItem, Written } from "./retained-state.ts";
 import { isSame, type MergeTarget, ownCopy } from "./take-merge.ts";
+import type { Tombstones } from "./tombstones.ts";
 
 /** Who has acknowledged it, and what it had seen. */
 export interface AloneWrite extends Alone {
@@ -65,8 +69,16 @@ export function writeAlone(
     const hasLost = item === undefined ? own !== undefined : !isSameAsOwn(item);
     if (isUnseen && hasLost)
       lost(item ?? { ...before, message: deletionOf(topic) }, written.stamp, isDeletion);
+    if (before === undefined && own !== undefined && isPerhapsDeleted(alone, tombstones))
+      lost({ ...tombstones.forgotten, message: deletionOf(topic) }, written.stamp, false);
   } else if (item !== undefined ? !isSameAsOwn(item) : own !== undefined)
     lost(own ?? { ...written, message: deletionOf(topic) }, before?.stamp ?? 0, item === undefined);
+}
+
+/** Whether a topic of which nothing is known may have been deleted since. The positions of another cluster's log mean nothing here. */
+function isPerhapsDeleted({ seenThrough, stamp }: Alone, tombstones: Tombstones): boolean {
+  if (seenThrough > 0) return tombstones.mayHaveForgotten(seenThrough);
+  return stamp <= tombstones.forgotten.stamp;
 }
 
 /** Whether what the topic holds, or its deletion, stays. */

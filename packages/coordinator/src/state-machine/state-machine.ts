@@ -169,6 +169,7 @@ export class StateMachine {
     const out = this.#measure.reset();
     out.varint(this.retained.count).varint(this.retained.bytes).varint(this.retained.hash);
     out.varint(this.tombstones.count).varint(this.#newest);
+    if (this.tombstones.forgotten.index > 0) out.varint(this.tombstones.forgotten.index);
     out.varint(this.conflicts.count).varint(this.conflicts.lastId);
     out.varint(this.sessions.count).varint(this.sessions.owed.bytes).varint(this.sessions.hash.value);
     out.varint(this.staged.count).varint(this.limits.owedBytesMax);
@@ -185,9 +186,8 @@ export class StateMachine {
     const state: ReplicatedState = decodeSnapshot(bytes, parts, this.#slabBytes);
     this.sequencer.restore(state.proposers);
     this.retained.clear();
-    this.tombstones.clear();
     for (const item of state.retained) this.#set({ ...item, message: ownCopy(item.message) });
-    for (const { topic, ...written } of state.tombstones) this.tombstones.add(topic, written);
+    this.tombstones.restore(state.tombstones, state.forgotten);
     const conflicts = state.conflicts.map((conflict) => {
       return { ...conflict, message: ownCopy(conflict.message) };
     });

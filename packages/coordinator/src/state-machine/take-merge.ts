@@ -9,7 +9,8 @@
  * - Otherwise the later write wins, by the hybrid clocks; the loser's stamps are shifted so that both mean the same time.
  *   Of equal stamps this cluster's own wins.
  *
- * A deletion counts as a write as long as its tombstone is remembered. A value that lost, to a value or to a deletion, goes to
+ * A deletion counts as a write as long as its tombstone is remembered. After a fork a value of a topic that was perhaps deleted here since,
+ * because not all deletions since are remembered, is taken, and the deletion goes to the conflicts. A value that lost, to a value or to a deletion, goes to
  * the conflicts, and so do a deletion that lost to a value, and a value for which the store has no room. The same on both sides is
  * no conflict.
  *
@@ -124,13 +125,21 @@ function takeRetained(
   const before = ours ?? tombstone;
   const { wins, isConflict } = judge(before, { stamp, index: written.index }, target, context);
   if (wins === "theirs" && target.set(theirs)) {
-    if (before === undefined || !isConflict) return;
-    const lost = ours ?? { ...before, message: deletionOf(topic) };
+    const isLost = before === undefined ? isPerhapsDeleted(target, row) : isConflict;
+    if (!isLost) return;
+    const lost = ours ?? { ...(before ?? tombstones.forgotten), message: deletionOf(topic) };
     conflicts.add(lostValue(lost, winner, row.cluster, stamp, false));
     return;
   }
   if (wins === "theirs" || isConflict)
     conflicts.add(lostValue(theirs, row.cluster, winner, before?.stamp ?? 0, ours === undefined));
+}
+
+/** Whether a topic of which nothing is known here may have been deleted since the two logs parted. */
+function isPerhapsDeleted({ clusters, tombstones }: MergeTarget, row: MergeRow): boolean {
+  const { parent } = clusters;
+  const forkedAt = parent?.cluster === row.cluster ? parent.index : row.forkedAt;
+  return forkedAt > 0 && tombstones.mayHaveForgotten(forkedAt);
 }
 
 /** `theirs.index` is one of the other cluster's log. */
