@@ -419,6 +419,46 @@ test("a subscription puts retained messages into the queue, by Retain Handling, 
   expect(world.owed("c")).toHaveLength(4);
 });
 
+test("more retained messages than a queue has room for: the subscription is good, the first ones are owed, the rest is counted", () => {
+  const world = new SessionWorld();
+  const topicOf = (at: number): string => `t/${`${at}`.padStart(5, "0")}`;
+  for (let at = 0; at <= QUEUED_MESSAGES_MAX; at++) world.publish(A, topicOf(at), `${at}`, 1, true);
+  const claim = world.open(A, "c");
+  const { outcome, passed } = world.subscribe(A, "c", claim, wish("t/#"), wish("later"));
+  expect(outcome).toBe("applied");
+  expect(passed?.map(({ clientId, message: { topic } }) => [clientId, topic])).toEqual([
+    ["c", topicOf(QUEUED_MESSAGES_MAX)],
+  ]);
+  const owed = world.owed("c");
+  expect([owed.length, owed[0], owed.at(-1)]).toEqual([
+    QUEUED_MESSAGES_MAX,
+    "0",
+    `${QUEUED_MESSAGES_MAX - 1}`,
+  ]);
+  expect([...world.machine.sessions.passed.byClient]).toEqual([["c", 1]]);
+  // What comes later finds its subscription, and room when there is some.
+  const ordinals = world.ordinals("c", 0, 1);
+  world.propose(A, { kind: "acknowledge", sessions: [{ clientId: "c", claim, ordinals }] });
+  world.publish(B, "t/1", "new");
+  world.publish(B, "later", "newer");
+  expect(world.owed("c").slice(-2)).toEqual(["new", "newer"]);
+});
+
+test("of retained messages that are larger than a queue, or the store, has room for those behind the first pass by as well", () => {
+  const world = new SessionWorld();
+  const large = "x".repeat(900_000);
+  for (let at = 10; at < 20; at++) world.publish(A, `t/${at}`, large, 1, true);
+  world.publish(A, "t/20", "small", 1, true);
+  world.subscribe(A, "c", world.open(A, "c"), wish("t/#"));
+  expect(world.owed("c")).toEqual(new Array(9).fill(large));
+  const { passed } = world.machine.sessions;
+  expect([[...passed.byClient], passed.inAll]).toEqual([[["c", 2]], 0]);
+  world.propose(A, { kind: "storeLimit", owedBytesMax: 8_500_000 });
+  world.subscribe(A, "d", world.open(A, "d"), wish("t/#"));
+  expect(world.owed("d")).toEqual([]);
+  expect([[...passed.byClient], passed.inAll]).toEqual([[["c", 2]], 11]);
+});
+
 test("a message with RETAIN goes into the store and into the queues, an empty one deletes", () => {
   const world = new SessionWorld();
   const claim = world.open(A, "c");

@@ -146,17 +146,15 @@ export class SessionsState {
   ): SessionOutcome {
     const session = this.#owned(clientId, owner, "last");
     if (session === undefined) return "stale";
-    let outcome: SessionOutcome = "applied";
     for (const { retainHandling, ...subscription } of wishes) {
       const { filter } = subscription;
       const isNew = !session.subscriptions.has(filter);
       this.#subscribe(session, subscription);
       const isReplayed = retainHandling === 0 || (retainHandling === 1 && isNew);
-      if (isReplayed && !filter.startsWith("$share/") && !this.#replay(session, subscription))
-        outcome = "full";
+      if (isReplayed && !filter.startsWith("$share/")) this.#replay(session, subscription);
     }
     this.#touch(session);
-    return outcome;
+    return "applied";
   }
 
   unsubscribe(clientId: string, owner: SessionOwner, filters: readonly string[]): SessionOutcome {
@@ -368,18 +366,18 @@ export class SessionsState {
     return this.publish(message, publisher, []);
   }
 
-  #replay(session: SessionState, { filter, qos, identifier }: KeptSubscription): boolean {
+  /** Retained messages that there is no room for pass it by: its subscription is good for all that comes later. */
+  #replay(session: SessionState, { filter, qos, identifier }: KeptSubscription): void {
+    if (qos === 0) return;
     const found: ApplicationMessage[] = [];
+    this.#port.retained(
+      filter,
+      (message) => void (message.qos > 0 && found.push({ ...message, retain: true })),
+    );
+    found.sort((a, b) => (a.topic < b.topic ? -1 : 1));
     const identifiers = identifier === undefined ? undefined : [identifier];
-    let isComplete = true;
-    if (qos > 0) this.#port.retained(filter, (message) => void (message.qos > 0 && found.push(message)));
-    for (const message of found.sort((a, b) => (a.topic < b.topic ? -1 : 1))) {
-      const route = { session, qos, retainAsPublished: true, identifiers, ofOwn: undefined };
-      const offered = this.#queueing.offer({ ...message, retain: true }, this.time.elapsed);
-      if (!this.#queueing.give(offered, route)) isComplete = false;
-      this.#queueing.letGo(offered);
-    }
-    return isComplete;
+    const route = { session, qos, retainAsPublished: true, identifiers };
+    this.#queueing.giveAll(found, route, this.time.elapsed);
   }
 
   /** This node's connections must look at it. */
