@@ -28,6 +28,7 @@ import type { LeaderContact } from "../replica/leader-contact.ts";
 import { encodeClusterCommand } from "../state-machine/cluster-commands.ts";
 import type { Command } from "../state-machine/commands.ts";
 import { askedBy } from "../state-machine/recent-publications.ts";
+import type { SurplusSessions } from "../state-machine/sessions/ended-sessions.ts";
 import type { PassedSessions } from "../state-machine/sessions/passed-sessions.ts";
 import type { Publication } from "../state-machine/sessions/publishing-port.ts";
 import type { SessionState } from "../state-machine/sessions/session-state.ts";
@@ -151,6 +152,15 @@ export class Sessions implements SessionStore {
   /** Sessions that messages passed by for want of room, since the process began. */
   get passed(): Pick<PassedSessions, "byClient" | "inAll"> {
     return this.#machine.sessions.passed;
+  }
+
+  /** Sessions that the mesh has ended because there were too many without a connection, since the process began. */
+  get surplus(): SurplusSessions {
+    return this.#machine.sessions.ended.surplus;
+  }
+
+  get expired(): number {
+    return this.#machine.sessions.ended.expired;
   }
 
   /** What a client is owed; undefined: it has no session. */

@@ -578,13 +578,29 @@ test("a clock that jumps by years ends no session", () => {
   expect(world.machine.sessions.get("c")).toBeUndefined();
 });
 
+test("sessions whose time is over are counted, but for those that end with their connection, or at the wish of their client", () => {
+  const world = new SessionWorld();
+  const { ended } = world.machine.sessions;
+  world.close(A, "c", world.open(A, "c", { expirySeconds: 60 }));
+  world.close(A, "d", world.open(A, "d", { expirySeconds: 0 }));
+  world.close(A, "e", world.open(A, "e", { expirySeconds: 60 }));
+  world.close(A, "e", world.open(A, "e", { expirySeconds: 0, cleanStart: true }));
+  world.pass(59);
+  expect(ended.expired).toBe(0);
+  world.pass(1);
+  expect(ended.expired).toBe(1);
+  expect(ended.surplus.sessions).toBe(0);
+});
+
 test("there are so many sessions without a connection and no more: the one longest without ends first, its will is published", () => {
   const world = new SessionWorld();
   const leave = (clientId: string, more: Partial<SessionOpening> = {}): readonly string[] => {
     const claim = world.open(A, clientId, more);
     return publishedBy(world.close(A, clientId, claim));
   };
+  world.subscribe(A, "z", world.open(A, "z"), wish("t"));
   leave("z", { will: will("w", "z", 3000) });
+  for (const payload of ["1", "2"]) world.publish(B, "t", payload);
   leave("y");
   for (let at = 2; at < ABSENT_SESSIONS_MAX; at++) leave(`${at}`, { expirySeconds: NEVER_EXPIRES });
   const held = world.open(A, "held");
@@ -603,6 +619,11 @@ test("there are so many sessions without a connection and no more: the one longe
     ]);
   }
   expect(restored.snapshot()).toEqual(world.machine.snapshot());
+  // What went with them was acknowledged: the operator must hear of it.
+  expect(world.machine.sessions.ended).toMatchObject({
+    expired: 0,
+    surplus: { sessions: 2, messages: 2, last: "2" },
+  });
 });
 
 // DUP

@@ -11,6 +11,7 @@
 import type { ApplicationMessage, KeptSubscription, NodeId, SessionOpening, WillFate } from "@skein/kernel";
 import type { Stamp } from "../../hybrid-clock.ts";
 import { AbsentSessions } from "./absent-sessions.ts";
+import { type EndedBy, EndedSessions } from "./ended-sessions.ts";
 import type { OwedMessages } from "./owed-messages.ts";
 import type { PassedSessions } from "./passed-sessions.ts";
 import type { Publication, PublishingPort, SessionOutcome } from "./publishing-port.ts";
@@ -30,6 +31,7 @@ export class SessionsState {
   readonly hash = new RunningHash();
   /** Sessions without a connection. */
   readonly absent = new AbsentSessions();
+  readonly ended = new EndedSessions();
   readonly #byClientId = new Map<string, SessionState>();
   readonly #port: PublishingPort;
   readonly #queueing: Queueing;
@@ -249,7 +251,7 @@ export class SessionsState {
     if (now < this.nextDue) return;
     for (const session of this.absent.due(now)) {
       if (session.willAt !== undefined && session.willAt <= now) this.#publishWill(session);
-      if (session.endsAt !== undefined && session.endsAt <= now) this.#end(session);
+      if (session.endsAt !== undefined && session.endsAt <= now) this.#end(session, "expiry");
       this.#note(session);
     }
     this.absent.plan();
@@ -333,7 +335,7 @@ export class SessionsState {
   }
 
   #endSurplus(): void {
-    for (let { surplus } = this.absent; surplus !== undefined; { surplus } = this.absent) this.#end(surplus);
+    for (const session of this.absent.surplus()) this.#end(session, "surplus");
   }
 
   #publishWill(session: SessionState): void {
@@ -345,7 +347,8 @@ export class SessionsState {
     this.#publishToAll(will.message, clientId);
   }
 
-  #end(session: SessionState): void {
+  #end(session: SessionState, by: EndedBy): void {
+    this.ended.count(session, by);
     if (session.willAt !== undefined) this.#publishWill(session); // [MQTT-3.1.2-8]
     this.#empty(session);
     this.#byClientId.delete(session.clientId);
