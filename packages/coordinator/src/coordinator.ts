@@ -166,13 +166,13 @@ export class Coordinator {
       everyPeer: () => this.#peers,
       sendMember: this.#traffic.sendMember.bind(this.#traffic),
     };
-    this.retained = new Retained(incarnation, this.#machine, this.#proposals, common);
     this.sessions = new Sessions(options.identity, this.#machine, this.#proposals, {
       ...common,
       owedBytesMax: options.owedBytesMax,
       hasQuorum: () => this.status.hasQuorum,
       contact: this.contact,
     });
+    this.retained = new Retained(incarnation, this.#machine, this.#proposals, this.sessions.time, common);
     this.#turnEnd = new TurnEnd({
       ...ports,
       settleReads: () => this.retained.reads.settle(),

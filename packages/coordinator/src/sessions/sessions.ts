@@ -28,6 +28,7 @@ import type { LeaderContact } from "../replica/leader-contact.ts";
 import { encodeClusterCommand } from "../state-machine/cluster-commands.ts";
 import type { Command } from "../state-machine/commands.ts";
 import { askedBy } from "../state-machine/recent-publications.ts";
+import type { SurplusSessions } from "../state-machine/sessions/ended-sessions.ts";
 import type { PassedSessions } from "../state-machine/sessions/passed-sessions.ts";
 import type { Publication } from "../state-machine/sessions/publishing-port.ts";
 import type { SessionState } from "../state-machine/sessions/session-state.ts";
@@ -42,6 +43,7 @@ import { KeptView } from "./kept-view.ts";
 import { Newcomers } from "./newcomers.ts";
 import { OutboxBarrier } from "./outbox-barrier.ts";
 import { OwnLimit } from "./own-limit.ts";
+import { SessionClock } from "./session-clock.ts";
 import { SessionDuties } from "./session-duties.ts";
 
 /** After a leader is back: by then what was subscribed without one has come through the log. */
@@ -80,6 +82,8 @@ export class Sessions implements SessionStore {
   readonly #machine: StateMachine;
   readonly #proposals: Proposals;
   readonly #ports: SessionsPorts;
+  /** What time it is for sessions and retained messages. */
+  readonly time: SessionClock;
   readonly #claims = new Map<string, Claim>();
   readonly #acknowledged: AcknowledgementBatch;
   readonly #duties: SessionDuties;
@@ -98,6 +102,7 @@ export class Sessions implements SessionStore {
     this.#machine = machine;
     this.#proposals = proposals;
     this.#ports = ports;
+    this.time = new SessionClock(clock, machine);
     this.#acknowledged = new AcknowledgementBatch(clock, (sessions) =>
       this.#proposals.propose({ kind: "acknowledge", sessions }, undefined, true),
     );
@@ -149,6 +154,15 @@ export class Sessions implements SessionStore {
     return this.#machine.sessions.passed;
   }
 
+  /** Sessions that the mesh has ended because there were too many without a connection, since the process began. */
+  get surplus(): SurplusSessions {
+    return this.#machine.sessions.ended.surplus;
+  }
+
+  get expired(): number {
+    return this.#machine.sessions.ended.expired;
+  }
+
   /** What a client is owed; undefined: it has no session. */
   owedTo(clientId: string): { readonly messages: number; readonly isConnected: boolean } | undefined {
     const session = this.#machine.sessions.get(clientId);
@@ -184,7 +198,7 @@ export class Sessions implements SessionStore {
       atTurnEnd: (task) => this.#ports.clock.atTurnEnd(task),
       acknowledged: (acknowledged, ordinal) => this.#acknowledged.add(acknowledged.named, ordinal),
       holds: ({ named }) => this.#holds(clientId, named.claim),
-      view: new KeptView(clientId, this.#machine, this.early.said, this.#ports.time),
+      view: new KeptView(clientId, this.#machine, this.early.said, this.time),
       acknowledgedEarly: (id, name) => this.early.had(id, name),
       ownerOf: (id) => this.#machine.sessions.get(id)?.owner?.node,
       opening: (opened) => this.#sayAgain(opened),
@@ -233,6 +247,7 @@ export class Sessions implements SessionStore {
   /** A command went through the state machine. */
   applied(applied: Applied): void {
     const { command, clusterCommand, publications = [], sessions = NOBODY } = applied;
+    this.time.observe();
     this.#lookWhetherFilled(this.#appliedIndex - 1, command);
     this.barrier.applied();
     const by = askedBy(applied);

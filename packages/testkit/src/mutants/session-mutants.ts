@@ -141,7 +141,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       scenario: "absences",
       breaks: "G4: a session is found that had ended",
       file: `${STATE}/sessions-state.ts`,
-      search: "if (session.endsAt !== undefined && session.endsAt <= now) this.#end(session);",
+      search: 'if (session.endsAt !== undefined && session.endsAt <= now) this.#end(session, "expiry");',
       replacement: "if (session.endsAt !== undefined && session.endsAt <= now) session.endsAt = undefined;",
     },
     {
