@@ -278,7 +278,7 @@ export class Coordinator {
       },
       restored: (before) => this.#restored(before),
       giveUpLease: this.#ports.giveUpLease ?? ((released) => released()),
-      readable: (requests) => this.retained.reads.confirmed(requests),
+      reads: this.retained.reads,
       faulty: (fault) => this.#replicaFaults.found(fault),
       leadershipChanged: () => this.#leadershipChanged(),
       stepped: () => this.#turnEnd.schedule(),

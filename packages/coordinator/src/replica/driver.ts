@@ -55,6 +55,14 @@ export interface DriverOptions extends Pick<ReplicaSizes, "snapshotEntries" | "p
   readonly raft: RaftOptions;
 }
 
+/** What becomes of reads, by the numbers given to {@link Driver.read}. The same rule as for {@link DriverPorts.applied}. */
+interface ReadsPort {
+  /** A quorum has answered them, and this replica does not hold yet what was committed before they were asked. */
+  readonly answered: (requests: readonly number[]) => void;
+  /** They see everything that was committed before they were asked. */
+  readonly confirmed: (requests: readonly number[]) => void;
+}
+
 export interface DriverPorts {
   readonly clock: Clock;
   /** Towards `to`, or lost. Returns false if there is certainly no way now. */
@@ -69,8 +77,8 @@ export interface DriverPorts {
   readonly stepped: () => void;
   /** Leadership is being handed over: release what the lease protects, then call `released`. */
   readonly giveUpLease: (released: () => void) => void;
-  /** These reads (numbers given to {@link Driver.read}) see everything committed before they were asked. */
-  readonly readable: (requests: readonly number[]) => void;
+  /** Who asks with {@link Driver.read}. */
+  readonly reads: ReadsPort;
   /** A replica does not hold what it should. */
   readonly faulty: (fault: ReplicaFault) => void;
   /** The disk has failed: a leader must hand over now, anybody else is stepped no more. Called once, also within a step. */
@@ -225,7 +233,7 @@ export class Driver {
     this.step({ kind: "replaceState" });
   }
 
-  /** A linearizable read: `readable` names `request` later, or never if it got lost. */
+  /** A linearizable read: `reads` hears of `request` later, or never if it got lost. */
   read(request: number): void {
     this.step({ kind: "readIndex", request });
   }
@@ -297,8 +305,11 @@ export class Driver {
       case "leaseGivenUp":
         this.#ports.giveUpLease(() => this.step({ kind: "leaseReleased", transfer: effect.transfer }));
         return;
+      case "readPending":
+        this.#ports.reads.answered(effect.requests);
+        return;
       case "readable":
-        this.#ports.readable(effect.requests);
+        this.#ports.reads.confirmed(effect.requests);
         return;
       case "diverged":
       case "contradicted":
