@@ -278,7 +278,7 @@ export class Coordinator {
       },
       restored: (before) => this.#restored(before),
       giveUpLease: this.#ports.giveUpLease ?? ((released) => released()),
-      readable: (requests) => this.retained.reads.confirmed(requests),
+      reads: this.retained.reads,
       faulty: (fault) => this.#replicaFaults.found(fault),
       leadershipChanged: () => this.#leadershipChanged(),
       stepped: () => this.#turnEnd.schedule(),
@@ -300,28 +300,25 @@ export class Coordinator {
   }
 
   #makeTraffic(): ControlTraffic {
+    const log = logHandlers({
+      clock: this.#ports.clock,
+      driver: () => this.#driver,
+      mending: () => this.#mending,
+      route: () => this.#route,
+      arrival: this.#arrival,
+      contact: this.contact,
+      sessions: () => this.sessions,
+      retained: () => this.retained,
+      send: (to, frame) => this.#traffic.send(to, frame),
+    });
     return new ControlTraffic({
       cluster: () => this.#arrival.cluster,
       send: this.#ports.send,
       faults: this.#faults,
-      members: {
-        ...this.membership.handlers,
-        ...logHandlers({
-          clock: this.#ports.clock,
-          driver: () => this.#driver,
-          mending: () => this.#mending,
-          route: () => this.#route,
-          arrival: this.#arrival,
-          contact: this.contact,
-          sessions: () => this.sessions,
-          retained: () => this.retained,
-          send: (to, frame) => this.#traffic.send(to, frame),
-        }),
-      },
+      members: { ...this.membership.handlers, ...log.members },
       strangers: {
-        joined: (_, { cluster }) => this.#arrival.joined(cluster),
         ...this.membership.strangers,
-        early: (from, { commands }) => this.sessions.heardWithoutReplica(from, commands),
+        ...log.strangers,
         merge: (from, frame) => this.merging.received(from, frame),
       },
     });

@@ -150,6 +150,11 @@ export type RaftEffect =
   | { readonly kind: "leaseGivenUp"; readonly transfer: number }
   /** Comes after the `apply` effects it waits for: these reads see every write completed before they were asked. */
   | { readonly kind: "readable"; readonly requests: readonly number[]; readonly index: number }
+  /**
+   * A quorum has answered these reads, and this server lacks entries up to `index`: `readable` follows when they are applied. There is no need
+   * to ask again.
+   */
+  | { readonly kind: "readPending"; readonly requests: readonly number[]; readonly index: number }
   /** No leader is known, leadership was lost, or too many reads wait. Ask again later. */
   | { readonly kind: "readRefused"; readonly requests: readonly number[] }
   /**

@@ -178,8 +178,13 @@ export class Server {
 
   /** These reads may be answered once `index` is applied here. */
   allowReads(requests: readonly number[], index: number): void {
-    if (this.#allowedReads.length < READABLE_MAX) this.#allowedReads.push({ requests, index });
-    else this.refuseReads(requests);
+    if (this.#allowedReads.length >= READABLE_MAX) {
+      this.refuseReads(requests);
+      return;
+    }
+    this.#allowedReads.push({ requests, index });
+    if (index > this.log.commitIndex || this.writes.isRestoring)
+      this.tell({ kind: "readPending", requests, index });
   }
 
   /** A leader says that everything up to `index` is committed. */

@@ -36,6 +36,7 @@ import { isSnapshot } from "../state-machine/snapshot.ts";
 import type { Applied, StateMachine } from "../state-machine/state-machine.ts";
 import { observedEntry } from "./observed-entry.ts";
 import { OwnSnapshots } from "./own-snapshots.ts";
+import type { ReadsPort } from "./reads-port.ts";
 import { type Missing, REPAIR_BYTES_MAX } from "./repair.ts";
 import type { ReplicaSizes } from "./replica-sizes.ts";
 import { StateHashing } from "./state-hashing.ts";
@@ -66,8 +67,8 @@ export interface DriverPorts {
   readonly stepped: () => void;
   /** Leadership is being handed over: release what the lease protects, then call `released`. */
   readonly giveUpLease: (released: () => void) => void;
-  /** These reads (numbers given to {@link Driver.read}) see everything committed before they were asked. */
-  readonly readable: (requests: readonly number[]) => void;
+  /** Who asks with {@link Driver.read}. */
+  readonly reads: ReadsPort;
   /** A replica does not hold what it should. */
   readonly faulty: (fault: ReplicaFault) => void;
   /** The disk has failed: a leader must hand over now, anybody else is stepped no more. Called once, also within a step. */
@@ -224,7 +225,7 @@ export class Driver {
     this.step({ kind: "replaceState" });
   }
 
-  /** A linearizable read: `readable` names `request` later, or never if it got lost. */
+  /** A linearizable read: `reads` hears of `request` later, or never if it got lost. */
   read(request: number): void {
     this.step({ kind: "readIndex", request });
   }
@@ -297,8 +298,11 @@ export class Driver {
       case "leaseGivenUp":
         this.#ports.giveUpLease(() => this.step({ kind: "leaseReleased", transfer: effect.transfer }));
         return;
+      case "readPending":
+        this.#ports.reads.answered(effect.requests);
+        return;
       case "readable":
-        this.#ports.readable(effect.requests);
+        this.#ports.reads.confirmed(effect.requests);
         return;
       case "diverged":
       case "contradicted":

@@ -120,8 +120,8 @@ export class Retained {
 
   /**
    * Lets `reader` read once this replica holds every write that was acknowledged anywhere before the call, and every
-   * write of this node; or, when no quorum confirms that within a second, what this node knows. At once if no leader
-   * is known.
+   * write of this node; or, when no quorum answers within a second, or this replica takes longer than a minute to hold what the quorum
+   * has answered, what this node knows. At once if no leader is known.
    */
   read(reader: RetainedReader): void {
     this.reads.add(reader);

@@ -27,7 +27,7 @@ import type { Driver } from "../replica/driver.ts";
 import type { LeaderContact } from "../replica/leader-contact.ts";
 import { encodeClusterCommand } from "../state-machine/cluster-commands.ts";
 import type { Command } from "../state-machine/commands.ts";
-import { askedBy } from "../state-machine/recent-publications.ts";
+import { askedBy, type RecentPublication } from "../state-machine/recent-publications.ts";
 import type { SurplusSessions } from "../state-machine/sessions/ended-sessions.ts";
 import type { PassedSessions } from "../state-machine/sessions/passed-sessions.ts";
 import type { Publication } from "../state-machine/sessions/publishing-port.ts";
@@ -237,10 +237,10 @@ export class Sessions implements SessionStore {
     return this.#proposals.propose({ kind: "deal", sharedFilter, message }, done);
   }
 
-  /** `from` says what counts for it while this node has no replica. False: it has one, of another cluster. */
-  heardWithoutReplica(from: NodeId, commands: readonly Uint8Array[]): boolean {
+  /** Another node tells something while this one has no replica. False: it has one, of another cluster. */
+  heardWithoutReplica(hear: (early: EarlyExchange) => void): boolean {
     if (this.#ports.driver() !== undefined) return false;
-    this.early.heard(from, commands);
+    hear(this.early);
     return true;
   }
 
@@ -261,7 +261,8 @@ export class Sessions implements SessionStore {
         command !== undefined &&
         "message" in command.operation &&
         command.operation.message === publication.message;
-      this.#handOut(publication, isFirstHand, isOwn ? command : undefined, isEarly);
+      const from = { index: this.#appliedIndex, publication, command: isOwn ? command : undefined };
+      this.#handOut(from, isFirstHand, isEarly);
     }
     if (command?.operation.kind === "open") this.#carriedOut(command.operation.opening.clientId);
     for (const { clientId } of sessions) this.#claims.get(clientId)?.changed();
@@ -278,9 +279,8 @@ export class Sessions implements SessionStore {
     this.outboxes.applied();
     this.early.restored();
     const { recent, sessions } = this.#machine;
-    for (const { publication, by, command } of recent.behind(before, sessions.time.elapsed)) {
-      this.#handOut(publication, by === this.#self.node, command, this.early.take(command));
-    }
+    for (const published of recent.behind(before, sessions.time.elapsed))
+      this.#handOut(published, published.by === this.#self.node, this.early.take(published.command));
     for (const clientId of [...this.#claims.keys()]) {
       this.#carriedOut(clientId);
       this.#claims.get(clientId)?.changed();
@@ -309,16 +309,19 @@ export class Sessions implements SessionStore {
     this.#acknowledged.flush();
   }
 
-  /** To live subscribers. `command`: that whose message it is; undefined: it is a will. `isEarly`: they have that command's message. */
+  /** To live subscribers. `isEarly`: they have the message of that command. */
   #handOut(
-    publication: Publication,
+    { index, publication, command }: Omit<RecentPublication, "by">,
     isFirstHand: boolean,
-    command: Command | undefined,
     isEarly: boolean,
   ): void {
-    const isForNobody = (this.early.isFilling && !isFirstHand) || (isEarly && command !== undefined);
+    const will = { index, ...publication };
+    const hasCome = command === undefined ? this.early.takeWill(will) : isEarly;
+    const isForNobody = (this.early.isFilling && !isFirstHand) || hasCome;
     if (!isForNobody) this.#ports.publishFromLog?.(publication, isFirstHand);
-    if (command !== undefined && isFirstHand) this.early.published(command);
+    if (!isFirstHand) return;
+    if (command === undefined) this.early.publishedWill(will);
+    else this.early.published(command);
   }
 
   /** Whether the replica had, when it had applied the log up to `index`, all that was committed before this node heard the leader. */
@@ -331,7 +334,7 @@ export class Sessions implements SessionStore {
 
   /** The replica has applied the log up to `index`; and one command more, `next`. */
   #lookWhetherFilled(index: number, next?: Command): void {
-    if (this.early.isFilling && this.#isCurrentAt(index)) this.early.filled(next?.envelope);
+    if (this.early.isFilling && this.#isCurrentAt(index)) this.early.filled(index, next?.envelope);
   }
 
   get #appliedIndex(): number {

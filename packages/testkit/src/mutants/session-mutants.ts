@@ -195,8 +195,8 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       name: "what a snapshot stands for is handed out to nobody",
       breaks: "P5: live subscribers of a member that was away miss QoS 2 messages of kept sessions",
       file: `${SESSIONS}/sessions.ts`,
-      search: "recent.behind(before, sessions.time.elapsed)) {",
-      replacement: "recent.behind(Number.POSITIVE_INFINITY, sessions.time.elapsed)) {",
+      search: "recent.behind(before, sessions.time.elapsed))",
+      replacement: "recent.behind(Number.POSITIVE_INFINITY, sessions.time.elapsed))",
       scenario: "behind",
     },
     {
