@@ -85,8 +85,12 @@ export class OutboundStream {
     this.#bytes += frame.head.length + frame.message.length;
   }
 
-  /** A link begins and the peer says that it has everything up to `sequence`, also of what was given up. */
+  /**
+   * A link begins and the peer says that it has everything up to `sequence`, also of what was given up. That may be further than this stream
+   * knows, which begins anew when its peer was forgotten: the next numbers come behind it, because what is not is dropped over there.
+   */
   resume(sequence: number): void {
+    this.#last = Math.max(this.#last, sequence);
     for (const range of this.#givenUp) range.arrivedTo ??= sequence;
     this.acknowledge(sequence);
   }
