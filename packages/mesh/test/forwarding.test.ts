@@ -256,3 +256,26 @@ test("malformed frames drop the link and nothing else; the link comes back", () 
   expect(b!.payloads("t")).toEqual(["still here"]);
   world.close();
 });
+
+test("a node that was forgotten here, and has forgotten nobody, misses nothing when it is back", () => {
+  const world = new World();
+  const [a, b] = world.formed(2);
+  for (const node of [a!, b!]) node.mesh.setConfigured([a!.id, b!.id]);
+  settle(world, [b!.subscribe("t/#")]);
+  settle(
+    world,
+    [1, 2, 3].map((payload) => a!.publish("t/x", payload)),
+  );
+  world.network.block(a!.host, b!.host);
+  a!.mesh.setConfigured([a!.id]);
+  world.clock.runUntil(() => a!.stateOf(b!) === undefined, 30_000, "b is not listed any more");
+  world.network.unblock(a!.host, b!.host);
+  world.clock.runUntil(() => world.isFormed(), 40_000, "formed again");
+  world.clock.run(1000);
+  settle(
+    world,
+    [4, 5].map((payload) => a!.publish("t/x", payload)),
+  );
+  expect(b!.payloads("t/x")).toEqual(["1", "2", "3", "4", "5"]);
+  world.close();
+});
