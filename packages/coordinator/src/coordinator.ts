@@ -102,8 +102,7 @@ export class Coordinator {
         failed: (error) => this.#ending.diskFailed(error),
       },
     );
-    const raft = raftOptions(node, options.timing, sizes, ports.prng);
-    this.#driverOptions = { raft, ...sizes };
+    this.#driverOptions = { raft: raftOptions(node, options.timing, sizes, ports.prng), ...sizes };
     this.#diskFailures = new DiskFailures(ports);
     this.#ending = new Ending(this.#diskFailures, {
       ...ports,
@@ -118,11 +117,12 @@ export class Coordinator {
     this.known = new KnownNodes(ports);
     this.#electionWait = new ElectionWaitWarning(ports.log);
     this.#faults = new PeerFaults(ports.log);
-    this.membership = new Membership(node, raft.electionMinMs, this.#diskFailures, {
+    this.membership = new Membership(node, this.#driverOptions.raft.electionMinMs, this.#diskFailures, {
       ...ports,
       sendMember: (to, frame) => this.#traffic.sendMember(to, frame),
       cluster: () => this.#arrival.cluster,
       pendingProposals: () => this.#proposals.count,
+      votersBehind: () => this.#mending?.voters ?? [],
       nameOf: (id) => this.known.nameOf(id) ?? `node ${id}`,
       ownFork: () => this.#arrival.fork,
       startAnew: (reason) => this.#ending.startAnew(reason),
@@ -360,8 +360,7 @@ export class Coordinator {
   }
 
   #foundAnew(done: ActionDone): void {
-    const { cluster: parent } = this.#arrival;
-    const at = this.#driver?.logEnd;
+    const [parent, at] = [this.#arrival.cluster, this.#driver?.logEnd];
     if (parent === undefined || at === undefined) done("This node belongs to no mesh yet.");
     else this.#ending.fork({ cluster: newClusterId(this.#ports.random), parent, at }, done);
   }

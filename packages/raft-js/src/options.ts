@@ -84,7 +84,7 @@ export interface InitialState {
   /**
    * True: acknowledged entries may be missing from this disk (damage, power cut). Until the server has caught up with
    * a leader its vote, and its own candidacy, count only if every voter grants: then whoever has most of the log wins.
-   * Ignored for a sole voter, whom nobody else can lead: what it has is the log.
+   * Ignored for a sole voter, whom nobody else can lead: what it has is the log. But not if that is incomplete.
    */
   readonly isSuspect: boolean;
   /**

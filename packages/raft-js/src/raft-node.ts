@@ -68,7 +68,7 @@ export class RaftNode {
     const server = new Server(options, initial, now);
     this.#server = server;
     // A sole voter has nobody to wait for.
-    const isAlone = isSoleVoter(server.log.configuration, server.id);
+    const isAlone = isSoleVoter(server.log.configuration, server.id) && !server.isIncomplete;
     if (isAlone) server.electionDeadline = now;
     else if (mayCampaign(server)) server.electionDeadline = now + electionTimeoutMs(server);
   }

@@ -110,10 +110,11 @@ export class Server {
       this.log.lastTerm,
       this.term,
     );
-    const isAlone = isSoleVoter(this.log.configuration, this.id);
+    this.isIncomplete = initial.isIncomplete === true;
+    // Among what is missing may be that others vote, too.
+    const isAlone = isSoleVoter(this.log.configuration, this.id) && !this.isIncomplete;
     this.isSuspect = initial.isSuspect && !isAlone;
     this.nonce = 1 + options.randomBelow(NONCES);
-    this.isIncomplete = initial.isIncomplete === true;
     // A sole voter has answered only itself. A server that has nothing on disk may still have answered a leader: its
     // answers to heartbeats do not wait for the term to be safe.
     this.votesFrom = isAlone ? now : now + options.electionMinMs;
