@@ -67,6 +67,24 @@ const PER_MILLE: Readonly<Record<FaultKind, number>> = {
 };
 const KINDS = Object.keys(PER_MILLE) as readonly FaultKind[];
 
+/** What concerns several nodes needs so many: two that do not reach each other are promised a third that both do. */
+const FEWEST_NODES: Partial<Record<FaultKind, number>> = {
+  severed: 2,
+  clog: 2,
+  cut: 2,
+  coup: 2,
+  usurp: 2,
+  echo: 2,
+  leave: 2,
+  forget: 2,
+  clone: 2,
+  isolated: 3,
+  amnesia: 3,
+  forgetAlone: 3,
+};
+/** A mesh has so many nodes at least and at most; without a wish three to seven are drawn. */
+export const MESH_SIZES = { least: 1, most: 20 } as const;
+
 const FORMATION_MS = 25_000;
 const CLIENTS = 4;
 const TEN_YEARS_MS = 10 * 365 * 24 * 3_600_000;
@@ -82,7 +100,8 @@ export function generateSchedule(wishes: ScheduleWishes): Schedule {
   const chaosUntilMs = FORMATION_MS + minutes * 60_000;
   // Drawn in any case, so that a scenario changes nothing else.
   const drawn = KINDS.filter((kind) => chance(prng, PER_MILLE[kind]));
-  const faults = (scenario?.kinds ?? drawn).flatMap((kind) => drawFaults(seed, kind, world, chaosUntilMs));
+  const kinds = (scenario?.kinds ?? drawn).filter((kind) => world.nodes >= (FEWEST_NODES[kind] ?? 1));
+  const faults = kinds.flatMap((kind) => drawFaults(seed, kind, world, chaosUntilMs));
   faults.sort((a, b) => a.at - b.at);
   return { world, chaosFromMs: FORMATION_MS, chaosUntilMs, faults };
 }
@@ -200,7 +219,8 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
   const { nodes, clients } = world;
   const node = chance(prng, 400) ? LEADER : prng.below(nodes);
   const a = prng.below(nodes);
-  const b = (a + 1 + prng.below(nodes - 1)) % nodes;
+  // Another one, where there is one.
+  const b = (a + 1 + prng.below(Math.max(1, nodes - 1))) % nodes;
   const forMs = between(prng, 200, pick(prng, [2_000, 10_000, 30_000]));
   const oneWay = chance(prng, 300);
   switch (kind) {
