@@ -26,6 +26,8 @@ import { copySentence, homeOf, nameOf } from "./own-identity.ts";
 import { Readiness, type ReadyReason } from "./readiness.ts";
 import { meshTopics } from "./status/mesh-topics.ts";
 
+export type { AssemblyOptions } from "./assembly-ports.ts";
+
 /** Keep-alive, will delays, expiry: the broker looks at its clock this often. */
 const BROKER_TICK_MS = 250;
 /** Events, reports and notes are for people. */

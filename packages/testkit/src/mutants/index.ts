@@ -1,5 +1,6 @@
 import { ADDRESS_MUTANTS } from "./address-mutants.ts";
 import { ALONE_MUTANTS } from "./alone-mutants.ts";
+import { FOREIGN_MUTANTS } from "./foreign-mutants.ts";
 import { MEMBERSHIP_MUTANTS } from "./membership-mutants.ts";
 import { MERGE_MUTANTS } from "./merge-mutants.ts";
 import type { Mutant } from "./mutate.ts";
@@ -17,6 +18,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...ADDRESS_MUTANTS,
   ...MEMBERSHIP_MUTANTS,
   ...MERGE_MUTANTS,
+  ...FOREIGN_MUTANTS,
   ...ALONE_MUTANTS,
   ...READ_MUTANTS,
   ...RELAY_MUTANTS,

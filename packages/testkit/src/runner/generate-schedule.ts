@@ -64,6 +64,7 @@ const PER_MILLE: Readonly<Record<FaultKind, number>> = {
   clone: 0,
   takeover: 400,
   crashInSnapshot: 0,
+  foreign: 0,
 };
 const KINDS = Object.keys(PER_MILLE) as readonly FaultKind[];
 
@@ -123,6 +124,7 @@ function worldOf(scenario: Scenario | undefined, wishes: ScheduleWishes): Partia
     ...(scenario?.sizes === undefined ? {} : { sizes: scenario.sizes }),
     ...(scenario?.isLogShort === undefined ? {} : { isLogShort: scenario.isLogShort }),
     ...(scenario?.limits === undefined ? {} : { limits: scenario.limits }),
+    ...(scenario?.strangers === undefined ? {} : { strangers: scenario.strangers }),
   };
 }
 
@@ -284,6 +286,10 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
       const leaving = pick(prng, ["leave", "end", "reset", "abandon"] as const);
       const delayMs = pick(prng, [0, 0, prng.below(5), prng.below(50)]);
       return { at, kind, client: prng.below(64), moment, isSeen: chance(prng, 600), delayMs, leaving };
+    }
+    case "foreign": {
+      const stranger = prng.below(world.strangers ?? 1);
+      return { at, kind, stranger, isWiped: chance(prng, 300), takesOver: chance(prng, 500), forMs };
     }
     case "arrive":
       return { at, kind, node: nodes - 1 - count };

@@ -23,6 +23,7 @@ const HARMLESS_TO_RELAYS: ReadonlySet<FaultKind> = new Set([
   "mdnsStale",
   "wallStep",
   "takeover",
+  "foreign",
 ]);
 /** After any other fault nobody knows for so long whether there is one. */
 const RELAY_UNCERTAIN_MS = 30_000;
@@ -39,6 +40,8 @@ export class FaultInjector {
   readonly #chase: (client: number, flight: Flight) => void;
   /** Two nodes that must talk through another. */
   #isolated: readonly [SimNode, SimNode] | undefined;
+  /** Addresses that machines had before they came back with others. */
+  readonly #vacated: string[] = [];
   /** Faults that struck, by kind. */
   readonly struck = new Map<string, number>();
 
@@ -177,6 +180,8 @@ export class FaultInjector {
         return this.#changes.forgetAlone(this.#node(fault.node), this.#node(fault.target), fault.forMs);
       case "clone":
         return this.#clone(fault);
+      case "foreign":
+        return this.#strikeStranger(fault);
       case "replaced":
         this.#do.crash(this.#node(fault.node), 0, fault.forMs);
         return true;
@@ -224,8 +229,23 @@ export class FaultInjector {
     this.#do.cutPower([node], forMs, () => {
       if (kind === "rot") node.disk.rot(this.#prng, () => true);
       if (kind === "wipe") node.disk.wipe();
-      if (kind === "moved") node.readdress();
+      if (kind !== "moved") return;
+      this.#vacated.push(node.host);
+      node.readdress();
     });
+    return true;
+  }
+
+  /** It comes back after the chaos, too: nobody has to be healed of it. */
+  #strikeStranger({ stranger: number, isWiped, takesOver, forMs }: Of<"foreign">): boolean {
+    const { strangers, events } = this.#world;
+    const stranger = strangers[number];
+    if (stranger?.process === undefined) return false;
+    stranger.kill("crash");
+    if (isWiped) stranger.disk.wipe();
+    const host = takesOver ? this.#vacated.pop() : undefined;
+    if (host !== undefined) stranger.takeOver(host);
+    events.after(forMs, () => stranger.start());
     return true;
   }
 

@@ -12,6 +12,7 @@ export interface Scenario {
   readonly sizes?: Partial<ReplicaSizes>;
   readonly isLogShort?: boolean;
   readonly limits?: WorldOptions["limits"];
+  readonly strangers?: number;
 }
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
@@ -73,6 +74,11 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     kinds: ["apart", "stop", "severed"],
     nodes: 5,
     sizes: { mergeChunkBytes: 100, newbornMinutes: 0 },
+  },
+  // Three nodes of other meshes: of the same name, of the same key, of neither. Machines change their addresses, and some of those come to them.
+  foreign: {
+    kinds: ["foreign", "moved", "crash", "partition", "cut", "mdnsSilence", "mdnsStale"],
+    strangers: 3,
   },
   growth: { kinds: ["arrive", "schism", "coup"], nodes: 7 },
 };
