@@ -190,7 +190,7 @@ export class NodeAssembly {
   }
 
   #makeMesh(): Mesh {
-    const { mesh, linkListen, peers, floatingAddress } = this.#options;
+    const { mesh, linkListen, peers, floatingAddress, protocolVersions } = this.#options;
     const { clock, disk, log, mdns, transport, joining, linksOpen } = this.#ports;
     const { node, incarnation } = this.identity;
     const excludedAddresses = floatingAddress === undefined ? [] : [floatingAddress.address];
@@ -203,6 +203,7 @@ export class NodeAssembly {
         linkListen,
         peers,
         excludedAddresses,
+        protocolVersions,
         home: homeOf(this.identity),
       },
       {

@@ -9,6 +9,7 @@ import { RAFT_MUTANTS } from "./raft-mutants.ts";
 import { READ_MUTANTS } from "./read-mutants.ts";
 import { RELAY_MUTANTS } from "./relay-mutants.ts";
 import { SESSION_MUTANTS } from "./session-mutants.ts";
+import { SKEW_MUTANTS } from "./skew-mutants.ts";
 
 export { editsOf, type Mutant, mutate } from "./mutate.ts";
 
@@ -19,6 +20,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...MEMBERSHIP_MUTANTS,
   ...MERGE_MUTANTS,
   ...FOREIGN_MUTANTS,
+  ...SKEW_MUTANTS,
   ...ALONE_MUTANTS,
   ...READ_MUTANTS,
   ...RELAY_MUTANTS,

@@ -65,6 +65,7 @@ const PER_MILLE: Readonly<Record<FaultKind, number>> = {
   takeover: 400,
   crashInSnapshot: 0,
   foreign: 0,
+  update: 0,
 };
 const KINDS = Object.keys(PER_MILLE) as readonly FaultKind[];
 
@@ -97,7 +98,8 @@ export function generateSchedule(wishes: ScheduleWishes): Schedule {
   const prng = randomStream(seed, "schedule");
   const nodes = between(prng, 3, 7);
   const minutes = wishes.minutes ?? between(prng, 2, 5);
-  const world = { ...worldOptions(prng, seed, nodes), ...worldOf(scenario, wishes) };
+  const drawnWorld = { ...worldOptions(prng, seed, nodes), ...worldOf(scenario, wishes) };
+  const world = scenario?.isSkewed === true ? skewed(drawnWorld) : drawnWorld;
   const chaosUntilMs = FORMATION_MS + minutes * 60_000;
   // Drawn in any case, so that a scenario changes nothing else.
   const drawn = KINDS.filter((kind) => chance(prng, PER_MILLE[kind]));
@@ -126,6 +128,13 @@ function worldOf(scenario: Scenario | undefined, wishes: ScheduleWishes): Partia
     ...(scenario?.limits === undefined ? {} : { limits: scenario.limits }),
     ...(scenario?.strangers === undefined ? {} : { strangers: scenario.strangers }),
   };
+}
+
+/** Half of the nodes have the program of the version before. */
+function skewed(world: WorldOptions): WorldOptions {
+  const prng = randomStream(world.seed, "skew");
+  const all = Array.from({ length: world.nodes }, (_, node) => node);
+  return { ...world, outdated: all.filter(() => chance(prng, 500)) };
 }
 
 function worldOptions(prng: Prng, seed: number, nodes: number): WorldOptions {
@@ -290,6 +299,12 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
     case "foreign": {
       const stranger = prng.below(world.strangers ?? 1);
       return { at, kind, stranger, isWiped: chance(prng, 300), takesOver: chance(prng, 500), forMs };
+    }
+    case "update": {
+      // One after the other gets the newest one; then it is tried out, and taken back.
+      const isRolling = count < nodes;
+      const isOutdated = !isRolling && chance(prng, 500);
+      return { at, kind, node: isRolling ? count : a, isOutdated, forMs: Math.min(forMs, 5000) };
     }
     case "arrive":
       return { at, kind, node: nodes - 1 - count };

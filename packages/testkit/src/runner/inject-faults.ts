@@ -152,15 +152,9 @@ export class FaultInjector {
           this.#world.floating.hasStranger = false;
         });
         return true;
-      case "apart": {
-        const { nodes } = this.#world.options;
-        const others = Array.from({ length: nodes }, (_, node) => node).filter(
-          (node) => !fault.side.includes(node),
-        );
-        const ways = fault.side.flatMap((inside) => others.map((other): [number, number] => [other, inside]));
-        this.#do.block(ways, false, fault.forMs);
+      case "apart":
+        this.#part(fault);
         return true;
-      }
       case "arrive":
         this.#node(fault.node).start();
         return true;
@@ -180,6 +174,8 @@ export class FaultInjector {
         return this.#changes.forgetAlone(this.#node(fault.node), this.#node(fault.target), fault.forMs);
       case "clone":
         return this.#clone(fault);
+      case "update":
+        return this.#update(fault);
       case "foreign":
         return this.#strikeStranger(fault);
       case "replaced":
@@ -196,6 +192,12 @@ export class FaultInjector {
         this.#strikeNetwork(fault);
         return true;
     }
+  }
+
+  #part({ side, forMs }: Of<"apart">): void {
+    const others = this.#world.nodes.map(({ index }) => index).filter((node) => !side.includes(node));
+    const ways = side.flatMap((inside) => others.map((other): [number, number] => [other, inside]));
+    this.#do.block(ways, false, forMs);
   }
 
   /** Only while nothing else is on: with several faults nobody can say whether a relay is left. */
@@ -232,6 +234,17 @@ export class FaultInjector {
       if (kind !== "moved") return;
       this.#vacated.push(node.host);
       node.readdress();
+    });
+    return true;
+  }
+
+  /** Whether it began: what ends before it has stopped in order is started again as it was. */
+  #update({ node: number, isOutdated, forMs }: Of<"update">): boolean {
+    const node = this.#node(number);
+    if (node.process === undefined) return false;
+    node.stop(() => {
+      node.isOutdated = isOutdated;
+      this.#do.during(forMs, () => node.start());
     });
     return true;
   }

@@ -13,6 +13,8 @@ export interface Scenario {
   readonly isLogShort?: boolean;
   readonly limits?: WorldOptions["limits"];
   readonly strangers?: number;
+  /** Half of the nodes begin with the program of the version before. */
+  readonly isSkewed?: boolean;
 }
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
@@ -80,5 +82,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     kinds: ["foreign", "moved", "crash", "partition", "cut", "mdnsSilence", "mdnsStale"],
     strangers: 3,
   },
+  // A rolling update: at first some speak the version before, then one after the other gets the newest, later some the one before again.
+  skew: { kinds: ["update", "takeover", "crash", "partition", "isolated", "cut"], isSkewed: true },
   growth: { kinds: ["arrive", "schism", "coup"], nodes: 7 },
 };

@@ -131,6 +131,8 @@ export type Fault = {
       readonly takesOver: boolean;
       readonly forMs: number;
     }
+  /** The node is stopped in order, and started again with another program: of the newest version, or of the one before. */
+  | { readonly kind: "update"; readonly node: number; readonly isOutdated: boolean; readonly forMs: number }
   /** When voters are added next, the network parts between these with their leader and all others. */
   | { readonly kind: "schism"; readonly forMs: number }
 );

@@ -20,6 +20,7 @@ import { FaultInjector } from "./inject-faults.ts";
 import { LoadReads } from "./load-reads.ts";
 import { RETAINED_TOPICS, RetainedWrites } from "./retained-writes.ts";
 import { mayLoseAcknowledged, type Schedule } from "./schedule.ts";
+import { SkewWatch } from "./skew-watch.ts";
 import { Standstill } from "./standstill.ts";
 import { underTripwire } from "./tripwire.ts";
 
@@ -163,6 +164,7 @@ class Simulation {
     this.#expected = world.nodes.filter(({ index }) => !late.has(index));
     for (const node of this.#expected) world.events.at(prng.below(spreadMs), () => node.start());
     for (const stranger of world.strangers) world.events.at(prng.below(spreadMs), () => stranger.start());
+    if (world.options.outdated !== undefined) new SkewWatch(world).begin();
     if (world.strangers.length > 0) new ForeignWatch(world).begin();
     this.#injector.arm(this.#schedule);
     const isApart = this.#schedule.faults.some(({ kind }) => kind === "apart");

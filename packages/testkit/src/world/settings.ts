@@ -22,6 +22,7 @@ export function settingsOf({ options, hosts, floating }: World, node: SimNode): 
     limits,
     // Every machine has another room.
     owedBytesMax: 2 ** 26 + index,
+    protocolVersions: node.versions,
     // What other meshes do with an address of their own concerns nobody here.
     floatingAddress:
       allegiance === HOME ? { address: floating.address, networkInterface: "eth0" } : undefined,

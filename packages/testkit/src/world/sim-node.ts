@@ -8,11 +8,13 @@
 
 import type { CoordinatorStatus, ObservedEntry } from "@skein/coordinator";
 import { type Log, type LogFields, SkeinError, type StreamListener } from "@skein/kernel";
+import type { ProtocolVersions } from "@skein/mesh";
 import { NodeAssembly } from "skein/assembly";
 import type { NodeObservation } from "../observations.ts";
 import { type Allegiance, HOME } from "./allegiance.ts";
 import { appliedClusterCommand, appliedCommand, passedSessions } from "./applied-commands.ts";
 import { MachineSleep, machineClock } from "./machine-sleep.ts";
+import { olderTransport, VERSIONS_BEFORE } from "./older-program.ts";
 import { mix, mixBytes, randomStream } from "./random-streams.ts";
 import { settingsOf } from "./settings.ts";
 import { SimDisk } from "./sim-disk.ts";
@@ -38,6 +40,8 @@ export class SimNode {
   readonly disk: SimDisk;
   readonly machine: MachineClock;
   readonly logs: string[] = [];
+  /** The program on it is of the version before. To be changed only while none runs. */
+  isOutdated: boolean;
   readonly #world: World;
   #process: SimProcess | undefined;
   #assembly: NodeAssembly | undefined;
@@ -62,6 +66,7 @@ export class SimNode {
     this.#world = world;
     this.index = index;
     this.allegiance = allegiance;
+    this.isOutdated = world.options.outdated?.includes(index) === true;
     this.#host = `10.0.0.${index + 1}`;
     this.disk = new SimDisk(world.events, randomStream(world.seed, `disk ${index}`));
     this.machine = machineClock(world.prng, ratePerMillion);
@@ -70,6 +75,11 @@ export class SimNode {
       (observation) => this.#observe(observation),
       (status) => this.sleep.leaseUntil(status),
     );
+  }
+
+  /** The versions that the program on it speaks, if it is not the newest one. */
+  get versions(): ProtocolVersions | undefined {
+    return this.isOutdated ? VERSIONS_BEFORE : undefined;
   }
 
   /** Id of the node that runs here or ran here last; empty before the first start. */
@@ -235,7 +245,8 @@ export class SimNode {
       }),
       transport: () => {
         const locate = (name: string) => world.locate(index, name);
-        return world.network.transport(process, index, host, locate, this.allegiance.key);
+        const transport = world.network.transport(process, index, host, locate, this.allegiance.key);
+        return this.isOutdated ? olderTransport(transport, `node-${index}`) : transport;
       },
       mdns: world.multicast.openFor(process, index, host),
       process: world.floating.openFor(process, index),

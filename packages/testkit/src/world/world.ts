@@ -41,6 +41,8 @@ export interface WorldOptions {
   readonly limits?: Partial<BrokerOptions>;
   /** So many nodes of other meshes (allegiance.ts) are on the network as well. Default: none. */
   readonly strangers?: number;
+  /** Nodes that begin with the program of the version before. Default: none. */
+  readonly outdated?: readonly number[];
   /** Monotonic clocks run this much too fast or too slow at most. */
   readonly driftPerMillionMax: number;
 }
