@@ -10,6 +10,7 @@ import { READ_MUTANTS } from "./read-mutants.ts";
 import { RELAY_MUTANTS } from "./relay-mutants.ts";
 import { SESSION_MUTANTS } from "./session-mutants.ts";
 import { SKEW_MUTANTS } from "./skew-mutants.ts";
+import { TRANSFER_MUTANTS } from "./transfer-mutants.ts";
 
 export { editsOf, type Mutant, mutate } from "./mutate.ts";
 
@@ -21,6 +22,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...MERGE_MUTANTS,
   ...FOREIGN_MUTANTS,
   ...SKEW_MUTANTS,
+  ...TRANSFER_MUTANTS,
   ...ALONE_MUTANTS,
   ...READ_MUTANTS,
   ...RELAY_MUTANTS,

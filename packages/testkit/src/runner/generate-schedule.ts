@@ -66,6 +66,7 @@ const PER_MILLE: Readonly<Record<FaultKind, number>> = {
   crashInSnapshot: 0,
   foreign: 0,
   update: 0,
+  transfer: 0,
 };
 const KINDS = Object.keys(PER_MILLE) as readonly FaultKind[];
 
@@ -79,6 +80,7 @@ const FEWEST_NODES: Partial<Record<FaultKind, number>> = {
   echo: 2,
   leave: 2,
   forget: 2,
+  transfer: 2,
   clone: 2,
   isolated: 3,
   amnesia: 3,
@@ -195,10 +197,16 @@ function drawSizes(prng: Prng, isSlow: boolean): Partial<ReplicaSizes> {
   return sizes.segmentBytes === 2000 ? { ...sizes, ...PARTED } : sizes;
 }
 
+/** Mean time between two of a kind; of most it is longer. */
+const INTERVALS_MS: Partial<Record<FaultKind, readonly number[]>> = {
+  takeover: [1000, 3000, 8000],
+  transfer: [2000, 6000, 18_000],
+};
+
 /** Each kind draws from a sequence of its own. */
 function drawFaults(seed: number, kind: FaultKind, world: WorldOptions, until: number): Fault[] {
   const prng = randomStream(seed, `faults ${kind}`);
-  const everyMs = pick(prng, kind === "takeover" ? [1000, 3000, 8000] : [8_000, 20_000, 45_000]);
+  const everyMs = pick(prng, INTERVALS_MS[kind] ?? [8_000, 20_000, 45_000]);
   const faults: Fault[] = [];
   if (kind === "apart") return drawApart(prng, world);
   let at = FORMATION_MS;
@@ -287,6 +295,7 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
     case "mdnsSilence":
       return { at, kind, forMs };
     case "mdnsStale":
+    case "transfer":
       return { at, kind };
     case "apart":
       return { at, kind, side: [a], forMs };

@@ -7,6 +7,7 @@ import { randomStream } from "../world/random-streams.ts";
 import type { SimNode } from "../world/sim-node.ts";
 import type { World } from "../world/world.ts";
 import { DamageBudget } from "./damage-budget.ts";
+import { HandOvers } from "./hand-overs.ts";
 import { Interventions } from "./interventions.ts";
 import { MembershipFaults } from "./membership-faults.ts";
 import { Plots } from "./plots.ts";
@@ -37,6 +38,7 @@ export class FaultInjector {
   readonly #budget: DamageBudget;
   readonly #plots: Plots;
   readonly #changes: MembershipFaults;
+  readonly #handOvers: HandOvers;
   readonly #chase: (client: number, flight: Flight) => void;
   /** Two nodes that must talk through another. */
   #isolated: readonly [SimNode, SimNode] | undefined;
@@ -44,6 +46,7 @@ export class FaultInjector {
   readonly #vacated: string[] = [];
   /** Faults that struck, by kind. */
   readonly struck = new Map<string, number>();
+  #strikes = 0;
 
   /** `chase`: tells a client of the workload, by number, when to flee. */
   constructor(world: World, chase: (client: number, flight: Flight) => void) {
@@ -53,6 +56,7 @@ export class FaultInjector {
     this.#do = new Interventions(world);
     this.#budget = new DamageBudget(world);
     this.#changes = new MembershipFaults(world, this.#do);
+    this.#handOvers = new HandOvers(world, this.#do, () => this.#strikes);
     this.#plots = new Plots(world, this.#do, this.#budget);
   }
 
@@ -60,6 +64,7 @@ export class FaultInjector {
     for (const fault of schedule.faults) {
       this.#world.events.at(fault.at, () => {
         if (this.#do.isOver || !this.#strike(fault)) return;
+        this.#strikes++;
         this.struck.set(fault.kind, (this.struck.get(fault.kind) ?? 0) + 1);
         this.#relayDoubtful(fault);
       });
@@ -174,6 +179,8 @@ export class FaultInjector {
         return this.#changes.forgetAlone(this.#node(fault.node), this.#node(fault.target), fault.forMs);
       case "clone":
         return this.#clone(fault);
+      case "transfer":
+        return this.#handOvers.begin();
       case "update":
         return this.#update(fault);
       case "foreign":

@@ -84,5 +84,10 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   // A rolling update: at first some speak the version before, then one after the other gets the newest, later some the one before again.
   skew: { kinds: ["update", "takeover", "crash", "partition", "isolated", "cut"], isSkewed: true },
+  // Leadership is handed over on purpose while anything else goes wrong, and while nothing does.
+  transfers: {
+    kinds: ["transfer", "takeover", "crash", "partition", "severed", "clog", "pause", "diskStall", "coup"],
+  },
+  handovers: { kinds: ["transfer"] },
   growth: { kinds: ["arrive", "schism", "coup"], nodes: 7 },
 };

@@ -133,6 +133,8 @@ export type Fault = {
     }
   /** The node is stopped in order, and started again with another program: of the newest version, or of the one before. */
   | { readonly kind: "update"; readonly node: number; readonly isOutdated: boolean; readonly forMs: number }
+  /** Whoever leads hands over on purpose, to the voter that is best prepared, and the clients' address with it. */
+  | { readonly kind: "transfer" }
   /** When voters are added next, the network parts between these with their leader and all others. */
   | { readonly kind: "schism"; readonly forMs: number }
 );
