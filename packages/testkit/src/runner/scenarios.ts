@@ -50,6 +50,22 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     kinds: ["takeover", "crash", "stop", "pause", "partition", "severed", "power", "clientsCut"],
     nodes: 2,
   },
+  // One node by itself: nobody else has what it has acknowledged, and all of it is there after every start.
+  alone: {
+    kinds: [
+      "crash",
+      "crashAfterAck",
+      "crashInSnapshot",
+      "power",
+      "stop",
+      "pause",
+      "diskStall",
+      "takeover",
+      "clientsCut",
+    ],
+    nodes: 1,
+    durability: "disk",
+  },
   // Several nodes without a quorum that hear each other, and clients that go to and fro among them.
   minorities: { kinds: ["takeover", "partition", "crash", "severed", "clientsCut"], nodes: 5 },
   // Nodes that are away for longer than the log goes back. Some take so long to catch up that what they serve is old meanwhile.
