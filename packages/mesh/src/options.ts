@@ -35,7 +35,7 @@ export interface MeshOptions {
   /** Whether this node runs on the machine where its identity was made. Default: unknown. */
   readonly home?: Home;
   /** Other versions of the protocol than this program speaks, for tests. */
-  readonly protocolVersions?: ProtocolVersions;
+  readonly protocolVersions?: ProtocolVersions | undefined;
 }
 
 /** Local subscribers, reached from the mesh. */

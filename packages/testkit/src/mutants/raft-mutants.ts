@@ -142,6 +142,14 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     scenario: "blackouts",
   },
   {
+    name: "a leader counts what its own disk does not have yet",
+    breaks: "P5: who votes alone loses with its power what it has acknowledged (Raft figure 2)",
+    file: `${RAFT}/leader.ts`,
+    search: "voter === server.id ? server.writes.persistedIndex :",
+    replacement: "voter === server.id ? log.lastIndex :",
+    scenario: "alone",
+  },
+  {
     name: "a suspect server counts",
     breaks: "a server that lost entries votes before it has them back (P12)",
     file: `${RAFT}/server.ts`,
