@@ -13,14 +13,13 @@
  * Source: etcd-io/raft's driver contract (AsyncStorageWrites); reference design, section 1.9.
  */
 
-import { assert, type Clock, type MonotonicMs, type SkeinError, unreachable } from "@skein/kernel";
+import { assert, type MonotonicMs, type SkeinError, unreachable } from "@skein/kernel";
 import {
   decodeConfiguration,
   type Entry,
   type Outgoing,
   type RaftEffect,
   type RaftEvent,
-  type RaftMessage,
   RaftNode,
   type RaftOptions,
   type RaftStatus,
@@ -31,12 +30,11 @@ import {
 } from "raft-js";
 import { Alarm } from "../alarm.ts";
 import type { Journal, OpenedJournal } from "../journal/journal.ts";
-import type { CoordinatorObserver } from "../options.ts";
 import { isSnapshot } from "../state-machine/snapshot.ts";
-import type { Applied, StateMachine } from "../state-machine/state-machine.ts";
+import type { StateMachine } from "../state-machine/state-machine.ts";
+import type { DriverPorts } from "./driver-ports.ts";
 import { observedEntry } from "./observed-entry.ts";
 import { OwnSnapshots } from "./own-snapshots.ts";
-import type { ReadsPort } from "./reads-port.ts";
 import { type Missing, REPAIR_BYTES_MAX } from "./repair.ts";
 import type { ReplicaSizes } from "./replica-sizes.ts";
 import { StateHashing } from "./state-hashing.ts";
@@ -46,34 +44,8 @@ const SNAPSHOT_BYTES = 16 * 1024 * 1024;
 /** A write that takes this long is a disk that stands still: SD cards stop for half a second all the time. */
 const STALLED_MS = 2000;
 
-/** What the replicas disagree about. */
-export type ReplicaFault = Extract<RaftEffect, { readonly kind: "diverged" | "contradicted" }>;
-
 export interface DriverOptions extends Pick<ReplicaSizes, "snapshotEntries" | "partedBytes"> {
   readonly raft: RaftOptions;
-}
-
-export interface DriverPorts {
-  readonly clock: Clock;
-  /** Towards `to`, or lost. Returns false if there is certainly no way now. */
-  readonly send: (to: ServerId, message: RaftMessage) => boolean;
-  /** A committed command went through the state machine. Must not call back into the driver. */
-  readonly applied: (applied: Applied) => void;
-  /** The state machine, which had applied the log up to `before`, was replaced by a snapshot, and goes on in this turn. The same rule. */
-  readonly restored: (before: number) => void;
-  /** Role, term or leader changed; called when the step is over, so it may call back. */
-  readonly leadershipChanged: () => void;
-  /** After each event: anything may have changed. */
-  readonly stepped: () => void;
-  /** Leadership is being handed over: release what the lease protects, then call `released`. */
-  readonly giveUpLease: (released: () => void) => void;
-  /** Who asks with {@link Driver.read}. */
-  readonly reads: ReadsPort;
-  /** A replica does not hold what it should. */
-  readonly faulty: (fault: ReplicaFault) => void;
-  /** The disk has failed: a leader must hand over now, anybody else is stepped no more. Called once, also within a step. */
-  readonly failed: (error: SkeinError) => void;
-  readonly observer: CoordinatorObserver | undefined;
 }
 
 /** Who leads, as this node knows it. */
