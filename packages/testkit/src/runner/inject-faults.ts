@@ -133,9 +133,9 @@ export class FaultInjector {
       case "moved":
         return this.#strikeDisk(fault, this.#node(fault.node));
       case "syncError": {
-        const { disk } = this.#node(fault.node);
-        if (!this.#budget.take(this.#node(fault.node))) return false;
-        disk.faults.syncsFailing = 1;
+        const node = this.#node(fault.node);
+        if (!this.#budget.takeSync(node)) return false;
+        node.disk.faults.syncsFailing = 1;
         return true;
       }
       case "blackout":

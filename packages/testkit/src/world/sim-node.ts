@@ -301,6 +301,8 @@ export class SimNode {
     const process = this.#process;
     if (process === undefined) return;
     process.kill();
+    // What was in store for it must not strike a later one, when the budget of damage counts this machine as whole again.
+    this.disk.faults.syncsFailing = 0;
     this.#process = undefined;
     this.#assembly = undefined;
     this.#listener = undefined;
@@ -331,10 +333,9 @@ export class SimNode {
   }
 
   #flushSteps(): void {
-    const steps = this.#steps;
+    const [steps, cluster] = [this.#steps, this.#cluster];
     if (steps.length === 0) return;
     this.#steps = [];
-    const cluster = this.#cluster;
     if (cluster === undefined || this.allegiance !== HOME) return;
     for (const step of steps) this.#observeStep(step, cluster);
   }
