@@ -1,6 +1,6 @@
 /** The parts of sim:compose that need no container: the file, the judge, the curve of clients, the plots. */
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -57,6 +57,20 @@ test("docker-compose.yml is what its program writes", () => {
   expect(file).toBe(composeFile(NODES));
   expect(file.match(/<<: \*node/g)).toHaveLength(20);
 });
+
+for (const words of [["docker-compose"], ["docker", "compose"]]) {
+  const [program = "", ...first] = words;
+  const run = (...args: readonly string[]) =>
+    spawnSync(program, [...first, ...args], {
+      cwd: import.meta.dirname,
+      encoding: "utf8",
+      env: { ...process.env, SKEIN_MESH_KEY: "0".repeat(64) },
+    });
+  test.skipIf(run("version").status !== 0)(`${words.join(" ")} takes docker-compose.yml as it is`, () => {
+    const { status, stderr } = run("config", "-q");
+    expect(status, stderr).toBe(0);
+  });
+}
 
 test("a message that arrived once and in order is no fault", () => {
   const all = tallies(1, [got(10_005, 1), got(20_005, 2), got(30_005, 3)]);
