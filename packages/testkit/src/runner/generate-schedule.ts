@@ -104,6 +104,9 @@ function worldOf(scenario: Scenario | undefined, wishes: ScheduleWishes): Partia
     ...(scenario?.sizes === undefined ? {} : { sizes: scenario.sizes }),
     ...(scenario?.isLogShort === undefined ? {} : { isLogShort: scenario.isLogShort }),
     ...(scenario?.limits === undefined ? {} : { limits: scenario.limits }),
+    ...(scenario?.retainedExpirySeconds === undefined
+      ? {}
+      : { retainedExpirySeconds: scenario.retainedExpirySeconds }),
   };
 }
 

@@ -38,6 +38,8 @@ export interface WorldOptions {
   readonly isLogShort?: boolean;
   /** Other limits of the brokers than the usual ones. */
   readonly limits?: Partial<BrokerOptions>;
+  /** Message Expiry Interval of retained messages; undefined: they never expire. */
+  readonly retainedExpirySeconds?: number;
   /** Monotonic clocks run this much too fast or too slow at most. */
   readonly driftPerMillionMax: number;
 }
