@@ -137,6 +137,15 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       replacement: "const will = session.will;",
     },
     {
+      name: "a wall clock that jumps makes messages expire",
+      scenario: "clocks",
+      load: "writes",
+      breaks: "P8: retained messages are gone before their time (R19)",
+      file: `${STATE}/session-time.ts`,
+      search: "return ms <= JUMP_MS ? ms : 0;",
+      replacement: "return ms;",
+    },
+    {
       name: "sessions do not expire",
       scenario: "absences",
       breaks: "G4: a session is found that had ended",

@@ -129,6 +129,9 @@ function worldOf(scenario: Scenario | undefined, wishes: ScheduleWishes): Partia
     ...(scenario?.isLogShort === undefined ? {} : { isLogShort: scenario.isLogShort }),
     ...(scenario?.limits === undefined ? {} : { limits: scenario.limits }),
     ...(scenario?.strangers === undefined ? {} : { strangers: scenario.strangers }),
+    ...(scenario?.retainedExpirySeconds === undefined
+      ? {}
+      : { retainedExpirySeconds: scenario.retainedExpirySeconds }),
   };
 }
 

@@ -15,6 +15,7 @@ export interface Scenario {
   readonly strangers?: number;
   /** Half of the nodes begin with the program of the version before. */
   readonly isSkewed?: boolean;
+  readonly retainedExpirySeconds?: WorldOptions["retainedExpirySeconds"];
 }
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
@@ -38,6 +39,8 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   discovery: { kinds: ["mdnsSilence", "mdnsStale", "crash", "wallStep"] },
   isolation: { kinds: ["isolated", "cut", "clientsCut"] },
   roaming: { kinds: ["moved", "mdnsSilence", "isolated", "crash"] },
+  // Leaders come and go whose wall clocks jump by years. No retained message expires within a run, whatever they say.
+  clocks: { kinds: ["wallStep", "coup", "crash", "partition"], retainedExpirySeconds: 86_400 },
   elections: { kinds: ["coup", "usurp", "echo", "crash"] },
   figure8: { kinds: ["coup"], sizes: { appendBytesMax: 1000, inflightMax: 1 } },
   amnesia: { kinds: ["amnesia", "coup"], durability: "replicated" },

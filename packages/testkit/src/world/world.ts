@@ -43,6 +43,8 @@ export interface WorldOptions {
   readonly strangers?: number;
   /** Nodes that begin with the program of the version before. Default: none. */
   readonly outdated?: readonly number[];
+  /** Message Expiry Interval of retained messages; undefined: they never expire. */
+  readonly retainedExpirySeconds?: number;
   /** Monotonic clocks run this much too fast or too slow at most. */
   readonly driftPerMillionMax: number;
 }
