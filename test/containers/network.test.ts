@@ -23,6 +23,7 @@ import { answersAgain, answersConnect, answersSoon, connect } from "./support/cl
 import { command } from "./support/command.ts";
 import { findEngine, IMAGE } from "./support/engine.ts";
 import { eventually } from "./support/eventually.ts";
+import { expectFailOver } from "./support/fail-over-log.ts";
 import { HolderWatch, longestOverlapMs } from "./support/holder-watch.ts";
 import { expectBack, idleForTest } from "./support/idle-for-test.ts";
 import { ContainerMesh } from "./support/mesh.ts";
@@ -71,15 +72,36 @@ describe.skipIf(engine === undefined)("three containers and what happens to thei
 
   const others = (node: NodeContainer): NodeContainer[] => mesh.nodes.filter((one) => one !== node);
 
-  test("P1, P2: the holder's cable is pulled; the address answers in 5 s and idle keepalive-60 clients are back in 10 s", async () => {
+  test("P1, P2, R15: the holder's cable is pulled; the address answers in 5 s, idle keepalive-60 clients are back in 10 s, and both survivors tell just that", async () => {
     const clients = await idleForTest(mesh);
     const holder = mesh.holder();
+    const survivors = others(holder);
+    const taking = new HolderWatch(survivors, mesh.vip);
+    onTestFinished(() => taking.stop());
+    const views = await mesh.views();
+    const idOf = (name: string): string =>
+      views.find(({ container }) => container.name === name)?.status.node ?? "";
     const start = performance.now();
     await holder.unplug();
     const { afterMs } = await answersAgain(mesh.vip, ADDRESS_BACK_MS * 3);
     const backs = await expectBack(clients, start, CLIENTS_BACK_MS);
     say(`cable pulled: address ${afterMs} ms, clients ${backs}`);
     expect(afterMs).toBeLessThanOrEqual(ADDRESS_BACK_MS);
+
+    const taken = taking.changes.find(({ holders }) => holders.length > 0);
+    const wall = (ms: number): number => performance.timeOrigin + ms;
+    const connectedMs = clients.map(({ connectedAtMs }) => connectedAtMs);
+    const told = await expectFailOver(survivors, {
+      from: idOf(holder.name),
+      to: idOf(taken?.holders[0] ?? ""),
+      startMs: wall(start),
+      addressMs: wall(taken?.fromMs ?? Number.NaN),
+      firstClientMs: wall(Math.min(...connectedMs)),
+      lastClientMs: wall(Math.max(...connectedMs)),
+      clients: clients.length,
+    });
+    say(`the survivors tell: ${told}`);
+
     const watch = new HolderWatch(mesh.nodes, mesh.vip);
     await holder.plugIn();
     await mesh.healthy(40_000);
