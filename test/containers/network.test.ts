@@ -18,6 +18,7 @@ import {
   onTestFinished,
   test,
 } from "vitest";
+import { runSkein } from "../support/node-process.ts";
 import { Cabling, type Room } from "./support/cabling.ts";
 import { answersAgain, answersConnect, answersSoon, connect } from "./support/clients.ts";
 import { command } from "./support/command.ts";
@@ -188,6 +189,23 @@ describe.skipIf(engine === undefined)("three containers and what happens to thei
     await delay(3000);
     expect(holder.holds(mesh.vip)).toBe(false);
     await hear(holder);
+    await mesh.healthy(40_000);
+  });
+
+  test("skein drill partition NODE --docker: the container is cut off and comes back with the addresses it had", async () => {
+    const holder = mesh.holder();
+    const [watched] = others(holder);
+    const name = await holder.containerName();
+    const interfaces = async (): Promise<string> =>
+      (await inNetworkOf(holder, "ip", "-brief", "-4", "address")).replaceAll(/@if\d+ */g, " ");
+    const before = await interfaces();
+    const command = ["drill", "partition", name, "--docker", "--yes", "--for", "6", "--http"];
+    const { code, out, err } = await runSkein([...command, `${watched?.address}:7880`]);
+    say(`drill on containers:\n${out}`);
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(out).toMatch(/Well: address back after \d\.\d s, /);
+    const after = await interfaces();
+    expect(after).toBe(before.replace(/ *10\.[\d.]+\/32/, ""));
     await mesh.healthy(40_000);
   });
 
