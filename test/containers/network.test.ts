@@ -18,11 +18,13 @@ import {
   onTestFinished,
   test,
 } from "vitest";
+import { runSkein } from "../support/node-process.ts";
 import { Cabling, type Room } from "./support/cabling.ts";
 import { answersAgain, answersConnect, answersSoon, connect } from "./support/clients.ts";
 import { command } from "./support/command.ts";
 import { findEngine, IMAGE } from "./support/engine.ts";
 import { eventually } from "./support/eventually.ts";
+import { expectFailOver } from "./support/fail-over-log.ts";
 import { HolderWatch, longestOverlapMs } from "./support/holder-watch.ts";
 import { expectBack, idleForTest } from "./support/idle-for-test.ts";
 import { ContainerMesh } from "./support/mesh.ts";
@@ -71,15 +73,36 @@ describe.skipIf(engine === undefined)("three containers and what happens to thei
 
   const others = (node: NodeContainer): NodeContainer[] => mesh.nodes.filter((one) => one !== node);
 
-  test("P1, P2: the holder's cable is pulled; the address answers in 5 s and idle keepalive-60 clients are back in 10 s", async () => {
+  test("P1, P2, R15: the holder's cable is pulled; the address answers in 5 s, idle keepalive-60 clients are back in 10 s, and both survivors tell just that", async () => {
     const clients = await idleForTest(mesh);
     const holder = mesh.holder();
+    const survivors = others(holder);
+    const taking = new HolderWatch(survivors, mesh.vip);
+    onTestFinished(() => taking.stop());
+    const views = await mesh.views();
+    const idOf = (name: string): string =>
+      views.find(({ container }) => container.name === name)?.status.node ?? "";
     const start = performance.now();
     await holder.unplug();
     const { afterMs } = await answersAgain(mesh.vip, ADDRESS_BACK_MS * 3);
     const backs = await expectBack(clients, start, CLIENTS_BACK_MS);
     say(`cable pulled: address ${afterMs} ms, clients ${backs}`);
     expect(afterMs).toBeLessThanOrEqual(ADDRESS_BACK_MS);
+
+    const taken = taking.changes.find(({ holders }) => holders.length > 0);
+    const wall = (ms: number): number => performance.timeOrigin + ms;
+    const connectedMs = clients.map(({ connectedAtMs }) => connectedAtMs);
+    const told = await expectFailOver(survivors, {
+      from: idOf(holder.name),
+      to: idOf(taken?.holders[0] ?? ""),
+      startMs: wall(start),
+      addressMs: wall(taken?.fromMs ?? Number.NaN),
+      firstClientMs: wall(Math.min(...connectedMs)),
+      lastClientMs: wall(Math.max(...connectedMs)),
+      clients: clients.length,
+    });
+    say(`the survivors tell: ${told}`);
+
     const watch = new HolderWatch(mesh.nodes, mesh.vip);
     await holder.plugIn();
     await mesh.healthy(40_000);
@@ -166,6 +189,23 @@ describe.skipIf(engine === undefined)("three containers and what happens to thei
     await delay(3000);
     expect(holder.holds(mesh.vip)).toBe(false);
     await hear(holder);
+    await mesh.healthy(40_000);
+  });
+
+  test("skein drill partition NODE --docker: the container is cut off and comes back with the addresses it had", async () => {
+    const holder = mesh.holder();
+    const [watched] = others(holder);
+    const name = await holder.containerName();
+    const interfaces = async (): Promise<string> =>
+      (await inNetworkOf(holder, "ip", "-brief", "-4", "address")).replaceAll(/@if\d+ */g, " ");
+    const before = await interfaces();
+    const command = ["drill", "partition", name, "--docker", "--yes", "--for", "6", "--http"];
+    const { code, out, err } = await runSkein([...command, `${watched?.address}:7880`]);
+    say(`drill on containers:\n${out}`);
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(out).toMatch(/Well: address back after \d\.\d s, /);
+    const after = await interfaces();
+    expect(after).toBe(before.replace(/ *10\.[\d.]+\/32/, ""));
     await mesh.healthy(40_000);
   });
 

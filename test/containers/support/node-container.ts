@@ -175,6 +175,11 @@ export class NodeContainer {
     await this.#nameInterface();
   }
 
+  /** What the engine calls it. */
+  async containerName(): Promise<string> {
+    return (await this.#container().inspect()).Name.slice(1);
+  }
+
   /** Runs a program in the container. @throws {Error} if it fails; carries what it said. */
   async run(...command: readonly string[]): Promise<string> {
     const { output, exitCode } = await this.#engine.container.exec(this.#container(), [...command]);
