@@ -41,7 +41,7 @@ export interface RaftOptions {
    * batch that is larger by itself is taken when nothing else waits.
    */
   readonly uncommittedBytesMax: number;
-  /** Entries kept behind a snapshot for followers that lag a little. */
+  /** Entries kept behind a snapshot for followers that lag a little. Who gets a snapshot is waited for besides, with 32 MiB of entries at most. */
   readonly entriesKept: number;
   /** Most bytes of entries under way to one follower (32 are added per entry); 4 MiB. One message may go beyond it. */
   readonly inflightBytesMax?: number;
