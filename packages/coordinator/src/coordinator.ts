@@ -154,6 +154,7 @@ export class Coordinator {
     });
     this.#route = new ProposalRoute(options.identity, this.#machine, this.#proposals, {
       impersonated: () => this.#ending.impersonated(),
+      hasQuorum: () => this.status.hasQuorum,
       time: () => this.merging.time,
       sendToLeader: (leader, commands) =>
         this.#traffic.sendMember(leader, (cluster) => ({ kind: "proposal", cluster, commands })),
