@@ -116,7 +116,8 @@ export class AddressLab {
     const peers = Array.from({ length: nodes }, (_, at) => at + 1).filter((at) => at !== node.at);
     const command = [process.execPath, PROGRAM, "up", "--name", `n${node.at}`, "--data-dir", node.data];
     command.push("--mesh", "lab", "--mesh-key", this.#key, "--no-mdns", "--timing", timing);
-    command.push("--listen", "mqtt://[::]:1883", "--allow-anonymous");
+    const anywhere = this.#options.family === "IPv6" ? "[::]" : "0.0.0.0";
+    command.push("--listen", `mqtt://${anywhere}:1883`, "--allow-anonymous");
     command.push("--vip", `${this.#address}%eth0`);
     command.push(...peers.flatMap((at) => ["--peer", `10.77.0.${at}:7883`]));
     node.log.length = 0;
