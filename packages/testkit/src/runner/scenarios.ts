@@ -40,7 +40,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   isolation: { kinds: ["isolated", "cut", "clientsCut"] },
   roaming: { kinds: ["moved", "mdnsSilence", "isolated", "crash"] },
   // Leaders come and go whose wall clocks jump by years. No retained message expires within a run, whatever they say.
-  clocks: { kinds: ["wallStep", "coup", "crash", "partition"], retainedExpirySeconds: 86_400 },
+  clocks: { kinds: ["wallStep", "coup"], retainedExpirySeconds: 86_400 },
   elections: { kinds: ["coup", "usurp", "echo", "crash"] },
   figure8: { kinds: ["coup"], sizes: { appendBytesMax: 1000, inflightMax: 1 } },
   amnesia: { kinds: ["amnesia", "coup"], durability: "replicated" },
