@@ -92,16 +92,13 @@ export class Coordinator {
     const sizes = { ...REPLICA_SIZES, ...options.sizes };
     const { durability = "replicated", onQuorumLoss = "outbox" } = options;
     this.#machine = new StateMachine(sizes.slabBytes);
-    this.#arrival = new Arrival(
-      options.identity,
-      { durability, ...sizes },
-      {
-        ...ports,
-        send: (to, frame) => this.#traffic.send(to, frame),
-        arrived: (opened) => this.#begin(opened),
-        failed: (error) => this.#ending.diskFailed(error),
-      },
-    );
+    const journalOptions = { durability, ...sizes };
+    this.#arrival = new Arrival(options.identity, journalOptions, {
+      ...ports,
+      send: (to, frame) => this.#traffic.send(to, frame),
+      arrived: (opened) => this.#begin(opened),
+      failed: (error) => this.#ending.diskFailed(error),
+    });
     this.#driverOptions = { raft: raftOptions(node, options.timing, sizes, ports.prng), ...sizes };
     this.#diskFailures = new DiskFailures(ports);
     this.#ending = new Ending(this.#diskFailures, {
