@@ -12,7 +12,12 @@ export default defineConfig({
         ...fromSource,
         test: {
           name: "unit",
-          include: ["packages/*/test/**/*.test.ts", "tools/*.test.ts", "test/plug/**/*.test.ts"],
+          include: [
+            "packages/*/test/**/*.test.ts",
+            "tools/*.test.ts",
+            "test/plug/**/*.test.ts",
+            "test/bench/**/*.test.ts",
+          ],
           // Some take seconds where others use the same cores.
           testTimeout: 30_000,
           isolate: false,

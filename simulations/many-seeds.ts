@@ -8,7 +8,7 @@ import type { Load } from "./run-seed.ts";
 export interface ManySeeds {
   readonly from: number;
   readonly to: number;
-  readonly wishes: Omit<ScheduleWishes, "seed">;
+  readonly wishesOf: (seed: number) => ScheduleWishes;
   readonly load: Load;
   /** Which seeds are run a second time, to compare the histories. */
   readonly isTwice: (seed: number) => boolean;
@@ -39,7 +39,7 @@ function work(job: ManySeeds, take: () => number | undefined): Promise<void> {
       if (seed === undefined) void worker.terminate().then(() => resolve());
       else {
         const isTwice = job.isTwice(seed);
-        worker.postMessage({ wishes: { ...job.wishes, seed }, load: job.load, isTwice });
+        worker.postMessage({ wishes: job.wishesOf(seed), load: job.load, isTwice });
       }
     };
     worker.on("message", (verdict: Verdict) => {

@@ -23,6 +23,15 @@ const HOUSEHOLD_SIZES = {
 };
 const HOUSEHOLD_LOG = { entriesKept: 2000, snapshotEntries: 500 };
 
+/** What repeats a run by hand. */
+export function commandOf({ seed, ...wishes }: ScheduleWishes, load: Load): string {
+  const flags = Object.entries(wishes).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name} ${value}`],
+  );
+  if (load === "household") flags.push("--household");
+  return ["npm run sim -- --seed", seed, ...flags].join(" ");
+}
+
 /** Carries out a schedule. */
 export function run(schedule: Schedule, load: Load): Verdict {
   return load === "writes" ? simulate(schedule) : simulate(withRoom(schedule), householdOf(schedule));

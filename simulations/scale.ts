@@ -18,7 +18,7 @@ npm run sim:scale -- [--whole N,N...] [--mesh N,N...] [--seconds S]
   --seconds S      begin no new size after S seconds (default: 600)`;
 
 const HEAD = [
-  "| nodes | simulated | formed s | idle B/s (leader) | on the wire B/s (leader) | pieces/s | new filter ms p50/p99 | suspect s p50/p99 | dead s p50/p99 | back s p50/p99 | one write: leader, other B | heap MiB |",
+  "| nodes | simulated | formed s | idle B/s (leader) | pieces/s (leader) | on the wire B/s (leader) | new filter ms p50 / p99 | suspect s p50 / p99 | dead s p50 / p99 | back s p50 / p99 | one write B: leader, other | heap MiB per node |",
   "|---|---|---|---|---|---|---|---|---|---|---|---|",
 ];
 
@@ -67,21 +67,20 @@ function rowOf({ idle, write, ...figures }: ScaleFigures): string {
   const cells = [
     figures.nodes,
     figures.kind,
-    (figures.formationMs / 1000).toFixed(1),
+    figures.formationMs === undefined ? "-" : (figures.formationMs / 1000).toFixed(1),
     both(({ bytes }) => bytes),
-    both(wireBytes),
     both(({ pieces }) => pieces),
+    both(wireBytes),
     pair(figures.interestMs, 1, 0),
     pair(figures.suspectMs, 1000, 1),
     pair(figures.deadMs, 1000, 1),
     pair(figures.backMs, 1000, 2),
-    write === undefined ? "-" : `${write.leaderBytes.toFixed(0)}, ${write.otherBytes.toFixed(0)}`,
+    `${write.leaderBytes.toFixed(0)}, ${write.otherBytes.toFixed(0)}${write.isCalculated ? " (calculated)" : ""}`,
     figures.heapMiB.toFixed(1),
   ];
   return `| ${cells.join(" | ")} |`;
 }
 
-function pair(value: Quantiles | undefined, unit: number, digits: number): string {
-  if (value === undefined) return "-";
+function pair(value: Quantiles, unit: number, digits: number): string {
   return `${(value.p50 / unit).toFixed(digits)} / ${(value.p99 / unit).toFixed(digits)}`;
 }

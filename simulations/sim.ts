@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import {
   generateSchedule,
+  MESH_SIZES,
   SCENARIOS,
   type Schedule,
   type ScheduleWishes,
@@ -15,13 +16,13 @@ import {
   type Verdict,
 } from "@skein/testkit";
 import { runMany } from "./many-seeds.ts";
-import { type Load, run, runSeed } from "./run-seed.ts";
+import { commandOf, type Load, run, runSeed } from "./run-seed.ts";
 
 const USAGE = `Simulates a whole mesh on one seed and says how to repeat what it found.
 
 npm run sim -- --seed N | --seeds FROM-TO | --schedule FILE [options]
   --scenario NAME   only these faults: ${Object.keys(SCENARIOS).join(", ")} (default: drawn from the seed)
-  --nodes N         2 to 7 (default: drawn)    --minutes M   simulated minutes of chaos (default: 2 to 5, drawn)
+  --nodes N         ${MESH_SIZES.least} to ${MESH_SIZES.most} (default: 3 to 7, drawn)    --minutes M   simulated minutes of chaos (default: 2 to 5, drawn)
   --household       MQTT clients of all kinds as well, with every checker (default: retained writes at the nodes)
   --once            do not run each seed a second time to compare the histories
   --seconds S       with --seeds: begin no new seed after S seconds
@@ -72,7 +73,8 @@ const wishes: Omit<ScheduleWishes, "seed"> = {
 
 if (values.scenario !== undefined && SCENARIOS[values.scenario] === undefined)
   usage(`There is no scenario "${values.scenario}"`);
-if (wishes.nodes !== undefined && !(wishes.nodes >= 2 && wishes.nodes <= 7)) usage("--nodes takes 2 to 7");
+if (wishes.nodes !== undefined && !isMeshSize(wishes.nodes))
+  usage(`--nodes takes ${MESH_SIZES.least} to ${MESH_SIZES.most}`);
 if (values.seeds !== undefined) await many(values.seeds);
 else if (values.schedule !== undefined) one(readSchedule(values.schedule), undefined);
 else {
@@ -102,7 +104,7 @@ async function many(range: string): Promise<void> {
   await runMany({
     from,
     to,
-    wishes,
+    wishesOf: (seed) => ({ ...wishes, seed }),
     load,
     isTwice: () => !values.once,
     secondsMax: numberOf("seconds", values.seconds),
@@ -153,14 +155,10 @@ function one(schedule: Schedule, seed: number | undefined): void {
 
 function tell({ seed, failure }: Verdict): void {
   if (failure === undefined) return;
-  const flags = Object.entries(wishes).flatMap(([name, value]) =>
-    value === undefined ? [] : [`--${name} ${value}`],
-  );
-  if (values.household) flags.push("--household");
   say(
     `FAILED seed ${seed} at ${(failure.at / 1000).toFixed(3)} s: ${failure.what}: ${failure.message.slice(0, MESSAGE_CHARACTERS_MAX)}`,
   );
-  say(`  npm run sim -- --seed ${seed} ${flags.join(" ")}`.trimEnd());
+  say(`  ${commandOf({ ...wishes, seed }, load)}`);
 }
 
 function say(line: string): void {
@@ -171,6 +169,10 @@ function numberOf(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
   return Number.isFinite(value) ? value : usage(`--${name} takes a number, not "${text}"`);
+}
+
+function isMeshSize(nodes: number): boolean {
+  return Number.isInteger(nodes) && nodes >= MESH_SIZES.least && nodes <= MESH_SIZES.most;
 }
 
 function argumentsGiven() {

@@ -23,12 +23,9 @@ const BEGINS_WITHIN_MS = 8000;
 const FOLLOWED_MS = 60_000;
 
 export function findingsOf(records: Records): Findings {
-  const { nodes, holdings, probe, deeds, readings, startMs, endMs } = records;
+  const { nodes, holdings, probe, deeds, readings, startMs } = records;
   const events = records.events.toSorted((a, b) => a.t - b.t);
   const faults = deeds.flatMap(({ windows }) => windows);
-  const splits = faults.filter(({ parts }) => parts !== undefined);
-  const partOf = (node: string, t: number): number | undefined =>
-    splits.find(({ fromMs, untilMs }) => t >= fromMs && t < untilMs)?.parts?.get(node);
   const connectedAt = connections(events);
   const onAddress = new Set(records.plans.filter(({ node }) => node === undefined).map(({ id }) => id));
   const nodeOf = (plan: ClientPlan, atMs: number): string | undefined => {
@@ -52,10 +49,21 @@ export function findingsOf(records: Records): Findings {
     events,
     tallies: judge({ plans: records.plans, events, faults, nodeOf }),
     impacts,
-    longestOverlapMs: longestOverlapMs(holdings, endMs, (name, t) => partOf(name, t) === undefined),
+    longestOverlapMs: connectedOverlapMs(records),
     readings: readings.filter(({ t }) => t > startMs),
     idle: readings.filter(({ t }) => t <= startMs),
   };
+}
+
+/** Cut off from each other are the parts of a split until it is healed, not until its aftermath is over. */
+function connectedOverlapMs({ deeds, holdings, endMs }: Records): number {
+  const splits = deeds.flatMap(({ windows, undoneMs }) =>
+    windows.flatMap(({ fromMs, parts }) => (parts === undefined ? [] : [{ fromMs, undoneMs, parts }])),
+  );
+  const partOf = (node: string, atMs: number): number =>
+    splits.find(({ fromMs, undoneMs }) => atMs >= fromMs && atMs < undoneMs)?.parts.get(node) ?? 0;
+  const turnsMs = splits.flatMap(({ fromMs, undoneMs }) => [fromMs, undoneMs]);
+  return longestOverlapMs(holdings, endMs, partOf, turnsMs);
 }
 
 /** The next time that the holder is struck, or the next fault of another kind, ends it. */

@@ -1,12 +1,13 @@
 /**
  * What became of each message at each subscriber: arrived once and in order, or lost, doubled, overtaken. Pure.
  *
- * The same loss means different things. A pair of message and subscriber is judged strictly if both ends stayed connected
- * from before the message was sent until after it was acknowledged, and no fault hid one end from the other. What a fault
- * hid, and what went to a subscriber that was away, is counted apart, because the mesh promises less there. So is everything
- * for durable sessions: each lives on the node it was made on today, and its queue is delivered when its client is back there.
+ * The same loss means different things, so each pair of message and subscriber has a class, and `PROMISED` says what the mesh owes to each.
+ * Owed most is a pair whose ends both stayed connected from before the message was sent until after it was acknowledged, with no fault that hid
+ * one end from the other; next one whose publisher had to send it again on another connection. What a fault hid, and what went to a live
+ * subscriber that was away, is only counted. A durable session may be anywhere at any time: it is owed everything but its order across a
+ * split, in which each side hands out at once what it takes.
  *
- * Source: promises P5-P7 of the architecture; docs/plan.md for what is not built yet.
+ * Source: P5-P7 of docs/guarantees.md, with what is not promised there ("Known gap").
  */
 
 import type { ClientEvent, ClientPlan } from "./client-events.ts";
@@ -22,8 +23,26 @@ export interface FaultWindow {
   readonly parts: ReadonlyMap<string, number> | undefined;
 }
 
-const CLASSES = ["steady", "hidden", "away", "durable"] as const;
+const CLASSES = ["steady", "moved", "hidden", "away", "durable", "split"] as const;
 export type PairClass = (typeof CLASSES)[number];
+
+/** The QoS whose messages are not lost (P5), come once (P6), and come in order (P7). */
+interface Promised {
+  readonly kept: readonly number[];
+  readonly once: readonly number[];
+  readonly ordered: readonly number[];
+}
+
+const NOTHING: Promised = { kept: [], once: [], ordered: [] };
+const PROMISED: Readonly<Record<PairClass, Promised>> = {
+  steady: { kept: [1, 2], once: [0, 2], ordered: [0, 1, 2] },
+  // The publishers connect with Clean Start: on a new connection nobody can know what they have sent on the old one (P6).
+  moved: { kept: [1, 2], once: [], ordered: [1, 2] },
+  hidden: NOTHING,
+  away: NOTHING,
+  durable: { kept: [1, 2], once: [2], ordered: [1, 2] },
+  split: { ...NOTHING, kept: [1, 2] },
+};
 
 export interface Tally {
   readonly class: PairClass;
@@ -35,9 +54,8 @@ export interface Tally {
   /** Came again after the publisher had lost its connection before the acknowledgement and sent it again. */
   repeated: number;
   reordered: number;
-  readonly examples: string[];
-  /** Some of the duplicated ones. */
-  readonly twice: { readonly what: string; readonly sentMs: number }[];
+  /** Some of what broke a promise. */
+  readonly examples: { readonly what: string; readonly sentMs: number }[];
 }
 
 export interface Hearing {
@@ -69,54 +87,64 @@ export function judge(hearing: Hearing): readonly Tally[] {
   const got = arrivals(hearing.events);
   const tallies = new Map<string, Tally>();
   for (const subscriber of hearing.plans.filter(({ role }) => role === "subscriber")) {
-    const newest = new Map<string, number>();
     for (const [key, message] of sent) {
       const tally = tallyOf(tallies, classOf(hearing, presence, message, subscriber), message.plan.qos);
-      const times = got.get(subscriber.id)?.get(key) ?? 0;
-      count(tally, message, times, `${key} to ${subscriber.id}`);
+      countTimes(tally, message, got.get(subscriber.id)?.get(key) ?? 0, `${key} to ${subscriber.id}`);
     }
+    /** By publisher the newest that came, and the newest of those that no split may have sent ahead. */
+    const newest = new Map<string, number>();
+    const newestOwed = new Map<string, number>();
     for (const { key, number, publisher } of firstArrivals(hearing.events, subscriber.id)) {
       const message = sent.get(key);
-      const before = newest.get(publisher) ?? 0;
-      newest.set(publisher, Math.max(before, number));
-      if (message === undefined || number >= before) continue;
-      const tally = tallyOf(tallies, classOf(hearing, presence, message, subscriber), message.plan.qos);
+      const pairs = message && classOf(hearing, presence, message, subscriber);
+      const before = raise(newest, publisher, number);
+      const owed = subscriber.isDurable && pairs !== "durable" ? 0 : number;
+      const beforeOwed = raise(newestOwed, publisher, owed);
+      if (message === undefined || pairs === undefined || number >= before) continue;
+      const isSplit = pairs === "durable" && number >= beforeOwed;
+      const tally = tallyOf(tallies, isSplit ? "split" : pairs, message.plan.qos);
       tally.reordered++;
-      if (tally.examples.length < EXAMPLES_MAX)
-        tally.examples.push(`${key} to ${subscriber.id} after ${before}`);
+      if (PROMISED[tally.class].ordered.includes(tally.qos))
+        note(tally, message, `${key} to ${subscriber.id} after ${before}`);
     }
   }
   const rank = (tally: Tally): number => CLASSES.indexOf(tally.class) * 3 + tally.qos;
   return [...tallies.values()].sort((a, b) => rank(a) - rank(b));
 }
 
-/**
- * What the mesh promises and did not keep; empty if all is well. Of durable sessions QoS 0 is not promised, nor order across the
- * splits, in which each side hands out at once what it takes (docs/guarantees.md).
- */
+/** What the mesh promises and did not keep; empty if all is well. */
 export function broken(tallies: readonly Tally[]): readonly string[] {
-  return tallies.flatMap((tally) => {
-    const { class: pairs, qos, lost, duplicated, reordered } = tally;
-    const isSteady = pairs === "steady";
-    if (!isSteady && (pairs !== "durable" || qos === 0)) return [];
+  return tallies.flatMap(({ class: pairs, qos, lost, duplicated, reordered }) => {
+    const { kept, once, ordered } = PROMISED[pairs];
     const faults: string[] = [];
-    if (qos > 0 && lost > 0) faults.push(`P5: ${lost} of QoS ${qos} lost (${pairs})`);
-    if (qos !== 1 && duplicated > 0) faults.push(`P6: ${duplicated} of QoS ${qos} twice (${pairs})`);
-    if (isSteady && reordered > 0) faults.push(`P7: ${reordered} of QoS ${qos} out of order (${pairs})`);
+    if (kept.includes(qos) && lost > 0) faults.push(`P5: ${lost} of QoS ${qos} lost (${pairs})`);
+    if (once.includes(qos) && duplicated > 0) faults.push(`P6: ${duplicated} of QoS ${qos} twice (${pairs})`);
+    if (ordered.includes(qos) && reordered > 0)
+      faults.push(`P7: ${reordered} of QoS ${qos} out of order (${pairs})`);
     return faults;
   });
 }
 
-function count(tally: Tally, message: Sent, times: number, what: string): void {
+function countTimes(tally: Tally, message: Sent, times: number, what: string): void {
+  const { kept, once } = PROMISED[tally.class];
   tally.pairs++;
   if (times === 1) return;
   if (times === 0) tally.lost++;
   else if (message.isMoved) tally.repeated++;
-  else {
-    tally.duplicated++;
-    if (tally.twice.length < EXAMPLES_MAX) tally.twice.push({ what, sentMs: message.sentMs });
-  }
-  if (tally.examples.length < EXAMPLES_MAX) tally.examples.push(`${what} ${times} times`);
+  else tally.duplicated++;
+  const isOwed = times === 0 ? kept.includes(tally.qos) : once.includes(tally.qos) && !message.isMoved;
+  if (isOwed) note(tally, message, `${what} ${times} times`);
+}
+
+function note(tally: Tally, { sentMs }: Sent, what: string): void {
+  if (tally.examples.length < EXAMPLES_MAX) tally.examples.push({ what, sentMs });
+}
+
+/** Raises the entry of `publisher` to `number`, and returns what it was before. */
+function raise(numbers: Map<string, number>, publisher: string, number: number): number {
+  const before = numbers.get(publisher) ?? 0;
+  numbers.set(publisher, Math.max(before, number));
+  return before;
 }
 
 /** By client the spans in which it was connected. */
@@ -188,22 +216,24 @@ function classOf(hearing: Hearing, presence: Presence, message: Sent, subscriber
   const { plan: publisher, sentMs, ackedMs, isMoved } = message;
   const fromMs = sentMs - BEFORE_MS;
   const untilMs = ackedMs + AFTER_MS;
-  if (subscriber.isDurable) return "durable";
+  const faults = hearing.faults.filter((fault) => fault.untilMs >= fromMs && fault.fromMs <= untilMs);
+  if (subscriber.isDurable) return faults.some(({ parts }) => parts !== undefined) ? "split" : "durable";
   if (!isPresent(presence, subscriber.id, fromMs, untilMs)) return "away";
   // QoS 0 counts as sent when the socket took it; whether the connection lived on is part of the question.
   const isThere = publisher.qos > 0 || isPresent(presence, publisher.id, fromMs, untilMs);
-  if (isMoved || !isThere) return "hidden";
-  const from = hearing.nodeOf(publisher, sentMs);
+  if (!isThere) return "hidden";
+  // The one that acknowledged it has promised, whatever became of the one that was sent it first.
+  const from = hearing.nodeOf(publisher, ackedMs);
   const to = hearing.nodeOf(subscriber, sentMs);
   if (from === undefined || to === undefined) return "hidden";
-  const isHidden = hearing.faults.some(({ fromMs: begin, untilMs: end, hidden, parts }) => {
-    if (end < fromMs || begin > untilMs) return false;
+  const isHidden = faults.some(({ hidden, parts }) => {
     if (hidden.includes(from) || hidden.includes(to)) return true;
     // A client may be cut off from its own node, too.
     const places = [from, to, publisher.room, subscriber.room];
     return new Set(places.map((place) => parts?.get(place))).size > 1;
   });
-  return isHidden ? "hidden" : "steady";
+  if (isHidden) return "hidden";
+  return isMoved ? "moved" : "steady";
 }
 
 function tallyOf(tallies: Map<string, Tally>, pairClass: PairClass, qos: 0 | 1 | 2): Tally {
@@ -219,7 +249,6 @@ function tallyOf(tallies: Map<string, Tally>, pairClass: PairClass, qos: 0 | 1 |
       repeated: 0,
       reordered: 0,
       examples: [],
-      twice: [],
     };
     tallies.set(key, tally);
   }

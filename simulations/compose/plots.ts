@@ -31,12 +31,16 @@ export interface Box {
   readonly samples: readonly number[];
 }
 
-/** Lines over x. `marks` are vertical lines, faults for example. */
-export function curves(axes: Axes, lines: readonly Curve[], marks: readonly number[] = []): string {
-  const xs = lines.flatMap(({ points }) => points.map(([x]) => x));
-  const ys = lines.flatMap(({ points }) => points.map(([, y]) => y));
-  const xMax = Math.max(1, ...xs);
-  const yMax = roundUp(Math.max(...ys, 0));
+/** Lines over x. `marks` are vertical lines, faults for example; `thin` lines behind the others have their names as tooltips only. */
+export function curves(
+  axes: Axes,
+  lines: readonly Curve[],
+  marks: readonly number[] = [],
+  thin: readonly Curve[] = [],
+): string {
+  const all = [...lines, ...thin].flatMap(({ points }) => points);
+  const xMax = Math.max(1, ...all.map(([x]) => x));
+  const yMax = roundUp(Math.max(0, ...all.map(([, y]) => y)));
   const at = (x: number): number => LEFT + ((WIDTH - LEFT - RIGHT) * x) / xMax;
   const height = (y: number): number => HEIGHT - BOTTOM - ((HEIGHT - TOP - BOTTOM) * y) / yMax;
   const parts = [frame(axes, yMax, height)];
@@ -47,15 +51,21 @@ export function curves(axes: Axes, lines: readonly Curve[], marks: readonly numb
   for (const mark of marks) {
     parts.push(line(at(mark), TOP, at(mark), HEIGHT - BOTTOM, INK, ' stroke-dasharray="2 4"'));
   }
-  for (const [index, { name, points }] of lines.entries()) {
+  const path = ({ points }: Curve): string =>
+    points.map(([x, y]) => `${at(x).toFixed(1)},${height(y).toFixed(1)}`).join(" ");
+  for (const curve of thin) {
+    parts.push(
+      `<polyline points="${path(curve)}" fill="none" stroke="${INK}" stroke-width="0.5" stroke-opacity="0.6"><title>${escaped(curve.name)}</title></polyline>`,
+    );
+  }
+  for (const [index, curve] of lines.entries()) {
     const colour = colourOf(index);
-    const path = points.map(([x, y]) => `${at(x).toFixed(1)},${height(y).toFixed(1)}`).join(" ");
-    parts.push(`<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="1.6"/>`);
+    parts.push(`<polyline points="${path(curve)}" fill="none" stroke="${colour}" stroke-width="1.6"/>`);
     parts.push(
       text(
         LEFT + 8 + (index * (WIDTH - LEFT - RIGHT)) / Math.max(6, lines.length),
         TOP - 4,
-        escaped(name),
+        escaped(curve.name),
         "start",
         colour,
       ),

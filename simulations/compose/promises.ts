@@ -20,6 +20,9 @@ export interface Impact {
 /** What one look at the address may add: the pause before it and the time-out of one that began just too early. */
 export const PROBE_MS = 600;
 
+/** Two nodes that hear each other may both hold the address for this long while they hand it over. */
+const TWO_HOLDERS_MS = 2600;
+
 const PLANNED = { address: 1000, clients: 6000 };
 const UNPLANNED = { address: 5000, clients: 10_000 };
 
@@ -42,6 +45,12 @@ export function passedLimits(impacts: readonly Impact[]): readonly string[] {
     }
     return sentences;
   });
+}
+
+/** P1 for those who hold the address at once. `overlapMs`: the longest time that two did who were not cut off from each other. */
+export function passedOverlap(overlapMs: number): readonly string[] {
+  if (overlapMs <= TWO_HOLDERS_MS) return [];
+  return [`P1: two nodes that hear each other held the address for ${inSeconds(overlapMs)}`];
 }
 
 function inSeconds(ms: number): string {

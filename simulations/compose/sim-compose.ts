@@ -25,7 +25,8 @@ import { AddressProbe } from "./address-probe.ts";
 import { type Deed, Faults } from "./faults.ts";
 import { findingsOf } from "./findings.ts";
 import { Household } from "./household.ts";
-import { Meters } from "./meters.ts";
+import { MeshTraffic } from "./mesh-traffic.ts";
+import { Meters, type Written, writtenBy } from "./meters.ts";
 import { type Findings, faultsOf, pagesOf } from "./report.ts";
 import { retainedCheck } from "./retained-check.ts";
 import { FULL, nameOf, QUICK, type Timetable } from "./timetable.ts";
@@ -67,7 +68,9 @@ async function simulate(
   await mesh.healthy(FORMATION_MS);
   say(`one mesh after ${formed.afterMs} ms; idle for ${IDLE_MS / 1000} s`);
 
-  const meters = new Meters(mesh.nodes);
+  const traffic = await MeshTraffic.create();
+  cleanups.push(() => traffic.remove());
+  const meters = new Meters(mesh.nodes, traffic);
   cleanups.push(() => meters.stop());
   await delay(IDLE_MS);
   const watch = new HolderWatch(mesh.nodes, mesh.vip);
@@ -110,11 +113,11 @@ async function simulate(
   const endMs = Date.now();
   await probe.stop();
   watch.stop();
-  meters.stop();
+  await meters.stop();
   household.stop();
   const retained = await retainedCheck(mesh, household);
-  const logBytes = new Map<string, number>();
-  for (const node of mesh.nodes) logBytes.set(node.name, Buffer.byteLength(await node.log()));
+  const written = new Map<string, Written>();
+  for (const node of mesh.nodes) written.set(node.name, await writtenBy(node));
   return findingsOf({
     machine: machineName(),
     commit,
@@ -131,7 +134,7 @@ async function simulate(
     holdings: watch.changes.map((change) => ({ ...change, fromMs: change.fromMs + performance.timeOrigin })),
     probe,
     retained,
-    logBytes,
+    written,
   });
 }
 
@@ -169,6 +172,12 @@ try {
     (isRehearsal ? mkdtempSync(join(tmpdir(), "skein-report-")) : join(import.meta.dirname, "report"));
   mkdirSync(folder, { recursive: true });
   for (const [name, text] of pagesOf(findings)) writeFileSync(join(folder, name), text);
+  const kept = join(mkdtempSync(join(tmpdir(), "skein-findings-")), "findings.json");
+  writeFileSync(
+    kept,
+    JSON.stringify(findings, (_, value) => (value instanceof Map ? [...value] : value)),
+  );
+  say(`every event and reading, to look again at what is broken: ${kept}`);
   const broken = faultsOf(findings);
   say(`report in ${folder}: ${broken.length === 0 ? "all promises kept" : broken.join("; ")}`);
   if (broken.length > 0) process.exitCode = 1;

@@ -5,8 +5,8 @@ export interface ScaleFigures {
   readonly nodes: number;
   /** What was simulated: whole nodes, or the mesh layer among puppets. */
   readonly kind: "whole nodes" | "mesh layer";
-  /** Cold start until all are linked with all. */
-  readonly formationMs: number;
+  /** Cold start until all are linked with all. Puppets dial by themselves: not measured with them. */
+  readonly formationMs: number | undefined;
   /** Sent and received by one node in a second when nothing happens. */
   readonly idle: {
     readonly median: Traffic;
@@ -17,14 +17,21 @@ export interface ScaleFigures {
   /** A new filter: from SUBSCRIBE until the SUBACK barrier is open, in ms. */
   readonly interestMs: Quantiles;
   /** A power cut: until another node knows that it is suspect, and dead. */
-  readonly suspectMs: Quantiles | undefined;
-  readonly deadMs: Quantiles | undefined;
+  readonly suspectMs: Quantiles;
+  readonly deadMs: Quantiles;
   /** It is switched on again: until another node has a link to it, from the start of its process. */
-  readonly backMs: Quantiles | undefined;
+  readonly backMs: Quantiles;
   /** Added by one retained write of 100 bytes: what the leader, and another node with a replica, send and receive. */
-  readonly write: { readonly leaderBytes: number; readonly otherBytes: number } | undefined;
+  readonly write: Write;
   /** Heap of one node, with its part of the simulation. */
   readonly heapMiB: number;
+}
+
+export interface Write {
+  readonly leaderBytes: number;
+  readonly otherBytes: number;
+  /** By the formula, not measured. */
+  readonly isCalculated: boolean;
 }
 
 export interface Quantiles {
@@ -36,6 +43,23 @@ export interface Quantiles {
 export interface Traffic {
   readonly bytes: number;
   readonly pieces: number;
+}
+
+/** As the voter policy: nodes above that have no replica of the log. */
+export const REPLICAS_MAX = 32;
+const WRITE_BYTES = 100;
+/** Around the payload, with a topic of 14 bytes: from the node that took it to the leader, and from there to each follower. */
+const PROPOSAL_BYTES = 82;
+const ENTRY_BYTES = 90;
+/** A follower's answer, the word that it is committed, the answer to that. */
+const ANSWERS_BYTES = 3 * 49;
+
+/** One retained write by the formula of docs/scale.md. Above 32 the log does not grow. */
+export function calculatedWrite(nodes: number): Write {
+  const followers = Math.min(nodes, REPLICAS_MAX) - 1;
+  const otherBytes = WRITE_BYTES + ENTRY_BYTES + ANSWERS_BYTES;
+  const leaderBytes = followers * otherBytes + WRITE_BYTES + PROPOSAL_BYTES;
+  return { leaderBytes, otherBytes, isCalculated: true };
 }
 
 /**

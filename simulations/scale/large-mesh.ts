@@ -7,25 +7,40 @@
 
 import type { Disk, Incarnation, Log, NodeId, Stream, StreamHandler, Timer } from "@skein/kernel";
 import { type Clock, type MonotonicMs, seededPrng } from "@skein/kernel";
-import { factsOfNewcomer, Mesh } from "@skein/mesh";
+import { factsOfNewcomer, type Member, Mesh } from "@skein/mesh";
+import { DEAD_AFTER_MS, HEARTBEAT_OF_MANY_MS } from "../../packages/mesh/src/limits.ts";
 import type { MemberRow } from "../../packages/mesh/src/messages.ts";
 import { EventQueue } from "../../packages/testkit/src/world/event-queue.ts";
-import { heapBytes, quantiles, type ScaleFigures, TrafficMeter } from "./figures.ts";
+import {
+  calculatedWrite,
+  heapBytes,
+  type Quantiles,
+  quantiles,
+  type ScaleFigures,
+  TrafficMeter,
+} from "./figures.ts";
 import { Puppet } from "./puppet.ts";
 
 const WAY_MS = 1;
-const BEAT_MS = 1000;
+/** The puppets dial, and so set the beat. */
+const BEAT_MS = HEARTBEAT_OF_MANY_MS;
 const DIGEST_MS = 10_000;
 const REDIAL_MS = 1000;
 const FORMED_WITHIN_MS = 60_000;
 const SETTLE_MS = 20_000;
 const IDLE_MS = 30_000;
 const SUBSCRIPTIONS = 50;
+/** Puppets that lose their power: so many, or a fifth of them. */
+const POWER_CUTS_MAX = 50;
+/** Within that time, so at any phase of the heartbeats. */
+const POWER_CUTS_WITHIN_MS = HEARTBEAT_OF_MANY_MS;
+const STEP_MS = 50;
+const KNOWN_WITHIN_MS = 60_000;
 
 export function measureLargeMesh(nodes: number): ScaleFigures {
   const heapBefore = heapBytes();
   const world = new LargeMesh(nodes);
-  const formationMs = world.form();
+  world.form();
   world.run(SETTLE_MS);
   const heapMiB = (heapBytes() - heapBefore) / 1024 / 1024;
   world.meter.reset();
@@ -35,8 +50,35 @@ export function measureLargeMesh(nodes: number): ScaleFigures {
   const interestMs = quantiles(
     Array.from({ length: SUBSCRIPTIONS }, (_, at) => world.subscribe(`scale/${at}`)),
   );
-  const unknown = { suspectMs: undefined, deadMs: undefined, backMs: undefined, write: undefined };
-  return { nodes, kind: "mesh layer", formationMs, idle, interestMs, ...unknown, heapMiB };
+  const convergence = measurePowerCuts(world, nodes);
+  const write = calculatedWrite(nodes);
+  return {
+    nodes,
+    kind: "mesh layer",
+    formationMs: undefined,
+    idle,
+    interestMs,
+    ...convergence,
+    write,
+    heapMiB,
+  };
+}
+
+/** Some puppets lose their power and get it again: when does the real node know? */
+function measurePowerCuts(
+  world: LargeMesh,
+  nodes: number,
+): Pick<ScaleFigures, "suspectMs" | "deadMs" | "backMs"> {
+  const count = Math.min(POWER_CUTS_MAX, Math.floor(nodes / 5));
+  const struck = Array.from({ length: count }, (_, at) => 1 + at);
+  const cutMs = world.soon(struck, (at) => world.cutPower(at));
+  const [suspectMs, deadMs] = world.watch(struck, cutMs, [
+    ({ state }) => state !== "alive",
+    ({ state }) => state === "dead",
+  ]);
+  const startMs = world.soon(struck, (at) => world.start(at));
+  const [backMs] = world.watch(struck, startMs, [({ isLinked }) => isLinked]);
+  return { suspectMs, deadMs, backMs };
 }
 
 class LargeMesh {
@@ -44,7 +86,9 @@ class LargeMesh {
   readonly meter = new TrafficMeter(2);
   readonly #prng = seededPrng(1);
   readonly #mesh: Mesh;
-  readonly #rows: readonly MemberRow[];
+  readonly #rows: MemberRow[];
+  /** Since when those without power are silent. */
+  readonly #silentMs = new Map<NodeId, number>();
   readonly #puppets: Puppet[] = [];
   #turnEnd: (() => void)[] = [];
   #accept: ((stream: Stream) => void) | undefined;
@@ -57,15 +101,14 @@ class LargeMesh {
     this.#digestSoon();
   }
 
-  /** Runs until the real node has a link to each puppet; returns how long that took. */
-  form(): number {
+  /** Runs until the real node has a link to each puppet. */
+  form(): void {
     const puppets = this.#rows.length - 1;
     const isFormed = () => this.#mesh.members.filter(({ isLinked }) => isLinked).length === puppets;
     while (!isFormed()) {
       if (this.events.now > FORMED_WITHIN_MS) throw new Error(`not formed within ${FORMED_WITHIN_MS} ms`);
-      this.run(50);
+      this.run(STEP_MS);
     }
-    return this.events.now;
   }
 
   run(ms: number): void {
@@ -82,6 +125,55 @@ class LargeMesh {
     });
     while (settled < open && this.events.now - startedAt < 10_000) this.run(1);
     return this.events.now - startedAt;
+  }
+
+  /** Does `deed` to each puppet at some moment of the next seconds; returns those moments. */
+  soon(puppets: readonly number[], deed: (at: number) => void): readonly number[] {
+    return puppets.map((at) => {
+      const dueMs = this.events.now + this.#prng.below(POWER_CUTS_WITHIN_MS);
+      this.events.at(dueMs, () => deed(at));
+      return dueMs;
+    });
+  }
+
+  /** From one instant to the next it says nothing, and does not close its streams. */
+  cutPower(at: number): void {
+    this.#silentMs.set(idOf(at), this.events.now);
+    const index = this.#puppets.findIndex(({ id }) => id === idOf(at));
+    if (index !== -1) this.#puppets.splice(index, 1);
+  }
+
+  /** Its process starts anew, and dials. */
+  start(at: number): void {
+    this.#silentMs.delete(idOf(at));
+    const row = this.#rows[at] as MemberRow;
+    this.#rows[at] = { ...row, incarnation: (row.incarnation + 1) as Incarnation };
+    this.#dial(at);
+  }
+
+  /** Runs until each answer is yes for each of the puppets; returns for each question the quantiles of how long after `sinceMs` that was. */
+  watch<const Questions extends readonly ((member: Member) => boolean)[]>(
+    puppets: readonly number[],
+    sinceMs: readonly number[],
+    questions: Questions,
+  ): { [_ in keyof Questions]: Quantiles } {
+    const startedAt = this.events.now;
+    const times = questions.map(() => new Map<number, number>());
+    while (times.some(({ size }) => size < puppets.length)) {
+      if (this.events.now - startedAt > KNOWN_WITHIN_MS)
+        throw new Error(`not known within ${KNOWN_WITHIN_MS} ms`);
+      this.run(STEP_MS);
+      const members = new Map(this.#mesh.members.map((member) => [member.id, member]));
+      for (const [index, at] of puppets.entries()) {
+        const member = members.get(idOf(at));
+        const waitedMs = this.events.now - (sinceMs[index] ?? 0);
+        for (const [number, isSo] of questions.entries()) {
+          if (member === undefined || waitedMs < 0 || times[number]?.has(at) || !isSo(member)) continue;
+          times[number]?.set(at, waitedMs);
+        }
+      }
+    }
+    return times.map((known) => quantiles([...known.values()])) as { [_ in keyof Questions]: Quantiles };
   }
 
   #newMesh(): Mesh {
@@ -134,30 +226,46 @@ class LargeMesh {
     while (this.#turnEnd.length > 0) for (const callback of this.#turnEnd.splice(0)) callback();
   }
 
+  /** What a puppet tells of the others: who has no power was heard when it still had it, and is left out when it is dead. */
+  #digest(): readonly MemberRow[] {
+    return this.#rows
+      .map((row) => {
+        const silentMs = this.#silentMs.get(row.node);
+        return silentMs === undefined ? row : { ...row, heardAgoMs: this.events.now - silentMs };
+      })
+      .filter(({ heardAgoMs }) => heardAgoMs < DEAD_AFTER_MS);
+  }
+
   /** A puppet dials; one that is turned away (too many at once) tries again. */
   #dial(at: number): void {
+    const { incarnation } = this.#rows[at] as MemberRow;
+    const hasPower = (): boolean =>
+      !this.#silentMs.has(idOf(at)) && this.#rows[at]?.incarnation === incarnation;
     let handler: StreamHandler | undefined;
     let isOpen = true;
     const later = (action: () => void): void => void this.events.after(WAY_MS, () => isOpen && action());
     const close = (): void => {
       if (!isOpen) return;
       isOpen = false;
-      this.#puppets.splice(this.#puppets.indexOf(puppet), 1);
       handler?.closed(undefined);
-      this.events.after(REDIAL_MS + this.#prng.below(REDIAL_MS), () => this.#dial(at));
+      if (!hasPower()) return;
+      this.#puppets.splice(this.#puppets.indexOf(puppet), 1);
+      this.events.after(REDIAL_MS + this.#prng.below(REDIAL_MS), () => hasPower() && this.#dial(at));
     };
     const puppet = new Puppet(
       idOf(at),
+      incarnation,
       (bytes) => {
+        if (!hasPower()) return;
         this.meter.carried(1, 0, bytes.length);
         later(() => this.#turn(() => handler?.received(bytes)));
       },
-      () => this.#rows,
+      () => this.#digest(),
     );
     this.#puppets.push(puppet);
     const stream: Stream = {
-      remoteAddress: `10.${at >> 8}.${at & 255}.1:50000`,
-      localAddress: "10.0.0.1",
+      remoteAddress: `${hostOf(at)}:50000`,
+      localAddress: hostOf(0),
       bufferedBytes: 0,
       start: (taken) => {
         handler = taken;
@@ -187,7 +295,7 @@ class LargeMesh {
   #digestSoon(): void {
     this.events.after(DIGEST_MS, () => {
       const puppet = this.#puppets[this.#prng.below(Math.max(1, this.#puppets.length))];
-      if (puppet?.isEstablished) puppet.sendDigest(true);
+      if (puppet?.isEstablished) puppet.sendDigest();
       this.#digestSoon();
     });
   }
@@ -200,6 +308,10 @@ const NO_DISK = {
 
 function idOf(at: number): NodeId {
   return at.toString(16).padStart(16, "0") as NodeId;
+}
+
+function hostOf(at: number): string {
+  return `192.168.${100 + (at >> 8)}.${at & 255}`;
 }
 
 /** A row of usual length: a name, an address, a cluster, a machine. */
@@ -215,7 +327,7 @@ function rowOf(at: number): MemberRow {
     incarnation: 1 as Incarnation,
     hasLeft: false,
     heardAgoMs: 500,
-    address: `192.168.100.${at & 255}:7883`,
+    address: `${hostOf(at)}:7883`,
     factsVersion: 1,
     uptimeMs: 1_000_000,
     protocolVersion: 2,

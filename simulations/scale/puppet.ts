@@ -21,14 +21,21 @@ const FRAME_BYTES_MAX = 64 * 1024 * 1024;
 
 export class Puppet {
   readonly id: NodeId;
+  readonly #incarnation: Incarnation;
   readonly #send: (bytes: Uint8Array) => void;
   readonly #rows: () => readonly MemberRow[];
   readonly #splitter = new FrameSplitter(FRAME_BYTES_MAX);
   #isEstablished = false;
 
   /** `rows`: the digest that it answers with. */
-  constructor(id: NodeId, send: (bytes: Uint8Array) => void, rows: () => readonly MemberRow[]) {
+  constructor(
+    id: NodeId,
+    incarnation: Incarnation,
+    send: (bytes: Uint8Array) => void,
+    rows: () => readonly MemberRow[],
+  ) {
     this.id = id;
+    this.#incarnation = incarnation;
     this.#send = send;
     this.#rows = rows;
   }
@@ -38,7 +45,7 @@ export class Puppet {
   }
 
   greet(mesh: string, nonce: number): void {
-    const own = { node: this.id, incarnation: 1 as Incarnation, name: this.id };
+    const own = { node: this.id, incarnation: this.#incarnation, name: this.id };
     const place = { linkPort: 7883, home: "unknown", uptimeMs: 0 } as const;
     const hello = { ...own, ...place, versions: SPOKEN_VERSIONS, mesh, nonce };
     this.#frame(FrameType.hello, (out) => encodeHello(hello, out));
@@ -48,9 +55,9 @@ export class Puppet {
     this.#frame(FrameType.heartbeat, () => {});
   }
 
-  sendDigest(wantsReply: boolean): void {
-    const version = SPOKEN_VERSIONS.newest;
-    this.#frame(FrameType.members, (out) => encodeMembers({ wantsReply, rows: this.#rows() }, version, out));
+  /** Asks for what this one does not know. */
+  sendDigest(): void {
+    this.#tell(true, this.#rows());
   }
 
   received(bytes: Uint8Array): void {
@@ -69,8 +76,17 @@ export class Puppet {
       const { incarnation, to: version } = decodeInterestDelta(body);
       this.#frame(FrameType.interestAck, (out) => encodeInterestAck({ incarnation, version }, out));
     } else if (type === FrameType.members && decodeMembers(body, SPOKEN_VERSIONS.newest).wantsReply) {
-      this.sendDigest(false);
+      // With its own row; of the others it knows no more than who asks.
+      this.#tell(
+        false,
+        this.#rows().filter(({ node }) => node === this.id),
+      );
     }
+  }
+
+  #tell(wantsReply: boolean, rows: readonly MemberRow[]): void {
+    const version = SPOKEN_VERSIONS.newest;
+    this.#frame(FrameType.members, (out) => encodeMembers({ wantsReply, rows }, version, out));
   }
 
   #frame(type: number, write: (out: ByteWriter) => void): void {

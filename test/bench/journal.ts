@@ -159,7 +159,7 @@ async function run(rate: number, seconds: number): Promise<void> {
         restored: () => {},
         observer: undefined,
         giveUpLease: (released) => released(),
-        readable: () => {},
+        reads: { answered: () => {}, confirmed: () => {} },
         faulty: (fault) => {
           throw new Error(`replicas differ: ${fault.kind}`);
         },

@@ -131,7 +131,7 @@ class Node {
         restored: () => {},
         observer: undefined,
         giveUpLease: (released) => released(),
-        readable: () => {},
+        reads: { answered: () => {}, confirmed: () => {} },
         faulty: () => {},
         leadershipChanged: () => {},
         stepped: () => {},

@@ -170,11 +170,30 @@ test("[MQTT-3.1.2-14] [MQTT-3.1.2-15] will retain decides whether the will is re
   expect(late.takePayloads()).toEqual(["kept"]);
 });
 
-test("[MQTT-3.1.2-9] will properties travel with the will", () => {
+test("[MQTT-3.1.2-9] all properties of a will travel with it, and stay with a retained one, its expiry as remaining time", () => {
   const { world, watcher } = watched();
-  const properties = { contentType: "text/plain", payloadFormatIndicator: true };
-  world.connect("a", will("gone", { properties })).sever();
-  expect(watcher.take("publish").properties).toEqual(properties);
+  const properties = {
+    payloadFormatIndicator: true,
+    messageExpiryInterval: 100,
+    contentType: "text/plain",
+    responseTopic: "answers",
+    correlationData: Buffer.from([1, 2, 3]),
+    userProperties: { unit: "V", place: ["hall", "stairs"] },
+  };
+  world
+    .connect("a", will("gone", { retain: true, properties: { ...properties, willDelayInterval: 0 } }))
+    .sever();
+  expect({ ...watcher.take("publish").properties }).toEqual(properties);
+  world.pass(30_000);
+  const late = world.connect("late");
+  late.subscribe("will", 1);
+  const { properties: stored, retain } = late.take("publish");
+  expect(retain).toBe(true);
+  expect({ ...stored }).toEqual({ ...properties, messageExpiryInterval: 70 });
+  world.pass(70_500);
+  const later = world.connect("later");
+  later.subscribe("will", 1);
+  expect(later.packets).toEqual([]);
 });
 
 test("[MQTT-3.1.2-8] a Will Delay Interval holds the will back", () => {

@@ -14,6 +14,7 @@ import { answersAgain, connect, readRetained } from "./support/clients.ts";
 import { findEngine, IMAGE } from "./support/engine.ts";
 import { distribution, eventually } from "./support/eventually.ts";
 import { HolderWatch, longestOverlapMs } from "./support/holder-watch.ts";
+import { expectBack, idleForTest } from "./support/idle-for-test.ts";
 import { ContainerMesh, type View } from "./support/mesh.ts";
 import type { NodeContainer } from "./support/node-container.ts";
 import { RetainedWriter } from "./support/retained-writer.ts";
@@ -21,6 +22,8 @@ import { RetainedWriter } from "./support/retained-writer.ts";
 const FORMATION_MS = 10_000;
 /** P1 of the architecture: after a power cut another node accepts CONNECT on the address within this time. */
 const ADDRESS_BACK_MS = 5000;
+/** P2: idle clients with keepalive 60 are back within this time. */
+const CLIENTS_BACK_MS = 10_000;
 /** The medians over twenty are in docs/figures.md. */
 const KILLS = 3;
 /** Longest election timeout of the profile `lan`; a restarted voter grants no vote for one of these. */
@@ -95,11 +98,12 @@ describe.skipIf(engine === undefined)("three containers on one bridge network", 
     );
   });
 
-  test("P1, P8: the coordinator is killed three times in a row; the address answers within 5 s, nothing is lost", async () => {
+  test("P1, P2, P8: the coordinator is killed three times in a row; the address answers within 5 s, idle keepalive-60 clients are back within 10 s, nothing is lost", async () => {
     showLogsOnFailure();
     const answers: number[] = [];
     const truths: number[] = [];
     const rejoins: number[] = [];
+    const clients = await idleForTest(mesh);
     const writer = new RetainedWriter(mesh.vip, "kill");
     try {
       for (let kill = 1; kill <= KILLS; kill += 1) {
@@ -114,13 +118,14 @@ describe.skipIf(engine === undefined)("three containers on one bridge network", 
         answers.push(answered);
         await expectPromised(writer, promised);
 
+        const backs = await expectBack(clients, start, CLIENTS_BACK_MS);
         truths.push(await survivorsTellTheTruth(mesh, survivors, before.status.node, start));
         const startAgain = performance.now();
         await before.container.start();
         await mesh.healthy(30_000);
         rejoins.push(Math.round(performance.now() - startAgain));
         say(
-          `kill ${kill}: address ${answered} ms, status ${truths.at(-1)} ms, back as a voter ${rejoins.at(-1)} ms`,
+          `kill ${kill}: address ${answered} ms, clients ${backs}, status ${truths.at(-1)} ms, back as a voter ${rejoins.at(-1)} ms`,
         );
         // A power cut of the next holder within the embargo would leave one voter of three: another fault than P1's.
         await delay(Math.max(0, VOTE_EMBARGO_MS - (performance.now() - startAgain)));
@@ -140,10 +145,11 @@ describe.skipIf(engine === undefined)("three containers on one bridge network", 
     expect(answers.filter((ms) => ms > ADDRESS_BACK_MS)).toEqual([]);
   });
 
-  test("P1: a frozen holder loses the address to the kernel; it comes back without taking the address along", async () => {
+  test("P1, P2: a frozen holder loses the address to the kernel, idle clients find the next one; it comes back without taking the address along", async () => {
     showLogsOnFailure();
     const before = mesh.coordinator((await mesh.healthy(30_000)).value);
     const survivors = mesh.nodes.filter((node) => node !== before.container);
+    const clients = await idleForTest(mesh);
     const writer = new RetainedWriter(mesh.vip, "freeze");
     const watch = new HolderWatch(mesh.nodes, mesh.vip);
     try {
@@ -156,8 +162,9 @@ describe.skipIf(engine === undefined)("three containers on one bridge network", 
       await answersAgain(mesh.vip, ADDRESS_BACK_MS * 3);
       const answered = Math.round(performance.now() - start);
       await expectPromised(writer, promised);
+      const backs = await expectBack(clients, start, CLIENTS_BACK_MS);
       const truth = await survivorsTellTheTruth(mesh, survivors, before.status.node, start);
-      say(`frozen holder: address ${answered} ms, status ${truth} ms`);
+      say(`frozen holder: address ${answered} ms, clients ${backs}, status ${truth} ms`);
 
       await before.container.unpause();
       await delay(4000);

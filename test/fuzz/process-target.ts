@@ -1,5 +1,5 @@
 /**
- * A real node over real TCP: several connections at a time send what the seed says, while two ordinary clients talk to each other.
+ * A real node over real TCP and WebSocket: several connections at a time send what the seed says, while two ordinary clients talk to each other.
  *
  * What can only go wrong there is looked for: that the process ends or complains, that its memory grows, that somebody who
  * did nothing is put out or waits. Replays are not exact, because the network decides what meets what; the connection's
@@ -10,6 +10,7 @@ import { readFileSync } from "node:fs";
 import { connect as dial } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connectAsync, ErrorWithReasonCode, type MqttClient } from "mqtt";
+import { freePorts } from "../support/free-ports.ts";
 import { makeNode, type NodeProcess } from "../support/node-process.ts";
 import type { TargetResult } from "./core-target.ts";
 import { Draws } from "./draws.ts";
@@ -19,6 +20,7 @@ import { anyPacket, connect, encode } from "./valid-packets.ts";
 import { wrongPacket } from "./wrong-packets.ts";
 
 const CONNECTIONS_AT_ONCE = 8;
+const ONE_IN_OVER_WEBSOCKET = 8;
 /** A node that has not answered a known mistake by then never will. */
 const ANSWER_MS_MAX = 30_000;
 /** What is not answered by an end is left alone after this. */
@@ -42,9 +44,12 @@ interface Conversation {
 
 /** Runs until `signal`. */
 export async function fuzzProcess(seed: number, signal: AbortSignal): Promise<TargetResult> {
+  const [webSocketPort = 0] = await freePorts(1);
+  const webSocketUrl = `ws://127.0.0.1:${webSocketPort}`;
   const node = await makeNode({
     name: "fuzzed",
     launcher: ["env", `NODE_OPTIONS=--max-old-space-size=${HEAP_MEGABYTES}`],
+    args: ["--listen", webSocketUrl],
   });
   const begun = performance.now();
   let connections = 0;
@@ -60,7 +65,8 @@ export async function fuzzProcess(seed: number, signal: AbortSignal): Promise<Ta
     const work = async (): Promise<void> => {
       while (failure === undefined && !signal.aborted) {
         const number = connections++;
-        const complaint = await converse(node, conversation(new Draws(seed, number)));
+        const over = number % ONE_IN_OVER_WEBSOCKET === 0 ? webSocketUrl : undefined;
+        const complaint = await converse(node, over, conversation(new Draws(seed, number)));
         if (complaint !== undefined) fail(`connection ${number} of seed ${seed}: ${complaint}`);
         if (number === WARM_CONNECTIONS) warmMegabytes = rssMegabytes(node);
       }
@@ -70,7 +76,7 @@ export async function fuzzProcess(seed: number, signal: AbortSignal): Promise<Ta
     if (bystander.refused > 0) {
       figures = `, ${bystander.refused} messages met a full queue`;
       const { notes } = await node.status();
-      if (!notes.some((note) => note.includes("had no room"))) fail("nobody is told which queue is full");
+      if (!notes.some((note) => note.includes("passed"))) fail("nobody is told which queue is full");
     }
     const megabytes = rssMegabytes(node);
     if (warmMegabytes !== undefined) {
@@ -127,27 +133,58 @@ function conversation(draws: Draws): Conversation {
 }
 
 /** Returns what the node did wrong. */
-function converse(node: NodeProcess, { chunks, answer, what }: Conversation): Promise<string | undefined> {
+function converse(
+  node: NodeProcess,
+  webSocketUrl: string | undefined,
+  { chunks, answer, what }: Conversation,
+): Promise<string | undefined> {
   const judge = new FuzzClient(5, "");
   return new Promise((resolve) => {
-    const socket = dial({ host: node.host, port: node.ports.mqtt });
-    const patience = setTimeout(() => socket.destroy(), answer === undefined ? LINGER_MS : ANSWER_MS_MAX);
-    socket.on("connect", () => {
-      for (const chunk of chunks) socket.write(chunk);
-    });
-    if (answer !== undefined) socket.on("data", (bytes) => judge.hear(bytes));
-    else socket.resume();
-    let ended = "";
-    // A reset is one of the ways to be put out.
-    socket.on("error", (error) => {
-      ended = `, ${error.message}`;
-    });
-    socket.once("close", () => {
+    const hear = (bytes: Uint8Array): void => {
+      if (answer !== undefined) judge.hear(bytes);
+    };
+    const closed = (how: string): void => {
       clearTimeout(patience);
       if (answer === undefined || judge.endedWith === answer) resolve(judge.complaint);
-      else resolve(`${what}: answered with ${judge.endedWith ?? "nothing"} instead of ${answer}${ended}`);
-    });
+      else resolve(`${what}: answered with ${judge.endedWith ?? "nothing"} instead of ${answer}${how}`);
+    };
+    const hangUp =
+      webSocketUrl === undefined
+        ? overTcp(node, chunks, hear, closed)
+        : overWebSocket(webSocketUrl, chunks, hear, closed);
+    const patience = setTimeout(hangUp, answer === undefined ? LINGER_MS : ANSWER_MS_MAX);
   });
+}
+
+/** Says `chunks`. Returns what ends the connection. */
+type Dial = (chunks: readonly Uint8Array[], ...ways: Ways) => () => void;
+type Ways = [hear: (bytes: Uint8Array) => void, closed: (how: string) => void];
+
+function overTcp(node: NodeProcess, ...[chunks, hear, closed]: Parameters<Dial>): () => void {
+  const socket = dial({ host: node.host, port: node.ports.mqtt });
+  socket.on("connect", () => {
+    for (const chunk of chunks) socket.write(chunk);
+  });
+  socket.on("data", hear);
+  let ended = "";
+  // A reset is one of the ways to be put out.
+  socket.on("error", (error) => {
+    ended = `, ${error.message}`;
+  });
+  socket.once("close", () => closed(ended));
+  return () => socket.destroy();
+}
+
+/** Each chunk is a message. */
+function overWebSocket(url: string, ...[chunks, hear, closed]: Parameters<Dial>): () => void {
+  const socket = new WebSocket(url, "mqtt");
+  socket.binaryType = "arraybuffer";
+  socket.addEventListener("open", () => {
+    for (const chunk of chunks) socket.send(chunk);
+  });
+  socket.addEventListener("message", ({ data }) => hear(new Uint8Array(data as ArrayBuffer)));
+  socket.addEventListener("close", ({ code }) => closed(`, closed with ${code}`));
+  return () => socket.close();
 }
 
 function rssMegabytes(node: NodeProcess): number {

@@ -88,12 +88,16 @@ export function anyPacket(draws: Draws, version: Version): object {
       return publish(draws, version);
     case "subscribe":
       return subscribe(draws, version);
-    case "acknowledge":
-      return {
-        cmd: draws.of(["puback", "pubrec", "pubrel", "pubcomp"]),
-        messageId: draws.of(IDENTIFIERS),
-        ...(version === 5 && { reasonCode: draws.of([0, 0, 0x92]) }),
-      };
+    case "acknowledge": {
+      const [cmd, refusal] = draws.of([
+        ["puback", 0x97],
+        ["pubrec", 0x97],
+        ["pubrel", 0x92],
+        ["pubcomp", 0x92],
+      ] as const);
+      const code = version === 5 && { reasonCode: draws.of([0, 0, refusal]) };
+      return { cmd, messageId: draws.of(IDENTIFIERS), ...code };
+    }
     case "unsubscribe":
       return { cmd: "unsubscribe", messageId: draws.of(IDENTIFIERS), unsubscriptions: [draws.of(FILTERS)] };
     case "auth":

@@ -93,6 +93,16 @@ const WRONG: readonly (readonly [what: string, reasonCode: number, draw: Draw])[
     (draws) => packet(draws.of([0x40, 0x50, 0x62, 0x70]), [1]),
   ],
   ["an acknowledgement of 0", PROTOCOL_ERROR, (draws) => packet(draws.of([0x40, 0x50, 0x62, 0x70]), [0, 0])],
+  [
+    "an acknowledgement with a reason code that no packet has",
+    PROTOCOL_ERROR,
+    (draws) => packet(draws.of([0x40, 0x50, 0x62, 0x70]), [0, 1, draws.of([1, 0x05, 0x7f, 0xff])]),
+  ],
+  [
+    "DISCONNECT with a reason code of servers",
+    PROTOCOL_ERROR,
+    (draws) => packet(0xe0, [draws.of([0x87, 0x8b, 0x8e])]),
+  ],
   ["PINGREQ with a body", MALFORMED, () => packet(0xc0, [0])],
   ["PINGREQ with flags", MALFORMED, () => packet(0xc4, [])],
   ["DISCONNECT with flags", MALFORMED, () => packet(0xe1, [])],

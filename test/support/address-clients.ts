@@ -3,7 +3,7 @@
  * knocks all the time. Each thing that happens is a line of JSON with its time (ms since 1970).
  */
 
-import { connect as dial } from "node:net";
+import { connect as dial, isIPv6 } from "node:net";
 import mqtt from "mqtt";
 
 const [, , host = "", idleCount = "0"] = process.argv;
@@ -12,6 +12,8 @@ const KNOCK_TIMEOUT_MS = 300;
 const PUBLISH_EVERY_MS = 200;
 /** CONNECT of MQTT 3.1.1, clean session, empty client id. */
 const CONNECT = Buffer.from([0x10, 12, 0, 4, 0x4d, 0x51, 0x54, 0x54, 4, 2, 0, 60, 0, 0]);
+
+const url = `mqtt://${isIPv6(host) ? `[${host}]` : host}:1883`;
 
 function say(what: string, fields: Readonly<Record<string, unknown>>): void {
   process.stdout.write(`${JSON.stringify({ what, at: Date.now(), ...fields })}\n`);
@@ -31,7 +33,7 @@ function knock(): void {
 }
 
 for (let n = 0; n < Number(idleCount); n++) {
-  const client = mqtt.connect(`mqtt://${host}:1883`, {
+  const client = mqtt.connect(url, {
     clientId: `idle-${n}`,
     keepalive: 60,
     protocolVersion: 4,
@@ -43,7 +45,7 @@ for (let n = 0; n < Number(idleCount); n++) {
   client.on("close", () => say("closed", { client: n }));
   client.on("error", () => undefined);
 }
-const publisher = mqtt.connect(`mqtt://${host}:1883`, { clientId: "publisher", connectTimeout: 2000 });
+const publisher = mqtt.connect(url, { clientId: "publisher", connectTimeout: 2000 });
 publisher.on("error", () => undefined);
 let count = 0;
 setInterval(() => {

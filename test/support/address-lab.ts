@@ -19,6 +19,8 @@ const DISK_BYTES = 64 * 1024 * 1024;
 export interface LabOptions {
   readonly nodes: number;
   readonly timing: "lan" | "wired";
+  /** Of the floating address; IPv4 unless given. Nodes reach each other by IPv4 all the same. */
+  readonly family?: "IPv4" | "IPv6";
   /** Each node's data is on a disk of its own, which can be frozen. */
   readonly hasDisks?: boolean;
 }
@@ -37,7 +39,7 @@ export interface Recovery {
   readonly clientsMs: number;
 }
 
-const ADDRESS = "10.77.0.250";
+const ADDRESSES = { IPv4: "10.77.0.250", IPv6: "fd00:77::250" } as const;
 
 export class LabNode {
   readonly at: number;
@@ -70,6 +72,7 @@ export class LabNode {
 export class AddressLab {
   readonly nodes: LabNode[] = [];
   readonly #options: LabOptions;
+  readonly #address: string;
   readonly #tag = `sk${process.pid % 100_000}`;
   readonly #switch: string;
   readonly #folder = mkdtempSync(join(tmpdir(), "skein-lab-"));
@@ -81,6 +84,7 @@ export class AddressLab {
 
   constructor(options: LabOptions) {
     this.#options = options;
+    this.#address = ADDRESSES[options.family ?? "IPv4"];
     this.#switch = `${this.#tag}sw`;
   }
 
@@ -93,7 +97,7 @@ export class AddressLab {
     const clients = this.#plug("cl", 100);
     for (const node of this.nodes) this.startNode(node);
     await this.#until("a node holds the address", () => this.nodes.some((node) => node.isHolder), 60_000);
-    this.#spawn(clients, [process.execPath, CLIENTS, ADDRESS, String(idle)], (line) =>
+    this.#spawn(clients, [process.execPath, CLIENTS, this.#address, String(idle)], (line) =>
       this.#events.push(line as unknown as ClientEvent),
     );
     await this.#until("the clients are connected", () => this.#connectedSince(0).size === idle, 20_000);
@@ -112,8 +116,9 @@ export class AddressLab {
     const peers = Array.from({ length: nodes }, (_, at) => at + 1).filter((at) => at !== node.at);
     const command = [process.execPath, PROGRAM, "up", "--name", `n${node.at}`, "--data-dir", node.data];
     command.push("--mesh", "lab", "--mesh-key", this.#key, "--no-mdns", "--timing", timing);
-    command.push("--listen", "mqtt://0.0.0.0:1883", "--allow-anonymous");
-    command.push("--vip", `${ADDRESS}%eth0`);
+    const anywhere = this.#options.family === "IPv6" ? "[::]" : "0.0.0.0";
+    command.push("--listen", `mqtt://${anywhere}:1883`, "--allow-anonymous");
+    command.push("--vip", `${this.#address}%eth0`);
     command.push(...peers.flatMap((at) => ["--peer", `10.77.0.${at}:7883`]));
     node.log.length = 0;
     node.process = this.#spawn(node.namespace, command, (line) => node.log.push(line as never));
@@ -260,6 +265,8 @@ export class AddressLab {
     );
     run("ip", "-n", this.#switch, "link", "set", port, "master", "br0", "up");
     run("ip", "-n", namespace, "addr", "add", `10.77.0.${at}/24`, "dev", "eth0");
+    // Without asking whether somebody has it, which takes a second or two.
+    run("ip", "-n", namespace, "addr", "add", `fd00:77::${at}/64`, "dev", "eth0", "nodad");
     run("ip", "-n", namespace, "link", "set", "eth0", "up");
     return namespace;
   }

@@ -2,7 +2,7 @@
 
 import { execFileSync } from "node:child_process";
 import { launcherIn, NetworkLab } from "./network-lab.ts";
-import { makeNode, type NodeProcess, newMeshKey } from "./node-process.ts";
+import { makeNode, type NodeProcess, type NodeSettings, newMeshKey } from "./node-process.ts";
 
 const PORTS = { mqtt: 1883, link: 7883, http: 7880 };
 const MDNS = ["-p", "udp", "--dport", "5353", "-j", "DROP"];
@@ -37,19 +37,30 @@ export class Boxes {
     return { boxes, first: await boxes.connect(11), second: await boxes.connect(12, peers) };
   }
 
-  /** A box at `NetworkLab.address(host)`, whose node is not started yet. */
-  async connect(host: number, peers: readonly string[] = []): Promise<Box> {
+  /** A box at `NetworkLab.address(host)`, whose node is not started yet. It is told `peers` and the mesh key. */
+  connect(host: number, peers: readonly string[] = []): Promise<Box> {
+    return this.#connect(host, { peers, meshKey: this.#meshKey });
+  }
+
+  /** A box whose node is told nothing but an invitation's `code`. */
+  connectStranger(host: number, code: string): Promise<Box> {
+    return this.#connect(host, { meshKey: undefined, args: ["--join", code] });
+  }
+
+  async #connect(
+    host: number,
+    { args = [], ...settings }: Pick<NodeSettings, "meshKey" | "args"> & Partial<NodeSettings>,
+  ): Promise<Box> {
     const namespace = this.#lab.connect(host);
     const node = await makeNode({
       name: `pi${host}`,
       ports: PORTS,
       host: NetworkLab.address(host),
       launcher: launcherIn(namespace),
-      meshKey: this.#meshKey,
-      peers,
       isMdnsEnabled: true,
+      ...settings,
       // Its address may change under it.
-      args: ["--allow-anonymous", "--link", `0.0.0.0:${PORTS.link}`],
+      args: ["--allow-anonymous", "--link", `0.0.0.0:${PORTS.link}`, ...args],
     });
     const box = { namespace, node };
     this.#all.push(box);
@@ -65,6 +76,11 @@ export class Boxes {
 export function runIn(namespace: string, ...command: readonly string[]): void {
   const [program = "", ...args] = [...launcherIn(namespace), ...command];
   execFileSync(program, args);
+}
+
+/** Undoes {@link dropMulticast}. */
+export function allowMulticast(namespace: string): void {
+  for (const chain of ["INPUT", "OUTPUT"]) runIn(namespace, "iptables", "-D", chain, ...MDNS);
 }
 
 /** From now on no packet of mDNS comes in or goes out. */

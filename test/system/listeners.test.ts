@@ -63,3 +63,45 @@ test("[MQTT-4.2.0-1] and 3.1.1 [MQTT-7.1.1-1] clients over WebSocket, on any pat
     expect((await answered)[0]?.payload).toBe("back");
   }
 });
+
+test("a message over WebSocket is bounded as packets are: 128 KiB before CONNACK, twice the largest packet after it", async () => {
+  const [port = 0] = await freePorts(1);
+  const node = await makeNode({ name: "a", args: ["--listen", `ws://127.0.0.1:${port}`] });
+  onTestFinished(() => node.remove());
+  await node.start();
+
+  // 3.1.1, Clean Session, client id "w"; half a million PINGREQ.
+  const connect = Buffer.from("100d00044d5154540402003c000177", "hex");
+  const pings = Buffer.alloc(1_000_000, Buffer.from("c000", "hex"));
+  /** Sends each message when what is owed for those before it has come. */
+  const say = (
+    messages: { bytes: Buffer; answer: number }[],
+  ): Promise<{ answered: number; code: number }> => {
+    const client = new WebSocket(`ws://127.0.0.1:${port}`, "mqtt");
+    client.binaryType = "arraybuffer";
+    let answered = 0;
+    let owed = 0;
+    const next = (): void => {
+      const message = messages.shift();
+      if (message === undefined) return;
+      owed += message.answer;
+      client.send(message.bytes);
+    };
+    client.addEventListener("open", next);
+    client.addEventListener("message", ({ data }) => {
+      answered += (data as ArrayBuffer).byteLength;
+      if (answered === owed) next();
+    });
+    return new Promise((resolve) => {
+      client.addEventListener("close", ({ code }) => resolve({ answered, code }));
+    });
+  };
+  const both = Buffer.concat([connect, pings]);
+  expect(await say([{ bytes: both, answer: 4 + pings.length }])).toEqual({ answered: 0, code: 1006 });
+  const owed = [
+    { bytes: connect, answer: 4 },
+    { bytes: pings, answer: pings.length },
+    { bytes: Buffer.concat([pings, pings, pings]), answer: 3 * pings.length },
+  ];
+  expect(await say(owed)).toEqual({ answered: 4 + pings.length, code: 1006 });
+});

@@ -51,7 +51,7 @@ test.runIf(hasMosquitto())(
       "$SYS/broker/load/messages/received/1min": expect.stringMatching(/^\d+\.\d\d$/),
     });
     const { coordinator, members } = await a!.status();
-    expect(await told(a!, "$SYS/mesh/#", 24)).toMatchObject({
+    expect(await told(a!, "$SYS/mesh/#", 44)).toMatchObject({
       "$SYS/mesh/self": "a",
       "$SYS/mesh/health": "healthy",
       "$SYS/mesh/nodes/alive": "2",

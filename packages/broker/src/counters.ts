@@ -32,6 +32,7 @@ export interface Counters {
   /** Queued messages whose Message Expiry Interval passed. */
   expiredDropped: number;
   willsPublished: number;
+  /** Sessions whose Session Expiry Interval passed; where the mesh keeps them, in the whole mesh. */
   sessionsExpired: number;
 }
 

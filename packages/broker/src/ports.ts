@@ -69,7 +69,8 @@ export interface RetainedStore {
   put(message: ApplicationMessage, done: Completion | undefined): number;
   /**
    * Calls `reader.mayRead` once, at once or soon: with a view that is at least as new as every write acknowledged
-   * anywhere before this call, or, if that cannot be known for want of a quorum, with what this node has.
+   * anywhere before this call, or, if that cannot be known for want of a quorum, with what this node has. On a node that is being filled
+   * that may take a minute.
    */
   read(reader: RetainedReader): void;
   /** Retained messages held. */

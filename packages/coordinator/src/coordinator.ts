@@ -92,18 +92,14 @@ export class Coordinator {
     const sizes = { ...REPLICA_SIZES, ...options.sizes };
     const { durability = "replicated", onQuorumLoss = "outbox" } = options;
     this.#machine = new StateMachine(sizes.slabBytes);
-    this.#arrival = new Arrival(
-      options.identity,
-      { durability, ...sizes },
-      {
-        ...ports,
-        send: (to, frame) => this.#traffic.send(to, frame),
-        arrived: (opened) => this.#begin(opened),
-        failed: (error) => this.#ending.diskFailed(error),
-      },
-    );
-    const raft = raftOptions(node, options.timing, sizes, ports.prng);
-    this.#driverOptions = { raft, ...sizes };
+    const journalOptions = { durability, ...sizes };
+    this.#arrival = new Arrival(options.identity, journalOptions, {
+      ...ports,
+      send: (to, frame) => this.#traffic.send(to, frame),
+      arrived: (opened) => this.#begin(opened),
+      failed: (error) => this.#ending.diskFailed(error),
+    });
+    this.#driverOptions = { raft: raftOptions(node, options.timing, sizes, ports.prng), ...sizes };
     this.#diskFailures = new DiskFailures(ports);
     this.#ending = new Ending(this.#diskFailures, {
       ...ports,
@@ -118,11 +114,12 @@ export class Coordinator {
     this.known = new KnownNodes(ports);
     this.#electionWait = new ElectionWaitWarning(ports.log);
     this.#faults = new PeerFaults(ports.log);
-    this.membership = new Membership(node, raft.electionMinMs, this.#diskFailures, {
+    this.membership = new Membership(node, this.#driverOptions.raft.electionMinMs, this.#diskFailures, {
       ...ports,
       sendMember: (to, frame) => this.#traffic.sendMember(to, frame),
       cluster: () => this.#arrival.cluster,
       pendingProposals: () => this.#proposals.count,
+      votersBehind: () => this.#mending?.voters ?? [],
       nameOf: (id) => this.known.nameOf(id) ?? `node ${id}`,
       ownFork: () => this.#arrival.fork,
       startAnew: (reason) => this.#ending.startAnew(reason),
@@ -154,6 +151,7 @@ export class Coordinator {
     });
     this.#route = new ProposalRoute(options.identity, this.#machine, this.#proposals, {
       impersonated: () => this.#ending.impersonated(),
+      hasQuorum: () => this.status.hasQuorum,
       time: () => this.merging.time,
       sendToLeader: (leader, commands) =>
         this.#traffic.sendMember(leader, (cluster) => ({ kind: "proposal", cluster, commands })),
@@ -166,13 +164,13 @@ export class Coordinator {
       everyPeer: () => this.#peers,
       sendMember: this.#traffic.sendMember.bind(this.#traffic),
     };
-    this.retained = new Retained(incarnation, this.#machine, this.#proposals, common);
     this.sessions = new Sessions(options.identity, this.#machine, this.#proposals, {
       ...common,
       owedBytesMax: options.owedBytesMax,
       hasQuorum: () => this.status.hasQuorum,
       contact: this.contact,
     });
+    this.retained = new Retained(incarnation, this.#machine, this.#proposals, this.sessions.time, common);
     this.#turnEnd = new TurnEnd({
       ...ports,
       settleReads: () => this.retained.reads.settle(),
@@ -278,7 +276,7 @@ export class Coordinator {
       },
       restored: (before) => this.#restored(before),
       giveUpLease: this.#ports.giveUpLease ?? ((released) => released()),
-      readable: (requests) => this.retained.reads.confirmed(requests),
+      reads: this.retained.reads,
       faulty: (fault) => this.#replicaFaults.found(fault),
       leadershipChanged: () => this.#leadershipChanged(),
       stepped: () => this.#turnEnd.schedule(),
@@ -300,28 +298,25 @@ export class Coordinator {
   }
 
   #makeTraffic(): ControlTraffic {
+    const log = logHandlers({
+      clock: this.#ports.clock,
+      driver: () => this.#driver,
+      mending: () => this.#mending,
+      route: () => this.#route,
+      arrival: this.#arrival,
+      contact: this.contact,
+      sessions: () => this.sessions,
+      retained: () => this.retained,
+      send: (to, frame) => this.#traffic.send(to, frame),
+    });
     return new ControlTraffic({
       cluster: () => this.#arrival.cluster,
       send: this.#ports.send,
       faults: this.#faults,
-      members: {
-        ...this.membership.handlers,
-        ...logHandlers({
-          clock: this.#ports.clock,
-          driver: () => this.#driver,
-          mending: () => this.#mending,
-          route: () => this.#route,
-          arrival: this.#arrival,
-          contact: this.contact,
-          sessions: () => this.sessions,
-          retained: () => this.retained,
-          send: (to, frame) => this.#traffic.send(to, frame),
-        }),
-      },
+      members: { ...this.membership.handlers, ...log.members },
       strangers: {
-        joined: (_, { cluster }) => this.#arrival.joined(cluster),
         ...this.membership.strangers,
-        early: (from, { commands }) => this.sessions.heardWithoutReplica(from, commands),
+        ...log.strangers,
         merge: (from, frame) => this.merging.received(from, frame),
       },
     });
@@ -363,8 +358,7 @@ export class Coordinator {
   }
 
   #foundAnew(done: ActionDone): void {
-    const { cluster: parent } = this.#arrival;
-    const at = this.#driver?.logEnd;
+    const [parent, at] = [this.#arrival.cluster, this.#driver?.logEnd];
     if (parent === undefined || at === undefined) done("This node belongs to no mesh yet.");
     else this.#ending.fork({ cluster: newClusterId(this.#ports.random), parent, at }, done);
   }

@@ -8,9 +8,12 @@
  */
 
 import {
+  type ApplicationMessage,
   ByteReader,
   ByteWriter,
   type ClusterId,
+  decodeMessage,
+  encodeMessage,
   type Incarnation,
   type NodeId,
   SkeinError,
@@ -72,6 +75,14 @@ export type ControlFrame =
   | { readonly kind: "written"; readonly cluster: ClusterId; readonly request: number }
   /** Commands of the sender that count for it, because there is no quorum (sessions/early-messages.ts). */
   | { readonly kind: "early"; readonly cluster: ClusterId; readonly commands: readonly Uint8Array[] }
+  /** The entry `index` of the log has published the will of this client (sessions/early-wills.ts). */
+  | {
+      readonly kind: "will";
+      readonly cluster: ClusterId;
+      readonly index: number;
+      readonly publisher: string;
+      readonly message: ApplicationMessage;
+    }
   /** A client of the sender has acknowledged the message of this command of the receiver, which the log does not have yet. */
   | {
       readonly kind: "had";
@@ -140,6 +151,7 @@ const EARLY = 11;
 const HAD = 12;
 const OUTBOX = 13;
 const WRITTEN = 14;
+const WILL = 15;
 const COUNT = 23;
 const COUNTED = 24;
 const CLUSTER_TEXT_MAX = 64;
@@ -197,6 +209,9 @@ export function encodeFrame(frame: ControlFrame): Uint8Array {
     case "early":
       begin(EARLY, frame.cluster).varint(frame.commands.length);
       for (const command of frame.commands) out.bytes(command);
+      break;
+    case "will":
+      encodeMessage(frame.message, begin(WILL, frame.cluster).varint(frame.index).text(frame.publisher));
       break;
     case "had":
       begin(HAD, frame.cluster).varint(frame.incarnation).varint(frame.seq).text(frame.clientId);
@@ -288,6 +303,11 @@ function readBody(type: number, cluster: ClusterId, input: ByteReader): ControlF
     }
     case EARLY:
       return { kind: "early", cluster, commands: readCommands(input) };
+    case WILL: {
+      const [index, publisher] = [input.varint(), input.text()];
+      const message = decodeMessage(new ByteReader(input.copy(input.remaining)));
+      return { kind: "will", cluster, index, publisher, message };
+    }
     case HAD:
       return {
         kind: "had",

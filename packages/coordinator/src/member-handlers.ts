@@ -1,8 +1,8 @@
-/** What a node does with the frames of its own cluster that are about its log: Raft, proposals, repair. */
+/** What a node does with the frames that are about its log: Raft, proposals, repair, and what others tell who has none yet. */
 
 import type { NodeId } from "@skein/kernel";
 import { decodeRaftMessage } from "raft-js";
-import type { MemberHandlers } from "./control-traffic.ts";
+import type { MemberHandlers, StrangerHandlers } from "./control-traffic.ts";
 import type { Arrival } from "./formation/arrival.ts";
 import type { ControlFrame } from "./frames.ts";
 import type { CoordinatorPorts } from "./options.ts";
@@ -24,31 +24,36 @@ export interface LogHandlersPorts extends Pick<CoordinatorPorts, "clock"> {
   readonly send: (to: NodeId, frame: ControlFrame) => void;
 }
 
-export function logHandlers(
-  ports: LogHandlersPorts,
-): Pick<
-  MemberHandlers,
-  | "raft"
-  | "proposal"
-  | "early"
-  | "had"
-  | "reach"
-  | "reached"
-  | "count"
-  | "counted"
-  | "outbox"
-  | "written"
-  | "repair"
-  | "repaired"
-  | "merge"
-> {
+export interface LogHandlers {
+  /** Of this node's own cluster. */
+  readonly members: Pick<
+    MemberHandlers,
+    | "raft"
+    | "proposal"
+    | "early"
+    | "will"
+    | "had"
+    | "reach"
+    | "reached"
+    | "count"
+    | "counted"
+    | "outbox"
+    | "written"
+    | "repair"
+    | "repaired"
+    | "merge"
+  >;
+  readonly strangers: Pick<StrangerHandlers, "joined" | "early" | "will">;
+}
+
+export function logHandlers(ports: LogHandlersPorts): LogHandlers {
   const { clock, driver: current, mending, route, arrival, contact, sessions, retained, send } = ports;
   /** Kinds that wait for the replica. */
   const withDriver = (handle: (driver: Driver) => void): void => {
     const driver = current();
     if (driver !== undefined) handle(driver);
   };
-  return {
+  const members: LogHandlers["members"] = {
     raft: (from, frame) =>
       withDriver((driver) => {
         const message = decodeRaftMessage(frame.message);
@@ -57,6 +62,7 @@ export function logHandlers(
       }),
     proposal: (from, { commands }) => withDriver((driver) => route().admit(driver, from, commands)),
     early: (from, { commands }) => sessions().early.heard(from, commands),
+    will: (_, told) => sessions().early.heardWill(told),
     had: (_, { incarnation, seq, clientId }) => sessions().early.heardHad(incarnation, seq, clientId),
     reach: (from, { index }) => sessions().barrier.asked(from, index),
     reached: (from, { index }) => sessions().barrier.reached(from, index),
@@ -78,4 +84,10 @@ export function logHandlers(
     // Said before this node became a member of the sender's cluster.
     merge: () => {},
   };
+  const strangers: LogHandlers["strangers"] = {
+    joined: (_, { cluster }) => arrival.joined(cluster),
+    early: (from, { commands }) => sessions().heardWithoutReplica((early) => early.heard(from, commands)),
+    will: (_, told) => sessions().heardWithoutReplica((early) => early.heardWill(told)),
+  };
+  return { members, strangers };
 }

@@ -188,6 +188,8 @@ export interface CoordinatorStatus {
   readonly isOutranked: boolean;
   /** Retained values that gave way to others (conflicts.ts), and that nobody has looked at yet. */
   readonly conflicts: number;
+  /** How many more there were, which had to go for want of room. */
+  readonly droppedConflicts: number;
 }
 
 /** What this node counted since it started. */

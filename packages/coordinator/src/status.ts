@@ -71,6 +71,7 @@ export function freshStatus(): CoordinatorStatus {
     merge: undefined,
     isOutranked: false,
     conflicts: 0,
+    droppedConflicts: 0,
   };
 }
 
@@ -106,6 +107,7 @@ export function memberStatus(input: StatusInput): CoordinatorStatus {
     merge: merging.status,
     isOutranked: merging.isOutranked,
     conflicts: merging.conflictCount,
+    droppedConflicts: merging.droppedConflicts,
   };
 }
 

@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { encodeCommand, retainedOperation } from "../src/state-machine/commands.ts";
 import { RETAINED_BYTES_MAX } from "../src/state-machine/retained-state.ts";
 import { StateMachine } from "../src/state-machine/state-machine.ts";
+import { TOMBSTONES_MAX } from "../src/state-machine/tombstones.ts";
 import { retained, textOf } from "./support/world.ts";
 
 const CLUSTER = "00000000-0000-4000-8000-000000000001" as ClusterId;
@@ -12,9 +13,14 @@ const [MAJORITY, ONE, OTHER] = ["a", "b", "c"].map((digit) => digit.repeat(16)) 
 
 /** A log: each write is one entry. */
 class Log {
-  readonly machine = new StateMachine();
-  index = 10;
+  readonly machine: StateMachine;
+  index: number;
   readonly #seqs = new Map<NodeId, number>();
+
+  constructor(machine = new StateMachine(), index = 10) {
+    this.machine = machine;
+    this.index = index;
+  }
 
   /** `alone`: the log position that `node` had seen, and when it wrote. Returns the entry's index. */
   write(node: NodeId, topic: string, text: string, alone?: { seenThrough: number; stamp: number }): number {
@@ -117,6 +123,41 @@ test("a topic that the majority has deleted since stays deleted, and the other v
     ["late"],
     true,
   ]);
+});
+
+test("a topic that the majority has deleted, and so many others since that this is forgotten, comes back, and the deletion is listed", () => {
+  const log = new Log();
+  const seenThrough = log.write(MAJORITY, "t", "old");
+  const deleted = log.write(MAJORITY, "t", "");
+  for (let n = 0; n < TOMBSTONES_MAX; n++) log.write(MAJORITY, `others/${n}`, "");
+  expect(log.machine.tombstones.get("t")).toBeUndefined();
+  const restored = new Log();
+  restored.machine.restore(log.machine.snapshot());
+  for (const { machine } of [log, restored]) {
+    const writes = new Log(machine, log.index);
+    // Who had seen all that is forgotten has seen the deletion of any topic that is not known any more.
+    writes.write(OTHER, "t", "seen", { seenThrough: deleted, stamp: 900_000 });
+    expect([writes.value, writes.lost]).toEqual(["seen", []]);
+    writes.write(OTHER, "t", "", { seenThrough: deleted, stamp: 900_001 });
+    machine.tombstones.delete("t");
+    writes.write(ONE, "t", "", { seenThrough, stamp: 900_002 });
+    expect([writes.value, writes.lost]).toEqual([undefined, []]);
+    machine.tombstones.delete("t");
+    for (const text of ["late", "later"]) writes.write(ONE, "t", text, { seenThrough, stamp: 900_003 });
+    expect([writes.value, writes.lost]).toEqual(["later", [""]]);
+    expect(machine.conflicts.all()[0]).toMatchObject({ kept: { isDeletion: false } });
+  }
+  expect(restored.machine.snapshot()).toEqual(log.machine.snapshot());
+});
+
+test("where the log of another cluster was seen, the stamp tells whether a deletion that is forgotten may be newer", () => {
+  const log = new Log();
+  const deleted = log.write(MAJORITY, "t", "");
+  for (let n = 0; n < TOMBSTONES_MAX; n++) log.write(MAJORITY, `others/${n}`, "");
+  log.write(ONE, "t", "newer", { seenThrough: 0, stamp: deleted * 100 + 1 });
+  expect([log.value, log.lost]).toEqual(["newer", []]);
+  log.write(ONE, "u", "older", { seenThrough: 0, stamp: deleted * 100 });
+  expect(log.lost).toEqual([""]);
 });
 
 test("the writes of one node follow each other, and an ordinary write follows all", () => {

@@ -262,6 +262,29 @@ test("after a fork the older cluster wins where both wrote, whatever the clocks 
   }
 });
 
+test("after a fork the older cluster's value of a topic that was deleted so long ago that this is forgotten is taken, and the deletion is listed", () => {
+  for (const deletionsSince of [1, TOMBSTONES_MAX]) {
+    const parent = new Replica();
+    for (const topic of ["t", "untouched"]) parent.put(topic, "old", 1);
+    const fork = new Replica();
+    fork.machine.restore(parent.machine.snapshot());
+    fork.index = parent.index;
+    fork.does({ kind: "fork", parent: THEM, index: fork.index });
+    parent.index++;
+    const envelope = { node: "00000000000000bb" as NodeId, incarnation: 1 as Incarnation };
+    for (let n = 0; n <= deletionsSince; n++) {
+      const operation = { kind: "retainedDelete", topic: n === 0 ? "t" : `others/${n}` } as const;
+      fork.machine.apply(
+        encodeCommand({ envelope: { ...envelope, seq: n + 1 }, stamp: 10, operation }),
+        ++fork.index,
+      );
+    }
+    parent.put("t", "parent", 20);
+    parent.mergeInto(fork);
+    expect([fork.value("t"), fork.value("untouched"), fork.lost]).toEqual(["parent", "old", ["t="]]);
+  }
+});
+
 test("what a cluster had in its conflicts and whom it had taken in is not lost with it", () => {
   const [us, them] = [new Replica(), new Replica()];
   them.put("t", "them", 5);

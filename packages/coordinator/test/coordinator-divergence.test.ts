@@ -98,6 +98,13 @@ test("a wrong replica takes over the leader's state by itself, keeps its own in 
   world.until(() => world.leader !== undefined, 10_000, "it takes both of them to elect");
 });
 
+test("where nothing is written a wrong replica is found and mended within half a minute", () => {
+  const { world, wrong } = withWrongReplica(16);
+  world.until(() => hasTakenOver(wrong), 30_000, "takes over");
+  world.until(() => world.isConverged(), 5000, "the same everywhere");
+  expect(replicated(wrong, "never/written")).toBeUndefined();
+});
+
 test("P5: a wrong replica keeps all that it has acknowledged, and nobody who reads from it goes back in time", () => {
   const { world, leader, wrong, third } = withWrongReplica(15);
   fill(world, leader, "u");

@@ -115,6 +115,39 @@ test("P8: a leader that was cut off and does not know it yet does not answer wit
   expect(old.running.counters.uncertainReads).toBe(before + 1);
 });
 
+test("P8: a reader on a node that is being filled waits for the snapshot that brings the newest value", () => {
+  const world = new World(22, { snapshotEntries: 20, entriesKept: 5, snapshotChunkBytes: 200 });
+  world.add(3);
+  world.startAll();
+  world.until(() => world.isFormed(3), 12_000, "formation");
+  const behind = follower(world);
+  const write = (text: string): void => {
+    const done = completion();
+    world.leader?.running.retained.put(retained("t", text), done);
+    world.until(() => done.codes.length === 1, 1000);
+  };
+  write("old");
+  world.run(1000);
+  world.isolate([behind], true);
+  for (let i = 0; i < 100; i++) write(`${i}`);
+  world.isLost = isSnapshotPiece;
+  world.isolate([behind], false);
+  world.run(2000);
+  expect([replicated(behind, "t"), behind.status.hasQuorum]).toEqual(["old", true]);
+  const answer = ask(behind, "t");
+  world.run(15_000);
+  expect(answer.values, "it is not shown what was replaced").toBeUndefined();
+  world.isLost = () => false;
+  world.until(() => answer.values !== undefined, 10_000, "its answer");
+  expect(answer.values).toEqual(["99"]);
+  expect(behind.running.counters.uncertainReads).toBe(0);
+});
+
+function isSnapshotPiece(bytes: Uint8Array): boolean {
+  const frame = decodeFrame(bytes);
+  return frame?.kind === "raft" && decodeRaftMessage(frame.message).kind === "installSnapshot";
+}
+
 test("P3: a node that believes in a leader it cannot reach answers within a second, with its own writes", () => {
   const world = formed(3, 6);
   const leader = world.leader as SimNode;

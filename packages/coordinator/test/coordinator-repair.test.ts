@@ -267,6 +267,50 @@ test("an entry that is legible nowhere ends the search once every voter has said
     expect(node.disk.list("journal").some((name) => name.includes(".log.bad-"))).toBe(true);
 });
 
+/** The founder of three voters, whose journal is damaged before there were others; all are stopped. */
+function damagedFounder(seed: number): { world: World; founder: SimNode; others: SimNode[] } {
+  const world = formed(3, seed, 3);
+  const founder = world.nodes.find(({ logs }) =>
+    logs.some(({ message }) => message.includes("founded")),
+  ) as SimNode;
+  write(world, leaderOf(world), 50);
+  world.run(3000);
+  for (const node of world.nodes) world.kill(node);
+  damageEntries(founder.disk, 2);
+  return { world, founder, others: world.nodes.filter((node) => node !== founder) };
+}
+
+test("P5: a founder whose damage hides the change to three voters does not lead alone while it meets none of them", () => {
+  const { world, founder, others } = damagedFounder(94);
+  world.start(founder);
+  for (let start = 0; start < 2; start++) {
+    world.run(30_000);
+    expect(founder.status).toMatchObject({ hasQuorum: false, voters: [founder.id] });
+    const awaited = founder.status.electionWait?.voters.map(({ id }) => id);
+    expect(awaited?.toSorted()).toEqual(others.map(({ id }) => id).toSorted());
+    world.restart(founder);
+  }
+  world.startAll(others);
+  const hasAll = ({ running }: SimNode): boolean => running.retained.count >= 50;
+  world.until(() => world.isFormed(3) && world.nodes.every(hasAll), 30_000, "follows");
+  expectAll(world, 50);
+  world.until(() => !founder.disk.files.has("journal/suspect"), 20_000, "trusted");
+});
+
+test("where these voters never come back, the operator's word founds the mesh anew, and that holds over restarts", () => {
+  const { world, founder, others } = damagedFounder(95);
+  world.start(founder);
+  world.run(60_000);
+  const errors: (string | undefined)[] = [];
+  for (const { id } of others) founder.running.forget(id, (error) => errors.push(error));
+  world.until(() => founder.coordinator?.status.hasQuorum === true, 30_000, "founded anew");
+  expect(errors).toEqual([expect.stringContaining("Noted"), undefined]);
+  write(world, founder, 5, 200);
+  world.restart(founder);
+  world.until(() => founder.status.hasQuorum, 15_000, "leads again");
+  expect(replicated(founder, "t/204")).toBe("204");
+});
+
 test("P12: what a sole voter has behind its damage goes before what its learner has, which is behind", () => {
   const world = formed(2, 93, 1);
   const voter = leaderOf(world);

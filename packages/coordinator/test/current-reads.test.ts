@@ -152,6 +152,47 @@ test("P3: patience ends within a second; what a quorum has confirmed by then is 
   expect(node.reads.uncertain).toBe(1);
 });
 
+test("P8: who a quorum has answered waits for its replica, and does not ask again", () => {
+  const node = new Node();
+  node.reads.add("a");
+  node.reads.answered([1]);
+  node.reads.settle();
+  node.pass(59_000);
+  expect(node.answers).toEqual([]);
+  expect(node.asked).toEqual([1]);
+  node.confirm(1);
+  expect(node.answers).toEqual([["a", true]]);
+});
+
+test("P8: who comes while others wait for the replica asks a question of its own", () => {
+  const node = new Node();
+  node.reads.add("a");
+  node.reads.answered([1]);
+  node.reads.settle();
+  node.reads.add("b");
+  expect(node.asked).toEqual([1, 2]);
+  node.confirm(1);
+  expect(node.answers).toEqual([["a", true]]);
+  node.reads.answered([2]);
+  node.pass(10_000);
+  expect(node.answers.slice(1)).toEqual([]);
+});
+
+test("P3: the replica is waited for a minute at most, and only as long as there is a leader", () => {
+  const slow = new Node();
+  slow.reads.add("a");
+  slow.reads.answered([1]);
+  slow.pass(60_250);
+  expect(slow.answers).toEqual([["a", false]]);
+  const cut = new Node();
+  cut.reads.add("b");
+  cut.reads.answered([1]);
+  cut.pass(5000);
+  cut.hasLeader = false;
+  cut.pass(250);
+  expect(cut.answers).toEqual([["b", false]]);
+});
+
 test("patience does not end while the process stood still: the answer may be there, unread", () => {
   const node = new Node();
   node.pass(250);

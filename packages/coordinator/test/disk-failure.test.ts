@@ -274,6 +274,25 @@ test("where all disks are full, leadership does not go round and round", () => {
   expect(done.codes).toEqual([0]);
 });
 
+test("where all voters that are there have full disks, what others write is acknowledged three seconds after there is room again", () => {
+  const world = formed(4, 73, 3);
+  const learner = world.nodes.find(({ status }) => status.role === "learner") as SimNode;
+  world.kill(world.nodes.find(({ status }) => status.role === "voter") as SimNode);
+  const voters = world.running.filter((node) => node !== learner);
+  for (const node of voters) node.disk.room = 0;
+  learner.running.retained.put(retained("a", "x".repeat(600_000)), undefined);
+  world.until(() => voters.every(({ status }) => status.isDiskFull), 10_000, "both are full");
+  world.run(3000);
+  const done = completion();
+  learner.running.retained.put(retained("b", "1"), done);
+  world.run(2500);
+  expect(done.codes).toEqual([]);
+  for (const node of voters) node.disk.room = Number.POSITIVE_INFINITY;
+  world.until(() => done.codes.length === 1, 3000, "acknowledged");
+  expect(done.codes).toEqual([0]);
+  expect(voters.some(({ status }) => status.isDiskFull)).toBe(false);
+});
+
 test("when a leader's disk has room again, what it did not take comes as soon as something new does", () => {
   const world = formed(2, 72, 1);
   const leader = leaderOf(world);

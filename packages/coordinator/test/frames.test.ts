@@ -59,6 +59,10 @@ const frames: fc.Arbitrary<ControlFrame> = clusters.chain((cluster) =>
       )
       .map(([incarnation, seq, clientId]) => ({ kind: "had", cluster, incarnation, seq, clientId }) as const),
     fc.array(bytes, { maxLength: 5 }).map((commands) => ({ kind: "early", cluster, commands }) as const),
+    fc.tuple(fc.maxSafeNat(), hex, bytes).map(([index, publisher, payload]) => {
+      const message = { topic: "t", payload, qos: 1, retain: false, properties: undefined } as const;
+      return { kind: "will", cluster, index, publisher, message } as const;
+    }),
     fc.record({
       kind: fc.constant("repair" as const),
       cluster: fc.constant(cluster),

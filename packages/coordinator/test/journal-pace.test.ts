@@ -73,6 +73,10 @@ class SlowDisk implements Disk {
     this.#later(WRITE_MS, done);
   }
 
+  freeBytes(done: (bytes: number | undefined) => void): void {
+    done(undefined);
+  }
+
   move(_from: string, _to: string, done: DiskDone): void {
     this.#later(WRITE_MS, done);
   }

@@ -464,6 +464,64 @@ test("a write that finds no room waits for it: the reserve is given up first, an
   expect(open(disk).state).toMatchObject({ entries: entries(1, 3), isSuspect: false });
 });
 
+/** A journal whose reserve has been given up for a vote, and that has room for nothing else. */
+function fullJournal() {
+  const disk = new MemoryDisk();
+  const { journal } = open(disk, { reserveBytes: 8192 });
+  disk.room = 0;
+  journal.persist({ hardState: { term: 1, votedFor: "a" }, entries: [] }, noError);
+  disk.settle();
+  expect(journal.isFull).toBe(true);
+  disk.room = 0;
+  const seconds = (count: number): void => {
+    for (let second = 0; second < count && journal.isFull; second++) {
+      journal.flushDue(noError);
+      disk.settle();
+    }
+  };
+  return { disk, journal, seconds };
+}
+
+test("a full disk gets nothing written onto it to ask for room but once in ten seconds, and has its reserve back a second after there is some", () => {
+  const { disk, journal, seconds } = fullJournal();
+  let tries = 0;
+  const { replace } = disk;
+  disk.replace = (...given) => {
+    tries++;
+    replace.apply(disk, given);
+  };
+  seconds(30);
+  expect([journal.isFull, tries]).toEqual([true, 3]);
+  // It would be given up at once.
+  disk.room = 8192;
+  seconds(8);
+  expect([journal.isFull, tries]).toEqual([true, 3]);
+  disk.room = 16_384;
+  seconds(1);
+  expect([journal.isFull, tries]).toEqual([false, 4]);
+  expect(disk.read(`${FOLDER}/reserve`)).toHaveLength(8192);
+});
+
+test("a file system that says there is room, and has none, is believed no more until there is; one that says nothing is asked by writing", () => {
+  const { disk, journal, seconds } = fullJournal();
+  disk.room = Number.POSITIVE_INFINITY;
+  for (let failure = 0; failure < 3; failure++)
+    disk.failNext("replace", "quota exceeded", "ERR_SKEIN_DISK_FULL");
+  // Once because of what it says, then with the tenth and the twentieth.
+  seconds(29);
+  expect(journal.isFull).toBe(true);
+  seconds(1);
+  expect(journal.isFull).toBe(false);
+
+  const other = fullJournal();
+  other.disk.isRoomKnown = false;
+  other.disk.room = Number.POSITIVE_INFINITY;
+  other.seconds(9);
+  expect(other.journal.isFull).toBe(true);
+  other.seconds(1);
+  expect(other.journal.isFull).toBe(false);
+});
+
 test("a snapshot that finds no room is not saved, and nothing else is the worse for it", () => {
   const disk = new MemoryDisk();
   const { journal } = open(disk);

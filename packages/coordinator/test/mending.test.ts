@@ -130,6 +130,7 @@ function mend(voters: readonly Voter[]): void {
     const mended = {
       end: () => voter.end,
       voters: () => others.map(({ id }) => id),
+      isOutgrown: () => false,
       take: (entries: readonly Entry[], isComplete: boolean) => {
         voter.log.push(...entries);
         voter.isComplete ||= isComplete;
@@ -280,7 +281,7 @@ test("an answer holds as much as fits, and one entry at least", () => {
 });
 
 /** A voter with one entry and entry 3, and those it asks; nobody answers by itself. */
-function oneOfThree(voterIds: readonly string[] = ["b", "c"]) {
+function oneOfThree(voterIds: readonly string[] = ["b", "c"], isOutgrown = false) {
   const clock = new VirtualClock();
   const log = [entry(1, 1)];
   const asked: string[] = [];
@@ -289,6 +290,7 @@ function oneOfThree(voterIds: readonly string[] = ["b", "c"]) {
     {
       end: () => log.at(-1) as Entry,
       voters: () => voterIds as NodeId[],
+      isOutgrown: () => isOutgrown,
       take: (entries, isAll) => {
         log.push(...entries);
         isComplete ||= isAll;
@@ -358,4 +360,37 @@ test("where the log does not say who votes, it ends when everybody in sight has 
   one.mending.peersChanged([B]);
   one.answer("b", 1, 1);
   expect(one.isComplete).toBe(true);
+});
+
+test("a log from before there were other voters is not taken for all there is, whatever they answer; what they have is taken", () => {
+  const one = oneOfThree(["b"], true);
+  one.mending.peersChanged([B]);
+  for (let i = 0; i < 10; i++) {
+    one.answer("b", 1, 1);
+    one.second();
+  }
+  expect(one.isComplete).toBe(false);
+  one.answer("b", 1, 1, entry(2, 1), entry(3, 1));
+  expect(one.log.map(keyOf)).toEqual(["1/1", "2/1", "3/1"]);
+  // Its log would say by now who votes, and it would be over.
+  expect(one.isComplete).toBe(false);
+});
+
+test("the newest configuration that is legible is the one of the latest term, and what was superseded is none", () => {
+  const remains = new Remains();
+  expect(remains.configuration).toBeUndefined();
+  const configuration = (index: number, term: number): Entry => ({
+    ...entry(index, term),
+    kind: "configuration",
+  });
+  remains.beginLayer();
+  remains.add(configuration(5, 3), 2);
+  remains.add(configuration(6, 3), 3);
+  remains.add(entry(7, 3), 3);
+  expect(remains.configuration).toMatchObject({ index: 6, term: 3 });
+  remains.supersede(6);
+  expect(remains.configuration).toMatchObject({ index: 5, term: 3 });
+  remains.beginLayer();
+  remains.add(configuration(9, 2), 2);
+  expect(remains.configuration).toMatchObject({ index: 5, term: 3 });
 });

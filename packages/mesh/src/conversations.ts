@@ -37,6 +37,7 @@ export class Conversations {
     received: 0,
     duplicatesDropped: 0,
     qos0Dropped: 0,
+    refused: 0,
     lateBarriers: 0,
     controlDropped: 0,
     unknownFrames: 0,

@@ -6,6 +6,7 @@ export type { InvitationRow } from "./joining/invitation.ts";
 export { Invitations } from "./joining/invitations.ts";
 export { type JoinResult, JoinSearch } from "./joining/search.ts";
 export { MANY_LINKS } from "./limits.ts";
+export { type ProtocolVersions, SPOKEN_VERSIONS } from "./link/protocol-version.ts";
 export type { Home, Rightful } from "./link/twins.ts";
 export { factsOfNewcomer, type Member, type MemberState, type NodeFacts } from "./members.ts";
 export { Mesh } from "./mesh.ts";

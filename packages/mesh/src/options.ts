@@ -35,7 +35,7 @@ export interface MeshOptions {
   /** Whether this node runs on the machine where its identity was made. Default: unknown. */
   readonly home?: Home;
   /** Other versions of the protocol than this program speaks, for tests. */
-  readonly protocolVersions?: ProtocolVersions;
+  readonly protocolVersions?: ProtocolVersions | undefined;
 }
 
 /** Local subscribers, reached from the mesh. */
@@ -84,6 +84,8 @@ export interface MeshCounters {
   readonly duplicatesDropped: number;
   /** QoS 0 messages not sent to a peer because it was not live or its link was full. */
   readonly qos0Dropped: number;
+  /** QoS 1 and 2 messages refused for a peer: too large for a frame (0x95), or too much is kept for it already (0x97). */
+  readonly refused: number;
   /** SUBACKs sent before a suspect peer had the row (P4). */
   readonly lateBarriers: number;
   /** Control frames dropped because there was no link or it was full. */

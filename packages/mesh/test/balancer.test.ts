@@ -44,6 +44,15 @@ test.each<[string, Partial<Candidate>]>([
   expect(new Balancer(SELF).choose("mqtt", [member(SELF), member(B, changes)], 500, ms(0))).toBe(SELF);
 });
 
+test("the last node that is left serves all, however many; when another one is back it is chosen again", () => {
+  const balancer = new Balancer(SELF);
+  const alone = [member(SELF), member(B, { state: "dead" }), member(C, { state: "left" })];
+  for (const members of [alone, [member(SELF)]])
+    for (const clients of [0, 100, 10_000])
+      expect(balancer.choose("mqtt", members, clients, ms(0))).toBe(SELF);
+  expect(balancer.choose("mqtt", [member(SELF), member(B)], 10_000, ms(2))).toBe(B);
+});
+
 test("a node that could not be reached is left out for 5 s, for clients of that protocol", () => {
   const balancer = new Balancer(SELF);
   const members = [member(SELF), member(B)];

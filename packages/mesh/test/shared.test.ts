@@ -139,6 +139,28 @@ test("a node without a member that was taken for dead does not have the message 
   world.close();
 });
 
+test("a node that had the message when it was taken for dead, and is back, does not get it again when the next one is taken for dead", () => {
+  const world = new World();
+  const [a, b, c] = world.formed(3);
+  settle(world, [b!.subscribe(SHARED), c!.subscribe(SHARED)]);
+  world.clock.run(5000);
+  // What they say does not come through; what is said to them does.
+  for (const other of [a!, c!]) world.network.mute(b!.host, other.host);
+  const awaited = [0, 1].map((payload) => a!.publish("jobs/x", payload));
+  world.clock.run(4000);
+  for (const other of [a!, b!]) world.network.mute(c!.host, other.host);
+  world.clock.runUntil(() => a!.stateOf(b!) === "dead", 5000, "b taken for dead");
+  world.network.unblock(a!.host, b!.host);
+  world.clock.runUntil(() => a!.stateOf(b!) === "alive", 3000, "b back");
+  world.clock.runUntil(() => a!.stateOf(c!) === "dead", 10_000, "c taken for dead");
+  settle(world, awaited);
+  world.clock.run(1000);
+  const got = b!.gotShared.map(([, message]) => textOf(message));
+  expect(got).toEqual([...new Set(got)]);
+  world.network.unblock(a!.host, c!.host);
+  world.close();
+});
+
 test.each(Array.from({ length: 20 }, (_, at) => at + 1))(
   "exactly one member through random cuts and members that come and go (seed %i)",
   (seed) => {
@@ -166,6 +188,39 @@ test.each(Array.from({ length: 20 }, (_, at) => at + 1))(
     world.clock.run(2000);
     const got = nodes.flatMap((node) => node.gotShared.map(([, message]) => Number(textOf(message))));
     expect(got.sort((x, y) => x - y)).toEqual(Array.from({ length: published }, (_, at) => at));
+    world.close();
+  },
+);
+
+test.each(Array.from({ length: 20 }, (_, at) => at + 1))(
+  "no node gets a message twice, however often nodes fall silent and are heard again (seed %i)",
+  (seed) => {
+    const world = new World(seed);
+    const random = seededPrng(seed);
+    const nodes = world.formed(3);
+    settle(
+      world,
+      nodes.map((node) => node.subscribe(SHARED)),
+    );
+    const awaited: Awaited[] = [];
+    for (let round = 0; round < 20; round++) {
+      // What it says does not come through, long enough for it to be taken for dead; what is said to it does.
+      const silent = nodes[1 + (round % 2)]!;
+      for (const other of nodes) world.network.mute(silent.host, other.host);
+      world.clock.after(6500 + random.below(2000), () => {
+        for (const other of nodes) world.network.unblock(silent.host, other.host);
+      });
+      for (let count = 0; count < 3; count++) {
+        awaited.push(nodes[0]!.publish("jobs/x", awaited.length, (1 + random.below(2)) as QoS));
+        world.clock.run(1000 + random.below(1000));
+      }
+    }
+    world.clock.run(10_000);
+    settle(world, awaited);
+    for (const node of nodes) {
+      const got = node.gotShared.map(([, message]) => textOf(message));
+      expect(got).toEqual([...new Set(got)]);
+    }
     world.close();
   },
 );

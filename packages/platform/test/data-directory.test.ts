@@ -99,6 +99,13 @@ test.runIf(existsSync("/dev/full"))("no room is an error of its own kind, becaus
   file.close();
 });
 
+test("the file system says how much room there is, or that it does not know", async () => {
+  const free = (): Promise<number | undefined> => new Promise((resolve) => disk.freeBytes(resolve));
+  expect(await free()).toBeGreaterThan(0);
+  rmSync(root, { recursive: true });
+  expect(await free()).toBeUndefined();
+});
+
 test.runIf(process.platform === "linux")("the boot id is the same as long as the machine runs", () => {
   expect(systemBootId()).toMatch(/^[0-9a-f-]{36}$/);
   expect(systemBootId()).toBe(systemBootId());

@@ -4,7 +4,8 @@ import { connect, type Socket } from "node:net";
 import { SkeinError, type Stream, type StreamListener } from "@skein/kernel";
 import { expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { listenWebSocket, type WebSocketListenOptions } from "../src/sockets/websocket.ts";
+import type { ListenOptions } from "../src/sockets/client-listener.ts";
+import { listenWebSocket } from "../src/sockets/websocket.ts";
 import { dialMany } from "./support/many-sockets.ts";
 import { webSocketPeer } from "./support/peers.ts";
 import { type Pair, RecordingHandler, streamContract } from "./support/stream-contract.ts";
@@ -14,7 +15,7 @@ interface Listening {
   readonly accepted: Promise<Stream>;
 }
 
-async function listen(options: Partial<WebSocketListenOptions> = {}): Promise<Listening> {
+async function listen(options: Partial<ListenOptions> = {}): Promise<Listening> {
   let accept: (stream: Stream) => void = () => {};
   const accepted = new Promise<Stream>((resolve) => {
     accept = resolve;
@@ -58,7 +59,9 @@ streamContract("websocket", async (): Promise<Pair> => {
   const { client, socket } = dial(listener.port, ["mqtt"]);
   const peer = webSocketPeer(client, socket);
   await outcome(client);
-  return { stream: await accepted, peer, close: () => listener.close() };
+  const stream = await accepted;
+  stream.gatherAtMost?.(Number.POSITIVE_INFINITY);
+  return { stream, peer, close: () => listener.close() };
 });
 
 test.each([
@@ -131,16 +134,34 @@ test("[MQTT-6.0.0-2] and 3.1.1 [MQTT-6.0.0-2] one packet in several frames and s
   listener.close();
 });
 
-test("a message above the limit ends the connection with 1009", async () => {
-  const { listener, accepted } = await listen({ messageBytesMax: 1000 });
+test("who sends more than may be gathered of one message is reset at once, in however many frames, and none of it is handed on", async () => {
+  const { listener, accepted } = await listen();
+  const { client, socket } = dial(listener.port, ["mqtt"]);
+  await outcome(client);
+  const stream = await accepted;
+  stream.gatherAtMost?.(100_000);
+  const handler = start(stream);
+  const reset = once(socket, "error");
+  for (let sent = 0; sent < 900_000; sent += 30_000) client.send(new Uint8Array(30_000), { fin: false });
+  expect(await reset).toMatchObject([{ code: "ECONNRESET" }]);
+  expect(await handler.closed).toMatchObject({ message: "more than 100000 bytes without a whole message" });
+  expect(handler.bytes).toHaveLength(0);
+  listener.close();
+});
+
+test("what is gathered counts for each message: many of them may be larger together", async () => {
+  const { listener, accepted } = await listen();
   const { client } = dial(listener.port, ["mqtt"]);
   await outcome(client);
-  const handler = start(await accepted);
-  const closeCode = new Promise((resolve) => client.once("close", resolve));
-  client.send(new Uint8Array(1001));
-  expect(await closeCode).toBe(1009);
-  expect(await handler.closed).toBeInstanceOf(Error);
-  expect(handler.bytes).toHaveLength(0);
+  const stream = await accepted;
+  stream.gatherAtMost?.(100_000);
+  const handler = start(stream);
+  for (let sent = 0; sent < 900_000; sent += 90_000) {
+    for (const fin of [false, false, true]) client.send(new Uint8Array(30_000), { fin });
+  }
+  client.close();
+  await handler.closed;
+  expect(handler.bytes).toHaveLength(900_000);
   listener.close();
 });
 

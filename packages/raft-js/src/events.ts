@@ -55,7 +55,10 @@ export type RaftEvent =
   | { readonly kind: "persisted"; readonly index: number; readonly term: number }
   /** The snapshot of a `restore` effect is safe and the state machine has taken it over. */
   | { readonly kind: "restored"; readonly index: number; readonly term: number }
-  /** The application has saved a snapshot of its own: entries up to `index - entriesKept` may go. */
+  /**
+   * The application has saved a snapshot of its own: entries up to `index - entriesKept` may go, and a leader's only if no follower will need
+   * them when it has the older snapshot that it is getting.
+   */
   | { readonly kind: "compacted"; readonly point: SnapshotPoint }
   /** The driver has handed a piece of a snapshot for `to` to the network, or could not (then it is asked for again). */
   | { readonly kind: "snapshotSent"; readonly to: ServerId; readonly ok: boolean }
@@ -150,6 +153,11 @@ export type RaftEffect =
   | { readonly kind: "leaseGivenUp"; readonly transfer: number }
   /** Comes after the `apply` effects it waits for: these reads see every write completed before they were asked. */
   | { readonly kind: "readable"; readonly requests: readonly number[]; readonly index: number }
+  /**
+   * A quorum has answered these reads, and this server lacks entries up to `index`: `readable` follows when they are applied. There is no need
+   * to ask again.
+   */
+  | { readonly kind: "readPending"; readonly requests: readonly number[]; readonly index: number }
   /** No leader is known, leadership was lost, or too many reads wait. Ask again later. */
   | { readonly kind: "readRefused"; readonly requests: readonly number[] }
   /**

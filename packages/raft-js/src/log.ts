@@ -221,8 +221,16 @@ export class RaftLog {
     }
   }
 
-  /** The application has a snapshot at `point`; all but `entriesKept` entries behind it go. */
-  compact(point: SnapshotPoint, entriesKept: number): void {
+  /** Bytes of the entries held behind `index`. */
+  bytesBehind(index: number): number {
+    let bytes = 0;
+    for (let at = index - this.#base.index; at < this.#entries.length; at++)
+      bytes += entryBytes(this.#entries[at] as Entry);
+    return bytes;
+  }
+
+  /** The application has a snapshot at `point`; the entries up to `lastDropped`, which is not behind it, go. */
+  compact(point: SnapshotPoint, lastDropped: number): void {
     if (point.index <= this.#snapshot.index) return;
     assert(
       point.index <= this.#lastApplied,
@@ -233,7 +241,6 @@ export class RaftLog {
     assert(this.termAt(point.index) === point.term, "a snapshot of another term at", point.index);
     this.#snapshot = point;
     this.#configurations.compact(point.index);
-    const lastDropped = point.index - entriesKept;
     if (lastDropped <= this.#base.index) return;
     const term = this.termAt(lastDropped);
     this.#entries.splice(0, lastDropped - this.#base.index);

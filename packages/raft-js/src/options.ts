@@ -41,7 +41,7 @@ export interface RaftOptions {
    * batch that is larger by itself is taken when nothing else waits.
    */
   readonly uncommittedBytesMax: number;
-  /** Entries kept behind a snapshot for followers that lag a little. */
+  /** Entries kept behind a snapshot for followers that lag a little. Who gets a snapshot is waited for besides, with 32 MiB of entries at most. */
   readonly entriesKept: number;
   /** Most bytes of entries under way to one follower (32 are added per entry); 4 MiB. One message may go beyond it. */
   readonly inflightBytesMax?: number;
@@ -84,7 +84,7 @@ export interface InitialState {
   /**
    * True: acknowledged entries may be missing from this disk (damage, power cut). Until the server has caught up with
    * a leader its vote, and its own candidacy, count only if every voter grants: then whoever has most of the log wins.
-   * Ignored for a sole voter, whom nobody else can lead: what it has is the log.
+   * Ignored for a sole voter, whom nobody else can lead: what it has is the log. But not if that is incomplete.
    */
   readonly isSuspect: boolean;
   /**

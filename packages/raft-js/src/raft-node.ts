@@ -48,7 +48,7 @@ import { isPlausible, isReachable } from "./plausible.ts";
 import { onReadIndex, onReadIndexReply, requestRead } from "./read-index.ts";
 import { Server } from "./server.ts";
 import { onInstallSnapshot } from "./snapshot-receiving.ts";
-import { onChunkReply, onSnapshotSent } from "./snapshot-sending.ts";
+import { droppableThrough, onChunkReply, onSnapshotSent } from "./snapshot-sending.ts";
 import { onStateDiverged } from "./state-hash.ts";
 import { ServerStatus } from "./status.ts";
 import { onLeaseReleased, transferLeadership } from "./transfer.ts";
@@ -68,7 +68,7 @@ export class RaftNode {
     const server = new Server(options, initial, now);
     this.#server = server;
     // A sole voter has nobody to wait for.
-    const isAlone = isSoleVoter(server.log.configuration, server.id);
+    const isAlone = isSoleVoter(server.log.configuration, server.id) && !server.isIncomplete;
     if (isAlone) server.electionDeadline = now;
     else if (mayCampaign(server)) server.electionDeadline = now + electionTimeoutMs(server);
   }
@@ -312,7 +312,7 @@ export class RaftNode {
   }
 
   #compacted(point: SnapshotPoint): void {
-    const { log, options } = this.#server;
+    const { log } = this.#server;
     if (point.index <= log.snapshot.index) return;
     assert(
       point.index <= log.lastApplied,
@@ -325,6 +325,6 @@ export class RaftNode {
       sameConfiguration(point.configuration, own),
       `snapshot at ${point.index} has another configuration`,
     );
-    log.compact(point, options.entriesKept);
+    log.compact(point, droppableThrough(this.#server, point.index));
   }
 }

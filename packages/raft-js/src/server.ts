@@ -110,10 +110,11 @@ export class Server {
       this.log.lastTerm,
       this.term,
     );
-    const isAlone = isSoleVoter(this.log.configuration, this.id);
+    this.isIncomplete = initial.isIncomplete === true;
+    // Among what is missing may be that others vote, too.
+    const isAlone = isSoleVoter(this.log.configuration, this.id) && !this.isIncomplete;
     this.isSuspect = initial.isSuspect && !isAlone;
     this.nonce = 1 + options.randomBelow(NONCES);
-    this.isIncomplete = initial.isIncomplete === true;
     // A sole voter has answered only itself. A server that has nothing on disk may still have answered a leader: its
     // answers to heartbeats do not wait for the term to be safe.
     this.votesFrom = isAlone ? now : now + options.electionMinMs;
@@ -178,8 +179,13 @@ export class Server {
 
   /** These reads may be answered once `index` is applied here. */
   allowReads(requests: readonly number[], index: number): void {
-    if (this.#allowedReads.length < READABLE_MAX) this.#allowedReads.push({ requests, index });
-    else this.refuseReads(requests);
+    if (this.#allowedReads.length >= READABLE_MAX) {
+      this.refuseReads(requests);
+      return;
+    }
+    this.#allowedReads.push({ requests, index });
+    if (index > this.log.commitIndex || this.writes.isRestoring)
+      this.tell({ kind: "readPending", requests, index });
   }
 
   /** A leader says that everything up to `index` is committed. */

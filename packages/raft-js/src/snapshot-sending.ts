@@ -4,6 +4,9 @@
  * The driver holds the bytes; this file says which piece goes next. A piece is sent when the follower has answered the
  * one before, so a large snapshot shares the link with everything else. The follower says how far it is, and its word
  * counts: after an interruption the leader goes on, or back, to where the follower is.
+ *
+ * What follows the snapshot in the log stays until the follower has it: a leader that writes faster than the snapshot goes over would else send
+ * one after the other, without end.
  */
 
 import type { Progress } from "./progress.ts";
@@ -11,6 +14,8 @@ import type { Server } from "./server.ts";
 import type { ServerId } from "./types.ts";
 
 const CHUNK_BYTES = 256 * 1024;
+/** Most bytes of entries that are kept for the sake of followers that are getting a snapshot (32 are added per entry). */
+const KEPT_BYTES_MAX = 32 * 1024 * 1024;
 
 /** Asks the driver for the piece that `to` needs next. */
 export function sendChunk(server: Server, to: ServerId, progress: Progress): void {
@@ -57,4 +62,23 @@ export function noteLostChunks(server: Server): void {
     if (sentAt !== undefined && server.now >= sentAt + server.options.electionMaxMs)
       progress.pauseProbe(progress.matchIndex + 1);
   }
+}
+
+/** Up to which index entries may go now that there is a snapshot at `index`. */
+export function droppableThrough(server: Server, index: number): number {
+  const { log, followers, options } = server;
+  let through = index - options.entriesKept;
+  for (const progress of followers.values()) {
+    if (!isGettingSnapshot(server, progress)) continue;
+    const needed = progress.snapshotIndex ?? log.snapshot.index;
+    if (needed < through && log.holdsFrom(needed + 1) && log.bytesBehind(needed) <= KEPT_BYTES_MAX)
+      through = needed;
+  }
+  return through;
+}
+
+/** It answers, and is in the middle of one, or waits for the leader to go on with it. */
+function isGettingSnapshot({ now, options }: Server, progress: Progress): boolean {
+  const { state, matchIndex, snapshotIndex = 0, lastHeardAt = Number.NEGATIVE_INFINITY } = progress;
+  return now - lastHeardAt <= options.electionMaxMs && (state === "snapshot" || snapshotIndex > matchIndex);
 }

@@ -106,9 +106,22 @@ test("a follower asks its leader, and reads once it has applied the leader's ind
   const question = ask(b, 5);
   expect(question).toMatchObject({ kind: "readIndex", term: 1, request: 5 });
   b.receive("a", { ...question, kind: "readIndexReply", index: 2 });
+  expect(b.takeEffects("readPending")).toEqual([{ kind: "readPending", requests: [5], index: 2 }]);
   expect(b.takeEffects("readable")).toEqual([]);
   const effects = b.receive("a", appendEntries(1, 0, 0, logOf([1, 1]), 2));
   expect(effects.map(({ kind }) => kind).slice(-2)).toEqual(["apply", "readable"]);
+});
+
+test("a follower whose snapshot is being written reads once the state machine has taken it over", () => {
+  const b = new OneServer({ id: "b", term: 1 });
+  const question = ask(b, 5);
+  const data = new Uint8Array(4);
+  const point = { index: 9, term: 1, configuration: voters("a", "b", "c") };
+  b.receive("a", { kind: "installSnapshot", term: 1, point, totalBytes: 4, offset: 0, data });
+  b.receive("a", { ...question, kind: "readIndexReply", index: 9 });
+  expect(b.takeEffects("readPending")).toEqual([{ kind: "readPending", requests: [5], index: 9 }]);
+  expect(b.takeEffects("readable")).toEqual([]);
+  expect(b.completeWrites().takeEffects("readable")).toEqual([{ kind: "readable", requests: [5], index: 9 }]);
 });
 
 test("an answer to a question of before its restart answers none of the same number asked after it (etcd #20418)", () => {

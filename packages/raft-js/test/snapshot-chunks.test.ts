@@ -28,6 +28,10 @@ function leader(entriesKept = 2): OneServer {
   return a;
 }
 
+function heartbeatReply(round: number, sentAt: number): RaftMessage {
+  return { kind: "heartbeatReply", term: 2, sentAt, round, nonce: 0, stateHash: undefined };
+}
+
 function offsets(a: OneServer): readonly (number | undefined)[][] {
   return a.takeEffects("sendSnapshot").map(({ index, offset, bytesMax }) => [index, offset, bytesMax]);
 }
@@ -62,20 +66,40 @@ test("a transfer that was interrupted goes on where the follower is", () => {
   expect(offsets(a), "it has restarted and lost what it had").toEqual([[9, 0, 4]]);
 });
 
+/** Entries 10 and 11 are committed, applied, and in the newest snapshot. */
+function moveOn(a: OneServer): void {
+  const reply = { kind: "appendEntriesReply", term: 2, success: true, hintIndex: 0, hintTerm: 0 } as const;
+  a.receive("c", { ...reply, matchIndex: 11 });
+  a.step({ kind: "compacted", point: { ...POINT, index: 11, term: 2 } });
+  a.takeEffects("sendSnapshot");
+}
+
+test("Raft §7: what follows a snapshot in the log stays until the follower has that snapshot, and then it goes on with it", () => {
+  const a = leader(0);
+  a.receive("b", chunkReply(9, 8));
+  moveOn(a);
+  a.receive("b", { kind: "installSnapshotReply", term: 2, matchIndex: 9 });
+  expect(offsets(a)).toEqual([]);
+  expect(a.take("appendEntries", "b").at(-1)).toMatchObject({ prevLogIndex: 9, entries: { length: 2 } });
+});
+
+test("and from the first piece on, which has not been answered yet", () => {
+  const a = leader(0);
+  moveOn(a);
+  a.receive("b", chunkReply(9, 8));
+  a.receive("b", { kind: "installSnapshotReply", term: 2, matchIndex: 9 });
+  expect(a.take("appendEntries", "b").at(-1)).toMatchObject({ prevLogIndex: 9, entries: { length: 2 } });
+});
+
 test("Raft §7: a follower that has its snapshot, but no longer finds what follows in the log, gets the newest one", () => {
   const a = leader(0);
   a.receive("b", chunkReply(9, 8));
-  // Meanwhile entries 10 and 11 are committed, applied and compacted.
-  a.receive("c", {
-    kind: "appendEntriesReply",
-    term: 2,
-    success: true,
-    matchIndex: 11,
-    hintIndex: 0,
-    hintTerm: 0,
-  });
-  a.step({ kind: "compacted", point: { ...POINT, index: 11, term: 2 } });
-  a.takeEffects("sendSnapshot");
+  // It has been silent for too long to be waited for.
+  a.sleepUntil(a.now + OPTIONS.electionMaxMs - 1);
+  const [beat] = a.take("heartbeat", "c");
+  a.receive("c", heartbeatReply(beat!.round, beat!.sentAt));
+  a.sleepUntil(a.now + 2);
+  moveOn(a);
   a.receive("b", { kind: "installSnapshotReply", term: 2, matchIndex: 9 });
   expect(offsets(a)).toEqual([[undefined, 0, 4]]);
 });

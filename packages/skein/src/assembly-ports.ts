@@ -20,7 +20,7 @@ import type {
   RandomSource,
   SkeinError,
 } from "@skein/kernel";
-import type { JoiningSettings, NodeFacts } from "@skein/mesh";
+import type { JoiningSettings, NodeFacts, ProtocolVersions } from "@skein/mesh";
 import type { PassedClients } from "./balancing/client-balancing.ts";
 import type { NetworkPort } from "./client-entrance.ts";
 import type { Vitals } from "./node-watch.ts";
@@ -45,6 +45,8 @@ export interface AssemblyOptions {
   /** Other options of the broker than the usual ones. */
   readonly limits?: Partial<BrokerOptions> | undefined;
   readonly floatingAddress: FloatingAddressOptions | undefined;
+  /** Other versions of the mesh's protocol than this program speaks, for tests. */
+  readonly protocolVersions?: ProtocolVersions | undefined;
   /** 5.0 clients whose connection must end are told of another node. */
   readonly isRedirecting?: boolean;
 }

@@ -26,6 +26,8 @@ import { copySentence, homeOf, nameOf } from "./own-identity.ts";
 import { Readiness, type ReadyReason } from "./readiness.ts";
 import { meshTopics } from "./status/mesh-topics.ts";
 
+export type { AssemblyOptions } from "./assembly-ports.ts";
+
 /** Keep-alive, will delays, expiry: the broker looks at its clock this often. */
 const BROKER_TICK_MS = 250;
 /** Events, reports and notes are for people. */
@@ -188,7 +190,7 @@ export class NodeAssembly {
   }
 
   #makeMesh(): Mesh {
-    const { mesh, linkListen, peers, floatingAddress } = this.#options;
+    const { mesh, linkListen, peers, floatingAddress, protocolVersions } = this.#options;
     const { clock, disk, log, mdns, transport, joining, linksOpen } = this.#ports;
     const { node, incarnation } = this.identity;
     const excludedAddresses = floatingAddress === undefined ? [] : [floatingAddress.address];
@@ -201,6 +203,7 @@ export class NodeAssembly {
         linkListen,
         peers,
         excludedAddresses,
+        protocolVersions,
         home: homeOf(this.identity),
       },
       {

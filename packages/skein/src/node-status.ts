@@ -6,9 +6,9 @@
  * docs/reference/status.md: fields are added, never renamed or removed.
  */
 
-import type { CoordinatorStatus } from "@skein/coordinator";
+import type { CoordinatorCounters, CoordinatorStatus } from "@skein/coordinator";
 import type { MonotonicMs, NodeId } from "@skein/kernel";
-import type { Member } from "@skein/mesh";
+import type { Member, MeshCounters } from "@skein/mesh";
 import { addressHolder } from "./address-holder.ts";
 import type { NodeReport } from "./reports/node-report.ts";
 import type { ReceivedReport } from "./reports/report-exchange.ts";
@@ -22,6 +22,13 @@ import type { Since } from "./status/since.ts";
 import { type Consequence, whatIf } from "./status/what-if.ts";
 
 export type Health = "healthy" | "degraded" | "down";
+
+/** Since the process began. */
+interface StatusCounters {
+  readonly links: MeshCounters;
+  /** `passedByAllQueues`: messages that no kept session got, because all queues together had no room. */
+  readonly store: CoordinatorCounters & { readonly passedByAllQueues: number };
+}
 
 export interface MemberStatus {
   /** 16 hexadecimal digits. */
@@ -82,6 +89,8 @@ export interface NodeStatus {
   readonly merge: { readonly other: string; readonly state: string; readonly topics: number | null } | null;
   /** Retained values that gave way to others and wait in `skein conflicts`. */
   readonly conflicts: number;
+  /** How many more there were, of which only the number is left. */
+  readonly droppedConflicts: number;
   /** Health and what it means for clients in one line. */
   readonly headline: string;
   /** Why the node is not healthy. Empty when it is. */
@@ -106,6 +115,8 @@ export interface NodeStatus {
   readonly isInSync: boolean;
   /** Sessions that messages passed by in the last ten minutes, because their queues are full: the newest, five at most. */
   readonly fullQueues: readonly FullQueue[];
+  /** What this node has counted since its process began: the links to other nodes, and what it has in common with them. */
+  readonly counters: StatusCounters;
 }
 
 /** What {@link nodeStatus} is made from. */
@@ -143,6 +154,7 @@ export interface StatusInputs {
   /** Nodes that are not what they were, or are not seen where they should be. */
   readonly changes: readonly Note[];
   readonly fullQueues: readonly FullQueue[];
+  readonly counters: StatusCounters;
 }
 
 /** From the last word of a coordinator to a new one that holds the address, in ms: timing.ts, figures in docs/plan.md. */
@@ -176,6 +188,7 @@ export function nodeStatus(inputs: StatusInputs): NodeStatus {
     waitsFor: (coordinator.electionWait?.voters ?? []).map(({ id, name }) => ({ id, name: name ?? null })),
     merge: mergeOf(coordinator),
     conflicts: coordinator.conflicts,
+    droppedConflicts: coordinator.droppedConflicts,
     health,
     headline: headline(health, reasons, ifFails),
     reasons,
@@ -191,6 +204,7 @@ export function nodeStatus(inputs: StatusInputs): NodeStatus {
     retained: inputs.retained,
     isInSync: isInSync(inputs, members),
     fullQueues: inputs.fullQueues,
+    counters: inputs.counters,
   };
 }
 

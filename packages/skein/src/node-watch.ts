@@ -23,6 +23,7 @@ import { MulticastWatch } from "./status/multicast-watch.ts";
 import { type Note, NoteNews } from "./status/note.ts";
 import { notesOf } from "./status/notes.ts";
 import { Since } from "./status/since.ts";
+import { SurplusSessionsWatch } from "./status/surplus-sessions.ts";
 
 /** What is worth knowing is looked for this often. */
 const NOTES_EVERY_MS = 5000;
@@ -73,6 +74,7 @@ export class NodeWatch {
   readonly #changed: ChangedNodes;
   readonly #multicast = new MulticastWatch();
   readonly #fullQueues = new FullQueues();
+  readonly #surplus = new SurplusSessionsWatch();
   readonly #news = new NoteNews();
   #notedAt = Number.NEGATIVE_INFINITY;
   #isStopped = false;
@@ -114,6 +116,7 @@ export class NodeWatch {
     this.#changed.observe(this.#node.mesh.members, now);
     this.#multicast.observe(this.#node.mesh.members, now);
     this.#fullQueues.observe({ sessions: this.#node.coordinator.sessions, now });
+    this.#surplus.observe(this.#node.coordinator.sessions.surplus, now);
     this.#noteWaitingMerge();
     this.events.observe();
   }
@@ -220,8 +223,13 @@ export class NodeWatch {
           nameOf: (node) => coordinator.known.nameOf(node),
           now,
         }),
+        ...this.#surplus.notes(now),
       ],
       fullQueues: this.#fullQueues.list({ sessions: coordinator.sessions, now }),
+      counters: {
+        links: mesh.counters,
+        store: { ...coordinator.counters, passedByAllQueues: coordinator.sessions.passed.inAll },
+      },
     };
   }
 

@@ -40,12 +40,15 @@ test("conflicts are listed with both origins and times, and cleared", async () =
     lost: { payload: "b24=", cluster: "loser", atMs: 1_790_000_000_000, isDeletion: false },
     kept: { cluster: OTHER, atMs: 1_790_000_060_000, isDeletion: false },
   });
-  expect(formatConflicts([shown])).toMatch(
+  expect(formatConflicts([shown], 0)).toMatch(
     /home\/lamp +on +2026-09-21 14:13:20 +another value +2026-09-21 14:14:20/,
   );
   const deleted = shownConflict({ id: 2, message: { ...message, payload: Buffer.alloc(0) }, lost, kept });
-  expect(formatConflicts([deleted])).toMatch(/home\/lamp +\(deleted\) +2026-09-21 14:13:20 +another value/);
-  expect(formatConflicts([])).toBe("No retained values have given way to others.");
+  expect(formatConflicts([deleted], 0)).toMatch(
+    /home\/lamp +\(deleted\) +2026-09-21 14:13:20 +another value/,
+  );
+  expect(formatConflicts([shown], 7)).toContain("7 older ones are not listed any more");
+  expect(formatConflicts([], 0)).toBe("No retained values have given way to others.");
   const actions = { conflicts: () => [shown], clearConflicts: (done: Completion) => done.settle(0) };
   expect(await handle("POST", "/api/conflicts/clear", actions)).toEqual({ cleared: 1 });
 });

@@ -48,9 +48,11 @@ function topicsOf(changes: Partial<NodeStatus>): Record<string, string | number>
     clients: 3,
     retained: 12,
     isInSync: true,
+    droppedConflicts: 3,
     fullQueues: [],
+    counters: { links: { forwarded: 5 }, store: { refusedWrites: 2 } },
     ...changes,
-  } as NodeStatus;
+  } as Partial<NodeStatus> as NodeStatus;
   const topics: Record<string, string | number> = {};
   meshTopics(status, (name, value) => {
     expect(topics[name]).toBeUndefined();
@@ -69,6 +71,9 @@ test("the mesh as a whole: who coordinates, who holds the address, how it is", (
     "mesh/coordinator": "pi2",
     "mesh/synced": "true",
     "mesh/conflicts": 0,
+    "mesh/conflicts/dropped": 3,
+    "mesh/counters/links/forwarded": 5,
+    "mesh/counters/store/refusedWrites": 2,
     "mesh/address": "192.168.1.250",
     "mesh/address/holder": "pi2",
     "mesh/nodes/total": 2,

@@ -47,6 +47,32 @@ function member(id: NodeId, name: string, changes: Partial<Member> = {}): Member
   };
 }
 
+const COUNTERS: StatusInputs["counters"] = {
+  links: {
+    forwarded: 9,
+    received: 8,
+    duplicatesDropped: 0,
+    qos0Dropped: 0,
+    refused: 0,
+    lateBarriers: 0,
+    controlDropped: 0,
+    unknownFrames: 0,
+    relayed: 0,
+  },
+  store: {
+    malformedFrames: 0,
+    foreignFrames: 0,
+    unknownFrames: 0,
+    rejectedMessages: 0,
+    malformedCommands: 0,
+    droppedWrites: 0,
+    refusedWrites: 1,
+    uncertainReads: 0,
+    lateBarriers: 0,
+    passedByAllQueues: 0,
+  },
+};
+
 function inputs(
   changes: Partial<StatusInputs> = {},
   coordinator: Partial<CoordinatorStatus> = {},
@@ -81,6 +107,7 @@ function inputs(
       merge: undefined,
       isOutranked: false,
       conflicts: 0,
+      droppedConflicts: 0,
       ...coordinator,
     },
     now: 600_000 as MonotonicMs,
@@ -97,6 +124,7 @@ function inputs(
     alarms: [],
     changes: [],
     fullQueues: [],
+    counters: COUNTERS,
     ...changes,
   };
 }
@@ -116,6 +144,7 @@ test("a complete mesh is healthy and lists every node, itself included, by name"
     waitsFor: [],
     merge: null,
     conflicts: 0,
+    droppedConflicts: 0,
     health: "healthy",
     headline: "Any one node may fail.",
     reasons: [],
@@ -125,6 +154,7 @@ test("a complete mesh is healthy and lists every node, itself included, by name"
     retained: 214,
     isInSync: true,
     fullQueues: [],
+    counters: COUNTERS,
   });
   expect(members.map(({ id, name, role, clients }) => ({ id, name, role, clients }))).toEqual([
     { id: A, name: "pi1", role: "voter", clients: 5 },

@@ -15,7 +15,7 @@ export {
   type SimClientHost,
   type WorldObservation,
 } from "./observations.ts";
-export { generateSchedule, type ScheduleWishes } from "./runner/generate-schedule.ts";
+export { generateSchedule, MESH_SIZES, type ScheduleWishes } from "./runner/generate-schedule.ts";
 export { householdOf } from "./runner/household-simulation.ts";
 export { SCENARIOS, type Scenario } from "./runner/scenarios.ts";
 export type { Fault, FaultKind, Schedule } from "./runner/schedule.ts";

@@ -69,6 +69,8 @@ export interface PassedSession {
   readonly payloadId: string;
   /** Messages that the session is owed then; undefined: it is over. */
   readonly queued: number | undefined;
+  /** It was published before: a SUBSCRIBE has brought it from the retained store. */
+  readonly isRetained?: boolean;
 }
 
 export type NodeObservation =

@@ -109,13 +109,21 @@ export const SCENARIOS: readonly Scenario[] = [
     ...all(25, 100, { name: "wild10k", title: "10,000 wildcard filters, four match, bursts", goal: 0.18 }),
     shape: "wildcards",
   },
-  pairs(100, { name: "p2p100-w1", title: "100 pairs, one under way", pace: LONE, goal: 1.3, isQuick: true }),
+  pairs(100, {
+    name: "p2p100-w1",
+    title: "100 pairs, one under way",
+    pace: LONE,
+    goal: 1.3,
+    latencyGoal: 1.15,
+    isQuick: true,
+  }),
   pairs(100, {
     name: "p2p100-w1-q1",
     title: "100 pairs, QoS 1, one under way",
     qos: 1,
     pace: LONE,
     goal: 1.3,
+    latencyGoal: 1.3,
   }),
   pairs(100, {
     name: "p2p100-r10k",

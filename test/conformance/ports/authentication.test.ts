@@ -108,6 +108,17 @@ test("[MQTT-3.1.2-30] before CONNACK nothing but AUTH and DISCONNECT may come", 
   expect(leaving.stream.ended).toBe("end");
 });
 
+test.each([
+  ["[MQTT-3.15.1-1] AUTH", [0xf1, 0]],
+  ["[MQTT-3.14.1-1] DISCONNECT", [0xe1, 0]],
+])("%s with flags before CONNACK is malformed: CONNACK 0x81", (_, bytes) => {
+  const client = begin(guardedWorld(), new ScramClient("ann", "pencil"));
+  client.take("auth");
+  client.sendBytes(bytes);
+  expect(client.take("connack").reasonCode).toBe(0x81);
+  expect(client.stream.ended).toBe("end");
+});
+
 test("[MQTT-4.12.0-5] another method in AUTH: CONNACK 0x8C; another reason code: 0x82", () => {
   const world = guardedWorld();
   const scram = new ScramClient("ann", "pencil");

@@ -3,6 +3,7 @@
 import { expect, test } from "vitest";
 import type { Client, Received } from "../support/client.ts";
 import { HeldWorld } from "../support/held-world.ts";
+import { KeptWorld } from "../support/kept-world.ts";
 
 const CONNECTED = "$SYS/broker/clients/connected";
 
@@ -31,6 +32,15 @@ test("a new subscriber gets the values of that moment as retained messages, and 
     "$SYS/broker/retained messages/count": "0",
   });
   expect(world.retainedCount).toBe(0);
+});
+
+test("where the mesh keeps sessions, those count as expired whose time was over anywhere in it", () => {
+  const world = new KeptWorld();
+  world.sessions.expired = 3;
+  world.pass(1000);
+  const client = world.connect("c");
+  client.subscribe("$SYS/broker/clients/expired");
+  expect(taken(client)).toEqual({ "$SYS/broker/clients/expired": "3" });
 });
 
 test("values are for who asks for them by name: wildcards at the start do not match them", () => {

@@ -125,6 +125,9 @@ export class HeldSessions implements SessionStore {
     return this.kept.size;
   }
 
+  /** As a test says. */
+  expired = 0;
+
   /** Commands that are not committed. */
   get pending(): number {
     return this.#log.length;

@@ -8,6 +8,7 @@ import { eventually, type Seen } from "./eventually.ts";
 
 /** A healthy node on the same bridge answers CONNECT in milliseconds; a lost address never does. */
 const CONNECT_TIMEOUT_MS = 500;
+const KNOCK_EVERY_MS = 50;
 
 /**
  * One attempt to connect.
@@ -51,6 +52,24 @@ export function answersAgain(host: string, withinMs: number): Promise<Seen<void>
   return eventually(`${host} answers CONNECT`, { withinMs, everyMs: 20 }, () => {
     attempt += 1;
     return answersConnect(host, { protocolVersion: attempt % 2 === 0 ? 4 : 5 });
+  });
+}
+
+/**
+ * The same to a few hundredths of a second: an attempt begins every 50 ms, whether or not those before it have been answered.
+ *
+ * @throws {Error} if none is answered in time.
+ */
+export function answersSoon(host: string, withinMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const knocks = setInterval(() => answersConnect(host).then(end, () => undefined), KNOCK_EVERY_MS);
+    const late = setTimeout(() => end(new Error(`${host} did not answer CONNECT`)), withinMs);
+    const end = (error?: unknown): void => {
+      clearInterval(knocks);
+      clearTimeout(late);
+      if (error === undefined) resolve();
+      else reject(error);
+    };
   });
 }
 

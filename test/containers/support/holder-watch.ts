@@ -58,20 +58,24 @@ export class HolderWatch {
   }
 }
 
-/** The longest time during which two or more of those that count held it at once, up to `untilMs`. */
+/**
+ * The longest time during which two or more nodes that hear each other held it at once, up to `untilMs`. `partOf` says in which part of a split
+ * network a node is; that changes at `turnsMs` only.
+ */
 export function longestOverlapMs(
   changes: readonly Holding[],
   untilMs: number,
-  counts: (name: string, atMs: number) => boolean = () => true,
+  partOf: (name: string, atMs: number) => number = () => 0,
+  turnsMs: readonly number[] = [],
 ): number {
+  const moments = [...changes.map(({ fromMs }) => fromMs), ...turnsMs].sort((a, b) => a - b);
   let longest = 0;
   let since: number | undefined;
-  for (const [at, { fromMs, holders }] of changes.entries()) {
-    const several = holders.filter((name) => counts(name, fromMs)).length > 1;
-    if (several) since ??= fromMs;
-    const endMs = changes[at + 1]?.fromMs ?? untilMs;
-    if (since !== undefined) longest = Math.max(longest, (several ? endMs : fromMs) - since);
-    if (!several) since = undefined;
+  for (const [at, atMs] of moments.entries()) {
+    const holders = changes.findLast(({ fromMs }) => fromMs <= atMs)?.holders ?? [];
+    const parts = new Set(holders.map((name) => partOf(name, atMs)));
+    since = parts.size < holders.length ? (since ?? atMs) : undefined;
+    if (since !== undefined) longest = Math.max(longest, (moments[at + 1] ?? untilMs) - since);
   }
   return longest;
 }

@@ -10,6 +10,9 @@ import { type Bridge, OWNED } from "./bridge.ts";
 import { command } from "./command.ts";
 import { kernelHolds } from "./kernel-view.ts";
 
+/** What docker gives a container to stop in, too. */
+const STOP_MAX_MS = 10_000;
+
 /** GET /api/status, as far as the tests look at it. */
 export interface NodeStatus {
   readonly cluster: string | null;
@@ -24,6 +27,7 @@ export interface NodeStatus {
     readonly id: string;
     readonly state: "alive" | "suspect" | "dead" | "left";
     readonly role: "leader" | "voter" | "learner";
+    readonly clients: number;
   }[];
   readonly retained: number;
 }
@@ -134,9 +138,14 @@ export class NodeContainer {
     this.#pid = 0;
   }
 
-  /** Orderly stop: SIGTERM, and ten seconds for the rest. */
+  /** Orderly stop: SIGTERM at this very moment, not when the engine comes to it, and ten seconds for the rest. */
   async stop(): Promise<void> {
-    await this.#container().stop({ t: 10 });
+    const container = this.#container();
+    const gone = container.wait();
+    process.kill(this.#pid, "SIGTERM");
+    const late = setTimeout(() => process.kill(this.#pid, "SIGKILL"), STOP_MAX_MS);
+    await gone;
+    clearTimeout(late);
     this.#pid = 0;
   }
 
@@ -164,6 +173,11 @@ export class NodeContainer {
     this.#isPluggedIn = true;
     await this.#look();
     await this.#nameInterface();
+  }
+
+  /** What the engine calls it. */
+  async containerName(): Promise<string> {
+    return (await this.#container().inspect()).Name.slice(1);
   }
 
   /** Runs a program in the container. @throws {Error} if it fails; carries what it said. */

@@ -42,6 +42,16 @@ test.runIf(isRoot)(
 );
 
 test.runIf(isRoot)(
+  "P1, P2: the cable of the holder of an IPv6 address is pulled (lan): address within 6 s, clients within 10 s",
+  async () => {
+    const { lab, holder } = await startLab({ nodes: 3, timing: "lan", family: "IPv6" });
+    const { addressMs, clientsMs } = await lab.recovery(() => lab.cable(holder, false));
+    expect(addressMs).toBeLessThan(LAN_WORST_MS);
+    expect(clientsMs).toBeLessThan(10_000);
+  },
+);
+
+test.runIf(isRoot)(
   "P1: the holder is stopped (SIGSTOP): its kernel lets go of the address, another node answers",
   async () => {
     const { lab, holder } = await startLab({ nodes: 3, timing: "lan" });

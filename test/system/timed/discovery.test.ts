@@ -1,12 +1,12 @@
 /**
- * R20 on a real network of namespaces: nodes find each other by mDNS, and where its packets are dropped by address, remembered or
+ * R9 and R20 on a real network of namespaces: nodes find each other by mDNS, and where its packets are dropped by address, remembered or
  * given. Needs root and iptables.
  */
 
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Boxes, dropMulticast, isRoot, type Pair } from "../../support/boxes.ts";
-import { NetworkLab } from "../../support/network-lab.ts";
-import type { NodeProcess } from "../../support/node-process.ts";
+import { allowMulticast, Boxes, dropMulticast, isRoot, type Pair } from "../../support/boxes.ts";
+import { launcherIn, NetworkLab } from "../../support/network-lab.ts";
+import { type NodeProcess, runSkein } from "../../support/node-process.ts";
 
 let pair: Pair;
 
@@ -56,5 +56,25 @@ test.runIf(isRoot)(
     third.node.launch();
     expect(await linkedAfterMs(third.node, 2)).toBeLessThan(10_000);
     await third.node.serving();
+  },
+);
+
+test.runIf(isRoot)(
+  "R9: a box that is told nothing but a code finds the mesh by mDNS and is a member within 5 s",
+  async () => {
+    const { boxes, first, second } = pair;
+    for (const { namespace } of [first, second]) allowMulticast(namespace);
+    const { host, ports } = first.node;
+    const invite = ["invite", "--json", "--http", `${host}:${ports.http}`];
+    const invited = await runSkein(invite, launcherIn(first.namespace));
+    expect(invited).toMatchObject({ code: 0, err: "" });
+    const { code } = JSON.parse(invited.out) as { readonly code: string };
+    const { cluster } = await first.node.status();
+    const stranger = await boxes.connectStranger(14, code);
+    const begun = performance.now();
+    await stranger.node.start();
+    await stranger.node.waitForStatus("is in the cluster", (status) => status.cluster === cluster);
+    expect(performance.now() - begun).toBeLessThan(5000);
+    expect(stranger.node.errorText).toMatch(/Found mesh "test" \(pi1[123]\)\./);
   },
 );

@@ -16,7 +16,7 @@ import {
   SUBSCRIBE_PROPERTIES,
   UNSUBSCRIBE_PROPERTIES,
 } from "./properties.ts";
-import { ReasonCode } from "./reason-codes.ts";
+import { ANSWERS_TO_PUBLISH, ANSWERS_TO_RELEASE, GOODBYES_OF_CLIENTS, ReasonCode } from "./reason-codes.ts";
 
 /** Control packet types, the high four bits of the first byte (MQTT 5 table 2-1). */
 export const PacketType = {
@@ -56,11 +56,25 @@ export interface AcknowledgementPacket {
   readonly reasonCode: number;
 }
 
-export function readAcknowledgement(fields: FieldReader, version: ProtocolVersion): AcknowledgementPacket {
+/** PUBACK and PUBREC. @throws {PacketError} */
+export function readAnswer(fields: FieldReader, version: ProtocolVersion): AcknowledgementPacket {
+  return readAcknowledgement(fields, version, ANSWERS_TO_PUBLISH);
+}
+
+/** PUBREL and PUBCOMP. @throws {PacketError} */
+export function readRelease(fields: FieldReader, version: ProtocolVersion): AcknowledgementPacket {
+  return readAcknowledgement(fields, version, ANSWERS_TO_RELEASE);
+}
+
+function readAcknowledgement(
+  fields: FieldReader,
+  version: ProtocolVersion,
+  codes: ReadonlySet<number>,
+): AcknowledgementPacket {
   const packetId = readPacketId(fields);
   let reasonCode: number = ReasonCode.Success;
   if (version === 5 && fields.remaining > 0) {
-    reasonCode = fields.u8();
+    reasonCode = readReasonCode(fields, codes);
     if (fields.remaining > 0) readProperties(fields, ACKNOWLEDGEMENT_PROPERTIES);
   }
   fields.finish();
@@ -132,7 +146,7 @@ export function readDisconnect(fields: FieldReader, version: ProtocolVersion): D
   let reasonCode: number = ReasonCode.Success;
   let sessionExpirySeconds: number | undefined;
   if (version === 5 && fields.remaining > 0) {
-    reasonCode = fields.u8();
+    reasonCode = readReasonCode(fields, GOODBYES_OF_CLIENTS);
     if (fields.remaining > 0) {
       sessionExpirySeconds = readProperties(fields, DISCONNECT_PROPERTIES).sessionExpirySeconds;
     }
@@ -161,4 +175,12 @@ function readPacketId(fields: FieldReader): number {
   const packetId = fields.u16();
   if (packetId === 0) throw protocolError("packet identifier is 0"); // [MQTT-2.2.1-3]
   return packetId;
+}
+
+/** A code that the packet does not have is data which the protocol does not allow (section 1.2, "Protocol Error"). */
+function readReasonCode(fields: FieldReader, codes: ReadonlySet<number>): number {
+  const code = fields.u8();
+  if (code !== ReasonCode.Success && !codes.has(code))
+    throw protocolError(`no Reason Code of this packet: ${code}`);
+  return code;
 }

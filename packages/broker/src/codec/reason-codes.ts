@@ -36,6 +36,19 @@ export const ConnectReturnCode = {
   NotAuthorized: 5,
 } as const;
 
+/** What a client may say with PUBACK and PUBREC beside 0x00 (tables 3-4 and 3-5). */
+export const ANSWERS_TO_PUBLISH: ReadonlySet<number> = new Set([
+  0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99,
+]);
+
+/** What it may say with PUBREL and PUBCOMP beside 0x00 (tables 3-6 and 3-7). */
+export const ANSWERS_TO_RELEASE: ReadonlySet<number> = new Set([0x92]);
+
+/** What it may say with DISCONNECT beside 0x00 (table 3-10, "Sent by"). */
+export const GOODBYES_OF_CLIENTS: ReadonlySet<number> = new Set([
+  0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99,
+]);
+
 /** Whether a PUBACK, PUBREC or Completion says that the message was refused. */
 export function isFailure(reasonCode: number): boolean {
   return reasonCode >= 0x80;

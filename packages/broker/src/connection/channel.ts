@@ -42,6 +42,8 @@ import { Liveness } from "./liveness.ts";
  * hold all of them, long out of the processor's cache when they leave.
  */
 const FULL_WRITE_BYTES = 65_536;
+/** A WebSocket message may hold several packets, as many bytes as that many of the largest. */
+const LARGEST_PACKETS_AT_ONCE = 2;
 /** No packet is larger: section 2.1.4. What a client takes that sets no maximum. */
 const PACKET_BYTES_LARGEST = 268_435_460;
 
@@ -82,6 +84,7 @@ export class Channel implements StreamHandler, PacketHandler, HandshakeConnectio
     this.#host = host;
     this.#outbound = new OutboundQueue(host.batches);
     this.#reader = new PacketReader(this, host.options.connectBytesMax);
+    stream.gatherAtMost?.(LARGEST_PACKETS_AT_ONCE * host.options.connectBytesMax);
     this.#handshake = new Handshake(this, host);
     this.#liveness = new Liveness(stream, host.clock);
     this.#endStateAfter(host.options.connectTimeoutMs);
@@ -175,6 +178,7 @@ export class Channel implements StreamHandler, PacketHandler, HandshakeConnectio
     if (this.#handshake?.isRepeatable !== true) this.#handshake = undefined;
     this.#endsWithConnection = session.expirySeconds === 0;
     this.#reader.packetBytesMax = this.#host.options.packetBytesMax;
+    this.stream.gatherAtMost?.(LARGEST_PACKETS_AT_ONCE * this.#host.options.packetBytesMax);
     this.updatePause();
     const silentUntil = this.#liveness.begin(keepAliveSeconds);
     if (silentUntil !== undefined) this.#host.wakeAt(this, silentUntil);

@@ -9,8 +9,9 @@ import {
   checkHeaderFlags,
   type DisconnectPacket,
   PacketType,
-  readAcknowledgement,
+  readAnswer,
   readDisconnect,
+  readRelease,
   readSubscribe,
   readUnsubscribe,
 } from "../codec/control-packets.ts";
@@ -65,19 +66,19 @@ export class ConnectedClient<Connection extends ClientConnection> {
         this.#publish(header, fields);
         return;
       case PacketType.Puback:
-        session.puback(readAcknowledgement(fields, version).packetId);
+        session.puback(readAnswer(fields, version).packetId);
         return;
       case PacketType.Pubrec: {
-        const { packetId, reasonCode } = readAcknowledgement(fields, version);
+        const { packetId, reasonCode } = readAnswer(fields, version);
         session.pubrec(packetId, reasonCode, connection);
         return;
       }
       case PacketType.Pubrel:
-        this.#publisher.release(readAcknowledgement(fields, version).packetId);
+        this.#publisher.release(readRelease(fields, version).packetId);
         connection.updatePause();
         return;
       case PacketType.Pubcomp:
-        session.pubcomp(readAcknowledgement(fields, version).packetId);
+        session.pubcomp(readRelease(fields, version).packetId);
         return;
       case PacketType.Subscribe:
         this.#subscriber.subscribe(readSubscribe(fields, version));

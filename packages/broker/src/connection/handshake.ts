@@ -15,7 +15,7 @@ import {
   readConnect,
   readProtocolVersion,
 } from "../codec/connect-packet.ts";
-import { PacketType, readAuth } from "../codec/control-packets.ts";
+import { checkHeaderFlags, PacketType, readAuth } from "../codec/control-packets.ts";
 import type { FieldReader } from "../codec/field-reader.ts";
 import { protocolError } from "../codec/packet-error.ts";
 import { authFrame, type Frame } from "../codec/packet-writer.ts";
@@ -63,8 +63,12 @@ export class Handshake<Connection extends HandshakeConnection> implements Authen
 
   /** A packet before CONNACK. @throws {PacketError} */
   packet(header: number, fields: FieldReader): void {
-    if (this.#authentication === undefined) this.#first(header, fields);
-    else if (header === AUTH_HEADER) this.auth(fields);
+    if (this.#authentication === undefined) {
+      this.#first(header, fields);
+      return;
+    }
+    checkHeaderFlags(header, this.#connection.version);
+    if (header === AUTH_HEADER) this.auth(fields);
     else if (header === DISCONNECT_HEADER) this.#connection.close();
     else throw protocolError("only AUTH may come before CONNACK"); // [MQTT-3.1.2-30]
   }

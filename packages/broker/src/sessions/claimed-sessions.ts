@@ -128,6 +128,7 @@ export class ClaimedSessions implements SessionKeeper {
 
   /** Time is the mesh's. Who was here before it had a second node claims now: its next connection may be there. */
   tick(): void {
+    this.#ports.counters.sessionsExpired = this.#store.expired;
     if (this.#unclaimed.size === 0 || !this.#store.claimsEveryClient) return;
     let left = CLAIMS_PER_TICK;
     for (const tenancy of this.#unclaimed) {

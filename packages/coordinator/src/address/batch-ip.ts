@@ -13,13 +13,13 @@ const RESTART_MIN_MS = 500;
 const RESTART_MAX_MS = 30_000;
 /** `ip` that stays up this long is taken for healthy; a problem is over after lines without an error for this long. */
 const HEALTHY_MS = 1500;
-/** `ip` says so when the address to delete is not there: nothing to do. */
-const NOTHING_TO_DELETE = /Cannot assign requested address|Address not found/;
+/** `ip` says so when the address to delete is not there: nothing to do. The kernel has words of its own for each family. */
+const NOTHING_TO_DELETE = /Cannot assign requested address|address not found/i;
 /**
  * `ip` looks up an interface's number once and keeps it for as long as it runs. An interface that was away (an adapter pulled
  * out and put back) has another number, and this is all that `ip` says to that: only a new process finds it.
  */
-const STALE_INTERFACE = /Device not found/;
+const STALE_INTERFACE = /ipv4: Device not found|ipv6: Unable to find the interface/;
 
 export interface BatchIpPorts {
   readonly clock: Clock;

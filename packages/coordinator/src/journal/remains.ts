@@ -31,6 +31,16 @@ export class Remains {
     return last;
   }
 
+  /** The newest configuration that is legible, in the order of logs (Raft §5.4.1); undefined: none is. */
+  get configuration(): Entry | undefined {
+    let newest: Entry | undefined;
+    for (const { entries } of this.#layers.flat())
+      for (const entry of entries)
+        if (entry.kind === "configuration" && (newest === undefined || !isBefore(entry, newest)))
+          newest = entry;
+    return newest;
+  }
+
   beginLayer(): void {
     this.#layers.push([]);
   }
@@ -65,6 +75,10 @@ export class Remains {
     }
     return [];
   }
+}
+
+function isBefore(a: Entry, b: Entry): boolean {
+  return a.term < b.term || (a.term === b.term && a.index < b.index);
 }
 
 /** Takes off what a record at `index` behind an entry of `previousTerm` supersedes. */

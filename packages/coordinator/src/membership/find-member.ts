@@ -10,12 +10,14 @@ type FoundMember =
 
 export function findMember(
   nameOrId: string,
-  { voters, learners }: CoordinatorStatus,
+  { voters, learners, electionWait }: CoordinatorStatus,
   peers: readonly PeerView[],
   known: KnownNodes,
 ): FoundMember {
   const states = new Map(peers.map(({ id, state }) => [id, state]));
-  const found = [...voters, ...learners].filter(
+  // Whom this node waits for its log may not name, where it is damaged.
+  const awaited = electionWait?.voters.map(({ id }) => id) ?? [];
+  const found = [...new Set([...voters, ...learners, ...awaited])].filter(
     (node) => node === nameOrId || known.nameOf(node) === nameOrId,
   );
   const away = found.filter((node) => !["alive", "suspect"].includes(states.get(node) ?? "dead"));

@@ -31,6 +31,8 @@ export interface ForgettingPorts {
   readonly log: Log;
   readonly driver: () => Driver | undefined;
   readonly peers: () => readonly PeerView[];
+  /** Voters that this node knows of although its log, which is damaged, may not name them. */
+  readonly votersBehind: () => readonly NodeId[];
   /** The name a node had last, or its id. */
   readonly nameOf: (node: NodeId) => string;
   readonly ask: (leader: NodeId, target: NodeId) => void;
@@ -110,10 +112,10 @@ export class Forgetting {
   }
 
   #withoutLeader(driver: Driver, target: NodeId, asked: Asked, now: MonotonicMs): void {
-    const { peers, survey, log, nameOf } = this.#ports;
-    const { configuration } = driver.status(now);
-    const voters = [...new Set([...configuration.voters, ...configuration.votersOutgoing])] as NodeId[];
-    const others = voters.filter((node) => node !== this.#self);
+    const { peers, survey, log, nameOf, votersBehind } = this.#ports;
+    const { voters, votersOutgoing } = driver.status(now).configuration;
+    const known = new Set([...(voters as NodeId[]), ...(votersOutgoing as NodeId[]), ...votersBehind()]);
+    const others = [...known].filter((node) => node !== this.#self);
     if (others.includes(target)) this.#givenUp.set(target, now);
     const refusal = this.#refusal(target, others);
     if (refusal !== undefined) {

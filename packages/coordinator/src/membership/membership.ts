@@ -46,6 +46,8 @@ export interface MembershipPorts {
   /** This node itself included. */
   readonly peers: () => readonly PeerView[];
   readonly pendingProposals: () => number;
+  /** See {@link ForgettingPorts}. */
+  readonly votersBehind: () => readonly NodeId[];
   /** The name a node had last, or its id. */
   readonly nameOf: (node: NodeId) => string;
   /** The fork that this node has made. */

@@ -228,8 +228,8 @@ export class Merging {
   }
 
   /**
-   * This node may lead now. If it was down, its time is behind by that: nobody is served by it before the wall clock has been looked at, or
-   * what has expired elsewhere would not have here. A founder, and whoever finds that the time has jumped, begins its term with that: what
+   * This node may lead now. If it was down, its time is behind by that, and so would be the stamps of what it writes before the wall clock has
+   * been looked at. A founder, and whoever finds that the time has jumped, begins its term with that: what
    * was written meanwhile has the stamps of clocks that nobody had set, and counts as written now.
    */
   leadershipChanged(): void {

@@ -1,11 +1,12 @@
 /**
  * What this node's clients have written to the retained store and the log does not have yet: without a quorum a read on this node
- * shows it instead of what the replica holds (P3).
+ * shows it instead of what the replica holds (P3). Its lifetime counts by the clock that has stamped it.
  */
 
 import { filterMatches } from "@skein/kernel";
+import { msOfStamp } from "../hybrid-clock.ts";
 import { type Command, retainedOf, topicOf } from "../state-machine/commands.ts";
-import type { Stamped } from "../state-machine/expiry.ts";
+import { type Expiring, expiryOf } from "../state-machine/expiry.ts";
 
 type Write = Pick<Command, "operation" | "stamp">;
 
@@ -29,11 +30,12 @@ export class OwnWrites {
     return this.#newest.has(topic);
   }
 
-  /** Calls `visit` for the retained messages that `filter` matches; deletions only hide. */
-  match(filter: string, visit: (item: Stamped) => void): void {
+  /** Calls `visit` for the retained messages that `filter` matches, with when they expire (ms, as `msOfStamp` has it); deletions only hide. */
+  match(filter: string, visit: (item: Expiring) => void): void {
     for (const { operation, stamp } of this.#newest.values()) {
       const message = retainedOf(operation);
-      if (message !== undefined && filterMatches(filter, message.topic)) visit({ message, stamp });
+      if (message !== undefined && filterMatches(filter, message.topic))
+        visit({ message, expiresAt: expiryOf(message, msOfStamp(stamp)) });
     }
   }
 }

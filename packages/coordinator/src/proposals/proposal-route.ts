@@ -26,6 +26,8 @@ const UNSPECIFIED_ERROR = 0x80;
 
 export interface ProposalRoutePorts {
   readonly sendToLeader: (leader: NodeId, commands: readonly Uint8Array[]) => void;
+  /** A majority has answered whoever leads, this node included. */
+  readonly hasQuorum: () => boolean;
   /** What time it is in the cluster. */
   readonly time: () => Stamp;
   /** Another process has proposed under this node's identity: no number says any more whose command it is. Called once. */
@@ -80,10 +82,12 @@ export class ProposalRoute {
 
   /**
    * Appends what is new among `commands` of `from`. False, and nothing is appended, if this node does not lead or too
-   * much is uncommitted. @throws {SkeinError} ERR_SKEIN_MALFORMED; then nothing is appended either
+   * much is uncommitted. So it is while no majority answers: another node may have given this one up, and sends again in the form for no quorum what it
+   * has acknowledged meanwhile; what it sent before is older than what this node acknowledges now, and may arrive later. @throws {SkeinError} ERR_SKEIN_MALFORMED; then nothing is appended either
    */
   admit(driver: Driver, from: NodeId, commands: readonly Uint8Array[]): boolean {
     if (driver.leadership.role !== "leader" || this.#isHeld) return false;
+    if (from !== this.#self.node && !this.#ports.hasQuorum()) return false;
     const decoded = commands.map(decodeCommand);
     const mark = this.#admission.mark(from);
     const fresh: Uint8Array[] = [];

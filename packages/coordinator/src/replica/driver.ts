@@ -4,7 +4,7 @@
  * One event at a time goes into `RaftNode.step`; its effects are carried out in order, and what they complete comes
  * back as the next event. Writes are asynchronous: their messages leave, and `persisted` is stepped, only when the
  * journal has them; heartbeats never wait for the disk. One timer waits for `wakeAt`. The state machine is saved now and
- * then (own-snapshots.ts). Every hundred entries its hash is compared with the other replicas'.
+ * then (own-snapshots.ts). Its hash is compared with the other replicas' (state-hashing.ts).
  *
  * Once a write has failed nothing is promised any more: no message that waits for the disk leaves, and the core is never told
  * that a write is safe, so a leader does not count its own. It goes on only as long as it leads, so that leadership can be
@@ -13,14 +13,13 @@
  * Source: etcd-io/raft's driver contract (AsyncStorageWrites); reference design, section 1.9.
  */
 
-import { assert, type Clock, type MonotonicMs, type SkeinError, unreachable } from "@skein/kernel";
+import { assert, type MonotonicMs, type SkeinError, unreachable } from "@skein/kernel";
 import {
   decodeConfiguration,
   type Entry,
   type Outgoing,
   type RaftEffect,
   type RaftEvent,
-  type RaftMessage,
   RaftNode,
   type RaftOptions,
   type RaftStatus,
@@ -31,51 +30,22 @@ import {
 } from "raft-js";
 import { Alarm } from "../alarm.ts";
 import type { Journal, OpenedJournal } from "../journal/journal.ts";
-import type { CoordinatorObserver } from "../options.ts";
 import { isSnapshot } from "../state-machine/snapshot.ts";
-import type { Applied, StateMachine } from "../state-machine/state-machine.ts";
+import type { StateMachine } from "../state-machine/state-machine.ts";
+import type { DriverPorts } from "./driver-ports.ts";
 import { observedEntry } from "./observed-entry.ts";
 import { OwnSnapshots } from "./own-snapshots.ts";
-import type { Missing } from "./repair.ts";
+import { type Missing, REPAIR_BYTES_MAX } from "./repair.ts";
 import type { ReplicaSizes } from "./replica-sizes.ts";
+import { StateHashing } from "./state-hashing.ts";
 
 /** Bytes of commands applied since the last snapshot after which the next one is taken. */
 const SNAPSHOT_BYTES = 16 * 1024 * 1024;
-/** Bytes of entries in one answer to a peer that repairs its journal. */
-const REPAIR_BYTES_MAX = 256 * 1024;
 /** A write that takes this long is a disk that stands still: SD cards stop for half a second all the time. */
 const STALLED_MS = 2000;
-/** All nodes must hash at the same indexes. */
-const STATE_HASH_EVERY = 100;
-
-/** What the replicas disagree about. */
-export type ReplicaFault = Extract<RaftEffect, { readonly kind: "diverged" | "contradicted" }>;
 
 export interface DriverOptions extends Pick<ReplicaSizes, "snapshotEntries" | "partedBytes"> {
   readonly raft: RaftOptions;
-}
-
-export interface DriverPorts {
-  readonly clock: Clock;
-  /** Towards `to`, or lost. Returns false if there is certainly no way now. */
-  readonly send: (to: ServerId, message: RaftMessage) => boolean;
-  /** A committed command went through the state machine. Must not call back into the driver. */
-  readonly applied: (applied: Applied) => void;
-  /** The state machine, which had applied the log up to `before`, was replaced by a snapshot, and goes on in this turn. The same rule. */
-  readonly restored: (before: number) => void;
-  /** Role, term or leader changed; called when the step is over, so it may call back. */
-  readonly leadershipChanged: () => void;
-  /** After each event: anything may have changed. */
-  readonly stepped: () => void;
-  /** Leadership is being handed over: release what the lease protects, then call `released`. */
-  readonly giveUpLease: (released: () => void) => void;
-  /** These reads (numbers given to {@link Driver.read}) see everything committed before they were asked. */
-  readonly readable: (requests: readonly number[]) => void;
-  /** A replica does not hold what it should. */
-  readonly faulty: (fault: ReplicaFault) => void;
-  /** The disk has failed: a leader must hand over now, anybody else is stepped no more. Called once, also within a step. */
-  readonly failed: (error: SkeinError) => void;
-  readonly observer: CoordinatorObserver | undefined;
 }
 
 /** Who leads, as this node knows it. */
@@ -99,6 +69,7 @@ export class Driver {
   #isRefused = false;
   #isSuspect: boolean;
   readonly #snapshots: OwnSnapshots;
+  readonly #hashing: StateHashing;
   /** Last applied entry and the configuration as of it. */
   #applied: SnapshotPoint;
   #writesStarted = 0;
@@ -112,6 +83,7 @@ export class Driver {
     const { journal, state, snapshotData, snapshotParts: parts } = opened;
     this.#journal = journal;
     this.#machine = machine;
+    this.#hashing = new StateHashing(machine, (stateHash) => this.step({ kind: "stateHash", stateHash }));
     this.#ports = ports;
     this.#applied = state.snapshot;
     this.#isSuspect = state.isSuspect;
@@ -225,7 +197,7 @@ export class Driver {
     this.step({ kind: "replaceState" });
   }
 
-  /** A linearizable read: `readable` names `request` later, or never if it got lost. */
+  /** A linearizable read: `reads` hears of `request` later, or never if it got lost. */
   read(request: number): void {
     this.step({ kind: "readIndex", request });
   }
@@ -262,6 +234,7 @@ export class Driver {
     if (this.#isStopped) return;
     this.#journal.noteCommitted(this.#applied.index);
     if (this.#journal.isDirty) this.#journal.flushDue((error) => this.#failOn(error));
+    this.#hashing.tick(this.#applied.index, this.#ports.clock.monotonicMs());
   }
 
   /** Completes the writes under way, closes the journal and calls `done`. */
@@ -297,8 +270,11 @@ export class Driver {
       case "leaseGivenUp":
         this.#ports.giveUpLease(() => this.step({ kind: "leaseReleased", transfer: effect.transfer }));
         return;
+      case "readPending":
+        this.#ports.reads.answered(effect.requests);
+        return;
       case "readable":
-        this.#ports.readable(effect.requests);
+        this.#ports.reads.confirmed(effect.requests);
         return;
       case "diverged":
       case "contradicted":
@@ -348,8 +324,7 @@ export class Driver {
     const applied = kind === "command" ? this.#machine.apply(data, index) : undefined;
     this.#ports.observer?.applied(observedEntry(entry, applied, this.#machine));
     if (applied !== undefined) this.#ports.applied(applied);
-    if (index % STATE_HASH_EVERY === 0)
-      this.#events.push({ kind: "stateHash", stateHash: { index, hash: this.#machine.stateHash() } });
+    this.#hashing.applied(index);
   }
 
   /** The state is replaced when its snapshot is safe, in the turn in which what follows it is applied: reads never go back. */
@@ -361,6 +336,7 @@ export class Driver {
       this.#machine.restore(snapshot.data);
       const before = this.#applied.index;
       this.#applied = { index, term, configuration };
+      this.#hashing.restored();
       this.#snapshots.release();
       this.#ports.observer?.restored(index, term);
       this.#ports.restored(before);

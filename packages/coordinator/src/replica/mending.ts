@@ -10,7 +10,8 @@
  *
  * It ends when everything is back, when a leader was found meanwhile, or when every other voter has said that it has nothing
  * that helps, again and again: another one may be mending its own log, and have more a second later. Waiting for all of them
- * costs nothing: a suspect server's vote counts only together with all others.
+ * costs nothing: a suspect server's vote counts only together with all others. A server whose log is from before there were others,
+ * as the founder's first entries are, would win by its own vote alone: it waits for one of them that leads, whatever they answer.
  *
  * Limit: where two or more lost records were the first to overwrite others, the end of what stands before them is one of those,
  * and nobody has what follows it. Peers are still served from what is behind; if two voters are hit like that, what only these
@@ -24,7 +25,7 @@ import type { Entry, RaftStatus } from "raft-js";
 import type { OpenedJournal } from "../journal/journal.ts";
 import { Remains } from "../journal/remains.ts";
 import type { Driver } from "./driver.ts";
-import { follows, type Missing, type RepairAnswer } from "./repair.ts";
+import { follows, type Missing, type RepairAnswer, votersBehind } from "./repair.ts";
 
 const ASK_AGAIN_MS = 1000;
 /** Bytes of entries taken back at a time, and in one answer to a peer. */
@@ -47,8 +48,10 @@ export interface MendingPorts {
 export interface MendedLog {
   /** Its last entry. */
   readonly end: () => Position;
-  /** All other voters, as it says. */
+  /** All other voters, as it says; or, where it is from before there were any, as what is legible behind it says. */
   readonly voters: () => readonly NodeId[];
+  /** It is from before there were other voters, so nothing but a leader can say that it is all there is. */
+  readonly isOutgrown: () => boolean;
   /** It goes on with these entries. `isComplete`: that was all. */
   readonly take: (entries: readonly Entry[], isComplete: boolean) => void;
   /** `over`: a leader was found. `trusted`: this node has caught up with one. */
@@ -59,24 +62,28 @@ export interface MendedLog {
 export function beginMending(
   self: NodeId,
   driver: Driver,
-  { state, remains }: OpenedJournal,
+  opened: OpenedJournal,
   ports: MendingPorts,
 ): Mending | undefined {
-  if (state.isIncomplete !== true) return undefined;
+  if (opened.state.isIncomplete !== true) return undefined;
+  const behind = votersBehind(self, opened);
   const status = (): RaftStatus => driver.status(ports.clock.monotonicMs());
+  const named = (): readonly NodeId[] => {
+    const { voters, votersOutgoing } = status().configuration;
+    return [...new Set([...voters, ...votersOutgoing])].filter((voter) => voter !== self) as NodeId[];
+  };
+  const isOutgrown = (): boolean => behind.length > 0 && named().length === 0;
   const log: MendedLog = {
     end: () => driver.logEnd,
-    voters: () => {
-      const { voters, votersOutgoing } = status().configuration;
-      return [...new Set([...voters, ...votersOutgoing])].filter((voter) => voter !== self) as NodeId[];
-    },
+    voters: () => (isOutgrown() ? behind : named()),
+    isOutgrown,
     take: (entries, isComplete) => driver.step({ kind: "recovered", entries, isComplete }),
     state: () => {
       const { isIncomplete, isSuspect } = status();
       return isIncomplete ? "incomplete" : isSuspect ? "over" : "trusted";
     },
   };
-  return new Mending(log, remains, ports);
+  return new Mending(log, opened.remains, ports);
 }
 
 export class Mending {
@@ -107,6 +114,11 @@ export class Mending {
       "asking peers for the entries between those that were kept and those that are legible behind the damage",
     );
     this.#advance();
+  }
+
+  /** All other voters, as far as this node can know. */
+  get voters(): readonly NodeId[] {
+    return this.#mended.voters();
   }
 
   /** The voters that have not said yet whether they have something. */
@@ -184,7 +196,8 @@ export class Mending {
       this.#mended.take(own, false);
       end = own.at(-1) as Entry;
     }
-    if (this.#remains.lastIndex <= end.index) this.#finish("the entries behind the damage are in use again");
+    if (this.#remains.lastIndex <= end.index && !this.#mended.isOutgrown())
+      this.#finish("the entries behind the damage are in use again");
     else this.#askNext();
   }
 
@@ -212,7 +225,7 @@ export class Mending {
 
   /** Everybody else may be waiting for somebody else: the last of that chain has its own log back after so many rounds. */
   #endRound(): void {
-    if (++this.#rounds > this.#mended.voters().length) {
+    if (++this.#rounds > this.#mended.voters().length && !this.#mended.isOutgrown()) {
       this.#finish("nobody has the entries in between; going on with what was kept");
       return;
     }

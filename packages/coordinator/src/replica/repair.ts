@@ -7,9 +7,11 @@
  * asks every linked peer for what follows the end of its log, and takes it over: any server's log that has this server's
  * last entry has the same log up to there (Raft's Log Matching), and what follows in it was once sent by a leader. It
  * ends when nobody in sight has more, when the log names other voters (then Raft goes on, still suspect), or when no
- * peer answers for 8 s: a node that is alone must serve (P3).
+ * peer answers for 8 s: a node that is alone must serve (P3). If what is legible behind the damage names other voters, it
+ * serves without a quorum and goes on asking (mending.ts): leading by itself it would overwrite what they have.
  *
- * Limit: a node that lost the change to more voters, and meets none of them within that time, leads by itself.
+ * Limit: a node that lost the change to more voters so that no later configuration is legible either, and meets none of
+ * them within that time, leads by itself.
  *
  * Source: Alagappan et al., FAST 2018 (protocol-aware recovery); reference design 1.10.
  */
@@ -34,6 +36,8 @@ const SILENCE_MAX_MS = 8000;
 const ASK_AGAIN_MS = 1000;
 /** Bytes of own entries taken back in one write. */
 const TAKE_BYTES_MAX = 1024 * 1024;
+/** Bytes of entries in one answer to a peer that repairs its journal. */
+export const REPAIR_BYTES_MAX = 256 * 1024;
 
 /** What a peer has after the end of the asker's log: a newer snapshot, or entries that follow; nothing: no more. */
 export interface Missing {
@@ -63,6 +67,21 @@ export function needsRepair(node: NodeId, { state, isDamaged }: OpenedJournal): 
   if (!state.isSuspect || !isSoleVoter(node, configuration)) return false;
   // A power cut alone takes no configuration: a node that was alone has nobody to ask.
   return isDamaged || configuration.learners.length > 0;
+}
+
+/**
+ * Other voters than `node` that a damaged journal names behind the damage, where what stands before it is from a time when there were none;
+ * empty: there is nothing of the kind. A node that was founded anew since has a log of a later term.
+ */
+export function votersBehind(node: NodeId, { state, remains }: OpenedJournal): readonly NodeId[] {
+  const { configuration } = remains;
+  if (configuration === undefined || !isSoleVoter(node, newestConfiguration(state))) return [];
+  const last = lastOf(state);
+  const isNewer =
+    configuration.term > last.term || (configuration.term === last.term && configuration.index > last.index);
+  const { voters, votersOutgoing } = decodeConfiguration(configuration.data);
+  const others = [...new Set([...voters, ...votersOutgoing])].filter((voter) => voter !== node);
+  return isNewer ? (others as NodeId[]) : [];
 }
 
 export class Repair {
@@ -199,7 +218,8 @@ export class Repair {
     const { index } = lastOf(state);
     this.#ports.log.info({ lastIndex: index }, "journal repaired as far as peers can");
     const isSole = isSoleVoter(this.#node, newestConfiguration(state));
-    const isIncomplete = !isSole && remains.lastIndex > index;
+    const isOneOfMore = votersBehind(this.#node, this.#opened).length > 0;
+    const isIncomplete = isOneOfMore || (!isSole && remains.lastIndex > index);
     this.#ports.done({ ...this.#opened, state: { ...state, isIncomplete } }, undefined);
   }
 }

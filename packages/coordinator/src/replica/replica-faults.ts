@@ -10,7 +10,7 @@ import type { Clock, Disk, Log, NodeId } from "@skein/kernel";
 import type { Snapshot } from "raft-js";
 import { asidePath, snapshotPath } from "../journal/files.ts";
 import { encodeAlone } from "../journal/record.ts";
-import type { ReplicaFault } from "./driver.ts";
+import type { ReplicaFault } from "./driver-ports.ts";
 import { REPLICA_FOLDER } from "./replica-files.ts";
 
 const AGAIN_WITHIN_MS = 60 * 60 * 1000;

@@ -6,8 +6,9 @@
  * be lost; the third, that between what it reads and what it hears from then on nothing is missing. All that come while a question is under way share the next one, so a storm of readers costs one round trip
  * at a time. A question that gets lost is asked again.
  *
- * Nobody waits long (promise P3): a node that knows of no leader answers at once, one that believes in a leader which
- * does not answer within a second then, that its replica may not be current.
+ * Nobody waits long for a quorum (promise P3): a node that knows of no leader answers at once, one that believes in a leader which
+ * does not answer within a second then, that its replica may not be current. Where a quorum has answered and the replica alone is behind,
+ * because it is being filled by a snapshot, the reader waits for that: a minute at most, and as long as there is a leader.
  *
  * Source: Ongaro's thesis, section 6.4; reference design, 1.7 and 4.3 rule 5.
  */
@@ -18,6 +19,8 @@ import type { Clock } from "@skein/kernel";
 const WAITING_MAX = 10_000;
 /** With the tick of the coordinator, which looks four times a second, nobody waits longer than a second. */
 const PATIENCE_MS = 750;
+/** A full snapshot over slow Wi-Fi takes its time. */
+const CATCHING_UP_MS = 60_000;
 const ASK_AGAIN_MS = 300;
 /** A gap between ticks from which on this process must have stood still. */
 const STALL_MS = 500;
@@ -50,6 +53,8 @@ interface Waiting<Reader> {
   readonly proposedSeq: number;
   /** The first question that was asked after it came; undefined: none yet. */
   request: number | undefined;
+  /** A quorum has answered that, and the replica is waited for until then; undefined: it has not. */
+  catchesUpUntil: number | undefined;
   /** Everything committed elsewhere is here. */
   isConfirmed: boolean;
 }
@@ -83,24 +88,32 @@ export class CurrentReads<Reader> {
       this.#answer(reader, false);
       return;
     }
-    const giveUpAt = clock.monotonicMs() + PATIENCE_MS;
-    const waiting = { reader, giveUpAt, proposedSeq: proposedSeq(), request: undefined, isConfirmed: false };
+    const waiting = {
+      reader,
+      giveUpAt: clock.monotonicMs() + PATIENCE_MS,
+      proposedSeq: proposedSeq(),
+      request: undefined,
+      catchesUpUntil: undefined,
+      isConfirmed: false,
+    };
     this.#waiting.push(waiting);
     if (!this.#isAsking) this.#ask();
   }
 
+  /** A quorum has answered these questions; {@link confirmed} follows when this replica has come so far. */
+  answered(requests: readonly number[]): void {
+    const catchesUpUntil = this.#ports.clock.monotonicMs() + CATCHING_UP_MS;
+    for (const waiting of this.#settledBy(requests)) waiting.catchesUpUntil ??= catchesUpUntil;
+  }
+
   /** What was committed before these questions is applied here. Nobody is answered before {@link settle}. */
   confirmed(requests: readonly number[]): void {
-    const newest = Math.max(...requests);
-    if (newest === this.#request) this.#isAsking = false;
-    for (const waiting of this.#waiting) {
-      if (waiting.request !== undefined && waiting.request <= newest) waiting.isConfirmed = true;
-    }
+    for (const waiting of this.#settledBy(requests)) waiting.isConfirmed = true;
   }
 
   /** Another node leads now, or the way to the leader is open again: what was asked may be lost. */
   askAgain(): void {
-    if (this.#waiting.some(({ isConfirmed }) => !isConfirmed)) this.#ask();
+    if (this.#waiting.some(isOpen)) this.#ask();
   }
 
   /** Answers those whose wait is over. Call it at the end of each turn in which Raft made a step. */
@@ -121,8 +134,18 @@ export class CurrentReads<Reader> {
     this.#tickedAt = now;
     // After a standstill the answers of all that time are still unread.
     if (hasStalled || this.#waiting.length === 0) return;
-    this.#answerThose(({ giveUpAt }) => giveUpAt <= now);
+    const isLed = this.#ports.hasLeader();
+    this.#answerThose(({ giveUpAt, catchesUpUntil = 0, isConfirmed }) => {
+      return giveUpAt <= now && (isConfirmed || !isLed || catchesUpUntil <= now);
+    });
     if (now >= this.#askedAt + ASK_AGAIN_MS) this.askAgain();
+  }
+
+  /** Those that came before the newest of these questions was asked. */
+  #settledBy(requests: readonly number[]): readonly Waiting<Reader>[] {
+    const newest = Math.max(...requests);
+    if (newest === this.#request) this.#isAsking = false;
+    return this.#waiting.filter(({ request }) => request !== undefined && request <= newest);
   }
 
   #ask(): void {
@@ -147,4 +170,9 @@ export class CurrentReads<Reader> {
     if (!isCurrent) this.#uncertain++;
     this.#ports.answer(reader, isCurrent);
   }
+}
+
+/** No quorum has answered it. */
+function isOpen({ isConfirmed, catchesUpUntil }: Waiting<unknown>): boolean {
+  return !isConfirmed && catchesUpUntil === undefined;
 }

@@ -9,11 +9,12 @@
 
 import type { Clock, ClusterId, Completion, Incarnation, NodeId } from "@skein/kernel";
 import type { ControlFrame } from "../frames.ts";
-import type { Stamp } from "../hybrid-clock.ts";
+import { msOfStamp, type Stamp } from "../hybrid-clock.ts";
 import type { CoordinatorObserver, PeerView, RetainedMessage } from "../options.ts";
 import type { Proposals } from "../proposals/proposals.ts";
 import type { Driver } from "../replica/driver.ts";
-import { type Stamped, unexpired } from "../state-machine/expiry.ts";
+import type { SessionClock } from "../sessions/session-clock.ts";
+import { type Expiring, unexpired } from "../state-machine/expiry.ts";
 import type { RetainedState } from "../state-machine/retained-state.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
 import { CurrentReads } from "./current-reads.ts";
@@ -60,6 +61,7 @@ export class Retained {
     incarnation: Incarnation,
     { retained: replica, sequencer }: StateMachine,
     proposals: Proposals,
+    sessionTime: SessionClock,
     { clock, time, driver, peers, sendMember, observer }: RetainedPorts,
   ) {
     this.#incarnation = incarnation;
@@ -89,15 +91,15 @@ export class Retained {
       },
     });
     this.#committed = {
-      match: (filter, visit) => replica.match(filter, alive(time(), visit)),
+      match: (filter, visit) => replica.match(filter, alive(sessionTime.now, visit)),
     };
     this.#own = {
       match(filter, visit) {
-        const visitAlive = alive(time(), visit);
+        const visitAlive = alive(sessionTime.now, visit);
         replica.match(filter, (item) => {
           if (!proposals.own.hides(item.message.topic)) visitAlive(item);
         });
-        proposals.own.match(filter, visitAlive);
+        proposals.own.match(filter, alive(msOfStamp(time()), visit));
       },
     };
   }
@@ -118,8 +120,8 @@ export class Retained {
 
   /**
    * Lets `reader` read once this replica holds every write that was acknowledged anywhere before the call, and every
-   * write of this node; or, when no quorum confirms that within a second, what this node knows. At once if no leader
-   * is known.
+   * write of this node; or, when no quorum answers within a second, or this replica takes longer than a minute to hold what the quorum
+   * has answered, what this node knows. At once if no leader is known.
    */
   read(reader: RetainedReader): void {
     this.reads.add(reader);
@@ -148,7 +150,7 @@ export class Retained {
 }
 
 /** Passes on to `visit` what has not expired at `now`, with what is left of its lifetime. */
-function alive(now: Stamp, visit: (message: RetainedMessage) => void): (item: Stamped) => void {
+function alive(now: number, visit: (message: RetainedMessage) => void): (item: Expiring) => void {
   return (item) => {
     const message = unexpired(item, now);
     if (message !== undefined) visit(message);

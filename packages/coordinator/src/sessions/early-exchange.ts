@@ -26,6 +26,7 @@ import type { Applied, StateMachine } from "../state-machine/state-machine.ts";
 import type { Claim } from "./claim.ts";
 import { EarlyAcknowledgements } from "./early-acknowledgements.ts";
 import { EarlyMessages, envelopeOf, nameOf } from "./early-messages.ts";
+import { EarlyWills, type PublishedWill } from "./early-wills.ts";
 import type { Newcomers } from "./newcomers.ts";
 
 /** What others must hear of before the log has it. */
@@ -73,6 +74,7 @@ export class EarlyExchange {
   readonly #proposals: Proposals;
   readonly #ports: EarlyExchangePorts;
   readonly #early = new EarlyMessages();
+  readonly #wills = new EarlyWills();
   /** What clients have said of their queues, to this node and, where it has no quorum, to others that have none either. */
   readonly said = new EarlyAcknowledgements();
   /** What clients have said to earlier runs of this node is known, too. */
@@ -85,6 +87,8 @@ export class EarlyExchange {
   #isFilling = false;
   /** How far that went of each node: nobody here has heard what is in there. */
   #skipped: ReadonlyMap<NodeId, Sequence> | undefined;
+  /** And the log index of the last entry of it. */
+  #skippedThrough = 0;
 
   constructor(self: Identity, machine: StateMachine, proposals: Proposals, ports: EarlyExchangePorts) {
     this.#self = self;
@@ -122,9 +126,10 @@ export class EarlyExchange {
     return this.#isFilling;
   }
 
-  /** The replica has all that was committed before this node heard the leader; `next`: and one command more. */
-  filled(next?: Envelope): void {
+  /** The replica has all that was committed before this node heard the leader, up to log index `index`; `next`: and one command more. */
+  filled(index: number, next?: Envelope): void {
     this.#isFilling = false;
+    this.#skippedThrough = index;
     const rows = this.#machine.sequencer.rows().map((row): readonly [NodeId, Sequence] => {
       const isOfNext = next?.node === row.node && next.incarnation === row.incarnation;
       return [row.node, isOfNext ? { ...row, last: Math.min(row.last, next.seq - 1) } : row];
@@ -177,6 +182,25 @@ export class EarlyExchange {
     if (newcomers.length === 0) return;
     const commands = [encodeCommand(command)];
     for (const id of newcomers) this.#tell(id, commands);
+  }
+
+  /** The log has brought a will to everybody, and this node is the first to know. */
+  publishedWill({ index, publisher, message }: PublishedWill): void {
+    for (const id of this.#ports.newcomers.linked())
+      this.#ports.sendMember(id, (cluster) => ({ kind: "will", cluster, index, publisher, message }));
+  }
+
+  /** Another node tells of one. Behind what the replica was filled with the log brings it. */
+  heardWill(will: PublishedWill): void {
+    const isSkipped = this.#isFilling || will.index <= this.#skippedThrough;
+    if (!this.#isNew || !isSkipped || !this.#wills.add(will)) return;
+    const { message, publisher } = will;
+    this.#ports.publishFromLog?.({ message, publisher, dealt: [] }, false);
+  }
+
+  /** The log has brought it. Returns whether it has come early. */
+  takeWill(will: PublishedWill): boolean {
+    return this.#wills.take(will);
   }
 
   /**

@@ -1,10 +1,10 @@
 /** What this node's replica holds of one session, as its connection looks at it: always the newest state, also after a snapshot. */
 
 import type { KeptSession, KeptSubscription, OwedMessage } from "@skein/kernel";
-import type { Stamp } from "../hybrid-clock.ts";
 import type { SessionState } from "../state-machine/sessions/session-state.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
 import type { EarlyAcknowledgements } from "./early-acknowledgements.ts";
+import type { SessionClock } from "./session-clock.ts";
 
 const NO_SUBSCRIPTIONS: ReadonlyMap<string, KeptSubscription> = new Map();
 const NO_PACKET_IDS: ReadonlySet<number> = new Set();
@@ -13,11 +13,10 @@ export class KeptView implements KeptSession {
   readonly #clientId: string;
   readonly #machine: StateMachine;
   readonly #said: EarlyAcknowledgements;
-  /** What time it is in the cluster. */
-  readonly #time: () => Stamp;
+  readonly #time: SessionClock;
 
   /** `said`: what the replica does not know yet. */
-  constructor(clientId: string, machine: StateMachine, said: EarlyAcknowledgements, time: () => Stamp) {
+  constructor(clientId: string, machine: StateMachine, said: EarlyAcknowledgements, time: SessionClock) {
     this.#clientId = clientId;
     this.#machine = machine;
     this.#said = said;
@@ -59,8 +58,7 @@ export class KeptView implements KeptSession {
     if (seconds === undefined) return undefined;
     const entry = this.#session?.queue.get(ordinal);
     if (entry === undefined) return seconds;
-    const now = this.#machine.sessions.time.estimate(this.#machine.newest, this.#time());
-    return Math.max(0, seconds - Math.floor((now - entry.publishedAt) / 1000));
+    return Math.max(0, seconds - Math.floor((this.#time.now - entry.publishedAt) / 1000));
   }
 
   get #session(): SessionState | undefined {

@@ -1,5 +1,5 @@
 /**
- * What the leader does for sessions: it lets time pass in the log when something is due, and says which processes are gone.
+ * What the leader does for sessions: it lets time pass in the log when something is due, or messages grow older, and says which processes are gone.
  *
  * A node counts as gone when membership says that it is dead, or does not know it, and that has been so for five seconds: its
  * clients' wills then wait for them to come back elsewhere. Nothing is said about a node that is only silent for the leader.
@@ -100,9 +100,10 @@ export class SessionDuties {
 
   /** Something is due, or would be counted as a jump of the clock before long. */
   #isTimeDue(): boolean {
-    const { sessions, newest } = this.#machine;
+    const { sessions, retained, newest } = this.#machine;
     const { nextDue } = sessions;
-    if (nextDue === Number.POSITIVE_INFINITY && sessions.owed.bytes === 0) return false;
+    const areMessagesAging = sessions.owed.bytes > 0 || retained.hasExpiring;
+    if (nextDue === Number.POSITIVE_INFINITY && !areMessagesAging) return false;
     const now = sessions.time.estimate(newest, this.#ports.time());
     return nextDue <= now || now - sessions.time.elapsed >= TICK_AT_LEAST_MS;
   }

@@ -27,7 +27,8 @@ import type { Driver } from "../replica/driver.ts";
 import type { LeaderContact } from "../replica/leader-contact.ts";
 import { encodeClusterCommand } from "../state-machine/cluster-commands.ts";
 import type { Command } from "../state-machine/commands.ts";
-import { askedBy } from "../state-machine/recent-publications.ts";
+import { askedBy, type RecentPublication } from "../state-machine/recent-publications.ts";
+import type { SurplusSessions } from "../state-machine/sessions/ended-sessions.ts";
 import type { PassedSessions } from "../state-machine/sessions/passed-sessions.ts";
 import type { Publication } from "../state-machine/sessions/publishing-port.ts";
 import type { SessionState } from "../state-machine/sessions/session-state.ts";
@@ -42,6 +43,7 @@ import { KeptView } from "./kept-view.ts";
 import { Newcomers } from "./newcomers.ts";
 import { OutboxBarrier } from "./outbox-barrier.ts";
 import { OwnLimit } from "./own-limit.ts";
+import { SessionClock } from "./session-clock.ts";
 import { SessionDuties } from "./session-duties.ts";
 
 /** After a leader is back: by then what was subscribed without one has come through the log. */
@@ -80,6 +82,8 @@ export class Sessions implements SessionStore {
   readonly #machine: StateMachine;
   readonly #proposals: Proposals;
   readonly #ports: SessionsPorts;
+  /** What time it is for sessions and retained messages. */
+  readonly time: SessionClock;
   readonly #claims = new Map<string, Claim>();
   readonly #acknowledged: AcknowledgementBatch;
   readonly #duties: SessionDuties;
@@ -98,6 +102,7 @@ export class Sessions implements SessionStore {
     this.#machine = machine;
     this.#proposals = proposals;
     this.#ports = ports;
+    this.time = new SessionClock(clock, machine);
     this.#acknowledged = new AcknowledgementBatch(clock, (sessions) =>
       this.#proposals.propose({ kind: "acknowledge", sessions }, undefined, true),
     );
@@ -149,6 +154,15 @@ export class Sessions implements SessionStore {
     return this.#machine.sessions.passed;
   }
 
+  /** Sessions that the mesh has ended because there were too many without a connection, since the process began. */
+  get surplus(): SurplusSessions {
+    return this.#machine.sessions.ended.surplus;
+  }
+
+  get expired(): number {
+    return this.#machine.sessions.ended.expired;
+  }
+
   /** What a client is owed; undefined: it has no session. */
   owedTo(clientId: string): { readonly messages: number; readonly isConnected: boolean } | undefined {
     const session = this.#machine.sessions.get(clientId);
@@ -184,7 +198,7 @@ export class Sessions implements SessionStore {
       atTurnEnd: (task) => this.#ports.clock.atTurnEnd(task),
       acknowledged: (acknowledged, ordinal) => this.#acknowledged.add(acknowledged.named, ordinal),
       holds: ({ named }) => this.#holds(clientId, named.claim),
-      view: new KeptView(clientId, this.#machine, this.early.said, this.#ports.time),
+      view: new KeptView(clientId, this.#machine, this.early.said, this.time),
       acknowledgedEarly: (id, name) => this.early.had(id, name),
       ownerOf: (id) => this.#machine.sessions.get(id)?.owner?.node,
       opening: (opened) => this.#sayAgain(opened),
@@ -223,16 +237,17 @@ export class Sessions implements SessionStore {
     return this.#proposals.propose({ kind: "deal", sharedFilter, message }, done);
   }
 
-  /** `from` says what counts for it while this node has no replica. False: it has one, of another cluster. */
-  heardWithoutReplica(from: NodeId, commands: readonly Uint8Array[]): boolean {
+  /** Another node tells something while this one has no replica. False: it has one, of another cluster. */
+  heardWithoutReplica(hear: (early: EarlyExchange) => void): boolean {
     if (this.#ports.driver() !== undefined) return false;
-    this.early.heard(from, commands);
+    hear(this.early);
     return true;
   }
 
   /** A command went through the state machine. */
   applied(applied: Applied): void {
     const { command, clusterCommand, publications = [], sessions = NOBODY } = applied;
+    this.time.observe();
     this.#lookWhetherFilled(this.#appliedIndex - 1, command);
     this.barrier.applied();
     const by = askedBy(applied);
@@ -246,7 +261,8 @@ export class Sessions implements SessionStore {
         command !== undefined &&
         "message" in command.operation &&
         command.operation.message === publication.message;
-      this.#handOut(publication, isFirstHand, isOwn ? command : undefined, isEarly);
+      const from = { index: this.#appliedIndex, publication, command: isOwn ? command : undefined };
+      this.#handOut(from, isFirstHand, isEarly);
     }
     if (command?.operation.kind === "open") this.#carriedOut(command.operation.opening.clientId);
     for (const { clientId } of sessions) this.#claims.get(clientId)?.changed();
@@ -263,9 +279,8 @@ export class Sessions implements SessionStore {
     this.outboxes.applied();
     this.early.restored();
     const { recent, sessions } = this.#machine;
-    for (const { publication, by, command } of recent.behind(before, sessions.time.elapsed)) {
-      this.#handOut(publication, by === this.#self.node, command, this.early.take(command));
-    }
+    for (const published of recent.behind(before, sessions.time.elapsed))
+      this.#handOut(published, published.by === this.#self.node, this.early.take(published.command));
     for (const clientId of [...this.#claims.keys()]) {
       this.#carriedOut(clientId);
       this.#claims.get(clientId)?.changed();
@@ -294,16 +309,19 @@ export class Sessions implements SessionStore {
     this.#acknowledged.flush();
   }
 
-  /** To live subscribers. `command`: that whose message it is; undefined: it is a will. `isEarly`: they have that command's message. */
+  /** To live subscribers. `isEarly`: they have the message of that command. */
   #handOut(
-    publication: Publication,
+    { index, publication, command }: Omit<RecentPublication, "by">,
     isFirstHand: boolean,
-    command: Command | undefined,
     isEarly: boolean,
   ): void {
-    const isForNobody = (this.early.isFilling && !isFirstHand) || (isEarly && command !== undefined);
+    const will = { index, ...publication };
+    const hasCome = command === undefined ? this.early.takeWill(will) : isEarly;
+    const isForNobody = (this.early.isFilling && !isFirstHand) || hasCome;
     if (!isForNobody) this.#ports.publishFromLog?.(publication, isFirstHand);
-    if (command !== undefined && isFirstHand) this.early.published(command);
+    if (!isFirstHand) return;
+    if (command === undefined) this.early.publishedWill(will);
+    else this.early.published(command);
   }
 
   /** Whether the replica had, when it had applied the log up to `index`, all that was committed before this node heard the leader. */
@@ -316,7 +334,7 @@ export class Sessions implements SessionStore {
 
   /** The replica has applied the log up to `index`; and one command more, `next`. */
   #lookWhetherFilled(index: number, next?: Command): void {
-    if (this.early.isFilling && this.#isCurrentAt(index)) this.early.filled(next?.envelope);
+    if (this.early.isFilling && this.#isCurrentAt(index)) this.early.filled(index, next?.envelope);
   }
 
   get #appliedIndex(): number {

@@ -1,37 +1,46 @@
 /**
- * How long a retained message lives: its Message Expiry Interval, counted from when it was written.
+ * How long a retained message lives: its Message Expiry Interval, counted from when the log had it.
  *
- * By the clock of the cluster (hybrid-clock.ts), which is the same for a message wherever it is read, and which no wall clock
- * holds back. One that jumps ahead (a board without a battery that learns what year it is) makes messages expire that were
- * written before the jump.
+ * By the time of the sessions (sessions/session-time.ts), which no clock that jumps moves: a leader that learns what year it is must
+ * not make all messages expire on all nodes that were written before.
  *
  * Source: MQTT 5 section 3.3.2.3.3.
  */
 
 import type { ApplicationMessage } from "@skein/kernel";
-import { STAMPS_PER_MS, type Stamp } from "../hybrid-clock.ts";
+import { msOfStamp, type Stamp } from "../hybrid-clock.ts";
 
-const STAMPS_PER_SECOND = 1000 * STAMPS_PER_MS;
-
-/** A message with when it was written; 0: that is not known, and it does not expire. */
-export interface Stamped {
+/** A message with when it expires (ms, of the same clock as the time it is read at); undefined: never. */
+export interface Expiring {
   readonly message: ApplicationMessage;
-  readonly stamp: Stamp;
+  readonly expiresAt?: number | undefined;
 }
 
-/** When it expires; undefined: never. */
-export function expiryOf({ message, stamp }: Stamped): Stamp | undefined {
+/** When a message expires that was written at `at` (ms); undefined: never. */
+export function expiryOf(message: ApplicationMessage, at: number): number | undefined {
   const seconds = message.properties?.messageExpirySeconds;
-  return seconds === undefined || stamp === 0 ? undefined : stamp + seconds * STAMPS_PER_SECOND;
+  return seconds === undefined ? undefined : Math.max(0, at) + seconds * 1000;
 }
 
-/** The message as it is to be delivered at `now`, with what is left of its lifetime; undefined: it has expired. */
-export function unexpired(item: Stamped, now: Stamp): ApplicationMessage | undefined {
-  const { message, stamp } = item;
-  const expiry = expiryOf(item);
-  if (expiry === undefined) return message;
-  if (now >= expiry) return undefined;
-  const waitedSeconds = Math.max(0, Math.floor((now - stamp) / STAMPS_PER_SECOND));
-  const messageExpirySeconds = (message.properties?.messageExpirySeconds ?? 0) - waitedSeconds;
+/**
+ * The same (SessionTime) where it is only known at which stamp it was written, in a state whose time is `elapsed` and whose newest stamp
+ * is `newest`: what older versions have written. Of those without a stamp (0) nobody knows how old they are: they never expire.
+ */
+export function expiryByStamp(
+  message: ApplicationMessage,
+  stamp: Stamp,
+  newest: Stamp,
+  elapsed: number,
+): number | undefined {
+  const ageMs = Math.max(0, msOfStamp(newest) - msOfStamp(stamp));
+  return stamp === 0 ? undefined : expiryOf(message, elapsed - ageMs);
+}
+
+/** The message as it is to be delivered at `now` (ms), with what is left of its lifetime; undefined: it has expired. */
+export function unexpired({ message, expiresAt }: Expiring, now: number): ApplicationMessage | undefined {
+  if (expiresAt === undefined) return message;
+  if (now >= expiresAt) return undefined;
+  const leftSeconds = Math.ceil((expiresAt - now) / 1000);
+  const messageExpirySeconds = Math.min(leftSeconds, message.properties?.messageExpirySeconds ?? leftSeconds);
   return { ...message, properties: { ...message.properties, messageExpirySeconds } };
 }

@@ -3,7 +3,8 @@
  *
  * A chunk is a row of items, `kind u8 | length varint | body`, closed when it has reached the size that the DISSOLVE names (one
  * item at least). Kinds: 1 where the cluster was forked off, 2 another cluster that it has taken in, 3 a deletion, 4 a value
- * that lost in an earlier merge, 5 a retained message, 6 to 8 sessions (sessions/staged-sessions.ts). Numbers are never reused.
+ * that lost in an earlier merge, 5 a retained message, 6 to 8 sessions (sessions/staged-sessions.ts), 9 a retained message that expires, with what is
+ * left of its lifetime (earlier versions wrote such a one as 5). Numbers are never reused.
  * Who does not know a kind must not take the chunk: the summaries say which {@link EXPORT_FORMAT} each side knows before anything is
  * dissolved.
  *
@@ -28,7 +29,7 @@ import { type SessionItem, sessionItems } from "./sessions/staged-sessions.ts";
 import type { StateMachine } from "./state-machine.ts";
 
 /** The highest kind of item that this version knows; grows with each new one. */
-export const EXPORT_FORMAT = 8;
+export const EXPORT_FORMAT = 9;
 
 const PARENT = 1;
 const ROW = 2;
@@ -40,13 +41,20 @@ const SESSION_KINDS = new Map<number, SessionItem["kind"]>([
   [7, "owedMessage"],
   [8, "session"],
 ]);
+const EXPIRING = 9;
 
 export type MergeItem =
   | { readonly kind: "parent"; readonly parent: Parent }
   | { readonly kind: "row"; readonly row: MergeRow }
   | { readonly kind: "deletion"; readonly topic: string; readonly written: Written }
   | { readonly kind: "conflict"; readonly conflict: Omit<Conflict, "id"> }
-  | { readonly kind: "retained"; readonly message: ApplicationMessage; readonly written: Written }
+  | {
+      readonly kind: "retained";
+      readonly message: ApplicationMessage;
+      readonly written: Written;
+      /** Until it expires; undefined: never, or only the stamp tells when. */
+      readonly leftMs: number | undefined;
+    }
   | SessionItem;
 
 export interface Chunk {
@@ -126,8 +134,11 @@ function* itemsOf(machine: StateMachine): Generator<MergeItem> {
   for (const { topic, stamp, index } of machine.tombstones.all())
     yield { kind: "deletion", topic, written: { stamp, index } };
   for (const conflict of machine.conflicts.all()) yield { kind: "conflict", conflict };
-  for (const { message, stamp, index } of machine.retained.sortedItems())
-    yield { kind: "retained", message, written: { stamp, index } };
+  const { elapsed } = machine.sessions.time;
+  for (const { message, stamp, index, expiresAt } of machine.retained.sortedItems()) {
+    const leftMs = expiresAt === undefined ? undefined : Math.max(0, expiresAt - elapsed);
+    yield { kind: "retained", message, written: { stamp, index }, leftMs };
+  }
   yield* sessionItems(machine.sessions);
   for (const row of rows) if (row.phase === "merged") yield { kind: "row", row };
 }
@@ -148,8 +159,9 @@ function writeItem(item: MergeItem, out: ByteWriter): number {
       return CONFLICT;
     case "retained":
       out.varint(item.written.stamp).varint(item.written.index);
+      if (item.leftMs !== undefined) out.varint(item.leftMs);
       encodeMessage(item.message, out);
-      return RETAINED;
+      return item.leftMs === undefined ? RETAINED : EXPIRING;
     default:
       out.raw(item.body);
       return kindOf(item);
@@ -170,12 +182,14 @@ function readItem(kind: number, input: ByteReader): MergeItem {
     }
     case CONFLICT:
       return { kind: "conflict", conflict: readConflict(input) };
-    case RETAINED: {
+    case RETAINED:
+    case EXPIRING: {
       const written = { stamp: input.varint(), index: input.varint() };
+      const leftMs = kind === EXPIRING ? input.varint() : undefined;
       const message = decodeMessage(input);
       if (!isValidTopicName(message.topic) || message.payload.length === 0)
         throw malformed("retained message");
-      return { kind: "retained", message, written };
+      return { kind: "retained", message, written, leftMs };
     }
     default: {
       const known = SESSION_KINDS.get(kind);

@@ -27,6 +27,8 @@ const COMMAND = 1;
 const WILL = 0;
 
 export interface RecentPublication {
+  /** Log index of its entry. */
+  readonly index: number;
   /** Whose command has published it ({@link askedBy}). */
   readonly by: NodeId | undefined;
   /** The command whose message it is; undefined: it is a will. */
@@ -77,7 +79,8 @@ export class RecentPublications {
   /** Those whose entries come behind `index`, as of `now` (SessionTime, ms), in the order of the log. */
   *behind(index: number, now: number): Iterable<RecentPublication> {
     for (const packed of this.#packed)
-      if (packed.index > index && now - packed.at <= AGE_MAX_MS) yield unpacked(packed.bytes);
+      if (packed.index > index && now - packed.at <= AGE_MAX_MS)
+        yield { index: packed.index, ...unpacked(packed.bytes) };
   }
 
   /** The oldest first. */
@@ -122,7 +125,7 @@ export function readPublications(input: ByteReader): readonly PackedPublication[
 }
 
 /** @throws {SkeinError} ERR_SKEIN_MALFORMED */
-function unpacked(bytes: Uint8Array): RecentPublication {
+function unpacked(bytes: Uint8Array): Omit<RecentPublication, "index"> {
   const input = new ByteReader(bytes);
   const by = input.u8() === 0 ? undefined : readNodeId(input);
   const dealt: string[] = [];

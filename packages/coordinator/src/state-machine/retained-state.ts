@@ -10,7 +10,7 @@
 
 import { type ApplicationMessage, ByteWriter, encodeMessage, type NodeId } from "@skein/kernel";
 import type { Stamp } from "../hybrid-clock.ts";
-import { expiryOf } from "./expiry.ts";
+import type { Expiring } from "./expiry.ts";
 import { ReplicaHash } from "./replica-hash.ts";
 import { SetHash } from "./set-hash.ts";
 
@@ -33,10 +33,8 @@ export interface Written {
   readonly alone?: NodeId | undefined;
 }
 
-/** A message of the set with when it was written. */
-export interface RetainedItem extends Written {
-  readonly message: ApplicationMessage;
-}
+/** A message of the set with when it was written, and when it expires (SessionTime, ms). */
+export interface RetainedItem extends Written, Expiring {}
 
 interface Stored extends RetainedItem {
   readonly bytes: number;
@@ -48,10 +46,10 @@ interface Stored extends RetainedItem {
 export class RetainedState {
   readonly #topics = new Map<string, Stored>();
   #root: Level = { item: undefined, children: undefined };
-  /** When those messages expire that do. */
-  readonly #expiries = new Map<string, Stamp>();
+  /** When those messages expire that do (SessionTime, ms). */
+  readonly #expiries = new Map<string, number>();
   /** No message expires before. */
-  #nextExpiry: Stamp = Number.POSITIVE_INFINITY;
+  #nextExpiry = Number.POSITIVE_INFINITY;
   #bytes = 0;
   readonly #hash = new SetHash();
   #digest: string | undefined;
@@ -70,6 +68,11 @@ export class RetainedState {
     return this.#hash.value;
   }
 
+  /** There are messages that expire one day. */
+  get hasExpiring(): boolean {
+    return this.#expiries.size > 0;
+  }
+
   get(topic: string): ApplicationMessage | undefined {
     return this.#topics.get(topic)?.message;
   }
@@ -80,9 +83,10 @@ export class RetainedState {
 
   /**
    * Stores a message (payload not empty), which must own its bytes: `bytes` is its encoded length, `hash` the `itemHash`
-   * of its encoded form and when it was written. Returns false, and changes nothing, if the store is full.
+   * of its encoded form, when it was written and when it expires. Returns false, and changes nothing, if the store is full.
    */
-  set({ message, stamp, index, alone }: RetainedItem, bytes: number, hash: number): boolean {
+  set(item: RetainedItem, bytes: number, hash: number): boolean {
+    const { message, stamp, index, alone, expiresAt } = item;
     const { topic } = message;
     const before = this.#topics.get(topic);
     const total = this.#bytes + bytes - (before?.bytes ?? 0);
@@ -92,10 +96,10 @@ export class RetainedState {
     if (before !== undefined) this.#hash.remove(before.hash);
     this.#hash.add(hash);
     const level = before?.level ?? this.#level(topic);
-    const stored = { message, stamp, index, alone, bytes, hash, level };
+    const stored = { message, stamp, index, alone, expiresAt, bytes, hash, level };
     level.item = stored;
     this.#topics.set(topic, stored);
-    this.#willExpire(topic, expiryOf(stored));
+    this.#willExpire(topic, expiresAt);
     this.#bytes = total;
     this.#digest = undefined;
     return true;
@@ -113,8 +117,8 @@ export class RetainedState {
     prune(this.#root, topic.split("/"), 0);
   }
 
-  /** Removes what has expired at `now`, and calls `removed` for each, sorted by topic. */
-  expire(now: Stamp, removed: (item: RetainedItem) => void): void {
+  /** Removes what has expired at `now` (SessionTime, ms), and calls `removed` for each, sorted by topic. */
+  expire(now: number, removed: (item: RetainedItem) => void): void {
     if (now < this.#nextExpiry) return;
     this.#nextExpiry = Number.POSITIVE_INFINITY;
     const expired: string[] = [];
@@ -166,7 +170,7 @@ export class RetainedState {
     return this.#digest;
   }
 
-  #willExpire(topic: string, expiry: Stamp | undefined): void {
+  #willExpire(topic: string, expiry: number | undefined): void {
     if (expiry === undefined) {
       this.#expiries.delete(topic);
     } else {

@@ -50,6 +50,7 @@ function encode(
     proposers: sequencer.rows(),
     retained: retained.sortedItems(),
     tombstones: tombstones.all(),
+    forgotten: tombstones.forgotten,
     conflicts: conflicts.all(),
     lastConflict: conflicts.lastId,
     droppedConflicts: conflicts.dropped,

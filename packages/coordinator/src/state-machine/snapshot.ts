@@ -1,12 +1,12 @@
 /**
  * The whole replicated state as one run of bytes: what a follower far behind gets, and what replaces the old log.
  *
- * `format u8 = 7 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: written, an encoded
- * Application Message | newest stamp varint | tombstones varint, each: written, topic text |
+ * `format u8 = 11 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: written, expiry varint, an encoded
+ * Application Message | newest stamp varint | tombstones varint, each: written, topic text | of those forgotten: stamp, index varint |
  * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict, author | clusters | limits, each: node, bytes varint | recent publications (recent-publications.ts) | sessions | sessions of merges under way`. Proposers and retained are sorted
  * and free of repeats, the others in the order of the log, so equal states are equal bytes. Written: stamp, index varint, author; author: u8 = 1 and
- * a node of 8 bytes, or 0. Format 8 is for the disk of one node: messages stand apart in parts (sessions-snapshot.ts).
- * Formats 5 and 6 are these two without publications; format 4 has no limits either; format 3 has no authors either; format 2 has no sessions either; format 1 ends
+ * a node of 8 bytes, or 0; expiry: 0, or when it expires and 1. Format 12 is for the disk of one node: messages stand apart in parts (sessions-snapshot.ts).
+ * Formats 9 and 10 are these two without what is known of those forgotten; formats 7 and 8 have no expiries (stamps tell them); formats 5 and 6 have no publications either; format 4 has no limits either; format 3 has no authors either; format 2 has no sessions either; format 1 ends
  * behind the retained messages, which have no stamps.
  */
 
@@ -25,6 +25,7 @@ import { readNodeId, writeNodeId } from "../wire-ids.ts";
 import { type ClustersState, NO_CLUSTERS } from "./clusters.ts";
 import { readClusters, writeClusters } from "./clusters-codec.ts";
 import { CONFLICTS_MAX, type Conflict, readConflict, writeConflict } from "./conflicts.ts";
+import { expiryByStamp } from "./expiry.ts";
 import { type PackedPublication, readPublications, writePublications } from "./recent-publications.ts";
 import type { RetainedItem, Written } from "./retained-state.ts";
 import { PROPOSERS_MAX, type Sequence } from "./sequencer.ts";
@@ -46,6 +47,8 @@ export interface ReplicatedState {
   readonly retained: readonly RetainedItem[];
   /** Oldest first. */
   readonly tombstones: readonly Tombstone[];
+  /** The newest stamp and index of those forgotten. */
+  readonly forgotten: Written;
   /** In order of id. */
   readonly conflicts: readonly Conflict[];
   readonly lastConflict: number;
@@ -64,8 +67,10 @@ const FORMAT_SESSIONS = 3;
 const FORMAT_AUTHORS = 4;
 const FORMAT_LIMITS = 5;
 const FORMAT_LIMITS_PARTED = 6;
-const FORMAT = 7;
-const FORMAT_PARTED = 8;
+const FORMAT_PUBLICATIONS = 7;
+const FORMAT_EXPIRIES = 9;
+const FORMAT = 11;
+const FORMAT_PARTED = 12;
 
 /** A piece: a few milliseconds on a small machine. */
 const PIECE_BYTES = 512 * 1024;
@@ -111,7 +116,8 @@ function* pieces(
   }
   out.varint(retained.length);
   for (const item of retained) {
-    encodeMessage(item.message, writeWritten(item, out));
+    writeWritten(item, out).varint(item.expiresAt === undefined ? 0 : item.expiresAt + 1);
+    encodeMessage(item.message, out);
     if (isPieceFull()) yield;
   }
   out.raw(rest);
@@ -122,6 +128,7 @@ function* pieces(
 function writeRest(state: Omit<ReplicatedState, "sessions" | "staged">, out: ByteWriter): void {
   out.varint(state.newest).varint(state.tombstones.length);
   for (const tombstone of state.tombstones) writeWritten(tombstone, out).text(tombstone.topic);
+  out.varint(state.forgotten.stamp).varint(state.forgotten.index);
   out.varint(state.lastConflict).varint(state.droppedConflicts).varint(state.conflicts.length);
   for (const conflict of state.conflicts) {
     writeConflict(conflict, out.varint(conflict.id));
@@ -144,11 +151,11 @@ export function decodeSnapshot(
 ): ReplicatedState {
   const input = new ByteReader(bytes);
   const format = input.u8();
-  const isParted = format === FORMAT_PARTED || format === FORMAT_LIMITS_PARTED;
+  const isParted = format >= FORMAT_LIMITS_PARTED && format % 2 === 0;
   const isKnown = format >= FORMAT_UNSTAMPED && format <= FORMAT_PARTED;
   if (!isKnown || (isParted && parts === undefined)) throw malformed(`format ${format}`);
   const proposers = readProposers(input);
-  const retained = readRetained(input, format);
+  const items = readRetained(input, format);
   const rest = format === FORMAT_UNSTAMPED ? NO_REST : readRest(input, format);
   const sessions =
     format < FORMAT_SESSIONS
@@ -156,6 +163,9 @@ export function decodeSnapshot(
       : readSessions(input, isParted ? parts : undefined, slabBytes);
   const staged = format < FORMAT_SESSIONS ? [] : readStaged(input);
   input.end();
+  const { newest } = rest;
+  const retained =
+    format < FORMAT_EXPIRIES ? items.map((item) => withExpiry(item, newest, sessions.elapsed)) : items;
   return { proposers, retained, ...rest, sessions, staged };
 }
 
@@ -172,6 +182,7 @@ export function isSnapshot(bytes: Uint8Array): boolean {
 
 const NO_REST: Omit<ReplicatedState, "proposers" | "retained" | "sessions" | "staged"> = {
   tombstones: [],
+  forgotten: { stamp: 0, index: 0 },
   conflicts: [],
   lastConflict: 0,
   droppedConflicts: 0,
@@ -204,13 +215,19 @@ function readRetained(input: ByteReader, format: number): RetainedItem[] {
   const retained: RetainedItem[] = [];
   for (let left = input.varint(); left > 0; left--) {
     const written = readWritten(input, format);
+    const expiry = format < FORMAT_EXPIRIES ? 0 : input.varint();
     const message = decodeMessage(input);
     const before = retained.at(-1)?.message;
     if (before !== undefined && before.topic >= message.topic) throw malformed("topics are not in order");
     if (!isValidTopicName(message.topic) || message.payload.length === 0) throw malformed("retained message");
-    retained.push({ message, ...written });
+    retained.push({ message, ...written, expiresAt: expiry === 0 ? undefined : expiry - 1 });
   }
   return retained;
+}
+
+/** As an earlier version has written it. */
+function withExpiry(item: RetainedItem, newest: Stamp, elapsed: number): RetainedItem {
+  return { ...item, expiresAt: expiryByStamp(item.message, item.stamp, newest, elapsed) };
 }
 
 function readRest(input: ByteReader, format: number): typeof NO_REST {
@@ -218,6 +235,7 @@ function readRest(input: ByteReader, format: number): typeof NO_REST {
   const tombstones: Tombstone[] = [];
   for (let left = count(input, TOMBSTONES_MAX); left > 0; left--)
     tombstones.push({ ...readWritten(input, format), topic: input.text() });
+  const forgotten = format < FORMAT ? NO_REST.forgotten : { stamp: input.varint(), index: input.varint() };
   const [lastConflict, droppedConflicts] = [input.varint(), input.varint()];
   const conflicts: Conflict[] = [];
   for (let left = count(input, CONFLICTS_MAX); left > 0; left--) {
@@ -228,8 +246,18 @@ function readRest(input: ByteReader, format: number): typeof NO_REST {
   }
   const clusters = readClusters(input);
   const limits = format < FORMAT_LIMITS ? [] : readStoreLimits(input);
-  const recent = format < FORMAT ? [] : readPublications(input);
-  return { newest, tombstones, lastConflict, droppedConflicts, conflicts, clusters, limits, recent };
+  const recent = format < FORMAT_PUBLICATIONS ? [] : readPublications(input);
+  return {
+    newest,
+    tombstones,
+    forgotten,
+    lastConflict,
+    droppedConflicts,
+    conflicts,
+    clusters,
+    limits,
+    recent,
+  };
 }
 
 function readProposers(input: ByteReader): Sequence[] {

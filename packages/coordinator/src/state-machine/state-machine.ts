@@ -19,7 +19,7 @@ import { Clusters } from "./clusters.ts";
 import { writeClusters } from "./clusters-codec.ts";
 import { type Command, decodeCommand, deletionOf, lastPlaceOf, topicOf } from "./commands.ts";
 import { Conflicts } from "./conflicts.ts";
-import { unexpired } from "./expiry.ts";
+import { expiryOf, unexpired } from "./expiry.ts";
 import { type MergeItem, readItems } from "./merge-export.ts";
 import { askedBy, RecentPublications } from "./recent-publications.ts";
 import { type RetainedItem, RetainedState } from "./retained-state.ts";
@@ -90,7 +90,7 @@ export class StateMachine {
   readonly sessions = new SessionsState({
     retained: (filter, visit) => {
       this.retained.match(filter, (item) => {
-        const message = unexpired(item, this.#newest);
+        const message = unexpired(item, this.sessions.time.elapsed);
         if (message !== undefined) visit(message);
       });
     },
@@ -129,7 +129,7 @@ export class StateMachine {
     });
     this.outcomes[applied?.outcome ?? "malformed"]++;
     if (!this.#standsStill) {
-      this.retained.expire(this.#newest, (item) => this.#expired(item));
+      this.retained.expire(this.sessions.time.elapsed, (item) => this.#expired(item));
       this.sessions.advance();
     }
     const publications = this.sessions.takePublications();
@@ -169,6 +169,7 @@ export class StateMachine {
     const out = this.#measure.reset();
     out.varint(this.retained.count).varint(this.retained.bytes).varint(this.retained.hash);
     out.varint(this.tombstones.count).varint(this.#newest);
+    if (this.tombstones.forgotten.index > 0) out.varint(this.tombstones.forgotten.index);
     out.varint(this.conflicts.count).varint(this.conflicts.lastId);
     out.varint(this.sessions.count).varint(this.sessions.owed.bytes).varint(this.sessions.hash.value);
     out.varint(this.staged.count).varint(this.limits.owedBytesMax);
@@ -185,9 +186,8 @@ export class StateMachine {
     const state: ReplicatedState = decodeSnapshot(bytes, parts, this.#slabBytes);
     this.sequencer.restore(state.proposers);
     this.retained.clear();
-    this.tombstones.clear();
     for (const item of state.retained) this.#set({ ...item, message: ownCopy(item.message) });
-    for (const { topic, ...written } of state.tombstones) this.tombstones.add(topic, written);
+    this.tombstones.restore(state.tombstones, state.forgotten);
     const conflicts = state.conflicts.map((conflict) => {
       return { ...conflict, message: ownCopy(conflict.message) };
     });
@@ -263,11 +263,12 @@ export class StateMachine {
   /** An empty payload deletes [MQTT-3.3.1-6]. False: there is no room. */
   #retain(message: ApplicationMessage): boolean {
     const written = { stamp: this.#newest, index: this.#index };
+    const expiresAt = expiryOf(message, this.sessions.time.elapsed);
     if (this.#alone !== undefined) {
-      writeAlone(message, this.#alone, written, this.#target);
+      writeAlone({ message, expiresAt }, this.#alone, written, this.#target);
       return true;
     }
-    if (message.payload.length > 0) return this.#set({ message: ownCopy(message), ...written });
+    if (message.payload.length > 0) return this.#set({ message: ownCopy(message), ...written, expiresAt });
     this.retained.delete(message.topic);
     this.tombstones.add(message.topic, written);
     return true;
@@ -336,7 +337,8 @@ export class StateMachine {
       topics.length,
       index,
     );
-    const context = { winner, row, newest: this.#newest, index };
+    const { elapsed } = this.sessions.time;
+    const context = { winner, row, newest: this.#newest, elapsed, index };
     for (const item of items) takeItem(item, this.#target, context);
     return topics;
   }
@@ -363,6 +365,7 @@ export class StateMachine {
     const bytes = measure.length;
     measure.varint(item.stamp).varint(item.index);
     if (item.alone !== undefined) writeNodeId(item.alone, measure);
+    if (item.expiresAt !== undefined) measure.varint(item.expiresAt);
     if (!this.retained.set(item, bytes, itemHash(measure.finish()))) return false;
     this.tombstones.delete(item.message.topic);
     return true;

@@ -9,7 +9,8 @@
  * - Otherwise the later write wins, by the hybrid clocks; the loser's stamps are shifted so that both mean the same time.
  *   Of equal stamps this cluster's own wins.
  *
- * A deletion counts as a write as long as its tombstone is remembered. A value that lost, to a value or to a deletion, goes to
+ * A deletion counts as a write as long as its tombstone is remembered. After a fork a value of a topic that was perhaps deleted here since,
+ * because not all deletions since are remembered, is taken, and the deletion goes to the conflicts. A value that lost, to a value or to a deletion, goes to
  * the conflicts, and so do a deletion that lost to a value, and a value for which the store has no room. The same on both sides is
  * no conflict.
  *
@@ -20,6 +21,7 @@ import { type ApplicationMessage, type ByteWriter, type ClusterId, encodeMessage
 import { STAMP_MAX, type Stamp } from "../hybrid-clock.ts";
 import type { Clusters, MergeRow } from "./clusters.ts";
 import { type Conflicts, deletionOf } from "./conflicts.ts";
+import { expiryByStamp } from "./expiry.ts";
 import type { MergeItem } from "./merge-export.ts";
 import type { RetainedItem, RetainedState, Written } from "./retained-state.ts";
 import type { Tombstones } from "./tombstones.ts";
@@ -39,6 +41,8 @@ export interface MergeContext {
   readonly row: MergeRow;
   /** Newest stamp of this cluster, the merge's own included. */
   readonly newest: Stamp;
+  /** SessionTime of this cluster, ms. */
+  readonly elapsed: number;
   /** Log index of the command. */
   readonly index: number;
 }
@@ -72,7 +76,7 @@ export function takeItem(item: MergeItem, target: MergeTarget, context: MergeCon
       takeDeletion(item.topic, item.written, target, context);
       return;
     case "retained":
-      takeRetained(item.message, item.written, target, context);
+      takeRetained(item, target, context);
       return;
     default:
     // Sessions wait for MERGED (sessions/staged-sessions.ts).
@@ -99,8 +103,7 @@ function takeDeletion(topic: string, written: Written, target: MergeTarget, cont
 }
 
 function takeRetained(
-  message: ApplicationMessage,
-  written: Written,
+  { message, written, leftMs }: MergeItem & { readonly kind: "retained" },
   target: MergeTarget,
   context: MergeContext,
 ): void {
@@ -110,7 +113,11 @@ function takeRetained(
   const ours = retained.item(topic);
   const tombstone = tombstones.get(topic);
   const stamp = shifted(written.stamp, context);
-  const theirs: RetainedItem = { message: ownCopy(message), stamp, index };
+  const expiresAt =
+    leftMs === undefined
+      ? expiryByStamp(message, stamp, context.newest, context.elapsed)
+      : context.elapsed + leftMs;
+  const theirs: RetainedItem = { message: ownCopy(message), stamp, index, expiresAt };
   if (ours !== undefined && isSame(ours.message, message, target.measure)) {
     if (stamp > ours.stamp) target.set({ ...theirs, message: ours.message });
     return;
@@ -118,13 +125,21 @@ function takeRetained(
   const before = ours ?? tombstone;
   const { wins, isConflict } = judge(before, { stamp, index: written.index }, target, context);
   if (wins === "theirs" && target.set(theirs)) {
-    if (before === undefined || !isConflict) return;
-    const lost = ours ?? { ...before, message: deletionOf(topic) };
+    const isLost = before === undefined ? isPerhapsDeleted(target, row) : isConflict;
+    if (!isLost) return;
+    const lost = ours ?? { ...(before ?? tombstones.forgotten), message: deletionOf(topic) };
     conflicts.add(lostValue(lost, winner, row.cluster, stamp, false));
     return;
   }
   if (wins === "theirs" || isConflict)
     conflicts.add(lostValue(theirs, row.cluster, winner, before?.stamp ?? 0, ours === undefined));
+}
+
+/** Whether a topic of which nothing is known here may have been deleted since the two logs parted. */
+function isPerhapsDeleted({ clusters, tombstones }: MergeTarget, row: MergeRow): boolean {
+  const { parent } = clusters;
+  const forkedAt = parent?.cluster === row.cluster ? parent.index : row.forkedAt;
+  return forkedAt > 0 && tombstones.mayHaveForgotten(forkedAt);
 }
 
 /** `theirs.index` is one of the other cluster's log. */

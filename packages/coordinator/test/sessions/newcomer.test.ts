@@ -10,7 +10,7 @@ import { EarlyExchange } from "../../src/sessions/early-exchange.ts";
 import { Newcomers } from "../../src/sessions/newcomers.ts";
 import { encodeCommand } from "../../src/state-machine/commands.ts";
 import { StateMachine } from "../../src/state-machine/state-machine.ts";
-import { numbers, publisherAt } from "../support/kept-client.ts";
+import { comesTo, numbers, publisherAt } from "../support/kept-client.ts";
 import { UNKNOWN_MACHINE } from "../support/peer-view.ts";
 import { type SimNode, textOf, World } from "../support/world.ts";
 import { message } from "./session-world.ts";
@@ -64,6 +64,101 @@ test.each([
     expect(follower.heard.map(textOf)).toEqual(numbers(1, through));
   },
 );
+
+test.each([
+  ["by a snapshot", { snapshotEntries: 20, entriesKept: 5, snapshotChunkBytes: 500 }],
+  ["entry by entry", { appendBytesMax: 500, inflightMax: 2 }],
+])("P5: and wills that are published meanwhile, once, and none from before: %s", (_, sizes) => {
+  const world = new World(3, sizes);
+  world.add(3);
+  world.startAll();
+  world.until(() => world.isFormed(3) && world.leader !== undefined, 60_000, "formed");
+  const follower = world.nodes.find((node) => node !== world.leader) as SimNode;
+  const claims = numbers(1, 400).map((text) => {
+    const will = { message: message("w", text, 1), delaySeconds: 0 };
+    return comesTo(follower, `c${text}`, { will }).claim;
+  });
+  world.run(1000);
+  let published = 0;
+  const publish = (): void => claims[published++]?.close("publish", 0, -1);
+  for (let count = 1; count <= 20; count++) publish();
+  world.run(1000);
+  const [newcomer] = world.add(1) as [SimNode];
+  world.start(newcomer);
+  world.run(100);
+  let joinedAt: number | undefined;
+  while (published < claims.length && joinedAt !== published - 50) {
+    if (newcomer.status.cluster !== undefined) joinedAt ??= published;
+    publish();
+    world.run(20);
+  }
+  world.run(1000);
+  expect(joinedAt, "it has joined meanwhile").toBeGreaterThan(20);
+  expect(newcomer.heard.map(textOf)).toEqual(numbers(21, published));
+  expect(follower.heard.map(textOf)).toEqual(numbers(1, published));
+});
+
+test("P5: and the wills of a node that dies meanwhile, of which the leader tells", () => {
+  const world = new World(7);
+  world.add(3);
+  world.startAll();
+  world.until(() => world.isFormed(3) && world.leader !== undefined, 60_000, "formed");
+  const dying = world.nodes.find((node) => node !== world.leader) as SimNode;
+  for (const text of numbers(1, 3))
+    comesTo(dying, `c${text}`, {
+      keepAliveSeconds: 1,
+      will: { message: message("w", text, 1), delaySeconds: 0 },
+    });
+  world.run(1000);
+  const [newcomer] = world.add(1) as [SimNode];
+  // It never gets a replica.
+  world.isLost = (bytes) => decodeFrame(bytes)?.kind === "join";
+  world.start(newcomer);
+  world.kill(dying);
+  world.run(40_000);
+  expect(newcomer.status.cluster).toBeUndefined();
+  expect(newcomer.heard.map(textOf)).toEqual(numbers(1, 3));
+});
+
+test("a will that others tell of is handed out once, and not where the log brings it", () => {
+  const [self, teller] = ["000000000000000a", "000000000000000b"] as [NodeId, NodeId];
+  const heard: (string | undefined)[] = [];
+  const told: [NodeId, string][] = [];
+  const early = new EarlyExchange(
+    { node: self, incarnation: 1 as Incarnation } as Identity,
+    new StateMachine(),
+    {} as Proposals,
+    {
+      peers: () => [],
+      newcomers: { linked: () => [teller] },
+      hasQuorum: () => true,
+      sendMember: (to, frame) => told.push([to, frame("" as ClusterId).kind]),
+      publishFromLog: (publication) => heard.push(textOf(publication.message)),
+      claimOf: () => undefined,
+      acknowledge: () => undefined,
+    },
+  );
+  const will = (index: number, publisher = "c") => ({
+    index,
+    publisher,
+    message: message("w", `${index}${publisher}`, 1),
+  });
+  early.heardWill(will(1));
+  expect(heard, "it has had a replica from the start").toEqual([]);
+  early.isWithoutReplica();
+  for (let time = 0; time < 2; time++) for (const index of [2, 7]) early.heardWill(will(index));
+  early.filled(5);
+  early.heardWill(will(5));
+  early.heardWill(will(5, "d"));
+  early.heardWill(will(6));
+  expect(heard).toEqual(["2c", "7c", "5c", "5d"]);
+  expect([6, 7, 7].map((index) => early.takeWill(will(index)))).toEqual([false, true, false]);
+  early.wantNothing();
+  early.heardWill(will(3));
+  expect(heard).toHaveLength(4);
+  early.publishedWill(will(8));
+  expect(told).toEqual([[teller, "will"]]);
+});
 
 function isSnapshotPiece(bytes: Uint8Array): boolean {
   const frame = decodeFrame(bytes);
@@ -223,7 +318,7 @@ test("what comes from the log after the replica is filled is not given once more
   early.isWithoutReplica();
   for (const [at, command] of commands.entries()) machine.apply(encodeCommand(command), at + 1);
   // With the second one it is clear that the first was the last that it lacked.
-  early.filled(commands[1]?.envelope);
+  early.filled(1, commands[1]?.envelope);
   early.heard(teller, commands.map(encodeCommand));
   expect(heard).toEqual(["1"]);
 });

@@ -419,6 +419,46 @@ test("a subscription puts retained messages into the queue, by Retain Handling, 
   expect(world.owed("c")).toHaveLength(4);
 });
 
+test("more retained messages than a queue has room for: the subscription is good, the first ones are owed, the rest is counted", () => {
+  const world = new SessionWorld();
+  const topicOf = (at: number): string => `t/${`${at}`.padStart(5, "0")}`;
+  for (let at = 0; at <= QUEUED_MESSAGES_MAX; at++) world.publish(A, topicOf(at), `${at}`, 1, true);
+  const claim = world.open(A, "c");
+  const { outcome, passed } = world.subscribe(A, "c", claim, wish("t/#"), wish("later"));
+  expect(outcome).toBe("applied");
+  expect(passed?.map(({ clientId, message: { topic } }) => [clientId, topic])).toEqual([
+    ["c", topicOf(QUEUED_MESSAGES_MAX)],
+  ]);
+  const owed = world.owed("c");
+  expect([owed.length, owed[0], owed.at(-1)]).toEqual([
+    QUEUED_MESSAGES_MAX,
+    "0",
+    `${QUEUED_MESSAGES_MAX - 1}`,
+  ]);
+  expect([...world.machine.sessions.passed.byClient]).toEqual([["c", 1]]);
+  // What comes later finds its subscription, and room when there is some.
+  const ordinals = world.ordinals("c", 0, 1);
+  world.propose(A, { kind: "acknowledge", sessions: [{ clientId: "c", claim, ordinals }] });
+  world.publish(B, "t/1", "new");
+  world.publish(B, "later", "newer");
+  expect(world.owed("c").slice(-2)).toEqual(["new", "newer"]);
+});
+
+test("of retained messages that are larger than a queue, or the store, has room for those behind the first pass by as well", () => {
+  const world = new SessionWorld();
+  const large = "x".repeat(900_000);
+  for (let at = 10; at < 20; at++) world.publish(A, `t/${at}`, large, 1, true);
+  world.publish(A, "t/20", "small", 1, true);
+  world.subscribe(A, "c", world.open(A, "c"), wish("t/#"));
+  expect(world.owed("c")).toEqual(new Array(9).fill(large));
+  const { passed } = world.machine.sessions;
+  expect([[...passed.byClient], passed.inAll]).toEqual([[["c", 2]], 0]);
+  world.propose(A, { kind: "storeLimit", owedBytesMax: 8_500_000 });
+  world.subscribe(A, "d", world.open(A, "d"), wish("t/#"));
+  expect(world.owed("d")).toEqual([]);
+  expect([[...passed.byClient], passed.inAll]).toEqual([[["c", 2]], 11]);
+});
+
 test("a message with RETAIN goes into the store and into the queues, an empty one deletes", () => {
   const world = new SessionWorld();
   const claim = world.open(A, "c");
@@ -538,13 +578,29 @@ test("a clock that jumps by years ends no session", () => {
   expect(world.machine.sessions.get("c")).toBeUndefined();
 });
 
+test("sessions whose time is over are counted, but for those that end with their connection, or at the wish of their client", () => {
+  const world = new SessionWorld();
+  const { ended } = world.machine.sessions;
+  world.close(A, "c", world.open(A, "c", { expirySeconds: 60 }));
+  world.close(A, "d", world.open(A, "d", { expirySeconds: 0 }));
+  world.close(A, "e", world.open(A, "e", { expirySeconds: 60 }));
+  world.close(A, "e", world.open(A, "e", { expirySeconds: 0, cleanStart: true }));
+  world.pass(59);
+  expect(ended.expired).toBe(0);
+  world.pass(1);
+  expect(ended.expired).toBe(1);
+  expect(ended.surplus.sessions).toBe(0);
+});
+
 test("there are so many sessions without a connection and no more: the one longest without ends first, its will is published", () => {
   const world = new SessionWorld();
   const leave = (clientId: string, more: Partial<SessionOpening> = {}): readonly string[] => {
     const claim = world.open(A, clientId, more);
     return publishedBy(world.close(A, clientId, claim));
   };
+  world.subscribe(A, "z", world.open(A, "z"), wish("t"));
   leave("z", { will: will("w", "z", 3000) });
+  for (const payload of ["1", "2"]) world.publish(B, "t", payload);
   leave("y");
   for (let at = 2; at < ABSENT_SESSIONS_MAX; at++) leave(`${at}`, { expirySeconds: NEVER_EXPIRES });
   const held = world.open(A, "held");
@@ -563,6 +619,11 @@ test("there are so many sessions without a connection and no more: the one longe
     ]);
   }
   expect(restored.snapshot()).toEqual(world.machine.snapshot());
+  // What went with them was acknowledged: the operator must hear of it.
+  expect(world.machine.sessions.ended).toMatchObject({
+    expired: 0,
+    surplus: { sessions: 2, messages: 2, last: "2" },
+  });
 });
 
 // DUP

@@ -16,7 +16,7 @@ import {
   SkeinError,
 } from "@skein/kernel";
 
-type Operation = "append" | "sync" | "replace" | "move";
+type Operation = "append" | "sync" | "replace" | "move" | "ask";
 
 interface StoredFile {
   /** What reading gives now. */
@@ -47,10 +47,12 @@ export class MemoryDisk implements Disk {
   /** Immediate changes (rename, remove, replaceNow, truncate) that still happen; after them the process dies. */
   #changesLeft = Number.POSITIVE_INFINITY;
   /** Operations that completed, for tests that count them. */
-  readonly completed = { append: 0, sync: 0, replace: 0, move: 0 };
+  readonly completed = { append: 0, sync: 0, replace: 0, move: 0, ask: 0 };
   /** Appends under way or done, with their size in bytes. */
   readonly appends: number[] = [];
 
+  /** Whether it says how much room there is. */
+  isRoomKnown = true;
   /** Bytes that still find room. */
   room = Number.POSITIVE_INFINITY;
 
@@ -135,6 +137,11 @@ export class MemoryDisk implements Disk {
 
   move(from: string, to: string, done: DiskDone): void {
     this.#pending.push({ operation: "move", growth: () => 0, run: () => this.rename(from, to), done });
+  }
+
+  freeBytes(done: (bytes: number | undefined) => void): void {
+    const told = (): void => done(this.isRoomKnown ? this.room : undefined);
+    this.#pending.push({ operation: "ask", growth: () => 0, run: () => {}, done: told });
   }
 
   remove(path: string): void {

@@ -44,6 +44,8 @@ export interface Disk {
   rename(from: string, to: string): void;
   /** The same while the node runs, for two names in one folder: calls back when the new name is durable. */
   move(from: string, to: string, done: DiskDone): void;
+  /** Calls back with the bytes that are free, as the file system says; undefined: it does not. Nothing is written for it. */
+  freeBytes(done: (bytes: number | undefined) => void): void;
   /** Removes a file; silent if it is not there. @throws {SkeinError} ERR_SKEIN_DISK */
   remove(path: string): void;
 }

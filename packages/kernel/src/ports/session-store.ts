@@ -184,6 +184,8 @@ export interface SessionStore {
   readonly claimsEveryClient: boolean;
   /** Sessions of the mesh that live without a connection, or may. */
   readonly count: number;
+  /** Sessions of the mesh that have ended because their Session Expiry Interval was over, since this process began. */
+  readonly expired: number;
 }
 
 const PACKET_IDS = 65_535;

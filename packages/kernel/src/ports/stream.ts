@@ -29,6 +29,11 @@ export interface Stream {
   write(bytes: Uint8Array): boolean;
   pause(): void;
   resume(): void;
+  /**
+   * A stream that hands bytes on in pieces which the other end has chosen (WebSocket messages) resets the connection when it holds some
+   * `bytes` of a piece that is not complete. Others hand on what they read, and lack this.
+   */
+  gatherAtMost?(bytes: number): void;
   /** Ends after everything written has gone out. */
   end(): void;
   /** Ends at once with a TCP reset; what is buffered is lost. */

@@ -11,6 +11,24 @@
 
 import type { Completion } from "@skein/kernel";
 
+/** What a frame says of shared subscriptions: another node must serve them if this peer dies. */
+export interface Shares {
+  /** `$share/...`: the peer must serve one member of each. */
+  readonly filters: readonly string[];
+  /** Nodes that were asked before. */
+  readonly tries: number;
+  /** The message on its way to peers that were taken for dead. */
+  readonly before: readonly Sending[];
+  /** Those of the filters that the peer has sent back: another node serves them already. */
+  returned: readonly string[];
+}
+
+/** A frame on the stream to one peer. */
+export interface Sending {
+  readonly stream: OutboundStream;
+  readonly sequence: number;
+}
+
 /** A frame on the way that must arrive. */
 export interface KeptFrame {
   readonly sequence: number;
@@ -19,16 +37,24 @@ export interface KeptFrame {
   readonly head: Uint8Array;
   /** The encoded message, shared with the streams to other peers. */
   readonly message: Uint8Array;
-  /** Names shared subscriptions: another node must serve them if this peer dies. */
-  readonly hasShared: boolean;
-  /** Those of them that the peer has sent back: another node serves them already. */
-  returned: readonly string[];
+  /** Undefined: it names no shared subscription. */
+  readonly shares: Shares | undefined;
   /** Settled when the peer has accepted it. Replaced while a part of it is served by another node. */
   completion: Completion | undefined;
 }
 
+/** Numbers given up at once because the peer counted as dead. */
+interface GivenUp {
+  readonly from: number;
+  readonly to: number;
+  /** How far the peer had come, as it said when it was back; undefined: it is not. Nothing of this is sent after that. */
+  arrivedTo: number | undefined;
+  /** Those that it has sent back since. */
+  readonly sentBack: Set<number>;
+}
+
 /** Ranges of numbers given up that are remembered. */
-const ABANDONED_MAX = 16;
+const GIVEN_UP_MAX = 16;
 /** Settled entries at the front of the array before it is cut. */
 const CUT_AFTER = 1024;
 
@@ -38,7 +64,7 @@ export class OutboundStream {
   /** Index of the first frame not yet acknowledged. */
   #front = 0;
   #bytes = 0;
-  readonly #abandoned: { readonly from: number; readonly to: number }[] = [];
+  readonly #givenUp: GivenUp[] = [];
 
   /** Bytes of all frames not yet acknowledged. */
   get keptBytes(): number {
@@ -57,6 +83,16 @@ export class OutboundStream {
   keep(frame: KeptFrame): void {
     this.#kept.push(frame);
     this.#bytes += frame.head.length + frame.message.length;
+  }
+
+  /**
+   * A link begins and the peer says that it has everything up to `sequence`, also of what was given up. That may be further than this stream
+   * knows, which begins anew when its peer was forgotten: the next numbers come behind it, because what is not is dropped over there.
+   */
+  resume(sequence: number): void {
+    this.#last = Math.max(this.#last, sequence);
+    for (const range of this.#givenUp) range.arrivedTo ??= sequence;
+    this.acknowledge(sequence);
   }
 
   /** Settles everything up to `sequence`. A number that was never sent is the peer's mistake and settles nothing more. */
@@ -89,19 +125,31 @@ export class OutboundStream {
   /** Gives up all frames: the peer they were for is gone. The caller settles them. Numbers go on. */
   abandon(): readonly KeptFrame[] {
     const frames = this.#kept.slice(this.#front);
-    const [first, last] = [frames[0], frames.at(-1)];
-    if (first !== undefined && last !== undefined)
-      this.#abandoned.push({ from: first.sequence, to: last.sequence });
-    if (this.#abandoned.length > ABANDONED_MAX) this.#abandoned.shift();
+    const [from, to] = [frames[0]?.sequence, frames.at(-1)?.sequence];
+    if (from !== undefined && to !== undefined)
+      this.#givenUp.push({ from, to, arrivedTo: undefined, sentBack: new Set() });
+    if (this.#givenUp.length > GIVEN_UP_MAX) this.#givenUp.shift();
     this.#kept = [];
     this.#front = 0;
     this.#bytes = 0;
     return frames;
   }
 
-  /** Whether the frame of this number was given up while it was on its way. */
-  wasAbandoned(sequence: number): boolean {
-    return this.#abandoned.some(({ from, to }) => from <= sequence && sequence <= to);
+  /** The peer sends the frame of this number back. Returns whether it was given up: then another node is to serve it since. */
+  sentBack(sequence: number): boolean {
+    const range = this.#rangeOf(sequence);
+    range?.sentBack.add(sequence);
+    return range !== undefined;
+  }
+
+  /** Whether the frame of this number was given up, and the peer, which is back, had it all the same and has not sent it back. */
+  hasArrived(sequence: number): boolean {
+    const range = this.#rangeOf(sequence);
+    return range !== undefined && sequence <= (range.arrivedTo ?? 0) && !range.sentBack.has(sequence);
+  }
+
+  #rangeOf(sequence: number): GivenUp | undefined {
+    return this.#givenUp.find(({ from, to }) => from <= sequence && sequence <= to);
   }
 }
 

@@ -297,6 +297,9 @@ export class MemoryDisk implements Disk {
   replaceNow(): never {
     throw new Error("not used by the mesh");
   }
+  freeBytes(): never {
+    throw new Error("not used by the mesh");
+  }
   move(): never {
     throw new Error("not used by the mesh");
   }

@@ -20,6 +20,7 @@ import {
   rename,
   renameSync,
   rmSync,
+  statfs,
   writeFile,
   writeFileSync,
 } from "node:fs";
@@ -188,6 +189,10 @@ class LockedDirectory implements DataDirectory {
       if (error === null) syncFolder(dirname(target), report);
       else report(error);
     });
+  }
+
+  freeBytes(done: (bytes: number | undefined) => void): void {
+    statfs(this.#root, (error, stats) => done(error === null ? stats.bavail * stats.bsize : undefined));
   }
 
   remove(path: string): void {

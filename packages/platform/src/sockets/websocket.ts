@@ -19,8 +19,8 @@ import { PendingClients } from "./pending-clients.ts";
 import { resetSocket } from "./reset-socket.ts";
 import { endsOf } from "./socket-ends.ts";
 
-/** Largest message (all its frames) that is gathered, by default; a larger one ends the connection with 1009. */
-const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
+/** Held of a message (all its frames) that is not complete, unless `gatherAtMost` says otherwise. */
+const GATHERED_BYTES_MAX = 65_536;
 /** Time for an HTTP request, from connecting to its last header. */
 const REQUEST_TIMEOUT_MS = 10_000;
 /** How often that is looked at. */
@@ -39,13 +39,8 @@ const HTTP_OPTIONS = {
   connectionsCheckingInterval: REQUEST_CHECK_MS,
 } as const;
 
-export interface WebSocketListenOptions extends ListenOptions {
-  /** Largest WebSocket message in bytes. Should not be less than the largest MQTT packet. */
-  readonly messageBytesMax?: number;
-}
-
 /** Accepts WebSocket connections. */
-export function listenWebSocket(options: WebSocketListenOptions): void {
+export function listenWebSocket(options: ListenOptions): void {
   const { tls, refused } = options;
   const server =
     tls === undefined
@@ -85,12 +80,13 @@ function limitRequests<Kind extends Server>(
 }
 
 /** Makes streams of the upgrades that `server` is asked for. */
-function upgradeTo({ accepted, messageBytesMax }: WebSocketListenOptions, server: Server): void {
+function upgradeTo({ accepted }: ListenOptions, server: Server): void {
   const upgrader = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
-    maxPayload: messageBytesMax ?? MESSAGE_BYTES_MAX,
+    // Who accepts the stream says how much it may gather, and says it anew when it knows the client.
+    maxPayload: 0,
     handleProtocols: (offered) => [...offered].find((name) => PROTOCOLS.has(name)) ?? false,
   });
   server.on("upgrade", (request, duplex, head) => {
@@ -121,6 +117,9 @@ class WebSocketStream implements Stream {
   #isEnding = false;
   #isClosed = false;
   #endTimer: NodeJS.Timeout | undefined;
+  /** Read since the last whole message; what of a read belongs to the next one is not counted. */
+  #gathered = 0;
+  #gatheredMax = GATHERED_BYTES_MAX;
 
   constructor(webSocket: WebSocket, socket: Socket) {
     this.#webSocket = webSocket;
@@ -150,7 +149,13 @@ class WebSocketStream implements Stream {
       setImmediate(() => this.#report());
       return;
     }
+    // Before the library's own listener, which gathers the bytes and tells only of whole messages.
+    this.#socket.prependListener("data", (bytes: Buffer) => {
+      if (this.#gathered > this.#gatheredMax) this.#resetLarge();
+      this.#gathered += bytes.length;
+    });
     this.#webSocket.on("message", (message, isBinary) => {
+      this.#gathered = 0;
       if (this.#isEnding) return;
       // [MQTT-6.0.0-1]: MQTT Control Packets are sent in binary data frames.
       if (isBinary) handler.received(plainBytes(message as Buffer));
@@ -176,6 +181,10 @@ class WebSocketStream implements Stream {
     this.#webSocket.resume();
   }
 
+  gatherAtMost(bytes: number): void {
+    this.#gatheredMax = bytes;
+  }
+
   end(): void {
     this.#end(1000);
   }
@@ -184,6 +193,11 @@ class WebSocketStream implements Stream {
     if (this.#isClosed) return;
     this.#isEnding = true;
     resetSocket(this.#socket);
+  }
+
+  #resetLarge(): void {
+    this.#error ??= new Error(`more than ${this.#gatheredMax} bytes without a whole message`);
+    this.reset();
   }
 
   #close1003(): void {

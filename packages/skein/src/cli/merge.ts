@@ -43,11 +43,17 @@ export async function conflicts(options: NodeOptions & { readonly clear?: boolea
     return EXIT_OK;
   }
   const list = (await askNode(address, "/api/conflicts")) as readonly ShownConflict[];
-  print(options.json === true ? JSON.stringify(list, null, 2) : formatConflicts(list));
+  if (options.json === true) {
+    print(JSON.stringify(list, null, 2));
+    return EXIT_OK;
+  }
+  const { droppedConflicts } = (await askNode(address, "/api/status")) as NodeStatus;
+  print(formatConflicts(list, droppedConflicts));
   return EXIT_OK;
 }
 
-export function formatConflicts(list: readonly ShownConflict[]): string {
+/** `dropped`: values that are not in `list` any more, because there were too many. */
+export function formatConflicts(list: readonly ShownConflict[], dropped: number): string {
   if (list.length === 0) return "No retained values have given way to others.";
   const rows = list.map(({ topic, lost, kept }) => [
     printable(topic),
@@ -57,7 +63,9 @@ export function formatConflicts(list: readonly ShownConflict[]): string {
     timeOf(kept.atMs),
   ]);
   const table = formatTable([["TOPIC", "LOST VALUE", "WRITTEN", "LOST TO", "OF"], ...rows]);
-  return `${table}\n\nPublish a value (or delete the topic) again to have it back; forget them all with: skein conflicts --clear`;
+  const more =
+    dropped === 0 ? "" : `${dropped} older ones are not listed any more: there was no room for so many.\n`;
+  return `${table}\n\n${more}Publish a value (or delete the topic) again to have it back; forget them all with: skein conflicts --clear`;
 }
 
 function textOf(payload: string): string {

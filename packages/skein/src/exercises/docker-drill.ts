@@ -2,7 +2,8 @@
  * Drills on containers: docker does to the node from outside what happens to a box.
  *
  * NODE is the container's name, or the value of its label `skein.node`. What was done is undone after the time, whatever
- * happens to the watch. A network is left and joined again with the same addresses and aliases.
+ * happens to the watch. A network is left and joined again with the same addresses and aliases, and under the same name of the
+ * interface: docker counts on (eth0 comes back as eth1), and the floating address stands on an interface with a name.
  */
 
 import { execFile } from "node:child_process";
@@ -14,7 +15,9 @@ const run = promisify(execFile);
 
 interface Attachment {
   readonly Aliases: readonly string[] | null;
-  readonly IPAMConfig: { readonly IPv4Address?: string; readonly IPv6Address?: string } | null;
+  /** Empty: none. */
+  readonly IPAddress: string;
+  readonly GlobalIPv6Address: string;
 }
 
 /** Lets the container fail, and returns what undoes that. @throws {SkeinError} ERR_SKEIN_REFUSED */
@@ -30,21 +33,52 @@ export async function failContainer(node: string, drill: Drill): Promise<() => P
   }
   const text = await docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", container);
   const networks = Object.entries(JSON.parse(text) as Record<string, Attachment>);
+  const interfaces = await interfacesOf(container);
   for (const [network] of networks) await docker("network", "disconnect", network, container);
   return async () => {
-    for (const [network, { Aliases, IPAMConfig }] of networks) {
-      const { IPv4Address, IPv6Address } = IPAMConfig ?? {};
-      await docker(
-        "network",
-        "connect",
-        ...(Aliases ?? []).flatMap((alias) => ["--alias", alias]),
-        ...(IPv4Address === undefined ? [] : ["--ip", IPv4Address]),
-        ...(IPv6Address === undefined ? [] : ["--ip6", IPv6Address]),
-        network,
-        container,
-      );
-    }
+    for (const [network, attachment] of networks) await connect(network, attachment, container);
+    await renameInterfaces(container, interfaces);
   };
+}
+
+async function connect(network: string, attachment: Attachment, container: string): Promise<void> {
+  const { Aliases, IPAddress, GlobalIPv6Address } = attachment;
+  const aliases = (Aliases ?? []).flatMap((alias) => ["--alias", alias]);
+  const addresses = [
+    ...(IPAddress === "" ? [] : ["--ip", IPAddress]),
+    ...(GlobalIPv6Address === "" ? [] : ["--ip6", GlobalIPv6Address]),
+  ];
+  try {
+    await docker("network", "connect", ...aliases, ...addresses, network, container);
+  } catch {
+    // Docker lets nobody choose in a network whose range it has chosen itself.
+    await docker("network", "connect", ...aliases, network, container);
+  }
+}
+
+/** Names of the container's interfaces, by address. Empty where there is no `ip`: then no node sets an address there, either. */
+async function interfacesOf(container: string): Promise<ReadonlyMap<string, string>> {
+  const lines = await docker("exec", container, "ip", "-oneline", "address").catch(() => "");
+  return new Map(
+    [...lines.matchAll(/^\d+: (\S+) +inet6? (\S+?)\/.*$/gm)].map(([, name = "", ip = ""]) => [ip, name]),
+  );
+}
+
+async function renameInterfaces(container: string, before: ReadonlyMap<string, string>): Promise<void> {
+  const inside = (...words: readonly string[]): Promise<string> => docker("exec", container, "ip", ...words);
+  const renamed = new Map<string, string>();
+  for (const [ip, name] of await interfacesOf(container)) {
+    const former = before.get(ip);
+    if (former !== undefined && former !== name) renamed.set(name, former);
+  }
+  for (const [name, former] of renamed) {
+    const route = (await inside("route", "show", "default")).replace(`dev ${name}`, `dev ${former}`);
+    // Kernels before 6.2 rename only what is down, and what is down loses its routes.
+    await inside("link", "set", "dev", name, "down");
+    await inside("link", "set", "dev", name, "name", former);
+    await inside("link", "set", "dev", former, "up");
+    if (route !== "") await inside("route", "replace", ...route.split(/\s+/));
+  }
 }
 
 /** The name that the node in container `name` has in the mesh: it is told, or the host name. @throws {SkeinError} ERR_SKEIN_REFUSED */

@@ -12,7 +12,7 @@ import { lastedFor } from "./durations.ts";
 import type { Note } from "./note.ts";
 import { endingCommand, shownClient } from "./shown-client.ts";
 
-const NAMED_FOR_MS = 600_000;
+export const NAMED_FOR_MS = 600_000;
 /** The newest ones. */
 const NAMED_MAX = 5;
 const MIB = 1024 * 1024;
@@ -120,6 +120,6 @@ function noteOfAll(
   };
 }
 
-function messages(count: number): string {
+export function messages(count: number): string {
   return count === 1 ? "1 message" : `${count} messages`;
 }

@@ -22,6 +22,7 @@ export function meshTopics(status: NodeStatus, visit: Visit): void {
   tell("coordinator", nameOf(status.coordinator));
   tell("synced", String(status.isInSync));
   tell("conflicts", status.conflicts);
+  tell("conflicts/dropped", status.droppedConflicts);
   if (vip.address !== null) {
     tell("address", vip.address);
     tell("address/holder", nameOf(vip.holder));
@@ -35,6 +36,8 @@ export function meshTopics(status: NodeStatus, visit: Visit): void {
     "queues/passed",
     status.fullQueues.reduce((total, { passed }) => total + passed, 0),
   );
+  for (const [part, counters] of Object.entries(status.counters))
+    for (const [name, count] of Object.entries(counters)) tell(`counters/${part}/${name}`, count as number);
   for (const member of members) {
     memberTopics(member, (name, value) => tell(`node/${levels.get(member.id) ?? member.id}/${name}`, value));
   }

@@ -3,7 +3,8 @@
  *
  * A client that has abandoned a connection goes on watching it. Nothing but its node can end it, so if it is still there while the
  * newest one has been accepted for a while, and every node was whole and both had a quorum, two nodes serve one client. Two clusters
- * know nothing of each other's clients until they are one.
+ * know nothing of each other's clients until they are one, and a node that is being filled hears of the newer connection when its replica has
+ * come as far as that of the newer one's node was when it accepted.
  *
  * Source: architecture.md section 2, P9; MQTT 5 statement MQTT-3.1.4-3.
  */
@@ -19,6 +20,10 @@ interface Open {
   readonly connection: number;
   readonly node: string | undefined;
   readonly acceptedAt: number;
+  /** How far its node had applied the log of its cluster by then. */
+  readonly appliedIndex: number;
+  /** Until when the node of an older connection of its client had not come so far, as far as is known; 0: it had at once. */
+  behindUntil: number;
 }
 
 interface Connections {
@@ -36,6 +41,8 @@ export class OneConnection implements Checker {
   /** When a node has come to another cluster last. */
   #belongsAt = 0;
   readonly #clients = new Map<string, Connections>();
+  /** By node. */
+  readonly #appliedIndex = new Map<string, number>();
   #nextCheckAt = 0;
 
   observe(observation: Observation): void {
@@ -44,9 +51,18 @@ export class OneConnection implements Checker {
     this.#clusters.observe(observation);
     const { at } = observation;
     if (observation.kind === "belongs") this.#belongsAt = at;
+    if (observation.kind === "applied" || observation.kind === "restored")
+      this.#appliedIndex.set(observation.node ?? "", observation.index);
     if (observation.kind === "connected") {
       const { connection, node } = observation;
-      this.#of(observation.client).current = { connection, node, acceptedAt: at };
+      const appliedIndex = this.#appliedIndex.get(node ?? "") ?? 0;
+      this.#of(observation.client).current = {
+        connection,
+        node,
+        acceptedAt: at,
+        appliedIndex,
+        behindUntil: 0,
+      };
     } else if (observation.kind === "disconnected") {
       const { client, how } = observation;
       const connections = this.#of(client);
@@ -75,8 +91,13 @@ export class OneConnection implements Checker {
       const [first] = old;
       if (current === undefined || first === undefined) continue;
       if (this.#clusters.areApart(first.node, current.node)) continue;
+      // Of one cluster: the other one's log has indexes of its own.
+      const isComparable = current.acceptedAt > this.#belongsAt;
+      if (isComparable && (this.#appliedIndex.get(first.node ?? "") ?? 0) < current.appliedIndex)
+        current.behindUntil = at;
       const quorumSince = [first.node, current.node].map((node) => this.#quorum.since(node) ?? at);
-      if (at - Math.max(current.acceptedAt, wholeSince, this.#belongsAt, ...quorumSince) < WITHIN_MS)
+      const { acceptedAt, behindUntil } = current;
+      if (at - Math.max(acceptedAt, behindUntil, wholeSince, this.#belongsAt, ...quorumSince) < WITHIN_MS)
         continue;
       throw new CheckFailure(
         this.name,

@@ -17,6 +17,8 @@ interface Publish {
   readonly node: string | undefined;
   sendings: number;
   isPassed: boolean;
+  /** Its node has got a snapshot, which may hold it. */
+  isUnknown: boolean;
 }
 
 export class PassedBy implements Checker {
@@ -38,9 +40,10 @@ export class PassedBy implements Checker {
   }
 
   #applied({ passed = [], node, at }: Extract<Observation, { kind: "applied" }>): void {
-    for (const { client, payloadId, queued } of passed) {
+    for (const { client, payloadId, queued, isRetained } of passed) {
       const publish = this.#publishes.get(payloadId);
-      if (publish !== undefined) publish.isPassed = true;
+      // What a SUBSCRIBE does not get was published before: its publisher has its answer, on its way perhaps, and that was true.
+      if (publish !== undefined && isRetained !== true) publish.isPassed = true;
       if (queued !== undefined && queued < this.#queuedMessagesMax)
         throw new CheckFailure(
           this.name,
@@ -49,15 +52,21 @@ export class PassedBy implements Checker {
     }
   }
 
+  /** Forgets nothing: what is sent again now has been sent before. */
   #restored(node: string | undefined): void {
-    for (const [payloadId, publish] of this.#publishes)
-      if (publish.node === node) this.#publishes.delete(payloadId);
+    for (const publish of this.#publishes.values()) if (publish.node === node) publish.isUnknown = true;
   }
 
   #sent({ packet, node }: Extract<Observation, { kind: "publishSent" }>): void {
     const { payloadId, qos } = packet;
     if (qos === 0) return;
-    const publish = this.#publishes.get(payloadId) ?? { qos, node, sendings: 0, isPassed: false };
+    const publish = this.#publishes.get(payloadId) ?? {
+      qos,
+      node,
+      sendings: 0,
+      isPassed: false,
+      isUnknown: false,
+    };
     publish.sendings++;
     this.#publishes.set(payloadId, publish);
   }
@@ -66,7 +75,7 @@ export class PassedBy implements Checker {
     const { client, payloadId, reasonCode, isUntold, isSafeHereOnly, at } = acked;
     const publish = this.#publishes.get(payloadId);
     this.#publishes.delete(payloadId);
-    if (publish?.qos !== 1 || publish.sendings > 1 || !publish.isPassed) return;
+    if (publish?.qos !== 1 || publish.sendings > 1 || publish.isUnknown || !publish.isPassed) return;
     if (isUntold === true || isSafeHereOnly === true || reasonCode >= 0x80) return;
     throw new CheckFailure(
       this.name,

@@ -1,5 +1,6 @@
 import { ADDRESS_MUTANTS } from "./address-mutants.ts";
 import { ALONE_MUTANTS } from "./alone-mutants.ts";
+import { FOREIGN_MUTANTS } from "./foreign-mutants.ts";
 import { MEMBERSHIP_MUTANTS } from "./membership-mutants.ts";
 import { MERGE_MUTANTS } from "./merge-mutants.ts";
 import type { Mutant } from "./mutate.ts";
@@ -8,6 +9,8 @@ import { RAFT_MUTANTS } from "./raft-mutants.ts";
 import { READ_MUTANTS } from "./read-mutants.ts";
 import { RELAY_MUTANTS } from "./relay-mutants.ts";
 import { SESSION_MUTANTS } from "./session-mutants.ts";
+import { SKEW_MUTANTS } from "./skew-mutants.ts";
+import { TRANSFER_MUTANTS } from "./transfer-mutants.ts";
 
 export { editsOf, type Mutant, mutate } from "./mutate.ts";
 
@@ -17,6 +20,9 @@ export const MUTANTS: readonly Mutant[] = [
   ...ADDRESS_MUTANTS,
   ...MEMBERSHIP_MUTANTS,
   ...MERGE_MUTANTS,
+  ...FOREIGN_MUTANTS,
+  ...SKEW_MUTANTS,
+  ...TRANSFER_MUTANTS,
   ...ALONE_MUTANTS,
   ...READ_MUTANTS,
   ...RELAY_MUTANTS,

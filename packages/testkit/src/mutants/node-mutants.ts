@@ -105,7 +105,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     name: "resume from 0",
     breaks: "P6: the receiver forgets on every link what it has seen",
     file: `${MESH}/forwarding/forwarder.ts`,
-    search: "    peer.outbound.acknowledge(lastSequence);\n",
+    search: "    peer.outbound.resume(lastSequence);\n",
     replacement: "    peer.inbound.reset();\n",
     scenario: "partitions",
   },

@@ -142,6 +142,23 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     scenario: "blackouts",
   },
   {
+    name: "a leader counts what its own disk does not have yet",
+    breaks: "P5: who votes alone loses with its power what it has acknowledged (Raft figure 2)",
+    file: `${RAFT}/leader.ts`,
+    search: "voter === server.id ? server.writes.persistedIndex :",
+    replacement: "voter === server.id ? log.lastIndex :",
+    scenario: "alone",
+  },
+  {
+    name: "the log does not wait for who gets a snapshot",
+    breaks: "P8, P9: it gets one after the other, and is behind for as long as much is written",
+    file: `${RAFT}/snapshot-sending.ts`,
+    search: "      through = needed;",
+    replacement: "      through = Math.max(through, needed);",
+    load: "household",
+    scenario: "behind",
+  },
+  {
     name: "a suspect server counts",
     breaks: "a server that lost entries votes before it has them back (P12)",
     file: `${RAFT}/server.ts`,

@@ -137,11 +137,20 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       replacement: "const will = session.will;",
     },
     {
+      name: "a wall clock that jumps makes messages expire",
+      scenario: "clocks",
+      load: "writes",
+      breaks: "P8: retained messages are gone before their time (R19)",
+      file: `${STATE}/session-time.ts`,
+      search: "return ms <= JUMP_MS ? ms : 0;",
+      replacement: "return ms;",
+    },
+    {
       name: "sessions do not expire",
       scenario: "absences",
       breaks: "G4: a session is found that had ended",
       file: `${STATE}/sessions-state.ts`,
-      search: "if (session.endsAt !== undefined && session.endsAt <= now) this.#end(session);",
+      search: 'if (session.endsAt !== undefined && session.endsAt <= now) this.#end(session, "expiry");',
       replacement: "if (session.endsAt !== undefined && session.endsAt <= now) session.endsAt = undefined;",
     },
     {
@@ -195,8 +204,8 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       name: "what a snapshot stands for is handed out to nobody",
       breaks: "P5: live subscribers of a member that was away miss QoS 2 messages of kept sessions",
       file: `${SESSIONS}/sessions.ts`,
-      search: "recent.behind(before, sessions.time.elapsed)) {",
-      replacement: "recent.behind(Number.POSITIVE_INFINITY, sessions.time.elapsed)) {",
+      search: "recent.behind(before, sessions.time.elapsed))",
+      replacement: "recent.behind(Number.POSITIVE_INFINITY, sessions.time.elapsed))",
       scenario: "behind",
     },
     {

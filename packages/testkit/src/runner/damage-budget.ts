@@ -13,7 +13,7 @@ import type { World } from "../world/world.ts";
 
 export class DamageBudget {
   readonly #world: World;
-  /** With the starts it had had when it was struck: what it lost shows only after the next one. */
+  /** With the starts it will have had when it is struck: what it lost shows only after the next one. */
   readonly #damaged = new Map<SimNode, number>();
 
   constructor(world: World) {
@@ -33,7 +33,16 @@ export class DamageBudget {
 
   /** Whether the disk of `node` may lose anything now; if so, that is noted, and the checkers hear of it. */
   take(node: SimNode): boolean {
-    if (!this.#takes(node)) return false;
+    return this.#takeDisk(node, node.starts);
+  }
+
+  /** As {@link take}, for a sync that is going to fail: of the process that runs, or of the next one; it shows after the start behind that. */
+  takeSync(node: SimNode): boolean {
+    return this.#takeDisk(node, node.process === undefined ? node.starts + 1 : node.starts);
+  }
+
+  #takeDisk(node: SimNode, starts: number): boolean {
+    if (!this.#takes(node, starts)) return false;
     const { events } = this.#world;
     this.#world.observe({ at: events.now, node: node.id, kind: "damaged", how: "disk" });
     return true;
@@ -41,7 +50,7 @@ export class DamageBudget {
 
   /** As {@link take}, for a power cut, which the machine tells of itself. */
   takePower(node: SimNode): boolean {
-    return this.#world.options.durability === "disk" || this.#takes(node);
+    return this.#world.options.durability === "disk" || this.#takes(node, node.starts);
   }
 
   /** Every machine has lost its power: there is nothing to spare any more until they have caught up. */
@@ -50,9 +59,9 @@ export class DamageBudget {
     for (const node of this.#world.nodes) this.#damaged.set(node, node.starts);
   }
 
-  #takes(node: SimNode): boolean {
+  #takes(node: SimNode, starts: number): boolean {
     if (this.#lost(node) + 1 > this.most) return false;
-    this.#damaged.set(node, node.starts);
+    this.#damaged.set(node, Math.max(starts, this.#damaged.get(node) ?? 0));
     return true;
   }
 

@@ -64,8 +64,30 @@ const PER_MILLE: Readonly<Record<FaultKind, number>> = {
   clone: 0,
   takeover: 400,
   crashInSnapshot: 0,
+  foreign: 0,
+  update: 0,
+  transfer: 0,
 };
 const KINDS = Object.keys(PER_MILLE) as readonly FaultKind[];
+
+/** What concerns several nodes needs so many: two that do not reach each other are promised a third that both do. */
+const FEWEST_NODES: Partial<Record<FaultKind, number>> = {
+  severed: 2,
+  clog: 2,
+  cut: 2,
+  coup: 2,
+  usurp: 2,
+  echo: 2,
+  leave: 2,
+  forget: 2,
+  transfer: 2,
+  clone: 2,
+  isolated: 3,
+  amnesia: 3,
+  forgetAlone: 3,
+};
+/** A mesh has so many nodes at least and at most; without a wish three to seven are drawn. */
+export const MESH_SIZES = { least: 1, most: 20 } as const;
 
 const FORMATION_MS = 25_000;
 const CLIENTS = 4;
@@ -78,11 +100,13 @@ export function generateSchedule(wishes: ScheduleWishes): Schedule {
   const prng = randomStream(seed, "schedule");
   const nodes = between(prng, 3, 7);
   const minutes = wishes.minutes ?? between(prng, 2, 5);
-  const world = { ...worldOptions(prng, seed, nodes), ...worldOf(scenario, wishes) };
+  const drawnWorld = { ...worldOptions(prng, seed, nodes), ...worldOf(scenario, wishes) };
+  const world = scenario?.isSkewed === true ? skewed(drawnWorld) : drawnWorld;
   const chaosUntilMs = FORMATION_MS + minutes * 60_000;
   // Drawn in any case, so that a scenario changes nothing else.
   const drawn = KINDS.filter((kind) => chance(prng, PER_MILLE[kind]));
-  const faults = (scenario?.kinds ?? drawn).flatMap((kind) => drawFaults(seed, kind, world, chaosUntilMs));
+  const kinds = (scenario?.kinds ?? drawn).filter((kind) => world.nodes >= (FEWEST_NODES[kind] ?? 1));
+  const faults = kinds.flatMap((kind) => drawFaults(seed, kind, world, chaosUntilMs));
   faults.sort((a, b) => a.at - b.at);
   return { world, chaosFromMs: FORMATION_MS, chaosUntilMs, faults };
 }
@@ -104,7 +128,18 @@ function worldOf(scenario: Scenario | undefined, wishes: ScheduleWishes): Partia
     ...(scenario?.sizes === undefined ? {} : { sizes: scenario.sizes }),
     ...(scenario?.isLogShort === undefined ? {} : { isLogShort: scenario.isLogShort }),
     ...(scenario?.limits === undefined ? {} : { limits: scenario.limits }),
+    ...(scenario?.strangers === undefined ? {} : { strangers: scenario.strangers }),
+    ...(scenario?.retainedExpirySeconds === undefined
+      ? {}
+      : { retainedExpirySeconds: scenario.retainedExpirySeconds }),
   };
+}
+
+/** Half of the nodes have the program of the version before. */
+function skewed(world: WorldOptions): WorldOptions {
+  const prng = randomStream(world.seed, "skew");
+  const all = Array.from({ length: world.nodes }, (_, node) => node);
+  return { ...world, outdated: all.filter(() => chance(prng, 500)) };
 }
 
 function worldOptions(prng: Prng, seed: number, nodes: number): WorldOptions {
@@ -165,10 +200,16 @@ function drawSizes(prng: Prng, isSlow: boolean): Partial<ReplicaSizes> {
   return sizes.segmentBytes === 2000 ? { ...sizes, ...PARTED } : sizes;
 }
 
+/** Mean time between two of a kind; of most it is longer. */
+const INTERVALS_MS: Partial<Record<FaultKind, readonly number[]>> = {
+  takeover: [1000, 3000, 8000],
+  transfer: [2000, 6000, 18_000],
+};
+
 /** Each kind draws from a sequence of its own. */
 function drawFaults(seed: number, kind: FaultKind, world: WorldOptions, until: number): Fault[] {
   const prng = randomStream(seed, `faults ${kind}`);
-  const everyMs = pick(prng, kind === "takeover" ? [1000, 3000, 8000] : [8_000, 20_000, 45_000]);
+  const everyMs = pick(prng, INTERVALS_MS[kind] ?? [8_000, 20_000, 45_000]);
   const faults: Fault[] = [];
   if (kind === "apart") return drawApart(prng, world);
   let at = FORMATION_MS;
@@ -200,7 +241,8 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
   const { nodes, clients } = world;
   const node = chance(prng, 400) ? LEADER : prng.below(nodes);
   const a = prng.below(nodes);
-  const b = (a + 1 + prng.below(nodes - 1)) % nodes;
+  // Another one, where there is one.
+  const b = (a + 1 + prng.below(Math.max(1, nodes - 1))) % nodes;
   const forMs = between(prng, 200, pick(prng, [2_000, 10_000, 30_000]));
   const oneWay = chance(prng, 300);
   switch (kind) {
@@ -256,6 +298,7 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
     case "mdnsSilence":
       return { at, kind, forMs };
     case "mdnsStale":
+    case "transfer":
       return { at, kind };
     case "apart":
       return { at, kind, side: [a], forMs };
@@ -264,6 +307,16 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
       const leaving = pick(prng, ["leave", "end", "reset", "abandon"] as const);
       const delayMs = pick(prng, [0, 0, prng.below(5), prng.below(50)]);
       return { at, kind, client: prng.below(64), moment, isSeen: chance(prng, 600), delayMs, leaving };
+    }
+    case "foreign": {
+      const stranger = prng.below(world.strangers ?? 1);
+      return { at, kind, stranger, isWiped: chance(prng, 300), takesOver: chance(prng, 500), forMs };
+    }
+    case "update": {
+      // One after the other gets the newest one; then it is tried out, and taken back.
+      const isRolling = count < nodes;
+      const isOutdated = !isRolling && chance(prng, 500);
+      return { at, kind, node: isRolling ? count : a, isOutdated, forMs: Math.min(forMs, 5000) };
     }
     case "arrive":
       return { at, kind, node: nodes - 1 - count };

@@ -7,6 +7,7 @@ import { randomStream } from "../world/random-streams.ts";
 import type { SimNode } from "../world/sim-node.ts";
 import type { World } from "../world/world.ts";
 import { DamageBudget } from "./damage-budget.ts";
+import { HandOvers } from "./hand-overs.ts";
 import { Interventions } from "./interventions.ts";
 import { MembershipFaults } from "./membership-faults.ts";
 import { Plots } from "./plots.ts";
@@ -23,6 +24,7 @@ const HARMLESS_TO_RELAYS: ReadonlySet<FaultKind> = new Set([
   "mdnsStale",
   "wallStep",
   "takeover",
+  "foreign",
 ]);
 /** After any other fault nobody knows for so long whether there is one. */
 const RELAY_UNCERTAIN_MS = 30_000;
@@ -36,11 +38,15 @@ export class FaultInjector {
   readonly #budget: DamageBudget;
   readonly #plots: Plots;
   readonly #changes: MembershipFaults;
+  readonly #handOvers: HandOvers;
   readonly #chase: (client: number, flight: Flight) => void;
   /** Two nodes that must talk through another. */
   #isolated: readonly [SimNode, SimNode] | undefined;
+  /** Addresses that machines had before they came back with others. */
+  readonly #vacated: string[] = [];
   /** Faults that struck, by kind. */
   readonly struck = new Map<string, number>();
+  #strikes = 0;
 
   /** `chase`: tells a client of the workload, by number, when to flee. */
   constructor(world: World, chase: (client: number, flight: Flight) => void) {
@@ -50,6 +56,7 @@ export class FaultInjector {
     this.#do = new Interventions(world);
     this.#budget = new DamageBudget(world);
     this.#changes = new MembershipFaults(world, this.#do);
+    this.#handOvers = new HandOvers(world, this.#do, () => this.#strikes);
     this.#plots = new Plots(world, this.#do, this.#budget);
   }
 
@@ -57,6 +64,7 @@ export class FaultInjector {
     for (const fault of schedule.faults) {
       this.#world.events.at(fault.at, () => {
         if (this.#do.isOver || !this.#strike(fault)) return;
+        this.#strikes++;
         this.struck.set(fault.kind, (this.struck.get(fault.kind) ?? 0) + 1);
         this.#relayDoubtful(fault);
       });
@@ -125,9 +133,9 @@ export class FaultInjector {
       case "moved":
         return this.#strikeDisk(fault, this.#node(fault.node));
       case "syncError": {
-        const { disk } = this.#node(fault.node);
-        if (!this.#budget.take(this.#node(fault.node))) return false;
-        disk.faults.syncsFailing = 1;
+        const node = this.#node(fault.node);
+        if (!this.#budget.takeSync(node)) return false;
+        node.disk.faults.syncsFailing = 1;
         return true;
       }
       case "blackout":
@@ -149,15 +157,9 @@ export class FaultInjector {
           this.#world.floating.hasStranger = false;
         });
         return true;
-      case "apart": {
-        const { nodes } = this.#world.options;
-        const others = Array.from({ length: nodes }, (_, node) => node).filter(
-          (node) => !fault.side.includes(node),
-        );
-        const ways = fault.side.flatMap((inside) => others.map((other): [number, number] => [other, inside]));
-        this.#do.block(ways, false, fault.forMs);
+      case "apart":
+        this.#part(fault);
         return true;
-      }
       case "arrive":
         this.#node(fault.node).start();
         return true;
@@ -177,6 +179,12 @@ export class FaultInjector {
         return this.#changes.forgetAlone(this.#node(fault.node), this.#node(fault.target), fault.forMs);
       case "clone":
         return this.#clone(fault);
+      case "transfer":
+        return this.#handOvers.begin();
+      case "update":
+        return this.#update(fault);
+      case "foreign":
+        return this.#strikeStranger(fault);
       case "replaced":
         this.#do.crash(this.#node(fault.node), 0, fault.forMs);
         return true;
@@ -191,6 +199,12 @@ export class FaultInjector {
         this.#strikeNetwork(fault);
         return true;
     }
+  }
+
+  #part({ side, forMs }: Of<"apart">): void {
+    const others = this.#world.nodes.map(({ index }) => index).filter((node) => !side.includes(node));
+    const ways = side.flatMap((inside) => others.map((other): [number, number] => [other, inside]));
+    this.#do.block(ways, false, forMs);
   }
 
   /** Only while nothing else is on: with several faults nobody can say whether a relay is left. */
@@ -224,8 +238,34 @@ export class FaultInjector {
     this.#do.cutPower([node], forMs, () => {
       if (kind === "rot") node.disk.rot(this.#prng, () => true);
       if (kind === "wipe") node.disk.wipe();
-      if (kind === "moved") node.readdress();
+      if (kind !== "moved") return;
+      this.#vacated.push(node.host);
+      node.readdress();
     });
+    return true;
+  }
+
+  /** Whether it began: what ends before it has stopped in order is started again as it was. */
+  #update({ node: number, isOutdated, forMs }: Of<"update">): boolean {
+    const node = this.#node(number);
+    if (node.process === undefined) return false;
+    node.stop(() => {
+      node.isOutdated = isOutdated;
+      this.#do.during(forMs, () => node.start());
+    });
+    return true;
+  }
+
+  /** It comes back after the chaos, too: nobody has to be healed of it. */
+  #strikeStranger({ stranger: number, isWiped, takesOver, forMs }: Of<"foreign">): boolean {
+    const { strangers, events } = this.#world;
+    const stranger = strangers[number];
+    if (stranger?.process === undefined) return false;
+    stranger.kill("crash");
+    if (isWiped) stranger.disk.wipe();
+    const host = takesOver ? this.#vacated.pop() : undefined;
+    if (host !== undefined) stranger.takeOver(host);
+    events.after(forMs, () => stranger.start());
     return true;
   }
 

@@ -12,6 +12,7 @@ export class Interventions {
   /** Undoes what is on now; each undoes itself only once. */
   readonly #undo = new Set<() => void>();
   #isOver = false;
+  #calmSince = 0;
 
   constructor(world: World) {
     this.#world = world;
@@ -27,6 +28,11 @@ export class Interventions {
     return this.#undo.size === 0;
   }
 
+  /** Since when, in ms of the world; infinite while something is on. */
+  get calmSince(): number {
+    return this.isCalm ? this.#calmSince : Number.POSITIVE_INFINITY;
+  }
+
   /** Ends everything. */
   end(): void {
     this.#isOver = true;
@@ -39,7 +45,9 @@ export class Interventions {
    */
   during(forMs: number, undo: () => void): () => void {
     const once = (): void => {
-      if (this.#undo.delete(once)) undo();
+      if (!this.#undo.delete(once)) return;
+      this.#calmSince = this.#world.events.now;
+      undo();
     };
     this.#undo.add(once);
     this.#world.events.after(this.#isOver ? 0 : forMs, once);

@@ -64,12 +64,13 @@ export class RetainedWrites {
     );
     const { assembly, process, id } = serving[choice % Math.max(1, serving.length)] ?? {};
     if (assembly === undefined || process === undefined || id === undefined) return;
+    const { retainedExpirySeconds: messageExpirySeconds } = world.options;
     const payloadId = `value-${this.#serial}`;
     const packet = { topic, payloadId, qos: 1, retain: true } as const;
     const message: ApplicationMessage = {
       ...packet,
       payload: Uint8Array.from(payloadId, (letter) => letter.charCodeAt(0)),
-      properties: undefined,
+      properties: messageExpirySeconds === undefined ? undefined : { messageExpirySeconds },
     };
     world.observe({ at: world.events.now, node: id, kind: "publishSent", client: id, packet });
     this.#open.set(payloadId, process);

@@ -12,6 +12,10 @@ export interface Scenario {
   readonly sizes?: Partial<ReplicaSizes>;
   readonly isLogShort?: boolean;
   readonly limits?: WorldOptions["limits"];
+  readonly strangers?: number;
+  /** Half of the nodes begin with the program of the version before. */
+  readonly isSkewed?: boolean;
+  readonly retainedExpirySeconds?: WorldOptions["retainedExpirySeconds"];
 }
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
@@ -35,6 +39,8 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   discovery: { kinds: ["mdnsSilence", "mdnsStale", "crash", "wallStep"] },
   isolation: { kinds: ["isolated", "cut", "clientsCut"] },
   roaming: { kinds: ["moved", "mdnsSilence", "isolated", "crash"] },
+  // Leaders come and go whose wall clocks jump by years. No retained message expires within a run, whatever they say.
+  clocks: { kinds: ["wallStep", "coup"], retainedExpirySeconds: 86_400 },
   elections: { kinds: ["coup", "usurp", "echo", "crash"] },
   figure8: { kinds: ["coup"], sizes: { appendBytesMax: 1000, inflightMax: 1 } },
   amnesia: { kinds: ["amnesia", "coup"], durability: "replicated" },
@@ -46,6 +52,22 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   pairs: {
     kinds: ["takeover", "crash", "stop", "pause", "partition", "severed", "power", "clientsCut"],
     nodes: 2,
+  },
+  // One node by itself: nobody else has what it has acknowledged, and all of it is there after every start.
+  alone: {
+    kinds: [
+      "crash",
+      "crashAfterAck",
+      "crashInSnapshot",
+      "power",
+      "stop",
+      "pause",
+      "diskStall",
+      "takeover",
+      "clientsCut",
+    ],
+    nodes: 1,
+    durability: "disk",
   },
   // Several nodes without a quorum that hear each other, and clients that go to and fro among them.
   minorities: { kinds: ["takeover", "partition", "crash", "severed", "clientsCut"], nodes: 5 },
@@ -74,5 +96,17 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     nodes: 5,
     sizes: { mergeChunkBytes: 100, newbornMinutes: 0 },
   },
+  // Three nodes of other meshes: of the same name, of the same key, of neither. Machines change their addresses, and some of those come to them.
+  foreign: {
+    kinds: ["foreign", "moved", "crash", "partition", "cut", "mdnsSilence", "mdnsStale"],
+    strangers: 3,
+  },
+  // A rolling update: at first some speak the version before, then one after the other gets the newest, later some the one before again.
+  skew: { kinds: ["update", "takeover", "crash", "partition", "isolated", "cut"], isSkewed: true },
+  // Leadership is handed over on purpose while anything else goes wrong, and while nothing does.
+  transfers: {
+    kinds: ["transfer", "takeover", "crash", "partition", "severed", "clog", "pause", "diskStall", "coup"],
+  },
+  handovers: { kinds: ["transfer"] },
   growth: { kinds: ["arrive", "schism", "coup"], nodes: 7 },
 };

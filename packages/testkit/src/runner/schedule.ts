@@ -120,6 +120,21 @@ export type Fault = {
   | ({ readonly kind: "takeover"; readonly client: number } & Flight)
   /** Crash, for so long that another node takes its place as a voter. */
   | { readonly kind: "replaced"; readonly node: number; readonly forMs: number }
+  /**
+   * A node of another mesh crashes and comes back: with nothing on its disk (`isWiped`), at an address that a node of this mesh has left
+   * (`takesOver`), if one has.
+   */
+  | {
+      readonly kind: "foreign";
+      readonly stranger: number;
+      readonly isWiped: boolean;
+      readonly takesOver: boolean;
+      readonly forMs: number;
+    }
+  /** The node is stopped in order, and started again with another program: of the newest version, or of the one before. */
+  | { readonly kind: "update"; readonly node: number; readonly isOutdated: boolean; readonly forMs: number }
+  /** Whoever leads hands over on purpose, to the voter that is best prepared, and the clients' address with it. */
+  | { readonly kind: "transfer" }
   /** When voters are added next, the network parts between these with their leader and all others. */
   | { readonly kind: "schism"; readonly forMs: number }
 );

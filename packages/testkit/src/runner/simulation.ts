@@ -11,13 +11,16 @@ import { decodePayload } from "../client/payload.ts";
 import { CheckFailure, type SimClientHost } from "../observations.ts";
 import { conflictList } from "../world/conflict-list.ts";
 import { mix, pick, randomStream } from "../world/random-streams.ts";
-import { retainedSet, type SimNode } from "../world/sim-node.ts";
+import { retainedSet } from "../world/retained-set.ts";
+import type { SimNode } from "../world/sim-node.ts";
 import { World } from "../world/world.ts";
 import { AddressWatch } from "./address-watch.ts";
+import { ForeignWatch } from "./foreign-watch.ts";
 import { FaultInjector } from "./inject-faults.ts";
 import { LoadReads } from "./load-reads.ts";
 import { RETAINED_TOPICS, RetainedWrites } from "./retained-writes.ts";
 import { mayLoseAcknowledged, type Schedule } from "./schedule.ts";
+import { SkewWatch } from "./skew-watch.ts";
 import { Standstill } from "./standstill.ts";
 import { underTripwire } from "./tripwire.ts";
 
@@ -160,6 +163,9 @@ class Simulation {
     );
     this.#expected = world.nodes.filter(({ index }) => !late.has(index));
     for (const node of this.#expected) world.events.at(prng.below(spreadMs), () => node.start());
+    for (const stranger of world.strangers) world.events.at(prng.below(spreadMs), () => stranger.start());
+    if (world.options.outdated !== undefined) new SkewWatch(world).begin();
+    if (world.strangers.length > 0) new ForeignWatch(world).begin();
     this.#injector.arm(this.#schedule);
     const isApart = this.#schedule.faults.some(({ kind }) => kind === "apart");
     this.#until(() => (isApart ? this.#haveQuorum() : this.#isWell()), FORMED_BY_MS, "the mesh forms");
@@ -309,14 +315,15 @@ class Simulation {
   #failureOf(error: unknown): Failure {
     const isCheck = error instanceof CheckFailure;
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    const logs = this.#world.nodes.flatMap((node) => node.logs);
+    const machines = [...this.#world.nodes, ...this.#world.strangers];
+    const logs = machines.flatMap((node) => node.logs);
     logs.sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10));
     return {
       what: isCheck ? error.checker : "exception",
       message: isCheck ? error.message : text,
       at: this.#world.events.now,
       logs,
-      states: this.#world.nodes.map(stateLine),
+      states: machines.map(stateLine),
     };
   }
 }

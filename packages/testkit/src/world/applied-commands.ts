@@ -27,10 +27,11 @@ export function appliedCommand({ command, retained }: ObservedEntry): AppliedCom
   };
 }
 
-export function passedSessions({ passed }: ObservedEntry): readonly PassedSession[] | undefined {
+export function passedSessions({ passed, command }: ObservedEntry): readonly PassedSession[] | undefined {
   if (passed.length === 0) return undefined;
+  const isRetained = command?.operation.kind === "subscribe";
   return passed.map(({ clientId, message, queued }) => {
-    return { client: clientId, payloadId: decodePayload(message.payload), queued };
+    return { client: clientId, payloadId: decodePayload(message.payload), queued, isRetained };
   });
 }
 

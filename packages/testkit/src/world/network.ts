@@ -26,10 +26,15 @@ const RETRANSMIT_MS = 200;
 const RETRANSMIT_SPREAD_MS = 800;
 const REFUSED = new Error("connection refused");
 const TIMED_OUT = new Error("dial timed out");
+/** What the handshake of the links says of it. */
+const OTHER_KEY = new Error("it has another mesh key");
 
 interface Listening {
   readonly process: SimProcess;
   readonly accepted: (stream: Stream) => void;
+  /** The secret that a caller must have; undefined: none is asked for. */
+  readonly key?: string;
+  readonly refused?: (remoteAddress: string, reason: string) => void;
 }
 
 /** The machine a name leads to. */
@@ -198,27 +203,31 @@ export class Network {
     };
   }
 
-  /** The transport of links for `process` on `machine`, whose address is `host`. */
-  transport(process: SimProcess, machine: number, host: string, locate: Locate): LinkTransport {
+  /** The transport of links for `process` on `machine`, whose address is `host`, between holders of `key`. */
+  transport(process: SimProcess, machine: number, host: string, locate: Locate, key: string): LinkTransport {
     return {
       dial: (address, timeoutMs, done) => {
         if (!process.effect()) return () => {};
         const to = locate(hostOf(address));
-        return this.dial([process, machine, host, address], to, timeoutMs, done);
+        return this.dial([process, machine, host, address], to, timeoutMs, done, key);
       },
-      listen: (address, accepted, _refused, ready) => {
-        const result = this.listen(machine, portOf(address), { process, accepted });
+      listen: (address, accepted, refused, ready) => {
+        const result = this.listen(machine, portOf(address), { process, accepted, key, refused });
         this.events.after(0, () => process.turn(() => ready(result)));
       },
     };
   }
 
-  /** Opens a stream from `near` (its end: process, machine, addresses) to machine `to`; undefined: nobody answers for the name. */
+  /**
+   * Opens a stream from `near` (its end: process, machine, addresses) to machine `to`; undefined: nobody answers for the name.
+   * @param key the secret that both ends must have; undefined: a client's stream
+   */
   dial(
     near: End,
     to: number | undefined,
     timeoutMs: number,
     done: (result: Stream | Error) => void,
+    key?: string,
   ): () => void {
     const [process, from] = near;
     let isOver = false;
@@ -233,7 +242,7 @@ export class Network {
     };
     const timer = this.events.after(timeoutMs, () => finish(TIMED_OUT));
     if (to !== undefined && !this.isBlocked(from, to))
-      this.events.after(this.delayMs(from, to), () => this.#knock(near, to, finish));
+      this.events.after(this.delayMs(from, to), () => this.#knock(near, to, key, finish));
     return () => {
       isOver = true;
       timer.cancel();
@@ -241,7 +250,12 @@ export class Network {
   }
 
   /** The first packet has arrived at machine `to`. Where nobody can answer, only the timeout ends the attempt. */
-  #knock([process, from, host, address]: End, to: number, finish: (result: Stream | Error) => void): void {
+  #knock(
+    [process, from, host, address]: End,
+    to: number,
+    key: string | undefined,
+    finish: (result: Stream | Error) => void,
+  ): void {
     const toHost = hostOf(address);
     if (!this.isUp(to) || this.isBlocked(to, from) || !this.hasAddress(to, toHost)) return;
     const backMs = this.delayMs(to, from);
@@ -251,6 +265,11 @@ export class Network {
       return;
     }
     const fromAddress = `${host}:${this.#portNumber++}`;
+    if (target.key !== key) {
+      target.process.turn(() => target.refused?.(fromAddress, OTHER_KEY.message));
+      this.events.after(backMs, () => finish(OTHER_KEY));
+      return;
+    }
     const [near, far] = SimStream.pair(
       this,
       [process, from, host, address],

@@ -16,6 +16,7 @@ import type { SimProcess } from "./sim-process.ts";
 
 const SECTOR_BYTES = 512;
 const FULL = "no space left on device (ENOSPC)";
+const ROOM_BYTES = 2 ** 30;
 const WRITE_MS_MAX = 2;
 const SYNC_MS_MIN = 2;
 const SYNC_MS_SPREAD = 14;
@@ -184,6 +185,10 @@ export class SimDisk {
       },
       move: (from, to, done) =>
         this.#later(process, SYNC_MS_MIN, `rename "${from}"`, () => this.#rename(from, to), done),
+      freeBytes: (done) => {
+        const told = (): void => done(this.faults.isFull ? 0 : ROOM_BYTES);
+        this.#later(process, 0, "ask for room", () => undefined, told);
+      },
       remove: (path) => {
         if (process.effect()) this.#remove(path);
       },

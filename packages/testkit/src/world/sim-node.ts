@@ -7,18 +7,21 @@
  */
 
 import type { CoordinatorStatus, ObservedEntry } from "@skein/coordinator";
-import { decodeUtf8, type Log, type LogFields, SkeinError, type StreamListener } from "@skein/kernel";
+import { type Log, type LogFields, SkeinError, type StreamListener } from "@skein/kernel";
+import type { ProtocolVersions } from "@skein/mesh";
 import { NodeAssembly } from "skein/assembly";
 import type { NodeObservation } from "../observations.ts";
+import { type Allegiance, HOME } from "./allegiance.ts";
 import { appliedClusterCommand, appliedCommand, passedSessions } from "./applied-commands.ts";
 import { MachineSleep, machineClock } from "./machine-sleep.ts";
+import { olderTransport, VERSIONS_BEFORE } from "./older-program.ts";
 import { mix, mixBytes, randomStream } from "./random-streams.ts";
+import { settingsOf } from "./settings.ts";
 import { SimDisk } from "./sim-disk.ts";
 import { type MachineClock, SimProcess } from "./sim-process.ts";
 import { StatusWatch } from "./status-watch.ts";
 import type { World } from "./world.ts";
 
-const LINK_PORT = 7883;
 export const MQTT_PORT = 1883;
 const SUPERVISOR_RESTART_MS = 1000;
 /** What the journal says of it (recovery.ts). */
@@ -33,9 +36,12 @@ type LogStep =
 
 export class SimNode {
   readonly index: number;
+  readonly allegiance: Allegiance;
   readonly disk: SimDisk;
   readonly machine: MachineClock;
   readonly logs: string[] = [];
+  /** The program on it is of the version before. To be changed only while none runs. */
+  isOutdated: boolean;
   readonly #world: World;
   #process: SimProcess | undefined;
   #assembly: NodeAssembly | undefined;
@@ -56,9 +62,11 @@ export class SimNode {
   readonly #said: StatusWatch;
   readonly sleep: MachineSleep;
 
-  constructor(world: World, index: number, ratePerMillion: number) {
+  constructor(world: World, index: number, ratePerMillion: number, allegiance = HOME) {
     this.#world = world;
     this.index = index;
+    this.allegiance = allegiance;
+    this.isOutdated = world.options.outdated?.includes(index) === true;
     this.#host = `10.0.0.${index + 1}`;
     this.disk = new SimDisk(world.events, randomStream(world.seed, `disk ${index}`));
     this.machine = machineClock(world.prng, ratePerMillion);
@@ -67,6 +75,11 @@ export class SimNode {
       (observation) => this.#observe(observation),
       (status) => this.sleep.leaseUntil(status),
     );
+  }
+
+  /** The versions that the program on it speaks, if it is not the newest one. */
+  get versions(): ProtocolVersions | undefined {
+    return this.isOutdated ? VERSIONS_BEFORE : undefined;
   }
 
   /** Id of the node that runs here or ran here last; empty before the first start. */
@@ -83,6 +96,11 @@ export class SimNode {
   readdress(): void {
     const [, , network = "", own = ""] = this.#host.split(".");
     this.#host = `10.0.${Number(network) + 2}.${own}`;
+  }
+
+  /** The machine, which is off, comes back with an address that another one had. */
+  takeOver(host: string): void {
+    this.#host = host;
   }
 
   /** The machine, which is off, gets a copy of the disk of `other` in place of its own. */
@@ -212,58 +230,45 @@ export class SimNode {
     this.#status = undefined;
     this.#said.begin();
     this.#cluster = undefined;
-    const assembly = new NodeAssembly(
-      {
-        name: `node-${index}`,
-        mesh: "home",
-        linkListen: `0.0.0.0:${LINK_PORT}`,
-        peers: world.options.hasStaticPeers
-          ? world.hosts.filter((peer) => peer !== host).map((peer) => `${peer}:${LINK_PORT}`)
-          : [],
-        timing: world.options.timing,
-        durability: world.options.durability,
-        sizes: world.options.sizes,
-        limits: world.options.limits,
-        // Every machine has another room.
-        owedBytesMax: 2 ** 26 + index,
-        floatingAddress: { address: world.floating.address, networkInterface: "eth0" },
+    const assembly = new NodeAssembly(settingsOf(world, this), {
+      clock: process.clock,
+      random: { bytes: (count) => Uint8Array.from({ length: count }, () => random.below(256)) },
+      disk: this.disk.openFor(process),
+      bootId: `boot-${this.#boots}`,
+      hardware: `hardware-${index}`,
+      network: this.sleep.network(host),
+      host: () => ({
+        machine: index.toString(16).padStart(16, "a"),
+        isWired: true,
+        mqttPort: MQTT_PORT,
+        httpPort: 0,
+      }),
+      transport: () => {
+        const locate = (name: string) => world.locate(index, name);
+        const transport = world.network.transport(process, index, host, locate, this.allegiance.key);
+        return this.isOutdated ? olderTransport(transport, `node-${index}`) : transport;
       },
-      {
-        clock: process.clock,
-        random: { bytes: (count) => Uint8Array.from({ length: count }, () => random.below(256)) },
-        disk: this.disk.openFor(process),
-        bootId: `boot-${this.#boots}`,
-        hardware: `hardware-${index}`,
-        network: this.sleep.network(host),
-        host: () => ({
-          machine: index.toString(16).padStart(16, "a"),
-          isWired: true,
-          mqttPort: MQTT_PORT,
-          httpPort: 0,
-        }),
-        transport: () => world.network.transport(process, index, host, (name) => world.locate(index, name)),
-        mdns: world.multicast.openFor(process, index, host),
-        process: world.floating.openFor(process, index),
-        log: (component) => this.#log(component),
-        linksOpen: (error) => {
-          if (error !== undefined) throw error;
-          assembly.begin();
-        },
-        ready: () => this.#serve(process, assembly),
-        clientsLeave: () => this.#listener?.close(),
-        failed: (error) => {
-          this.#logLine("error", { error: error.message }, "node must stop");
-          this.stop(() => this.#restartSoon());
-        },
-        startAgain: () => this.stop(() => this.#restartSoon()),
-        observer: {
-          leadershipChanged: (role, term) => this.#steps.push({ kind: "role", role, term }),
-          applied: (entry) => this.#steps.push({ kind: "applied", entry }),
-          restored: (index, term) => this.#steps.push({ kind: "restored", index, term }),
-          readUncertain: () => this.#observe({ kind: "readUncertain" }),
-        },
+      mdns: world.multicast.openFor(process, index, host),
+      process: world.floating.openFor(process, index),
+      log: (component) => this.#log(component),
+      linksOpen: (error) => {
+        if (error !== undefined) throw error;
+        assembly.begin();
       },
-    );
+      ready: () => this.#serve(process, assembly),
+      clientsLeave: () => this.#listener?.close(),
+      failed: (error) => {
+        this.#logLine("error", { error: error.message }, "node must stop");
+        this.stop(() => this.#restartSoon());
+      },
+      startAgain: () => this.stop(() => this.#restartSoon()),
+      observer: {
+        leadershipChanged: (role, term) => this.#steps.push({ kind: "role", role, term }),
+        applied: (entry) => this.#steps.push({ kind: "applied", entry }),
+        restored: (index, term) => this.#steps.push({ kind: "restored", index, term }),
+        readUncertain: () => this.#observe({ kind: "readUncertain" }),
+      },
+    });
     this.#assembly = assembly;
     const { node, incarnation } = assembly.identity;
     const isCopy = node === this.#copyOf;
@@ -296,6 +301,8 @@ export class SimNode {
     const process = this.#process;
     if (process === undefined) return;
     process.kill();
+    // What was in store for it must not strike a later one, when the budget of damage counts this machine as whole again.
+    this.disk.faults.syncsFailing = 0;
     this.#process = undefined;
     this.#assembly = undefined;
     this.#listener = undefined;
@@ -326,11 +333,10 @@ export class SimNode {
   }
 
   #flushSteps(): void {
-    const steps = this.#steps;
+    const [steps, cluster] = [this.#steps, this.#cluster];
     if (steps.length === 0) return;
     this.#steps = [];
-    const cluster = this.#cluster;
-    if (cluster === undefined) return;
+    if (cluster === undefined || this.allegiance !== HOME) return;
     for (const step of steps) this.#observeStep(step, cluster);
   }
 
@@ -366,7 +372,9 @@ export class SimNode {
     }
   }
 
+  /** Nodes of other meshes are no business of the checkers. */
   #observe(observation: NodeObservation): void {
+    if (this.allegiance !== HOME) return;
     const [at, node] = [this.#world.events.now, this.#id];
     const cluster = this.#cluster;
     this.#world.observe(
@@ -387,12 +395,4 @@ export class SimNode {
     if (this.logs.push(`${at} ${this.host} ${level} ${message} ${JSON.stringify(fields)}`) > LOG_LINES_KEPT)
       this.logs.shift();
   }
-}
-
-/** The retained set of a node: topic to payload text. */
-export function retainedSet(assembly: NodeAssembly): ReadonlyMap<string, string> {
-  const set = new Map<string, string>();
-  for (const { topic, payload } of assembly.coordinator.retained.entries())
-    set.set(topic, decodeUtf8(payload, 0, payload.length));
-  return set;
 }

@@ -11,6 +11,7 @@ import type { BrokerOptions } from "@skein/broker";
 import type { ReplicaSizes } from "@skein/coordinator";
 import type { Prng } from "@skein/kernel";
 import type { Checker, Observation, SimClientHost } from "../observations.ts";
+import { OTHER_MESHES } from "./allegiance.ts";
 import { mixValues } from "./digest.ts";
 import { Disturbances } from "./disturbances.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -38,6 +39,12 @@ export interface WorldOptions {
   readonly isLogShort?: boolean;
   /** Other limits of the brokers than the usual ones. */
   readonly limits?: Partial<BrokerOptions>;
+  /** So many nodes of other meshes (allegiance.ts) are on the network as well. Default: none. */
+  readonly strangers?: number;
+  /** Nodes that begin with the program of the version before. Default: none. */
+  readonly outdated?: readonly number[];
+  /** Message Expiry Interval of retained messages; undefined: they never expire. */
+  readonly retainedExpirySeconds?: number;
   /** Monotonic clocks run this much too fast or too slow at most. */
   readonly driftPerMillionMax: number;
 }
@@ -51,7 +58,9 @@ export class World {
   readonly events = new EventQueue();
   readonly prng: Prng;
   readonly nodes: readonly SimNode[];
-  /** Where the nodes were when the world began: what an operator wrote into the settings. */
+  /** Nodes of other meshes, on machines of their own behind those of the clients. */
+  readonly strangers: readonly SimNode[];
+  /** Where all of them were when the world began: what an operator wrote into the settings. */
   readonly hosts: readonly string[];
   readonly network: Network;
   readonly multicast: Multicast;
@@ -71,11 +80,11 @@ export class World {
   carried: (from: number, to: number, bytes: number) => void = () => {};
 
   constructor(options: WorldOptions, checkers: readonly Checker[]) {
-    const { seed, nodes, clients } = options;
+    const { seed, nodes, clients, strangers = 0 } = options;
     this.seed = seed;
     this.options = options;
     this.#checkers = checkers;
-    this.#machines = nodes + clients;
+    this.#machines = nodes + clients + strangers;
     this.prng = randomStream(seed, "world");
     this.network = this.#makeNetwork();
     this.multicast = new Multicast(
@@ -86,10 +95,12 @@ export class World {
     );
     this.floating = this.#makeFloating();
     const { driftPerMillionMax } = options;
-    this.nodes = Array.from({ length: nodes }, (_, index) => {
-      return new SimNode(this, index, this.prng.below(2 * driftPerMillionMax + 1) - driftPerMillionMax);
+    const drift = (): number => this.prng.below(2 * driftPerMillionMax + 1) - driftPerMillionMax;
+    this.nodes = Array.from({ length: nodes }, (_, index) => new SimNode(this, index, drift()));
+    this.strangers = OTHER_MESHES.slice(0, strangers).map((allegiance, at) => {
+      return new SimNode(this, nodes + clients + at, drift(), allegiance);
     });
-    this.hosts = this.nodes.map(({ host }) => host);
+    this.hosts = [...this.nodes, ...this.strangers].map(({ host }) => host);
     this.#measureMemory();
   }
 
@@ -117,16 +128,17 @@ export class World {
 
   /** Adds a client machine. At most as many as the options say. */
   addClient(name: string): SimClientHost {
-    const machine = this.options.nodes + this.#clientCount++;
-    if (machine >= this.#machines) throw new Error("more clients than the world was made for");
+    const { nodes, clients } = this.options;
+    const machine = nodes + this.#clientCount++;
+    if (machine >= nodes + clients) throw new Error("more clients than the world was made for");
     return new ClientHost(this, machine, name);
   }
 
   /** The machine that `host` leads to, as seen from `from`. */
   locate(from: number, host: string): number | undefined {
     if (host === FLOATING_ADDRESS) return this.floating.locate(from);
-    const at = this.nodes.findIndex((node) => node.host === host);
-    return at === -1 ? undefined : at;
+    const isThere = (node: SimNode): boolean => node.host === host;
+    return (this.nodes.find(isThere) ?? this.strangers.find(isThere))?.index;
   }
 
   /** Whether two nodes have a link and reach each other: each knows of the other what it ought to. */
@@ -157,12 +169,18 @@ export class World {
     for (const checker of this.#checkers) checker.finish?.();
   }
 
+  #nodeOn(machine: number): SimNode | undefined {
+    const { nodes, clients } = this.options;
+    return this.nodes[machine] ?? this.strangers[machine - nodes - clients];
+  }
+
   #makeNetwork(): Network {
-    const { seed, nodes, network } = this.options;
+    const { seed, network } = this.options;
     return new Network(this.#machines, network, {
       events: this.events,
       prng: randomStream(seed, "network"),
-      isUp: (machine) => machine >= nodes || (this.nodes[machine]?.isPowered ?? false),
+      // Those of the clients always are.
+      isUp: (machine) => this.#nodeOn(machine)?.isPowered ?? true,
       hasAddress: (machine, address) => address !== FLOATING_ADDRESS || this.floating.isOn(machine),
       answers: (from, host) => this.#answers(from, host),
       delivered: (from, to, bytes) => {
@@ -175,7 +193,7 @@ export class World {
 
   #answers(from: number, host: string): number | undefined {
     const to = this.locate(from, host);
-    if (to === undefined || !(this.nodes[to]?.isPowered ?? false)) return undefined;
+    if (to === undefined || !(this.#nodeOn(to)?.isPowered ?? false)) return undefined;
     const isReached = !this.network.isBlocked(from, to) && !this.network.isBlocked(to, from);
     return isReached && (host !== FLOATING_ADDRESS || this.floating.isOn(to)) ? to : undefined;
   }

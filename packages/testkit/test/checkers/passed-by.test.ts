@@ -86,6 +86,8 @@ test("a publisher that can be told is told; one of 3.x, of QoS 2, that has sent 
   check(new PassedBy(QUEUED_MAX), [sent(20_000), told(20_003, 0), passed]);
   const restored = seen(20_006, "restored", { node: "A", index: 1, term: 1 });
   check(new PassedBy(QUEUED_MAX), [sent(20_000), passed, restored, told(20_010, 0)]);
+  // Sent again after that, while a node that lags tells of the copy from before.
+  check(new PassedBy(QUEUED_MAX), [sent(20_000), restored, sent(20_007), passed, told(20_010, 0)]);
   const untold = seen(20_010, "publishAcked", {
     client: "pub",
     payloadId: "m1",
@@ -93,4 +95,13 @@ test("a publisher that can be told is told; one of 3.x, of QoS 2, that has sent 
     isUntold: true,
   });
   check(new PassedBy(QUEUED_MAX), [sent(20_000), passed, untold]);
+});
+
+test("what a SUBSCRIBE does not get from the retained store was published before, and its publisher hears nothing of it", () => {
+  const brought = (queued: number) => {
+    const passed = [{ client: "one", payloadId: "m1", queued, isRetained: true }];
+    return seen(20_005, "applied", { node: "A", index: 1, term: 1, hash: 0, passed });
+  };
+  check(new PassedBy(QUEUED_MAX), [sent(20_000), brought(QUEUED_MAX), told(20_010, 0)]);
+  expect(() => check(new PassedBy(QUEUED_MAX), [sent(20_000), brought(QUEUED_MAX - 1)])).toThrow(/owed 99/);
 });

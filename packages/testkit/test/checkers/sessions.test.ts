@@ -358,6 +358,16 @@ test("[P9] one connection owes nothing between two clusters, nor in the first mo
   expect(() => check(new OneConnection(), [...together, end(66_000)])).toThrow(/connection 2 on C/);
 });
 
+test("[P9] one connection waits for a node whose replica is behind what the newer one's node had applied, and no longer", () => {
+  const restored = (at: number, node: string, index: number) =>
+    seen(at, "restored", { node, index, term: 1 });
+  const behind = [restored(0, "A", 100), restored(0, "C", 99), ...ABANDONED];
+  check(new OneConnection(), [...behind, ...[45, 50, 55].map((s) => end(s * 1000)), end(60_000)]);
+  const filled = [...behind, end(50_000), restored(50_500, "C", 100)];
+  check(new OneConnection(), [...filled, end(54_000)]);
+  expect(() => check(new OneConnection(), [...filled, end(56_000)])).toThrow(/connection 2 on C/);
+});
+
 test("[P9] one connection bites: two nodes serve one client", () => {
   expect(() => check(new OneConnection(), [...ABANDONED, end(46_000)])).toThrow(
     /connection 2 on C .* 3 on A/,

@@ -32,3 +32,13 @@ test("one of three voters may lose its power, and the next one when it has caugh
   Object.assign(a, { starts: 2 });
   expect(budget.takePower(b)).toBe(true);
 });
+
+test("a sync that is to fail after the next start is not made good by that one, but by the one behind it", () => {
+  const { nodes, budget } = fourNodes(true);
+  const [a, b] = nodes.splice(0, 4, ...nodes.slice(0, 3)) as [SimNode, SimNode];
+  expect(budget.takeSync(a)).toBe(true);
+  Object.assign(a, { starts: 2 });
+  expect(budget.takePower(b)).toBe(false);
+  Object.assign(a, { starts: 3 });
+  expect(budget.takePower(b)).toBe(true);
+});

@@ -24,6 +24,18 @@ test("swarm: seeds differ in which faults they have, and every fault has its tur
   expect(new Set(kinds.join(" ").trim().split(" ")).size).toBe(29);
 });
 
+test("a mesh of any size is struck by faults that it can have, at nodes that there are", () => {
+  for (const nodes of [1, 2, 20]) {
+    const schedules = Array.from({ length: 100 }, (_, seed) => generateSchedule({ seed, nodes, minutes: 2 }));
+    const faults = schedules.flatMap((schedule) => schedule.faults);
+    const named = faults.flatMap((fault) =>
+      "a" in fault ? [fault.a, fault.b] : "node" in fault ? fault.node : [],
+    );
+    expect(Math.max(...named)).toBe(nodes - 1);
+    expect(faults.some((fault) => "a" in fault && fault.a === fault.b)).toBe(false);
+  }
+});
+
 test("a scenario has its own faults only; an unknown one is an error", () => {
   for (const [scenario, { kinds }] of Object.entries(SCENARIOS)) {
     const { faults } = generateSchedule({ seed: 1, scenario });

@@ -36,16 +36,17 @@ function connected() {
     () => new SimProcess(events, { rate: 1, bootedAt: 0, sleptMs: 0, wallOffsetMs: 0 }, () => {}),
   );
   const ends: Stream[] = [];
+  const refusals: string[] = [];
   const locate = (host: string) => (host === "b" ? 1 : undefined);
-  network.transport(far!, 1, "b", locate).listen(
+  network.transport(far!, 1, "b", locate, "key").listen(
     "0.0.0.0:7",
     (stream) => ends.push(stream),
-    () => {},
+    (_, reason) => refusals.push(reason),
     () => {},
   );
-  const dial = (address: string) => {
+  const dial = (address: string, key = "key") => {
     const result: (Stream | Error)[] = [];
-    network.transport(near!, 0, "a", locate).dial(address, 3000, (outcome) => result.push(outcome));
+    network.transport(near!, 0, "a", locate, key).dial(address, 3000, (outcome) => result.push(outcome));
     events.runUntil(events.now + 4000);
     return result[0];
   };
@@ -57,7 +58,7 @@ function connected() {
     other.start(atFar);
     return { stream, other, atNear, atFar };
   };
-  return { events, network, down, dial, open, near: near!, far: far! };
+  return { events, network, down, ends, refusals, dial, open, near: near!, far: far! };
 }
 
 test("bytes arrive complete and in order, whatever is lost or split on the way", () => {
@@ -70,6 +71,14 @@ test("bytes arrive complete and in order, whatever is lost or split on the way",
   }
   events.runUntil(events.now + 120_000);
   expect(atFar.bytes).toEqual(sent);
+});
+
+test("who has another key gets no link, and both ends hear of it", () => {
+  const { ends, refusals, dial } = connected();
+  expect(dial("b:7", "another key")).toEqual(new Error("it has another mesh key"));
+  expect(ends).toEqual([]);
+  expect(refusals).toEqual(["it has another mesh key"]);
+  expect(dial("b:7")).not.toBeInstanceOf(Error);
 });
 
 test("what a paused process has yet to read it reads when it goes on", () => {

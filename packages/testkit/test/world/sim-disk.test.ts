@@ -71,6 +71,13 @@ test("a failed sync makes nothing durable, a full disk takes nothing, and both s
   expect(appended(port, events, "log", bytes(10, 1), false)[0]).toContain("ENOSPC");
   expect(() => port.replaceNow("small", bytes(1, 1))).toThrow("ENOSPC");
   expect(port.read("log")).toHaveLength(10);
+  const free: (number | undefined)[] = [];
+  port.freeBytes((room) => free.push(room));
+  events.runUntil(events.now + 100);
+  disk.faults.isFull = false;
+  port.freeBytes((room) => free.push(room));
+  events.runUntil(events.now + 100);
+  expect(free).toEqual([0, 2 ** 30]);
 });
 
 test("what a failed sync has dropped reads well, is not saved by later syncs, and is gone after a power cut", () => {

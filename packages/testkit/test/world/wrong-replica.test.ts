@@ -8,8 +8,9 @@ import { encodeAlone } from "../../../coordinator/src/journal/record.ts";
 import { StateMachine } from "../../../coordinator/src/state-machine/state-machine.ts";
 import { allCheckers, generateSchedule, World } from "../../src/index.ts";
 import { EventQueue } from "../../src/world/event-queue.ts";
+import { retainedSet } from "../../src/world/retained-set.ts";
 import { SimDisk } from "../../src/world/sim-disk.ts";
-import { retainedSet, type SimNode } from "../../src/world/sim-node.ts";
+import type { SimNode } from "../../src/world/sim-node.ts";
 import { SimProcess } from "../../src/world/sim-process.ts";
 
 const QUIET: Log = { error() {}, warn() {}, info() {}, debug() {} };

@@ -20,11 +20,12 @@ export class AbsentSessions {
     return this.#sessions.size;
   }
 
-  /** The one longest without a connection, if there are too many. */
-  get surplus(): SessionState | undefined {
-    if (this.#sessions.size <= ABSENT_SESSIONS_MAX) return undefined;
-    for (const oldest of this.#sessions) return oldest;
-    return undefined;
+  /** As long as there are too many, the one longest without a connection: it must be gone when the next one is asked for. */
+  *surplus(): Generator<SessionState> {
+    for (const oldest of this.#sessions) {
+      if (this.#sessions.size <= ABSENT_SESSIONS_MAX) return;
+      yield oldest;
+    }
   }
 
   [Symbol.iterator](): Iterator<SessionState> {

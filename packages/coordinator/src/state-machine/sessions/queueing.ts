@@ -65,6 +65,21 @@ export class Queueing {
     return false;
   }
 
+  /** Gives `messages` to one session, in order, as far as there is room for all so far; the rest passes it by, counted. `at`: as for {@link offer}. */
+  giveAll(messages: readonly ApplicationMessage[], route: Omit<SessionRoute, "ofOwn">, at: number): void {
+    for (const [place, message] of messages.entries()) {
+      const offered = this.offer(message, at);
+      const isGiven = this.give(offered, route);
+      this.letGo(offered);
+      if (isGiven) continue;
+      const isInAll = offered.handle === NO_ROOM;
+      const rest = messages.slice(place + 1);
+      if (isInAll) this.passed.inAll += rest.length;
+      for (const other of rest) this.passed.count(route.session.clientId, other, isInAll);
+      return;
+    }
+  }
+
   /** Gives it to one member of a shared subscription, to one that has room if any has. False: none has. */
   deal(filter: string, offered: Offered): boolean {
     const chosen = this.#chosen(filter, offered);

@@ -1,8 +1,8 @@
 /**
- * How much time has passed for sessions and wills, in ms: as the log tells it, and deaf to clocks that jump.
+ * How much time has passed for sessions, wills and messages, in ms: as the log tells it, and deaf to clocks that jump.
  *
  * The stamps of the log go forward with the cluster's hybrid clock, which jumps when a leader's wall clock does (a board without a
- * battery that learns what year it is), and when all nodes were off. Neither is time that a client had to come back,
+ * battery that learns what year it is), and when all nodes were off. Neither is time that a client had to come back, or a message to grow old,
  * so a step of more than {@link JUMP_MS} counts as none. A leader that waits for something to become due writes a TICK more often
  * than that.
  */

@@ -11,6 +11,7 @@
 import type { ApplicationMessage, KeptSubscription, NodeId, SessionOpening, WillFate } from "@skein/kernel";
 import type { Stamp } from "../../hybrid-clock.ts";
 import { AbsentSessions } from "./absent-sessions.ts";
+import { type EndedBy, EndedSessions } from "./ended-sessions.ts";
 import type { OwedMessages } from "./owed-messages.ts";
 import type { PassedSessions } from "./passed-sessions.ts";
 import type { Publication, PublishingPort, SessionOutcome } from "./publishing-port.ts";
@@ -30,6 +31,7 @@ export class SessionsState {
   readonly hash = new RunningHash();
   /** Sessions without a connection. */
   readonly absent = new AbsentSessions();
+  readonly ended = new EndedSessions();
   readonly #byClientId = new Map<string, SessionState>();
   readonly #port: PublishingPort;
   readonly #queueing: Queueing;
@@ -146,17 +148,15 @@ export class SessionsState {
   ): SessionOutcome {
     const session = this.#owned(clientId, owner, "last");
     if (session === undefined) return "stale";
-    let outcome: SessionOutcome = "applied";
     for (const { retainHandling, ...subscription } of wishes) {
       const { filter } = subscription;
       const isNew = !session.subscriptions.has(filter);
       this.#subscribe(session, subscription);
       const isReplayed = retainHandling === 0 || (retainHandling === 1 && isNew);
-      if (isReplayed && !filter.startsWith("$share/") && !this.#replay(session, subscription))
-        outcome = "full";
+      if (isReplayed && !filter.startsWith("$share/")) this.#replay(session, subscription);
     }
     this.#touch(session);
-    return outcome;
+    return "applied";
   }
 
   unsubscribe(clientId: string, owner: SessionOwner, filters: readonly string[]): SessionOutcome {
@@ -251,7 +251,7 @@ export class SessionsState {
     if (now < this.nextDue) return;
     for (const session of this.absent.due(now)) {
       if (session.willAt !== undefined && session.willAt <= now) this.#publishWill(session);
-      if (session.endsAt !== undefined && session.endsAt <= now) this.#end(session);
+      if (session.endsAt !== undefined && session.endsAt <= now) this.#end(session, "expiry");
       this.#note(session);
     }
     this.absent.plan();
@@ -335,7 +335,7 @@ export class SessionsState {
   }
 
   #endSurplus(): void {
-    for (let { surplus } = this.absent; surplus !== undefined; { surplus } = this.absent) this.#end(surplus);
+    for (const session of this.absent.surplus()) this.#end(session, "surplus");
   }
 
   #publishWill(session: SessionState): void {
@@ -347,7 +347,8 @@ export class SessionsState {
     this.#publishToAll(will.message, clientId);
   }
 
-  #end(session: SessionState): void {
+  #end(session: SessionState, by: EndedBy): void {
+    this.ended.count(session, by);
     if (session.willAt !== undefined) this.#publishWill(session); // [MQTT-3.1.2-8]
     this.#empty(session);
     this.#byClientId.delete(session.clientId);
@@ -368,18 +369,18 @@ export class SessionsState {
     return this.publish(message, publisher, []);
   }
 
-  #replay(session: SessionState, { filter, qos, identifier }: KeptSubscription): boolean {
+  /** Retained messages that there is no room for pass it by: its subscription is good for all that comes later. */
+  #replay(session: SessionState, { filter, qos, identifier }: KeptSubscription): void {
+    if (qos === 0) return;
     const found: ApplicationMessage[] = [];
+    this.#port.retained(
+      filter,
+      (message) => void (message.qos > 0 && found.push({ ...message, retain: true })),
+    );
+    found.sort((a, b) => (a.topic < b.topic ? -1 : 1));
     const identifiers = identifier === undefined ? undefined : [identifier];
-    let isComplete = true;
-    if (qos > 0) this.#port.retained(filter, (message) => void (message.qos > 0 && found.push(message)));
-    for (const message of found.sort((a, b) => (a.topic < b.topic ? -1 : 1))) {
-      const route = { session, qos, retainAsPublished: true, identifiers, ofOwn: undefined };
-      const offered = this.#queueing.offer({ ...message, retain: true }, this.time.elapsed);
-      if (!this.#queueing.give(offered, route)) isComplete = false;
-      this.#queueing.letGo(offered);
-    }
-    return isComplete;
+    const route = { session, qos, retainAsPublished: true, identifiers };
+    this.#queueing.giveAll(found, route, this.time.elapsed);
   }
 
   /** This node's connections must look at it. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { PacketReader } from "../src/codec/packet-reader.ts";
+import { PacketReader } from "../../src/codec/packet-reader.ts";
 
 interface Seen {
   readonly packets: number[][];

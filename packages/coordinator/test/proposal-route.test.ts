@@ -1,0 +1,47 @@
+/** Who may put what into the log. */
+
+import type { Incarnation, NodeId } from "@skein/kernel";
+import { expect, test } from "vitest";
+import type { Identity } from "../src/options.ts";
+import { ProposalRoute } from "../src/proposals/proposal-route.ts";
+import type { Proposals } from "../src/proposals/proposals.ts";
+import type { Driver } from "../src/replica/driver.ts";
+import { encodeCommand, retainedOperation } from "../src/state-machine/commands.ts";
+import { StateMachine } from "../src/state-machine/state-machine.ts";
+import { retained } from "./support/world.ts";
+
+const SELF = "000000000000000a" as NodeId;
+const OTHER = "000000000000000b" as NodeId;
+const FIRST = 1 as Incarnation;
+
+function write(node: NodeId, seq: number): Uint8Array {
+  const envelope = { node, incarnation: FIRST, seq };
+  return encodeCommand({
+    envelope,
+    stamp: seq,
+    operation: retainedOperation(retained("t", `${node} ${seq}`)),
+  });
+}
+
+test("a leader that no majority answers puts nothing of other nodes into the log: they may have acknowledged it in another form", () => {
+  const log: Uint8Array[] = [];
+  const driver = {
+    leadership: { role: "leader", term: 1, leader: SELF },
+    propose: (commands: readonly Uint8Array[]) => log.push(...commands) > 0,
+  } as Partial<Driver> as Driver;
+  let hasQuorum = false;
+  const unexpected = (): never => expect.unreachable();
+  const route = new ProposalRoute(
+    { node: SELF, incarnation: FIRST } as Identity,
+    new StateMachine(),
+    {} as Proposals,
+    { hasQuorum: () => hasQuorum, sendToLeader: unexpected, time: unexpected, impersonated: unexpected },
+  );
+  const [own, others] = [write(SELF, 1), write(OTHER, 1)];
+  expect(route.admit(driver, OTHER, [others])).toBe(false);
+  expect(route.admit(driver, SELF, [own])).toBe(true);
+  expect(log).toEqual([own]);
+  hasQuorum = true;
+  expect(route.admit(driver, OTHER, [others])).toBe(true);
+  expect(log).toEqual([own, others]);
+});
