@@ -13,11 +13,14 @@ const MEMBER = "02:00:00:00:00:02";
 const PRINTER = "aa:bb:cc:00:00:01";
 const ETH0: InterfaceView = {
   mac: "02:00:00:00:00:01",
-  addresses: [{ address: "10.0.0.1", prefixLength: 24 }],
+  addresses: [
+    { address: "10.0.0.1", prefixLength: 24 },
+    { address: "fd00::1", prefixLength: 64 },
+  ],
 };
 const ARPING = ["arping -U -c 1 -w 1 -I eth0 10.0.0.9", "arping -A -c 1 -w 1 -I eth0 10.0.0.9"];
 
-function setUp() {
+function setUp(text = "10.0.0.9") {
   const clock = new VirtualClock();
   const process = new FakeProcesses();
   const warnings: string[] = [];
@@ -30,7 +33,7 @@ function setUp() {
   };
   const machine = { interface: ETH0 as InterfaceView | undefined, sleptMs: 0, knowsMember: true };
   const address = new FloatingAddress(
-    { address: "10.0.0.9", networkInterface: "eth0" },
+    { address: text, networkInterface: "eth0" },
     {
       clock,
       process,
@@ -281,6 +284,37 @@ test("an address that a stranger answers for is never taken, and the sentence na
   lead(2000);
   expect(address.problem).toBeUndefined();
   expect(address.isHeld).toBe(true);
+});
+
+test("the same for an IPv6 address; and a stranger that shows up while it is held is reported in the same words", () => {
+  const { process, address, warnings, lead } = setUp("fd00::9");
+  process.answering = [PRINTER];
+  address.start();
+  lead(20_000);
+  expect(address.isHeld).toBe(false);
+  expect(address.problem).toBe(
+    "fd00::9 already answers neighbour discovery (MAC aa:bb:cc:00:00:01, maybe a printer). Choose another address.",
+  );
+  process.answering = [];
+  lead(2000);
+  expect([address.problem, address.isHeld]).toEqual([undefined, true]);
+  process.answering = [PRINTER];
+  lead(31_000);
+  expect(address.isHeld).toBe(true);
+  expect(warnings.at(-1)).toMatch(
+    /^Another host answers for the floating address fd00::9 too \(MAC aa:bb:cc:00:00:01/,
+  );
+  expect(address.warnings).toEqual([warnings.at(-1)]);
+});
+
+test("what IPv6 lacks without socat is said of socat, not of arping", () => {
+  const { process, address, lead } = setUp("fd00::9");
+  process.missing.add("socat");
+  address.start();
+  lead(1000);
+  expect(address.isHeld).toBe(true);
+  expect(address.warnings).toHaveLength(2);
+  for (const warning of address.warnings) expect(warning).toMatch(/socat .* apt install socat$/);
 });
 
 test("a member that still answers is no stranger: the elected node takes the address at once", () => {
