@@ -161,7 +161,7 @@ export class FloatingAddress {
   probe(done: (isAnswered: boolean) => void): void {
     this.#tools.probe((result) => {
       this.#probed(result);
-      done(result !== "failed" && result.macs.length > 0);
+      done(typeof result !== "string" && result.macs.length > 0);
     });
   }
 
@@ -261,10 +261,12 @@ export class FloatingAddress {
     if (this.#isStopped) return;
     const { isMember, contested, clock } = this.#ports;
     this.#warn(this.#noNeighbours, result === "failed");
-    const macs = result === "failed" ? [] : result.macs;
+    const macs = typeof result === "string" ? [] : result.macs;
     const stranger = macs.find((mac) => !isMember(mac));
     const before = this.#conflict.stranger;
-    this.#watch(this.#conflict.step({ kind: "probed", stranger }, clock.monotonicMs()));
+    const event =
+      result === "unsent" ? ({ kind: "unsent" } as const) : ({ kind: "probed", stranger } as const);
+    this.#watch(this.#conflict.step(event, clock.monotonicMs()));
     if (this.#holding.isHeld && stranger === undefined && macs.length > 0) contested();
     this.#sayStranger(before);
   }

@@ -29,8 +29,11 @@ const PROBE_MS = 400;
 const RUN_TIMEOUT_MS = 3000;
 const DELETE_TIMEOUT_MS = 1000;
 
-/** What a probe has found: Ethernet addresses of those that answered, or that it could not be carried out. */
-export type ProbeResult = { readonly macs: readonly string[] } | "failed";
+/**
+ * What a probe has found: Ethernet addresses of those that answered, or why nobody was asked. `failed`: the program cannot be run.
+ * `unsent`: the interface cannot send; it has no address to send from yet, or is not there.
+ */
+export type ProbeResult = { readonly macs: readonly string[] } | "failed" | "unsent";
 
 export class NetworkTools {
   readonly #options: FloatingAddressOptions;
@@ -107,19 +110,20 @@ export class NetworkTools {
     const { address, networkInterface } = this.#options;
     // Two questions, and killed while it waits for the answer to the second: unanswered is no answer by then.
     const args = ["-D", "-c", "2", "-w", "2", "-I", networkInterface, address];
-    this.#process.run("arping", args, PROBE_MS, ({ exitCode, stdout, stderr }) => {
+    this.#process.run("arping", args, PROBE_MS, (result) => {
+      const { exitCode, stdout, stderr } = result;
       const macs = [...stdout.matchAll(/\[([\dA-Fa-f:]{17})\]/g)].map((match) =>
         (match[1] ?? "").toLowerCase(),
       );
       const wasKilled = exitCode === null && stderr === "";
-      done(macs.length === 0 && exitCode !== 0 && !wasKilled ? "failed" : { macs });
+      done(macs.length === 0 && exitCode !== 0 && !wasKilled ? whyUnasked(result) : { macs });
     });
   }
 
   #probeV6(done: (result: ProbeResult) => void): void {
     const mac = macBytes(this.#ownMac() ?? "");
     if (mac === undefined) {
-      done("failed");
+      done("unsent");
       return;
     }
     // Without IPV6_MULTICAST_LOOP (19): the own kernel, which may have the address, must not hear the question.
@@ -131,12 +135,12 @@ export class NetworkTools {
       "socat",
       args,
       RUN_TIMEOUT_MS,
-      ({ exitCode, stderr }) => {
-        const macs = heardPackets(stderr)
+      (result) => {
+        const macs = heardPackets(result.stderr)
           .map((packet) => advertisedMac(packet, this.#ip))
           .filter((answer) => answer !== undefined)
           .map(macText);
-        done(macs.length === 0 && exitCode !== 0 ? "failed" : { macs });
+        done(macs.length === 0 && result.exitCode !== 0 ? whyUnasked(result) : { macs });
       },
       question,
     );
@@ -168,6 +172,10 @@ export class NetworkTools {
 /** It could not be started, or has not the right to do it (126: the shell's code, of a file capability that is not granted). */
 function isUnusable({ exitCode, stderr }: ProcessResult): boolean {
   return exitCode === null || exitCode === 126 || /not permitted/i.test(stderr);
+}
+
+function whyUnasked(result: ProcessResult): ProbeResult {
+  return isUnusable(result) ? "failed" : "unsent";
 }
 
 /** What `socat -x` has received: a line about each packet that begins with `<`, and a line with its bytes. */

@@ -307,6 +307,34 @@ test("the same for an IPv6 address; and a stranger that shows up while it is hel
   expect(address.warnings).toEqual([warnings.at(-1)]);
 });
 
+test("an interface that cannot send yet is asked again every second, and after 3 s the address is taken all the same", () => {
+  const { process, address, lead } = setUp("fd00::9");
+  const questions = (): number => process.take().filter((line) => line.startsWith("socat -x")).length;
+  const notYet = {
+    exitCode: 1,
+    stdout: "",
+    stderr: "socat[7] E sendto(5): Cannot assign requested address\n",
+  };
+  process.result = notYet;
+  address.start();
+  lead(2000);
+  expect([questions(), address.isHeld]).toEqual([3, false]);
+  // Now it can, and a stranger answers.
+  process.answering = [PRINTER];
+  process.result = { ...notYet, exitCode: 0, stderr: "" };
+  lead(5000);
+  expect(address.isHeld).toBe(false);
+  expect(address.problem).toMatch(/already answers/);
+
+  const other = setUp("fd00::9");
+  other.process.result = notYet;
+  other.address.start();
+  other.lead(2750);
+  expect(other.address.isHeld).toBe(false);
+  other.lead(500);
+  expect(other.address.isHeld).toBe(true);
+});
+
 test("what IPv6 lacks without socat is said of socat, not of arping", () => {
   const { process, address, lead } = setUp("fd00::9");
   process.missing.add("socat");

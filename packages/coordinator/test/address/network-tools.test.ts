@@ -1,4 +1,4 @@
-/** The commands for an IPv6 address; those for IPv4 are in floating-address.test.ts, where they are seen at work. */
+/** The commands for an IPv6 address; most of those for IPv4 are in floating-address.test.ts, where they are seen at work. */
 
 import { expect, test } from "vitest";
 import { parseIp } from "../../src/address/ip-address.ts";
@@ -91,20 +91,40 @@ test.each([
   expect(probed(stderr)).toEqual({ macs });
 });
 
-test("a probe that cannot be sent has failed; what was heard before socat failed counts", () => {
+test("a probe whose program cannot be run has failed; what was heard before socat failed counts", () => {
   expect(probed("2026/11/28 socat[7] E socket(10, 3, 58): Operation not permitted\n", 1)).toBe("failed");
   expect(probed("", null)).toBe("failed");
+  // As socat says it while the interface still asks whether somebody has its own address.
+  const sending = dumped(ANSWER, ">");
+  expect(probed(`${sending}2026/11/28 socat[7] E sendto(5, ...): Cannot assign requested address\n`, 1)).toBe(
+    "unsent",
+  );
   expect(probed(dumped(ANSWER), 1)).toEqual({ macs: [MAC] });
 });
 
-test("without an interface nothing is asked, and the probe has failed", () => {
+test.each([
+  ["arping: Device eth0 not available.\n", 2, "unsent"],
+  ["arping: socket: Operation not permitted\n", 2, "failed"],
+  ["", null, { macs: [] }],
+])("arping that ends with %j and exit code %j: %j", (stderr, exitCode, expected) => {
+  const process = new FakeProcesses();
+  process.run = (_command, _args, _timeoutMs, done) => done({ exitCode, stdout: "", stderr });
+  const tools = new NetworkTools({ address: "10.0.0.9", networkInterface: "eth0" }, process, () => OWN);
+  let found: ProbeResult | undefined;
+  tools.probe((result) => {
+    found = result;
+  });
+  expect(found).toEqual(expected);
+});
+
+test("without an interface nothing is asked", () => {
   const { process, tools, machine } = setUp();
   machine.mac = undefined;
   let found: ProbeResult | undefined;
   tools.probe((result) => {
     found = result;
   });
-  expect([process.take(), found]).toEqual([[], "failed"]);
+  expect([process.take(), found]).toEqual([[], "unsent"]);
 });
 
 test("a client of the past holder is tickled from the address; clients of the other family never had it", () => {
