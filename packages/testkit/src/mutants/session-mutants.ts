@@ -201,6 +201,16 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       scenario: "orphans",
     },
     {
+      name: "a queue that gets empty gives its last ordinal again",
+      breaks:
+        "P5, P6: a message has the packet identifier of another one, and counts as sent or acknowledged with it (rule 8)",
+      file: `${STATE}/session-queue.ts`,
+      search: "    this.#messages.release(handle);\n    return true;",
+      replacement:
+        "    this.#messages.release(handle);\n" +
+        "    if (this.#count === 0) this.#columns = new QueueColumns(this.#messages, ordinal);\n    return true;",
+    },
+    {
       name: "what a snapshot stands for is handed out to nobody",
       breaks: "P5: live subscribers of a member that was away miss QoS 2 messages of kept sessions",
       file: `${SESSIONS}/sessions.ts`,
