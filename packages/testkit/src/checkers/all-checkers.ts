@@ -2,6 +2,7 @@
  * All checkers of a simulation, with what differs between worlds.
  */
 
+import type { OnQuorumLoss } from "@skein/coordinator";
 import type { Checker } from "../observations.ts";
 import { AcknowledgedLoss } from "./acknowledged-loss.ts";
 import { AddressHolder, type AddressHolderOptions } from "./address-holder.ts";
@@ -11,6 +12,7 @@ import { DurableLoss } from "./durable-loss.ts";
 import { ElectionSafety } from "./election-safety.ts";
 import { ElectionStorms, type ElectionStormsOptions } from "./election-storms.ts";
 import { ExactlyOnce } from "./exactly-once.ts";
+import { HeldWithoutQuorum } from "./held-without-quorum.ts";
 import { InterestConvergence, type InterestConvergenceOptions } from "./interest-convergence.ts";
 import { LeaderCompleteness } from "./leader-completeness.ts";
 import { LeaseHolder } from "./lease-holder.ts";
@@ -35,6 +37,8 @@ import { Wills } from "./wills.ts";
 
 export interface CheckerOptions {
   readonly durability: Durability;
+  /** As the nodes are told. Default: `outbox`. */
+  readonly onQuorumLoss?: OnQuorumLoss | undefined;
   readonly address?: Partial<AddressHolderOptions>;
   readonly elections?: Partial<ElectionStormsOptions>;
   readonly interest?: Partial<InterestConvergenceOptions>;
@@ -75,5 +79,6 @@ export function allCheckers(options: CheckerOptions): Checker[] {
     new WholeSnapshots(),
     new Liveness(),
     new NoRefusal(),
+    ...(options.onQuorumLoss === "hold" ? [new HeldWithoutQuorum()] : []),
   ];
 }

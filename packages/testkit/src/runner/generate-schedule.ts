@@ -125,6 +125,7 @@ function worldOf(scenario: Scenario | undefined, wishes: ScheduleWishes): Partia
   return {
     ...(nodes === undefined ? {} : { nodes }),
     ...(scenario?.durability === undefined ? {} : { durability: scenario.durability }),
+    ...(scenario?.onQuorumLoss === undefined ? {} : { onQuorumLoss: scenario.onQuorumLoss }),
     ...(scenario?.sizes === undefined ? {} : { sizes: scenario.sizes }),
     ...(scenario?.isLogShort === undefined ? {} : { isLogShort: scenario.isLogShort }),
     ...(scenario?.limits === undefined ? {} : { limits: scenario.limits }),

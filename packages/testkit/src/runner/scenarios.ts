@@ -9,6 +9,7 @@ export interface Scenario {
   /** Undefined: drawn. */
   readonly durability?: WorldOptions["durability"];
   readonly nodes?: number;
+  readonly onQuorumLoss?: WorldOptions["onQuorumLoss"];
   readonly sizes?: Partial<ReplicaSizes>;
   readonly isLogShort?: boolean;
   readonly limits?: WorldOptions["limits"];
@@ -71,6 +72,12 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   // Several nodes without a quorum that hear each other, and clients that go to and fro among them.
   minorities: { kinds: ["takeover", "partition", "crash", "severed", "clientsCut"], nodes: 5 },
+  // The same where nodes without a quorum acknowledge nothing by themselves.
+  holding: {
+    kinds: ["takeover", "partition", "crash", "severed", "clientsCut"],
+    nodes: 5,
+    onQuorumLoss: "hold",
+  },
   // Nodes that are away for longer than the log goes back. Some take so long to catch up that what they serve is old meanwhile.
   behind: {
     kinds: ["takeover", "partition", "severed"],

@@ -8,7 +8,7 @@
  */
 
 import type { BrokerOptions } from "@skein/broker";
-import type { ReplicaSizes } from "@skein/coordinator";
+import type { OnQuorumLoss, ReplicaSizes } from "@skein/coordinator";
 import type { Prng } from "@skein/kernel";
 import type { Checker, Observation, SimClientHost } from "../observations.ts";
 import { OTHER_MESHES } from "./allegiance.ts";
@@ -33,6 +33,8 @@ export interface WorldOptions {
   readonly hasStaticPeers: boolean;
   readonly durability: "replicated" | "disk";
   readonly timing: "lan" | "wired";
+  /** What the nodes do with writes without a quorum. Default: `outbox`. */
+  readonly onQuorumLoss?: OnQuorumLoss;
   /** Small sizes make snapshots, full windows, new segments and batches in pieces frequent. */
   readonly sizes: Partial<ReplicaSizes>;
   /** A household's log is as short as `sizes` says, too: who was away gets a snapshot. */
