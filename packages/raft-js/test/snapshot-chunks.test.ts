@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { onAppendEntries } from "../src/follower.ts";
 import { EMPTY_STATE, type RaftMessage, type SnapshotPoint } from "../src/index.ts";
 import { Server } from "../src/server.ts";
-import { onInstallSnapshot } from "../src/snapshot-receiving.ts";
+import { IncomingSnapshot, onInstallSnapshot } from "../src/snapshot-receiving.ts";
 import { appendEntries, heartbeat, logOf, OneServer, OPTIONS, voters } from "./support/one-server.ts";
 
 const POINT: SnapshotPoint = { index: 9, term: 1, configuration: voters("a", "b", "c") };
@@ -125,6 +125,18 @@ test("Raft §7: pieces are gathered in order, whatever is lost, repeated or reor
   b.receive("a", piece(8, 2));
   expect(b.takeEffects("restore")).toMatchObject([{ snapshot: { ...POINT, data: DATA } }]);
   expect(b.completeWrites().take("installSnapshotReply")).toMatchObject([{ matchIndex: 9 }]);
+});
+
+test("pieces are joined as they come: the memory they came in may be used again, and the whole is not copied", () => {
+  const message = { ...piece(0, 4), data: DATA.slice(0, 4) } as RaftMessage & { kind: "installSnapshot" };
+  const incoming = new IncomingSnapshot("a", message);
+  expect(() => incoming.whole()).toThrow("pieces of 9 are missing");
+  incoming.add(0, message.data);
+  message.data.fill(0);
+  incoming.add(4, DATA.subarray(4));
+  const whole = incoming.whole();
+  expect(whole).toEqual(DATA);
+  expect(incoming.whole()).toBe(whole);
 });
 
 test("pieces of two servers are never joined: two snapshots at the same index may be written differently", () => {
