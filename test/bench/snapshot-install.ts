@@ -9,7 +9,7 @@
  */
 
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { setImmediate as turn } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 import type { Log, NodeId } from "@skein/kernel";
 import { openDataDirectory, systemClock } from "@skein/platform";
 import { Journal } from "../../packages/coordinator/src/journal/journal.ts";
@@ -27,6 +27,15 @@ const [snapshot = "", folder = ""] = process.argv.slice(2);
 
 function mb(bytes: number): string {
   return `${(bytes / 1e6).toFixed(0)} MB`;
+}
+
+/** What is resident once everything is collected that can be. */
+async function residentAtRest(): Promise<number> {
+  for (let round = 0; round < 3; round++) {
+    globalThis.gc?.();
+    await delay(500);
+  }
+  return process.memoryUsage.rss();
 }
 
 /** As the leader of term 2 sends it. */
@@ -53,8 +62,7 @@ const opened = Journal.open(disk, "journal", QUIET, 0, { durability: "replicated
 const driver = replicaDriver(FOLLOWER, opened, machine, clock, REPLICA_SIZES.partedBytes);
 driver.start();
 for (const [index, where] of ["an empty replica", "one that has it already"].entries()) {
-  globalThis.gc?.();
-  const before = process.memoryUsage.rss();
+  const before = await residentAtRest();
   const cpu = process.cpuUsage();
   const turns = new Turns();
   const bytes = await install(driver, index + 1);

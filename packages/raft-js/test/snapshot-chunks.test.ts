@@ -173,6 +173,13 @@ test("the first pieces of a snapshot are let go once the log has caught up witho
   expect(b.incoming).toBeUndefined();
 });
 
+test("of a snapshot that was installed the log keeps where it stands, not its data", () => {
+  const b = new Server({ ...OPTIONS, id: "b" }, EMPTY_STATE, 0);
+  b.setHardState(2, undefined);
+  onInstallSnapshot(b, "a", piece(0, 10) as RaftMessage & { readonly kind: "installSnapshot" });
+  expect(b.log.snapshot).toEqual(POINT);
+});
+
 test("a snapshot that is too large or that the application cannot use is counted and changes nothing", () => {
   const strict = { isSnapshotUsable: (data: Uint8Array) => data[0] === 1 };
   for (const options of [{ snapshotBytesMax: 9 }, strict]) {
