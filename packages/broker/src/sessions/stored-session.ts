@@ -98,6 +98,10 @@ export class StoredSession extends ClientSession {
     return this.#kept.queued;
   }
 
+  get queuedBytes(): number {
+    return this.#kept.queuedBytes;
+  }
+
   get hasBacklog(): boolean {
     return !this.#isExhausted || this.isReplaying;
   }

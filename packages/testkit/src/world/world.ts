@@ -7,7 +7,7 @@
  * Prior art: FoundationDB's simulation, TigerBeetle's VOPR (reference design, section 5.1).
  */
 
-import type { BrokerOptions } from "@skein/broker";
+import type { Authenticator, BrokerOptions } from "@skein/broker";
 import type { OnQuorumLoss, ReplicaSizes } from "@skein/coordinator";
 import type { Prng } from "@skein/kernel";
 import type { Checker, Observation, SimClientHost } from "../observations.ts";
@@ -41,6 +41,8 @@ export interface WorldOptions {
   readonly isLogShort?: boolean;
   /** Other limits of the brokers than the usual ones. */
   readonly limits?: Partial<BrokerOptions>;
+  /** Enhanced authentication, on every node alike. Default: none. */
+  readonly authenticator?: Authenticator | undefined;
   /** So many nodes of other meshes (allegiance.ts) are on the network as well. Default: none. */
   readonly strangers?: number;
   /** Nodes that begin with the program of the version before. Default: none. */
