@@ -29,6 +29,7 @@ import { PublishOrder } from "./publish-order.ts";
 import { ReplicaModel } from "./replica-model.ts";
 import { RetainedLinearizable } from "./retained-linearizable.ts";
 import { SessionPresent } from "./session-present.ts";
+import { SharedMembers } from "./shared-members.ts";
 import { ToldAfterHeal } from "./told-after-heal.ts";
 import { Twins } from "./twins.ts";
 import type { UncertainReadsOptions } from "./uncertain-reads.ts";
@@ -63,6 +64,7 @@ export function allCheckers(options: CheckerOptions): Checker[] {
     new RetainedLinearizable(durability, options.retained),
     new AcknowledgedLoss(),
     new DurableLoss(durability),
+    new SharedMembers(durability),
     new PassedBy(options.queuedMessagesMax ?? 10_000),
     new ExactlyOnce(durability),
     new ToldAfterHeal(durability),

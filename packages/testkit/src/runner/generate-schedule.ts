@@ -108,7 +108,8 @@ export function generateSchedule(wishes: ScheduleWishes): Schedule {
   const kinds = (scenario?.kinds ?? drawn).filter((kind) => world.nodes >= (FEWEST_NODES[kind] ?? 1));
   const faults = kinds.flatMap((kind) => drawFaults(seed, kind, world, chaosUntilMs));
   faults.sort((a, b) => a.at - b.at);
-  return { world, chaosFromMs: FORMATION_MS, chaosUntilMs, faults };
+  const schedule = { world, chaosFromMs: FORMATION_MS, chaosUntilMs, faults };
+  return scenario?.hasSharers === true ? { ...schedule, hasSharers: true } : schedule;
 }
 
 function scenarioOf(name: string | undefined): Scenario | undefined {

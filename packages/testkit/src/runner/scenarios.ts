@@ -17,6 +17,8 @@ export interface Scenario {
   /** Half of the nodes begin with the program of the version before. */
   readonly isSkewed?: boolean;
   readonly retainedExpirySeconds?: WorldOptions["retainedExpirySeconds"];
+  /** Clients with kept sessions share a subscription. */
+  readonly hasSharers?: boolean;
 }
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
@@ -91,6 +93,11 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   // Long times without a fault, in which what clients that are away leave behind runs out.
   absences: { kinds: ["takeover", "crash"] },
+  // Members of a shared subscription that keep their sessions come and go, and their nodes die.
+  sharing: {
+    kinds: ["takeover", "crash", "stop", "pause", "partition", "severed", "power", "clientsCut"],
+    hasSharers: true,
+  },
   voters: { kinds: ["partition", "severed"], nodes: 6 },
   clones: { kinds: ["clone", "stop", "cut", "clientsCut"] },
   merges: {
