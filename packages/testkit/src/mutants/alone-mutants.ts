@@ -45,5 +45,13 @@ export const ALONE_MUTANTS: readonly Mutant[] = (
       replacement:
         "const commands = fresh.flatMap(({ bytes, operation }) => topicOf(operation) === undefined ? [bytes] : []);",
     },
+    {
+      name: "a mesh that is told to hold acknowledges without a quorum all the same",
+      breaks: "P5 with onQuorumLoss: hold: what is acknowledged is safe on one node only",
+      scenario: "holding",
+      file: `${COORDINATOR}/proposals/outbox.ts`,
+      search: 'this.#onQuorumLoss === "outbox" && this.#since',
+      replacement: "this.#since",
+    },
   ] satisfies readonly Mutant[]
 ).map((mutant) => ({ load: "writes", scenario: "partitions", ...mutant }) as const);
