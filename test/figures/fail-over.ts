@@ -7,7 +7,7 @@
 
 import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
-import { answersAgain } from "../containers/support/clients.ts";
+import { answersSoon } from "../containers/support/clients.ts";
 import { HolderWatch, type Holding, longestOverlapMs } from "../containers/support/holder-watch.ts";
 import { back, idleClients } from "../containers/support/idle-clients.ts";
 import type { ContainerMesh } from "../containers/support/mesh.ts";
@@ -97,7 +97,7 @@ export async function failOver(
   await lab.remove(mesh);
   return [
     {
-      title: `${title}, ${profile}: the address answers`,
+      title: `${title}, ${profile}: the address answers${fault === "planned" ? ", from when it let go" : ""}`,
       unit: "ms",
       asked: asked[profile],
       samples: addressMs,
@@ -131,6 +131,6 @@ async function answered(
   const letGo = (): Holding | undefined =>
     watch.changes.find(({ holders }) => !holders.includes(holder.name));
   while (start === undefined && letGo() === undefined) await delay(5);
-  await answersAgain(mesh.vip, PATIENCE_MS);
+  await answersSoon(mesh.vip, PATIENCE_MS);
   return Math.round(performance.now() - (start ?? letGo()?.fromMs ?? 0));
 }
