@@ -137,7 +137,13 @@ test.each<[string, readonly Observation[]]>([
   ["its CONNECT may have been lost once, and came behind the next one", givenUp(50)],
   [
     "its node stood still as soon as it had accepted the CONNECT, and died without having told anybody",
-    [...STOOD_STILL, resumed(20_000, "B"), crash(21_000, "B"), end(200_000)],
+    [
+      ...STOOD_STILL,
+      resumed(20_000, "B"),
+      crash(21_000, "B"),
+      disconnected(21_500, "dev", { connection: 2 }),
+      end(200_000),
+    ],
   ],
 ])("[P9] wills accepts: %s", (_name, history) => {
   check(new Wills("replicated"), [...BEGIN, ...history]);
