@@ -18,9 +18,10 @@ class Split {
   readonly world: World;
   readonly received: string[] = [];
 
-  constructor(seed: number) {
+  constructor(seed: number, onQuorumLoss: "outbox" | "hold" = "outbox") {
     const { world } = generateSchedule({ seed, minutes: 1 });
-    this.world = new World({ ...world, nodes: 3, clients: 3, hasStaticPeers: true, timing: "lan" }, []);
+    const options = { nodes: 3, clients: 3, hasStaticPeers: true, timing: "lan", onQuorumLoss } as const;
+    this.world = new World({ ...world, ...options }, []);
     for (const node of this.world.nodes) node.start();
     this.#until(() => this.world.nodes.every(({ status }) => status?.hasQuorum === true));
     this.pass(10_000);
@@ -34,9 +35,13 @@ class Split {
     return this.world.nodes.findIndex(({ status }) => status?.role === "leader");
   }
 
+  get follower(): number {
+    return this.world.nodes.findIndex(({ status }) => status?.role !== "leader");
+  }
+
   /** Takes a node that does not lead away from the other two, with all clients. Returns it. */
   cutOff(): number {
-    const alone = this.world.nodes.findIndex(({ status }) => status?.role !== "leader");
+    const alone = this.follower;
     for (const { index } of this.world.nodes) this.#block(index, alone, true);
     return alone;
   }
@@ -112,5 +117,31 @@ for (const qos of [1, 2] as const) {
     }
     split.pass(30_000);
     expect(split.received).toEqual(Array.from({ length: 200 }, (_, at) => `reader m${at}`));
+  });
+}
+
+for (const qos of [1, 2] as const) {
+  test(`with onQuorumLoss: hold QoS ${qos} waits on a node without a quorum, and is acknowledged and comes after the heal`, () => {
+    const split = new Split(qos, "hold");
+    const away = split.client("away", split.leader);
+    away.subscribe("t", qos);
+    const [near, writer] = [split.client("near", split.follower), split.client("writer", split.follower)];
+    near.subscribe("t", qos);
+    split.pass(2000);
+    const alone = split.cutOff();
+    split.pass(CUT_MS);
+    for (let at = 0; at < 5; at++) writer.publish("t", `m${at}`, qos, at === 4);
+    split.pass(20_000);
+    expect([writer.isConnected, writer.unfinished, split.received]).toEqual([true, 5, []]);
+    split.heal(alone);
+    split.pass(30_000);
+    expect(writer.unfinished).toBe(0);
+    const all = [0, 1, 2, 3, 4].map((at) => `m${at}`);
+    for (const name of ["away", "near"]) {
+      const received = split.received.filter((line) => line.startsWith(name));
+      // The others have taken the node for gone, so its clients come again, and the writer sends again what QoS 1 may bring twice.
+      const firsts = qos === 1 ? [...new Set(received)] : received;
+      expect(firsts).toEqual(all.map((message) => `${name} ${message}`));
+    }
   });
 }

@@ -3,7 +3,7 @@
  *
  * One voter with a journal on the disk, the state machine and snapshots of a real node, no network. Its sessions subscribe to a topic of
  * their own and leave; then every message is a command, in batches that wait for their commit. Afterwards the node stops, and starts
- * again from what it has on the disk. Memory is told after a collection; "still" is the longest turn of the event loop in CPU time, which other
+ * again from what it has on the disk, and a follower gets its state as a snapshot (snapshot-install.ts). Memory is told after a collection; "still" is the longest turn of the event loop in CPU time, which other
  * work on the machine does not lengthen.
  *
  *   npm run bench:store -- [--sessions 1000] [--messages 1000] [--payload 200] [--folder /path] [--whole]
@@ -11,20 +11,22 @@
  * `--whole`: snapshots have no parts, to compare with (decision 0014).
  */
 
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay, setImmediate as turn } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import type { Incarnation, Log, NodeId, Prng } from "@skein/kernel";
+import type { Incarnation, Log, NodeId } from "@skein/kernel";
 import { openDataDirectory, systemClock } from "@skein/platform";
 import { encodeConfiguration } from "raft-js";
 import { Journal, type OpenedJournal } from "../../packages/coordinator/src/journal/journal.ts";
-import { Driver } from "../../packages/coordinator/src/replica/driver.ts";
+import type { Driver } from "../../packages/coordinator/src/replica/driver.ts";
 import { REPLICA_SIZES } from "../../packages/coordinator/src/replica/replica-sizes.ts";
 import { encodeCommand, type Operation } from "../../packages/coordinator/src/state-machine/commands.ts";
 import { StateMachine } from "../../packages/coordinator/src/state-machine/state-machine.ts";
-import { raftOptions } from "../../packages/coordinator/src/timing.ts";
+import { replicaDriver, Turns } from "./replica.ts";
 
 const { values } = parseArgs({
   options: {
@@ -43,7 +45,6 @@ const OWED_BYTES_MAX = 1024 * 1024 * 1024;
 const BATCH = 500;
 const REST_MS = 3000;
 const LIMITS = { queuedMessagesMax: 10_000, queuedBytesMax: 8 * 1024 * 1024 };
-const RANDOM = { below: (bound: number) => Math.floor(Math.random() * bound) } as Prng;
 const QUIET: Log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} };
 
 const clock = systemClock();
@@ -83,28 +84,6 @@ function topicOf(session: number): string {
   return `home/room${session}/sensor/temperature`;
 }
 
-/** Watches every turn of the event loop. */
-class Turns {
-  longestMs = 0;
-  #at = process.threadCpuUsage();
-  #next: NodeJS.Immediate;
-
-  constructor() {
-    this.#next = setImmediate(() => this.#turn());
-  }
-
-  stop(): void {
-    clearImmediate(this.#next);
-  }
-
-  #turn(): void {
-    const { user, system } = process.threadCpuUsage(this.#at);
-    this.longestMs = Math.max(this.longestMs, (user + system) / 1000);
-    this.#at = process.threadCpuUsage();
-    this.#next = setImmediate(() => this.#turn());
-  }
-}
-
 class Node {
   readonly machine = new StateMachine();
   readonly driver: Driver;
@@ -113,33 +92,11 @@ class Node {
   #applied = 0;
 
   constructor(opened: OpenedJournal) {
-    this.driver = new Driver(
-      {
-        raft: raftOptions(NODE, "wired", REPLICA_SIZES, RANDOM),
-        snapshotEntries: REPLICA_SIZES.snapshotEntries,
-        partedBytes: values.whole ? Number.POSITIVE_INFINITY : REPLICA_SIZES.partedBytes,
-      },
-      opened,
-      this.machine,
-      {
-        clock,
-        send: () => false,
-        applied: ({ outcome, command }) => {
-          if (command !== undefined && outcome !== "applied") throw new Error(`not applied: ${outcome}`);
-          if (command !== undefined) this.#applied = command.envelope.seq;
-        },
-        restored: () => {},
-        observer: undefined,
-        giveUpLease: (released) => released(),
-        reads: { answered: () => {}, confirmed: () => {} },
-        faulty: () => {},
-        leadershipChanged: () => {},
-        stepped: () => {},
-        failed: (error) => {
-          throw error;
-        },
-      },
-    );
+    const partedBytes = values.whole ? Number.POSITIVE_INFINITY : REPLICA_SIZES.partedBytes;
+    this.driver = replicaDriver(NODE, opened, this.machine, clock, partedBytes, ({ outcome, command }) => {
+      if (command !== undefined && outcome !== "applied") throw new Error(`not applied: ${outcome}`);
+      if (command !== undefined) this.#applied = command.envelope.seq;
+    });
   }
 
   async lead(): Promise<void> {
@@ -263,8 +220,17 @@ async function main(): Promise<void> {
   say(
     `started again after ${((performance.now() - start) / 1000).toFixed(1)} s, ${((spent.user + spent.system) / 1e6).toFixed(1)} s of CPU`,
   );
+  writeFileSync(join(folder, "snapshot"), again.driver.stateAsSnapshot().data);
   await again.stop();
   disk.close();
+  await install(join(folder, "snapshot"));
+}
+
+/** A node of its own, in a process of its own, gets this snapshot. */
+async function install(snapshot: string): Promise<void> {
+  const child = fork(join(import.meta.dirname, "snapshot-install.ts"), [snapshot, join(folder, "follower")]);
+  const [code] = await once(child, "exit");
+  if (code !== 0) throw new Error("the snapshot was not installed");
 }
 
 try {

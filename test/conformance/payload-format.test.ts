@@ -23,6 +23,22 @@ test("[MQTT-3.4.2-1] [MQTT-3.5.2-1] [MQTT-4.3.3-9] text that is not UTF-8 is ref
   expect(watcher.takePayloads()).toEqual(["fine"]);
 });
 
+test.each([
+  ["is told in a Reason String", 1000, true],
+  ["is not told if that would make the packet too large for the client", 14, false],
+])("[MQTT-3.4.2-2] [MQTT-3.5.2-2] why a message is refused %s", (_what, maximumPacketSize, isTold) => {
+  const client = new World().connect("a", { properties: { maximumPacketSize } });
+  client.chunks.length = 0;
+  client.send({ cmd: "publish", topic: "t", payload: BYTES, qos: 1, messageId: 1, ...TEXT });
+  client.send({ cmd: "publish", topic: "t", payload: BYTES, qos: 2, messageId: 2, ...TEXT });
+  for (const cmd of ["puback", "pubrec"] as const) {
+    const { reasonCode, properties } = client.take(cmd);
+    expect(reasonCode).toBe(0x99);
+    expect("reasonString" in (properties ?? {})).toBe(isTold);
+  }
+  for (const chunk of client.chunks) expect(chunk.length).toBeLessThanOrEqual(maximumPacketSize);
+});
+
 test("without the indicator, or with 0, any bytes pass; with it all of Unicode and U+0000", () => {
   const world = new World();
   const watcher = world.connect("w");

@@ -204,12 +204,13 @@ test("redelivery after a reconnect respects a smaller Receive Maximum too", () =
   expect(seen).toEqual(["1", "2", "3", "4", "5"]);
 });
 
-test("QoS 2 messages count against the Receive Maximum until PUBCOMP", () => {
+test("[MQTT-3.3.4-7] QoS 2 messages count against our Receive Maximum until PUBCOMP; a client that exceeds it gets 0x93", () => {
   const world = new World({ receiveMaximum: 2 });
   const client = world.connect("p");
   client.publish("t", "x", { qos: 2, messageId: 1 }).publish("t", "x", { qos: 2, messageId: 2 });
   client.send({ cmd: "pubrel", messageId: 1, reasonCode: 0 }).publish("t", "x", { qos: 2, messageId: 3 });
   expect(client.stream.ended).toBeUndefined();
   client.publish("t", "x", { qos: 2, messageId: 4 });
+  expect(client.packets.at(-1)).toMatchObject({ cmd: "disconnect", reasonCode: 0x93 });
   expect(client.stream.ended).toBe("end");
 });

@@ -19,10 +19,12 @@ const LOAD =
 /**
  * What two nodes do not keep while the voter is away (docs/guarantees.md, "Without a quorum"): messages come before the log has them, to who
  * comes back meanwhile out of order, and now and then again after the heal; and the side that has the vote decides about wills without
- * hearing of the other side.
+ * hearing of the other side. The node without a quorum serves the members of a shared subscription as it knows them.
  */
 const NOT_BY_TWO: ReadonlySet<string> = new Set([
   "QoS 2 messages come once",
+  "QoS 2 messages come to one member of a shared subscription, once",
+  "QoS 1 messages come to another member of a shared subscription only after a lost connection, or sent twice",
   "first deliveries keep the order of each publisher",
   "no will comes after its client was back",
 ]);

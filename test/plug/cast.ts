@@ -1,13 +1,14 @@
 /** Who takes part in a run: publishers, subscribers, writers of retained messages, clients with a will, and who watches them. */
 
 import { Mortal } from "./clients/mortal.ts";
-import { Publisher } from "./clients/publisher.ts";
+import { Publisher, topicOf } from "./clients/publisher.ts";
 import { RetainedWriter } from "./clients/retained-writer.ts";
 import type { RoamingClient, RoamingOptions, Surroundings } from "./clients/roaming-client.ts";
 import { Subscriber } from "./clients/subscriber.ts";
 import { Watcher } from "./clients/watcher.ts";
 import { MessageLedger, type PublisherEntry, type SubscriberEntry } from "./ledger/message-ledger.ts";
 import { RetainedLedger } from "./ledger/retained-ledger.ts";
+import { SharedLedger } from "./ledger/shared-ledger.ts";
 import { WillLedger } from "./ledger/will-ledger.ts";
 import type { Settings } from "./settings.ts";
 
@@ -19,10 +20,13 @@ const GATHER_MAX_MS = 60_000;
 
 export interface Cast {
   readonly messages: MessageLedger;
+  readonly shared: SharedLedger;
   readonly retained: RetainedLedger;
   readonly wills: WillLedger;
   readonly publishers: readonly Publisher[];
   readonly subscribers: readonly Subscriber[];
+  /** Members of one shared subscription. */
+  readonly sharers: readonly Subscriber[];
   readonly writers: readonly RetainedWriter[];
   readonly mortals: readonly Mortal[];
   readonly watchers: readonly Watcher[];
@@ -36,12 +40,16 @@ export function castOf(settings: Settings, run: string, prefix: string, around: 
   const publisherEntries = publisherEntriesOf(settings, run);
   const subscriberEntries = subscriberEntriesOf(settings, run, publisherEntries.length);
   const messages = new MessageLedger(publisherEntries, subscriberEntries);
+  const sharerIds = Array.from({ length: settings.sharers }, (_, at) => `${run}-share-${at}`);
+  const shared = new SharedLedger(messages, sharerIds);
+  const everything = [`$share/${run}/${topicOf(prefix, "+", "+")}`];
   const retained = new RetainedLedger();
   const watcherIds = Array.from({ length: WATCHERS }, (_, at) => `${run}-watch-${at}`);
   const graceMs = settings.willGraceSeconds * 1000;
   const wills = new WillLedger(watcherIds, graceMs);
   return {
     messages,
+    shared,
     retained,
     wills,
     publishers: publisherEntries.map((entry, at) => {
@@ -51,7 +59,11 @@ export function castOf(settings: Settings, run: string, prefix: string, around: 
     }),
     subscribers: subscriberEntries.map((entry, at) => {
       const own = { ...options("sub", at, true), id: entry.name };
-      return new Subscriber(at, entry, publisherEntries, own, prefix, messages, around);
+      const filters = entry.hears.map((from) => topicOf(prefix, publisherEntries[from]?.name ?? "", "+"));
+      return new Subscriber(at, filters, entry.qos, own, messages, around);
+    }),
+    sharers: sharerIds.map((id, at) => {
+      return new Subscriber(at, everything, 2, { ...options("share", at, true), id }, shared, around);
     }),
     writers: Array.from({ length: settings.writers }, (_, at) => {
       return new RetainedWriter(options("kept", at, false), prefix, retained, around);
@@ -96,8 +108,10 @@ function subscriberEntriesOf(
 }
 
 export function clientsOf(cast: Cast): readonly RoamingClient[] {
-  const { publishers, subscribers, writers, mortals, watchers } = cast;
-  return [...subscribers, ...watchers, ...publishers, ...writers, ...mortals].map(({ client }) => client);
+  const { publishers, subscribers, sharers, writers, mortals, watchers } = cast;
+  return [...subscribers, ...sharers, ...watchers, ...publishers, ...writers, ...mortals].map(
+    ({ client }) => client,
+  );
 }
 
 /** Connects them all, who hears before who speaks. @throws {Error} if somebody is not let in, or not granted what it asks for */
@@ -110,7 +124,7 @@ export async function gather(cast: Cast): Promise<void> {
       reject(new Error(`Not everybody is connected and subscribed after ${GATHER_MAX_MS} ms: ${names}`));
     }, GATHER_MAX_MS);
   });
-  const hearers = [...cast.subscribers, ...cast.watchers];
+  const hearers = [...cast.subscribers, ...cast.sharers, ...cast.watchers];
   try {
     await Promise.race([Promise.all(hearers.map((each) => each.start())), tooLate]);
   } finally {

@@ -57,7 +57,7 @@ export async function run(
   const connections = new ConnectionLedger();
   const around: Surroundings = { brokers, random, connections, now: () => performance.now() - startAt };
   const cast = castOf(settings, name, prefix, around);
-  const { messages, retained, wills, publishers, subscribers, writers } = cast;
+  const { messages, shared, retained, wills, publishers, subscribers, sharers, writers } = cast;
   const clients = clientsOf(cast);
   let what = "gathering";
   let schedule: FaultSchedule | undefined;
@@ -81,6 +81,7 @@ export async function run(
       writers.map((each) => () => each.write()),
     );
     for (const [at, subscriber] of subscribers.entries()) if (at % 2 === 1) subscriber.roam();
+    for (const sharer of sharers.slice(1)) sharer.roam();
     if (hook !== undefined) {
       const pace = {
         kinds: settings.faultKinds,
@@ -115,6 +116,7 @@ export async function run(
       drainedMs,
       judgements: [
         ...messages.judge(),
+        ...shared.judge(),
         ...connections.judge(),
         ...retained.judge(sets),
         ...wills.judge(around.now()),
@@ -128,15 +130,17 @@ export async function run(
 
 /** Everybody comes, clients with a will go; waits until nothing is owed. @returns how long that took */
 async function drain(
-  { publishers, subscribers, writers, mortals, messages, wills }: Cast,
+  { publishers, subscribers, sharers, writers, mortals, messages, shared, wills }: Cast,
   untilAt: number,
 ): Promise<number> {
   const startAt = performance.now();
-  for (const subscriber of subscribers) subscriber.settle();
+  for (const subscriber of [...subscribers, ...sharers]) subscriber.settle();
   await Promise.all(mortals.map((mortal, at) => mortal.settle(at % 2 === 1)));
   const isOver = (): boolean => {
     const unanswered = [...publishers, ...writers].some((each) => each.unanswered > 0);
-    return !unanswered && messages.owed === 0 && wills.missing(Number.POSITIVE_INFINITY) === 0;
+    return (
+      !unanswered && messages.owed === 0 && shared.owed === 0 && wills.missing(Number.POSITIVE_INFINITY) === 0
+    );
   };
   while (!isOver() && performance.now() < untilAt) await delay(LOOK_EVERY_MS);
   const tookMs = performance.now() - startAt;

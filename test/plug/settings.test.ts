@@ -12,6 +12,7 @@ test("without options: three containers that are struck every 15 s, 500 messages
     publishersQos1: 50,
     publishersQos2: 20,
     subscribers: 30,
+    sharers: 3,
   });
 });
 

@@ -23,6 +23,8 @@ export interface Settings {
   readonly subscribers: number;
   /** Subscribers that hear each publisher. */
   readonly fanOut: number;
+  /** Members of one shared subscription to everything. */
+  readonly sharers: number;
   readonly writers: number;
   readonly wills: number;
   readonly payloadBytes: number;
@@ -52,6 +54,7 @@ must not, order, retained messages, sessions and wills. Exit code 0: every promi
   --qos1 N  --qos2 N       publishers (50 and 20)
   --subscribers N          with sessions that are kept, half of them away now and then (30)
   --fan-out N              subscribers that hear each publisher (3)
+  --sharers N              members of one shared subscription to everything, with sessions that are kept; all but one are away now and then (3)
   --writers N              of retained messages, five a second each (4)
   --wills N                clients with a will (6)
   --bytes N                of payload (64)
@@ -109,6 +112,7 @@ export function settingsFrom(args: readonly string[]): Settings | undefined {
     publishersQos2: number("qos2", 0),
     subscribers,
     fanOut,
+    sharers: number("sharers", 0),
     writers: number("writers", 0),
     wills: number("wills", 0),
     payloadBytes: number("bytes", 0),
@@ -137,6 +141,7 @@ function parse(args: readonly string[]) {
         qos2: { type: "string", default: "20" },
         subscribers: { type: "string", default: "30" },
         "fan-out": { type: "string", default: "3" },
+        sharers: { type: "string", default: "3" },
         writers: { type: "string", default: "4" },
         wills: { type: "string", default: "6" },
         bytes: { type: "string", default: "64" },

@@ -31,6 +31,12 @@ interface ClientEvent {
   readonly client?: number;
 }
 
+/** A machine that is no node. */
+export interface Stranger {
+  readonly namespace: string;
+  readonly mac: string;
+}
+
 /** After a fault. */
 export interface Recovery {
   /** From the fault until the address answers for good, in ms. */
@@ -71,8 +77,9 @@ export class LabNode {
 
 export class AddressLab {
   readonly nodes: LabNode[] = [];
+  /** The floating address. */
+  readonly address: string;
   readonly #options: LabOptions;
-  readonly #address: string;
   readonly #tag = `sk${process.pid % 100_000}`;
   readonly #switch: string;
   readonly #folder = mkdtempSync(join(tmpdir(), "skein-lab-"));
@@ -84,20 +91,25 @@ export class AddressLab {
 
   constructor(options: LabOptions) {
     this.#options = options;
-    this.#address = ADDRESSES[options.family ?? "IPv4"];
+    this.address = ADDRESSES[options.family ?? "IPv4"];
     this.#switch = `${this.#tag}sw`;
   }
 
-  /** Everything runs, one node holds the address and `idle` clients are connected to it. */
-  async start(idle: number): Promise<void> {
+  /** Plugs everything in; nothing runs. */
+  build(): void {
     this.#addNamespace(this.#switch);
     run("ip", "-n", this.#switch, "link", "add", "br0", "type", "bridge", "forward_delay", "0");
     run("ip", "-n", this.#switch, "link", "set", "br0", "up");
     for (let at = 1; at <= this.#options.nodes; at++) this.nodes.push(this.#makeNode(at));
+  }
+
+  /** Everything runs, one node holds the address and `idle` clients are connected to it. */
+  async start(idle: number): Promise<void> {
+    this.build();
     const clients = this.#plug("cl", 100);
     for (const node of this.nodes) this.startNode(node);
     await this.#until("a node holds the address", () => this.nodes.some((node) => node.isHolder), 60_000);
-    this.#spawn(clients, [process.execPath, CLIENTS, this.#address, String(idle)], (line) =>
+    this.#spawn(clients, [process.execPath, CLIENTS, this.address, String(idle)], (line) =>
       this.#events.push(line as unknown as ClientEvent),
     );
     await this.#until("the clients are connected", () => this.#connectedSince(0).size === idle, 20_000);
@@ -111,6 +123,26 @@ export class AddressLab {
     return this.nodes.find((node) => node.isHolder) as LabNode;
   }
 
+  /** Plugs in a machine that is no node; {@link setOn} gives it the floating address. */
+  addStranger(): Stranger {
+    const namespace = this.#plug("st", 101);
+    const mac = run("ip", "netns", "exec", namespace, "cat", "/sys/class/net/eth0/address").trim();
+    return { namespace, mac };
+  }
+
+  /** Sets the floating address on a stranger, which does not ask whether somebody has it, or takes it away. */
+  setOn({ namespace }: Stranger, isSet: boolean): void {
+    const isV6 = this.#options.family === "IPv6";
+    const line = ["addr", isSet ? "add" : "del", `${this.address}/${isV6 ? 128 : 32}`, "dev", "eth0"];
+    run("ip", "-n", namespace, ...line, ...(isV6 && isSet ? ["nodad"] : []));
+  }
+
+  /** Waits until `node` has logged a sentence that contains `part`. */
+  async said(node: LabNode, part: string, withinMs: number): Promise<void> {
+    const hasSaid = (): boolean => node.log.some(({ msg }) => msg.includes(part));
+    await this.#until(`n${node.at} says: ${part}`, hasSaid, withinMs);
+  }
+
   startNode(node: LabNode): void {
     const { timing, nodes } = this.#options;
     const peers = Array.from({ length: nodes }, (_, at) => at + 1).filter((at) => at !== node.at);
@@ -118,7 +150,7 @@ export class AddressLab {
     command.push("--mesh", "lab", "--mesh-key", this.#key, "--no-mdns", "--timing", timing);
     const anywhere = this.#options.family === "IPv6" ? "[::]" : "0.0.0.0";
     command.push("--listen", `mqtt://${anywhere}:1883`, "--allow-anonymous");
-    command.push("--vip", `${this.#address}%eth0`);
+    command.push("--vip", `${this.address}%eth0`);
     command.push(...peers.flatMap((at) => ["--peer", `10.77.0.${at}:7883`]));
     node.log.length = 0;
     node.process = this.#spawn(node.namespace, command, (line) => node.log.push(line as never));

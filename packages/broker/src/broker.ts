@@ -353,6 +353,7 @@ export class Broker {
         sharedSubscriptions: this.#subscriptions.sharedCount,
         retained: retained.count,
         queued: this.#sessions.queued,
+        storedBytes: retained.bytes + this.#sessions.queuedBytes,
       }),
     });
   }

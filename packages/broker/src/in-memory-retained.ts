@@ -46,6 +46,10 @@ export class InMemoryRetained implements RetainedStore, RetainedView {
     return this.#byTopic.size;
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   put(message: ApplicationMessage, done: Completion | undefined): number {
     const { topic, payload } = message;
     const before = this.#byTopic.get(topic);

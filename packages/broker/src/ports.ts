@@ -75,6 +75,8 @@ export interface RetainedStore {
   read(reader: RetainedReader): void;
   /** Retained messages held. */
   readonly count: number;
+  /** What they take, about, topics and properties included. */
+  readonly bytes: number;
 }
 
 /** What an authentication method answers to what a client said. */

@@ -12,7 +12,7 @@ test("a message that waits keeps alive only itself, not what was read with it; o
   const ports = {
     options: DEFAULT_BROKER_OPTIONS,
     counters: newCounters(),
-    retained: { put: () => 0, read: () => undefined, count: 0 },
+    retained: { put: () => 0, read: () => undefined, count: 0, bytes: 0 },
     clock: { monotonicMs: () => 0 as MonotonicMs },
     frames: new PublishFrames(),
     queueBudget: new QueueBudget(1000),

@@ -60,6 +60,7 @@ function system(intervalSeconds = 10) {
         sharedSubscriptions: 2,
         retained: 10,
         queued: 6,
+        storedBytes: 700,
       };
     },
   });
@@ -126,6 +127,7 @@ test("the values have mosquitto's names and forms", () => {
     "retained messages/count": "10",
     "messages/stored": "16",
     "store/messages/count": "16",
+    "store/messages/bytes": "700",
     "messages/received": "101",
     "messages/sent": "102",
     "bytes/received": "103",

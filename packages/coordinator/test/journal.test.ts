@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { Journal, type JournalOptions, type OpenedJournal } from "../src/journal/journal.ts";
 import type { JournalDone } from "../src/journal/journal-job.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
+import { VirtualClock } from "./support/virtual-clock.ts";
 
 const FOLDER = "raft";
 const NO_CONFIGURATION = { voters: [], votersOutgoing: [], learners: [] };
@@ -374,6 +375,41 @@ test("a leader's snapshot may replace the saved one alone: the log stays, also w
     ...entries(18, 20),
     ...entries(21, 21, 2),
   ]);
+});
+
+/** Two pieces of checksum. */
+const LARGE = { ...snapshotAt(100, 4), data: new Uint8Array(600_000).fill(7) };
+
+test("a large snapshot of a leader is framed in pieces, with other work between them, and what is written next waits for it", () => {
+  const disk = new MemoryDisk();
+  const clock = new VirtualClock();
+  const { journal } = open(disk, { clock });
+  const order: string[] = [];
+  journal.restore(LARGE, false, { term: 4, votedFor: undefined }, () => order.push("restored"));
+  journal.persist({ hardState: undefined, entries: entries(101, 102, 4) }, () => order.push("new"));
+  disk.settle();
+  expect(order).toEqual([]);
+  clock.advance(0);
+  disk.settle();
+  expect(order).toEqual(["restored", "new"]);
+  expect(open(disk)).toMatchObject({ state: { entries: entries(101, 102, 4) }, snapshotData: LARGE.data });
+});
+
+test("a disk that fails while a leader's snapshot is framed is not written to any more", () => {
+  const disk = new MemoryDisk();
+  const clock = new VirtualClock();
+  const { journal } = open(disk, { clock });
+  const errors: (string | undefined)[] = [];
+  journal.persist({ hardState: undefined, entries: entries(1, 1) }, noError);
+  disk.settle();
+  journal.restore(LARGE, false, { term: 4, votedFor: undefined }, (error) => errors.push(error?.message));
+  disk.failNext("sync", "card gone");
+  journal.flushDue((error) => errors.push(error?.message));
+  disk.settle();
+  clock.advance(0);
+  disk.settle();
+  expect(errors).toEqual(["card gone", "card gone"]);
+  expect(open(disk).snapshotData).toBeUndefined();
 });
 
 test("a crash at any step of a restore leaves the old state or the new one, never a mixture", () => {

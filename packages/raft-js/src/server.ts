@@ -18,7 +18,7 @@ import { READABLE_MAX, ReadQueue } from "./read-queue.ts";
 import type { IncomingSnapshot } from "./snapshot-receiving.ts";
 import { StateHashes } from "./state-hashes.ts";
 import type { Transfer } from "./transfer.ts";
-import type { Configuration, HardState, ServerId, Snapshot } from "./types.ts";
+import type { Configuration, HardState, ServerId, Snapshot, SnapshotPoint } from "./types.ts";
 import { Writes } from "./writes.ts";
 
 /** So many that no two starts of a server draw the same. */
@@ -201,14 +201,14 @@ export class Server {
   /** Replaces log and state. Below the commit index only if what was committed here is contradicted. */
   restore(snapshot: Snapshot): void {
     this.writes.overwritten(Math.min(this.log.commitIndex, snapshot.index) + 1);
-    this.log.restore(snapshot, this.isContradicted);
+    this.log.restore(pointOf(snapshot), this.isContradicted);
     this.contradictedTerm = undefined;
     this.#replaceState(snapshot, false);
   }
 
   /** Replaces the state by one that belongs to this log: what is committed behind it is applied again. */
   restoreState(snapshot: Snapshot): void {
-    this.log.restartFrom(snapshot);
+    this.log.restartFrom(pointOf(snapshot));
     this.#replaceState(snapshot, true);
   }
 
@@ -287,4 +287,9 @@ export class Server {
       Object.assign(told, { role, term, leader });
     }
   }
+}
+
+/** Where it stands, without its data: the log must not keep them. */
+function pointOf({ index, term, configuration }: Snapshot): SnapshotPoint {
+  return { index, term, configuration };
 }

@@ -1,11 +1,12 @@
 /**
  * Taking over a leader's snapshot (paper section 7), which comes in pieces.
  *
- * Pieces are gathered in memory, in order, and every one is answered with how far this server is; so a lost piece or a
+ * Pieces are gathered in one buffer, in order, and every one is answered with how far this server is; so a lost piece or a
  * broken link costs that piece and not the rest. Pieces of different servers are not joined: equal states may be written
  * in different bytes. Only the whole snapshot replaces log and state.
  */
 
+import { assert } from "./assert.ts";
 import type { RaftMessage } from "./messages.ts";
 import type { Server } from "./server.ts";
 import type { ServerId, SnapshotPoint } from "./types.ts";
@@ -18,14 +19,18 @@ type InstallSnapshot = Extract<RaftMessage, { readonly kind: "installSnapshot" }
 export class IncomingSnapshot {
   readonly from: ServerId;
   readonly point: SnapshotPoint;
-  readonly totalBytes: number;
+  /** Filled from the front. Memory that no piece has come for yet is not touched: announced bytes cost addresses only. */
+  readonly #data: Uint8Array;
   #received = 0;
-  readonly #pieces: Uint8Array[] = [];
 
   constructor(from: ServerId, { point, totalBytes }: InstallSnapshot) {
     this.from = from;
     this.point = point;
-    this.totalBytes = totalBytes;
+    this.#data = new Uint8Array(totalBytes);
+  }
+
+  get totalBytes(): number {
+    return this.#data.length;
   }
 
   get received(): number {
@@ -42,19 +47,14 @@ export class IncomingSnapshot {
   /** Takes the piece if it is the next one. */
   add(offset: number, piece: Uint8Array): void {
     if (offset !== this.#received) return;
-    // A copy: a view would keep the buffer it came in.
-    this.#pieces.push(new Uint8Array(piece));
+    this.#data.set(piece, offset);
     this.#received += piece.length;
   }
 
+  /** All of it, once everything is received. It is not copied. */
   whole(): Uint8Array {
-    const data = new Uint8Array(this.totalBytes);
-    let at = 0;
-    for (const piece of this.#pieces) {
-      data.set(piece, at);
-      at += piece.length;
-    }
-    return data;
+    assert(this.#received === this.totalBytes, "pieces of", this.point.index, "are missing");
+    return this.#data;
   }
 }
 

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { onAppendEntries } from "../src/follower.ts";
 import { EMPTY_STATE, type RaftMessage, type SnapshotPoint } from "../src/index.ts";
 import { Server } from "../src/server.ts";
-import { onInstallSnapshot } from "../src/snapshot-receiving.ts";
+import { IncomingSnapshot, onInstallSnapshot } from "../src/snapshot-receiving.ts";
 import { appendEntries, heartbeat, logOf, OneServer, OPTIONS, voters } from "./support/one-server.ts";
 
 const POINT: SnapshotPoint = { index: 9, term: 1, configuration: voters("a", "b", "c") };
@@ -127,6 +127,18 @@ test("Raft §7: pieces are gathered in order, whatever is lost, repeated or reor
   expect(b.completeWrites().take("installSnapshotReply")).toMatchObject([{ matchIndex: 9 }]);
 });
 
+test("pieces are joined as they come: the memory they came in may be used again, and the whole is not copied", () => {
+  const message = { ...piece(0, 4), data: DATA.slice(0, 4) } as RaftMessage & { kind: "installSnapshot" };
+  const incoming = new IncomingSnapshot("a", message);
+  expect(() => incoming.whole()).toThrow("pieces of 9 are missing");
+  incoming.add(0, message.data);
+  message.data.fill(0);
+  incoming.add(4, DATA.subarray(4));
+  const whole = incoming.whole();
+  expect(whole).toEqual(DATA);
+  expect(incoming.whole()).toBe(whole);
+});
+
 test("pieces of two servers are never joined: two snapshots at the same index may be written differently", () => {
   const b = new OneServer({ id: "b", term: 2 });
   b.receive("a", piece(0, 4));
@@ -159,6 +171,13 @@ test("the first pieces of a snapshot are let go once the log has caught up witho
   expect(b.incoming, "entry 9 is not committed here").toBeDefined();
   onAppendEntries(b, "a", { ...append, leaderCommit: 9 });
   expect(b.incoming).toBeUndefined();
+});
+
+test("of a snapshot that was installed the log keeps where it stands, not its data", () => {
+  const b = new Server({ ...OPTIONS, id: "b" }, EMPTY_STATE, 0);
+  b.setHardState(2, undefined);
+  onInstallSnapshot(b, "a", piece(0, 10) as RaftMessage & { readonly kind: "installSnapshot" });
+  expect(b.log.snapshot).toEqual(POINT);
 });
 
 test("a snapshot that is too large or that the application cannot use is counted and changes nothing", () => {

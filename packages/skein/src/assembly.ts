@@ -252,7 +252,7 @@ export class NodeAssembly {
       prng: this.#prng(),
       clock,
       authenticator,
-      takenOver: (clientId, from, by) => this.watch.takenOver(clientId, from, this.#placeOf(by)),
+      takenOver: (clientId, from, by) => this.watch.takenOver(clientId, from, by),
       node: {
         version: vitals?.().version ?? "",
         memoryBytes: () => vitals?.().memoryBytes ?? 0,
@@ -261,11 +261,6 @@ export class NodeAssembly {
     };
     const floatingAddress = this.#options.floatingAddress?.address;
     return new Broker({ ...DEFAULT_BROKER_OPTIONS, floatingAddress, ...this.#options.limits }, ports);
-  }
-
-  /** Of a client that took another one's session over: its address, or the name of the node that it is on. */
-  #placeOf(by: string): string {
-    return this.mesh.members.find(({ id }) => id === by)?.name ?? by;
   }
 
   #makeEntrance(): ClientEntrance {

@@ -149,9 +149,7 @@ export interface StatusInputs {
   readonly ownReport: NodeReport;
   readonly reportOf: (node: NodeId) => ReceivedReport | undefined;
   readonly since: Since;
-  /** Client ids that several devices use, one sentence each. */
-  readonly alarms: readonly string[];
-  /** Nodes that are not what they were, or are not seen where they should be. */
+  /** Client ids that several devices use; nodes that are not what they were, or are not seen where they should be. */
   readonly changes: readonly Note[];
   readonly fullQueues: readonly FullQueue[];
   readonly counters: StatusCounters;
@@ -192,7 +190,7 @@ export function nodeStatus(inputs: StatusInputs): NodeStatus {
     health,
     headline: headline(health, reasons, ifFails),
     reasons,
-    notes: [...inputs.alarms, ...notesOf(inputs).map(({ text }) => text)],
+    notes: notesOf(inputs).map(({ text }) => text),
     vip: {
       address: inputs.floatingAddress?.address ?? null,
       holder: holder ?? null,

@@ -70,7 +70,7 @@ export class NodeWatch {
   readonly #ports: WatchPorts;
   readonly #reports: ReportExchange;
   readonly #since = new Since();
-  readonly #flapping = new FlappingClients();
+  readonly #flapping: FlappingClients;
   readonly #changed: ChangedNodes;
   readonly #multicast = new MulticastWatch();
   readonly #fullQueues = new FullQueues();
@@ -85,6 +85,7 @@ export class NodeWatch {
     this.#ports = ports;
     this.#changed = new ChangedNodes(options.peers);
     const { identity, mesh, broker } = node;
+    this.#flapping = new FlappingClients(identity.node);
     const send = (to: NodeId, bytes: Uint8Array): void => mesh.sendControl(to, bytes);
     this.events = new NodeEvents({ id: identity.node, name: options.name }, identity.incarnation, {
       ...ports,
@@ -103,6 +104,7 @@ export class NodeWatch {
         returned: Object.fromEntries([...successorsIn(this.#nodes())].map(([old, { id }]) => [old, id])),
         isDiverged: node.coordinator.status.isDiverged,
         isAnnounced: mesh.multicast !== undefined,
+        takeovers: this.#flapping.told(ports.clock.monotonicMs()),
       }),
       messages: () => broker.counters.publishesReceived,
     });
@@ -148,13 +150,9 @@ export class NodeWatch {
     return true;
   }
 
-  /** A connection of `clientId` from one address was taken over by one from another. */
+  /** A connection of `clientId` from one address was taken over by one from another, or by one on another node. */
   takenOver(clientId: string, from: string, by: string): void {
-    const alarm = this.#flapping.takenOver(clientId, from, by, this.#ports.clock.monotonicMs());
-    if (alarm === undefined) return;
-    this.#ports.log.warn({ clientId, from, by }, "two devices use one client id");
-    const { node } = this.#node.identity;
-    this.events.note("alarm", [{ id: node, name: this.#options.name }], alarm);
+    this.#flapping.takenOver(clientId, from, by, this.#ports.clock.monotonicMs());
   }
 
   stop(): void {
@@ -214,8 +212,8 @@ export class NodeWatch {
       ownReport: this.#reports.own,
       reportOf: (node) => this.#reports.of(node),
       since: this.#since,
-      alarms: this.#flapping.alarms(now),
       changes: [
+        ...this.#flappingNotes(),
         ...this.#changed.notes(this.#nodes()),
         ...this.#multicastNotes(),
         ...this.#fullQueues.notes({
@@ -231,6 +229,16 @@ export class NodeWatch {
         store: { ...coordinator.counters, passedByAllQueues: coordinator.sessions.passed.inAll },
       },
     };
+  }
+
+  #flappingNotes(): readonly Note[] {
+    const { coordinator, mesh } = this.#node;
+    const told = mesh.members.flatMap(({ id }) => {
+      const report = this.#reports.of(id);
+      return report === undefined ? [] : [{ node: id, ...report }];
+    });
+    const nameOf = (node: NodeId): string | undefined => coordinator.known.nameOf(node);
+    return this.#flapping.notes({ told, nameOf, now: this.#ports.clock.monotonicMs() });
   }
 
   #multicastNotes(): readonly Note[] {

@@ -23,6 +23,7 @@ const REPORT: NodeReport = {
   returned: {},
   isDiverged: false,
   isAnnounced: true,
+  takeovers: [],
 };
 
 function member(id: NodeId, name: string, changes: Partial<Member> = {}): Member {
@@ -119,9 +120,8 @@ function inputs(
     clients: 5,
     retained: 214,
     ownReport: REPORT,
-    reportOf: () => ({ ...REPORT, clockOffsetMs: 20 }),
+    reportOf: () => ({ ...REPORT, clockOffsetMs: 20, receivedAt: 0 }),
     since: new Since(),
-    alarms: [],
     changes: [],
     fullQueues: [],
     counters: COUNTERS,
@@ -180,9 +180,9 @@ test("docs/reference/status.md names every field of the document and no other", 
   const noted = nodeStatus(
     inputs(
       {
-        alarms: ["One client id twice."],
+        changes: [{ subject: "flapping lamp", text: "One client id twice.", isAlarm: true }],
         fullQueues: [{ clientId: "orphan", passed: 1, forMs: 5000, queued: 10_000, isConnected: false }],
-        reportOf: () => ({ ...REPORT, version: "0.2.0", clockOffsetMs: 1 }),
+        reportOf: () => ({ ...REPORT, version: "0.2.0", clockOffsetMs: 1, receivedAt: 0 }),
       },
       { merge },
     ),
@@ -218,7 +218,7 @@ test("what the others report is shown; nothing of a node that is gone", () => {
 });
 
 test("a replica that lags is said, by the coordinator itself and by who hears it from it", () => {
-  const lagging = { ...REPORT, lags: { [C]: 5000 }, clockOffsetMs: 0 };
+  const lagging = { ...REPORT, lags: { [C]: 5000 }, clockOffsetMs: 0, receivedAt: 0 };
   const heard = nodeStatus(inputs({ reportOf: () => lagging }));
   expect(heard).toMatchObject({ isInSync: false, members: [{}, {}, { lagEntries: 5000 }] });
   const lags = new Map([[C, 5000]]);
@@ -233,6 +233,7 @@ test("each node's copy is in sync, so many entries behind, different, or unknown
       ...(id === B ? changes : {}),
       ...(id === C ? of : {}),
       clockOffsetMs: 0,
+      receivedAt: 0,
     });
     const status = nodeStatus(inputs({ reportOf }));
     const line = formatStatus(status)
@@ -260,6 +261,7 @@ test("a relayed pair, a clock that is off and another version are noted without 
     ...REPORT,
     version: "0.2.0",
     clockOffsetMs: -3 * 86_400_000,
+    receivedAt: 0,
     addressProblem: "No permission.",
   };
   const reportOf = (id: NodeId) => (id === B ? report : undefined);

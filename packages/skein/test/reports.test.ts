@@ -27,6 +27,7 @@ function pair(offsetMs: number, rttMs = 10, links = 1) {
         returned: {},
         isDiverged: true,
         isAnnounced: true,
+        takeovers: [],
       }),
       messages: () => scene.messages,
     });
@@ -93,6 +94,7 @@ test("reports come out of a frame as they went in; anything else is no report an
     returned: { [A]: B },
     isDiverged: true,
     isAnnounced: true,
+    takeovers: [{ clientId: "lamp", from: "192.168.1.30", by: B, agesMs: [0, 20_000] }],
   };
   expect(decodeReport(encodeReport(report))).toEqual(report);
   const frame = (text: string): Uint8Array => Buffer.from(String.fromCharCode(REPORT_FRAME) + text);
@@ -101,7 +103,7 @@ test("reports come out of a frame as they went in; anything else is no report an
   expect(
     decodeReport(
       frame(
-        '{"lags":{"__proto__":1,"toString":2},"returned":{"constructor":"x"},"memoryBytes":-1,"version":7}',
+        '{"lags":{"__proto__":1,"toString":2},"returned":{"constructor":"x"},"memoryBytes":-1,"version":7,"takeovers":[null,7,{"clientId":"lamp"},{"clientId":"plug","agesMs":["x",-1]}]}',
       ),
     ),
   ).toEqual({
@@ -114,6 +116,7 @@ test("reports come out of a frame as they went in; anything else is no report an
     returned: {},
     isDiverged: false,
     isAnnounced: false,
+    takeovers: [{ clientId: "plug", from: "", by: "", agesMs: [0, 0] }],
   });
   fc.assert(
     fc.property(fc.uint8Array(), (bytes) => void decodeReport(Uint8Array.of(REPORT_FRAME, ...bytes))),

@@ -128,6 +128,19 @@ test("a PUBREC that says failure ends the message", () => {
   expect(world.sessions.session("a").queued).toBe(0);
 });
 
+test("a PUBREC that says failure while one before it is being committed: that commit releases nothing sent since", () => {
+  const world = new KeptWorld({ inflightMax: 1 });
+  const client = world.subscriber("a", "t", 2);
+  world.publish("t", "1", 2);
+  world.publish("t", "2", 2);
+  client.packets.length = 0;
+  client.send({ cmd: "pubrec", messageId: 1 });
+  client.send({ cmd: "pubrec", messageId: 1, reasonCode: 0x83 });
+  expect(taken(client)).toEqual(["publish 2 2"]);
+  world.commit();
+  expect(taken(client)).toEqual([]);
+});
+
 test("a PUBREC is not answered with 'not found' while its message has still to be sent again", () => {
   const world = new KeptWorld({ inflightMax: 2 });
   const client = world.subscriber("a", "t", 2);
@@ -255,7 +268,8 @@ test("what waits in a session is counted where its client is", () => {
   world.publish("t", "2");
   const watcher = world.connect("w");
   watcher.subscribe("$SYS/broker/messages/stored");
-  expect(watcher.takePayloads()).toEqual(["2"]);
+  watcher.subscribe("$SYS/broker/store/messages/bytes");
+  expect(watcher.takePayloads()).toEqual(["2", "4"]);
 });
 
 test("the retained messages that are sent with QoS 1 or 2 come from the log, the others are replayed", () => {

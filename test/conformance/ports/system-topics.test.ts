@@ -113,6 +113,9 @@ test("what is counted: clients that come, go, stay away and expire; messages and
     "$SYS/broker/publish/bytes/received": "8",
   });
   expect(look("$SYS/broker/messages/stored")).toEqual({ "$SYS/broker/messages/stored": "2" });
+  // Topics and payloads: "a" and "12345", "kept" and "123".
+  const bytes = "$SYS/broker/store/messages/bytes";
+  expect(look(bytes)).toEqual({ [bytes]: String(1 + 5 + 4 + 3) });
   world.pass(31_000);
   taken(watcher);
   expect(look("$SYS/broker/clients/expired")).toEqual({ "$SYS/broker/clients/expired": "1" });

@@ -21,8 +21,8 @@ both specifications, in this project's words. Each has a test, or a reason why n
 does can show it. MQTT 3.1 has no numbered statements; its tests are in \`test/conformance/mqtt-31.test.ts\`.
 
 \`npm run test:conformance\` runs the tests against one broker, \`npm run test:conformance-mesh\` against a mesh of three nodes with the
-clients spread over them. Column "mesh": *spread*; *one node* or *no mesh*, for the reason given; *held*, where the test has the mesh, the store or
-the users in its own hand; *sockets*, where it is about real ones.
+clients spread over them. Column "mesh": *spread*; *one node* or *no mesh*, for the reason given; *held*, where the test has the mesh or the store
+in its own hand; *sockets*, where it is about real ones.
 `;
 
 const COUNTS_HEAD = `| version | statements | shown by tests | spread over the mesh | ${Object.values(UNSHOWN).join(" | ")} |

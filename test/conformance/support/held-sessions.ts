@@ -10,6 +10,7 @@ import {
   filterMatches,
   type KeptSession,
   type KeptSubscription,
+  messageSize,
   type OwedMessage,
   PASSED_BY,
   parseSharedFilter,
@@ -49,6 +50,10 @@ class HeldSession implements KeptSession {
 
   get queued(): number {
     return this.owedByOrdinal.size;
+  }
+
+  get queuedBytes(): number {
+    return [...this.owedByOrdinal.values()].reduce((sum, { message }) => sum + messageSize(message), 0);
   }
 
   after(ordinal: number): OwedMessage | undefined {

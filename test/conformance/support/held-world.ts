@@ -79,6 +79,10 @@ class HeldStore implements RetainedStore {
     return this.#inner.count;
   }
 
+  get bytes(): number {
+    return this.#inner.bytes;
+  }
+
   put(message: ApplicationMessage, done: Completion | undefined): number {
     return this.#inner.put(message, done);
   }

@@ -6,7 +6,7 @@
  * network that is fast and loses nothing, which is still too little for any deadline of MQTT.
  */
 
-import type { Broker, BrokerOptions } from "@skein/broker";
+import type { Authenticator, Broker, BrokerOptions } from "@skein/broker";
 import { World as Simulation } from "@skein/testkit";
 import { FROM_ONE_ADDRESS } from "./lone-node.ts";
 import type { Nodes } from "./nodes.ts";
@@ -22,7 +22,7 @@ export class MeshNodes implements Nodes {
   readonly brokers: readonly Broker[];
   readonly #simulation: Simulation;
 
-  constructor(count: number, limits: Partial<BrokerOptions>) {
+  constructor(count: number, limits: Partial<BrokerOptions>, authenticator?: Authenticator) {
     this.#simulation = new Simulation(
       {
         seed: 1,
@@ -36,6 +36,7 @@ export class MeshNodes implements Nodes {
         sizes: {},
         driftPerMillionMax: 0,
         limits: { ...FROM_ONE_ADDRESS, ...limits },
+        authenticator,
       },
       [],
     );

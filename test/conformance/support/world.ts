@@ -1,6 +1,6 @@
 /** What a test sees of a broker, or of a whole mesh: time, counters, and clients. */
 
-import type { Broker, BrokerOptions, Counters } from "@skein/broker";
+import type { Authenticator, Broker, BrokerOptions, Counters } from "@skein/broker";
 import type { IConnectPacket } from "mqtt-packet";
 import { Client, connectPacket } from "./client.ts";
 import { LoneNode } from "./lone-node.ts";
@@ -38,8 +38,12 @@ export class World {
   }
 
   /** All clients are on one node of the mesh, because of `_reason`. */
-  static onOneNode(_reason: OneNodeReason, options: Partial<BrokerOptions> = {}): World {
-    return new World(options, makeNodes(options), "first");
+  static onOneNode(
+    _reason: OneNodeReason,
+    options: Partial<BrokerOptions> = {},
+    authenticator?: Authenticator,
+  ): World {
+    return new World(options, makeNodes(options, authenticator), "first");
   }
 
   /** One broker, in the mesh run, too, because of `_reason`. */

@@ -1,13 +1,25 @@
 /** A subscriber with a session that is kept. It subscribes once; then what it hears comes from its session, wherever it connects. */
 
-import type { MessageLedger, PublisherEntry, SubscriberEntry } from "../ledger/message-ledger.ts";
-import { topicOf } from "./publisher.ts";
 import { RoamingClient, type RoamingOptions, type Surroundings } from "./roaming-client.ts";
 import { StandingSubscription } from "./standing-subscription.ts";
 
 /** How long a roaming one stays, and stays away: at least this, at most twice as much. */
 const STAY_MS = 7000;
 const AWAY_MS = 7000;
+
+/** Who keeps the books of what subscribers get; `number`: whose. */
+export interface Hearings {
+  connected(number: number): void;
+  disconnected?(number: number, at: number): void;
+  delivered(
+    number: number,
+    publisher: number,
+    message: number,
+    topic: string,
+    isDup: boolean,
+    at: number,
+  ): void;
+}
 
 export class Subscriber {
   readonly client: RoamingClient;
@@ -17,20 +29,19 @@ export class Subscriber {
 
   constructor(
     number: number,
-    entry: SubscriberEntry,
-    publishers: readonly PublisherEntry[],
+    filters: readonly string[],
+    qos: 1 | 2,
     options: RoamingOptions,
-    prefix: string,
-    ledger: MessageLedger,
+    ledger: Hearings,
     around: Surroundings,
   ) {
     this.#around = around;
     this.client = new RoamingClient(options, around);
-    const filters = entry.hears.map((at) => topicOf(prefix, publishers[at]?.name ?? "", "+"));
-    this.#subscription = new StandingSubscription(this.client, filters, entry.qos);
+    this.#subscription = new StandingSubscription(this.client, filters, qos);
     this.client.onConnected = () => {
       ledger.connected(number);
     };
+    this.client.onClosed = () => ledger.disconnected?.(number, around.now());
     this.client.onMessage = (topic, payload, isDup) => {
       const [publisher, message] = payload.toString("latin1").split(" ", 2);
       ledger.delivered(number, Number(publisher), Number(message), topic, isDup, around.now());

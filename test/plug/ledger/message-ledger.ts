@@ -43,6 +43,21 @@ export interface MessageCounts {
   readonly owed: number;
 }
 
+/** One message of a publisher. */
+export interface Publication {
+  /** Its name, and its place in the list. */
+  readonly publisher: string;
+  readonly number: number;
+  readonly message: number;
+  readonly qos: 1 | 2;
+  readonly sentAt: number;
+  /** How often it was sent. */
+  readonly attempts: number;
+  readonly answeredAt: number | undefined;
+  /** Answered, and not refused. */
+  readonly isAcknowledged: boolean;
+}
+
 interface Published {
   readonly entry: PublisherEntry;
   readonly sentAt: number[];
@@ -155,6 +170,34 @@ export class MessageLedger {
       else if (!isExplained) this.#copied.break({ client: entry.name, topic, id, what });
     }
     has.connection[message] = connections;
+  }
+
+  /** Undefined: it was never sent. */
+  publication(number: number, message: number): Publication | undefined {
+    const published = this.#publishers[number];
+    const sentAt = published?.sentAt[message];
+    if (published === undefined || sentAt === undefined) return undefined;
+    const { entry, attempts, isRefused } = published;
+    const answeredAt = published.answeredAt[message];
+    return {
+      publisher: entry.name,
+      number,
+      message,
+      qos: entry.qos,
+      sentAt,
+      attempts: attempts[message] ?? 0,
+      answeredAt,
+      isAcknowledged: answeredAt !== undefined && !isRefused.has(message),
+    };
+  }
+
+  /** All that was sent. */
+  *publications(): Iterable<Publication> {
+    for (const [number, { sentAt }] of this.#publishers.entries())
+      for (let message = 0; message < sentAt.length; message += 1) {
+        const publication = this.publication(number, message);
+        if (publication !== undefined) yield publication;
+      }
   }
 
   /** Deliveries of acknowledged messages that have not come. */

@@ -1,8 +1,10 @@
 /** Health and status of real processes are right within a second of what happens to them, where anybody can know that soon. */
 
 import { execFile } from "node:child_process";
+import { createConnection } from "node:net";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { MqttClient } from "mqtt";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { connect } from "../../support/mqtt-clients.ts";
 import { type NodeProcess, startMesh, type TestMesh, waitUntilHealthy } from "../../support/node-process.ts";
 
@@ -103,14 +105,43 @@ test("R17: two devices with one client id raise an alarm that names it, in the s
     const client = await connect(node(0), { clientId: "lamp", reconnectPeriod: 0 });
     client.on("error", () => {});
   }
-  await timeUntil(async () =>
-    (await node(0).status()).notes.some((note) => note.includes('Client id "lamp"')),
-  );
-  const events = (await node(0).get("/api/events")) as readonly { kind: string; text: string }[];
-  expect(events.filter(({ kind }) => kind === "alarm")).toEqual([
-    expect.objectContaining({ text: expect.stringContaining('Client id "lamp"') }),
-  ]);
+  await timeUntil(async () => (await notesOn(node(0), "lamp")).length > 0);
+  await timeUntil(async () => (await alarmsOn(node(0), "lamp")).length > 0);
+  expect(await alarmsOn(node(0), "lamp")).toHaveLength(1);
 });
+
+test("R17: two devices on two nodes raise one alarm that names both addresses, on every node", async () => {
+  for (let times = 0; times < 8; times++) await device(times % 2, "plug");
+  const both = /: (127\.0\.0\.2 and 127\.0\.0\.3|127\.0\.0\.3 and 127\.0\.0\.2) throw each other out/;
+  for (const one of mesh.nodes) {
+    await timeUntil(async () => (await notesOn(one, "plug")).some((note) => both.test(note)));
+    await timeUntil(async () => (await alarmsOn(one, "plug")).length > 0);
+    expect(await alarmsOn(one, "plug")).toEqual([expect.stringMatching(both)]);
+  }
+});
+
+/** The device at 127.0.0.2 connects to node 0 with this id, or that at 127.0.0.3 to node 1. */
+async function device(at: number, clientId: string): Promise<void> {
+  const { host, ports } = node(at);
+  const open = () => createConnection({ host, port: ports.mqtt, localAddress: `127.0.0.${2 + at}` });
+  const client = new MqttClient(open, { clientId, reconnectPeriod: 0 });
+  client.on("error", () => {});
+  onTestFinished(async () => {
+    await client.endAsync(true);
+  });
+  await new Promise<unknown>((resolve) => client.once("connect", resolve));
+}
+
+/** What the status says of this client id. */
+async function notesOn(of: NodeProcess, clientId: string): Promise<readonly string[]> {
+  return (await of.status()).notes.filter((note) => note.includes(`Client id "${clientId}"`));
+}
+
+async function alarmsOn(of: NodeProcess, clientId: string): Promise<readonly string[]> {
+  const events = (await of.get("/api/events")) as readonly { kind: string; text: string }[];
+  const alarms = events.filter(({ kind, text }) => kind === "alarm" && text.includes(clientId));
+  return alarms.map(({ text }) => text);
+}
 
 test("R15: every survivor tells the same fail-over with its times", async () => {
   // A client that has just left is still counted by the others, and would be waited for.

@@ -89,6 +89,12 @@ export class ClaimedSessions implements SessionKeeper {
     return queued;
   }
 
+  get queuedBytes(): number {
+    let bytes = 0;
+    for (const { session } of this.#tenancies.values()) bytes += session?.queuedBytes ?? 0;
+    return bytes;
+  }
+
   has(clientId: string): boolean {
     return this.#tenancies.has(clientId) || this.#store.has(clientId);
   }

@@ -105,6 +105,8 @@ export abstract class ClientSession implements Subscriber, RetainedReader {
   abstract readonly isKept: boolean;
   /** Messages in the queue, for status. */
   abstract readonly queued: number;
+  /** What they take, about, topics and properties included. */
+  abstract readonly queuedBytes: number;
   /** Something could be sent if there were room. */
   abstract readonly hasBacklog: boolean;
   /** Highest ordinal that may have been sent, of a queue that the mesh keeps; -1: none. */

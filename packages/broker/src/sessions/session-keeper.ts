@@ -33,6 +33,8 @@ export interface SessionKeeper {
   readonly size: number;
   /** Messages that wait in those of this node. Looks at each. */
   readonly queued: number;
+  /** What they take: see {@link ClientSession}. Likewise. */
+  readonly queuedBytes: number;
   has(clientId: string): boolean;
   /** The session of a client that is connected here. */
   find(clientId: string): ClientSession | undefined;

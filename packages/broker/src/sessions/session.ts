@@ -46,6 +46,10 @@ export class Session extends ClientSession {
     return this.#queue?.length ?? 0;
   }
 
+  get queuedBytes(): number {
+    return this.#queue?.bytes ?? 0;
+  }
+
   get hasBacklog(): boolean {
     return this.#isOwing() || this.isReplaying;
   }

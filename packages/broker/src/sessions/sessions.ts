@@ -47,6 +47,12 @@ export class Sessions implements SessionKeeper {
     return queued;
   }
 
+  get queuedBytes(): number {
+    let bytes = 0;
+    for (const session of this.#byClientId.values()) bytes += session.queuedBytes;
+    return bytes;
+  }
+
   has(clientId: string): boolean {
     return this.#byClientId.has(clientId);
   }

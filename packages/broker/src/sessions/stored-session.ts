@@ -33,20 +33,25 @@ import { type EarlyMessage, EarlyQueue } from "./early-queue.ts";
 const SPAN_MAX = 60_000;
 const PACKET_IDS = 65_535;
 
-/** One message that was sent on this connection and is not acknowledged. */
+/** One message that was sent on this connection and is not acknowledged. Reused: valid until the client has it. */
 class UnderWay implements Completion {
-  readonly ordinal: number;
-  readonly qos: 1 | 2;
+  ordinal = 0;
+  qos: 1 | 2 = 1;
   /** PUBREC came and is being committed, or is committed and PUBREL was sent. */
   state: "sent" | "confirming" | "released" = "sent";
   readonly #session: StoredSession;
   #waiting = 0;
   #refusal = 0;
 
-  constructor(session: StoredSession, { ordinal, qos }: OwedMessage) {
+  constructor(session: StoredSession) {
     this.#session = session;
+  }
+
+  begin({ ordinal, qos }: OwedMessage): this {
     this.ordinal = ordinal;
     this.qos = qos;
+    this.state = "sent";
+    return this;
   }
 
   confirm(claim: SessionClaim): void {
@@ -74,6 +79,8 @@ export class StoredSession extends ClientSession {
   /** By packet identifier; the oldest first. */
   readonly #underWay = new Map<number, UnderWay>();
   readonly #oldest = new MapFront(this.#underWay);
+  /** For those to come. */
+  readonly #unused: UnderWay[] = [];
   /** Nothing is owed behind the cursor. */
   #isExhausted = false;
   /** Undefined until a message comes before the log has it. */
@@ -96,6 +103,10 @@ export class StoredSession extends ClientSession {
 
   get queued(): number {
     return this.#kept.queued;
+  }
+
+  get queuedBytes(): number {
+    return this.#kept.queuedBytes;
   }
 
   get hasBacklog(): boolean {
@@ -284,7 +295,7 @@ export class StoredSession extends ClientSession {
   }
 
   #begin(owed: OwedMessage): UnderWay {
-    const entry = new UnderWay(this, owed);
+    const entry = (this.#unused.pop() ?? new UnderWay(this)).begin(owed);
     this.#underWay.set(packetIdOf(owed.ordinal), entry);
     return entry;
   }
@@ -294,6 +305,8 @@ export class StoredSession extends ClientSession {
     const entry = this.#underWay.get(packetId);
     if (entry === undefined) return;
     this.#underWay.delete(packetId);
+    // One whose PUBREC is being committed will hear of that yet.
+    if (entry.state !== "confirming") this.#unused.push(entry);
     this.#claim.acknowledge(entry.ordinal);
     this.pump();
   }

@@ -2,7 +2,7 @@
  * What a broker tells under `$SYS/broker/`, with mosquitto's names, because exporters and MQTT explorers read those.
  *
  * A pure function of what the broker counts. Names of mosquitto that are not here have nothing behind them in this broker: there are no
- * bridges (`connection/...`), the log is not published (`log/...`), and a message store that knows its bytes is the mesh's.
+ * bridges (`connection/...`), and the log is not published (`log/...`).
  *
  * Source: mosquitto(8), "Broker status".
  */
@@ -33,6 +33,8 @@ export interface BrokerFigures {
   readonly retained: number;
   /** Messages that wait in sessions. */
   readonly queued: number;
+  /** What these two take. */
+  readonly storedBytes: number;
   /** Of the process; 0: not known. */
   readonly memoryBytes: number;
 }
@@ -79,6 +81,7 @@ export class BrokerTopics {
     tell("retained messages/count", figures.retained);
     tell("messages/stored", figures.retained + figures.queued);
     tell("store/messages/count", figures.retained + figures.queued);
+    tell("store/messages/bytes", figures.storedBytes);
     tell("messages/received", counters.packetsReceived);
     tell("messages/sent", counters.packetsSent);
     tell("bytes/received", counters.bytesReceived);

@@ -17,6 +17,10 @@ export class SystemRetained implements RetainedStore {
     return this.#mesh.count;
   }
 
+  get bytes(): number {
+    return this.#mesh.bytes;
+  }
+
   put(message: ApplicationMessage, done: Completion | undefined): number {
     return this.#mesh.put(message, done);
   }

@@ -26,6 +26,8 @@ export type ConflictEvent =
     }
   /** A probe has ended. `stranger`: Ethernet address of somebody else than a member. */
   | { readonly kind: "probed"; readonly stranger: string | undefined }
+  /** The interface could not send the question. */
+  | { readonly kind: "unsent" }
   /** Who answered is a member after all. */
   | { readonly kind: "recognized" }
   | { readonly kind: "wake" };
@@ -35,6 +37,11 @@ export type ConflictEffect = { readonly kind: "probe" } | { readonly kind: "defe
 /** Longer than any member's kernel keeps the address without its node. */
 const SURE_AFTER_MS = 3000;
 const AGAIN_WHILE_WANTED_MS = 1000;
+/**
+ * So many questions that cannot be sent count as one that nobody has answered. An interface that has just come up
+ * cannot send IPv6 for two seconds, until it knows that nobody has its own address.
+ */
+const UNSENT_PROBES = 4;
 const AGAIN_MS = 10_000;
 /** As often as the address is announced. */
 const AGAIN_ELECTED_MS = 30_000;
@@ -51,6 +58,7 @@ export class ConflictWatch implements Core<ConflictEvent, ConflictEffect> {
   #strangerSince = 0;
   #isAlarm = false;
   #silent = 0;
+  #unsent = 0;
   #probeAt = Number.POSITIVE_INFINITY;
   #isProbing = false;
 
@@ -91,6 +99,11 @@ export class ConflictWatch implements Core<ConflictEvent, ConflictEffect> {
         break;
       case "probed":
         return this.#probed(event.stranger, now);
+      case "unsent":
+        this.#isProbing = false;
+        if (this.#isCleared || ++this.#unsent >= UNSENT_PROBES) this.#unanswered(now);
+        else this.#probeAt = now + AGAIN_WHILE_WANTED_MS;
+        return [];
       case "recognized":
         this.#silent = SILENT_PROBES;
         this.#unanswered(now);

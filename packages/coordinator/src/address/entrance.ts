@@ -242,10 +242,11 @@ export class Entrance {
   }
 
   /** Who followed it believes in it for a while after it has stepped down, so it goes on saying so until it hears another leader. */
-  #isCutOffNow({ hasQuorum, quorumContactAt = 0 }: CoordinatorStatus, now: number): boolean {
+  #isCutOffNow({ hasQuorum, quorumContactAt }: CoordinatorStatus, now: number): boolean {
     if (this.#leadsSince === undefined) return this.#isCutOff && !hasQuorum;
-    // Before its first commit it has no contact to show, but a quorum has just elected it.
-    return now - Math.max(this.#leadsSince, quorumContactAt) >= GIVE_UP_MS;
+    // Before its first commit, which takes long if its followers lack much, it has no contact to show although a quorum answers.
+    if (quorumContactAt === undefined && hasQuorum) return false;
+    return now - Math.max(this.#leadsSince, quorumContactAt ?? 0) >= GIVE_UP_MS;
   }
 
   #ownMacs(): readonly string[] {

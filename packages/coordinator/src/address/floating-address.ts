@@ -35,6 +35,8 @@ const WARNINGS_MAX = 16;
 
 const NO_ARPING =
   "Cannot run the program arping (with CAP_NET_RAW). The floating address works, but clients may need up to a minute to find its new holder; run: apt install iputils-arping";
+const NO_SOCAT_IPV6 =
+  "Cannot run the program socat (with CAP_NET_RAW). The floating address works, but clients may need up to a minute to find its new holder; run: apt install socat";
 const NO_SOCAT =
   "Cannot run the program socat (with CAP_NET_RAW). The floating address works, but idle clients notice a power cut only at their keep-alive; run: apt install socat";
 
@@ -55,6 +57,8 @@ export class FloatingAddress {
   readonly #suspend = new SuspendWatch();
   readonly #ip: BatchIp;
   readonly #tools: NetworkTools;
+  /** Warning that the address can neither be announced nor asked for. */
+  readonly #noNeighbours: string;
   readonly #tickler: Tickler;
   /** Not tickled for the last time yet. */
   #toTickle: readonly Connection[] = [];
@@ -75,7 +79,8 @@ export class FloatingAddress {
     const { address, networkInterface } = options;
     this.#options = options;
     this.#ports = ports;
-    this.#tools = new NetworkTools(options, process, clock);
+    this.#tools = new NetworkTools(options, process, () => ports.interfaceOf(networkInterface)?.mac);
+    this.#noNeighbours = this.#tools.isV6 ? NO_SOCAT_IPV6 : NO_ARPING;
     this.#alarm = new Alarm(clock, () => {
       this.#watch(this.#conflict.step({ kind: "wake" }, clock.monotonicMs()));
       this.#step({ kind: "wake" });
@@ -114,7 +119,7 @@ export class FloatingAddress {
     const { isCleared, stranger } = this.#conflict;
     if (this.#setupProblem !== undefined) return this.#setupProblem;
     if (!isCleared && stranger !== undefined)
-      return `${address} already answers ARP (MAC ${stranger}, maybe a printer). Choose another address.`;
+      return `${address} already answers ${this.#tools.isV6 ? "neighbour discovery" : "ARP"} (MAC ${stranger}, maybe a printer). Choose another address.`;
     return this.#ip.problem;
   }
 
@@ -156,7 +161,7 @@ export class FloatingAddress {
   probe(done: (isAnswered: boolean) => void): void {
     this.#tools.probe((result) => {
       this.#probed(result);
-      done(result !== "failed" && result.macs.length > 0);
+      done(typeof result !== "string" && result.macs.length > 0);
     });
   }
 
@@ -255,11 +260,13 @@ export class FloatingAddress {
   #probed(result: ProbeResult): void {
     if (this.#isStopped) return;
     const { isMember, contested, clock } = this.#ports;
-    this.#warn(NO_ARPING, result === "failed");
-    const macs = result === "failed" ? [] : result.macs;
+    this.#warn(this.#noNeighbours, result === "failed");
+    const macs = typeof result === "string" ? [] : result.macs;
     const stranger = macs.find((mac) => !isMember(mac));
     const before = this.#conflict.stranger;
-    this.#watch(this.#conflict.step({ kind: "probed", stranger }, clock.monotonicMs()));
+    const event =
+      result === "unsent" ? ({ kind: "unsent" } as const) : ({ kind: "probed", stranger } as const);
+    this.#watch(this.#conflict.step(event, clock.monotonicMs()));
     if (this.#holding.isHeld && stranger === undefined && macs.length > 0) contested();
     this.#sayStranger(before);
   }
@@ -285,8 +292,7 @@ export class FloatingAddress {
 
   #announce(): void {
     if (this.problem !== undefined) return;
-    const { interfaceOf } = this.#ports;
-    this.#tools.announce(interfaceOf(this.#options.networkInterface)?.mac, () => this.#warn(NO_ARPING, true));
+    this.#tools.announce(() => this.#warn(this.#noNeighbours, true));
   }
 
   #checkSetup(): void {
@@ -298,9 +304,9 @@ export class FloatingAddress {
     // Whether it works now is found out by doing something that changes nothing.
     if (this.#ip.problem !== undefined) this.#ip.set(this.#tools.deleteLine);
     // Likewise a probe that could not be made: on a starved machine its answer comes too late once, and nobody asks again.
-    if (!this.#warnings.has(NO_ARPING)) return;
+    if (!this.#warnings.has(this.#noNeighbours)) return;
     this.#tools.probe((result) => {
-      if (!this.#isStopped) this.#warn(NO_ARPING, result === "failed");
+      if (!this.#isStopped) this.#warn(this.#noNeighbours, result === "failed");
     });
   }
 

@@ -91,7 +91,8 @@ export function macBytes(text: string): Uint8Array | undefined {
   return Uint8Array.from(text.split(":"), (part) => Number.parseInt(part, 16));
 }
 
-function macText(bytes: Uint8Array): string {
+/** `aa:bb:cc:dd:ee:ff`. */
+export function macText(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":");
 }
 

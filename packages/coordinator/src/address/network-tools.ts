@@ -1,19 +1,27 @@
 /**
  * How the programs of the operating system are asked for what the floating address needs, for both families.
  *
- * IPv4: `arping` announces and probes. IPv6: `socat` sends the unsolicited neighbour advertisement, because the kernel sends none
- * for an address added with `nodad`; whether somebody has the address is seen in the kernel's neighbour table after a datagram
- * to it. With a preferred lifetime of 0 the kernel never takes the IPv6 address as the source of connections of its own.
+ * IPv4: `arping` announces and probes. IPv6: `socat` does. It sends the unsolicited neighbour advertisement, because the kernel
+ * sends none for an address added with `nodad`; and a neighbour solicitation for the address, whose answers a raw socket hears
+ * also while this machine has the address itself, when the kernel would ask nobody. With a preferred lifetime of 0 the kernel
+ * never takes the IPv6 address as the source of connections of its own.
  *
- * Source: iputils arping, iproute2, socat; RFC 4861 section 7.2.6, RFC 6724 section 5 (rule 3); measured: docs/floating-address.md.
+ * Source: iputils arping, iproute2, socat; RFC 4861 sections 7.2.2 and 7.2.6, RFC 6724 section 5 (rule 3); measured:
+ * docs/floating-address.md.
  */
 
-import type { Clock, ProcessPort, ProcessResult } from "@skein/kernel";
+import type { ProcessPort, ProcessResult } from "@skein/kernel";
 import type { FloatingAddressOptions } from "../options.ts";
 import type { Connection } from "./connections.ts";
-import { macBytes } from "./frames.ts";
+import { macBytes, macText } from "./frames.ts";
 import { formatIp, parseIp } from "./ip-address.ts";
-import { neighbourAdvertisement, tickleSegment } from "./packets.ts";
+import {
+  advertisedMac,
+  neighbourAdvertisement,
+  neighbourSolicitation,
+  solicitedNode,
+  tickleSegment,
+} from "./packets.ts";
 
 const LIFETIME_SECONDS = 2;
 /** An answer takes a millisecond on a wire and some tens on Wi-Fi. */
@@ -21,23 +29,28 @@ const PROBE_MS = 400;
 const RUN_TIMEOUT_MS = 3000;
 const DELETE_TIMEOUT_MS = 1000;
 
-/** What a probe has found: Ethernet addresses of those that answered, or that it could not be carried out. */
-export type ProbeResult = { readonly macs: readonly string[] } | "failed";
+/**
+ * What a probe has found: Ethernet addresses of those that answered, or why nobody was asked. `failed`: the program cannot be run.
+ * `unsent`: the interface cannot send; it has no address to send from yet, or is not there.
+ */
+export type ProbeResult = { readonly macs: readonly string[] } | "failed" | "unsent";
 
 export class NetworkTools {
   readonly #options: FloatingAddressOptions;
   readonly #process: ProcessPort;
-  readonly #clock: Clock;
+  readonly #ownMac: () => string | undefined;
   readonly #ip: Uint8Array;
 
-  constructor(options: FloatingAddressOptions, process: ProcessPort, clock: Clock) {
+  /** `ownMac`: Ethernet address of the interface; undefined: there is no such interface. */
+  constructor(options: FloatingAddressOptions, process: ProcessPort, ownMac: () => string | undefined) {
     this.#options = options;
     this.#process = process;
-    this.#clock = clock;
+    this.#ownMac = ownMac;
     this.#ip = parseIp(options.address) ?? new Uint8Array(4);
   }
 
-  get #isV6(): boolean {
+  /** The floating address is one of IPv6. */
+  get isV6(): boolean {
     return this.#ip.length === 16;
   }
 
@@ -45,7 +58,7 @@ export class NetworkTools {
   get renewLine(): string {
     const { address, networkInterface } = this.#options;
     const line = `addr replace ${address}/${8 * this.#ip.length} dev ${networkInterface} valid_lft ${LIFETIME_SECONDS}`;
-    return this.#isV6 ? `${line} preferred_lft 0 nodad` : `${line} preferred_lft ${LIFETIME_SECONDS}`;
+    return this.isV6 ? `${line} preferred_lft 0 nodad` : `${line} preferred_lft ${LIFETIME_SECONDS}`;
   }
 
   get deleteLine(): string {
@@ -59,12 +72,12 @@ export class NetworkTools {
   }
 
   /** Tells everybody where the address is now. `failed`: not even the program could be run. */
-  announce(mac: string | undefined, failed: () => void): void {
+  announce(failed: () => void): void {
     const { address, networkInterface } = this.#options;
     const done = (result: ProcessResult): void => {
       if (isUnusable(result)) failed();
     };
-    if (!this.#isV6) {
+    if (!this.isV6) {
       // Both forms: some receivers update on requests only, some on replies only. The exit code says nothing.
       for (const form of ["-U", "-A"]) {
         this.#process.run(
@@ -76,22 +89,20 @@ export class NetworkTools {
       }
       return;
     }
-    const bytes = mac === undefined ? undefined : macBytes(mac);
-    if (bytes === undefined) return;
-    // Hop limit 255 (IPPROTO_IPV6, IPV6_MULTICAST_HOPS), or receivers ignore it; 58 is ICMPv6.
-    const to = `IP6-SENDTO:[ff02::1]:58,bind=[${address}],so-bindtodevice=${networkInterface},setsockopt-int=41:18:255`;
-    this.#process.run(
-      "socat",
-      ["-u", "-", to],
-      RUN_TIMEOUT_MS,
-      done,
-      neighbourAdvertisement(this.#ip, bytes),
-    );
+    const mac = macBytes(this.#ownMac() ?? "");
+    if (mac === undefined) return;
+    const to = `IP6-SENDTO:[ff02::1]:58,bind=[${address}],${this.#asNeighbour}`;
+    this.#process.run("socat", ["-u", "-", to], RUN_TIMEOUT_MS, done, neighbourAdvertisement(this.#ip, mac));
+  }
+
+  /** For socat: hop limit 255 (IPPROTO_IPV6, IPV6_MULTICAST_HOPS), or receivers ignore it. (58 is ICMPv6.) */
+  get #asNeighbour(): string {
+    return `so-bindtodevice=${this.#options.networkInterface},setsockopt-int=41:18:255`;
   }
 
   /** Asks the network who has the address. This machine's own kernel does not answer. Takes less than half a second. */
   probe(done: (result: ProbeResult) => void): void {
-    if (this.#isV6) this.#probeV6(done);
+    if (this.isV6) this.#probeV6(done);
     else this.#probeV4(done);
   }
 
@@ -99,46 +110,47 @@ export class NetworkTools {
     const { address, networkInterface } = this.#options;
     // Two questions, and killed while it waits for the answer to the second: unanswered is no answer by then.
     const args = ["-D", "-c", "2", "-w", "2", "-I", networkInterface, address];
-    this.#process.run("arping", args, PROBE_MS, ({ exitCode, stdout, stderr }) => {
+    this.#process.run("arping", args, PROBE_MS, (result) => {
+      const { exitCode, stdout, stderr } = result;
       const macs = [...stdout.matchAll(/\[([\dA-Fa-f:]{17})\]/g)].map((match) =>
         (match[1] ?? "").toLowerCase(),
       );
       const wasKilled = exitCode === null && stderr === "";
-      done(macs.length === 0 && exitCode !== 0 && !wasKilled ? "failed" : { macs });
+      done(macs.length === 0 && exitCode !== 0 && !wasKilled ? whyUnasked(result) : { macs });
     });
   }
 
   #probeV6(done: (result: ProbeResult) => void): void {
-    const { address, networkInterface } = this.#options;
-    const entry = [address, "dev", networkInterface];
-    const ask = `UDP6-SENDTO:[${address}%${networkInterface}]:9`;
-    // What the kernel remembers of the past holder is no answer.
-    this.#process.run("ip", ["-6", "neigh", "del", ...entry], RUN_TIMEOUT_MS, () => {
-      this.#process.run(
-        "socat",
-        ["-u", "-", ask],
-        RUN_TIMEOUT_MS,
-        (asked) => {
-          if (isUnusable(asked)) done("failed");
-          else this.#clock.after(PROBE_MS, () => this.#readNeighbour(entry, done));
-        },
-        new Uint8Array(1),
-      );
-    });
-  }
-
-  #readNeighbour(entry: readonly string[], done: (result: ProbeResult) => void): void {
-    this.#process.run("ip", ["-6", "neigh", "show", "to", ...entry], RUN_TIMEOUT_MS, ({ stdout }) => {
-      const mac = /lladdr ([\da-f:]{17}) (?!FAILED|INCOMPLETE)/i.exec(stdout)?.[1];
-      done({ macs: mac === undefined ? [] : [mac.toLowerCase()] });
-    });
+    const mac = macBytes(this.#ownMac() ?? "");
+    if (mac === undefined) {
+      done("unsent");
+      return;
+    }
+    // Without IPV6_MULTICAST_LOOP (19): the own kernel, which may have the address, must not hear the question.
+    const to = `IP6-DATAGRAM:[${formatIp(solicitedNode(this.#ip))}]:58,${this.#asNeighbour},setsockopt-int=41:19:0`;
+    // It shows on standard error, in hexadecimal, what it hears until so long after the question.
+    const args = ["-x", "-t", String(PROBE_MS / 1000), "-", to];
+    const question = neighbourSolicitation(this.#ip, mac);
+    this.#process.run(
+      "socat",
+      args,
+      RUN_TIMEOUT_MS,
+      (result) => {
+        const macs = heardPackets(result.stderr)
+          .map((packet) => advertisedMac(packet, this.#ip))
+          .filter((answer) => answer !== undefined)
+          .map(macText);
+        done(macs.length === 0 && result.exitCode !== 0 ? whyUnasked(result) : { macs });
+      },
+      question,
+    );
   }
 
   /** Makes a client of the past holder look after its connection. `failed`: the program could not be run. */
   tickle({ ip, port, serverPort }: Connection, done: (hasFailed: boolean) => void): void {
     const { address } = this.#options;
     const client = formatIp(ip);
-    const to = this.#isV6
+    const to = this.isV6
       ? `IP6-SENDTO:[${client}]:6,bind=[${address}]`
       : `IP4-SENDTO:${client}:6,bind=${address}`;
     const segment = tickleSegment({ ip: this.#ip, port: serverPort }, { ip, port });
@@ -160,4 +172,15 @@ export class NetworkTools {
 /** It could not be started, or has not the right to do it (126: the shell's code, of a file capability that is not granted). */
 function isUnusable({ exitCode, stderr }: ProcessResult): boolean {
   return exitCode === null || exitCode === 126 || /not permitted/i.test(stderr);
+}
+
+function whyUnasked(result: ProcessResult): ProbeResult {
+  return isUnusable(result) ? "failed" : "unsent";
+}
+
+/** What `socat -x` has received: a line about each packet that begins with `<`, and a line with its bytes. */
+function heardPackets(dump: string): readonly Uint8Array[] {
+  return [...dump.matchAll(/^< .*\n((?: [\da-f]{2})+)$/gm)].map(([, bytes = ""]) =>
+    Uint8Array.from(bytes.trim().split(" "), (digits) => Number.parseInt(digits, 16)),
+  );
 }

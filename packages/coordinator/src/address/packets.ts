@@ -1,11 +1,13 @@
 /**
- * The two packets that Node has no socket for: the tickle, and IPv6's word that an address has moved.
+ * The packets that Node has no socket for: the tickle, and IPv6's question who has an address and the answer to it, which also
+ * tells that an address has moved.
  *
  * A tickle is a bare TCP ACK with sequence number 0 from the floating address to a client of its past holder. The client
  * answers with its true numbers, the kernel here knows no such connection and resets it, and the client connects again:
  * an idle one would have noticed only at its keep-alive.
  *
- * Source: Samba CTDB's tickle ACK; RFC 9293 sections 3.1, 3.10.7.4 (an unacceptable segment is answered); RFC 4861 section 4.4.
+ * Source: Samba CTDB's tickle ACK; RFC 9293 sections 3.1, 3.10.7.4 (an unacceptable segment is answered); RFC 4861
+ * sections 4.3, 4.4, 4.6.1; RFC 4291 section 2.7.1.
  */
 
 import { assert } from "@skein/kernel";
@@ -15,9 +17,16 @@ const TCP = 6;
 const FLAG_ACK = 0x10;
 const WINDOW = 1234;
 
+const NEIGHBOUR_SOLICITATION = 135;
 const NEIGHBOUR_ADVERTISEMENT = 136;
 const FLAG_OVERRIDE = 0x20;
+const TARGET_AT = 8;
+const OPTIONS_AT = 24;
+const OPTION_SOURCE_LINK_ADDRESS = 1;
 const OPTION_TARGET_LINK_ADDRESS = 2;
+/** The length of an option is in units of so many bytes. */
+const OPTION_UNIT_BYTES = 8;
+const MAC_BYTES = 6;
 
 export interface Endpoint {
   /** 4 or 16 bytes. */
@@ -42,14 +51,43 @@ export function tickleSegment(from: Endpoint, to: Endpoint): Uint8Array {
 
 /** ICMPv6: whoever knows `ip` shall send to `mac` from now on. The kernel fills in the checksum of a raw ICMPv6 socket. */
 export function neighbourAdvertisement(ip: Uint8Array, mac: Uint8Array): Uint8Array {
-  assert(ip.length === 16 && mac.length === 6, "an IPv6 address and an Ethernet address");
-  const packet = new Uint8Array(32);
-  packet[0] = NEIGHBOUR_ADVERTISEMENT;
+  const packet = neighbourMessage(NEIGHBOUR_ADVERTISEMENT, ip, OPTION_TARGET_LINK_ADDRESS, mac);
   packet[4] = FLAG_OVERRIDE;
-  packet.set(ip, 8);
-  packet[24] = OPTION_TARGET_LINK_ADDRESS;
-  packet[25] = 1;
-  packet.set(mac, 26);
+  return packet;
+}
+
+/** ICMPv6: whoever has `ip` shall tell `mac`, the sender. To be sent to {@link solicitedNode}. */
+export function neighbourSolicitation(ip: Uint8Array, mac: Uint8Array): Uint8Array {
+  return neighbourMessage(NEIGHBOUR_SOLICITATION, ip, OPTION_SOURCE_LINK_ADDRESS, mac);
+}
+
+/** The multicast address that whoever has `ip` listens on. */
+export function solicitedNode(ip: Uint8Array): Uint8Array {
+  return Uint8Array.of(0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, ...ip.subarray(13));
+}
+
+/** The Ethernet address that `packet` (ICMPv6, from anybody) says `ip` is at; undefined: it is no answer for `ip`. */
+export function advertisedMac(packet: Uint8Array, ip: Uint8Array): Uint8Array | undefined {
+  if (packet[0] !== NEIGHBOUR_ADVERTISEMENT) return undefined;
+  if (!ip.every((byte, at) => packet[TARGET_AT + at] === byte)) return undefined;
+  let at = OPTIONS_AT;
+  while (at + OPTION_UNIT_BYTES <= packet.length) {
+    if (packet[at] === OPTION_TARGET_LINK_ADDRESS) return packet.subarray(at + 2, at + 2 + MAC_BYTES);
+    const units = packet[at + 1] ?? 0;
+    if (units === 0) return undefined;
+    at += units * OPTION_UNIT_BYTES;
+  }
+  return undefined;
+}
+
+function neighbourMessage(type: number, ip: Uint8Array, option: number, mac: Uint8Array): Uint8Array {
+  assert(ip.length === 16 && mac.length === MAC_BYTES, "an IPv6 address and an Ethernet address");
+  const packet = new Uint8Array(OPTIONS_AT + OPTION_UNIT_BYTES);
+  packet[0] = type;
+  packet.set(ip, TARGET_AT);
+  packet[OPTIONS_AT] = option;
+  packet[OPTIONS_AT + 1] = 1;
+  packet.set(mac, OPTIONS_AT + 2);
   return packet;
 }
 

@@ -1,9 +1,8 @@
 /** What waits for its turn in the journal: one thing after another is done to the medium. */
 
 import type { SkeinError } from "@skein/kernel";
-import type { HardState, SnapshotPoint } from "raft-js";
+import type { HardState, Snapshot } from "raft-js";
 import { isForced, type JournalWrite } from "./journal-write.ts";
-import type { SnapshotFrame } from "./snapshot-writer.ts";
 
 /**
  * Undefined: it worked. An error is final: the journal writes nothing more and every later call gets it too. (But for
@@ -19,8 +18,7 @@ export interface WriteJob {
 
 export interface RestoreJob {
   readonly kind: "restore";
-  readonly snapshot: SnapshotPoint;
-  readonly frame: SnapshotFrame;
+  readonly snapshot: Snapshot;
   readonly keepsLog: boolean;
   readonly hardState: HardState;
   readonly done: JournalDone;

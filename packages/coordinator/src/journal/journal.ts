@@ -35,7 +35,7 @@ import type { Remains } from "./remains.ts";
 import { Reserve } from "./reserve.ts";
 import { isNoRoom, Room } from "./room.ts";
 import { SegmentWriter } from "./segment-writer.ts";
-import { frameOf, SnapshotWriter } from "./snapshot-writer.ts";
+import { frameInPieces, frameOf, type SnapshotFrame, SnapshotWriter } from "./snapshot-writer.ts";
 import { type Durability, readStopMark, writeStopMark } from "./stop-mark.ts";
 import { clearSuspectMark, writeSuspectMark } from "./suspect-mark.ts";
 import { SyncPace } from "./sync-pace.ts";
@@ -203,16 +203,11 @@ export class Journal {
 
   /**
    * Replaces the snapshot by a leader's, durably, after all writes given before, and the log by nothing; or the log, which has
-   * the entry of the snapshot, stays (`keepsLog`). Writes given afterwards wait for it.
+   * the entry of the snapshot, stays (`keepsLog`). Writes given afterwards wait for it. A large one is framed in pieces, between which
+   * the node does other work.
    */
-  restore(
-    snapshot: Snapshot,
-    keepsLog: boolean,
-    hardState: HardState,
-    done: JournalDone,
-    frame = frameOf(snapshot),
-  ): void {
-    this.#enqueue({ kind: "restore", snapshot, frame, keepsLog, hardState, done });
+  restore(snapshot: Snapshot, keepsLog: boolean, hardState: HardState, done: JournalDone): void {
+    this.#enqueue({ kind: "restore", snapshot, keepsLog, hardState, done });
   }
 
   /**
@@ -268,7 +263,7 @@ export class Journal {
     const done: JournalDone = (error) => this.#finish([job], error);
     if (job.kind === "close") this.#close(done);
     else if (this.#failure !== undefined) done(this.#failure);
-    else if (job.kind === "restore") this.#restore(job, done);
+    else if (job.kind === "restore") this.#frame(job, frameInPieces(job.snapshot, undefined), done);
     else this.#clearSuspect(done);
   }
 
@@ -339,7 +334,15 @@ export class Journal {
     });
   }
 
-  #restore({ snapshot, frame, keepsLog, hardState }: RestoreJob, done: JournalDone): void {
+  #frame(job: RestoreJob, pieces: Generator<undefined, SnapshotFrame>, done: JournalDone): void {
+    let piece = pieces.next();
+    while (this.#clock === undefined && piece.done !== true) piece = pieces.next();
+    if (this.#failure !== undefined) done(this.#failure);
+    else if (piece.done === true) this.#restore(job, piece.value, done);
+    else this.#clock?.after(0, () => this.#frame(job, pieces, done));
+  }
+
+  #restore({ snapshot, keepsLog, hardState }: RestoreJob, frame: SnapshotFrame, done: JournalDone): void {
     // The snapshot first: a crash in between leaves a log that does not join it, which the next start takes for empty.
     this.#room.carryOut(
       (saved) => this.#snapshots.replace(snapshot.index, frame, saved),

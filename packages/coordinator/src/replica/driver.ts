@@ -30,11 +30,11 @@ import {
 } from "raft-js";
 import { Alarm } from "../alarm.ts";
 import type { Journal, OpenedJournal } from "../journal/journal.ts";
-import { isSnapshot } from "../state-machine/snapshot.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
 import type { DriverPorts } from "./driver-ports.ts";
 import { observedEntry } from "./observed-entry.ts";
 import { OwnSnapshots } from "./own-snapshots.ts";
+import { ReceivedState } from "./received-state.ts";
 import { type Missing, REPAIR_BYTES_MAX } from "./repair.ts";
 import type { ReplicaSizes } from "./replica-sizes.ts";
 import { StateHashing } from "./state-hashing.ts";
@@ -69,6 +69,7 @@ export class Driver {
   #isRefused = false;
   #isSuspect: boolean;
   readonly #snapshots: OwnSnapshots;
+  readonly #received: ReceivedState;
   readonly #hashing: StateHashing;
   /** Last applied entry and the configuration as of it. */
   #applied: SnapshotPoint;
@@ -99,7 +100,9 @@ export class Driver {
     });
     this.#alarm = new Alarm(ports.clock, () => this.step({ kind: "wake" }));
     ports.observer?.restored(state.snapshot.index, state.snapshot.term);
-    const raftOptions = { ...options.raft, isSnapshotUsable: isSnapshot };
+    this.#received = new ReceivedState(machine);
+    const isSnapshotUsable = (data: Uint8Array): boolean => this.#received.isUsable(data);
+    const raftOptions = { ...options.raft, isSnapshotUsable };
     this.#raft = new RaftNode(raftOptions, state, ports.clock.monotonicMs());
   }
 
@@ -331,9 +334,9 @@ export class Driver {
   #restore({ snapshot, keepsLog, hardState, sendAfter }: RaftEffect & { readonly kind: "restore" }): void {
     const { index, term, configuration } = snapshot;
     this.#snapshots.replacedBy(snapshot);
+    const state = this.#received.take(snapshot.data);
     const takeOver = (): void => {
-      // The core has found it usable (isSnapshot), so this cannot throw.
-      this.#machine.restore(snapshot.data);
+      this.#machine.takeOver(state);
       const before = this.#applied.index;
       this.#applied = { index, term, configuration };
       this.#hashing.restored();

@@ -109,6 +109,10 @@ export class Retained {
     return this.#replica.count;
   }
 
+  get bytes(): number {
+    return this.#replica.bytes;
+  }
+
   /**
    * Sets, or with an empty payload deletes, the retained message of a topic. Returns the parts `done` waits for: 1,
    * settled with 0 when the write is committed and applied here, or with 0x97 when it cannot be taken. Without `done`

@@ -35,6 +35,10 @@ export class KeptView implements KeptSession {
     return this.#session?.queue.length ?? 0;
   }
 
+  get queuedBytes(): number {
+    return this.#session?.queue.bytes ?? 0;
+  }
+
   get sentThrough(): number {
     return this.#session?.sentThrough ?? -1;
   }

@@ -168,6 +168,24 @@ function writeItem(item: MergeItem, out: ByteWriter): number {
   }
 }
 
+/** Topics of the retained store that `item` is about. */
+export function topicsOf(item: MergeItem): readonly string[] {
+  if (item.kind === "deletion") return [item.topic];
+  return item.kind === "retained" ? [item.message.topic] : [];
+}
+
+/** Whether `item` is a part of a session, which waits until all are here. */
+export function isSessionItem(item: MergeItem): item is SessionItem {
+  return item.kind === "sessionTime" || item.kind === "owedMessage" || item.kind === "session";
+}
+
+/** Behind which index of `winner`'s log the items' cluster was forked off it; 0: it was not. */
+export function forkIndex(items: readonly MergeItem[], winner: string): number {
+  for (const item of items)
+    if (item.kind === "parent" && item.parent.cluster === winner) return item.parent.index;
+  return 0;
+}
+
 function readItem(kind: number, input: ByteReader): MergeItem {
   switch (kind) {
     case PARENT:

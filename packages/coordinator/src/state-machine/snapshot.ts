@@ -169,17 +169,6 @@ export function decodeSnapshot(
   return { proposers, retained, ...rest, sessions, staged };
 }
 
-/** Whether `bytes` are a snapshot that {@link decodeSnapshot} reads. */
-export function isSnapshot(bytes: Uint8Array): boolean {
-  try {
-    decodeSnapshot(bytes);
-    return true;
-  } catch (error) {
-    if (error instanceof SkeinError) return false;
-    throw error;
-  }
-}
-
 const NO_REST: Omit<ReplicatedState, "proposers" | "retained" | "sessions" | "staged"> = {
   tombstones: [],
   forgotten: { stamp: 0, index: 0 },

@@ -20,7 +20,7 @@ import { writeClusters } from "./clusters-codec.ts";
 import { type Command, decodeCommand, deletionOf, lastPlaceOf, topicOf } from "./commands.ts";
 import { Conflicts } from "./conflicts.ts";
 import { expiryOf, unexpired } from "./expiry.ts";
-import { type MergeItem, readItems } from "./merge-export.ts";
+import { forkIndex, isSessionItem, readItems, topicsOf } from "./merge-export.ts";
 import { askedBy, RecentPublications } from "./recent-publications.ts";
 import { type RetainedItem, RetainedState } from "./retained-state.ts";
 import { inParts, type SnapshotInParts, wholeInPieces } from "./saving.ts";
@@ -31,7 +31,7 @@ import type { Publication, SessionOutcome } from "./sessions/publishing-port.ts"
 import type { SessionState } from "./sessions/session-state.ts";
 import { noSessions } from "./sessions/sessions-snapshot.ts";
 import { SessionsState } from "./sessions/sessions-state.ts";
-import { type SessionItem, StagedSessions } from "./sessions/staged-sessions.ts";
+import { StagedSessions } from "./sessions/staged-sessions.ts";
 import { itemHash } from "./set-hash.ts";
 import { decodeSnapshot, type ReplicatedState } from "./snapshot.ts";
 import { StoreLimits } from "./store-limits.ts";
@@ -183,7 +183,16 @@ export class StateMachine {
 
   /** Replaces the state. `parts`: of one that was saved in parts. Changes nothing if it throws. @throws {SkeinError} ERR_SKEIN_MALFORMED */
   restore(bytes: Uint8Array, parts?: readonly Uint8Array[]): void {
-    const state: ReplicatedState = decodeSnapshot(bytes, parts, this.#slabBytes);
+    this.takeOver(this.decode(bytes, parts));
+  }
+
+  /** A state for {@link takeOver}, as {@link restore} reads it. */
+  decode(bytes: Uint8Array, parts?: readonly Uint8Array[]): ReplicatedState {
+    return decodeSnapshot(bytes, parts, this.#slabBytes);
+  }
+
+  /** Replaces the state by one that {@link decode} has read, and that belongs to this machine from then on. */
+  takeOver(state: ReplicatedState): void {
     this.sequencer.restore(state.proposers);
     this.retained.clear();
     for (const item of state.retained) this.#set({ ...item, message: ownCopy(item.message) });
@@ -330,7 +339,7 @@ export class StateMachine {
     if (!this.clusters.isNext(loser, cut, chunk)) return undefined;
     this.staged.put(loser, items.filter(isSessionItem), chunk === 0);
     this.#advance(command.stamp);
-    const topics = items.flatMap(topicOfItem);
+    const topics = items.flatMap(topicsOf);
     const forkedAt = forkIndex(items, winner);
     const row = this.clusters.took(
       { cluster: loser, cut, isComplete: isLast, shift, forkedAt },
@@ -370,22 +379,6 @@ export class StateMachine {
     this.tombstones.delete(item.message.topic);
     return true;
   }
-}
-
-function topicOfItem(item: MergeItem): readonly string[] {
-  if (item.kind === "deletion") return [item.topic];
-  return item.kind === "retained" ? [item.message.topic] : [];
-}
-
-function isSessionItem(item: MergeItem): item is SessionItem {
-  return item.kind === "sessionTime" || item.kind === "owedMessage" || item.kind === "session";
-}
-
-/** Behind which index of `winner`'s log the items' cluster was forked off it; 0: it was not. */
-function forkIndex(items: readonly MergeItem[], winner: string): number {
-  for (const item of items)
-    if (item.kind === "parent" && item.parent.cluster === winner) return item.parent.index;
-  return 0;
 }
 
 /** The log is replicated as it is: every node finds the same entry malformed and skips it. */

@@ -431,32 +431,46 @@ test("a frame that is damaged is refused without harm, one of a newer kind is pa
   expect(a.entrance.receive(B, Uint8Array.of(99, 0, 1))).toBe(true);
 });
 
-test.each([
-  ["that has never committed anything", undefined],
-  ["whose followers are gone", 10_000],
-])(
-  "a leader %s says that it is cut off, 1.5 s after a quorum has spoken, and that it is not when one answers",
-  (_, lastContactMs) => {
-    const clock = new VirtualClock();
-    const told: boolean[] = [];
-    const node = new TestNode(A, clock, (_from, _to, bytes) => {
-      const frame = decodeAddressFrame(bytes);
-      if (frame?.kind === "ability") told.push(frame.isCutOff);
-      return true;
-    });
-    node.entrance.peersChanged([{ id: B, state: "alive", isLinked: true, linkedAt: 0 }]);
-    clock.advance(10_000);
-    node.status = { ...freshStatus(), role: "leader", hasQuorum: true, coordinator: A };
-    node.quorumContactAt = () => lastContactMs;
-    clock.advance(1250);
-    expect(told).not.toContain(true);
-    clock.advance(750);
-    expect(told.at(-1)).toBe(true);
-    node.quorumContactAt = () => clock.monotonicMs();
-    clock.advance(250);
-    expect(told.at(-1)).toBe(false);
-  },
-);
+/** A leader, and whether it has said that it is cut off. */
+function leaderThatTells(): {
+  readonly clock: VirtualClock;
+  readonly node: TestNode;
+  readonly told: boolean[];
+} {
+  const clock = new VirtualClock();
+  const told: boolean[] = [];
+  const node = new TestNode(A, clock, (_from, _to, bytes) => {
+    const frame = decodeAddressFrame(bytes);
+    if (frame?.kind === "ability") told.push(frame.isCutOff);
+    return true;
+  });
+  node.entrance.peersChanged([{ id: B, state: "alive", isLinked: true, linkedAt: 0 }]);
+  clock.advance(10_000);
+  node.status = { ...freshStatus(), role: "leader", hasQuorum: true, coordinator: A };
+  return { clock, node, told };
+}
+
+test("a leader whose followers are gone says that it is cut off, 1.5 s after a quorum has spoken, and that it is not when one answers", () => {
+  const { clock, node, told } = leaderThatTells();
+  node.quorumContactAt = () => 10_000;
+  clock.advance(1250);
+  expect(told).not.toContain(true);
+  clock.advance(750);
+  expect(told.at(-1)).toBe(true);
+  node.quorumContactAt = () => clock.monotonicMs();
+  clock.advance(250);
+  expect(told.at(-1)).toBe(false);
+});
+
+test("a leader that has committed nothing yet is not cut off as long as a quorum answers, however much its followers lack", () => {
+  const { clock, node, told } = leaderThatTells();
+  node.quorumContactAt = () => undefined;
+  clock.advance(10_000);
+  expect(told).not.toContain(true);
+  node.status = { ...node.status, hasQuorum: false };
+  clock.advance(250);
+  expect(told.at(-1)).toBe(true);
+});
 
 test("what the leader says of its quorum is passed on", () => {
   const { clock, a, b } = twoNodes();

@@ -13,11 +13,14 @@ const MEMBER = "02:00:00:00:00:02";
 const PRINTER = "aa:bb:cc:00:00:01";
 const ETH0: InterfaceView = {
   mac: "02:00:00:00:00:01",
-  addresses: [{ address: "10.0.0.1", prefixLength: 24 }],
+  addresses: [
+    { address: "10.0.0.1", prefixLength: 24 },
+    { address: "fd00::1", prefixLength: 64 },
+  ],
 };
 const ARPING = ["arping -U -c 1 -w 1 -I eth0 10.0.0.9", "arping -A -c 1 -w 1 -I eth0 10.0.0.9"];
 
-function setUp() {
+function setUp(text = "10.0.0.9") {
   const clock = new VirtualClock();
   const process = new FakeProcesses();
   const warnings: string[] = [];
@@ -30,7 +33,7 @@ function setUp() {
   };
   const machine = { interface: ETH0 as InterfaceView | undefined, sleptMs: 0, knowsMember: true };
   const address = new FloatingAddress(
-    { address: "10.0.0.9", networkInterface: "eth0" },
+    { address: text, networkInterface: "eth0" },
     {
       clock,
       process,
@@ -281,6 +284,65 @@ test("an address that a stranger answers for is never taken, and the sentence na
   lead(2000);
   expect(address.problem).toBeUndefined();
   expect(address.isHeld).toBe(true);
+});
+
+test("the same for an IPv6 address; and a stranger that shows up while it is held is reported in the same words", () => {
+  const { process, address, warnings, lead } = setUp("fd00::9");
+  process.answering = [PRINTER];
+  address.start();
+  lead(20_000);
+  expect(address.isHeld).toBe(false);
+  expect(address.problem).toBe(
+    "fd00::9 already answers neighbour discovery (MAC aa:bb:cc:00:00:01, maybe a printer). Choose another address.",
+  );
+  process.answering = [];
+  lead(2000);
+  expect([address.problem, address.isHeld]).toEqual([undefined, true]);
+  process.answering = [PRINTER];
+  lead(31_000);
+  expect(address.isHeld).toBe(true);
+  expect(warnings.at(-1)).toMatch(
+    /^Another host answers for the floating address fd00::9 too \(MAC aa:bb:cc:00:00:01/,
+  );
+  expect(address.warnings).toEqual([warnings.at(-1)]);
+});
+
+test("an interface that cannot send yet is asked again every second, and after 3 s the address is taken all the same", () => {
+  const { process, address, lead } = setUp("fd00::9");
+  const questions = (): number => process.take().filter((line) => line.startsWith("socat -x")).length;
+  const notYet = {
+    exitCode: 1,
+    stdout: "",
+    stderr: "socat[7] E sendto(5): Cannot assign requested address\n",
+  };
+  process.result = notYet;
+  address.start();
+  lead(2000);
+  expect([questions(), address.isHeld]).toEqual([3, false]);
+  // Now it can, and a stranger answers.
+  process.answering = [PRINTER];
+  process.result = { ...notYet, exitCode: 0, stderr: "" };
+  lead(5000);
+  expect(address.isHeld).toBe(false);
+  expect(address.problem).toMatch(/already answers/);
+
+  const other = setUp("fd00::9");
+  other.process.result = notYet;
+  other.address.start();
+  other.lead(2750);
+  expect(other.address.isHeld).toBe(false);
+  other.lead(500);
+  expect(other.address.isHeld).toBe(true);
+});
+
+test("what IPv6 lacks without socat is said of socat, not of arping", () => {
+  const { process, address, lead } = setUp("fd00::9");
+  process.missing.add("socat");
+  address.start();
+  lead(1000);
+  expect(address.isHeld).toBe(true);
+  expect(address.warnings).toHaveLength(2);
+  for (const warning of address.warnings) expect(warning).toMatch(/socat .* apt install socat$/);
 });
 
 test("a member that still answers is no stranger: the elected node takes the address at once", () => {

@@ -1,34 +1,40 @@
-/** The commands for an IPv6 address; those for IPv4 are in floating-address.test.ts, where they are seen at work. */
+/** The commands for an IPv6 address; most of those for IPv4 are in floating-address.test.ts, where they are seen at work. */
 
 import { expect, test } from "vitest";
 import { parseIp } from "../../src/address/ip-address.ts";
 import { NetworkTools, type ProbeResult } from "../../src/address/network-tools.ts";
-import { neighbourAdvertisement, tickleSegment } from "../../src/address/packets.ts";
+import { neighbourAdvertisement, neighbourSolicitation, tickleSegment } from "../../src/address/packets.ts";
 import { FakeProcesses } from "../support/fake-processes.ts";
-import { VirtualClock } from "../support/virtual-clock.ts";
 
 const ADDRESS = parseIp("fd00::250") as Uint8Array;
 const MAC = "02:00:00:00:00:07";
-const FORGET = "ip -6 neigh del fd00::250 dev eth0";
-const ASK = "socat -u - UDP6-SENDTO:[fd00::250%eth0]:9";
-const LOOK = "ip -6 neigh show to fd00::250 dev eth0";
+const OWN = "02:00:00:00:00:01";
+const ASK =
+  "socat -x -t 0.4 - IP6-DATAGRAM:[ff02::1:ff00:250]:58,so-bindtodevice=eth0,setsockopt-int=41:18:255,setsockopt-int=41:19:0";
 
-function setUp() {
-  const clock = new VirtualClock();
+function setUp(ownMac = OWN) {
   const process = new FakeProcesses();
-  const tools = new NetworkTools({ address: "fd00::250", networkInterface: "eth0" }, process, clock);
-  return { clock, process, tools };
+  const machine: { mac: string | undefined } = { mac: ownMac };
+  const options = { address: "fd00::250", networkInterface: "eth0" };
+  const tools = new NetworkTools(options, process, () => machine.mac);
+  return { process, tools, machine };
 }
 
-/** What a probe finds when the kernel's neighbour table says `neighbour`. */
-function probed(neighbour: string): ProbeResult | undefined {
-  const { clock, process, tools } = setUp();
+/** What `socat -x` writes about a packet that it received or (`>`) sent. */
+function dumped(packet: Uint8Array, direction: "<" | ">" = "<"): string {
+  const bytes = Array.from(packet, (byte) => ` ${byte.toString(16).padStart(2, "0")}`).join("");
+  const last = packet.length - 1;
+  return `${direction} 2026/11/28 19:05:20.000989516  length=${packet.length} from=0 to=${last}\n${bytes}\n`;
+}
+
+/** What a probe finds when socat ends so. */
+function probed(stderr: string, exitCode: number | null = 0): ProbeResult | undefined {
+  const { process, tools } = setUp();
+  process.result = { exitCode, stdout: "", stderr };
   let found: ProbeResult | undefined;
   tools.probe((result) => {
     found = result;
   });
-  process.result = { exitCode: 0, stdout: neighbour, stderr: "" };
-  clock.advance(400);
   return found;
 }
 
@@ -39,51 +45,86 @@ test("it is set for 2 s, without asking who has it, and never preferred for the 
 });
 
 test("it is announced by an unsolicited neighbour advertisement to all nodes, with hop limit 255, on that interface", () => {
-  const { process, tools } = setUp();
+  const { process, tools, machine } = setUp(MAC);
   let failures = 0;
-  tools.announce(MAC, () => failures++);
+  tools.announce(() => failures++);
   expect(process.take()).toEqual([
     "socat -u - IP6-SENDTO:[ff02::1]:58,bind=[fd00::250],so-bindtodevice=eth0,setsockopt-int=41:18:255",
   ]);
   expect(process.inputs).toEqual([neighbourAdvertisement(ADDRESS, Uint8Array.of(2, 0, 0, 0, 0, 7))]);
-  tools.announce(undefined, () => failures++);
+  machine.mac = undefined;
+  tools.announce(() => failures++);
   expect([process.take(), failures]).toEqual([[], 0]);
+  machine.mac = MAC;
   process.missing.add("socat");
-  tools.announce(MAC, () => failures++);
+  tools.announce(() => failures++);
   expect(failures).toBe(1);
 });
 
-test("a probe forgets the past holder, sends one byte to the address, and reads after 400 ms who has answered for it", () => {
-  const { clock, process, tools } = setUp();
+test("a probe solicits whoever has the address, as its neighbour and unheard by the own kernel, and listens for 400 ms", () => {
+  const { process, tools } = setUp();
   const found: ProbeResult[] = [];
   tools.probe((result) => found.push(result));
-  expect(process.take()).toEqual([FORGET, ASK]);
-  expect(process.inputs).toEqual([new Uint8Array(1)]);
-  clock.advance(399);
-  expect([process.take(), found]).toEqual([[], []]);
-  clock.advance(1);
-  expect([process.take(), found]).toEqual([[LOOK], [{ macs: [] }]]);
+  expect(process.take()).toEqual([ASK]);
+  expect(process.inputs).toEqual([neighbourSolicitation(ADDRESS, Uint8Array.of(2, 0, 0, 0, 0, 1))]);
+  expect(found).toEqual([{ macs: [] }]);
+});
+
+const ANSWER = neighbourAdvertisement(ADDRESS, Uint8Array.of(2, 0, 0, 0, 0, 7));
+const OTHER = neighbourAdvertisement(ADDRESS, Uint8Array.of(0xaa, 0xbb, 0xcc, 0, 0, 1));
+const QUESTION = dumped(neighbourSolicitation(ADDRESS, Uint8Array.of(2, 0, 0, 0, 0, 1)), ">");
+
+test.each([
+  ["its own question", QUESTION, []],
+  ["an answer", QUESTION + dumped(ANSWER), [MAC]],
+  ["two answers", QUESTION + dumped(ANSWER) + dumped(OTHER), [MAC, "aa:bb:cc:00:00:01"]],
+  [
+    "an answer that is meant for another",
+    dumped(neighbourAdvertisement(new Uint8Array(16), ANSWER.subarray(26))),
+    [],
+  ],
+  ["an echo request and an answer", dumped(Uint8Array.of(128, 0, 1)) + dumped(ANSWER), [MAC]],
+  ["an advertisement that it sent itself", dumped(ANSWER, ">"), []],
+  ["an answer that was cut off", dumped(ANSWER.subarray(0, 31)), []],
+  ["no bytes at all", "< 2026/11/28\n\n", []],
+])("of what is heard, %s: answered by the right ones", (_what, stderr, macs) => {
+  expect(probed(stderr)).toEqual({ macs });
+});
+
+test("a probe whose program cannot be run has failed; what was heard before socat failed counts", () => {
+  expect(probed("2026/11/28 socat[7] E socket(10, 3, 58): Operation not permitted\n", 1)).toBe("failed");
+  expect(probed("", null)).toBe("failed");
+  // As socat says it while the interface still asks whether somebody has its own address.
+  const sending = dumped(ANSWER, ">");
+  expect(probed(`${sending}2026/11/28 socat[7] E sendto(5, ...): Cannot assign requested address\n`, 1)).toBe(
+    "unsent",
+  );
+  expect(probed(dumped(ANSWER), 1)).toEqual({ macs: [MAC] });
 });
 
 test.each([
-  ["fd00::250 lladdr 02:00:00:00:00:07 REACHABLE \n", [MAC]],
-  ["fd00::250 lladdr 02:00:00:00:00:07 router STALE \n", [MAC]],
-  ["fd00::250 lladdr 02:00:00:00:00:07 FAILED \n", []],
-  ["fd00::250 INCOMPLETE \n", []],
-  ["fd00::250 FAILED \n", []],
-  ["", []],
-])("neighbour %j: answered by %j", (neighbour, macs) => {
-  expect(probed(neighbour)).toEqual({ macs });
-});
-
-test("a probe that cannot be sent has failed, and says so at once", () => {
-  const { process, tools } = setUp();
-  process.missing.add("socat");
+  ["arping: Device eth0 not available.\n", 2, "unsent"],
+  ["arping: socket: Operation not permitted\n", 2, "failed"],
+  ["", null, { macs: [] }],
+])("arping that ends with %j and exit code %j: %j", (stderr, exitCode, expected) => {
+  const process = new FakeProcesses();
+  process.run = (_command, _args, _timeoutMs, done) => done({ exitCode, stdout: "", stderr });
+  const tools = new NetworkTools({ address: "10.0.0.9", networkInterface: "eth0" }, process, () => OWN);
   let found: ProbeResult | undefined;
   tools.probe((result) => {
     found = result;
   });
-  expect(found).toBe("failed");
+  expect(found).toEqual(expected);
+});
+
+test("without an interface nothing is asked", () => {
+  const { process, tools, machine } = setUp();
+  machine.mac = undefined;
+  let found: ProbeResult | undefined;
+  tools.probe((result) => {
+    found = result;
+  });
+  expect([process.take(), found]).toEqual([[], "unsent"]);
 });
 
 test("a client of the past holder is tickled from the address; clients of the other family never had it", () => {

@@ -1,7 +1,14 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { formatIp, isInNetwork, parseIp } from "../../src/address/ip-address.ts";
-import { neighbourAdvertisement, sumOf, tickleSegment } from "../../src/address/packets.ts";
+import {
+  advertisedMac,
+  neighbourAdvertisement,
+  neighbourSolicitation,
+  solicitedNode,
+  sumOf,
+  tickleSegment,
+} from "../../src/address/packets.ts";
 
 const ip = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 const port = fc.integer({ min: 1, max: 65_535 });
@@ -52,6 +59,39 @@ test("a neighbour advertisement overrides what others knew, and names the target
   expect([...packet.subarray(0, 8)]).toEqual([136, 0, 0, 0, 0x20, 0, 0, 0]);
   expect(packet.subarray(8, 24)).toEqual(target);
   expect([...packet.subarray(24)]).toEqual([2, 1, 2, 0, 0, 0, 0, 7]);
+});
+
+test("a neighbour solicitation names the target and the Ethernet address of who asks, and goes to the target's own group", () => {
+  const target = parseIp("fd00::12:3456") ?? new Uint8Array();
+  const packet = neighbourSolicitation(target, Uint8Array.of(2, 0, 0, 0, 0, 7));
+  expect([...packet.subarray(0, 8)]).toEqual([135, 0, 0, 0, 0, 0, 0, 0]);
+  expect(packet.subarray(8, 24)).toEqual(target);
+  expect([...packet.subarray(24)]).toEqual([1, 1, 2, 0, 0, 0, 0, 7]);
+  expect(formatIp(solicitedNode(target))).toBe("ff02::1:ff12:3456");
+});
+
+test("the answer of a Linux machine, as it was captured, is read; so is one with another option before the Ethernet address", () => {
+  const hex = "8800ec8860000000fd00007700000000000000000000025002017e91156cf2df";
+  const packet = Uint8Array.from(hex.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16));
+  const target = parseIp("fd00:77::250") ?? new Uint8Array();
+  const mac = Uint8Array.of(0x7e, 0x91, 0x15, 0x6c, 0xf2, 0xdf);
+  expect(advertisedMac(packet, target)).toEqual(mac);
+  const nonce = [14, 1, 0, 0, 0, 0, 0, 0];
+  const longer = Uint8Array.of(...packet.subarray(0, 24), ...nonce, ...packet.subarray(24));
+  expect(advertisedMac(longer, target)).toEqual(mac);
+  expect(advertisedMac(packet, parseIp("fd00:77::251") ?? new Uint8Array())).toBeUndefined();
+});
+
+test("whatever anybody sends: an Ethernet address or nothing, never an exception or an endless loop", () => {
+  const target = new Uint8Array(16);
+  const head = [136, 0, 0, 0, 0, 0, 0, 0, ...target];
+  fc.assert(
+    fc.property(fc.boolean(), fc.uint8Array({ maxLength: 64 }), (isAnswer, bytes) => {
+      const found = advertisedMac(isAnswer ? Uint8Array.of(...head, ...bytes) : bytes, target);
+      expect(found?.length ?? 6).toBe(6);
+    }),
+  );
+  expect(advertisedMac(Uint8Array.of(...head, 1, 0, 0, 0, 0, 0, 0, 0), target)).toBeUndefined();
 });
 
 test("addresses survive the way to text and back", () => {

@@ -1,9 +1,10 @@
-/** What a node without a quorum knows of the wishes of kept sessions: guarantees.md, "Without a quorum". */
+/** What a node without a quorum knows of the wishes of kept sessions, and what it holds back: guarantees.md, "Without a quorum". */
 
+import type { Completion, KeptSession } from "@skein/kernel";
 import { expect, test } from "vitest";
 import { comesTo } from "../support/kept-client.ts";
-import { completion, replicated, retained, type SimNode, World } from "../support/world.ts";
-import { wish } from "./session-world.ts";
+import { completion, replicated, retained, type SimNode, textOf, World } from "../support/world.ts";
+import { message, wish } from "./session-world.ts";
 
 /** A client whose session is kept subscribes to `filter`. */
 function subscribe(node: SimNode, filter: string): void {
@@ -66,4 +67,55 @@ test("a node that was silent lets the log decide who wants a message until it ha
   }
   expect(sessions.wants("nobody's")).toBe(false);
   expect(here.status.term).toBe(term);
+});
+
+/** Payloads that a session is owed, in order. */
+function owed(kept: KeptSession): (string | undefined)[] {
+  const texts: (string | undefined)[] = [];
+  for (let next = kept.after(-1); next !== undefined; next = kept.after(next.ordinal))
+    texts.push(textOf(next.message));
+  return texts;
+}
+
+test("with `hold` a node without a quorum neither acknowledges nor delivers what goes through the log; after the heal it does, once", () => {
+  const world = new World(7, {}, "hold");
+  world.add(3);
+  world.startAll();
+  world.until(() => world.isFormed(3) && world.leader !== undefined, 60_000, "formed");
+  world.run(2000);
+  const { leader } = world;
+  const here = world.nodes.find((node) => node !== leader);
+  if (leader === undefined || here === undefined) throw new Error("no nodes");
+  const near = comesTo(here, "near");
+  const far = comesTo(leader, "far");
+  const publisher = comesTo(here, "publisher");
+  for (const { claim } of [near, far]) claim.subscribe([wish("t"), wish("kept")], completion());
+  world.run(2000);
+  world.isolate([here], true);
+  // Twice what a node waits that may acknowledge by itself.
+  world.run(15_000);
+  expect(here.status.hasQuorum).toBe(false);
+
+  const done = Array.from({ length: 4 }, completion);
+  const { sessions, retained: store } = here.running;
+  sessions.publish(message("t", "1", 1), "publisher", [], done[0]);
+  publisher.claim.publish(message("t", "2", 2), 1, done[1] as Completion);
+  sessions.publish(message("kept", "3", 1, true), "publisher", [], done[2]);
+  store.put(retained("plain", "4"), done[3]);
+  world.run(60_000);
+  expect(done.map(({ codes }) => codes)).toEqual([[], [], [], []]);
+  for (const { kept } of [near, far]) expect(owed(kept())).toEqual([]);
+  for (const node of world.nodes) expect(node.heard).toEqual([]);
+  for (const topic of ["kept", "plain"]) expect(replicated(leader, topic)).toBeUndefined();
+
+  world.isolate([here], false);
+  world.until(() => done.every(({ codes }) => codes.length > 0), 20_000, "all is acknowledged");
+  world.run(5000);
+  expect(done.map(({ codes }) => codes)).toEqual([[0], [0], [0], [0]]);
+  for (const { kept } of [near, far]) expect(owed(kept())).toEqual(["1", "2", "3"]);
+  for (const node of world.nodes) {
+    // What goes to everybody through the log.
+    expect(node.heard.map(textOf)).toEqual(["2"]);
+    expect([replicated(node, "kept"), replicated(node, "plain")]).toEqual(["3", "4"]);
+  }
 });

@@ -1,7 +1,6 @@
 import { SkeinError } from "@skein/kernel";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { isSnapshot } from "../../src/state-machine/snapshot.ts";
 import { StateMachine } from "../../src/state-machine/state-machine.ts";
 import { steps, worldOf } from "./session-steps.ts";
 import { A, SessionWorld, wish } from "./session-world.ts";
@@ -98,7 +97,7 @@ test("most of what a node owes is in parts, which the next snapshot has again", 
 
 test("parts are for the own disk: what comes from others is refused in this form", () => {
   const { data } = saved(replicaOf(owing()));
-  expect(isSnapshot(data)).toBe(false);
+  expect(() => new StateMachine().restore(data)).toThrow(SkeinError);
 });
 
 test("data and parts that are changed, or do not belong together, are refused or mean something, and never end a process", () => {

@@ -655,13 +655,40 @@ test("of a shared subscription each message goes to one member, in turn, and to 
   expect(["a", "b", "c"].map((clientId) => world.owed(clientId))).toEqual([["0", "2"], [], ["1", "3"]]);
 });
 
-test("what a member leaves behind goes to those that are connected, in order", () => {
+test.each<[string, (world: SessionWorld, claim: number) => void]>([
+  ["CLOSE", (world, claim) => void world.close(A, "a", claim)],
+  ["NODE_DOWN", (world) => void world.nodeDown(A)],
+])("what a member leaves behind goes to those that are connected, in order: %s", (_, end) => {
   const world = new SessionWorld();
-  const claims = new Map(["a", "b"].map((clientId) => [clientId, world.open(A, clientId)] as const));
-  for (const [clientId, claim] of claims) world.subscribe(A, clientId, claim, wish("$share/g/t", { qos: 1 }));
-  for (let at = 0; at < 4; at++) world.publish(B, "t", `${at}`);
-  world.close(A, "a", claims.get("a") ?? 0);
-  expect([world.owed("a"), world.owed("b")]).toEqual([[], ["1", "3", "0", "2"]]);
+  const nodes = { a: A, b: B, c: B };
+  const claims = Object.entries(nodes).map(([clientId, node]) => {
+    const claim = world.open(node, clientId);
+    world.subscribe(node, clientId, claim, wish("$share/g/t", { qos: 1 }));
+    return claim;
+  });
+  for (let at = 0; at < 12; at++) world.publish(B, "t", `${at}`);
+  end(world, claims[0] ?? 0);
+  expect(Object.keys(nodes).map((clientId) => world.owed(clientId))).toEqual([
+    [],
+    ["1", "4", "7", "10", "0", "6"],
+    ["2", "5", "8", "11", "3", "9"],
+  ]);
+});
+
+test("of QoS 2 a member whose node is gone keeps what it may have, and the others get what comes from then on", () => {
+  const world = new SessionWorld();
+  for (const [node, clientId] of [
+    [A, "a"],
+    [B, "b"],
+  ] as const)
+    world.subscribe(node, clientId, world.open(node, clientId), wish("$share/g/t", { qos: 2 }));
+  for (let at = 0; at < 4; at++) world.publish(B, "t", `${at}`, 2);
+  world.nodeDown(A);
+  for (let at = 4; at < 6; at++) world.publish(B, "t", `${at}`, 2);
+  expect([world.owed("a"), world.owed("b")]).toEqual([
+    ["0", "2"],
+    ["1", "3", "4", "5"],
+  ]);
 });
 
 test("a member without room is passed over while another one has room, and the message is passed by when none has", () => {

@@ -7,7 +7,7 @@ export class FakeProcesses implements ProcessPort {
   readonly calls: string[] = [];
   /** Answer of every program that is run to its end. */
   result: ProcessResult = { exitCode: 0, stdout: "", stderr: "" };
-  /** Who answers probes (`arping -D`), by Ethernet address. */
+  /** Who answers probes (`arping -D`, `socat -x`), by Ethernet address. */
   answering: string[] = [];
   /** These programs cannot be run: no such program. */
   readonly missing = new Set<string>();
@@ -32,6 +32,8 @@ export class FakeProcesses implements ProcessPort {
     if (input !== undefined) this.inputs.push(input);
     if (this.missing.has(command)) done({ exitCode: null, stdout: "", stderr: `spawn ${command} ENOENT` });
     else if (command === "arping" && args[0] === "-D") done(this.#probed());
+    else if (args[0] === "-x" && input !== undefined && this.answering.length > 0)
+      done({ exitCode: 0, stdout: "", stderr: this.answering.map((mac) => solicited(input, mac)).join("") });
     else done(this.result);
   }
 
@@ -79,4 +81,11 @@ export class FakeProcesses implements ProcessPort {
   take(): string[] {
     return this.calls.splice(0);
   }
+}
+
+/** What `socat -x` writes of the answer to the neighbour solicitation `question`. */
+function solicited(question: Uint8Array, mac: string): string {
+  const target = Array.from(question.subarray(8, 24), (byte) => byte.toString(16).padStart(2, "0"));
+  const bytes = ["88", "00", "00", "00", "60", "00", "00", "00", ...target, "02", "01", ...mac.split(":")];
+  return `< 2026/11/28 19:05:20.000989516  length=32 from=0 to=31\n ${bytes.join(" ")}\n`;
 }

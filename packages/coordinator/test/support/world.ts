@@ -20,6 +20,7 @@ import {
   type CoordinatorStatus,
   loadIdentity,
   type MergeNews,
+  type OnQuorumLoss,
   type PeerView,
 } from "../../src/index.ts";
 import type { ReplicaSizes } from "../../src/replica/replica-sizes.ts";
@@ -105,10 +106,12 @@ export class World {
   /** Whether a control frame does not arrive. */
   isLost: (bytes: Uint8Array) => boolean = () => false;
   readonly #sizes: Partial<ReplicaSizes>;
+  readonly #onQuorumLoss: OnQuorumLoss;
 
   /** `sizes`: of all nodes' replicas, where they are not the usual ones. */
-  constructor(seed: number, sizes: Partial<ReplicaSizes> = {}) {
+  constructor(seed: number, sizes: Partial<ReplicaSizes> = {}, onQuorumLoss: OnQuorumLoss = "outbox") {
     this.#sizes = sizes;
+    this.#onQuorumLoss = onQuorumLoss;
     this.prng = seededPrng(seed);
     this.clock.afterTurn = () => this.#runDisks();
   }
@@ -125,8 +128,11 @@ export class World {
     const identity = loadIdentity(node.disk, random, node.log);
     const life = ++node.life;
     node.id = identity.node;
+    const { owedBytesMax } = node;
+    const sizes = this.#sizes;
+    const onQuorumLoss = this.#onQuorumLoss;
     node.coordinator = new Coordinator(
-      { identity, mesh: "home", timing: "lan", owedBytesMax: node.owedBytesMax, sizes: this.#sizes },
+      { identity, mesh: "home", timing: "lan", onQuorumLoss, owedBytesMax, sizes },
       {
         clock: this.#clockOf(node, life),
         prng: seededPrng(this.prng.below(2 ** 31)),

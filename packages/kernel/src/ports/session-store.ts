@@ -78,6 +78,8 @@ export interface KeptSession {
   readonly received: ReadonlySet<number>;
   /** Messages owed. */
   readonly queued: number;
+  /** What they take, about, topics and properties included. */
+  readonly queuedBytes: number;
   /** Messages up to this ordinal may have been sent on an earlier connection: they go with DUP. -1: none. */
   readonly sentThrough: number;
   /** Ordinal of the next message that it will be owed. */

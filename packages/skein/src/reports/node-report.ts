@@ -6,6 +6,7 @@
  */
 
 import { decodeUtf8, encodeUtf8Into, isNodeId, utf8Length } from "@skein/kernel";
+import type { Takeovers } from "../status/flapping-clients.ts";
 
 export interface NodeReport {
   /** Of the program. */
@@ -26,6 +27,8 @@ export interface NodeReport {
   readonly isDiverged: boolean;
   /** It announces itself by mDNS. */
   readonly isAnnounced: boolean;
+  /** Connections of clients that it has lost lately to newer ones with the same client id, of those that it has lost more than one of. */
+  readonly takeovers: readonly Takeovers[];
 }
 
 /** See coordinator/src/frames.ts: types from 64 on are not the coordinator's. */
@@ -34,14 +37,15 @@ const FRAME_BYTES_MAX = 4096;
 const TEXT_MAX = 300;
 const LAGS_MAX = 32;
 const RETURNED_MAX = 8;
+const TAKEOVERS_MAX = 32;
+const AGES_MAX = 6;
 
 export function encodeReport(report: NodeReport): Uint8Array {
   const { returned, ...rest } = report;
   const content = Object.keys(returned).length === 0 ? rest : report;
   // What is empty, 0 or false is read so where it is missing: most of it is, in most reports.
-  const text = JSON.stringify(content, (_, value: unknown) =>
-    value === "" || value === 0 || value === false ? undefined : value,
-  );
+  const told = Object.entries(content).filter(([, value]) => !isNothing(value));
+  const text = JSON.stringify(Object.fromEntries(told));
   const bytes = new Uint8Array(1 + utf8Length(text));
   bytes[0] = REPORT_FRAME;
   encodeUtf8Into(text, bytes, 1);
@@ -68,7 +72,12 @@ export function decodeReport(bytes: Uint8Array): NodeReport | undefined {
     returned: returnedIn(content.returned),
     isDiverged: content.isDiverged === true,
     isAnnounced: content.isAnnounced === true,
+    takeovers: takeoversIn(content.takeovers),
   };
+}
+
+function isNothing(value: unknown): boolean {
+  return value === "" || value === 0 || value === false || (Array.isArray(value) && value.length === 0);
 }
 
 function textIn(input: unknown): string {
@@ -85,6 +94,17 @@ function lagsIn(input: unknown): Readonly<Record<string, number>> {
 
 function returnedIn(input: unknown): Readonly<Record<string, string>> {
   return Object.fromEntries(entriesIn(input, RETURNED_MAX).map(([id, successor]) => [id, textIn(successor)]));
+}
+
+function takeoversIn(input: unknown): readonly Takeovers[] {
+  if (!Array.isArray(input)) return [];
+  return input.slice(0, TAKEOVERS_MAX).flatMap((item: Partial<Record<keyof Takeovers, unknown>> | null) => {
+    const { clientId, from, by, agesMs } = item ?? {};
+    if (typeof clientId !== "string" || !Array.isArray(agesMs)) return [];
+    return [
+      { clientId, from: textIn(from), by: textIn(by), agesMs: agesMs.slice(0, AGES_MAX).map(numberIn) },
+    ];
+  });
 }
 
 /** Node ids only, so that no key means anything to an object. */

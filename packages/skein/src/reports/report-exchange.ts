@@ -21,6 +21,8 @@ export interface ReportPorts {
 export interface ReceivedReport extends NodeReport {
   /** How far its wall clock is ahead of this node's. */
   readonly clockOffsetMs: number;
+  /** Monotonic. */
+  readonly receivedAt: number;
 }
 
 export class ReportExchange {
@@ -72,7 +74,8 @@ export class ReportExchange {
     if (report === undefined || !linked.has(from)) return;
     const wayMs = (linked.get(from) ?? 0) / 2;
     const clockOffsetMs = Math.round(report.wallMs + wayMs - this.#ports.clock.wallMs());
-    this.#received.set(from, { ...report, clockOffsetMs });
+    const receivedAt = this.#ports.clock.monotonicMs();
+    this.#received.set(from, { ...report, clockOffsetMs, receivedAt });
   }
 
   #measure(now: number): void {

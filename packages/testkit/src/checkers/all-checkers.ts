@@ -2,6 +2,7 @@
  * All checkers of a simulation, with what differs between worlds.
  */
 
+import type { OnQuorumLoss } from "@skein/coordinator";
 import type { Checker } from "../observations.ts";
 import { AcknowledgedLoss } from "./acknowledged-loss.ts";
 import { AddressHolder, type AddressHolderOptions } from "./address-holder.ts";
@@ -11,6 +12,7 @@ import { DurableLoss } from "./durable-loss.ts";
 import { ElectionSafety } from "./election-safety.ts";
 import { ElectionStorms, type ElectionStormsOptions } from "./election-storms.ts";
 import { ExactlyOnce } from "./exactly-once.ts";
+import { HeldWithoutQuorum } from "./held-without-quorum.ts";
 import { InterestConvergence, type InterestConvergenceOptions } from "./interest-convergence.ts";
 import { LeaderCompleteness } from "./leader-completeness.ts";
 import { LeaseHolder } from "./lease-holder.ts";
@@ -27,6 +29,7 @@ import { PublishOrder } from "./publish-order.ts";
 import { ReplicaModel } from "./replica-model.ts";
 import { RetainedLinearizable } from "./retained-linearizable.ts";
 import { SessionPresent } from "./session-present.ts";
+import { SharedMembers } from "./shared-members.ts";
 import { ToldAfterHeal } from "./told-after-heal.ts";
 import { Twins } from "./twins.ts";
 import type { UncertainReadsOptions } from "./uncertain-reads.ts";
@@ -35,6 +38,8 @@ import { Wills } from "./wills.ts";
 
 export interface CheckerOptions {
   readonly durability: Durability;
+  /** As the nodes are told. Default: `outbox`. */
+  readonly onQuorumLoss?: OnQuorumLoss | undefined;
   readonly address?: Partial<AddressHolderOptions>;
   readonly elections?: Partial<ElectionStormsOptions>;
   readonly interest?: Partial<InterestConvergenceOptions>;
@@ -59,6 +64,7 @@ export function allCheckers(options: CheckerOptions): Checker[] {
     new RetainedLinearizable(durability, options.retained),
     new AcknowledgedLoss(),
     new DurableLoss(durability),
+    new SharedMembers(durability),
     new PassedBy(options.queuedMessagesMax ?? 10_000),
     new ExactlyOnce(durability),
     new ToldAfterHeal(durability),
@@ -75,5 +81,6 @@ export function allCheckers(options: CheckerOptions): Checker[] {
     new WholeSnapshots(),
     new Liveness(),
     new NoRefusal(),
+    ...(options.onQuorumLoss === "hold" ? [new HeldWithoutQuorum()] : []),
   ];
 }

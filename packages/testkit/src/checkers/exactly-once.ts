@@ -56,6 +56,8 @@ export class ExactlyOnce implements Checker {
   /** How often each node has got a quorum back, or has lost what it had not flushed. */
   readonly #turns = new Map<string, number>();
 
+  /** Kept sessions with a shared subscription: what one of them leaves behind may come back to it (shared-members.ts). */
+  readonly #sharing = new Set<string>();
   readonly #clusters = new ClusterWatch();
   readonly #blackouts: BlackoutWatch;
   /** Published before all nodes belonged to one cluster, or before all lost what they had not flushed. */
@@ -76,6 +78,7 @@ export class ExactlyOnce implements Checker {
     this.#countTurns(observation);
     if (observation.kind === "connected") this.#connected(observation);
     else if (observation.kind === "connectSent") this.#connecting(observation);
+    else if (observation.kind === "subscribeSent") this.#subscribing(observation);
     else if (observation.kind === "publishSent")
       this.#sent(observation.packet, observation.node, observation.at);
     else if (observation.kind === "publishAcked") this.#acked(observation.payloadId);
@@ -106,6 +109,10 @@ export class ExactlyOnce implements Checker {
       if (!isTold) this.#untoldUntil.set(client, Math.max(leftAt, this.#untoldUntil.get(client) ?? leftAt));
     }
     this.#untold.delete(client);
+  }
+
+  #subscribing({ client, filter }: Extract<Observation, { kind: "subscribeSent" }>): void {
+    if (filter.startsWith("$share/") && this.#keepingSince.has(client)) this.#sharing.add(client);
   }
 
   #sent({ payloadId, qos }: PublishedPacket, node: string | undefined, sentAt: number): void {
@@ -174,7 +181,7 @@ export class ExactlyOnce implements Checker {
   #delivered(observation: Extract<Observation, { kind: "delivered" }>): void {
     const { client, node, payloadId, qos, dup, topic, at } = observation;
     this.#mustBeFirst(observation);
-    if (payloadId === "" || (qos === 1 && dup)) return;
+    if (payloadId === "" || (qos === 1 && (dup || this.#sharing.has(client)))) return;
     const publish = this.#publishes.get(payloadId);
     if (publish === undefined) {
       throw new CheckFailure(this.name, `${client} got "${payloadId}" on "${topic}", which nobody published`);

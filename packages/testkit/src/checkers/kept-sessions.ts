@@ -43,6 +43,8 @@ export interface KeptSession {
   awaySince: number;
   /** Ordinary (not shared) ones, by filter. */
   readonly subscriptions: Map<string, Subscription>;
+  /** Shared ones, by `$share/...` filter. */
+  readonly shared: Map<string, Subscription>;
 }
 
 /** A CONNECT without an answer yet. */
@@ -90,6 +92,7 @@ export class KeptSessions {
       case "unsubscribeSent":
         this.#asked.delete(`${observation.client} ${observation.filter}`);
         this.#byClient.get(observation.client)?.subscriptions.delete(observation.filter);
+        this.#byClient.get(observation.client)?.shared.delete(observation.filter);
         return;
       default:
     }
@@ -133,6 +136,18 @@ export class KeptSessions {
     }
   }
 
+  /** Shared subscriptions that match `topic` of certain sessions with QoS 1 or 2, and when the SUBACK of each came. */
+  *sharing(topic: string): Iterable<readonly [filter: string, session: KeptSession, since: number]> {
+    for (const session of this.#byClient.values()) {
+      if (!session.isCertain) continue;
+      for (const [sharedFilter, { qos, at }] of session.shared) {
+        const shared = parseSharedFilter(sharedFilter);
+        if (qos === 0 || shared === undefined || shared === "invalid") continue;
+        if (filterMatches(shared.filter, topic)) yield [sharedFilter, session, at];
+      }
+    }
+  }
+
   /** Whatever comes of it, the session may be another one from now on. */
   #connecting({ client, isClean, expirySeconds, at }: Attempt): void {
     const session = this.#byClient.get(client);
@@ -164,6 +179,7 @@ export class KeptSessions {
         isConnectionKnown: false,
         awaySince: at,
         subscriptions: new Map(),
+        shared: new Map(),
       };
       this.#byClient.set(client, session);
     }
@@ -189,12 +205,16 @@ export class KeptSessions {
     const askedAt = this.#asked.get(`${client} ${filter}`);
     // The SUBACK of a filter that is given up already may come late.
     if (session === undefined || askedAt === undefined || session.expirySeconds === 0) return;
-    if (parseSharedFilter(filter) !== undefined || !this.isSafe(node, askedAt)) return;
+    if (!this.isSafe(node, askedAt)) return;
     // The log may have ended the session that this connection was told of, and begun another one.
-    if (this.mayHaveExpired(session, at)) session.subscriptions.clear();
+    if (this.mayHaveExpired(session, at)) {
+      session.subscriptions.clear();
+      session.shared.clear();
+    }
     session.isCertain = true;
     session.isConnectionKnown = true;
-    session.subscriptions.set(filter, { qos, at });
+    const isShared = parseSharedFilter(filter) !== undefined;
+    (isShared ? session.shared : session.subscriptions).set(filter, { qos, at });
   }
 
   /** Should it live on, it begins anew here: what it was owed until now nobody asks for. */

@@ -206,7 +206,9 @@ export class Wills implements Checker {
   #checkDebts(at: number): void {
     for (const connection of this.#connections.alive()) {
       const { node, sentAt, acceptedAt = at } = connection;
-      connection.isKnown ||= at - acceptedAt > ON_ITS_WAY_MS && this.#sessions.isSafe(node, sentAt);
+      // What a node has not told before it stood still it may take along.
+      const tellsSince = Math.max(acceptedAt, this.#faults.wholeSince(node) ?? at);
+      connection.isKnown ||= at - tellsSince > ON_ITS_WAY_MS && this.#sessions.isSafe(node, sentAt);
     }
     const wholeSince = this.#faults.wholeSince(undefined);
     if (wholeSince === undefined) return;

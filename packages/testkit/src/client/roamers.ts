@@ -3,7 +3,7 @@
  *
  * Keepers subscribe and are away now and then; tellers publish with all QoS, from sessions that they take along, and have
  * wills; mortals come for a while and vanish without a word; a forgetful one keeps its session for seconds only, and sometimes
- * wants a new one; orphans leave a session with everything behind for much longer than its queue has room. Between them they use every promise about kept sessions. Everything is drawn from the host's
+ * wants a new one; orphans leave a session with everything behind for much longer than its queue has room; sharers divide what a giver says among themselves. Between them they use every promise about kept sessions. Everything is drawn from the host's
  * own sequence.
  *
  * Source: reference/users.md 2.4; reference design, 4.2.
@@ -22,6 +22,8 @@ export interface RoamersOptions {
   readonly beatMs: number;
   /** Queues are so small that they overflow. */
   readonly hasOrphans: boolean;
+  /** Some share a subscription. */
+  readonly hasSharers: boolean;
 }
 
 const TOPICS = 3;
@@ -30,6 +32,9 @@ const AWAY_MS_MAX = 12_000;
 /** Of a session that is kept for seconds only, and of clients that vanish. */
 const LONG_AWAY_MS_MAX = 70_000;
 const ORPHANED_MS_MAX = 90_000;
+/** Until a node that is gone counts as gone, and a little more: then others get what was its members'. */
+const SHARER_AWAY_MS_MAX = 30_000;
+const DOZE_MS_MAX = 3000;
 
 export class Roamers {
   readonly #host: SimClientHost;
@@ -50,6 +55,10 @@ export class Roamers {
     this.#forgetful();
     for (let i = 0; i < 2; i++) this.#mortal(i);
     if (options.hasOrphans) for (let i = 0; i < 2; i++) this.#orphan(i);
+    if (options.hasSharers) {
+      for (let i = 0; i < 3; i++) this.#sharer(i);
+      this.#giver();
+    }
   }
 
   /** Everybody who is away comes back, but for the mortals, and nobody leaves any more. */
@@ -121,6 +130,29 @@ export class Roamers {
     orphan.subscribe("wills/#", 1);
     this.#beat(() => {
       if (this.#prng.below(4) === 0) this.#away(orphan, ORPHANED_MS_MAX);
+    });
+  }
+
+  /** Member of a group that takes turns; now and then it reads nothing for a while, so that more is its own when it goes. */
+  #sharer(i: number): void {
+    const sharer = this.#client(`sharer-${i}`, i === 2 ? ROAMER_V4 : ROAMER);
+    sharer.subscribe("$share/roam/share/#", i === 1 ? 1 : 2);
+    this.#beat(() => {
+      if (this.#prng.below(16) === 0) this.#away(sharer, SHARER_AWAY_MS_MAX);
+      else if (this.#prng.below(24) === 0) sharer.comeBack(this.#pick(LEAVINGS));
+      else if (this.#prng.below(8) === 0) sharer.pauseReading(this.#prng.below(DOZE_MS_MAX));
+    });
+  }
+
+  /** Speaks to the sharers. */
+  #giver(): void {
+    const giver = this.#client("giver", ROAMER);
+    this.#beat(() => {
+      for (let n = this.#prng.below(16); n >= 0; n--) {
+        const topic = `share/${this.#prng.below(TOPICS)}`;
+        giver.publish(topic, `giver:${++this.#messages}`, this.#pick<QoS>([1, 1, 2]), false);
+      }
+      if (this.#prng.below(20) === 0) giver.comeBack(this.#pick(LEAVINGS));
     });
   }
 

@@ -29,6 +29,15 @@ export const ALONE_MUTANTS: readonly Mutant[] = (
       replacement: "  } else if (own !== undefined && own.index < 0 && !isSameAsOwn(item))",
     },
     {
+      name: "a deletion is forgotten at once",
+      breaks: "P8: a late write brings back a topic that the majority has deleted meanwhile",
+      file: `${COORDINATOR}/state-machine/state-machine.ts`,
+      search: "    this.tombstones.add(message.topic, written);\n",
+      replacement: "",
+      // Plain writes delete nothing.
+      load: "household",
+    },
+    {
       name: "retained writes that were acknowledged without a quorum are not kept",
       breaks: "P5: they are lost with their process",
       file: `${COORDINATOR}/proposals/proposals.ts`,
@@ -36,5 +45,13 @@ export const ALONE_MUTANTS: readonly Mutant[] = (
       replacement:
         "const commands = fresh.flatMap(({ bytes, operation }) => topicOf(operation) === undefined ? [bytes] : []);",
     },
+    {
+      name: "a mesh that is told to hold acknowledges without a quorum all the same",
+      breaks: "P5 with onQuorumLoss: hold: what is acknowledged is safe on one node only",
+      scenario: "holding",
+      file: `${COORDINATOR}/proposals/outbox.ts`,
+      search: 'this.#onQuorumLoss === "outbox" && this.#since',
+      replacement: "this.#since",
+    },
   ] satisfies readonly Mutant[]
-).map((mutant) => ({ ...mutant, load: "writes", scenario: "partitions" }) as const);
+).map((mutant) => ({ load: "writes", scenario: "partitions", ...mutant }) as const);

@@ -201,6 +201,48 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       scenario: "orphans",
     },
     {
+      name: "a queue that gets empty gives its last ordinal again",
+      breaks:
+        "P5, P6: a message has the packet identifier of another one, and counts as sent or acknowledged with it (rule 8)",
+      file: `${STATE}/session-queue.ts`,
+      search: "    this.#messages.release(handle);\n    return true;",
+      replacement:
+        "    this.#messages.release(handle);\n" +
+        "    if (this.#count === 0) this.#columns = new QueueColumns(this.#messages, ordinal);\n    return true;",
+    },
+    {
+      name: "what a member of a shared subscription leaves behind goes to nobody",
+      breaks: "P5: what was acknowledged is lost with the member's connection, or with its node",
+      file: `${STATE}/queueing.ts`,
+      search: "if (chosen === undefined || this.#put(offered, chosen, group)) queue.remove(ordinal);",
+      replacement: "if (chosen !== undefined) queue.remove(ordinal);",
+      scenario: "sharing",
+    },
+    {
+      name: "what a member of a shared subscription leaves behind stays its own, too",
+      breaks: "P6: two members get one message",
+      file: `${STATE}/queueing.ts`,
+      search: "if (chosen === undefined || this.#put(offered, chosen, group)) queue.remove(ordinal);",
+      replacement: "if (chosen !== undefined) this.#put(offered, chosen, group);",
+      scenario: "sharing",
+    },
+    {
+      name: "a QoS 2 message that a member of a shared subscription may have goes to another one",
+      breaks: "P6, [MQTT-4.8.2-4]",
+      file: `${STATE}/queueing.ts`,
+      search: "if (group === undefined || (qos === 2 && ordinal <= sentThrough)) continue; // [MQTT-4.8.2-4]",
+      replacement: "if (group === undefined || (qos === 2 && ordinal > sentThrough)) continue;",
+      scenario: "sharing",
+    },
+    {
+      name: "what a member of a shared subscription leaves behind is handed out from its end",
+      breaks: "P7: the newest comes first",
+      file: `${STATE}/queueing.ts`,
+      search: "of [...queue]) {",
+      replacement: "of [...queue].reverse()) {",
+      scenario: "sharing",
+    },
+    {
       name: "what a snapshot stands for is handed out to nobody",
       breaks: "P5: live subscribers of a member that was away miss QoS 2 messages of kept sessions",
       file: `${SESSIONS}/sessions.ts`,

@@ -108,7 +108,8 @@ export function generateSchedule(wishes: ScheduleWishes): Schedule {
   const kinds = (scenario?.kinds ?? drawn).filter((kind) => world.nodes >= (FEWEST_NODES[kind] ?? 1));
   const faults = kinds.flatMap((kind) => drawFaults(seed, kind, world, chaosUntilMs));
   faults.sort((a, b) => a.at - b.at);
-  return { world, chaosFromMs: FORMATION_MS, chaosUntilMs, faults };
+  const schedule = { world, chaosFromMs: FORMATION_MS, chaosUntilMs, faults };
+  return scenario?.hasSharers === true ? { ...schedule, hasSharers: true } : schedule;
 }
 
 function scenarioOf(name: string | undefined): Scenario | undefined {
@@ -125,6 +126,7 @@ function worldOf(scenario: Scenario | undefined, wishes: ScheduleWishes): Partia
   return {
     ...(nodes === undefined ? {} : { nodes }),
     ...(scenario?.durability === undefined ? {} : { durability: scenario.durability }),
+    ...(scenario?.onQuorumLoss === undefined ? {} : { onQuorumLoss: scenario.onQuorumLoss }),
     ...(scenario?.sizes === undefined ? {} : { sizes: scenario.sizes }),
     ...(scenario?.isLogShort === undefined ? {} : { isLogShort: scenario.isLogShort }),
     ...(scenario?.limits === undefined ? {} : { limits: scenario.limits }),

@@ -17,7 +17,8 @@ export function householdOf(schedule: Schedule): Workload {
   return ({ nodes, client }) => {
     const household = startHousehold(client("household"), { nodes, hasFloatingAddress, beatMs });
     const hasOrphans = schedule.world.limits?.queuedMessagesMax !== undefined;
-    const options = { nodes, beatMs: ROAMING_BEAT_MS, hasOrphans };
+    const { hasSharers = false } = schedule;
+    const options = { nodes, beatMs: ROAMING_BEAT_MS, hasOrphans, hasSharers };
     const roamers = isHunted ? new Roamers(client("roamers"), options) : undefined;
     return {
       rest: () => {

@@ -9,6 +9,7 @@ export interface Scenario {
   /** Undefined: drawn. */
   readonly durability?: WorldOptions["durability"];
   readonly nodes?: number;
+  readonly onQuorumLoss?: WorldOptions["onQuorumLoss"];
   readonly sizes?: Partial<ReplicaSizes>;
   readonly isLogShort?: boolean;
   readonly limits?: WorldOptions["limits"];
@@ -16,6 +17,8 @@ export interface Scenario {
   /** Half of the nodes begin with the program of the version before. */
   readonly isSkewed?: boolean;
   readonly retainedExpirySeconds?: WorldOptions["retainedExpirySeconds"];
+  /** Clients with kept sessions share a subscription. */
+  readonly hasSharers?: boolean;
 }
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
@@ -71,6 +74,12 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   // Several nodes without a quorum that hear each other, and clients that go to and fro among them.
   minorities: { kinds: ["takeover", "partition", "crash", "severed", "clientsCut"], nodes: 5 },
+  // The same where nodes without a quorum acknowledge nothing by themselves.
+  holding: {
+    kinds: ["takeover", "partition", "crash", "severed", "clientsCut"],
+    nodes: 5,
+    onQuorumLoss: "hold",
+  },
   // Nodes that are away for longer than the log goes back. Some take so long to catch up that what they serve is old meanwhile.
   behind: {
     kinds: ["takeover", "partition", "severed"],
@@ -84,6 +93,11 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   // Long times without a fault, in which what clients that are away leave behind runs out.
   absences: { kinds: ["takeover", "crash"] },
+  // Members of a shared subscription that keep their sessions come and go, and their nodes die.
+  sharing: {
+    kinds: ["takeover", "crash", "stop", "pause", "partition", "severed", "power", "clientsCut"],
+    hasSharers: true,
+  },
   voters: { kinds: ["partition", "severed"], nodes: 6 },
   clones: { kinds: ["clone", "stop", "cut", "clientsCut"] },
   merges: {

@@ -146,6 +146,8 @@ export interface Schedule {
   /** Faults strike from here on; before, the mesh forms. */
   readonly chaosFromMs: number;
   readonly chaosUntilMs: number;
+  /** Among the clients that it chases some share a subscription. */
+  readonly hasSharers?: boolean;
   /** Sorted by `at`. */
   readonly faults: readonly Fault[];
 }

@@ -107,11 +107,12 @@ class Simulation {
   constructor(schedule: Schedule, workload: Workload | undefined) {
     this.#schedule = schedule;
     this.#standstill = new Standstill(schedule);
-    const { durability, limits } = schedule.world;
+    const { durability, onQuorumLoss, limits } = schedule.world;
     const { queuedMessagesMax } = limits ?? {};
     const address = { areConnected: (a: string, b: string) => this.#world.areLinked(a, b) };
     const checkers = allCheckers({
       durability,
+      onQuorumLoss,
       memoryCapBytes: MEMORY_CAP_BYTES,
       address,
       queuedMessagesMax,

@@ -9,7 +9,7 @@ const LINK_PORT = 7883;
 
 export function settingsOf({ options, hosts, floating }: World, node: SimNode): AssemblyOptions {
   const { index, host, allegiance } = node;
-  const { hasStaticPeers, timing, durability, sizes, limits } = options;
+  const { hasStaticPeers, timing, durability, onQuorumLoss = "outbox", sizes, limits } = options;
   const others = hosts.filter((peer) => peer !== host);
   return {
     name: `node-${index}`,
@@ -18,6 +18,7 @@ export function settingsOf({ options, hosts, floating }: World, node: SimNode): 
     peers: hasStaticPeers ? others.map((peer) => `${peer}:${LINK_PORT}`) : [],
     timing,
     durability,
+    onQuorumLoss,
     sizes,
     limits,
     // Every machine has another room.

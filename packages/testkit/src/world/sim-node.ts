@@ -248,6 +248,7 @@ export class SimNode {
         const transport = world.network.transport(process, index, host, locate, this.allegiance.key);
         return this.isOutdated ? olderTransport(transport, `node-${index}`) : transport;
       },
+      authenticator: world.options.authenticator,
       mdns: world.multicast.openFor(process, index, host),
       process: world.floating.openFor(process, index),
       log: (component) => this.#log(component),

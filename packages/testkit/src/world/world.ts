@@ -7,8 +7,8 @@
  * Prior art: FoundationDB's simulation, TigerBeetle's VOPR (reference design, section 5.1).
  */
 
-import type { BrokerOptions } from "@skein/broker";
-import type { ReplicaSizes } from "@skein/coordinator";
+import type { Authenticator, BrokerOptions } from "@skein/broker";
+import type { OnQuorumLoss, ReplicaSizes } from "@skein/coordinator";
 import type { Prng } from "@skein/kernel";
 import type { Checker, Observation, SimClientHost } from "../observations.ts";
 import { OTHER_MESHES } from "./allegiance.ts";
@@ -33,12 +33,16 @@ export interface WorldOptions {
   readonly hasStaticPeers: boolean;
   readonly durability: "replicated" | "disk";
   readonly timing: "lan" | "wired";
+  /** What the nodes do with writes without a quorum. Default: `outbox`. */
+  readonly onQuorumLoss?: OnQuorumLoss;
   /** Small sizes make snapshots, full windows, new segments and batches in pieces frequent. */
   readonly sizes: Partial<ReplicaSizes>;
   /** A household's log is as short as `sizes` says, too: who was away gets a snapshot. */
   readonly isLogShort?: boolean;
   /** Other limits of the brokers than the usual ones. */
   readonly limits?: Partial<BrokerOptions>;
+  /** Enhanced authentication, on every node alike. Default: none. */
+  readonly authenticator?: Authenticator | undefined;
   /** So many nodes of other meshes (allegiance.ts) are on the network as well. Default: none. */
   readonly strangers?: number;
   /** Nodes that begin with the program of the version before. Default: none. */

@@ -66,6 +66,9 @@ const LEFT = [
   seen(10_010, "connectionOver", { client: "dev", connection: 1, code: undefined }),
 ];
 
+/** Its client is back on B, which is paused a moment later. */
+const STOOD_STILL = [...LEFT, ...again(11_000, "B", 2), paused(11_050, "B"), end(18_000)];
+
 test.each<[string, readonly Observation[]]>([
   ["it comes when the connection is cut", [CUT, comes(10_020, "will-1"), end(200_000)]],
   [
@@ -132,6 +135,16 @@ test.each<[string, readonly Observation[]]>([
     ],
   ],
   ["its CONNECT may have been lost once, and came behind the next one", givenUp(50)],
+  [
+    "its node stood still as soon as it had accepted the CONNECT, and died without having told anybody",
+    [
+      ...STOOD_STILL,
+      resumed(20_000, "B"),
+      crash(21_000, "B"),
+      disconnected(21_500, "dev", { connection: 2 }),
+      end(200_000),
+    ],
+  ],
 ])("[P9] wills accepts: %s", (_name, history) => {
   check(new Wills("replicated"), [...BEGIN, ...history]);
 });
@@ -180,6 +193,17 @@ test.each<[string, RegExp, readonly Observation[]]>([
     [CUT, ...ELSEWHERE, comes(11_400, "will-1")],
   ],
   ["it comes behind that, its CONNECT having been there long before", /behind a message/, givenUp(2000)],
+  [
+    "it never comes, its node having stood still and told the others afterwards",
+    /never came to heir-1/,
+    [
+      ...STOOD_STILL,
+      resumed(18_500, "B"),
+      end(24_000),
+      disconnected(25_000, "dev", { connection: 2 }),
+      end(200_000),
+    ],
+  ],
 ])("[P9] wills bites: %s", (_name, message, history) => {
   expect(() => check(new Wills("replicated"), [...BEGIN, ...history])).toThrow(message);
 });

@@ -143,6 +143,9 @@ export class LoneBroker {
       get count() {
         return store.count;
       },
+      get bytes() {
+        return store.bytes;
+      },
       put: (message, done) => {
         const parts = store.put(message, done);
         if (!this.isAlone || done === undefined) return parts;

@@ -2,10 +2,10 @@
 
 import { scramAuthenticator } from "@skein/broker";
 import { expect, test } from "vitest";
-import type { Client } from "../support/client.ts";
-import { LoneNode } from "../support/lone-node.ts";
-import { credentials, ScramClient, scramPorts } from "../support/scram.ts";
-import { World } from "../support/world.ts";
+import type { Client } from "./support/client.ts";
+import { makeNodes } from "./support/make-nodes.ts";
+import { credentials, ScramClient, scramPorts } from "./support/scram.ts";
+import { World } from "./support/world.ts";
 
 const SALT = Buffer.from("0123456789abcdef");
 const USERS = new Map([
@@ -16,10 +16,10 @@ const METHOD = "SCRAM-SHA-256";
 const CONTINUE = 0x18;
 const AGAIN = 0x19;
 
-/** A broker that lets nobody in without authentication. */
-function guardedWorld(options = {}): World {
-  const authenticator = scramAuthenticator(scramPorts(USERS));
-  const world = new World(options, new LoneNode(options, (ports) => ({ ...ports, authenticator })));
+const AUTHENTICATOR = scramAuthenticator(scramPorts(USERS));
+
+/** Brokers that let nobody in without authentication. */
+function guardedWorld(world = new World({}, makeNodes({}, AUTHENTICATOR))): World {
   world.allowAnonymous = false;
   return world;
 }
@@ -174,7 +174,7 @@ test("an authentication that does not go on is reset after the connect timeout",
 });
 
 test("authentications under way are bounded: one more is reset without a CONNACK (P11), and there is room when one has ended", () => {
-  const world = guardedWorld({ authenticatingMax: 2 });
+  const world = guardedWorld(World.onOneNode("limit", { authenticatingMax: 2 }, AUTHENTICATOR));
   const scram = new ScramClient("ann", "pencil");
   const [first, second] = [begin(world, scram), begin(world, scram)];
   const third = begin(world, scram);
