@@ -37,7 +37,7 @@ const PORTIONS: readonly Portion[] = [
     load: "writes",
     seeds: 200,
     variants: [{ minutes: 5 }],
-    secondsMax: 100,
+    secondsMax: 85,
     least: 50,
   },
   {
