@@ -117,7 +117,8 @@ ${summaryRows(findings)}
 
 Bytes are those of whole frames, with all headers. To other nodes: all on the links between them (gossip, heartbeats, the log, and messages on their
 way to subscribers elsewhere), and mDNS. Before there are clients that is gossip and heartbeats. The replicated log is what the journal keeps: segments
-and snapshot; it is cut off at each snapshot.
+and snapshot; it is cut off at each snapshot. Idle is the first twenty seconds, in which a node still compiles what it runs: in the third minute it
+needs less than half of that (docs/figures.md, idle20).
 
 | node | processor, % of a core | memory, MB | sent, kB/s | received, kB/s | sent to other nodes, kB/s | log text, kB | replicated log, kB |
 |---|---|---|---|---|---|---|---|
