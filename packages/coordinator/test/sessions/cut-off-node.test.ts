@@ -11,6 +11,18 @@ function subscribe(node: SimNode, filter: string): void {
   comesTo(node, `for ${filter}`).claim.subscribe([wish(filter)], completion());
 }
 
+/** Three nodes are one cluster; `here` does not lead it. */
+function formThree(world: World): { readonly leader: SimNode; readonly here: SimNode } {
+  world.add(3);
+  world.startAll();
+  world.until(() => world.isFormed(3) && world.leader !== undefined, 60_000, "formed");
+  world.run(2000);
+  const { leader } = world;
+  const here = world.nodes.find((node) => node !== leader);
+  if (leader === undefined || here === undefined) throw new Error("no nodes");
+  return { leader, here };
+}
+
 test("a node that is cut off knows what was subscribed before, and what nodes in reach are told since, but not what the majority is", () => {
   const world = new World(5);
   world.add(5);
@@ -41,13 +53,7 @@ test("a node that is cut off knows what was subscribed before, and what nodes in
 
 test("a node that was silent lets the log decide who wants a message until it has what was committed meanwhile", () => {
   const world = new World(6, { appendBytesMax: 200, inflightMax: 1 });
-  world.add(3);
-  world.startAll();
-  world.until(() => world.isFormed(3) && world.leader !== undefined, 60_000, "formed");
-  world.run(2000);
-  const { leader } = world;
-  const here = world.nodes.find((node) => node !== leader);
-  if (leader === undefined || here === undefined) throw new Error("no nodes");
+  const { leader, here } = formThree(world);
   // Not as long as an election takes: the term stays.
   world.isolate([here], true);
   for (let number = 0; number < 50; number++)
@@ -79,13 +85,7 @@ function owed(kept: KeptSession): (string | undefined)[] {
 
 test("with `hold` a node without a quorum neither acknowledges nor delivers what goes through the log; after the heal it does, once", () => {
   const world = new World(7, {}, "hold");
-  world.add(3);
-  world.startAll();
-  world.until(() => world.isFormed(3) && world.leader !== undefined, 60_000, "formed");
-  world.run(2000);
-  const { leader } = world;
-  const here = world.nodes.find((node) => node !== leader);
-  if (leader === undefined || here === undefined) throw new Error("no nodes");
+  const { leader, here } = formThree(world);
   const near = comesTo(here, "near");
   const far = comesTo(leader, "far");
   const publisher = comesTo(here, "publisher");
