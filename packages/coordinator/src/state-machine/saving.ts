@@ -45,8 +45,10 @@ function encode(
   sessionsBytes: number,
   isParted: boolean,
 ): Generator<undefined, Uint8Array> {
-  const { sequencer, retained, tombstones, conflicts, clusters, newest, limits, recent, staged } = machine;
+  const { version, sequencer, retained, tombstones, conflicts, clusters, newest, limits, recent, staged } =
+    machine;
   const state = {
+    version,
     proposers: sequencer.rows(),
     retained: retained.sortedItems(),
     tombstones: tombstones.all(),

@@ -1,12 +1,13 @@
 /**
  * The whole replicated state as one run of bytes: what a follower far behind gets, and what replaces the old log.
  *
- * `format u8 = 11 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: written, expiry varint, an encoded
+ * `format u8 = 13 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: written, expiry varint, an encoded
  * Application Message | newest stamp varint | tombstones varint, each: written, topic text | of those forgotten: stamp, index varint |
- * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict, author | clusters | limits, each: node, bytes varint | recent publications (recent-publications.ts) | sessions | sessions of merges under way`. Proposers and retained are sorted
+ * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict, author | clusters | limits, each: node, bytes varint | recent publications (recent-publications.ts) | sessions | sessions of merges under way | version varint`. Proposers and retained are sorted
  * and free of repeats, the others in the order of the log, so equal states are equal bytes. Written: stamp, index varint, author; author: u8 = 1 and
- * a node of 8 bytes, or 0; expiry: 0, or when it expires and 1. Format 12 is for the disk of one node: messages stand apart in parts (sessions-snapshot.ts).
- * Formats 9 and 10 are these two without what is known of those forgotten; formats 7 and 8 have no expiries (stamps tell them); formats 5 and 6 have no publications either; format 4 has no limits either; format 3 has no authors either; format 2 has no sessions either; format 1 ends
+ * a node of 8 bytes, or 0; expiry: 0, or when it expires and 1. Format 14 is for the disk of one node: messages stand apart in parts (sessions-snapshot.ts).
+ * Formats 11 and 12 are these two in the first version of the log (log-version.ts), for programs that know no
+ * other; formats 9 and 10 do not say either what is known of those forgotten; formats 7 and 8 have no expiries (stamps tell them); formats 5 and 6 have no publications either; format 4 has no limits either; format 3 has no authors either; format 2 has no sessions either; format 1 ends
  * behind the retained messages, which have no stamps.
  */
 
@@ -26,6 +27,7 @@ import { type ClustersState, NO_CLUSTERS } from "./clusters.ts";
 import { readClusters, writeClusters } from "./clusters-codec.ts";
 import { CONFLICTS_MAX, type Conflict, readConflict, writeConflict } from "./conflicts.ts";
 import { expiryByStamp } from "./expiry.ts";
+import { FIRST_LOG_VERSION, NEWEST_LOG_VERSION, unknownVersion } from "./log-version.ts";
 import { type PackedPublication, readPublications, writePublications } from "./recent-publications.ts";
 import type { RetainedItem, Written } from "./retained-state.ts";
 import { PROPOSERS_MAX, type Sequence } from "./sequencer.ts";
@@ -41,6 +43,8 @@ import { TOMBSTONES_MAX, type Tombstone } from "./tombstones.ts";
 
 /** What a snapshot holds. */
 export interface ReplicatedState {
+  /** In force (log-version.ts). */
+  readonly version: number;
   /** Sorted by node id. */
   readonly proposers: readonly Sequence[];
   /** Sorted by topic. */
@@ -69,8 +73,10 @@ const FORMAT_LIMITS = 5;
 const FORMAT_LIMITS_PARTED = 6;
 const FORMAT_PUBLICATIONS = 7;
 const FORMAT_EXPIRIES = 9;
-const FORMAT = 11;
-const FORMAT_PARTED = 12;
+const FORMAT_FORGOTTEN = 11;
+const FORMAT_FORGOTTEN_PARTED = 12;
+const FORMAT = 13;
+const FORMAT_PARTED = 14;
 
 /** A piece: a few milliseconds on a small machine. */
 const PIECE_BYTES = 512 * 1024;
@@ -92,8 +98,15 @@ export function encodeInPieces(
   const waiting = new ByteWriter(4096);
   staged(waiting);
   // Nine tenths of the time of a large snapshot go to memory that is touched for the first time, so none is touched twice.
-  const out = new ByteWriter(expectedBytes).u8(isParted ? FORMAT_PARTED : FORMAT);
+  const out = new ByteWriter(expectedBytes).u8(formatOf(state.version, isParted));
+  if (state.version > FIRST_LOG_VERSION) waiting.varint(state.version);
   return pieces(state, rest.take(), sessions, waiting.take(), out);
+}
+
+/** Programs that know only the first version read only the formats before. */
+function formatOf(version: number, isParted: boolean): number {
+  if (version === FIRST_LOG_VERSION) return isParted ? FORMAT_FORGOTTEN_PARTED : FORMAT_FORGOTTEN;
+  return isParted ? FORMAT_PARTED : FORMAT;
 }
 
 function* pieces(
@@ -141,19 +154,20 @@ function writeRest(state: Omit<ReplicatedState, "sessions" | "staged">, out: Byt
 
 /**
  * Payloads are views of `bytes` (no copy). `parts`: what stands apart from them, if they come from the own disk. `slabBytes`: of what is
- * owed, see {@link OwedMessages}.
- * @throws {SkeinError} ERR_SKEIN_MALFORMED, also when a list is not sorted
+ * owed, see {@link OwedMessages}. `known`: the newest version of the log that this program knows.
+ * @throws {SkeinError} ERR_SKEIN_MALFORMED, also when a list is not sorted; ERR_SKEIN_VERSION
  */
 export function decodeSnapshot(
   bytes: Uint8Array,
   parts?: readonly Uint8Array[],
   slabBytes?: number,
+  known: number = NEWEST_LOG_VERSION,
 ): ReplicatedState {
   const input = new ByteReader(bytes);
   const format = input.u8();
   const isParted = format >= FORMAT_LIMITS_PARTED && format % 2 === 0;
-  const isKnown = format >= FORMAT_UNSTAMPED && format <= FORMAT_PARTED;
-  if (!isKnown || (isParted && parts === undefined)) throw malformed(`format ${format}`);
+  if (format > FORMAT_PARTED) throw unknownVersion(known + 1, known);
+  if (format < FORMAT_UNSTAMPED || (isParted && parts === undefined)) throw malformed(`format ${format}`);
   const proposers = readProposers(input);
   const items = readRetained(input, format);
   const rest = format === FORMAT_UNSTAMPED ? NO_REST : readRest(input, format);
@@ -162,14 +176,16 @@ export function decodeSnapshot(
       ? noSessions(slabBytes)
       : readSessions(input, isParted ? parts : undefined, slabBytes);
   const staged = format < FORMAT_SESSIONS ? [] : readStaged(input);
+  const version = format < FORMAT ? FIRST_LOG_VERSION : input.varint();
+  if (version > known) throw unknownVersion(version, known);
   input.end();
   const { newest } = rest;
   const retained =
     format < FORMAT_EXPIRIES ? items.map((item) => withExpiry(item, newest, sessions.elapsed)) : items;
-  return { proposers, retained, ...rest, sessions, staged };
+  return { version, proposers, retained, ...rest, sessions, staged };
 }
 
-const NO_REST: Omit<ReplicatedState, "proposers" | "retained" | "sessions" | "staged"> = {
+const NO_REST: Omit<ReplicatedState, "version" | "proposers" | "retained" | "sessions" | "staged"> = {
   tombstones: [],
   forgotten: { stamp: 0, index: 0 },
   conflicts: [],
@@ -224,7 +240,8 @@ function readRest(input: ByteReader, format: number): typeof NO_REST {
   const tombstones: Tombstone[] = [];
   for (let left = count(input, TOMBSTONES_MAX); left > 0; left--)
     tombstones.push({ ...readWritten(input, format), topic: input.text() });
-  const forgotten = format < FORMAT ? NO_REST.forgotten : { stamp: input.varint(), index: input.varint() };
+  const forgotten =
+    format < FORMAT_FORGOTTEN ? NO_REST.forgotten : { stamp: input.varint(), index: input.varint() };
   const [lastConflict, droppedConflicts] = [input.varint(), input.varint()];
   const conflicts: Conflict[] = [];
   for (let left = count(input, CONFLICTS_MAX); left > 0; left--) {
