@@ -4,6 +4,7 @@ export { ByteReader, ByteWriter, joined, readU32, writeU32 } from "./bytes.ts";
 export type { Core } from "./core.ts";
 export { type ErrorCode, SkeinError } from "./errors.ts";
 export { FilterIndex } from "./filter-index.ts";
+export { ForwardedStream } from "./forwarded-stream.ts";
 export { type ClusterId, type Incarnation, isNodeId, type MonotonicMs, type NodeId } from "./ids.ts";
 export { formatIp, parseIp } from "./ip-text.ts";
 export { LogThrottle } from "./log-throttle.ts";

@@ -7,7 +7,7 @@
  * Source: packages/mesh/src/link/protocol-version.ts, packages/mesh/src/messages.ts.
  */
 
-import type { LinkTransport, Stream, StreamHandler } from "@skein/kernel";
+import { ForwardedStream, type LinkTransport, type Stream, type StreamHandler } from "@skein/kernel";
 import { type ProtocolVersions, SPOKEN_VERSIONS } from "@skein/mesh";
 import { CheckFailure } from "../observations.ts";
 
@@ -40,59 +40,20 @@ export function olderTransport(transport: LinkTransport, node: string): LinkTran
 }
 
 /** A link that is read along: `length u32 | type u8 | body`, length counting the type. */
-class ReadStream implements Stream {
-  readonly #stream: Stream;
+class ReadStream extends ForwardedStream {
   readonly #saw: (type: number) => void;
   /** What has come of a header. */
   #header: number[] = [];
   #bodyLeft = 0;
 
   constructor(stream: Stream, saw: (type: number) => void) {
-    this.#stream = stream;
+    super(stream);
     this.#saw = saw;
   }
 
-  get remoteAddress(): string {
-    return this.#stream.remoteAddress;
-  }
-
-  get localAddress(): string {
-    return this.#stream.localAddress;
-  }
-
-  get bufferedBytes(): number {
-    return this.#stream.bufferedBytes;
-  }
-
-  start(handler: StreamHandler): void {
-    this.#stream.start({
-      received: (bytes) => {
-        this.#read(bytes);
-        handler.received(bytes);
-      },
-      drained: () => handler.drained(),
-      closed: (error) => handler.closed(error),
-    });
-  }
-
-  write(bytes: Uint8Array): boolean {
-    return this.#stream.write(bytes);
-  }
-
-  pause(): void {
-    this.#stream.pause();
-  }
-
-  resume(): void {
-    this.#stream.resume();
-  }
-
-  end(): void {
-    this.#stream.end();
-  }
-
-  reset(): void {
-    this.#stream.reset();
+  protected override received(bytes: Uint8Array, handler: StreamHandler): void {
+    this.#read(bytes);
+    super.received(bytes, handler);
   }
 
   #read(bytes: Uint8Array): void {
