@@ -255,6 +255,7 @@ export class NodeAssembly {
       takenOver: (clientId, from, by) => this.watch.takenOver(clientId, from, by),
       node: {
         version: vitals?.().version ?? "",
+        builtAt: vitals?.().builtAt,
         memoryBytes: () => vitals?.().memoryBytes ?? 0,
         visit: (visit) => meshTopics(this.watch.status(), visit),
       },
