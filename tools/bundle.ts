@@ -14,11 +14,18 @@ const program = join(import.meta.dirname, "../packages/skein");
 /** As deep in the package as the sources, which look for its other files from where they are. */
 const target = join(program, "dist/bundle");
 
+/** `SOURCE_DATE_EPOCH` (reproducible-builds.org): seconds since 1970, where the same sources must make the same files. */
+const { SOURCE_DATE_EPOCH: epoch } = process.env;
+const builtAt = epoch === undefined ? new Date() : new Date(Number(epoch) * 1000);
+const builtAtText = builtAt.toISOString().replace(/T(.*)\.\d+Z/, " $1+0000");
+
 const { output } = await build({
   input: { main: join(program, "src/main.ts") },
   platform: "node",
   // From the sources, as tests do: whoever has changed one and forgets to compile runs no older one.
   resolve: { conditionNames: ["@skein/source", "node", "import", "default"] },
+  // For $SYS/broker/timestamp.
+  transform: { define: { SKEIN_BUILT_AT: JSON.stringify(builtAtText) } },
   write: false,
   output: {
     // An ES module that imports from Node reads every property of what it imports from, and so loads what is behind each.

@@ -45,6 +45,7 @@ test.runIf(hasMosquitto())(
     const broker = await told(a!, "$SYS/broker/#", 50);
     expect(broker).toMatchObject({
       "$SYS/broker/version": expect.stringMatching(/^skein version \d/),
+      "$SYS/broker/timestamp": expect.stringMatching(/^20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\+0000$/),
       "$SYS/broker/uptime": expect.stringMatching(/^\d+ seconds$/),
       "$SYS/broker/clients/connected": "1",
       "$SYS/broker/heap/current": expect.stringMatching(/^\d{8,}$/),

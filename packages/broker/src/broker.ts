@@ -345,7 +345,7 @@ export class Broker {
       node,
       figures: () => ({
         uptimeMs: clock.monotonicMs() - startedAt,
-        connections: this.#channels.size,
+        connections: this.#channels,
         clients: this.#clientCount,
         clientsMax: this.#clientsMax,
         sessions: this.#sessions.size,

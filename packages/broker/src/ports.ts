@@ -17,6 +17,8 @@ import type {
 export interface NodeFigures {
   /** Of the program. */
   readonly version: string;
+  /** When its build was made, as text; undefined: it is run from its sources, or nobody knows. */
+  readonly builtAt?: string | undefined;
   /** Of the process; 0: not known. */
   memoryBytes(): number;
   /** Calls `visit` for further values; `$SYS/` comes before each name. */

@@ -45,6 +45,7 @@ function system(intervalSeconds = 10) {
     counters,
     node: {
       version: "1.2.3",
+      builtAt: "2026-11-28 21:00:00+0000",
       memoryBytes: () => state.memoryBytes,
       visit: (visit) => visit("mesh/health", state.health),
     },
@@ -52,7 +53,7 @@ function system(intervalSeconds = 10) {
       state.figuresTaken++;
       return {
         uptimeMs: 61_900,
-        connections: 3,
+        connections: new Set([{ waitingBytes: 300 }, { waitingBytes: 0 }, { waitingBytes: 20 }]),
         clients: state.clients,
         clientsMax: 5,
         sessions: 4,
@@ -113,6 +114,7 @@ test("the values have mosquitto's names and forms", () => {
   );
   expect(below).toEqual({
     version: "skein version 1.2.3",
+    timestamp: "2026-11-28 21:00:00+0000",
     uptime: "61 seconds",
     "clients/total": "4",
     "clients/connected": "1",
@@ -137,6 +139,7 @@ test("the values have mosquitto's names and forms", () => {
     "publish/messages/dropped": "10",
     "publish/bytes/received": "107",
     "publish/bytes/sent": "108",
+    "packet/out/bytes": "320",
     "heap/current": "5000",
     "heap/maximum": "5000",
   });

@@ -1,8 +1,9 @@
 /** A replica whose state is not what its log says: found, named, isolated, and put right without losing what it acknowledged. */
 
 import type { NodeId } from "@skein/kernel";
-import { decodeConfiguration, type Entry, type Snapshot } from "raft-js";
+import { decodeConfiguration, decodeRaftMessage, type Entry, type Snapshot } from "raft-js";
 import { expect, test } from "vitest";
+import { decodeFrame } from "../src/frames.ts";
 import { Journal } from "../src/journal/journal.ts";
 import { decodeRecord, encodeAlone } from "../src/journal/record.ts";
 import { ReplicaFaults } from "../src/replica/replica-faults.ts";
@@ -103,6 +104,21 @@ test("where nothing is written a wrong replica is found and mended within half a
   world.until(() => hasTakenOver(wrong), 30_000, "takes over");
   world.until(() => world.isConverged(), 5000, "the same everywhere");
   expect(replicated(wrong, "never/written")).toBeUndefined();
+});
+
+test("a replica that has taken over the leader's state is compared again, also where nothing is written", () => {
+  const { world, wrong } = withWrongReplica(16);
+  world.until(() => hasTakenOver(wrong), 30_000, "takes over");
+  world.run(12_000);
+  const reported: (string | undefined)[] = [];
+  world.watch = (bytes) => {
+    const frame = decodeFrame(bytes);
+    const message = frame?.kind === "raft" ? decodeRaftMessage(frame.message) : undefined;
+    if (message?.kind === "heartbeatReply") reported.push(message.stateHash?.hash);
+  };
+  world.run(1000);
+  expect(reported.length, "both followers answer").toBeGreaterThan(4);
+  expect(new Set(reported).size).toBe(1);
 });
 
 test("P5: a wrong replica keeps all that it has acknowledged, and nobody who reads from it goes back in time", () => {

@@ -2,6 +2,7 @@
 
 import type { ClusterId } from "@skein/kernel";
 import { expect, test } from "vitest";
+import { CONFLICTS_MAX } from "../src/state-machine/conflicts.ts";
 import { completion, retained, type SimNode, textOf, World } from "./support/world.ts";
 
 /** A world of two clusters that do not see each other yet. */
@@ -79,6 +80,21 @@ test(
       () => done.codes.length === 1 && world.nodes.every(({ status }) => status.conflicts === 0),
       5000,
     );
+  },
+  SLOW_MS,
+);
+
+test(
+  "the status says how many of the values that gave way are not listed any more, because there were too many",
+  () => {
+    const { world, left, right } = twoClusters(48, [1, 1]);
+    const topics = Array.from({ length: CONFLICTS_MAX + 3 }, (_, at) => `both/${at}`);
+    for (const [node] of [left, right])
+      write(world, node as SimNode, Object.fromEntries(topics.map((topic) => [topic, (node as SimNode).id])));
+    world.isolate(left, false);
+    untilOne(world);
+    for (const { status } of world.nodes)
+      expect([status.conflicts, status.droppedConflicts]).toEqual([CONFLICTS_MAX, 3]);
   },
   SLOW_MS,
 );

@@ -1,6 +1,9 @@
 /**
  * IP addresses as text and as bytes, 4 for IPv4 and 16 for IPv6, for protocols that carry them in binary.
  *
+ * Addresses that strangers and other nodes tell become arguments of programs that run with privileges: what has gone through here is an
+ * address and nothing else.
+ *
  * IPv6 is written in its one canonical form and read in any of its forms, a dotted tail included. No scopes (`%eth0`): they
  * mean nothing on another machine. Source: RFC 4291 section 2.2; RFC 5952 section 4.
  */

@@ -181,10 +181,11 @@ async function until(isSo: () => boolean, what: string): Promise<void> {
   }
 }
 
-test("the serving node sees the client where it is, and the address it connected to", async () => {
+/** A serving node whose clients come in through a listener; `arrived`: the first of them. */
+async function servingBehind(listen: typeof listenTcp | typeof listenWebSocket) {
   const arrived = deferred<Stream>();
   const doors = deferred<ClientListener>();
-  listenTcp({
+  listen({
     host: "127.0.0.1",
     port: 0,
     accepted: arrived.resolve,
@@ -192,10 +193,14 @@ test("the serving node sees the client where it is, and the address it connected
   });
   const door = await doors.promise;
   cleanup.push(() => door.close());
-  const at = await serving((socket) => door.serve(socket));
+  return { at: await serving((socket) => door.serve(socket)), arrived: arrived.promise };
+}
+
+test("the serving node sees the client where it is, and the address it connected to", async () => {
+  const { at, arrived } = await servingBehind(listenTcp);
   const holder = await holding(at.address);
   const dialled = client(holder.port);
-  const stream = await arrived.promise;
+  const stream = await arrived;
   expect(stream.remoteAddress).toBe(`127.0.0.1:${dialled.socket.localPort}`);
   expect(stream.localAddress).toBe("127.0.0.1");
   expect(at.claims).toEqual([
@@ -313,22 +318,12 @@ test("when the serving node or the holder is found dead, what went through them 
 });
 
 test("WebSocket: the request is passed on unread, and served where it lands", async () => {
-  const arrived = deferred<Stream>();
-  const doors = deferred<ClientListener>();
-  listenWebSocket({
-    host: "127.0.0.1",
-    port: 0,
-    accepted: arrived.resolve,
-    ready: (result) => result instanceof Error || doors.resolve(result),
-  });
-  const door = await doors.promise;
-  cleanup.push(() => door.close());
-  const at = await serving((socket) => door.serve(socket));
+  const { at, arrived } = await servingBehind(listenWebSocket);
   const holder = await holding(at.address, listenWebSocket);
   const socket = new WebSocket(`ws://127.0.0.1:${holder.port}/mqtt`, ["mqtt"]);
   cleanup.push(() => socket.terminate());
   await once(socket, "open");
-  const stream = await arrived.promise;
+  const stream = await arrived;
   const handler = start(stream);
   expect(stream.remoteAddress).toMatch(/^127\.0\.0\.1:\d+$/);
   expect(at.claims[0]?.protocol).toBe("ws");

@@ -265,6 +265,7 @@ export class NodeAssembly {
       takenOver: (clientId, from, by) => this.watch.takenOver(clientId, from, by),
       node: {
         version: vitals?.().version ?? "",
+        builtAt: vitals?.().builtAt,
         memoryBytes: () => vitals?.().memoryBytes ?? 0,
         visit: (visit) => meshTopics(this.watch.status(), visit),
       },
@@ -308,10 +309,7 @@ export class NodeAssembly {
   /** Nobody comes in any more before those that are here are told to go: they would be back at once. */
   #part(isParting: boolean): void {
     this.#hasParted = isParting;
-    if (!isParting) {
-      this.#letClientsIn();
-      return;
-    }
+    if (!isParting) return this.#letClientsIn();
     this.#isServing = false;
     this.#ports.clientsLeave();
     this.broker.sendAway(this.#serverReference());

@@ -27,7 +27,7 @@ import { type AdminApi, openAdminApi } from "./admin/server.ts";
 import { NodeAssembly } from "./assembly.ts";
 import type { HostFacts } from "./assembly-ports.ts";
 import { ClientBalancing } from "./balancing/client-balancing.ts";
-import { VERSION } from "./cli/version.ts";
+import { BUILT_AT, VERSION } from "./cli/version.ts";
 import { formatHostPort, isLoopback } from "./config/addresses.ts";
 import { isPlainForOthers, type ListenerConfig, listenerName } from "./config/listener-config.ts";
 import type { NodeConfig } from "./config/load-config.ts";
@@ -343,7 +343,7 @@ class Node implements RunningNode {
       hardware: systemHardware(),
       host: () => this.#hostFacts(),
       network: systemNetwork,
-      vitals: () => ({ version: VERSION, memoryBytes: process.memoryUsage.rss() }),
+      vitals: () => ({ version: VERSION, builtAt: BUILT_AT, memoryBytes: process.memoryUsage.rss() }),
       transport: (node) => {
         this.#balancing = this.#makeBalancing(node);
         const passEntry = this.#balancing.entry;

@@ -53,6 +53,8 @@ export interface WatchOptions {
 /** Of the process, for the status; zero and empty where it is not known. */
 export interface Vitals {
   readonly version: string;
+  /** When this build was made; undefined: run from the sources. */
+  readonly builtAt?: string | undefined;
   readonly memoryBytes: number;
 }
 
@@ -98,7 +100,8 @@ export class NodeWatch {
       linked: () =>
         new Map(mesh.members.filter(({ isLinked }) => isLinked).map(({ id, rttMs }) => [id, rttMs])),
       own: () => ({
-        ...ports.vitals(),
+        version: ports.vitals().version,
+        memoryBytes: ports.vitals().memoryBytes,
         addressProblem: node.floatingAddress?.problem ?? "",
         lags: this.#lags(),
         returned: Object.fromEntries([...successorsIn(this.#nodes())].map(([old, { id }]) => [old, id])),

@@ -130,6 +130,11 @@ function inputs(
   };
 }
 
+test("how many retained values gave way in merges and are not listed any more is told", () => {
+  const { conflicts, droppedConflicts } = nodeStatus(inputs({}, { conflicts: 1000, droppedConflicts: 3 }));
+  expect({ conflicts, droppedConflicts }).toEqual({ conflicts: 1000, droppedConflicts: 3 });
+});
+
 test("a complete mesh is healthy and lists every node, itself included, by name", () => {
   const { ifFails, members, ...status } = nodeStatus(inputs());
   expect(status).toEqual({

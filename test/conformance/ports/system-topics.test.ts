@@ -34,6 +34,24 @@ test("a new subscriber gets the values of that moment as retained messages, and 
   expect(world.retainedCount).toBe(0);
 });
 
+test("what a client that does not read has been sent waits, in bytes", () => {
+  const world = new HeldWorld();
+  const [slow, client] = [world.connect("slow"), world.connect("c")];
+  slow.subscribe("t");
+  slow.stream.stick();
+  client.publish("t", "x".repeat(1000));
+  client.subscribe("$SYS/broker/packet/out/#");
+  // The SUBACK, six bytes, has not left either.
+  expect(taken(client)).toEqual({ "$SYS/broker/packet/out/bytes": String(slow.stream.bufferedBytes + 6) });
+  expect(slow.stream.bufferedBytes).toBeGreaterThan(1000);
+});
+
+test("who is run from the sources does not say when it was built", () => {
+  const client = new HeldWorld().connect("c");
+  client.subscribe("$SYS/broker/#");
+  expect(taken(client)).not.toHaveProperty("$SYS/broker/timestamp");
+});
+
 test("where the mesh keeps sessions, those count as expired whose time was over anywhere in it", () => {
   const world = new KeptWorld();
   world.sessions.expired = 3;

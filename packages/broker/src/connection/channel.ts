@@ -247,8 +247,12 @@ export class Channel implements StreamHandler, PacketHandler, HandshakeConnectio
   // ---- output
 
   get hasRoom(): boolean {
-    const waiting = this.stream.bufferedBytes + this.#outbound.bytes;
-    return this.#state === "connected" && waiting < this.#host.options.outboundBytesMax;
+    return this.#state === "connected" && this.waitingBytes < this.#host.options.outboundBytesMax;
+  }
+
+  /** What has been sent to it and the operating system has not taken yet. */
+  get waitingBytes(): number {
+    return this.stream.bufferedBytes + this.#outbound.bytes;
   }
 
   send(frame: Frame, packetId: number): void {

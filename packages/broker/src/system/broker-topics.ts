@@ -2,7 +2,7 @@
  * What a broker tells under `$SYS/broker/`, with mosquitto's names, because exporters and MQTT explorers read those.
  *
  * A pure function of what the broker counts. Names of mosquitto that are not here have nothing behind them in this broker: there are no
- * bridges (`connection/...`), and the log is not published (`log/...`).
+ * bridges (`connection/...`), the log is not published (`log/...`), and what waits for a socket is bytes, not packets (`packet/out/count`).
  *
  * Source: mosquitto(8), "Broker status".
  */
@@ -17,9 +17,11 @@ export type VisitValue = (name: string, value: string | number) => void;
 export interface BrokerFigures {
   readonly counters: Readonly<Counters>;
   readonly version: string;
+  /** When this build of the program was made; undefined: not known. */
+  readonly builtAt: string | undefined;
   readonly uptimeMs: number;
   /** Connections, with or without a session. */
-  readonly connections: number;
+  readonly connections: ReadonlySet<{ readonly waitingBytes: number }>;
   /** Connected clients. */
   readonly clients: number;
   /** Most of them at a time. */
@@ -66,6 +68,7 @@ export class BrokerTopics {
     const { counters, sessions, clients, memoryBytes } = figures;
     const tell: VisitValue = (name, value) => visit(`broker/${name}`, value);
     tell("version", `skein version ${figures.version}`);
+    if (figures.builtAt !== undefined) tell("timestamp", figures.builtAt);
     tell("uptime", `${Math.floor(figures.uptimeMs / 1000)} seconds`);
     tell("clients/total", sessions);
     tell("clients/connected", clients);
@@ -75,7 +78,7 @@ export class BrokerTopics {
     // Deprecated in mosquitto, and still read by exporters.
     tell("clients/active", clients);
     tell("clients/inactive", sessions - clients);
-    tell("connections/socket/count", figures.connections);
+    tell("connections/socket/count", figures.connections.size);
     tell("subscriptions/count", figures.subscriptions);
     tell("shared_subscriptions/count", figures.sharedSubscriptions);
     tell("retained messages/count", figures.retained);
@@ -91,6 +94,9 @@ export class BrokerTopics {
     tell("publish/messages/dropped", droppedIn(counters));
     tell("publish/bytes/received", counters.publishBytesReceived);
     tell("publish/bytes/sent", counters.publishBytesSent);
+    let waitingBytes = 0;
+    for (const connection of figures.connections) waitingBytes += connection.waitingBytes;
+    tell("packet/out/bytes", waitingBytes);
     if (memoryBytes > 0) {
       tell("heap/current", memoryBytes);
       tell("heap/maximum", Math.max(this.#memoryMax, memoryBytes));

@@ -23,7 +23,7 @@ const ROOT = "$SYS";
 
 export interface SystemTopicsPorts {
   readonly counters: Readonly<Counters>;
-  readonly figures: () => Omit<BrokerFigures, "counters" | "version" | "memoryBytes">;
+  readonly figures: () => Omit<BrokerFigures, "counters" | "version" | "builtAt" | "memoryBytes">;
   /** Undefined: a broker without a node around it. */
   readonly node: NodeFigures | undefined;
 }
@@ -77,8 +77,8 @@ export class SystemTopics implements RetainedView {
     if (this.#intervalMs === 0) return;
     const { counters, figures, node } = this.#ports;
     const tell: VisitValue = (name, value) => visit(`${ROOT}/${name}`, String(value));
-    const { version = "" } = node ?? {};
-    this.#broker.visit({ ...figures(), counters, version, memoryBytes: this.#memoryBytes() }, tell);
+    const { version = "", builtAt } = node ?? {};
+    this.#broker.visit({ ...figures(), counters, version, builtAt, memoryBytes: this.#memoryBytes() }, tell);
     node?.visit(tell);
   }
 

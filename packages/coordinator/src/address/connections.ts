@@ -6,7 +6,7 @@
  * resets what is not there.
  */
 
-import { formatIp, parseIp } from "./ip-address.ts";
+import { formatIp, parseIp } from "@skein/kernel";
 
 /** Of a client to the floating address. */
 export interface Connection {

@@ -10,11 +10,10 @@
  * docs/floating-address.md.
  */
 
-import type { ProcessPort, ProcessResult } from "@skein/kernel";
+import { formatIp, type ProcessPort, type ProcessResult, parseIp } from "@skein/kernel";
 import type { FloatingAddressOptions } from "../options.ts";
 import type { Connection } from "./connections.ts";
 import { macBytes, macText } from "./frames.ts";
-import { formatIp, parseIp } from "./ip-address.ts";
 import {
   advertisedMac,
   neighbourAdvertisement,

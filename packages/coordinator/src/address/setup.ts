@@ -1,7 +1,8 @@
 /** Whether an address can float on an interface at all, said in one sentence if not. */
 
+import { formatIp, parseIp } from "@skein/kernel";
 import type { FloatingAddressOptions } from "../options.ts";
-import { formatIp, isInNetwork, parseIp } from "./ip-address.ts";
+import { isInNetwork } from "./ip-network.ts";
 
 /** A network interface of this machine. */
 export interface InterfaceView {

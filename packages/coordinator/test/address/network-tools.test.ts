@@ -1,7 +1,7 @@
 /** The commands for an IPv6 address; most of those for IPv4 are in floating-address.test.ts, where they are seen at work. */
 
+import { parseIp } from "@skein/kernel";
 import { expect, test } from "vitest";
-import { parseIp } from "../../src/address/ip-address.ts";
 import { NetworkTools, type ProbeResult } from "../../src/address/network-tools.ts";
 import { neighbourAdvertisement, neighbourSolicitation, tickleSegment } from "../../src/address/packets.ts";
 import { FakeProcesses } from "../support/fake-processes.ts";

@@ -6,14 +6,56 @@ import { expect, test } from "vitest";
 import { decodeFrame } from "../../src/frames.ts";
 import type { Identity, PeerView } from "../../src/options.ts";
 import type { Proposals } from "../../src/proposals/proposals.ts";
-import { EarlyExchange } from "../../src/sessions/early-exchange.ts";
+import { EarlyExchange, type EarlyExchangePorts } from "../../src/sessions/early-exchange.ts";
 import { Newcomers } from "../../src/sessions/newcomers.ts";
-import { encodeCommand } from "../../src/state-machine/commands.ts";
+import { type Command, encodeCommand } from "../../src/state-machine/commands.ts";
 import { StateMachine } from "../../src/state-machine/state-machine.ts";
 import { comesTo, numbers, publisherAt } from "../support/kept-client.ts";
 import { UNKNOWN_MACHINE } from "../support/peer-view.ts";
 import { type SimNode, textOf, World } from "../support/world.ts";
 import { message } from "./session-world.ts";
+
+const [SELF, TELLER] = ["000000000000000a", "000000000000000b"] as [NodeId, NodeId];
+const INCARNATION = 1 as Incarnation;
+
+/** What another node of this cluster tells `machine`'s node early. `heard`: what its live subscribers were given. */
+function listening({
+  machine = new StateMachine(),
+  ...ports
+}: Partial<EarlyExchangePorts> & { machine?: StateMachine } = {}) {
+  const heard: (string | undefined)[] = [];
+  const early = new EarlyExchange(
+    { node: SELF, incarnation: INCARNATION } as Identity,
+    machine,
+    {} as Proposals,
+    {
+      peers: () => [],
+      newcomers: { linked: () => [] },
+      hasQuorum: () => true,
+      sendMember: () => undefined,
+      publishFromLog: (publication) => heard.push(textOf(publication.message)),
+      claimOf: () => undefined,
+      acknowledge: () => undefined,
+      ...ports,
+    },
+  );
+  return { early, heard };
+}
+
+/** The publisher's messages "1" to `count`, as TELLER proposes them. */
+function messagesOf(count: number): Command[] {
+  return numbers(1, count).map((text, i) => ({
+    envelope: { node: TELLER, incarnation: INCARNATION, seq: i + 1 },
+    stamp: 0,
+    operation: {
+      kind: "publishOnce",
+      clientId: "p",
+      claim: 1,
+      packetId: i + 1,
+      message: message("t", text, 2),
+    },
+  }));
+}
 
 test("what a newcomer's clients publish goes into the log until its replica has come, whoever may want it", () => {
   const world = new World(3);
@@ -121,23 +163,11 @@ test("P5: and the wills of a node that dies meanwhile, of which the leader tells
 });
 
 test("a will that others tell of is handed out once, and not where the log brings it", () => {
-  const [self, teller] = ["000000000000000a", "000000000000000b"] as [NodeId, NodeId];
-  const heard: (string | undefined)[] = [];
   const told: [NodeId, string][] = [];
-  const early = new EarlyExchange(
-    { node: self, incarnation: 1 as Incarnation } as Identity,
-    new StateMachine(),
-    {} as Proposals,
-    {
-      peers: () => [],
-      newcomers: { linked: () => [teller] },
-      hasQuorum: () => true,
-      sendMember: (to, frame) => told.push([to, frame("" as ClusterId).kind]),
-      publishFromLog: (publication) => heard.push(textOf(publication.message)),
-      claimOf: () => undefined,
-      acknowledge: () => undefined,
-    },
-  );
+  const { early, heard } = listening({
+    newcomers: { linked: () => [TELLER] },
+    sendMember: (to, frame) => told.push([to, frame("" as ClusterId).kind]),
+  });
   const will = (index: number, publisher = "c") => ({
     index,
     publisher,
@@ -157,7 +187,7 @@ test("a will that others tell of is handed out once, and not where the log bring
   early.heardWill(will(3));
   expect(heard).toHaveLength(4);
   early.publishedWill(will(8));
-  expect(told).toEqual([[teller, "will"]]);
+  expect(told).toEqual([[TELLER, "will"]]);
 });
 
 function isSnapshotPiece(bytes: Uint8Array): boolean {
@@ -211,37 +241,18 @@ test("P5: a newcomer that cannot join because there is no quorum gets at once, a
 test.each([true, false])(
   "P5: what a first snapshot has skipped is given to live subscribers when its node tells of it later, once (a newcomer: %s)",
   (isNew) => {
-    const [self, teller] = ["000000000000000a", "000000000000000b"] as [NodeId, NodeId];
-    const incarnation = 1 as Incarnation;
-    const commands = numbers(1, 3).map((text, i) => {
-      const envelope = { node: teller, incarnation, seq: i + 1 };
-      const operation = { kind: "publishOnce", clientId: "p", claim: 1, packetId: i + 1 } as const;
-      return encodeCommand({
-        envelope,
-        stamp: 0,
-        operation: { ...operation, message: message("t", text, 2) },
-      });
-    });
+    const commands = messagesOf(3).map(encodeCommand);
     const before = new StateMachine();
     for (const [i, bytes] of commands.slice(0, 2).entries()) before.apply(bytes, i + 1);
     const machine = new StateMachine();
-    const heard: (string | undefined)[] = [];
-    const early = new EarlyExchange({ node: self, incarnation } as Identity, machine, {} as Proposals, {
-      peers: () => [],
-      newcomers: { linked: () => [] },
-      hasQuorum: () => true,
-      sendMember: () => undefined,
-      publishFromLog: (publication) => heard.push(textOf(publication.message)),
-      claimOf: () => undefined,
-      acknowledge: () => undefined,
-    });
+    const { early, heard } = listening({ machine });
     if (isNew) early.isWithoutReplica();
     machine.restore(before.snapshot());
     early.restored();
-    for (let time = 0; time < 2; time++) early.heard(teller, commands);
+    for (let time = 0; time < 2; time++) early.heard(TELLER, commands);
     expect(heard).toEqual(isNew ? ["1", "2", "3"] : []);
     early.wantNothing();
-    early.heard(teller, commands);
+    early.heard(TELLER, commands);
     expect(heard).toEqual(isNew ? ["1", "2", "3"] : []);
   },
 );
@@ -269,70 +280,30 @@ test("a node is new until ten seconds after it has said where it belongs", () =>
 test.each([true, false])(
   "what another node says that counts for it without a quorum is for nobody where there is one: %s",
   (hasQuorum) => {
-    const [self, teller] = ["000000000000000a", "000000000000000b"] as [NodeId, NodeId];
-    const incarnation = 1 as Incarnation;
     const handedOver: (string | undefined)[] = [];
-    const early = new EarlyExchange(
-      { node: self, incarnation } as Identity,
-      new StateMachine(),
-      {} as Proposals,
-      {
-        peers: () => [],
-        newcomers: { linked: () => [] },
-        hasQuorum: () => hasQuorum,
-        sendMember: () => undefined,
-        publishEarly: (published) => handedOver.push(textOf(published)),
-        claimOf: () => undefined,
-        acknowledge: () => undefined,
-      },
-    );
-    const operation = { kind: "publishOnce", clientId: "p", claim: 1, packetId: 1 } as const;
-    const envelope = { node: teller, incarnation, seq: 1 };
-    early.heard(teller, [
-      encodeCommand({ envelope, stamp: 0, operation: { ...operation, message: message("t", "1", 2) } }),
-    ]);
+    const { early } = listening({
+      hasQuorum: () => hasQuorum,
+      publishEarly: (published) => handedOver.push(textOf(published)),
+    });
+    early.heard(TELLER, messagesOf(1).map(encodeCommand));
     expect(handedOver).toEqual(hasQuorum ? [] : ["1"]);
   },
 );
 
 test("what comes from the log after the replica is filled is not given once more when its node tells of it", () => {
-  const [self, teller] = ["000000000000000a", "000000000000000b"] as [NodeId, NodeId];
-  const incarnation = 1 as Incarnation;
-  const operation = { kind: "publishOnce", clientId: "p", claim: 1 } as const;
-  const commands = numbers(1, 2).map((text, i) => ({
-    envelope: { node: teller, incarnation, seq: i + 1 },
-    stamp: 0,
-    operation: { ...operation, packetId: i + 1, message: message("t", text, 2) },
-  }));
+  const commands = messagesOf(2);
   const machine = new StateMachine();
-  const heard: (string | undefined)[] = [];
-  const early = new EarlyExchange({ node: self, incarnation } as Identity, machine, {} as Proposals, {
-    peers: () => [],
-    newcomers: { linked: () => [] },
-    hasQuorum: () => true,
-    sendMember: () => undefined,
-    publishFromLog: (publication) => heard.push(textOf(publication.message)),
-    claimOf: () => undefined,
-    acknowledge: () => undefined,
-  });
+  const { early, heard } = listening({ machine });
   early.isWithoutReplica();
   for (const [at, command] of commands.entries()) machine.apply(encodeCommand(command), at + 1);
   // With the second one it is clear that the first was the last that it lacked.
   early.filled(1, commands[1]?.envelope);
-  early.heard(teller, commands.map(encodeCommand));
+  early.heard(TELLER, commands.map(encodeCommand));
   expect(heard).toEqual(["1"]);
 });
 
 test("what has been led for long enough is filled", () => {
-  const identity = { node: "000000000000000a" as NodeId, incarnation: 1 as Incarnation } as Identity;
-  const early = new EarlyExchange(identity, new StateMachine(), {} as Proposals, {
-    peers: () => [],
-    newcomers: { linked: () => [] },
-    hasQuorum: () => true,
-    sendMember: () => undefined,
-    claimOf: () => undefined,
-    acknowledge: () => undefined,
-  });
+  const { early } = listening();
   early.isWithoutReplica();
   expect(early.isFilling).toBe(true);
   early.wantNothing();

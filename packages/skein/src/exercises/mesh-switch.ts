@@ -6,6 +6,7 @@
  */
 
 import type { Clock, DnsHandler, LinkTransport, MulticastDns, Stream, StreamHandler } from "@skein/kernel";
+import { ForwardedStream } from "./forwarded-stream.ts";
 
 export class MeshSwitch {
   readonly #clock: Clock;
@@ -80,68 +81,34 @@ export class MeshSwitch {
 }
 
 /** A stream through the switch. */
-class CutStream implements Stream {
-  readonly #stream: Stream;
+class CutStream extends ForwardedStream {
   readonly #isCut: () => boolean;
   readonly #ended: () => void;
   /** Something was swallowed. */
   #isTorn = false;
 
   constructor(stream: Stream, isCut: () => boolean, ended: () => void) {
-    this.#stream = stream;
+    super(stream);
     this.#isCut = isCut;
     this.#ended = ended;
   }
 
-  get remoteAddress(): string {
-    return this.#stream.remoteAddress;
-  }
-
-  get localAddress(): string {
-    return this.#stream.localAddress;
-  }
-
-  get bufferedBytes(): number {
-    return this.#stream.bufferedBytes;
-  }
-
-  start(handler: StreamHandler): void {
-    this.#stream.start({
-      received: (bytes) => {
-        if (this.#swallows()) return;
-        handler.received(bytes);
-      },
-      drained: () => handler.drained(),
-      closed: (error) => {
-        this.#ended();
-        handler.closed(error);
-      },
-    });
-  }
-
-  write(bytes: Uint8Array): boolean {
-    return this.#swallows() || this.#stream.write(bytes);
-  }
-
-  pause(): void {
-    this.#stream.pause();
-  }
-
-  resume(): void {
-    this.#stream.resume();
-  }
-
-  end(): void {
-    this.#stream.end();
-  }
-
-  reset(): void {
-    this.#stream.reset();
+  override write(bytes: Uint8Array): boolean {
+    return this.#swallows() || super.write(bytes);
   }
 
   /** The switch is closed again. */
   mend(): void {
-    if (this.#isTorn) this.#stream.reset();
+    if (this.#isTorn) this.reset();
+  }
+
+  protected override received(bytes: Uint8Array, handler: StreamHandler): void {
+    if (!this.#swallows()) super.received(bytes, handler);
+  }
+
+  protected override closed(error: Error | undefined, handler: StreamHandler): void {
+    this.#ended();
+    super.closed(error, handler);
   }
 
   #swallows(): boolean {

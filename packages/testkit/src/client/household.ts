@@ -53,6 +53,13 @@ export function startHousehold(host: SimClientHost, options: HouseholdOptions): 
   return household;
 }
 
+/** The same with nothing that goes through the log: what is acknowledged has gone over links alone. */
+export function startTalkers(host: SimClientHost, options: HouseholdOptions): Household {
+  const household = new RunningHousehold(host, options);
+  household.talkers();
+  return household;
+}
+
 /** Less than what the checkers allow a message to take. */
 const READING_PAUSE_MS_MAX = 2500;
 const PICTURE_BYTES = 40_000;
@@ -97,6 +104,16 @@ class RunningHousehold implements Household {
         const qos = this.#prng.below(3) as QoS;
         this.#publish(sensor, `tele/${sensor.clientId}/SENSOR`, qos, false);
       });
+    }
+  }
+
+  /** On every node one who speaks and one who hears all of it, whose sessions end with their connections. */
+  talkers(): void {
+    for (let i = 0; i < this.#options.nodes; i++) {
+      const hearer = this.#clientOn(`hearer-${i}`, MQTT_JS, `node:${i}`);
+      hearer.subscribe("talk/#", (1 + (i % 2)) as QoS);
+      const talker = this.#clientOn(`talker-${i}`, MQTT_JS, `node:${i}`);
+      this.#beat(() => this.#publish(talker, `talk/${i}`, (1 + this.#prng.below(2)) as QoS, false));
     }
   }
 

@@ -44,6 +44,7 @@ export const ALONE_MUTANTS: readonly Mutant[] = (
       search: "const commands = fresh.map(({ bytes }) => bytes);",
       replacement:
         "const commands = fresh.flatMap(({ bytes, operation }) => topicOf(operation) === undefined ? [bytes] : []);",
+      scenario: "outboxes",
     },
     {
       name: "a mesh that is told to hold acknowledges without a quorum all the same",

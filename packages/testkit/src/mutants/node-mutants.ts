@@ -116,7 +116,7 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     search: "const parts = forwarder.forward(message, awaited, choice);",
     replacement:
       "const parts = 0 * forwarder.forward(message, awaited === undefined ? undefined : UNAWAITED, choice);",
-    scenario: "acknowledgements",
+    scenario: "talk",
   },
   {
     name: "SUBACK before the barrier",

@@ -108,8 +108,15 @@ export function generateSchedule(wishes: ScheduleWishes): Schedule {
   const kinds = (scenario?.kinds ?? drawn).filter((kind) => world.nodes >= (FEWEST_NODES[kind] ?? 1));
   const faults = kinds.flatMap((kind) => drawFaults(seed, kind, world, chaosUntilMs));
   faults.sort((a, b) => a.at - b.at);
+  const { hasSharers, isQuiet, hasOnlyTalkers, topics } = scenario ?? {};
   const schedule = { world, chaosFromMs: FORMATION_MS, chaosUntilMs, faults };
-  return scenario?.hasSharers === true ? { ...schedule, hasSharers: true } : schedule;
+  return {
+    ...schedule,
+    ...(hasSharers === undefined ? {} : { hasSharers }),
+    ...(isQuiet === undefined ? {} : { isQuiet }),
+    ...(hasOnlyTalkers === undefined ? {} : { hasOnlyTalkers }),
+    ...(topics === undefined ? {} : { topics }),
+  };
 }
 
 function scenarioOf(name: string | undefined): Scenario | undefined {

@@ -12,13 +12,19 @@ import { between, pick, randomStream } from "../world/random-streams.ts";
 import type { SimProcess } from "../world/sim-process.ts";
 import type { World } from "../world/world.ts";
 
-/** What is written, and nothing else is below `topic`. */
-export const RETAINED_TOPICS: readonly string[] = Array.from({ length: 12 }, (_, i) => `topic/${i}`);
+/** So few that every topic is written again and again. */
+const RETAINED_TOPICS = 12;
 const BURST_MS_MAX = 20_000;
 const PAUSE_MS_MAX = 12_000;
 
+/** What is written, and nothing else is below `topic`. */
+export function retainedTopics(count = RETAINED_TOPICS): readonly string[] {
+  return Array.from({ length: count }, (_, i) => `topic/${i}`);
+}
+
 export class RetainedWrites {
   readonly #world: World;
+  readonly #topics: readonly string[];
   /** Mean time between two writes of a burst, ms. */
   readonly #everyMs: number;
   #isResting = false;
@@ -27,8 +33,10 @@ export class RetainedWrites {
   /** By payload: the process that has promised to acknowledge. */
   readonly #open = new Map<string, SimProcess>();
 
-  constructor(world: World) {
+  /** `topics`: what it writes to, as a rule {@link retainedTopics}. */
+  constructor(world: World, topics: readonly string[]) {
     this.#world = world;
+    this.#topics = topics;
     this.#everyMs = pick(randomStream(world.seed, "writes"), [50, 200, 200]);
   }
 
@@ -41,7 +49,7 @@ export class RetainedWrites {
     const { events, seed } = this.#world;
     if (this.#isResting) return;
     const prng = randomStream(seed, `write ${this.#serial++}`);
-    this.#writeOne(prng.below(1000), pick(prng, RETAINED_TOPICS));
+    this.#writeOne(prng.below(1000), pick(prng, this.#topics));
     const nextMs = between(prng, this.#everyMs / 10, 2 * this.#everyMs);
     if (events.now < this.#pauseAt) {
       events.after(nextMs, () => this.begin());

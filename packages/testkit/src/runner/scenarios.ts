@@ -19,6 +19,12 @@ export interface Scenario {
   readonly retainedExpirySeconds?: WorldOptions["retainedExpirySeconds"];
   /** Clients with kept sessions share a subscription. */
   readonly hasSharers?: boolean;
+  /** Nothing is written at the nodes themselves: what is acknowledged next is what a client said. */
+  readonly isQuiet?: boolean;
+  /** The only clients are some whose messages do not go through the log. */
+  readonly hasOnlyTalkers?: boolean;
+  /** So many topics are written at the nodes themselves; undefined: few (retained-writes.ts). */
+  readonly topics?: number;
 }
 
 /** Minutes: no run takes so long. */
@@ -30,6 +36,8 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   crashes: { kinds: ["crash", "crashAfterAck", "stop", "pause"] },
   // Who acknowledges too early dies with what was on its way.
   acknowledgements: { kinds: ["crashAfterAck", "clog"] },
+  // The same for what goes to live subscribers alone, and no acknowledgement waits for the log.
+  talk: { kinds: ["crashAfterAck"], nodes: 4, sizes: {}, isQuiet: true, hasOnlyTalkers: true },
   partitions: { kinds: ["partition", "severed", "clog", "cut"] },
   cuts: { kinds: ["cut", "clientsCut"] },
   disks: { kinds: ["diskStall", "diskFull", "syncError", "rot", "power"] },
@@ -75,6 +83,8 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     nodes: 1,
     durability: "disk",
   },
+  // Two nodes, of which one is without a quorum and dies. So many topics that what it loses is not written again before somebody misses it.
+  outboxes: { kinds: ["crash", "pause", "severed"], nodes: 2, sizes: {}, topics: 300 },
   // Several nodes without a quorum that hear each other, and clients that go to and fro among them.
   minorities: { kinds: ["takeover", "partition", "crash", "severed", "clientsCut"], nodes: 5 },
   // The same where nodes without a quorum acknowledge nothing by themselves.
@@ -94,6 +104,8 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     kinds: ["takeover", "crash", "stop", "partition", "power", "clientsCut"],
     limits: { queuedMessagesMax: 100 },
   },
+  // Clients come and go, and nothing else goes wrong: then it is known exactly what is left of them.
+  chases: { kinds: ["takeover"], nodes: 3, isQuiet: true },
   // Long times without a fault, in which what clients that are away leave behind runs out.
   absences: { kinds: ["takeover", "crash"] },
   // Members of a shared subscription that keep their sessions come and go, and their nodes die.

@@ -148,6 +148,12 @@ export interface Schedule {
   readonly chaosUntilMs: number;
   /** Among the clients that it chases some share a subscription. */
   readonly hasSharers?: boolean;
+  /** Only clients write, not the nodes themselves (retained-writes.ts). */
+  readonly isQuiet?: boolean;
+  /** The only clients are some whose messages do not go through the log. */
+  readonly hasOnlyTalkers?: boolean;
+  /** So many topics are written at the nodes themselves; undefined: few (retained-writes.ts). */
+  readonly topics?: number;
   /** Sorted by `at`. */
   readonly faults: readonly Fault[];
 }

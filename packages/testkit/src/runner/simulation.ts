@@ -18,7 +18,7 @@ import { AddressWatch } from "./address-watch.ts";
 import { ForeignWatch } from "./foreign-watch.ts";
 import { FaultInjector } from "./inject-faults.ts";
 import { LoadReads } from "./load-reads.ts";
-import { RETAINED_TOPICS, RetainedWrites } from "./retained-writes.ts";
+import { RetainedWrites, retainedTopics } from "./retained-writes.ts";
 import { mayLoseAcknowledged, type Schedule } from "./schedule.ts";
 import { SkewWatch } from "./skew-watch.ts";
 import { Standstill } from "./standstill.ts";
@@ -117,13 +117,14 @@ class Simulation {
       address,
       queuedMessagesMax,
     });
-    const reads = new LoadReads("topic/+", RETAINED_TOPICS);
+    const topics = retainedTopics(schedule.topics);
+    const reads = new LoadReads("topic/+", topics);
     this.#early = new EarlyRetainedWrites(durability);
     const last = [this.#retained, this.#early, this.#standstill, reads];
     this.#world = new World(schedule.world, [...checkers, ...last]);
     reads.begin(this.#world);
     this.#addressWatch = new AddressWatch(this.#world, schedule.faults);
-    this.#writes = new RetainedWrites(this.#world);
+    this.#writes = new RetainedWrites(this.#world, topics);
     const client = (name: string) => this.#world.addClient(name);
     this.#workload = workload?.({ nodes: schedule.world.nodes, client });
     this.#injector = new FaultInjector(this.#world, (number, flight) =>
@@ -172,7 +173,7 @@ class Simulation {
     this.#until(() => (isApart ? this.#haveQuorum() : this.#isWell()), FORMED_BY_MS, "the mesh forms");
     world.events.runUntil(this.#schedule.chaosFromMs);
     this.#addressWatch.begin();
-    this.#writes.begin();
+    if (this.#schedule.isQuiet !== true) this.#writes.begin();
     this.#approve();
   }
 
