@@ -108,7 +108,7 @@ export type ControlFrame =
     };
 
 /** Most commands in one proposal frame. */
-const PROPOSAL_COMMANDS_MAX = 1024;
+export const PROPOSAL_COMMANDS_MAX = 1024;
 /** A proposal frame is closed when it holds this many bytes of commands, so that it stays small on a link. */
 const PROPOSAL_BYTES_MAX = 256 * 1024;
 

@@ -58,6 +58,7 @@ function setUp(incarnation = FIRST) {
   const sent: Uint8Array[] = [];
   const leader = { isKnown: true };
   const disk = { isFull: false };
+  const time = { stamp: 0 };
   const released: number[] = [];
   const outbox = new FakeOutbox();
   const proposals = new Proposals(NODE, incarnation, {
@@ -70,7 +71,7 @@ function setUp(incarnation = FIRST) {
       return leader.isKnown;
     },
     isFull: () => disk.isFull,
-    stamp: () => 0,
+    stamp: () => time.stamp,
     applied: () => ({ cluster: CLUSTER, index: 17 }),
     outbox,
     released: (commands) => released.push(...commands.map(({ seq }) => seq)),
@@ -81,7 +82,7 @@ function setUp(incarnation = FIRST) {
       clock.advance(250);
     }
   };
-  return { clock, disk, frames, leader, outbox, proposals, released, run, sent };
+  return { clock, disk, frames, leader, outbox, proposals, released, run, sent, time };
 }
 
 test("all proposals of one turn go in one frame, in order; only when applied are they acknowledged", () => {
@@ -550,4 +551,45 @@ test("what the disk took only after what came next keeps its place before that",
   };
   for (const node of [NODE, "000000000000000b" as NodeId])
     expect(shown(node)).toEqual({ texts: ["c"], sent: ["a", "b", "c"] });
+});
+
+/** The lifetime, in seconds, and the stamp that the newest copy of command `seq` says. */
+function saidOf(sent: readonly Uint8Array[], seq: number): readonly [number | undefined, number] {
+  const { operation, stamp } = sent
+    .map(decodeCommand)
+    .findLast(({ envelope }) => envelope.seq === seq) as Command;
+  const { message } = operation as Extract<Operation, { kind: "publish" | "retainedSet" }>;
+  return [message.properties?.messageExpirySeconds, stamp];
+}
+
+test("a message that has waited for a leader goes into the log as one of now, with what is left of its lifetime; a retained one as it is", () => {
+  const { clock, leader, outbox, proposals, run, sent, time } = setUp();
+  const properties = { messageExpirySeconds: 60 };
+  const publish = (): number => {
+    const message = { ...retained("t", "x"), retain: false, properties };
+    proposals.propose({ kind: "publish", publisher: undefined, served: [], message }, completion());
+    return proposals.proposedSeq;
+  };
+  time.stamp = 1000;
+  publish();
+  clock.endTurn();
+  expect(saidOf(sent, 1)).toEqual([60, 1000]);
+  [leader.isKnown, outbox.isCut, time.stamp] = [false, true, 2000];
+  publish();
+  proposals.put({ ...retained("t", "x"), properties }, completion());
+  run(20_000);
+  outbox.write();
+  [leader.isKnown, outbox.isCut, time.stamp] = [true, false, 3000];
+  proposals.sendAgain();
+  clock.endTurn();
+  expect([1, 2, 3].map((seq) => saidOf(sent, seq))).toEqual([
+    [40, 3000],
+    [40, 3000],
+    [60, 2000],
+  ]);
+  const copies = sent.map(decodeCommand);
+  expect(copies.map((command) => proposals.hasProposed(command)).includes(false)).toBe(false);
+  expect(proposals.hasProposed({ ...(copies[0] as Command), stamp: 3001 })).toBe(false);
+  run(50_000);
+  expect(saidOf(sent, 1)[0]).toBe(0);
 });

@@ -1,6 +1,18 @@
-/** One command of this node that has not come back through the log, as it is sent to leaders. */
+/**
+ * One command of this node that has not come back through the log, as it is sent to leaders.
+ *
+ * It may be sent in several forms under its number. The log takes the one that comes first, on all nodes, and the others are repeats.
+ *
+ * A message for queues lives from when the log has it, so one that has waited here goes there as one of now, with what is left of its Message
+ * Expiry Interval: how long it has waited this node's monotonic clock knows, and no other clock. With its old stamp it would grow older twice in a
+ * log where nothing was written meanwhile. With 0 left nobody is sent it from a queue, and its publisher has its acknowledgement. A retained
+ * message is left as it is: the log tells by its bytes whether two nodes have written the same.
+ *
+ * Source: MQTT 5 section 3.3.2.3.3.
+ */
 
-import type { ClusterId, Completion } from "@skein/kernel";
+import type { Clock, ClusterId, Completion, MonotonicMs } from "@skein/kernel";
+import { PROPOSAL_COMMANDS_MAX } from "../frames.ts";
 import type { Stamp } from "../hybrid-clock.ts";
 import {
   type Alone,
@@ -12,10 +24,16 @@ import {
 } from "../state-machine/commands.ts";
 
 export class PendingCommand {
+  /** When it was asked for. */
   readonly stamp: Stamp;
+  /** When it was as old as it says. */
+  #newestStamp: Stamp;
   /** Undefined: nobody waits, or it is acknowledged already. */
   done: Completion | undefined;
   readonly #envelope: Command["envelope"];
+  readonly #proposedAt: MonotonicMs;
+  /** Seconds, when it was proposed; undefined: it does not grow older. */
+  readonly #lifetime: number | undefined;
   #alone: Alone | undefined;
   /** A leader may have it as it was before it was taken back. */
   #wasSentAlone = false;
@@ -23,8 +41,11 @@ export class PendingCommand {
   /** Undefined: not asked for since the bytes have changed. */
   #operation: Operation | undefined;
 
-  constructor(command: Command, done: Completion | undefined) {
+  constructor(command: Command, done: Completion | undefined, now: MonotonicMs) {
+    this.#proposedAt = now;
+    this.#lifetime = lifetimeOf(command.operation);
     this.stamp = command.stamp;
+    this.#newestStamp = command.stamp;
     this.done = done;
     this.#envelope = command.envelope;
     this.#alone = command.alone;
@@ -77,8 +98,25 @@ export class PendingCommand {
     return this.#say(undefined);
   }
 
-  #say(alone: Alone | undefined): number {
-    const command = { envelope: this.#envelope, stamp: this.stamp, alone, operation: this.operation };
+  /** Whether one of the forms that it may have been sent in had this stamp. */
+  mayHave(stamp: Stamp): boolean {
+    return stamp >= this.stamp && stamp <= this.#newestStamp;
+  }
+
+  /** It is sent at `now`. Returns by how many bytes it grows. */
+  growOlder(now: MonotonicMs, stampOf: (operation: Operation) => Stamp): number {
+    if (this.#lifetime === undefined || now - this.#proposedAt < 1000) return 0;
+    const waitedSeconds = Math.floor((now - this.#proposedAt) / 1000);
+    const messageExpirySeconds = Math.max(0, this.#lifetime - waitedSeconds);
+    const { operation } = this;
+    if (messageExpirySeconds === lifetimeOf(operation) || !("message" in operation)) return 0;
+    this.#newestStamp = Math.max(this.#newestStamp, stampOf(operation));
+    const properties = { ...operation.message.properties, messageExpirySeconds };
+    return this.#say(this.#alone, { ...operation, message: { ...operation.message, properties } });
+  }
+
+  #say(alone: Alone | undefined, operation: Operation = this.operation): number {
+    const command = { envelope: this.#envelope, stamp: this.#newestStamp, alone, operation };
     const bytes = encodeCommand(command);
     const grownBy = bytes.length - this.#bytes.length;
     if (bytes.length > COMMAND_BYTES_MAX) return 0;
@@ -88,6 +126,23 @@ export class PendingCommand {
     this.#operation = undefined;
     return grownBy;
   }
+}
+
+/** What may be sent next of `commands`, from place `at` on, grows older. Returns by how many bytes all of it grows. */
+export function grownOlder(
+  commands: readonly PendingCommand[],
+  at: number,
+  { clock, stamp }: { readonly clock: Clock; readonly stamp: (operation: Operation) => Stamp },
+): number {
+  const [now, end] = [clock.monotonicMs(), Math.min(commands.length, at + PROPOSAL_COMMANDS_MAX)];
+  let grownBy = 0;
+  for (let next = at; next < end; next++) grownBy += (commands[next] as PendingCommand).growOlder(now, stamp);
+  return grownBy;
+}
+
+function lifetimeOf(operation: Operation): number | undefined {
+  if (!("message" in operation) || operation.message.retain) return undefined;
+  return operation.message.properties?.messageExpirySeconds;
 }
 
 /**

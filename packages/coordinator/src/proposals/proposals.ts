@@ -53,7 +53,7 @@ import {
 } from "./inherited.ts";
 import { OUTBOX_BYTES_MAX, OUTBOX_COMMANDS_MAX, type Outbox } from "./outbox.ts";
 import { OwnWrites } from "./own-writes.ts";
-import { PendingCommand, unheardIn } from "./pending-command.ts";
+import { grownOlder, PendingCommand, unheardIn } from "./pending-command.ts";
 
 /** Most commands that are not committed yet. */
 const PENDING_COMMANDS_MAX = 16_384;
@@ -180,7 +180,7 @@ export class Proposals {
   propose(operation: Operation, done: Completion | undefined, isEssential = false, wasAlone?: Alone): number {
     const envelope = { node: this.#node, incarnation: this.#incarnation, seq: this.#lastSeq + 1 };
     const command = { envelope, stamp: this.#ports.stamp(operation), alone: wasAlone, operation };
-    const pending = new PendingCommand(command, done);
+    const pending = new PendingCommand(command, done, this.#ports.clock.monotonicMs());
     const { bytes } = pending;
     const isCut = this.#ports.outbox.isCut;
     const isFull =
@@ -214,7 +214,7 @@ export class Proposals {
   /** Whether this process proposed that command. Of what has been settled it knows no more than that it did. */
   hasProposed({ envelope: { seq }, stamp }: Command): boolean {
     const known = this.#pending[seq - this.settledSeq - 1];
-    return seq <= this.#lastSeq && (known === undefined || known.stamp === stamp);
+    return seq <= this.#lastSeq && (known === undefined || known.mayHave(stamp));
   }
 
   /** All commands up to this number have been settled. */
@@ -332,6 +332,7 @@ export class Proposals {
     // each command after it, or a steady flow of them would keep it waiting for ever.
     if (at === 0) this.#progressAt = this.#ports.clock.monotonicMs();
     while (at < this.#pending.length) {
+      this.#pendingBytes += grownOlder(this.#pending, at, this.#ports);
       const sent = this.#sendFrom(this.#pending, at);
       if (sent === 0) {
         this.#releaseWhenCut();

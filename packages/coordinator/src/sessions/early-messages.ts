@@ -49,10 +49,15 @@ export function envelopeOf(name: string): Envelope {
   return { node: node as NodeId, incarnation: Number(incarnation) as Incarnation, seq: Number(seq) };
 }
 
-/** The same for all commands that bring one QoS 2 message of a kept session; undefined: of another kind. */
+/**
+ * The same for all commands that bring one QoS 2 message of a kept session, which may have waited for different times (pending-command.ts);
+ * undefined: of another kind.
+ */
 function contentOf({ operation }: Command): string | undefined {
   if (operation.kind !== "publishOnce") return undefined;
-  encodeMessage(operation.message, out.reset());
+  const { message } = operation;
+  const { messageExpirySeconds, ...properties } = message.properties ?? {};
+  encodeMessage({ ...message, properties }, out.reset());
   return `${operation.packetId} ${itemHash(out.finish())} ${operation.clientId}`;
 }
 

@@ -1,6 +1,6 @@
 /** What a node without a quorum knows of the wishes of kept sessions, and what it holds back: guarantees.md, "Without a quorum". */
 
-import type { Completion, KeptSession } from "@skein/kernel";
+import { type Completion, type KeptSession, type OwedMessage, SAFE_HERE_ONLY } from "@skein/kernel";
 import { expect, test } from "vitest";
 import { comesTo } from "../support/kept-client.ts";
 import { completion, replicated, retained, type SimNode, textOf, World } from "../support/world.ts";
@@ -118,4 +118,28 @@ test("with `hold` a node without a quorum neither acknowledges nor delivers what
     expect(node.heard.map(textOf)).toEqual(["2"]);
     expect([replicated(node, "kept"), replicated(node, "plain")]).toEqual(["3", "4"]);
   }
+});
+
+test("what a node has taken without a quorum goes on with what is left of its lifetime when the log has it, also where nobody wrote anything meanwhile", () => {
+  const world = new World(5);
+  const { leader, here } = formThree(world);
+  const { claim, kept } = comesTo(leader, "s");
+  claim.subscribe([wish("t")], completion());
+  world.run(2000);
+  world.isolate([here], true);
+  // Not in the minute in which the others write down that it is gone.
+  world.run(30_000);
+  const done = completion();
+  for (const messageExpirySeconds of [30, 100]) {
+    const properties = { messageExpirySeconds };
+    here.running.sessions.publish({ ...message("t", "x"), properties }, undefined, [], done);
+  }
+  world.run(60_000);
+  expect(done.codes).toEqual([SAFE_HERE_ONLY, SAFE_HERE_ONLY]);
+  world.isolate([here], false);
+  world.until(() => kept().queued === 2, 20_000, "they are owed");
+  const first = kept().after(-1) as OwedMessage;
+  const second = kept().after(first.ordinal) as OwedMessage;
+  expect(kept().lifetimeLeft(first)).toBe(0);
+  expect(Math.abs((kept().lifetimeLeft(second) ?? 0) - 37)).toBeLessThan(4);
 });

@@ -6,9 +6,10 @@ import type { Command } from "../../src/state-machine/commands.ts";
 const A = "000000000000000a" as NodeId;
 const B = "000000000000000b" as NodeId;
 
-function once(node: NodeId, seq: number, packetId: number, value: string): Command {
+function once(node: NodeId, seq: number, packetId: number, value: string, lifetime?: number): Command {
   const payload = new TextEncoder().encode(value);
-  const message: ApplicationMessage = { topic: "t", payload, qos: 2, retain: false, properties: undefined };
+  const properties = lifetime === undefined ? undefined : { messageExpirySeconds: lifetime };
+  const message: ApplicationMessage = { topic: "t", payload, qos: 2, retain: false, properties };
   const envelope = { node, incarnation: 1 as Incarnation, seq };
   return {
     envelope,
@@ -30,6 +31,12 @@ test("a QoS 2 message that was sent to two nodes is handed over once, and known 
     expect(early.take(other)).toBeUndefined();
     expect([early.isEmpty, early.add(viaA, true)]).toEqual([true, true]);
   }
+});
+
+test("the same message that has waited in one of them is known all the same", () => {
+  const early = new EarlyMessages();
+  early.add(once(B, 9, 7, "on", 60), true);
+  expect(early.take(once(A, 5, 7, "on", 20))?.name).toBe(nameOf(once(B, 9, 7, "on").envelope));
 });
 
 test("another message under the same packet identifier, and the same under another, are not taken for it", () => {

@@ -30,6 +30,8 @@ export interface WillConnection {
   isHeldUp: boolean;
   /** When its node, undisturbed so far, crashed or lost its power under it. */
   nodeDiedAt: number | undefined;
+  /** When its will came to somebody for the first time: it had been published by then. */
+  heardAt: number | undefined;
 }
 
 /** A piece that is lost on its way to a node comes within that, in ms. */
@@ -148,6 +150,7 @@ export class ClientConnections {
       isForgone: false,
       isHeldUp: this.#paused.has(node ?? ""),
       nodeDiedAt: undefined,
+      heardAt: undefined,
     };
     this.#byWill.set(will.payloadId, begun);
     const connections = this.#byClient.get(client);

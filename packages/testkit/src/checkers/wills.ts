@@ -5,7 +5,7 @@
  * It must not come
  * - while its connection lives, on a node that nothing has disturbed;
  * - after an orderly DISCONNECT that such a node has taken;
- * - after a newer connection was acknowledged: seconds later where nothing is disturbed; and never behind a message that the client
+ * - after a newer connection was acknowledged: seconds later where nothing is disturbed, unless somebody has got it before that, and it waited in a queue; and never behind a message that the client
  *   published on the newer one, in a queue that has the order of the log;
  * - before the grace time, where the node died: its client may come back elsewhere.
  * While there are two clusters neither hears of a connection with the other, and the log hears late of one to a node without a quorum. A CONNECT that its client has given up, and that waited at a node that
@@ -135,6 +135,7 @@ export class Wills implements Checker {
       return;
     }
     this.#got.add(`${client} ${payloadId}`);
+    of.heardAt ??= at;
     const debt = this.#debts.get(of.client);
     if (debt?.gone === of)
       for (const session of debt.owed) if (session.client === client) debt.owed.delete(session);
@@ -164,7 +165,8 @@ export class Wills implements Checker {
     }
     if (of.isForgone || this.#isTaken(of)) this.#fail(delivery, of, "after its DISCONNECT");
     const { newer, nodeDiedAt, will } = of;
-    if (newer?.isKnown === true && this.#isPrompt(delivery) && !isTakenLate(of)) {
+    const isOlder = newer?.acceptedAt !== undefined && (of.heardAt ?? at) <= newer.acceptedAt;
+    if (newer?.isKnown === true && !isOlder && this.#isPrompt(delivery) && !isTakenLate(of)) {
       const { connection, acceptedAt } = newer;
       this.#fail(delivery, of, `though connection ${connection} was acknowledged at ${acceptedAt} ms`);
     }

@@ -105,6 +105,10 @@ test.each<[string, readonly Observation[]]>([
     [CUT, disturbed(10_001, "A"), ...again(11_000, "C", 2), end(30_000), comes(31_000, "will-1")],
   ],
   [
+    "it had come to another client before its client was back, and waited in a queue of a node that was behind",
+    [CUT, comes(10_020, "will-1", "other"), ...again(11_000, "C", 2), end(30_000), comes(31_000, "will-1")],
+  ],
+  [
     "it comes after the merge of two clusters, though its client was in the other one meanwhile",
     [
       belongs(9000, "A", "one"),
