@@ -309,10 +309,11 @@ export class NodeAssembly {
   /** Nobody comes in any more before those that are here are told to go: they would be back at once. */
   #part(isParting: boolean): void {
     this.#hasParted = isParting;
-    if (!isParting) return this.#letClientsIn();
-    this.#isServing = false;
-    this.#ports.clientsLeave();
-    this.broker.sendAway(this.#serverReference());
+    if (isParting) {
+      this.#isServing = false;
+      this.#ports.clientsLeave();
+      this.broker.sendAway(this.#serverReference());
+    } else this.#letClientsIn();
   }
 
   #tick(): void {
