@@ -418,7 +418,10 @@ test("P6: a QoS 2 message whose publisher has gone before it counts is not calle
   leader.isKnown = false;
   const once = (claim: number): void => {
     const message = { ...retained("t", "1", 2), retain: false };
-    proposals.propose({ kind: "publishOnce", clientId: "p", claim, packetId: 1, message }, completion());
+    proposals.propose(
+      { kind: "publishOnce", isRepeated: false, clientId: "p", claim, packetId: 1, message },
+      completion(),
+    );
   };
   once(1);
   proposals.propose(

@@ -5,7 +5,8 @@
  * `format u8 = 2 | node 8 bytes | incarnation varint | seq varint | stamp varint | kind u8 | body`; format 1 has no stamp; format 4 has `cluster text |
  * seen through varint | stamp varint | clients varint, each text` before the kind: it was acknowledged without a quorum (alone-writes.ts).
  * Kinds: 1 retained set (body: an encoded Application Message), 2 retained delete (body: topic text), 3 clear the conflicts
- * (body: number of the newest), 4 approve a merge (body: cluster), 5 to 15 sessions (sessions/session-commands.ts), 16 skip (body: last number of the places it takes). The bytes are replicated and kept for years, so
+ * (body: number of the newest), 4 approve a merge (body: cluster), 5 to 15 sessions (sessions/session-commands.ts), 16 skip (body: last number of the places it takes), 17 most bytes that sessions may be owed
+ * (body: varint), 18 a QoS 2 message that came with DUP (body: as 6). The bytes are replicated and kept for years, so
  * numbers are never reused; a form this version does not know is malformed and changes nothing (state-machine.ts).
  *
  * Source: reference design, section 4.3 rule 1 (proposer sequence).
@@ -168,6 +169,23 @@ export function encodeCommand({ envelope, stamp, alone, operation }: Command): U
       writeSessionOperation(operation, out);
   }
   return out.finish();
+}
+
+/** What not every member of its cluster knows counts as malformed, so that all make the same of it. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+export function known(command: Command, knowsRepeated: boolean): Command {
+  if (isRepeated(command) && !knowsRepeated) throw malformed("not in force yet");
+  return command;
+}
+
+/** A command as every version knows it: that a message came with DUP is not said. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+export function withoutRepeated(bytes: Uint8Array): Uint8Array {
+  const command = decodeCommand(bytes);
+  if (!isRepeated(command)) return bytes;
+  return encodeCommand({ ...command, operation: { ...command.operation, isRepeated: false } });
+}
+
+function isRepeated(command: Command): command is Command & { operation: { kind: "publishOnce" } } {
+  return command.operation.kind === "publishOnce" && command.operation.isRepeated;
 }
 
 /** Only who proposed it and in which place, for the leader's duplicate check. @throws {SkeinError} ERR_SKEIN_MALFORMED */

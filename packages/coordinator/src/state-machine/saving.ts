@@ -11,7 +11,7 @@
 import type { ByteWriter } from "@skein/kernel";
 import { SLAB_BYTES } from "./sessions/owed-record.ts";
 import { frozenInParts, frozenSessions, type SessionsWriter } from "./sessions/sessions-snapshot.ts";
-import { encodeInPieces } from "./snapshot.ts";
+import { encodeInPieces, formatOf } from "./snapshot.ts";
 import type { StateMachine } from "./state-machine.ts";
 
 /** What a message takes in a snapshot, about, besides itself: lengths, its place, and the entry of a queue. */
@@ -28,13 +28,18 @@ export interface SnapshotInParts {
 /** Everything, as it is now; between the steps it may change. */
 export function wholeInPieces(machine: StateMachine): Generator<undefined, Uint8Array> {
   const { bytes, entries } = machine.sessions.owed;
-  return encode(machine, frozenSessions(machine.sessions), bytes + entries * FRAMING_BYTES, false);
+  return encode(
+    machine,
+    frozenSessions(machine.sessions, machine.remembersRepeated),
+    bytes + entries * FRAMING_BYTES,
+    false,
+  );
 }
 
 /** The same, with closed slabs apart. */
 export function inParts(machine: StateMachine): SnapshotInParts {
   const { handlesEnd, entries } = machine.sessions.owed;
-  const { parts, write } = frozenInParts(machine.sessions);
+  const { parts, write } = frozenInParts(machine.sessions, machine.remembersRepeated);
   const expectedBytes = SLAB_BYTES + handlesEnd * 4 + entries * FRAMING_BYTES;
   return { parts, data: encode(machine, write, expectedBytes, true) };
 }
@@ -61,5 +66,6 @@ function encode(
   };
   const expectedBytes = 4096 + retained.bytes + retained.count * FRAMING_BYTES + sessionsBytes;
   const writeStaged = (out: ByteWriter): void => staged.write(out);
-  return encodeInPieces(state, sessions, writeStaged, expectedBytes, isParted);
+  const format = formatOf(isParted, machine.remembersRepeated);
+  return encodeInPieces(state, sessions, writeStaged, expectedBytes, format);
 }

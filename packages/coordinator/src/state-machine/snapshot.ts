@@ -1,12 +1,12 @@
 /**
  * The whole replicated state as one run of bytes: what a follower far behind gets, and what replaces the old log.
  *
- * `format u8 = 11 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: written, expiry varint, an encoded
+ * `format u8 = 13 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: written, expiry varint, an encoded
  * Application Message | newest stamp varint | tombstones varint, each: written, topic text | of those forgotten: stamp, index varint |
  * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict, author | clusters | limits, each: node, bytes varint | recent publications (recent-publications.ts) | sessions | sessions of merges under way`. Proposers and retained are sorted
  * and free of repeats, the others in the order of the log, so equal states are equal bytes. Written: stamp, index varint, author; author: u8 = 1 and
- * a node of 8 bytes, or 0; expiry: 0, or when it expires and 1. Format 12 is for the disk of one node: messages stand apart in parts (sessions-snapshot.ts).
- * Formats 9 and 10 are these two without what is known of those forgotten; formats 7 and 8 have no expiries (stamps tell them); formats 5 and 6 have no publications either; format 4 has no limits either; format 3 has no authors either; format 2 has no sessions either; format 1 ends
+ * a node of 8 bytes, or 0; expiry: 0, or when it expires and 1. Format 14 is for the disk of one node: messages stand apart in parts (sessions-snapshot.ts).
+ * Formats 11 and 12 are these two without messages that may come once more (repeated-messages.ts), and still written as long as a member of the cluster knows no others; formats 9 and 10 are without what is known of those forgotten; formats 7 and 8 have no expiries (stamps tell them); formats 5 and 6 have no publications either; format 4 has no limits either; format 3 has no authors either; format 2 has no sessions either; format 1 ends
  * behind the retained messages, which have no stamps.
  */
 
@@ -69,8 +69,10 @@ const FORMAT_LIMITS = 5;
 const FORMAT_LIMITS_PARTED = 6;
 const FORMAT_PUBLICATIONS = 7;
 const FORMAT_EXPIRIES = 9;
-const FORMAT = 11;
-const FORMAT_PARTED = 12;
+const FORMAT_FORGOTTEN = 11;
+const FORMAT_FORGOTTEN_PARTED = 12;
+const FORMAT_REPEATED = 13;
+const FORMAT_REPEATED_PARTED = 14;
 
 /** A piece: a few milliseconds on a small machine. */
 const PIECE_BYTES = 512 * 1024;
@@ -78,22 +80,28 @@ const PIECE_BYTES = 512 * 1024;
 /**
  * Encodes a state as it is now, a piece with each step: between two of them it may change. Messages and queues are the bulk: the
  * former never change, the latter are copied; all else is written down at once. `expectedBytes`: about how many there will be.
- * `isParted`: messages stand apart, and `sessions` names them.
+ * `format`: as {@link formatOf} says, and as `sessions` writes.
  */
 export function encodeInPieces(
   state: Omit<ReplicatedState, "sessions" | "staged">,
   sessions: SessionsWriter,
   staged: (out: ByteWriter) => void,
   expectedBytes: number,
-  isParted = false,
+  format: number,
 ): Generator<undefined, Uint8Array> {
   const rest = new ByteWriter(4096);
   writeRest(state, rest);
   const waiting = new ByteWriter(4096);
   staged(waiting);
   // Nine tenths of the time of a large snapshot go to memory that is touched for the first time, so none is touched twice.
-  const out = new ByteWriter(expectedBytes).u8(isParted ? FORMAT_PARTED : FORMAT);
+  const out = new ByteWriter(expectedBytes).u8(format);
   return pieces(state, rest.take(), sessions, waiting.take(), out);
+}
+
+/** `isParted`: messages stand apart, and the sessions name them. `hasRepeated`: the sessions say what may come once more. */
+export function formatOf(isParted: boolean, hasRepeated: boolean): number {
+  if (hasRepeated) return isParted ? FORMAT_REPEATED_PARTED : FORMAT_REPEATED;
+  return isParted ? FORMAT_FORGOTTEN_PARTED : FORMAT_FORGOTTEN;
 }
 
 function* pieces(
@@ -152,7 +160,7 @@ export function decodeSnapshot(
   const input = new ByteReader(bytes);
   const format = input.u8();
   const isParted = format >= FORMAT_LIMITS_PARTED && format % 2 === 0;
-  const isKnown = format >= FORMAT_UNSTAMPED && format <= FORMAT_PARTED;
+  const isKnown = format >= FORMAT_UNSTAMPED && format <= FORMAT_REPEATED_PARTED;
   if (!isKnown || (isParted && parts === undefined)) throw malformed(`format ${format}`);
   const proposers = readProposers(input);
   const items = readRetained(input, format);
@@ -160,7 +168,7 @@ export function decodeSnapshot(
   const sessions =
     format < FORMAT_SESSIONS
       ? noSessions(slabBytes)
-      : readSessions(input, isParted ? parts : undefined, slabBytes);
+      : readSessions(input, isParted ? parts : undefined, slabBytes, format >= FORMAT_REPEATED);
   const staged = format < FORMAT_SESSIONS ? [] : readStaged(input);
   input.end();
   const { newest } = rest;
@@ -224,7 +232,8 @@ function readRest(input: ByteReader, format: number): typeof NO_REST {
   const tombstones: Tombstone[] = [];
   for (let left = count(input, TOMBSTONES_MAX); left > 0; left--)
     tombstones.push({ ...readWritten(input, format), topic: input.text() });
-  const forgotten = format < FORMAT ? NO_REST.forgotten : { stamp: input.varint(), index: input.varint() };
+  const forgotten =
+    format < FORMAT_FORGOTTEN ? NO_REST.forgotten : { stamp: input.varint(), index: input.varint() };
   const [lastConflict, droppedConflicts] = [input.varint(), input.varint()];
   const conflicts: Conflict[] = [];
   for (let left = count(input, CONFLICTS_MAX); left > 0; left--) {

@@ -17,7 +17,7 @@ import { type AloneWrite, writeAlone } from "./alone-writes.ts";
 import { type ClusterCommand, decodeClusterCommand, isClusterCommand } from "./cluster-commands.ts";
 import { Clusters } from "./clusters.ts";
 import { writeClusters } from "./clusters-codec.ts";
-import { type Command, decodeCommand, deletionOf, lastPlaceOf, topicOf } from "./commands.ts";
+import { type Command, decodeCommand, deletionOf, known, lastPlaceOf, topicOf } from "./commands.ts";
 import { Conflicts } from "./conflicts.ts";
 import { expiryOf, unexpired } from "./expiry.ts";
 import { forkIndex, isSessionItem, readItems, topicsOf } from "./merge-export.ts";
@@ -96,6 +96,8 @@ export class StateMachine {
     },
     retain: (message) => this.#retain(message),
     isAcknowledged: () => this.#alone?.isAcknowledged === true,
+    hasSeen: (index) => (this.#alone?.seenThrough ?? 0) >= index,
+    remembersRepeated: () => this.remembersRepeated,
     hasHad: (clientId) => this.#alone?.had.includes(clientId) === true,
     index: () => this.#index,
     owedBytesMax: () => this.limits.owedBytesMax,
@@ -119,6 +121,11 @@ export class StateMachine {
   /** The newest stamp that anything here was written at. */
   get newest(): Stamp {
     return this.#newest;
+  }
+
+  /** Every member of this cluster knows QoS 2 messages that came with DUP, and snapshots that say so. */
+  get remembersRepeated(): boolean {
+    return true;
   }
 
   /** Carries out the command `bytes` of the log entry `index`. Never throws on what stands in the log. */
@@ -226,7 +233,7 @@ export class StateMachine {
   }
 
   #take(bytes: Uint8Array, index: number): Applied {
-    const command = decodeCommand(bytes);
+    const command = known(decodeCommand(bytes), this.remembersRepeated);
     if (this.#standsStill) return { outcome: "held", command };
     const verdict = this.sequencer.take(command.envelope, index, lastPlaceOf(command));
     if (verdict !== "next") return { outcome: verdict, command };

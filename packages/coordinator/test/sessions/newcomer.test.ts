@@ -215,7 +215,13 @@ test.each([true, false])(
     const incarnation = 1 as Incarnation;
     const commands = numbers(1, 3).map((text, i) => {
       const envelope = { node: teller, incarnation, seq: i + 1 };
-      const operation = { kind: "publishOnce", clientId: "p", claim: 1, packetId: i + 1 } as const;
+      const operation = {
+        kind: "publishOnce",
+        isRepeated: false,
+        clientId: "p",
+        claim: 1,
+        packetId: i + 1,
+      } as const;
       return encodeCommand({
         envelope,
         stamp: 0,
@@ -286,7 +292,13 @@ test.each([true, false])(
         acknowledge: () => undefined,
       },
     );
-    const operation = { kind: "publishOnce", clientId: "p", claim: 1, packetId: 1 } as const;
+    const operation = {
+      kind: "publishOnce",
+      isRepeated: false,
+      clientId: "p",
+      claim: 1,
+      packetId: 1,
+    } as const;
     const envelope = { node: teller, incarnation, seq: 1 };
     early.heard(teller, [
       encodeCommand({ envelope, stamp: 0, operation: { ...operation, message: message("t", "1", 2) } }),
@@ -298,7 +310,7 @@ test.each([true, false])(
 test("what comes from the log after the replica is filled is not given once more when its node tells of it", () => {
   const [self, teller] = ["000000000000000a", "000000000000000b"] as [NodeId, NodeId];
   const incarnation = 1 as Incarnation;
-  const operation = { kind: "publishOnce", clientId: "p", claim: 1 } as const;
+  const operation = { kind: "publishOnce", isRepeated: false, clientId: "p", claim: 1 } as const;
   const commands = numbers(1, 2).map((text, i) => ({
     envelope: { node: teller, incarnation, seq: i + 1 },
     stamp: 0,

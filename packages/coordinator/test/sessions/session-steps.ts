@@ -2,7 +2,7 @@
 
 import type { NodeId, QoS } from "@skein/kernel";
 import * as fc from "fast-check";
-import { A, B, message, SessionWorld, will, wish } from "./session-world.ts";
+import { A, aloneAt, B, message, SessionWorld, will, wish } from "./session-world.ts";
 
 /** Who has claimed which session last. */
 type Claims = Map<string, { node: NodeId; claim: number }>;
@@ -61,9 +61,29 @@ export const steps: fc.Arbitrary<Step> = fc.oneof(
   fc.tuple(clients, fc.integer({ min: 1, max: 3 })).map(([clientId, packetId]) =>
     ofClaim(clientId, (world, node, claim) => {
       const published = message("t", `${world.name}${world.log.length}`, 2);
-      world.propose(node, { kind: "publishOnce", clientId, claim, packetId, message: published });
+      world.propose(node, {
+        kind: "publishOnce",
+        isRepeated: false,
+        clientId,
+        claim,
+        packetId,
+        message: published,
+      });
     }),
   ),
+  // Sent to two nodes, of which one had no quorum.
+  fc
+    .tuple(nodes, clients, fc.integer({ min: 1, max: 3 }), fc.boolean(), fc.boolean(), fc.nat(80))
+    .map(([node, clientId, packetId, isRepeated, isOlder, seenThrough]): Step => {
+      return (world, claims) => {
+        const held = claims.get(clientId);
+        if (held === undefined) return;
+        const once = { kind: "publishOnce", isRepeated, clientId, packetId } as const;
+        const said = { ...once, message: message("t", `${world.name}again`, 2) };
+        if (isOlder) world.propose(node, { ...said, claim: 0 }, 1, aloneAt(seenThrough));
+        else world.propose(held.node, { ...said, claim: held.claim });
+      };
+    }),
   fc
     .tuple(clients, fc.integer({ min: 1, max: 3 }))
     .map(([clientId, packetId]) =>

@@ -27,6 +27,10 @@ export interface PublishingPort {
   retained(filter: string, visit: (message: ApplicationMessage) => void): void;
   /** The command under way was acknowledged without a quorum. */
   isAcknowledged(): boolean;
+  /** Who proposed the command under way had applied the log up to entry `index` when it was acknowledged without a quorum. */
+  hasSeen(index: number): boolean;
+  /** What may come once more is remembered: every node of this cluster knows how. */
+  remembersRepeated(): boolean;
   /** The client was handed the message of the command under way before, without a quorum, and has it. */
   hasHad(clientId: string): boolean;
   /** Puts it, which has RETAIN, into the retained store. False: no room. */
