@@ -146,6 +146,7 @@ export class Coordinator {
       isFull: () => this.#driver?.isDiskFull ?? false,
       stamp: (operation) => this.merging.stamp(operation),
       applied: () => ({ cluster: this.#arrival.cluster, index: this.#driver?.applied.index ?? 0 }),
+      knowsRepeated: () => this.#machine.remembersRepeated,
       outbox: this.#outbox,
       released: (commands) => this.sessions.early.released(commands),
     });
@@ -153,8 +154,7 @@ export class Coordinator {
       impersonated: () => this.#ending.impersonated(),
       hasQuorum: () => this.status.hasQuorum,
       time: () => this.merging.time,
-      sendToLeader: (leader, commands) =>
-        this.#traffic.sendMember(leader, (cluster) => ({ kind: "proposal", cluster, commands })),
+      sendToLeader: (leader, commands) => this.#sendToLeader(leader, commands),
     });
     const common = {
       ...ports,
@@ -176,6 +176,10 @@ export class Coordinator {
       settleReads: () => this.retained.reads.settle(),
       computeStatus: () => this.#computeStatus(),
     });
+  }
+
+  #sendToLeader(leader: NodeId, commands: readonly Uint8Array[]): void {
+    this.#traffic.sendMember(leader, (cluster) => ({ kind: "proposal", cluster, commands }));
   }
 
   /** As of the last turn of the event loop. */

@@ -9,7 +9,15 @@ import {
   decodeCommand,
   encodeCommand,
   type Operation,
+  topicOf,
 } from "../state-machine/commands.ts";
+
+/** A command that this node has acknowledged on its own. */
+export interface Released {
+  readonly seq: number;
+  readonly bytes: Uint8Array;
+  readonly operation: Operation;
+}
 
 export class PendingCommand {
   readonly stamp: Stamp;
@@ -71,6 +79,13 @@ export class PendingCommand {
     return grownBy + this.#say({ ...alone, had: [...alone.had, clientId] });
   }
 
+  /** Its client has said PUBREL, so it has heard, too. Returns by how many bytes it grows. */
+  sayReleased(): number {
+    return this.#alone === undefined
+      ? 0
+      : this.#say({ ...this.#alone, isAcknowledged: true, isReleased: true });
+  }
+
   /** It is not acknowledged after all; `wasSent`: maybe after it was said. Returns by how many bytes it grows. */
   takeBack(wasSent: boolean): number {
     this.#wasSentAlone ||= wasSent && this.isAlone;
@@ -88,6 +103,11 @@ export class PendingCommand {
     this.#operation = undefined;
     return grownBy;
   }
+}
+
+/** What the log makes of it depends on whether it was acknowledged without a quorum: others may have overtaken it meanwhile. */
+export function mayBeOvertaken(operation: Operation): boolean {
+  return operation.kind === "publishOnce" || topicOf(operation) !== undefined;
 }
 
 /**

@@ -95,10 +95,8 @@ export class StateMachine {
       });
     },
     retain: (message) => this.#retain(message),
-    isAcknowledged: () => this.#alone?.isAcknowledged === true,
-    hasSeen: (index) => (this.#alone?.seenThrough ?? 0) >= index,
+    alone: () => this.#alone,
     remembersRepeated: () => this.remembersRepeated,
-    hasHad: (clientId) => this.#alone?.had.includes(clientId) === true,
     index: () => this.#index,
     owedBytesMax: () => this.limits.owedBytesMax,
   });

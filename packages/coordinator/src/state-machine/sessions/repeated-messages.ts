@@ -7,7 +7,7 @@
  * of an older connection; and what came from an older connection, for one with DUP. The same identifier and content without DUP on either
  * side is another message: a device that always begins at identifier 1 and says the same loses nothing.
  *
- * Nor does what was said later. A node that had applied the entry of the repetition before it acknowledged a message has heard a new
+ * Nor does what was done before, or said later. Of what its client has released on the older connection nothing comes again (format 8 of commands.ts). A node that had applied the entry of the repetition before it acknowledged a message has heard a new
  * one. And what came from an older connection waits for the connection that there is now, until it releases the identifier or ends.
  *
  * Source: MQTT 5 sections 3.3.1.1, 4.3.3, 4.4; docs/sessions.md, "After the heal".
@@ -47,13 +47,13 @@ export interface Brought {
   readonly message: ApplicationMessage;
 }
 
-type Port = Pick<PublishingPort, "index" | "hasSeen" | "remembersRepeated">;
+type Port = Pick<PublishingPort, "index" | "alone" | "remembersRepeated">;
 
 const out = new ByteWriter(1024);
 
 /**
  * Publishes what is `brought`, unless the log has it already: then this was the one time that it comes again. `isOlder`: from a connection that does
- * not hold the session any more, and acknowledged without a quorum.
+ * not hold the session any more, and acknowledged without a quorum; but not released there.
  */
 export function takeOnce(
   session: SessionState,
@@ -86,7 +86,10 @@ function isSame(
   port: Port,
 ): boolean {
   if (known.packetId !== packetId || known.content !== content) return false;
-  return (known.awaitsRepeated && isRepeated) || (known.awaitsOlder && isOlder && !port.hasSeen(known.index));
+  return (
+    (known.awaitsRepeated && isRepeated) ||
+    (known.awaitsOlder && isOlder && (port.alone()?.seenThrough ?? 0) < known.index)
+  );
 }
 
 /** Nothing comes with DUP any more of what older connections have brought; `packetId`: of that alone. */

@@ -180,6 +180,7 @@ export class SessionState {
 
   /** Its client says that it will not send `packetId` again. */
   released(packetId: number): void {
+    this.received.delete(packetId);
     this.repeated = withoutAwaited(this.repeated, packetId);
   }
 

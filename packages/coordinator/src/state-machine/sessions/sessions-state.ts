@@ -199,9 +199,10 @@ export class SessionsState {
     const { sessions, shared } = message.qos === 0 ? NO_ROUTES : this.routes.match(message.topic);
     if (sessions.length === 0 && shared.length === 0) return isRetained ? outcome : "full";
     const offered = this.#queueing.offer(message, this.time.elapsed);
+    const { had = NOBODY } = this.#port.alone() ?? {};
     for (const route of sessions) {
       const own = route.session.clientId === publisher ? route.ofOwn : route;
-      if (own === undefined || this.#port.hasHad(route.session.clientId)) continue;
+      if (own === undefined || had.includes(route.session.clientId)) continue;
       if (!this.#queueing.give(offered, own)) outcome = "passed";
     }
     for (const filter of shared)
@@ -225,7 +226,7 @@ export class SessionsState {
   publishOnce(clientId: string, owner: SessionOwner, brought: Brought): SessionOutcome {
     const session = this.#owned(clientId, owner, "last");
     if (session === undefined)
-      return this.#port.isAcknowledged() ? this.#publishLate(clientId, brought) : "stale";
+      return this.#port.alone()?.isAcknowledged === true ? this.#publishLate(clientId, brought) : "stale";
     const { packetId, message } = brought;
     if (session.received.has(packetId)) return "applied";
     const publish = (): SessionOutcome => this.#publishToAll(message, clientId);
@@ -238,10 +239,9 @@ export class SessionsState {
 
   /** PUBREL of the client. */
   release(clientId: string, owner: SessionOwner, packetId: number): SessionOutcome {
-    this.#byClientId.get(clientId)?.released(packetId);
     const session = this.#owned(clientId, owner, "last");
     if (session === undefined) return "stale";
-    session.received.delete(packetId);
+    session.released(packetId);
     this.#note(session);
     return "applied";
   }
@@ -367,7 +367,8 @@ export class SessionsState {
     const publish = (): SessionOutcome => this.publish(brought.message, clientId, []);
     const session = this.#byClientId.get(clientId);
     if (session === undefined) return publish();
-    const outcome = takeOnce(session, brought, true, this.#port, publish);
+    const isOver = this.#port.alone()?.isReleased === true;
+    const outcome = takeOnce(session, brought, !isOver, this.#port, publish);
     if (this.#port.remembersRepeated()) this.#note(session);
     return outcome;
   }
@@ -394,4 +395,5 @@ export class SessionsState {
   }
 }
 
+const NOBODY: readonly string[] = [];
 const NO_ROUTES: Routes = { sessions: [], shared: [], isWanted: false };
