@@ -75,7 +75,7 @@ export class Puppet {
     } else if (type === FrameType.interestDelta) {
       const { incarnation, to: version } = decodeInterestDelta(body);
       this.#frame(FrameType.interestAck, (out) => encodeInterestAck({ incarnation, version }, out));
-    } else if (type === FrameType.members && decodeMembers(body, SPOKEN_VERSIONS.newest).wantsReply) {
+    } else if (type === FrameType.members && decodeMembers(body).wantsReply) {
       // With its own row; of the others it knows no more than who asks.
       this.#tell(
         false,
@@ -85,8 +85,7 @@ export class Puppet {
   }
 
   #tell(wantsReply: boolean, rows: readonly MemberRow[]): void {
-    const version = SPOKEN_VERSIONS.newest;
-    this.#frame(FrameType.members, (out) => encodeMembers({ wantsReply, rows }, version, out));
+    this.#frame(FrameType.members, (out) => encodeMembers({ wantsReply, rows }, out));
   }
 
   #frame(type: number, write: (out: ByteWriter) => void): void {

@@ -18,6 +18,7 @@ import { ElectionWaitWarning } from "./membership/election-wait.ts";
 import { findMember } from "./membership/find-member.ts";
 import { KnownNodes } from "./membership/known-nodes.ts";
 import { Membership } from "./membership/membership.ts";
+import { Upgrade } from "./membership/upgrade.ts";
 import { Merging } from "./merge/merging.ts";
 import type {
   ActionDone,
@@ -91,13 +92,13 @@ export class Coordinator {
     this.#node = node;
     const sizes = { ...REPLICA_SIZES, ...options.sizes };
     const { durability = "replicated", onQuorumLoss = "outbox" } = options;
-    this.#machine = new StateMachine(sizes.slabBytes);
+    this.#machine = new StateMachine(sizes.slabBytes, options.protocolVersion);
     const journalOptions = { durability, ...sizes };
     this.#arrival = new Arrival(options.identity, journalOptions, {
       ...ports,
       send: (to, frame) => this.#traffic.send(to, frame),
       arrived: (opened) => this.#begin(opened),
-      failed: (error) => this.#ending.diskFailed(error),
+      failed: (error) => this.#ending.failed(error),
     });
     this.#driverOptions = { raft: raftOptions(node, options.timing, sizes, ports.prng), ...sizes };
     this.#diskFailures = new DiskFailures(ports);
@@ -114,20 +115,7 @@ export class Coordinator {
     this.known = new KnownNodes(ports);
     this.#electionWait = new ElectionWaitWarning(ports.log);
     this.#faults = new PeerFaults(ports.log);
-    this.membership = new Membership(node, this.#driverOptions.raft.electionMinMs, this.#diskFailures, {
-      ...ports,
-      sendMember: (to, frame) => this.#traffic.sendMember(to, frame),
-      cluster: () => this.#arrival.cluster,
-      pendingProposals: () => this.#proposals.count,
-      votersBehind: () => this.#mending?.voters ?? [],
-      nameOf: (id) => this.known.nameOf(id) ?? `node ${id}`,
-      ownFork: () => this.#arrival.fork,
-      startAnew: (reason) => this.#ending.startAnew(reason),
-      leaveDataBehind: (done) => this.#ending.leaveDataBehind(done),
-      fork: (done) => this.#foundAnew(done),
-      driver: () => this.#driver,
-      peers: () => this.#members,
-    });
+    this.membership = this.#makeMembership(sizes.settleMinutes);
     this.merging = new Merging(this.#machine, sizes, {
       ...ports,
       cluster: () => this.#arrival.cluster,
@@ -154,7 +142,8 @@ export class Coordinator {
       impersonated: () => this.#ending.impersonated(),
       hasQuorum: () => this.status.hasQuorum,
       time: () => this.merging.time,
-      sendToLeader: (leader, commands) => this.#sendToLeader(leader, commands),
+      sendToLeader: (leader, commands) =>
+        this.#traffic.sendMember(leader, (cluster) => ({ kind: "proposal", cluster, commands })),
     });
     const common = {
       ...ports,
@@ -176,10 +165,6 @@ export class Coordinator {
       settleReads: () => this.retained.reads.settle(),
       computeStatus: () => this.#computeStatus(),
     });
-  }
-
-  #sendToLeader(leader: NodeId, commands: readonly Uint8Array[]): void {
-    this.#traffic.sendMember(leader, (cluster) => ({ kind: "proposal", cluster, commands }));
   }
 
   /** As of the last turn of the event loop. */
@@ -282,9 +267,9 @@ export class Coordinator {
       giveUpLease: this.#ports.giveUpLease ?? ((released) => released()),
       reads: this.retained.reads,
       faulty: (fault) => this.#replicaFaults.found(fault),
-      leadershipChanged: () => this.#leadershipChanged(),
+      leadershipChanged: () => this.#leadershipChanged(driver),
       stepped: () => this.#turnEnd.schedule(),
-      failed: (error) => this.#ending.diskFailed(error),
+      failed: (error) => this.#ending.failed(error),
       observer: this.#ports.observer,
     });
     this.#driver = driver;
@@ -299,6 +284,24 @@ export class Coordinator {
     });
     this.#mending?.peersChanged(linkedIn(this.#peers, this.#arrival.cluster));
     this.#proposals.sendAgain();
+  }
+
+  #makeMembership(settleMinutes: number): Membership {
+    return new Membership(this.#node, this.#driverOptions.raft.electionMinMs, this.#diskFailures, {
+      ...this.#ports,
+      upgrade: new Upgrade(this.#machine, settleMinutes),
+      sendMember: (to, frame) => this.#traffic.sendMember(to, frame),
+      cluster: () => this.#arrival.cluster,
+      pendingProposals: () => this.#proposals.count,
+      votersBehind: () => this.#mending?.voters ?? [],
+      nameOf: (id) => this.known.nameOf(id) ?? `node ${id}`,
+      ownFork: () => this.#arrival.fork,
+      startAnew: (reason) => this.#ending.startAnew(reason),
+      leaveDataBehind: (done) => this.#ending.leaveDataBehind(done),
+      fork: (done) => this.#foundAnew(done),
+      driver: () => this.#driver,
+      peers: () => this.#members,
+    });
   }
 
   #makeTraffic(): ControlTraffic {
@@ -332,9 +335,7 @@ export class Coordinator {
     return isLinkedIn(this.#peers, to);
   }
 
-  #leadershipChanged(): void {
-    const driver = this.#driver;
-    if (driver === undefined) return;
+  #leadershipChanged(driver: Driver): void {
     this.#ports.log.info({ ...driver.leadership }, "leadership changed");
     this.#route.leadershipChanged(driver);
     this.merging.leadershipChanged();
@@ -378,6 +379,7 @@ export class Coordinator {
       peers: this.#peers,
       contact: this.contact,
       silenceMs: this.#driverOptions.raft.electionMinMs,
+      logVersion: this.#machine.version,
       pendingProposals,
       replicaFaults: this.#replicaFaults,
       diskFailures: this.#diskFailures,

@@ -86,10 +86,14 @@ export class Ending {
     }, "founding the mesh anew");
   }
 
-  /** Whatever the disk holds now, nothing more is promised: others go on, and this node ends, to be started again. */
-  diskFailed(error: Error): void {
+  /**
+   * Whatever the disk holds now, nothing more is promised: others go on, and this node ends, to be started again; or its program is too
+   * old for what the log says (log-version.ts).
+   */
+  failed(error: Error): void {
     if (this.#isStopped) return;
-    this.#failures.note(error);
+    const isOutdated = error instanceof SkeinError && error.code === "ERR_SKEIN_VERSION";
+    if (!isOutdated) this.#failures.note(error);
     // Not within the step that has found it.
     this.#ports.clock.atTurnEnd(() => {
       if (!this.#isStopped) this.#handOver.begin(this.#ports.driver(), () => this.#fail(error));

@@ -53,6 +53,8 @@ export interface CoordinatorOptions {
   readonly onQuorumLoss?: OnQuorumLoss;
   /** Bytes of messages owed to sessions that this node has room for (store-limits.ts). Default: it has nothing to say about it. */
   readonly owedBytesMax?: number | undefined;
+  /** The newest version of the protocol that this program speaks (log-version.ts). */
+  readonly protocolVersion?: number | undefined;
   /** Other sizes than the usual ones, for tests. */
   readonly sizes?: Partial<ReplicaSizes>;
 }
@@ -156,6 +158,8 @@ export interface CoordinatorStatus {
   readonly hasQuorum: boolean;
   readonly voters: readonly NodeId[];
   readonly learners: readonly NodeId[];
+  /** The version of the log that is in force (log-version.ts). */
+  readonly logVersion: number;
   /** Proposals of this node that are not committed yet. */
   readonly pendingProposals: number;
   /** Leader with a committed entry of its term: send time of the newest heartbeat a quorum answered (Clock.monotonicMs). */

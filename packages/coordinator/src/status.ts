@@ -13,6 +13,7 @@ import type { DiskFailures } from "./replica/disk-failures.ts";
 import type { Driver } from "./replica/driver.ts";
 import type { LeaderContact } from "./replica/leader-contact.ts";
 import type { ReplicaFaults } from "./replica/replica-faults.ts";
+import { FIRST_LOG_VERSION } from "./state-machine/log-version.ts";
 
 /** A leader that renews the address with every answer of its quorum hears of one so often: less than the shortest heartbeat. */
 const CONTACT_TOLD_EVERY_MS = 90;
@@ -25,6 +26,7 @@ export interface StatusInput {
   readonly contact: LeaderContact;
   /** Silence after which a leader no longer counts as heard, in ms. */
   readonly silenceMs: number;
+  readonly logVersion: number;
   readonly pendingProposals: number;
   readonly replicaFaults: ReplicaFaults;
   readonly diskFailures: DiskFailures;
@@ -55,6 +57,7 @@ export function freshStatus(): CoordinatorStatus {
     hasQuorum: false,
     voters: [],
     learners: [],
+    logVersion: FIRST_LOG_VERSION,
     pendingProposals: 0,
     quorumContactAt: undefined,
     leaseUntil: undefined,
@@ -91,6 +94,7 @@ export function memberStatus(input: StatusInput): CoordinatorStatus {
     hasQuorum: hasQuorum({ ...input, raft }),
     voters,
     learners,
+    logVersion: input.logVersion,
     pendingProposals: input.pendingProposals,
     quorumContactAt: isEstablished ? raft.quorumContactAt : undefined,
     leaseUntil: isEstablished ? raft.leaseUntil : undefined,
@@ -129,6 +133,7 @@ export function isSameStatus(a: CoordinatorStatus, b: CoordinatorStatus): boolea
     a.isDiskFull === b.isDiskFull &&
     a.isDiskStalled === b.isDiskStalled &&
     a.silentLeader === b.silentLeader &&
+    a.logVersion === b.logVersion &&
     a.isDiskDying === b.isDiskDying &&
     isSameWait(a.electionWait, b.electionWait) &&
     a.foreignCluster === b.foreignCluster &&

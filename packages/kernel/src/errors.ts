@@ -19,7 +19,8 @@ export type ErrorCode =
   | "ERR_SKEIN_MALFORMED"
   | "ERR_SKEIN_NOT_REACHABLE"
   | "ERR_SKEIN_REFUSED"
-  | "ERR_SKEIN_PROCESS";
+  | "ERR_SKEIN_PROCESS"
+  | "ERR_SKEIN_VERSION";
 
 /** An expected failure of the world outside. The message names the cause and, where there is one, the fix. */
 export class SkeinError extends Error {

@@ -15,7 +15,6 @@ import {
   SkeinError,
 } from "@skein/kernel";
 import { MEMBERS_MAX } from "./limits.ts";
-import { VERSION_GROWING_ROWS } from "./link/protocol-version.ts";
 import type { MemberRow, MembersFrame } from "./messages.ts";
 
 const ROLES = ["learner", "voter", "leader"] as const;
@@ -29,19 +28,17 @@ type GrowingPart = Pick<
   "protocolVersion" | "uptimeMs" | "machine" | "isWired" | "flushP99Ms" | "mqttPort" | "httpPort"
 >;
 
-/** `version`: the one talked in with the receiver. */
-export function encodeMembers(frame: MembersFrame, version: number, out: ByteWriter): void {
+export function encodeMembers(frame: MembersFrame, out: ByteWriter): void {
   out.u8(frame.wantsReply ? 1 : 0).varint(frame.rows.length);
   const part = new ByteWriter(64);
   for (const row of frame.rows) {
     encodeRow(row, out);
-    if (version < VERSION_GROWING_ROWS) continue;
     encodeGrowingPart(row, part.reset());
     out.bytes(part.finish());
   }
 }
 
-export function decodeMembers(body: Uint8Array, version: number): MembersFrame {
+export function decodeMembers(body: Uint8Array): MembersFrame {
   const input = new ByteReader(body);
   const flags = input.u8();
   const count = input.varint();
@@ -49,8 +46,7 @@ export function decodeMembers(body: Uint8Array, version: number): MembersFrame {
   const rows: MemberRow[] = [];
   for (let at = 0; at < count; at++) {
     const row = decodeRow(input);
-    const grown = version < VERSION_GROWING_ROWS ? new Uint8Array(0) : input.bytes();
-    rows.push({ ...row, ...decodeGrowingPart(new ByteReader(grown)) });
+    rows.push({ ...row, ...decodeGrowingPart(new ByteReader(input.bytes())) });
   }
   input.end();
   return { wantsReply: flags === 1, rows };

@@ -23,16 +23,6 @@ const ranges = fc.tuple(fc.nat(9), fc.nat(9)).map(([oldest, more]) => ({
   oldest: oldest + 1,
   newest: oldest + 1 + more,
 }));
-/** What version 1 does not tell of a member. */
-const UNKNOWN = {
-  machine: "",
-  isWired: undefined,
-  flushP99Ms: 0,
-  mqttPort: 0,
-  httpPort: 0,
-  uptimeMs: 0,
-  protocolVersion: 1,
-};
 const filters = fc.array(fc.constantFrom("a/b", "a/#", "+/x", "$share/g/a/+", "ä/ö", "#"), { maxLength: 20 });
 const texts = fc.string({ unit: "grapheme", maxLength: 30 });
 
@@ -94,17 +84,7 @@ test("digests and interest frames survive the wire", () => {
   const members = fc.record({ wantsReply: fc.boolean(), rows: fc.array(rows, { maxLength: 5 }) });
   fc.assert(
     fc.property(members, (frame) => {
-      expect(
-        decodeMembers(
-          written((out) => encodeMembers(frame, 2, out)),
-          2,
-        ),
-      ).toEqual(frame);
-      const inVersion1 = decodeMembers(
-        written((out) => encodeMembers(frame, 1, out)),
-        1,
-      );
-      expect(inVersion1).toEqual({ ...frame, rows: frame.rows.map((row) => ({ ...row, ...UNKNOWN })) });
+      expect(decodeMembers(written((out) => encodeMembers(frame, out)))).toEqual(frame);
     }),
   );
   const deltas = fc
@@ -150,8 +130,7 @@ test("arbitrary bytes decode or are refused as malformed, never anything else", 
   const decoders: ((bytes: Uint8Array) => unknown)[] = [
     codec.decodeHello,
     codec.decodeResume,
-    (bytes) => decodeMembers(bytes, 1),
-    (bytes) => decodeMembers(bytes, 2),
+    decodeMembers,
     codec.decodeInterestDelta,
     codec.decodeInterestRows,
     codec.decodeInterestPull,

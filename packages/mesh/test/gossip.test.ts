@@ -11,7 +11,6 @@ import type { MemberRow } from "../src/messages.ts";
 import type { Peer } from "../src/peer.ts";
 import { VirtualClock } from "./support/virtual-clock.ts";
 
-const VERSION = 2;
 const A = "aaaaaaaaaaaaaaaa" as NodeId;
 const B = "bbbbbbbbbbbbbbbb" as NodeId;
 const C = "cccccccccccccccc" as NodeId;
@@ -21,7 +20,7 @@ function nodeA() {
   const clock = new VirtualClock();
   const nothing = (): void => undefined;
   const membership = new Membership(
-    { id: A, incarnation: 1 as Incarnation, name: "a", protocolVersion: VERSION },
+    { id: A, incarnation: 1 as Incarnation, name: "a", protocolVersion: 4 },
     clock.monotonicMs(),
     { stateChanged: nothing, restarted: nothing, rowsExpired: nothing, forgotten: nothing, changed: nothing },
   );
@@ -31,9 +30,8 @@ function nodeA() {
   const out = new ByteWriter(1024);
   const frames: MemberRow[][] = [];
   const link = {
-    protocolVersion: VERSION,
     beginFrame: () => out.reset(),
-    endFrame: () => void frames.push([...decodeMembers(out.finish().slice(), VERSION).rows]),
+    endFrame: () => void frames.push([...decodeMembers(out.finish().slice()).rows]),
   } as unknown as Link;
   const ask = (rows: readonly MemberRow[]): readonly MemberRow[] => {
     const body = encodedRows(rows);
@@ -46,7 +44,7 @@ function nodeA() {
 
 function encodedRows(rows: readonly MemberRow[]): Uint8Array {
   const out = new ByteWriter(1024);
-  encodeMembers({ wantsReply: true, rows }, VERSION, out);
+  encodeMembers({ wantsReply: true, rows }, out);
   return out.finish();
 }
 
@@ -69,7 +67,7 @@ function rowOf(node: NodeId, changes: Partial<MemberRow> = {}): MemberRow {
     mqttPort: 1883,
     httpPort: 0,
     uptimeMs: 1000,
-    protocolVersion: VERSION,
+    protocolVersion: 4,
     interestVersion: 4,
     ...changes,
   };

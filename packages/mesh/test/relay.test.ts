@@ -205,18 +205,3 @@ test("nothing is relayed twice: two nodes without a common neighbour are not lin
   });
   world.close();
 });
-
-test("a node of version 1 is never asked to relay, and is not reached through a relay", () => {
-  const world = new World();
-  world.network.block("10.0.0.2", "10.0.0.3");
-  const old = world.start(1, { protocolVersions: { oldest: 1, newest: 1 } });
-  const [b, c] = [world.start(2), world.start(3)];
-  world.clock.run(30_000);
-  expect([old.linked.length, b.linked.length, c.linked.length]).toEqual([2, 1, 1]);
-  expect(old.mesh.counters.unknownFrames).toBe(0);
-  expect(old.mesh.counters.relayed).toBe(0);
-  const between = world.start(4);
-  world.clock.runUntil(() => world.isFormed(), 40_000, "linked through the newer one");
-  expect(relayOf(b, c)).toBe(between.id);
-  world.close();
-});

@@ -16,7 +16,7 @@ import {
   loadIdentity,
 } from "@skein/coordinator";
 import { type Prng, seededPrng, untilNext } from "@skein/kernel";
-import { Mesh } from "@skein/mesh";
+import { Mesh, SPOKEN_VERSIONS } from "@skein/mesh";
 import type { AssemblyOptions, AssemblyPorts, HostFacts } from "./assembly-ports.ts";
 import { serverReference } from "./balancing/server-reference.ts";
 import { type ClientEntrance, clientEntrance } from "./client-entrance.ts";
@@ -155,8 +155,18 @@ export class NodeAssembly {
   #makeCoordinator(): Coordinator {
     const { clock, random, disk, bootId, log, failed, startAgain, observer } = this.#ports;
     const { mesh, timing, durability, onQuorumLoss = "outbox", sizes = {}, owedBytesMax } = this.#options;
+    const protocolVersion = (this.#options.protocolVersions ?? SPOKEN_VERSIONS).newest;
     return new Coordinator(
-      { identity: this.identity, mesh, timing, durability, onQuorumLoss, owedBytesMax, sizes },
+      {
+        identity: this.identity,
+        mesh,
+        timing,
+        durability,
+        onQuorumLoss,
+        owedBytesMax,
+        sizes,
+        protocolVersion,
+      },
       {
         clock,
         prng: this.#prng(),
@@ -348,13 +358,12 @@ export class NodeAssembly {
   /** Tells the other nodes about this one; the mesh says only what is new. */
   #sendFacts(): void {
     const { cluster, role } = this.coordinator.status;
-    const holdsAddress = this.floatingAddress?.isHeld ?? false;
     this.mesh.setFacts({
       name: this.name,
       cluster,
       role,
       clients: this.broker.clientCount,
-      holdsAddress,
+      holdsAddress: this.floatingAddress?.isHeld ?? false,
       flushP99Ms: this.coordinator.replicaHealth.flushP99Ms,
       ...this.#host(),
     });

@@ -87,6 +87,8 @@ export interface NodeStatus {
   readonly health: Health;
   /** The other cluster of this mesh that is in sight or is being merged, and how that stands; null: none. */
   readonly merge: { readonly other: string; readonly state: string; readonly topics: number | null } | null;
+  /** The version of the protocol that the mesh keeps its state in: programs that do not know it have to be updated first. */
+  readonly logVersion: number;
   /** Retained values that gave way to others and wait in `skein conflicts`. */
   readonly conflicts: number;
   /** How many more there were, of which only the number is left. */
@@ -185,6 +187,7 @@ export function nodeStatus(inputs: StatusInputs): NodeStatus {
     quorum: coordinator.hasQuorum,
     waitsFor: (coordinator.electionWait?.voters ?? []).map(({ id, name }) => ({ id, name: name ?? null })),
     merge: mergeOf(coordinator),
+    logVersion: coordinator.logVersion,
     conflicts: coordinator.conflicts,
     droppedConflicts: coordinator.droppedConflicts,
     health,

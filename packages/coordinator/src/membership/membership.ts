@@ -24,6 +24,7 @@ import { Departure } from "./departure.ts";
 import { Forgetting, isAliveSentence, isLonger } from "./forgetting.ts";
 import { Governor } from "./governor.ts";
 import { Resignation } from "./resignation.ts";
+import type { Upgrade } from "./upgrade.ts";
 
 /** What others may have missed is said again. */
 const SAY_EVERY_MS = 1000;
@@ -46,6 +47,7 @@ export interface MembershipPorts {
   /** This node itself included. */
   readonly peers: () => readonly PeerView[];
   readonly pendingProposals: () => number;
+  readonly upgrade: Upgrade;
   /** See {@link ForgettingPorts}. */
   readonly votersBehind: () => readonly NodeId[];
   /** The name a node had last, or its id. */
@@ -140,6 +142,7 @@ export class Membership {
   tick(now: MonotonicMs): void {
     this.#noteRemoved();
     this.#govern(now);
+    this.#watchVersions(now);
     this.departure.tick(now);
     this.forgetting.tick(now);
     const driver = this.#ports.driver();
@@ -171,6 +174,13 @@ export class Membership {
     if (driver?.isDiskFull === false) this.#governor.diskHasRoom();
     if (driver?.leadership.role !== "leader") return;
     this.#governor.govern(driver, this.#ports.peers(), now);
+  }
+
+  #watchVersions(now: MonotonicMs): void {
+    const { upgrade, peers } = this.#ports;
+    const driver = this.#ports.driver();
+    if (driver?.leadership.role === "leader") upgrade.tick(driver, peers(), now);
+    else upgrade.rest();
   }
 
   #joinAsked(from: NodeId, joiner: NodeId, bytes: Uint8Array): void {

@@ -9,11 +9,12 @@ import type { ControlFrame } from "../frames.ts";
 import { HybridClock, STAMPS_PER_MS, type Stamp } from "../hybrid-clock.ts";
 import type { PeerView } from "../options.ts";
 import type { Driver } from "../replica/driver.ts";
+import type { Applied } from "../state-machine/applied.ts";
 import { type ClusterCommand, encodeClusterCommand } from "../state-machine/cluster-commands.ts";
 import type { Envelope, Operation } from "../state-machine/commands.ts";
 import type { Conflict } from "../state-machine/conflicts.ts";
 import { EXPORT_FORMAT, MergeExport } from "../state-machine/merge-export.ts";
-import type { Applied, StateMachine } from "../state-machine/state-machine.ts";
+import type { StateMachine } from "../state-machine/state-machine.ts";
 import { foreignClustersIn } from "./foreign-cluster.ts";
 import type {
   MergeEffect,

@@ -3,7 +3,7 @@
 import type { Clock, SkeinError } from "@skein/kernel";
 import type { RaftEffect, RaftMessage, ServerId } from "raft-js";
 import type { CoordinatorObserver } from "../options.ts";
-import type { Applied } from "../state-machine/state-machine.ts";
+import type { Applied } from "../state-machine/applied.ts";
 
 /** What the replicas disagree about. */
 export type ReplicaFault = Extract<RaftEffect, { readonly kind: "diverged" | "contradicted" }>;
@@ -34,7 +34,10 @@ export interface DriverPorts {
   readonly reads: ReadsPort;
   /** A replica does not hold what it should. */
   readonly faulty: (fault: ReplicaFault) => void;
-  /** The disk has failed: a leader must hand over now, anybody else is stepped no more. Called once, also within a step. */
+  /**
+   * The disk has failed, or the program does not know what the log says (ERR_SKEIN_VERSION): a leader must hand over now, anybody else is
+   * stepped no more. Called once, also within a step.
+   */
   readonly failed: (error: SkeinError) => void;
   readonly observer: CoordinatorObserver | undefined;
 }

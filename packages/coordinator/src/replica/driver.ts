@@ -13,7 +13,7 @@
  * Source: etcd-io/raft's driver contract (AsyncStorageWrites); reference design, section 1.9.
  */
 
-import { assert, type MonotonicMs, type SkeinError, unreachable } from "@skein/kernel";
+import { assert, type MonotonicMs, SkeinError, unreachable } from "@skein/kernel";
 import {
   decodeConfiguration,
   type Entry,
@@ -101,9 +101,8 @@ export class Driver {
     this.#alarm = new Alarm(ports.clock, () => this.step({ kind: "wake" }));
     ports.observer?.restored(state.snapshot.index, state.snapshot.term);
     this.#received = new ReceivedState(machine);
-    const isSnapshotUsable = (data: Uint8Array): boolean => this.#received.isUsable(data);
-    const raftOptions = { ...options.raft, isSnapshotUsable };
-    this.#raft = new RaftNode(raftOptions, state, ports.clock.monotonicMs());
+    const isSnapshotUsable = (data: Uint8Array): boolean => this.#isUsable(data);
+    this.#raft = new RaftNode({ ...options.raft, isSnapshotUsable }, state, ports.clock.monotonicMs());
   }
 
   /** Starts the clock. Call once, when the owner is ready to be called. */
@@ -325,9 +324,27 @@ export class Driver {
     if (kind === "configuration") this.#machine.setMembers(configuration);
     this.#snapshots.noteApplied(data.length);
     const applied = kind === "command" ? this.#machine.apply(data, index) : undefined;
+    if (this.#hasOutgrown()) return;
     this.#ports.observer?.applied(observedEntry(entry, applied, this.#machine));
     if (applied !== undefined) this.#ports.applied(applied);
     this.#hashing.applied(index);
+  }
+
+  /** The program does not know what the log says from here on: its state is not saved any more. */
+  #hasOutgrown(): boolean {
+    const { outdated } = this.#machine;
+    if (outdated !== undefined) this.#snapshots.hold();
+    return this.#failOn(outdated);
+  }
+
+  #isUsable(snapshot: Uint8Array): boolean {
+    try {
+      return this.#received.isUsable(snapshot);
+    } catch (error) {
+      assert(error instanceof SkeinError, "only what is decoded can be wrong");
+      this.#failOn(error);
+      return false;
+    }
   }
 
   /** The state is replaced when its snapshot is safe, in the turn in which what follows it is applied: reads never go back. */

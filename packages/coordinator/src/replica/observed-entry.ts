@@ -2,11 +2,12 @@
 
 import type { ApplicationMessage, ClusterId } from "@skein/kernel";
 import type { Entry } from "raft-js";
+import type { Applied } from "../state-machine/applied.ts";
 import type { ClusterCommand } from "../state-machine/cluster-commands.ts";
 import { type Command, topicOf } from "../state-machine/commands.ts";
 import type { Conflict } from "../state-machine/conflicts.ts";
 import type { Passed } from "../state-machine/sessions/passed-sessions.ts";
-import type { Applied, StateMachine } from "../state-machine/state-machine.ts";
+import type { StateMachine } from "../state-machine/state-machine.ts";
 
 export interface ObservedEntry {
   readonly index: number;

@@ -18,14 +18,17 @@ export class ReceivedState {
     this.#machine = machine;
   }
 
-  /** Whether `data` can be taken over. What was found before is forgotten. */
+  /**
+   * Whether `data` can be taken over. What was found before is forgotten.
+   * @throws {SkeinError} ERR_SKEIN_VERSION: not by this program
+   */
   isUsable(data: Uint8Array): boolean {
     this.#found = undefined;
     try {
       this.#found = { data, state: this.#machine.decode(data) };
       return true;
     } catch (error) {
-      if (error instanceof SkeinError) return false;
+      if (error instanceof SkeinError && error.code !== "ERR_SKEIN_VERSION") return false;
       throw error;
     }
   }

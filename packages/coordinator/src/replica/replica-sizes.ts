@@ -28,6 +28,8 @@ export interface ReplicaSizes {
   readonly mergeChunkBytes: number;
   /** Minutes of its life for which a cluster merges with others unasked. */
   readonly newbornMinutes: number;
+  /** Minutes for which every node must have known a newer version of the log before it is used (membership/upgrade.ts). */
+  readonly settleMinutes: number;
 }
 
 export const REPLICA_SIZES: ReplicaSizes = {
@@ -41,4 +43,5 @@ export const REPLICA_SIZES: ReplicaSizes = {
   slabBytes: 128 * 1024,
   mergeChunkBytes: 256 * 1024,
   newbornMinutes: 10,
+  settleMinutes: 60,
 };

@@ -13,6 +13,7 @@ import { batchFrom, type ControlFrame } from "../frames.ts";
 import type { Identity, PeerView } from "../options.ts";
 import type { Released } from "../proposals/pending-command.ts";
 import type { Proposals } from "../proposals/proposals.ts";
+import type { Applied } from "../state-machine/applied.ts";
 import {
   type Command,
   decodeCommand,
@@ -23,7 +24,7 @@ import {
 import type { Sequence } from "../state-machine/sequencer.ts";
 import type { Publication } from "../state-machine/sessions/publishing-port.ts";
 import type { SessionState } from "../state-machine/sessions/session-state.ts";
-import type { Applied, StateMachine } from "../state-machine/state-machine.ts";
+import type { StateMachine } from "../state-machine/state-machine.ts";
 import type { Claim } from "./claim.ts";
 import { EarlyAcknowledgements } from "./early-acknowledgements.ts";
 import { EarlyMessages, envelopeOf, nameOf } from "./early-messages.ts";

@@ -25,6 +25,7 @@ import type { Identity, PeerView } from "../options.ts";
 import type { Proposals } from "../proposals/proposals.ts";
 import type { Driver } from "../replica/driver.ts";
 import type { LeaderContact } from "../replica/leader-contact.ts";
+import type { Applied } from "../state-machine/applied.ts";
 import { encodeClusterCommand } from "../state-machine/cluster-commands.ts";
 import type { Command } from "../state-machine/commands.ts";
 import { askedBy, type RecentPublication } from "../state-machine/recent-publications.ts";
@@ -32,7 +33,7 @@ import type { SurplusSessions } from "../state-machine/sessions/ended-sessions.t
 import type { PassedSessions } from "../state-machine/sessions/passed-sessions.ts";
 import type { Publication } from "../state-machine/sessions/publishing-port.ts";
 import type { SessionState } from "../state-machine/sessions/session-state.ts";
-import type { Applied, StateMachine } from "../state-machine/state-machine.ts";
+import type { StateMachine } from "../state-machine/state-machine.ts";
 import type { StoreLimits } from "../state-machine/store-limits.ts";
 import { AcknowledgementBatch } from "./acknowledgement-batch.ts";
 import { ApplyBarrier } from "./apply-barrier.ts";

@@ -2,7 +2,7 @@
  * Commands that a leader appends on its own: about clusters as a whole, not about what a client wrote.
  *
  * `format u8 = 3 | kind u8 | body` (1, 2 and 4 are commands.ts). They are in no proposer's sequence: each is idempotent by what it names (clusters.ts).
- * Kinds: 1 TICK, 2 DISSOLVE, 3 RESUME, 4 MERGE, 5 MERGED, 6 MERGE_ABORT, 7 FORK, 8 NODE_DOWN. Numbers are never reused.
+ * Kinds: 1 TICK, 2 DISSOLVE, 3 RESUME, 4 MERGE, 5 MERGED, 6 MERGE_ABORT, 7 FORK, 8 NODE_DOWN, 9 VERSION. Numbers are never reused.
  *
  * Source: reference design, section 1.4.
  */
@@ -47,7 +47,9 @@ export type ClusterCommand =
       readonly node: NodeId;
       readonly incarnation: Incarnation;
       readonly by: NodeId;
-    };
+    }
+  /** Every member knows this version of the log: from here on it is in force (log-version.ts). */
+  | { readonly kind: "version"; readonly version: number };
 
 const CLUSTER_COMMAND_FORMAT = 3;
 
@@ -59,6 +61,7 @@ const MERGED = 5;
 const MERGE_ABORT = 6;
 const FORK = 7;
 const NODE_DOWN = 8;
+const VERSION = 9;
 
 /** Every command is put together here; `finish` copies it out. */
 const out = new ByteWriter(1024);
@@ -99,6 +102,9 @@ export function encodeClusterCommand(command: ClusterCommand): Uint8Array {
     case "nodeDown":
       writeNodeId(command.node, out.u8(NODE_DOWN));
       writeNodeId(command.by, out.varint(command.incarnation));
+      break;
+    case "version":
+      out.u8(VERSION).varint(command.version);
       break;
   }
   return out.finish();
@@ -154,6 +160,8 @@ function readCommand(kind: number, input: ByteReader): ClusterCommand {
         incarnation: input.varint() as Incarnation,
         by: readNodeId(input),
       };
+    case VERSION:
+      return { kind: "version", version: input.varint() };
     case FORK:
       return { kind: "fork", parent: readClusterId(input), index: input.varint() };
     default:

@@ -14,9 +14,9 @@
 
 import { ByteReader, ByteWriter, decodeMessage, encodeMessage, type NodeId, SkeinError } from "@skein/kernel";
 import { readNodeId, writeNodeId } from "../wire-ids.ts";
+import type { Applied } from "./applied.ts";
 import { type Command, decodeCommand } from "./commands.ts";
 import type { Publication } from "./sessions/publishing-port.ts";
-import type { Applied } from "./state-machine.ts";
 
 const COUNT_MAX = 1000;
 const BYTES_MAX = 1024 * 1024;

@@ -11,7 +11,7 @@
 import type { ByteWriter } from "@skein/kernel";
 import { SLAB_BYTES } from "./sessions/owed-record.ts";
 import { frozenInParts, frozenSessions, type SessionsWriter } from "./sessions/sessions-snapshot.ts";
-import { encodeInPieces, formatOf } from "./snapshot.ts";
+import { encodeInPieces } from "./snapshot.ts";
 import type { StateMachine } from "./state-machine.ts";
 
 /** What a message takes in a snapshot, about, besides itself: lengths, its place, and the entry of a queue. */
@@ -50,8 +50,10 @@ function encode(
   sessionsBytes: number,
   isParted: boolean,
 ): Generator<undefined, Uint8Array> {
-  const { sequencer, retained, tombstones, conflicts, clusters, newest, limits, recent, staged } = machine;
+  const { version, sequencer, retained, tombstones, conflicts, clusters, newest, limits, recent, staged } =
+    machine;
   const state = {
+    version,
     proposers: sequencer.rows(),
     retained: retained.sortedItems(),
     tombstones: tombstones.all(),
@@ -66,6 +68,5 @@ function encode(
   };
   const expectedBytes = 4096 + retained.bytes + retained.count * FRAMING_BYTES + sessionsBytes;
   const writeStaged = (out: ByteWriter): void => staged.write(out);
-  const format = formatOf(isParted, machine.remembersRepeated);
-  return encodeInPieces(state, sessions, writeStaged, expectedBytes, format);
+  return encodeInPieces(state, sessions, writeStaged, expectedBytes, isParted);
 }

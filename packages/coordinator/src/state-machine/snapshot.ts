@@ -3,10 +3,11 @@
  *
  * `format u8 = 13 | proposers varint, each: node 8 bytes, incarnation, last, index varint | retained varint, each: written, expiry varint, an encoded
  * Application Message | newest stamp varint | tombstones varint, each: written, topic text | of those forgotten: stamp, index varint |
- * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict, author | clusters | limits, each: node, bytes varint | recent publications (recent-publications.ts) | sessions | sessions of merges under way`. Proposers and retained are sorted
+ * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict, author | clusters | limits, each: node, bytes varint | recent publications (recent-publications.ts) | sessions | sessions of merges under way | version varint`. Proposers and retained are sorted
  * and free of repeats, the others in the order of the log, so equal states are equal bytes. Written: stamp, index varint, author; author: u8 = 1 and
  * a node of 8 bytes, or 0; expiry: 0, or when it expires and 1. Format 14 is for the disk of one node: messages stand apart in parts (sessions-snapshot.ts).
- * Formats 11 and 12 are these two without messages that may come once more (repeated-messages.ts), and still written as long as a member of the cluster knows no others; formats 9 and 10 are without what is known of those forgotten; formats 7 and 8 have no expiries (stamps tell them); formats 5 and 6 have no publications either; format 4 has no limits either; format 3 has no authors either; format 2 has no sessions either; format 1 ends
+ * Formats 11 and 12 are these two in the first version of the log (log-version.ts), without messages that may come once more (repeated-messages.ts), for
+ * programs that know no other; formats 9 and 10 do not say either what is known of those forgotten; formats 7 and 8 have no expiries (stamps tell them); formats 5 and 6 have no publications either; format 4 has no limits either; format 3 has no authors either; format 2 has no sessions either; format 1 ends
  * behind the retained messages, which have no stamps.
  */
 
@@ -26,6 +27,7 @@ import { type ClustersState, NO_CLUSTERS } from "./clusters.ts";
 import { readClusters, writeClusters } from "./clusters-codec.ts";
 import { CONFLICTS_MAX, type Conflict, readConflict, writeConflict } from "./conflicts.ts";
 import { expiryByStamp } from "./expiry.ts";
+import { FIRST_LOG_VERSION, NEWEST_LOG_VERSION, unknownVersion } from "./log-version.ts";
 import { type PackedPublication, readPublications, writePublications } from "./recent-publications.ts";
 import type { RetainedItem, Written } from "./retained-state.ts";
 import { PROPOSERS_MAX, type Sequence } from "./sequencer.ts";
@@ -41,6 +43,8 @@ import { TOMBSTONES_MAX, type Tombstone } from "./tombstones.ts";
 
 /** What a snapshot holds. */
 export interface ReplicatedState {
+  /** In force (log-version.ts). */
+  readonly version: number;
   /** Sorted by node id. */
   readonly proposers: readonly Sequence[];
   /** Sorted by topic. */
@@ -71,8 +75,8 @@ const FORMAT_PUBLICATIONS = 7;
 const FORMAT_EXPIRIES = 9;
 const FORMAT_FORGOTTEN = 11;
 const FORMAT_FORGOTTEN_PARTED = 12;
-const FORMAT_REPEATED = 13;
-const FORMAT_REPEATED_PARTED = 14;
+const FORMAT = 13;
+const FORMAT_PARTED = 14;
 
 /** A piece: a few milliseconds on a small machine. */
 const PIECE_BYTES = 512 * 1024;
@@ -80,28 +84,29 @@ const PIECE_BYTES = 512 * 1024;
 /**
  * Encodes a state as it is now, a piece with each step: between two of them it may change. Messages and queues are the bulk: the
  * former never change, the latter are copied; all else is written down at once. `expectedBytes`: about how many there will be.
- * `format`: as {@link formatOf} says, and as `sessions` writes.
+ * `isParted`: messages stand apart, and `sessions` names them.
  */
 export function encodeInPieces(
   state: Omit<ReplicatedState, "sessions" | "staged">,
   sessions: SessionsWriter,
   staged: (out: ByteWriter) => void,
   expectedBytes: number,
-  format: number,
+  isParted = false,
 ): Generator<undefined, Uint8Array> {
   const rest = new ByteWriter(4096);
   writeRest(state, rest);
   const waiting = new ByteWriter(4096);
   staged(waiting);
   // Nine tenths of the time of a large snapshot go to memory that is touched for the first time, so none is touched twice.
-  const out = new ByteWriter(expectedBytes).u8(format);
+  const out = new ByteWriter(expectedBytes).u8(formatOf(state.version, isParted));
+  if (state.version > FIRST_LOG_VERSION) waiting.varint(state.version);
   return pieces(state, rest.take(), sessions, waiting.take(), out);
 }
 
-/** `isParted`: messages stand apart, and the sessions name them. `hasRepeated`: the sessions say what may come once more. */
-export function formatOf(isParted: boolean, hasRepeated: boolean): number {
-  if (hasRepeated) return isParted ? FORMAT_REPEATED_PARTED : FORMAT_REPEATED;
-  return isParted ? FORMAT_FORGOTTEN_PARTED : FORMAT_FORGOTTEN;
+/** Programs that know only the first version read only the formats before. */
+function formatOf(version: number, isParted: boolean): number {
+  if (version === FIRST_LOG_VERSION) return isParted ? FORMAT_FORGOTTEN_PARTED : FORMAT_FORGOTTEN;
+  return isParted ? FORMAT_PARTED : FORMAT;
 }
 
 function* pieces(
@@ -149,35 +154,38 @@ function writeRest(state: Omit<ReplicatedState, "sessions" | "staged">, out: Byt
 
 /**
  * Payloads are views of `bytes` (no copy). `parts`: what stands apart from them, if they come from the own disk. `slabBytes`: of what is
- * owed, see {@link OwedMessages}.
- * @throws {SkeinError} ERR_SKEIN_MALFORMED, also when a list is not sorted
+ * owed, see {@link OwedMessages}. `known`: the newest version of the log that this program knows.
+ * @throws {SkeinError} ERR_SKEIN_MALFORMED, also when a list is not sorted; ERR_SKEIN_VERSION
  */
 export function decodeSnapshot(
   bytes: Uint8Array,
   parts?: readonly Uint8Array[],
   slabBytes?: number,
+  known: number = NEWEST_LOG_VERSION,
 ): ReplicatedState {
   const input = new ByteReader(bytes);
   const format = input.u8();
   const isParted = format >= FORMAT_LIMITS_PARTED && format % 2 === 0;
-  const isKnown = format >= FORMAT_UNSTAMPED && format <= FORMAT_REPEATED_PARTED;
-  if (!isKnown || (isParted && parts === undefined)) throw malformed(`format ${format}`);
+  if (format > FORMAT_PARTED) throw unknownVersion(known + 1, known);
+  if (format < FORMAT_UNSTAMPED || (isParted && parts === undefined)) throw malformed(`format ${format}`);
   const proposers = readProposers(input);
   const items = readRetained(input, format);
   const rest = format === FORMAT_UNSTAMPED ? NO_REST : readRest(input, format);
   const sessions =
     format < FORMAT_SESSIONS
       ? noSessions(slabBytes)
-      : readSessions(input, isParted ? parts : undefined, slabBytes, format >= FORMAT_REPEATED);
+      : readSessions(input, isParted ? parts : undefined, slabBytes, format >= FORMAT);
   const staged = format < FORMAT_SESSIONS ? [] : readStaged(input);
+  const version = format < FORMAT ? FIRST_LOG_VERSION : input.varint();
+  if (version > known) throw unknownVersion(version, known);
   input.end();
   const { newest } = rest;
   const retained =
     format < FORMAT_EXPIRIES ? items.map((item) => withExpiry(item, newest, sessions.elapsed)) : items;
-  return { proposers, retained, ...rest, sessions, staged };
+  return { version, proposers, retained, ...rest, sessions, staged };
 }
 
-const NO_REST: Omit<ReplicatedState, "proposers" | "retained" | "sessions" | "staged"> = {
+const NO_REST: Omit<ReplicatedState, "version" | "proposers" | "retained" | "sessions" | "staged"> = {
   tombstones: [],
   forgotten: { stamp: 0, index: 0 },
   conflicts: [],

@@ -14,21 +14,21 @@ import type { Configuration } from "raft-js";
 import { type Stamp, stampAfter } from "../hybrid-clock.ts";
 import { writeNodeId } from "../wire-ids.ts";
 import { type AloneWrite, writeAlone } from "./alone-writes.ts";
+import type { Applied } from "./applied.ts";
 import { type ClusterCommand, decodeClusterCommand, isClusterCommand } from "./cluster-commands.ts";
 import { Clusters } from "./clusters.ts";
 import { writeClusters } from "./clusters-codec.ts";
 import { type Command, decodeCommand, deletionOf, known, lastPlaceOf, topicOf } from "./commands.ts";
 import { Conflicts } from "./conflicts.ts";
 import { expiryOf, unexpired } from "./expiry.ts";
+import { FIRST_LOG_VERSION, NEWEST_LOG_VERSION, unknownVersion } from "./log-version.ts";
 import { forkIndex, isSessionItem, readItems, topicsOf } from "./merge-export.ts";
 import { askedBy, RecentPublications } from "./recent-publications.ts";
 import { type RetainedItem, RetainedState } from "./retained-state.ts";
 import { inParts, type SnapshotInParts, wholeInPieces } from "./saving.ts";
 import { Sequencer } from "./sequencer.ts";
 import { carryOutSession } from "./sessions/carry-out.ts";
-import type { Passed } from "./sessions/passed-sessions.ts";
 import type { Publication, SessionOutcome } from "./sessions/publishing-port.ts";
-import type { SessionState } from "./sessions/session-state.ts";
 import { noSessions } from "./sessions/sessions-snapshot.ts";
 import { SessionsState } from "./sessions/sessions-state.ts";
 import { StagedSessions } from "./sessions/staged-sessions.ts";
@@ -37,32 +37,6 @@ import { decodeSnapshot, type ReplicatedState } from "./snapshot.ts";
 import { StoreLimits } from "./store-limits.ts";
 import { type MergeTarget, ownCopy, takeItem } from "./take-merge.ts";
 import { Tombstones } from "./tombstones.ts";
-
-/**
- * What became of one command. `passed`: sessions without room for its message were passed by. `full`: its proposer's turn is over, but there
- * was no room for all of it. `stale`: likewise, but its connection does not hold the session any more. `held`: this cluster is
- * dissolved. `void`: a command about clusters that does not fit the state.
- */
-type Outcome = SessionOutcome | "repeated" | "gap" | "fenced" | "malformed" | "held" | "void";
-
-export interface Applied {
-  readonly outcome: Outcome;
-  /** Undefined if malformed, or about clusters. */
-  readonly command: Command | undefined;
-  readonly clusterCommand?: ClusterCommand;
-  /** Topics that a merge may have changed. */
-  readonly topics?: readonly string[];
-  /** Messages of merged sessions that found no room in their queues. */
-  readonly refused?: number;
-  /** The topic of a retained message that was written without a quorum, and of which there was another value. */
-  readonly outdated?: string | undefined;
-  /** What it published for live subscribers. */
-  readonly publications?: readonly Publication[];
-  /** Sessions that had no room for a message that it published. */
-  readonly passed?: readonly Passed[];
-  /** Sessions that it changed. */
-  readonly sessions?: ReadonlySet<SessionState>;
-}
 
 const MALFORMED: Applied = { outcome: "malformed", command: undefined };
 
@@ -104,16 +78,32 @@ export class StateMachine {
   readonly limits = new StoreLimits();
   readonly recent = new RecentPublications();
   readonly #slabBytes: number | undefined;
+  readonly #known: number;
+  #version = FIRST_LOG_VERSION;
   #newest: Stamp = 0;
   /** Of the command under way. */
   #index = 0;
   /** The command under way was acknowledged without a quorum. */
   #alone: AloneWrite | undefined;
 
-  /** @param slabBytes how this replica packs what is owed (owed-messages.ts); not part of the replicated state */
-  constructor(slabBytes?: number) {
+  /**
+   * @param slabBytes how this replica packs what is owed (owed-messages.ts); not part of the replicated state
+   * @param known the newest version of the log that this program knows
+   */
+  constructor(slabBytes?: number, known = NEWEST_LOG_VERSION) {
     this.#slabBytes = slabBytes;
+    this.#known = known;
     this.sessions.restore(noSessions(slabBytes));
+  }
+
+  /** Of the log and of snapshots, in force since an entry said so (log-version.ts). */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** A version that this program does not know is in force: what this replica makes of the log from there on is wrong. */
+  get outdated(): SkeinError | undefined {
+    return this.#version > this.#known ? unknownVersion(this.#version, this.#known) : undefined;
   }
 
   /** The newest stamp that anything here was written at. */
@@ -123,7 +113,7 @@ export class StateMachine {
 
   /** Every member of this cluster knows QoS 2 messages that came with DUP, and snapshots that say so. */
   get remembersRepeated(): boolean {
-    return true;
+    return this.#version > FIRST_LOG_VERSION;
   }
 
   /** Carries out the command `bytes` of the log entry `index`. Never throws on what stands in the log. */
@@ -178,6 +168,7 @@ export class StateMachine {
     out.varint(this.conflicts.count).varint(this.conflicts.lastId);
     out.varint(this.sessions.count).varint(this.sessions.owed.bytes).varint(this.sessions.hash.value);
     out.varint(this.staged.count).varint(this.limits.owedBytesMax);
+    if (this.#version > FIRST_LOG_VERSION) out.varint(this.#version);
     writeClusters(this.clusters.state(), out);
     for (const row of this.sequencer.rows()) {
       writeNodeId(row.node, out);
@@ -186,14 +177,14 @@ export class StateMachine {
     return itemHash(out.finish()).toString(16);
   }
 
-  /** Replaces the state. `parts`: of one that was saved in parts. Changes nothing if it throws. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+  /** Replaces the state. `parts`: of one that was saved in parts. Changes nothing if it throws. @throws {SkeinError} ERR_SKEIN_MALFORMED, ERR_SKEIN_VERSION */
   restore(bytes: Uint8Array, parts?: readonly Uint8Array[]): void {
     this.takeOver(this.decode(bytes, parts));
   }
 
   /** A state for {@link takeOver}, as {@link restore} reads it. */
   decode(bytes: Uint8Array, parts?: readonly Uint8Array[]): ReplicatedState {
-    return decodeSnapshot(bytes, parts, this.#slabBytes);
+    return decodeSnapshot(bytes, parts, this.#slabBytes, this.#known);
   }
 
   /** Replaces the state by one that {@link decode} has read, and that belongs to this machine from then on. */
@@ -212,6 +203,7 @@ export class StateMachine {
     this.sessions.restore(state.sessions);
     this.staged.restore(state.staged);
     this.#newest = state.newest;
+    this.#version = state.version;
   }
 
   #remember(publications: readonly Publication[], applied: Applied, bytes: Uint8Array): void {
@@ -334,6 +326,10 @@ export class StateMachine {
         return true;
       case "nodeDown":
         return !this.#standsStill && this.sessions.nodeGone(command.node, command.incarnation);
+      case "version":
+        if (command.version <= this.#version) return false;
+        this.#version = command.version;
+        return true;
     }
   }
 

@@ -1,8 +1,10 @@
 /** A QoS 2 message that its client has sent to two nodes across a lost quorum: which commands are one message, and which are two. */
 
 import { expect, test } from "vitest";
+import type { Applied } from "../../src/state-machine/applied.ts";
+import { FIRST_LOG_VERSION, NEWEST_LOG_VERSION } from "../../src/state-machine/log-version.ts";
 import { REPEATED_MAX } from "../../src/state-machine/sessions/repeated-messages.ts";
-import { type Applied, StateMachine } from "../../src/state-machine/state-machine.ts";
+import { StateMachine } from "../../src/state-machine/state-machine.ts";
 import { A, aloneAt, B, message, SessionWorld, wish } from "./session-world.ts";
 
 interface Once {
@@ -15,8 +17,9 @@ interface Once {
 }
 
 /** A client that was on node A, which has no quorum, and is on node B now; and who keeps all that it says. */
-function moved() {
+function moved(version = NEWEST_LOG_VERSION) {
   const world = new SessionWorld();
+  world.decide({ kind: "version", version });
   world.subscribe(A, "reader", world.open(A, "reader"), wish("t"));
   const older = world.open(A, "c");
   const newer = world.open(B, "c");
@@ -202,4 +205,16 @@ test("a merge leaves what may come once more as it was in the cluster that goes 
     late();
     expect(taken(), isTheirsNewer ? "their claim is newer" : "ours is newer").toEqual(["on"]);
   }
+});
+
+test("as long as a member knows nothing of it, what came with DUP is malformed, nothing is remembered, and the state is what it was", () => {
+  const { world, late, again, taken } = moved(FIRST_LOG_VERSION);
+  late();
+  late({ isReleased: true });
+  expect(world.machine.sessions.get("c")?.repeated).toEqual([]);
+  expect([again().outcome, taken()]).toEqual(["malformed", ["on"]]);
+  expect(world.machine.snapshot()[0]).toBe(11);
+  const upToDate = moved();
+  upToDate.late();
+  expect(upToDate.world.machine.snapshot()[0]).toBe(13);
 });

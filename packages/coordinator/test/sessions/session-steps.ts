@@ -2,6 +2,7 @@
 
 import type { NodeId, QoS } from "@skein/kernel";
 import * as fc from "fast-check";
+import { NEWEST_LOG_VERSION } from "../../src/state-machine/log-version.ts";
 import { A, aloneAt, B, message, SessionWorld, will, wish } from "./session-world.ts";
 
 /** Who has claimed which session last. */
@@ -124,6 +125,7 @@ export const steps: fc.Arbitrary<Step> = fc.oneof(
 /** A world in which `history` has happened. */
 export function worldOf(history: readonly Step[], name = ""): SessionWorld {
   const world = new SessionWorld(name);
+  world.decide({ kind: "version", version: NEWEST_LOG_VERSION });
   const claims: Claims = new Map();
   for (const step of history) step(world, claims);
   return world;

@@ -11,11 +11,12 @@ import type {
   SubscriptionWish,
 } from "@skein/kernel";
 import { STAMPS_PER_MS } from "../../src/hybrid-clock.ts";
+import type { Applied } from "../../src/state-machine/applied.ts";
 import { type ClusterCommand, encodeClusterCommand } from "../../src/state-machine/cluster-commands.ts";
 import { type Alone, encodeCommand, type Operation } from "../../src/state-machine/commands.ts";
 import { type Chunk, MergeExport } from "../../src/state-machine/merge-export.ts";
 import { QUEUED_BYTES_MAX, QUEUED_MESSAGES_MAX } from "../../src/state-machine/sessions/session-queue.ts";
-import { type Applied, StateMachine } from "../../src/state-machine/state-machine.ts";
+import { StateMachine } from "../../src/state-machine/state-machine.ts";
 
 export const A = "00000000000000aa" as NodeId;
 export const B = "00000000000000bb" as NodeId;

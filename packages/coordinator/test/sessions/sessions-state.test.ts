@@ -1,11 +1,12 @@
 import { type ClusterId, packetIdOf, type SessionOpening } from "@skein/kernel";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
+import type { Applied } from "../../src/state-machine/applied.ts";
 import { ABSENT_SESSIONS_MAX } from "../../src/state-machine/sessions/absent-sessions.ts";
 import { PassedSessions } from "../../src/state-machine/sessions/passed-sessions.ts";
 import { QUEUED_MESSAGES_MAX } from "../../src/state-machine/sessions/session-queue.ts";
 import { NEVER_EXPIRES } from "../../src/state-machine/sessions/session-state.ts";
-import { type Applied, StateMachine } from "../../src/state-machine/state-machine.ts";
+import { StateMachine } from "../../src/state-machine/state-machine.ts";
 import { A, B, message, publishedBy, SessionWorld, will, wish } from "./session-world.ts";
 
 function sessionOf(world: SessionWorld, clientId: string) {

@@ -12,5 +12,5 @@ export const UNKNOWN_MACHINE: Pick<
   flushP99Ms: 0,
   rttMs: undefined,
   uptimeMs: 0,
-  protocolVersion: 2,
+  protocolVersion: 3,
 };

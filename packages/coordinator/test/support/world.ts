@@ -128,11 +128,12 @@ export class World {
     const identity = loadIdentity(node.disk, random, node.log);
     const life = ++node.life;
     node.id = identity.node;
-    const { owedBytesMax } = node;
+    const { owedBytesMax, qualities } = node;
+    const { protocolVersion } = qualities;
     const sizes = this.#sizes;
     const onQuorumLoss = this.#onQuorumLoss;
     node.coordinator = new Coordinator(
-      { identity, mesh: "home", timing: "lan", onQuorumLoss, owedBytesMax, sizes },
+      { identity, mesh: "home", timing: "lan", onQuorumLoss, owedBytesMax, protocolVersion, sizes },
       {
         clock: this.#clockOf(node, life),
         prng: seededPrng(this.prng.below(2 ** 31)),

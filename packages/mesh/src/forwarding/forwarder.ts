@@ -34,7 +34,6 @@ import {
 } from "../codec.ts";
 import { FORWARD_BYTES_MAX } from "../limits.ts";
 import type { Link } from "../link/link.ts";
-import { VERSION_PUBLISH_PACKETS } from "../link/protocol-version.ts";
 import type { KeptFrame, Shares } from "../link/stream-numbering.ts";
 import { FrameType } from "../messages.ts";
 import type { Delivery } from "../options.ts";
@@ -201,8 +200,7 @@ export class Forwarder {
     }
     this.#counters.forwarded++;
     const { packet } = message;
-    if (packet !== undefined && link.protocolVersion >= VERSION_PUBLISH_PACKETS)
-      addPacket(peer, link, packet);
+    if (packet !== undefined) addPacket(peer, link, packet);
     else {
       encodeMessage(message, link.beginFrame(FrameType.data).varint(peer.outbound.next()).raw(ORDINARY_HEAD));
       link.endFrame();

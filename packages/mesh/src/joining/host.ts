@@ -18,7 +18,7 @@ import {
   type Stream,
   type Timer,
 } from "@skein/kernel";
-import { commonVersion, SPOKEN_VERSIONS } from "../link/protocol-version.ts";
+import { isSpokenByBoth, SPOKEN_VERSIONS } from "../link/protocol-version.ts";
 import { Attempts } from "./attempts.ts";
 import { hintText } from "./hint.ts";
 import { Invitations } from "./invitations.ts";
@@ -144,8 +144,7 @@ export class JoinHost implements GuestDoor {
     const document = this.#options.document();
     this.invitations.tick();
     const invitation = this.invitations.get(tag);
-    if (commonVersion(SPOKEN_VERSIONS, ask.versions) === undefined)
-      this.#refuse(conversation, from, "version");
+    if (!isSpokenByBoth(SPOKEN_VERSIONS, ask.versions)) this.#refuse(conversation, from, "version");
     else if (document === undefined) this.#refuse(conversation, from, "notReady");
     else if (invitation === undefined) this.#refuse(conversation, from, "expired");
     else if (invitation.state !== "open") this.#refuse(conversation, from, invitation.state);

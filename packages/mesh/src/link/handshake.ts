@@ -7,7 +7,7 @@
  */
 
 import type { Hello } from "../messages.ts";
-import { commonVersion, type ProtocolVersions } from "./protocol-version.ts";
+import { isSpokenByBoth, type ProtocolVersions } from "./protocol-version.ts";
 
 export interface Refusal {
   readonly kind: "version" | "mesh" | "self" | "clone";
@@ -17,7 +17,7 @@ export interface Refusal {
 
 /** Returns why no link with the sender of `hello` is possible, or undefined if it is welcome. */
 export function refusalOf(own: Hello, hello: Hello): Refusal | undefined {
-  if (commonVersion(own.versions, hello.versions) === undefined) {
+  if (!isSpokenByBoth(own.versions, hello.versions)) {
     const older = hello.versions.newest < own.versions.oldest ? hello.name : "this node";
     const text = `${hello.name} speaks protocol ${spoken(hello.versions)}, this node ${spoken(own.versions)}: update Skein on ${older}.`;
     return { kind: "version", text };

@@ -27,7 +27,6 @@ import {
 import { Echo, FrameType, type Hello, type Resume } from "../messages.ts";
 import { type Refusal, refusalOf } from "./handshake.ts";
 import { Link, type LinkStream } from "./link.ts";
-import { commonVersion, VERSION_GROWING_ROWS } from "./protocol-version.ts";
 import { type Claim, decodeRightful, encodeRightful, isRightful, type Rightful } from "./twins.ts";
 
 /** HELLO and RESUME must be through by then. */
@@ -134,7 +133,7 @@ export class LinkSet {
       // An accepted link beats by itself only when it was not asked in time.
       const beatMs = everyMs - (link.isDialled ? EARLY_MS : 0);
       if (now - link.receivedMs >= LINK_SILENCE_MAX_MS) link.reset("peer is silent");
-      else if (link.protocolVersion >= VERSION_GROWING_ROWS && link.roundTrip.isDue(now, echoMs)) {
+      else if (link.roundTrip.isDue(now, echoMs)) {
         link.roundTrip.asked(now);
         link.beginFrame(FrameType.heartbeat).u8(Echo.request);
         link.endFrame();
@@ -142,10 +141,10 @@ export class LinkSet {
     }
   }
 
-  /** Sends a frame of a type that version 1 does not know to `to`, or to all that are linked and know it. */
+  /** Sends a frame to `to`, or to all that are linked. */
   tell(to: NodeId | undefined, type: number, write: (out: ByteWriter) => void): void {
     for (const [node, link] of this.#active) {
-      if ((to !== undefined && node !== to) || link.protocolVersion < VERSION_GROWING_ROWS) continue;
+      if (to !== undefined && node !== to) continue;
       write(link.beginFrame(type));
       link.endFrame();
     }
@@ -200,9 +199,7 @@ export class LinkSet {
     }
     link.greetedMs = this.#clock.monotonicMs();
     const present = this.#active.get(hello.node);
-    const isKnown =
-      present?.hello?.nonce === hello.nonce || (present?.protocolVersion ?? 1) < VERSION_GROWING_ROWS;
-    if (present === undefined || isKnown) this.#admit(link, hello);
+    if (present === undefined || present.hello?.nonce === hello.nonce) this.#admit(link, hello);
     else this.#contest(link, hello, present);
   }
 
@@ -284,7 +281,6 @@ export class LinkSet {
       return;
     }
     link.hello = hello;
-    link.protocolVersion = commonVersion(this.#own().versions, hello.versions) ?? link.protocolVersion;
     encodeResume(resume, link.beginFrame(FrameType.resume));
     link.endFrame();
   }

@@ -17,7 +17,6 @@ import {
 } from "@skein/kernel";
 import type { Hello } from "../messages.ts";
 import { FrameSplitter } from "./frame.ts";
-import { SPOKEN_VERSIONS } from "./protocol-version.ts";
 import { RoundTrip } from "./round-trip.ts";
 
 /** A stream that took nothing for this long is reset. */
@@ -68,8 +67,6 @@ export class Link {
   readonly begunMs: MonotonicMs;
   /** Both sides have said where their streams go on. */
   isEstablished = false;
-  /** The version talked in with this peer; of use once `hello` is there. */
-  protocolVersion = SPOKEN_VERSIONS.oldest;
   readonly roundTrip = new RoundTrip();
   establishedMs = 0;
   receivedMs: MonotonicMs;

@@ -1,8 +1,8 @@
 /**
- * Which versions of the protocol a node speaks, and which one two nodes talk in.
+ * Which versions of the protocol a node speaks, and whether two nodes can talk.
  *
- * A node speaks the newest version and older ones, so that a mesh can be updated box by box. Two nodes talk in the
- * newest version that both speak; everything a version does not know is left out towards a peer that talks in it.
+ * A node speaks the newest version and the one before, so that a mesh can be updated box by box. What only the newest knows is left out
+ * towards a peer that speaks the one before, and out of the log until every node speaks it (coordinator, membership/upgrade.ts).
  */
 
 /** From the oldest to the newest version spoken. */
@@ -12,20 +12,12 @@ export interface ProtocolVersions {
 }
 
 /**
- * Version 1: members without machine, network and ports; no echo of heartbeats; unknown frame types are an error.
- * Version 2: member rows carry a part that grows, heartbeats may ask for an echo, unknown frame types are passed over.
- * Version 3: messages of QoS 0 may come as the PUBLISH packets that they were published in.
+ * Version 3: the first one that is spoken; what came before did not know the log of today.
+ * Version 4: the log says that a PUBLISH with QoS 2 was a repetition (coordinator, state-machine/log-version.ts).
  */
-export const SPOKEN_VERSIONS: ProtocolVersions = { oldest: 1, newest: 3 };
+export const SPOKEN_VERSIONS: ProtocolVersions = { oldest: 3, newest: 4 };
 
-/** From this version on a member row has the part that grows, and heartbeats may have a body. */
-export const VERSION_GROWING_ROWS = 2;
-
-/** From this version on PUBLISH packets are passed on as they came. */
-export const VERSION_PUBLISH_PACKETS = 3;
-
-/** The newest version that both speak; undefined if there is none. */
-export function commonVersion(a: ProtocolVersions, b: ProtocolVersions): number | undefined {
-  const newest = Math.min(a.newest, b.newest);
-  return newest >= Math.max(a.oldest, b.oldest) ? newest : undefined;
+/** Whether there is a version that both speak. */
+export function isSpokenByBoth(a: ProtocolVersions, b: ProtocolVersions): boolean {
+  return Math.min(a.newest, b.newest) >= Math.max(a.oldest, b.oldest);
 }

@@ -87,7 +87,7 @@ export class Gossip {
   }
 
   receive(peer: Peer, link: Link, body: Uint8Array): void {
-    const { wantsReply, rows } = decodeMembers(body, link.protocolVersion);
+    const { wantsReply, rows } = decodeMembers(body);
     const now = this.#clock.monotonicMs();
     for (const row of rows) {
       const address = this.#membership.gossip(row, row.node === peer.id, now);
@@ -131,6 +131,6 @@ function isNews(row: MemberRow, told: MemberRow | undefined): boolean {
 }
 
 function sendRows(link: Link, wantsReply: boolean, rows: readonly MemberRow[]): void {
-  encodeMembers({ wantsReply, rows }, link.protocolVersion, link.beginFrame(FrameType.members));
+  encodeMembers({ wantsReply, rows }, link.beginFrame(FrameType.members));
   link.endFrame();
 }

@@ -8,7 +8,6 @@
 import type { Clock, NodeId, Prng } from "@skein/kernel";
 import { SUSPECT_AFTER_MS } from "../limits.ts";
 import type { Link } from "../link/link.ts";
-import { VERSION_GROWING_ROWS } from "../link/protocol-version.ts";
 import type { Member } from "../members.ts";
 import { RelaySearch } from "./relay-search.ts";
 import type { RelayedStream } from "./relayed-stream.ts";
@@ -98,11 +97,10 @@ export class Relaying {
     this.#search.offered(target, relay, wayMs, this.#clock.monotonicMs());
   }
 
-  /** A link of its own to `node` that is heard and on which relayed frames are understood. */
+  /** A link of its own to `node` that is heard. */
   #directLink(node: NodeId): Link | undefined {
     const link = this.#owner.links.get(node);
-    if (link === undefined || link.relay !== undefined || link.protocolVersion < VERSION_GROWING_ROWS)
-      return undefined;
+    if (link === undefined || link.relay !== undefined) return undefined;
     return this.#clock.monotonicMs() - link.receivedMs < SUSPECT_AFTER_MS ? link : undefined;
   }
 }

@@ -11,7 +11,7 @@ import { MOMENTS } from "../client/leaving.ts";
 import { between, chance, pick, randomStream } from "../world/random-streams.ts";
 import type { WorldOptions } from "../world/world.ts";
 import type { Plot } from "./plots.ts";
-import { SCENARIOS, type Scenario } from "./scenarios.ts";
+import { NEVER, SCENARIOS, type Scenario } from "./scenarios.ts";
 import { type Fault, type FaultKind, LEADER, type Schedule } from "./schedule.ts";
 
 export interface ScheduleWishes {
@@ -317,7 +317,7 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
     case "update": {
       // One after the other gets the newest one; then it is tried out, and taken back.
       const isRolling = count < nodes;
-      const isOutdated = !isRolling && chance(prng, 500);
+      const isOutdated = chance(prng, 500) && !isRolling && world.sizes.settleMinutes === NEVER;
       return { at, kind, node: isRolling ? count : a, isOutdated, forMs: Math.min(forMs, 5000) };
     }
     case "arrive":

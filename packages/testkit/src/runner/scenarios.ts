@@ -21,6 +21,9 @@ export interface Scenario {
   readonly hasSharers?: boolean;
 }
 
+/** Minutes: no run takes so long. */
+export const NEVER = 1_000_000;
+
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   calm: { kinds: [] },
   address: { kinds: ["power", "partition", "pause", "suspend", "diskStall", "stop", "stranger"] },
@@ -116,7 +119,13 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     strangers: 3,
   },
   // A rolling update: at first some speak the version before, then one after the other gets the newest, later some the one before again.
-  skew: { kinds: ["update", "takeover", "crash", "partition", "isolated", "cut"], isSkewed: true },
+  skew: {
+    kinds: ["update", "takeover", "crash", "partition", "isolated", "cut"],
+    isSkewed: true,
+    sizes: { settleMinutes: NEVER },
+  },
+  // The same without a way back: when all have it, the log goes on in the newest version.
+  upgrade: { kinds: ["update", "takeover", "crash", "stop"], isSkewed: true, sizes: { settleMinutes: 100 } },
   // Leadership is handed over on purpose while anything else goes wrong, and while nothing does.
   transfers: {
     kinds: ["transfer", "takeover", "crash", "partition", "severed", "clog", "pause", "diskStall", "coup"],

@@ -1,11 +1,18 @@
 /** The settings of the node on a simulated machine, as its operator would have written them. */
 
+import { type ProtocolVersions, SPOKEN_VERSIONS } from "@skein/mesh";
 import type { AssemblyOptions } from "skein/assembly";
 import { HOME } from "./allegiance.ts";
 import type { SimNode } from "./sim-node.ts";
 import type { World } from "./world.ts";
 
 const LINK_PORT = 7883;
+
+/** Which versions of the protocol the program on a machine speaks: the newest one, or the one before. */
+export function spokenOn({ isOutdated }: Pick<SimNode, "isOutdated">): ProtocolVersions {
+  const before = SPOKEN_VERSIONS.newest - 1;
+  return isOutdated ? { oldest: before, newest: before } : SPOKEN_VERSIONS;
+}
 
 export function settingsOf({ options, hosts, floating }: World, node: SimNode): AssemblyOptions {
   const { index, host, allegiance } = node;
@@ -23,7 +30,7 @@ export function settingsOf({ options, hosts, floating }: World, node: SimNode): 
     limits,
     // Every machine has another room.
     owedBytesMax: 2 ** 26 + index,
-    protocolVersions: node.versions,
+    protocolVersions: spokenOn(node),
     // What other meshes do with an address of their own concerns nobody here.
     floatingAddress:
       allegiance === HOME ? { address: floating.address, networkInterface: "eth0" } : undefined,

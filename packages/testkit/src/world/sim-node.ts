@@ -8,13 +8,11 @@
 
 import type { CoordinatorStatus, ObservedEntry } from "@skein/coordinator";
 import { type Log, type LogFields, SkeinError, type StreamListener } from "@skein/kernel";
-import type { ProtocolVersions } from "@skein/mesh";
 import { NodeAssembly } from "skein/assembly";
-import type { NodeObservation } from "../observations.ts";
+import { CheckFailure, type NodeObservation } from "../observations.ts";
 import { type Allegiance, HOME } from "./allegiance.ts";
 import { appliedClusterCommand, appliedCommand, passedSessions } from "./applied-commands.ts";
 import { MachineSleep, machineClock } from "./machine-sleep.ts";
-import { olderTransport, VERSIONS_BEFORE } from "./older-program.ts";
 import { mix, mixBytes, randomStream } from "./random-streams.ts";
 import { settingsOf } from "./settings.ts";
 import { SimDisk } from "./sim-disk.ts";
@@ -75,11 +73,6 @@ export class SimNode {
       (observation) => this.#observe(observation),
       (status) => this.sleep.leaseUntil(status),
     );
-  }
-
-  /** The versions that the program on it speaks, if it is not the newest one. */
-  get versions(): ProtocolVersions | undefined {
-    return this.isOutdated ? VERSIONS_BEFORE : undefined;
   }
 
   /** Id of the node that runs here or ran here last; empty before the first start. */
@@ -245,8 +238,7 @@ export class SimNode {
       }),
       transport: () => {
         const locate = (name: string) => world.locate(index, name);
-        const transport = world.network.transport(process, index, host, locate, this.allegiance.key);
-        return this.isOutdated ? olderTransport(transport, `node-${index}`) : transport;
+        return world.network.transport(process, index, host, locate, this.allegiance.key);
       },
       authenticator: world.options.authenticator,
       mdns: world.multicast.openFor(process, index, host),
@@ -260,6 +252,11 @@ export class SimNode {
       clientsLeave: () => this.#listener?.close(),
       failed: (error) => {
         this.#logLine("error", { error: error.message }, "node must stop");
+        if (error instanceof SkeinError && error.code === "ERR_SKEIN_VERSION")
+          throw new CheckFailure(
+            "version skew",
+            `${this.#id} speaks what it must, and is told: ${error.message}`,
+          );
         this.stop(() => this.#restartSoon());
       },
       startAgain: () => this.stop(() => this.#restartSoon()),
