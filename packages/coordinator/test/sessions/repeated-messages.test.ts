@@ -29,6 +29,7 @@ function moved(version = NEWEST_LOG_VERSION) {
   };
   return {
     world,
+    newer,
     /** From the outbox of node A, which had applied the log up to `seenThrough`. */
     late: (once: Once = {}, seenThrough = 1): Applied =>
       world.propose(A, operation(older, once), 1, { ...aloneAt(seenThrough), isReleased: once.isReleased }),
@@ -132,11 +133,36 @@ test("P6: of two nodes without a quorum the second brings the message once, also
   }
 });
 
-test("P5: what came late waits for the connection that there is, not for a later one", () => {
-  const { world, late, again, taken } = moved();
+test("P5: what came late waits for the next connection that is answered, not for a later one", () => {
+  const ends: Record<string, (world: SessionWorld, claim: number) => void> = {
+    "taken over": () => {},
+    closed: (world, claim) =>
+      world.propose(B, {
+        kind: "close",
+        clientId: "c",
+        claim,
+        fate: "discard",
+        expirySeconds: 3600,
+        sentThrough: 0,
+      }),
+    "its node is gone": (world) => world.nodeDown(B),
+  };
+  for (const [name, end] of Object.entries(ends)) {
+    const { world, late, again, newer, taken } = moved();
+    late();
+    end(world, newer);
+    again({}, world.open(B, "c"));
+    expect(taken(), name).toEqual(["on", "on"]);
+  }
+});
+
+test("P6: connections that were not answered in between change nothing", () => {
+  const { world, late, again, newer, taken } = moved();
   late();
+  world.close(B, "c", newer);
+  world.close(B, "c", world.open(B, "c"));
   again({}, world.open(B, "c"));
-  expect(taken()).toEqual(["on", "on"]);
+  expect(taken()).toEqual(["on"]);
 });
 
 test("P6: two nodes without a quorum, of which the client sent it to the second with DUP, bring one message", () => {

@@ -123,7 +123,6 @@ export class SessionState {
   /** A connection has it from now on. */
   claim(opening: SessionOpening, owner: SessionOwner, claimedAt: Stamp, isPresent: boolean): void {
     this.formers = isPresent ? formersOf(this) : [];
-    this.repeated = withoutAwaited(this.repeated);
     this.owner = owner;
     this.claimedAt = claimedAt;
     this.isPresent = isPresent;
@@ -148,6 +147,7 @@ export class SessionState {
    * message is sent, and without a leader not at all.
    */
   assumeSent(): void {
+    this.repeated = withoutAwaited(this.repeated);
     this.sentThrough = this.queue.nextOrdinal - 1;
   }
 
@@ -182,6 +182,14 @@ export class SessionState {
   released(packetId: number): void {
     this.received.delete(packetId);
     this.repeated = withoutAwaited(this.repeated, packetId);
+  }
+
+  /** Its connection says how far it has come. */
+  close(expirySeconds: number, sentThrough: number): void {
+    this.expirySeconds = expirySeconds;
+    this.sentThrough = Math.min(Math.max(this.sentThrough, sentThrough), this.queue.nextOrdinal - 1);
+    // Who was not answered has sent nothing again.
+    if (sentThrough >= 0) this.repeated = withoutAwaited(this.repeated);
   }
 
   /** What the session holds is gone; the claim stays. */

@@ -125,8 +125,7 @@ export class SessionsState {
   ): SessionOutcome {
     const session = this.#owned(clientId, owner, "owner");
     if (session === undefined) return "stale";
-    session.expirySeconds = expirySeconds;
-    session.sentThrough = Math.min(Math.max(session.sentThrough, sentThrough), session.queue.nextOrdinal - 1);
+    session.close(expirySeconds, sentThrough);
     this.#leave(session, fate);
     return "applied";
   }
