@@ -7,8 +7,9 @@
  * of an older connection; and what came from an older connection, for one with DUP. The same identifier and content without DUP on either
  * side is another message: a device that always begins at identifier 1 and says the same loses nothing.
  *
- * Nor does what was done before, or said later. Of what its client has released on the older connection nothing comes again (format 8 of commands.ts). A node that had applied the entry of the repetition before it acknowledged a message has heard a new
- * one. And what came from an older connection waits for the next connection that is answered, until that releases the identifier or ends.
+ * Nor does it what it has said before, or says later. What it has released on the older connection does not come again (format 8 of commands.ts).
+ * A node that had applied the entry of the repetition before it acknowledged a message has heard a new one. And what came from an older
+ * connection waits for the next connection that is answered, until that releases the identifier or ends.
  *
  * Source: MQTT 5 sections 3.3.1.1, 4.3.3, 4.4; docs/sessions.md, "After the heal".
  */
