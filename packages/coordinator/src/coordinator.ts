@@ -134,6 +134,7 @@ export class Coordinator {
       isFull: () => this.#driver?.isDiskFull ?? false,
       stamp: (operation) => this.merging.stamp(operation),
       applied: () => ({ cluster: this.#arrival.cluster, index: this.#driver?.applied.index ?? 0 }),
+      knowsRepeated: () => this.#machine.remembersRepeated,
       outbox: this.#outbox,
       released: (commands) => this.sessions.early.released(commands),
     });

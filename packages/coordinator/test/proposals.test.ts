@@ -73,6 +73,7 @@ function setUp(incarnation = FIRST) {
     isFull: () => disk.isFull,
     stamp: () => time.stamp,
     applied: () => ({ cluster: CLUSTER, index: 17 }),
+    knowsRepeated: () => true,
     outbox,
     released: (commands) => released.push(...commands.map(({ seq }) => seq)),
   });
@@ -419,7 +420,10 @@ test("P6: a QoS 2 message whose publisher has gone before it counts is not calle
   leader.isKnown = false;
   const once = (claim: number): void => {
     const message = { ...retained("t", "1", 2), retain: false };
-    proposals.propose({ kind: "publishOnce", clientId: "p", claim, packetId: 1, message }, completion());
+    proposals.propose(
+      { kind: "publishOnce", isRepeated: false, clientId: "p", claim, packetId: 1, message },
+      completion(),
+    );
   };
   once(1);
   proposals.propose(
@@ -441,6 +445,32 @@ test("P6: a QoS 2 message whose publisher has gone before it counts is not calle
   expect(outbox.kept.slice(3).map((bytes) => decodeCommand(bytes).alone)).toEqual([
     { cluster: CLUSTER, seenThrough: 17, stamp: 0, had: ["c"], isAcknowledged: false },
   ]);
+});
+
+test("P5: what its client has released says so, in the next form that goes to the disk and to a leader", () => {
+  const { clock, leader, outbox, proposals, run, sent } = setUp();
+  leader.isKnown = false;
+  outbox.isCut = true;
+  const of = { clientId: "p", claim: 1, packetId: 1 } as const;
+  const message = { ...retained("t", "1", 2), retain: false };
+  const once = { kind: "publishOnce", isRepeated: false, ...of, message } as const;
+  proposals.propose(once, completion());
+  run(250);
+  outbox.write();
+  proposals.propose({ kind: "release", ...of }, completion());
+  proposals.propose({ ...once, packetId: 2 }, completion());
+  // The same identifier again, on a later connection.
+  proposals.propose({ ...once, claim: 5 }, completion());
+  run(500);
+  outbox.write();
+  const isReleased = (commands: readonly Uint8Array[]) =>
+    commands.map((bytes) => decodeCommand(bytes).alone?.isReleased === true);
+  expect(isReleased(outbox.kept)).toEqual([false, false, false, false, true]);
+  outbox.isCut = false;
+  leader.isKnown = true;
+  proposals.sendAgain();
+  clock.advance(1);
+  expect(isReleased(sent)).toEqual([true, false, false, false]);
 });
 
 test("in another cluster, whose log it has never seen, only the clocks can tell which write is the later one", () => {

@@ -210,6 +210,15 @@ test("what a session has received is known to its next connection", () => {
   expect(live.takePayloads()).toEqual(["x"]);
 });
 
+test("P6: the log is told which QoS 2 messages came with DUP: another node may bring them, too", () => {
+  const world = new KeptWorld();
+  const publisher = world.enter("p");
+  publisher.publish("t", "1", { qos: 2, messageId: 7 });
+  publisher.publish("t", "2", { qos: 2, messageId: 8, dup: true });
+  publisher.publish("t", "3", { qos: 2, messageId: 9 });
+  expect(world.sessions.repeated).toEqual([8]);
+});
+
 test("PUBCOMP waits until the release is committed; the identifier is new then", () => {
   const world = new KeptWorld();
   const publisher = world.enter("p");

@@ -112,6 +112,8 @@ export class HeldSessions implements SessionStore {
     readonly publisher: string | undefined;
     readonly served: readonly string[];
   }[] = [];
+  /** Packet identifiers of QoS 2 messages that came with DUP. */
+  readonly repeated: number[] = [];
   /** Names of the messages that came early, and that their client has. */
   readonly hadEarly = new Set<string>();
   /** Clients whose queues have no room. */
@@ -207,13 +209,15 @@ export class HeldSessions implements SessionStore {
         command(done, ({ subscriptions }) => {
           for (const filter of filters) subscriptions.delete(filter);
         }),
-      publish: (message, packetId, done) =>
-        command(done, ({ received }) => {
+      publish: (message, packetId, isRepeated, done) => {
+        if (isRepeated) this.repeated.push(packetId);
+        return command(done, ({ received }) => {
           if (received.has(packetId)) return undefined;
           received.add(packetId);
           this.broker?.deliverFromLog(message, clientId, true, []);
           return this.#append(message, clientId);
-        }),
+        });
+      },
       release: (packetId, done) => command(done, ({ received }) => received.delete(packetId)),
       acknowledge: (ordinal) => {
         command(undefined, ({ owedByOrdinal }) => owedByOrdinal.delete(ordinal));

@@ -18,6 +18,8 @@ export class PublishPacket {
   topic = "";
   qos: QoS = 0;
   retain = false;
+  /** The client has sent it before, or means to. */
+  dup = false;
   /** 0 with QoS 0. */
   packetId = 0;
   /** -1 with QoS 0. */
@@ -38,6 +40,7 @@ export class PublishPacket {
     if (qos === 0 && (header & 0x08) !== 0) throw malformed("DUP is set with QoS 0"); // [MQTT-3.3.1-2]
     this.qos = qos as QoS;
     this.retain = (header & 1) !== 0;
+    this.dup = (header & 0x08) !== 0;
     const remaining = fields.remaining;
     this.at = fields.at - varintBytes(remaining) - 1;
     this.end = fields.at + remaining;

@@ -114,8 +114,8 @@ export class InboundPublishes implements Publisher {
     if (qos === 2) this.#session.received.set(packetId, slot);
     this.#acknowledgements.push(slot);
     if (refusal === ReasonCode.Success) {
-      if (this.#isLocal) this.#publish(message, packetId, UNAWAITED);
-      else slot.expect(this.#publish(message, packetId, slot));
+      if (this.#isLocal) this.#publish(message, packet, UNAWAITED);
+      else slot.expect(this.#publish(message, packet, slot));
     }
     slot.settle(this.#version === 5 ? refusal : ReasonCode.Success); // 3.1.1 [MQTT-3.3.5-2]
   }
@@ -162,9 +162,9 @@ export class InboundPublishes implements Publisher {
     return this.#version === 5 && qos === 1 ? ReasonCode.QuotaExceeded : PASSED_BY;
   }
 
-  #publish(message: ApplicationMessage, packetId: number, done: Completion): number {
+  #publish(message: ApplicationMessage, { packetId, dup }: PublishPacket, done: Completion): number {
     if (message.qos === 1) return this.#port.publish(message, this.#session, done);
-    return this.#session.publishOnce(message, packetId, this.#port, done);
+    return this.#session.publishOnce(message, packetId, dup, this.#port, done);
   }
 
   /** PUBCOMP can say that the identifier is not known, and nothing else. */

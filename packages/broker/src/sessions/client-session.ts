@@ -117,11 +117,13 @@ export abstract class ClientSession implements Subscriber, RetainedReader {
   abstract pubcomp(packetId: number): void;
 
   /**
-   * Publishes a QoS 2 message of this client, which is in `received` now. Returns the parts `done` will be settled for.
+   * Publishes a QoS 2 message of this client, which is in `received` now. `isRepeated`: it came with DUP. Returns the parts `done` will be
+   * settled for.
    */
   abstract publishOnce(
     message: ApplicationMessage,
     packetId: number,
+    isRepeated: boolean,
     port: PublishPort,
     done: Completion,
   ): number;

@@ -65,7 +65,13 @@ export class Session extends ClientSession {
     super.resume(outlet);
   }
 
-  publishOnce(message: ApplicationMessage, _packetId: number, port: PublishPort, done: Completion): number {
+  publishOnce(
+    message: ApplicationMessage,
+    _packetId: number,
+    _isRepeated: boolean,
+    port: PublishPort,
+    done: Completion,
+  ): number {
     return port.publish(message, this, done);
   }
 

@@ -141,8 +141,14 @@ export class StoredSession extends ClientSession {
   /** All of it is the mesh's. */
   end(): void {}
 
-  publishOnce(message: ApplicationMessage, packetId: number, _port: PublishPort, done: Completion): number {
-    return this.#claim.publish(recordOf(message), packetId, done);
+  publishOnce(
+    message: ApplicationMessage,
+    packetId: number,
+    isRepeated: boolean,
+    _port: PublishPort,
+    done: Completion,
+  ): number {
+    return this.#claim.publish(recordOf(message), packetId, isRepeated, done);
   }
 
   release(packetId: number, done: Completion): number {

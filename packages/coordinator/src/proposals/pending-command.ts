@@ -21,7 +21,15 @@ import {
   decodeCommand,
   encodeCommand,
   type Operation,
+  topicOf,
 } from "../state-machine/commands.ts";
+
+/** A command that this node has acknowledged on its own. */
+export interface Released {
+  readonly seq: number;
+  readonly bytes: Uint8Array;
+  readonly operation: Operation;
+}
 
 export class PendingCommand {
   /** When it was asked for. */
@@ -92,6 +100,13 @@ export class PendingCommand {
     return grownBy + this.#say({ ...alone, had: [...alone.had, clientId] });
   }
 
+  /** Its client has said PUBREL, so it has heard, too. Returns by how many bytes it grows. */
+  sayReleased(): number {
+    return this.#alone === undefined
+      ? 0
+      : this.#say({ ...this.#alone, isAcknowledged: true, isReleased: true });
+  }
+
   /** It is not acknowledged after all; `wasSent`: maybe after it was said. Returns by how many bytes it grows. */
   takeBack(wasSent: boolean): number {
     this.#wasSentAlone ||= wasSent && this.isAlone;
@@ -143,6 +158,11 @@ export function grownOlder(
 function lifetimeOf(operation: Operation): number | undefined {
   if (!("message" in operation) || operation.message.retain) return undefined;
   return operation.message.properties?.messageExpirySeconds;
+}
+
+/** What the log makes of it depends on whether it was acknowledged without a quorum: others may have overtaken it meanwhile. */
+export function mayBeOvertaken(operation: Operation): boolean {
+  return operation.kind === "publishOnce" || topicOf(operation) !== undefined;
 }
 
 /**

@@ -15,7 +15,7 @@ import type { Identity } from "../options.ts";
 import type { Driver } from "../replica/driver.ts";
 import type { Applied } from "../state-machine/applied.ts";
 import { encodeClusterCommand } from "../state-machine/cluster-commands.ts";
-import { decodeCommand, lastPlaceOf } from "../state-machine/commands.ts";
+import { decodeCommand, lastPlaceOf, withoutRepeated } from "../state-machine/commands.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
 import { Admission } from "./admission.ts";
 import { decodedOrNothing } from "./inherited.ts";
@@ -75,9 +75,11 @@ export class ProposalRoute {
   propose(driver: Driver | undefined, commands: readonly Uint8Array[]): boolean {
     if (driver === undefined || this.#isHeld) return false;
     const { role, leader } = driver.leadership;
-    if (role === "leader") return this.admit(driver, this.#self.node, commands);
+    // A log that has gone back to before all members knew them (a blackout) takes nothing that only some know.
+    const known = this.#machine.remembersRepeated ? commands : commands.map(withoutRepeated);
+    if (role === "leader") return this.admit(driver, this.#self.node, known);
     if (leader === undefined) return false;
-    this.#ports.sendToLeader(leader as NodeId, commands);
+    this.#ports.sendToLeader(leader as NodeId, known);
     return true;
   }
 

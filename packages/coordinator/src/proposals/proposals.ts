@@ -41,7 +41,6 @@ import {
   isMessage,
   type Operation,
   retainedOperation,
-  topicOf,
 } from "../state-machine/commands.ts";
 import {
   decodedOrNothing,
@@ -53,7 +52,8 @@ import {
 } from "./inherited.ts";
 import { OUTBOX_BYTES_MAX, OUTBOX_COMMANDS_MAX, type Outbox } from "./outbox.ts";
 import { OwnWrites } from "./own-writes.ts";
-import { grownOlder, PendingCommand, unheardIn } from "./pending-command.ts";
+import { grownOlder, mayBeOvertaken, PendingCommand, type Released, unheardIn } from "./pending-command.ts";
+import { Unreleased } from "./unreleased.ts";
 
 /** Most commands that are not committed yet. */
 const PENDING_COMMANDS_MAX = 16_384;
@@ -76,16 +76,11 @@ export interface ProposalsPorts {
   readonly stamp: (operation: Operation) => Stamp;
   /** How far this node has applied the log of its cluster. */
   readonly applied: () => { readonly cluster: ClusterId | undefined; readonly index: number };
+  /** The log of its cluster knows of messages that clients send again. */
+  readonly knowsRepeated: () => boolean;
   readonly outbox: Pick<Outbox, "isCut" | "keep" | "clear">;
   /** These are acknowledged without a quorum. */
   readonly released: (commands: readonly Released[]) => void;
-}
-
-/** A command that this node has acknowledged on its own. */
-export interface Released {
-  readonly seq: number;
-  readonly bytes: Uint8Array;
-  readonly operation: Operation;
 }
 
 export class Proposals {
@@ -112,6 +107,7 @@ export class Proposals {
   #hasKept = false;
   /** Of these the outbox has an older form. */
   readonly #changed = new Set<PendingCommand>();
+  readonly #unreleased = new Unreleased();
   #dropped = 0;
   #refused = 0;
 
@@ -366,6 +362,10 @@ export class Proposals {
     if (cluster !== undefined)
       for (const pending of said)
         this.#pendingBytes += pending.sayAlone(cluster, index, !unheard.has(pending));
+    for (const pending of this.#ports.knowsRepeated() ? this.#unreleased.take(fresh) : []) {
+      this.#pendingBytes += pending.sayReleased();
+      this.#changed.add(pending);
+    }
     const commands = fresh.map(({ bytes }) => bytes);
     outbox.keep(commands, (error) => {
       if (error !== undefined) {
@@ -389,11 +389,7 @@ export class Proposals {
     if (!this.#hasKept || this.#inherited.length > 0) return;
     if (this.settledSeq < this.#releasedThrough) return;
     this.#hasKept = false;
+    this.#unreleased.clear();
     this.#ports.outbox.clear();
   }
-}
-
-/** What the log makes of it depends on whether it was acknowledged without a quorum: others may have overtaken it meanwhile. */
-function mayBeOvertaken(operation: Operation): boolean {
-  return operation.kind === "publishOnce" || topicOf(operation) !== undefined;
 }

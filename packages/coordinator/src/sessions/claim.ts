@@ -27,6 +27,8 @@ const UNSPECIFIED_ERROR = 0x80;
 export interface ClaimPorts {
   /** Proposes a command of this node. Returns its number. */
   readonly propose: (operation: Operation, done: Completion | undefined) => number;
+  /** Every member of the cluster knows messages that came with DUP. */
+  readonly remembersRepeated: () => boolean;
   /** Calls `then` when every node in reach has applied what this one has. */
   readonly afterBarrier: (then: () => void) => void;
   readonly atTurnEnd: (task: () => void) => void;
@@ -80,8 +82,9 @@ export class Claim implements SessionClaim {
     return this.#proposeWithBarrier({ kind: "unsubscribe", ...this.named, filters }, done);
   }
 
-  publish(message: ApplicationMessage, packetId: number, done: Completion): number {
-    return this.#propose({ kind: "publishOnce", ...this.named, packetId, message }, done);
+  publish(message: ApplicationMessage, packetId: number, isRepeated: boolean, done: Completion): number {
+    const once = { kind: "publishOnce", ...this.named, packetId, message } as const;
+    return this.#propose({ ...once, isRepeated: isRepeated && this.#ports.remembersRepeated() }, done);
   }
 
   release(packetId: number, done: Completion): number {

@@ -11,7 +11,8 @@
 import type { ApplicationMessage, ClusterId, Incarnation, NodeId } from "@skein/kernel";
 import { batchFrom, type ControlFrame } from "../frames.ts";
 import type { Identity, PeerView } from "../options.ts";
-import type { Proposals, Released } from "../proposals/proposals.ts";
+import type { Released } from "../proposals/pending-command.ts";
+import type { Proposals } from "../proposals/proposals.ts";
 import type { Applied } from "../state-machine/applied.ts";
 import {
   type Command,

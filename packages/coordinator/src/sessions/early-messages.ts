@@ -11,8 +11,6 @@
  */
 
 import {
-  ByteWriter,
-  encodeMessage,
   FilterIndex,
   type Incarnation,
   type KeptSubscription,
@@ -20,7 +18,7 @@ import {
   parseSharedFilter,
 } from "@skein/kernel";
 import type { Command, Envelope } from "../state-machine/commands.ts";
-import { itemHash } from "../state-machine/set-hash.ts";
+import { contentHash } from "../state-machine/content-hash.ts";
 
 /** Names remembered of each kind. */
 const NAMES_MAX = 100_000;
@@ -36,8 +34,6 @@ interface Handed {
   readonly content: string | undefined;
   readonly command: Command | undefined;
 }
-
-const out = new ByteWriter(1024);
 
 export function nameOf({ node, incarnation, seq }: Envelope): string {
   return `${node} ${incarnation} ${seq}`;
@@ -55,10 +51,7 @@ export function envelopeOf(name: string): Envelope {
  */
 function contentOf({ operation }: Command): string | undefined {
   if (operation.kind !== "publishOnce") return undefined;
-  const { message } = operation;
-  const { messageExpirySeconds, ...properties } = message.properties ?? {};
-  encodeMessage({ ...message, properties }, out.reset());
-  return `${operation.packetId} ${itemHash(out.finish())} ${operation.clientId}`;
+  return `${operation.packetId} ${contentHash(operation.message)} ${operation.clientId}`;
 }
 
 export class EarlyMessages {

@@ -195,6 +195,7 @@ export class Sessions implements SessionStore {
         this.#proposals.propose(operation, done, true);
         return this.#proposals.proposedSeq;
       },
+      remembersRepeated: () => this.#machine.remembersRepeated,
       afterBarrier: (then) => this.barrier.wait(then),
       atTurnEnd: (task) => this.#ports.clock.atTurnEnd(task),
       acknowledged: (acknowledged, ordinal) => this.#acknowledged.add(acknowledged.named, ordinal),

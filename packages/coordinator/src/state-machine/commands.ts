@@ -3,9 +3,11 @@
  * what to do. (What a leader appends on its own: cluster-commands.ts.)
  *
  * `format u8 = 2 | node 8 bytes | incarnation varint | seq varint | stamp varint | kind u8 | body`; format 1 has no stamp; format 4 has `cluster text |
- * seen through varint | stamp varint | clients varint, each text` before the kind: it was acknowledged without a quorum (alone-writes.ts).
+ * seen through varint | stamp varint | clients varint, each text` before the kind: it was acknowledged without a quorum (alone-writes.ts); format 6 the
+ * same, but nobody has heard of that; format 8 the same as 4, and its client has said PUBREL.
  * Kinds: 1 retained set (body: an encoded Application Message), 2 retained delete (body: topic text), 3 clear the conflicts
- * (body: number of the newest), 4 approve a merge (body: cluster), 5 to 15 sessions (sessions/session-commands.ts), 16 skip (body: last number of the places it takes). The bytes are replicated and kept for years, so
+ * (body: number of the newest), 4 approve a merge (body: cluster), 5 to 15 sessions (sessions/session-commands.ts), 16 skip (body: last number of the places it takes), 17 most bytes that sessions may be owed
+ * (body: varint), 18 a QoS 2 message that came with DUP (body: as 6). The bytes are replicated and kept for years, so
  * numbers are never reused; a form this version does not know is malformed and changes nothing (state-machine.ts).
  *
  * Source: reference design, section 4.3 rule 1 (proposer sequence).
@@ -65,6 +67,8 @@ export interface Alone {
   readonly had: readonly string[];
   /** Whoever asked for it may have heard of that. False: its connection was over before, so its client says it again, wherever it comes next. */
   readonly isAcknowledged: boolean;
+  /** Its client has said PUBREL: it does not send the message again. */
+  readonly isReleased?: true | undefined;
 }
 
 export interface Command {
@@ -85,7 +89,14 @@ const FORMAT_UNSTAMPED = 1;
 const FORMAT = 2;
 const FORMAT_ALONE = 4;
 const FORMAT_ALONE_UNHEARD = 6;
-const FORMATS: readonly number[] = [FORMAT_UNSTAMPED, FORMAT, FORMAT_ALONE, FORMAT_ALONE_UNHEARD];
+const FORMAT_ALONE_RELEASED = 8;
+const FORMATS: readonly number[] = [
+  FORMAT_UNSTAMPED,
+  FORMAT,
+  FORMAT_ALONE,
+  FORMAT_ALONE_UNHEARD,
+  FORMAT_ALONE_RELEASED,
+];
 const RETAINED_SET = 1;
 const RETAINED_DELETE = 2;
 const CONFLICTS_CLEAR = 3;
@@ -170,6 +181,28 @@ export function encodeCommand({ envelope, stamp, alone, operation }: Command): U
   return out.finish();
 }
 
+/** What not every member of its cluster knows counts as malformed, so that all make the same of it. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+export function known(command: Command, knowsRepeated: boolean): Command {
+  if (saysWhatIsRepeated(command) && !knowsRepeated) throw malformed("not in force yet");
+  return command;
+}
+
+/** A command as every version knows it: without a word on what its client sends again. @throws {SkeinError} ERR_SKEIN_MALFORMED */
+export function withoutRepeated(bytes: Uint8Array): Uint8Array {
+  const command = decodeCommand(bytes);
+  if (!saysWhatIsRepeated(command)) return bytes;
+  const { operation, alone } = command;
+  return encodeCommand({
+    ...command,
+    alone: alone === undefined ? undefined : { ...alone, isReleased: undefined },
+    operation: operation.kind === "publishOnce" ? { ...operation, isRepeated: false } : operation,
+  });
+}
+
+function saysWhatIsRepeated({ alone, operation }: Command): boolean {
+  return alone?.isReleased === true || (operation.kind === "publishOnce" && operation.isRepeated);
+}
+
 /** Only who proposed it and in which place, for the leader's duplicate check. @throws {SkeinError} ERR_SKEIN_MALFORMED */
 export function decodeEnvelope(bytes: Uint8Array): Envelope {
   const input = new ByteReader(bytes);
@@ -182,7 +215,7 @@ export function decodeCommand(bytes: Uint8Array): Command {
   const input = new ByteReader(bytes);
   const format = readFormat(input);
   const { envelope, stamp } = readEnvelope(format, input);
-  const alone = format >= FORMAT_ALONE ? readAlone(input, format === FORMAT_ALONE) : undefined;
+  const alone = format >= FORMAT_ALONE ? readAlone(input, format) : undefined;
   const operation = readOperation(input);
   input.end();
   return alone === undefined ? { envelope, stamp, operation } : { envelope, stamp, alone, operation };
@@ -190,6 +223,7 @@ export function decodeCommand(bytes: Uint8Array): Command {
 
 function formatOf(alone: Alone | undefined): number {
   if (alone === undefined) return FORMAT;
+  if (alone.isReleased === true) return FORMAT_ALONE_RELEASED;
   return alone.isAcknowledged ? FORMAT_ALONE : FORMAT_ALONE_UNHEARD;
 }
 
@@ -213,11 +247,13 @@ function writeAlone({ cluster, seenThrough, stamp, had }: Alone): void {
   for (const clientId of had) out.text(clientId);
 }
 
-function readAlone(input: ByteReader, isAcknowledged: boolean): Alone {
+function readAlone(input: ByteReader, format: number): Alone {
   const alone = { cluster: readClusterId(input), seenThrough: input.varint(), stamp: input.varint() };
   const had: string[] = [];
   for (let left = input.varint(); left > 0; left--) had.push(input.text());
-  return { ...alone, had, isAcknowledged };
+  const isAcknowledged = format !== FORMAT_ALONE_UNHEARD;
+  const isReleased = format === FORMAT_ALONE_RELEASED ? true : undefined;
+  return { ...alone, had, isAcknowledged, isReleased };
 }
 
 function readOperation(input: ByteReader): Operation {

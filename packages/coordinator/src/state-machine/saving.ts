@@ -28,13 +28,18 @@ export interface SnapshotInParts {
 /** Everything, as it is now; between the steps it may change. */
 export function wholeInPieces(machine: StateMachine): Generator<undefined, Uint8Array> {
   const { bytes, entries } = machine.sessions.owed;
-  return encode(machine, frozenSessions(machine.sessions), bytes + entries * FRAMING_BYTES, false);
+  return encode(
+    machine,
+    frozenSessions(machine.sessions, machine.remembersRepeated),
+    bytes + entries * FRAMING_BYTES,
+    false,
+  );
 }
 
 /** The same, with closed slabs apart. */
 export function inParts(machine: StateMachine): SnapshotInParts {
   const { handlesEnd, entries } = machine.sessions.owed;
-  const { parts, write } = frozenInParts(machine.sessions);
+  const { parts, write } = frozenInParts(machine.sessions, machine.remembersRepeated);
   const expectedBytes = SLAB_BYTES + handlesEnd * 4 + entries * FRAMING_BYTES;
   return { parts, data: encode(machine, write, expectedBytes, true) };
 }

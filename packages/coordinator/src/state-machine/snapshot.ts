@@ -6,8 +6,8 @@
  * last conflict, dropped conflicts, conflicts varint, each: id varint, conflict, author | clusters | limits, each: node, bytes varint | recent publications (recent-publications.ts) | sessions | sessions of merges under way | version varint`. Proposers and retained are sorted
  * and free of repeats, the others in the order of the log, so equal states are equal bytes. Written: stamp, index varint, author; author: u8 = 1 and
  * a node of 8 bytes, or 0; expiry: 0, or when it expires and 1. Format 14 is for the disk of one node: messages stand apart in parts (sessions-snapshot.ts).
- * Formats 11 and 12 are these two in the first version of the log (log-version.ts), for programs that know no
- * other; formats 9 and 10 do not say either what is known of those forgotten; formats 7 and 8 have no expiries (stamps tell them); formats 5 and 6 have no publications either; format 4 has no limits either; format 3 has no authors either; format 2 has no sessions either; format 1 ends
+ * Formats 11 and 12 are these two in the first version of the log (log-version.ts), without messages that may come once more (repeated-messages.ts), for
+ * programs that know no other; formats 9 and 10 do not say either what is known of those forgotten; formats 7 and 8 have no expiries (stamps tell them); formats 5 and 6 have no publications either; format 4 has no limits either; format 3 has no authors either; format 2 has no sessions either; format 1 ends
  * behind the retained messages, which have no stamps.
  */
 
@@ -174,7 +174,7 @@ export function decodeSnapshot(
   const sessions =
     format < FORMAT_SESSIONS
       ? noSessions(slabBytes)
-      : readSessions(input, isParted ? parts : undefined, slabBytes);
+      : readSessions(input, isParted ? parts : undefined, slabBytes, format >= FORMAT);
   const staged = format < FORMAT_SESSIONS ? [] : readStaged(input);
   const version = format < FORMAT ? FIRST_LOG_VERSION : input.varint();
   if (version > known) throw unknownVersion(version, known);

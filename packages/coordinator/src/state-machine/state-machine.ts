@@ -18,7 +18,7 @@ import type { Applied } from "./applied.ts";
 import { type ClusterCommand, decodeClusterCommand, isClusterCommand } from "./cluster-commands.ts";
 import { Clusters } from "./clusters.ts";
 import { writeClusters } from "./clusters-codec.ts";
-import { type Command, decodeCommand, deletionOf, lastPlaceOf, topicOf } from "./commands.ts";
+import { type Command, decodeCommand, deletionOf, known, lastPlaceOf, topicOf } from "./commands.ts";
 import { Conflicts } from "./conflicts.ts";
 import { expiryOf, unexpired } from "./expiry.ts";
 import { FIRST_LOG_VERSION, NEWEST_LOG_VERSION, unknownVersion } from "./log-version.ts";
@@ -69,8 +69,8 @@ export class StateMachine {
       });
     },
     retain: (message) => this.#retain(message),
-    isAcknowledged: () => this.#alone?.isAcknowledged === true,
-    hasHad: (clientId) => this.#alone?.had.includes(clientId) === true,
+    alone: () => this.#alone,
+    remembersRepeated: () => this.remembersRepeated,
     index: () => this.#index,
     owedBytesMax: () => this.limits.owedBytesMax,
   });
@@ -109,6 +109,11 @@ export class StateMachine {
   /** The newest stamp that anything here was written at. */
   get newest(): Stamp {
     return this.#newest;
+  }
+
+  /** Every member of this cluster knows QoS 2 messages that came with DUP, and snapshots that say so. */
+  get remembersRepeated(): boolean {
+    return this.#version > FIRST_LOG_VERSION;
   }
 
   /** Carries out the command `bytes` of the log entry `index`. Never throws on what stands in the log. */
@@ -218,7 +223,7 @@ export class StateMachine {
   }
 
   #take(bytes: Uint8Array, index: number): Applied {
-    const command = decodeCommand(bytes);
+    const command = known(decodeCommand(bytes), this.remembersRepeated);
     if (this.#standsStill) return { outcome: "held", command };
     const verdict = this.sequencer.take(command.envelope, index, lastPlaceOf(command));
     if (verdict !== "next") return { outcome: verdict, command };

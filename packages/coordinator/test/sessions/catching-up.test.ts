@@ -76,7 +76,13 @@ function published(texts: readonly string[], each: number): SessionWorld {
   const claim = world.open(A, "p");
   for (const [i, text] of texts.entries()) {
     world.nowMs += each;
-    const operation = { kind: "publishOnce", clientId: "p", claim, packetId: i + 1 } as const;
+    const operation = {
+      kind: "publishOnce",
+      isRepeated: false,
+      clientId: "p",
+      claim,
+      packetId: i + 1,
+    } as const;
     world.propose(A, { ...operation, message: message("t", text, 2) });
   }
   return world;

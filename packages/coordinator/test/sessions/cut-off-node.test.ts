@@ -99,7 +99,7 @@ test("with `hold` a node without a quorum neither acknowledges nor delivers what
   const done = Array.from({ length: 4 }, completion);
   const { sessions, retained: store } = here.running;
   sessions.publish(message("t", "1", 1), "publisher", [], done[0]);
-  publisher.claim.publish(message("t", "2", 2), 1, done[1] as Completion);
+  publisher.claim.publish(message("t", "2", 2), 1, false, done[1] as Completion);
   sessions.publish(message("kept", "3", 1, true), "publisher", [], done[2]);
   store.put(retained("plain", "4"), done[3]);
   world.run(60_000);

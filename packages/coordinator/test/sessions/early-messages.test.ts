@@ -14,7 +14,7 @@ function once(node: NodeId, seq: number, packetId: number, value: string, lifeti
   return {
     envelope,
     stamp: 0,
-    operation: { kind: "publishOnce", clientId: "p", claim: 1, packetId, message },
+    operation: { kind: "publishOnce", isRepeated: false, clientId: "p", claim: 1, packetId, message },
   };
 }
 

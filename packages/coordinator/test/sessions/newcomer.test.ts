@@ -49,6 +49,7 @@ function messagesOf(count: number): Command[] {
     stamp: 0,
     operation: {
       kind: "publishOnce",
+      isRepeated: false,
       clientId: "p",
       claim: 1,
       packetId: i + 1,

@@ -2,7 +2,8 @@
 
 import type { NodeId, QoS } from "@skein/kernel";
 import * as fc from "fast-check";
-import { A, B, message, SessionWorld, will, wish } from "./session-world.ts";
+import { NEWEST_LOG_VERSION } from "../../src/state-machine/log-version.ts";
+import { A, aloneAt, B, message, SessionWorld, will, wish } from "./session-world.ts";
 
 /** Who has claimed which session last. */
 type Claims = Map<string, { node: NodeId; claim: number }>;
@@ -61,9 +62,29 @@ export const steps: fc.Arbitrary<Step> = fc.oneof(
   fc.tuple(clients, fc.integer({ min: 1, max: 3 })).map(([clientId, packetId]) =>
     ofClaim(clientId, (world, node, claim) => {
       const published = message("t", `${world.name}${world.log.length}`, 2);
-      world.propose(node, { kind: "publishOnce", clientId, claim, packetId, message: published });
+      world.propose(node, {
+        kind: "publishOnce",
+        isRepeated: false,
+        clientId,
+        claim,
+        packetId,
+        message: published,
+      });
     }),
   ),
+  // Sent to two nodes, of which one had no quorum.
+  fc
+    .tuple(nodes, clients, fc.integer({ min: 1, max: 3 }), fc.boolean(), fc.boolean(), fc.nat(80))
+    .map(([node, clientId, packetId, isRepeated, isOlder, seenThrough]): Step => {
+      return (world, claims) => {
+        const held = claims.get(clientId);
+        if (held === undefined) return;
+        const once = { kind: "publishOnce", isRepeated, clientId, packetId } as const;
+        const said = { ...once, message: message("t", `${world.name}again`, 2) };
+        if (isOlder) world.propose(node, { ...said, claim: 0 }, 1, aloneAt(seenThrough));
+        else world.propose(held.node, { ...said, claim: held.claim });
+      };
+    }),
   fc
     .tuple(clients, fc.integer({ min: 1, max: 3 }))
     .map(([clientId, packetId]) =>
@@ -104,6 +125,7 @@ export const steps: fc.Arbitrary<Step> = fc.oneof(
 /** A world in which `history` has happened. */
 export function worldOf(history: readonly Step[], name = ""): SessionWorld {
   const world = new SessionWorld(name);
+  world.decide({ kind: "version", version: NEWEST_LOG_VERSION });
   const claims: Claims = new Map();
   for (const step of history) step(world, claims);
   return world;

@@ -29,6 +29,11 @@ export const THEM = "22222222-2222-4222-8222-222222222222" as ClusterId;
 
 const START_MS = 1_000_000;
 
+/** Its node had applied the log up to `seenThrough` when it acknowledged it without a quorum. */
+export function aloneAt(seenThrough: number, had: readonly string[] = []): Alone {
+  return { cluster: US, seenThrough, stamp: 1, had, isAcknowledged: true };
+}
+
 /** One machine, and the numbers that proposers give their commands. */
 export class SessionWorld {
   /** Payloads of any history begin with it. */

@@ -43,7 +43,12 @@ test("a session that only the other cluster has goes on as it was: subscriptions
   const named = { clientId: "c", claim };
   them.propose(X, { kind: "acknowledge", sessions: [{ ...named, ordinals: them.ordinals("c", 0, 3) }] });
   them.propose(X, { kind: "confirm", ...named, ordinal: them.ordinal("c", 1) });
-  const once = { kind: "publishOnce", packetId: 7, message: message("elsewhere", "once", 2) } as const;
+  const once = {
+    kind: "publishOnce",
+    isRepeated: false,
+    packetId: 7,
+    message: message("elsewhere", "once", 2),
+  } as const;
   them.propose(X, { ...once, ...named });
   them.mergeInto(us);
   const session = sessionOf(us);
@@ -167,7 +172,13 @@ test.each([
       world.subscribe(node, "c", claim, wish("t", { qos: granted }), wish(name));
       for (const at of [0, 1]) world.publish(node, "t", `${name} ${at}`);
       const published = message("x", "x", 2);
-      world.propose(node, { kind: "publishOnce", ...named, packetId: granted, message: published });
+      world.propose(node, {
+        kind: "publishOnce",
+        isRepeated: false,
+        ...named,
+        packetId: granted,
+        message: published,
+      });
     }
     us.nowMs += 10_000;
     them.mergeInto(us);

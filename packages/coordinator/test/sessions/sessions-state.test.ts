@@ -77,7 +77,13 @@ test("whatever an older claim asks for is stale and changes nothing, but what it
     world.subscribe(A, "c", first, wish("u")),
     world.propose(A, { kind: "unsubscribe", ...named, filters: ["t"] }),
     world.propose(A, { kind: "release", ...named, packetId: 1 }),
-    world.propose(A, { kind: "publishOnce", ...named, packetId: 1, message: message("t", "x", 2) }),
+    world.propose(A, {
+      kind: "publishOnce",
+      isRepeated: false,
+      ...named,
+      packetId: 1,
+      message: message("t", "x", 2),
+    }),
     world.close(A, "c", first),
   ];
   expect(stale.map(({ outcome }) => outcome)).toEqual(stale.map(() => "stale"));
@@ -131,7 +137,13 @@ test("a node that was taken for gone, and speaks again, speaks for its clients a
   world.publish(B, "t", "1", 2);
   acknowledges(world, claim);
   expect(world.owed("c")).toEqual([]);
-  const once = { kind: "publishOnce", ...named, packetId: 1, message: message("u", "x", 2) } as const;
+  const once = {
+    kind: "publishOnce",
+    isRepeated: false,
+    ...named,
+    packetId: 1,
+    message: message("u", "x", 2),
+  } as const;
   expect(publishedBy(world.propose(A, once))).toEqual(["x"]);
   expect(publishedBy(world.propose(A, once)), "once").toEqual([]);
   expect(world.close(A, "c", claim).outcome, "it is gone already").toBe("stale");
@@ -163,10 +175,21 @@ test("a QoS 2 message that was acknowledged without a quorum keeps its place, al
   const alone = { cluster, seenThrough: 1, stamp: 1, had: ["had"], isAcknowledged: true };
   for (const payload of ["1", "2"]) {
     const named = { clientId: "c", claim: first, packetId: Number(payload) } as const;
-    const once = { kind: "publishOnce", ...named, message: message("t", payload, 2) } as const;
+    const once = {
+      kind: "publishOnce",
+      isRepeated: false,
+      ...named,
+      message: message("t", payload, 2),
+    } as const;
     expect(world.propose(A, once, 1, alone).outcome).toBe("applied");
   }
-  const unheard = { kind: "publishOnce", clientId: "c", claim: first, packetId: 3 } as const;
+  const unheard = {
+    kind: "publishOnce",
+    isRepeated: false,
+    clientId: "c",
+    claim: first,
+    packetId: 3,
+  } as const;
   const said = { ...unheard, message: message("t", "said again", 2) };
   expect(world.propose(A, said, 1, { ...alone, isAcknowledged: false }).outcome).toBe("stale");
   world.publish(B, "t", "3", 2);
@@ -328,6 +351,7 @@ test("a QoS 2 message of a session that passes another one by is published once,
   const claim = world.open(A, "p");
   const once = {
     kind: "publishOnce",
+    isRepeated: false,
     clientId: "p",
     claim,
     packetId: 1,
@@ -478,7 +502,13 @@ test("a QoS 2 message of a session is published once, on whatever node it is pub
   const reader = world.open(A, "reader");
   world.subscribe(A, "reader", reader, wish("t"));
   const first = world.open(A, "c");
-  const once = { kind: "publishOnce", clientId: "c", packetId: 5, message: message("t", "1", 2) } as const;
+  const once = {
+    kind: "publishOnce",
+    isRepeated: false,
+    clientId: "c",
+    packetId: 5,
+    message: message("t", "1", 2),
+  } as const;
   expect(publishedBy(world.propose(A, { ...once, claim: first }))).toEqual(["1"]);
   const second = world.open(B, "c");
   expect([...sessionOf(world, "c").received]).toEqual([5]);
@@ -738,7 +768,7 @@ test("what everybody gets from the log says which shared subscriptions have got 
   const world = new SessionWorld();
   const claim = world.open(A, "c", { will: will("t", "w") });
   world.subscribe(A, "c", claim, wish("$share/g/t"), wish("$share/zero/t", { qos: 0 }));
-  const once = { kind: "publishOnce", clientId: "c", claim, packetId: 1 } as const;
+  const once = { kind: "publishOnce", isRepeated: false, clientId: "c", claim, packetId: 1 } as const;
   const dealtBy = ({ publications = [] }: Applied) => publications.map(({ dealt }) => dealt);
   expect(dealtBy(world.propose(A, { ...once, message: message("t", "1", 2) }))).toEqual([["$share/g/t"]]);
   expect(dealtBy(world.close(A, "c", claim))).toEqual([["$share/g/t"]]);
@@ -774,7 +804,7 @@ test.each(["publish", "publishOnce"] as const)(
       A,
       kind === "publish"
         ? { kind, publisher: undefined, served: [], message: said }
-        : { kind, clientId: "publisher", claim, packetId: 1, message: said },
+        : { kind, clientId: "publisher", claim, packetId: 1, isRepeated: false, message: said },
       1,
       alone,
     );

@@ -52,7 +52,7 @@ export function publisherAt(
   let published = 0;
   return () => {
     const done = completion();
-    claim.publish(message("t", `${prefix}${++published}`, 2), published, done);
+    claim.publish(message("t", `${prefix}${++published}`, 2), published, false, done);
     return done;
   };
 }

@@ -122,8 +122,9 @@ export interface SessionClaim {
   /**
    * Publishes a QoS 2 message of this session through the log, to everybody, exactly once however often it is published with this
    * packet identifier, and into the retained store if it has RETAIN. Who is subscribed on this node gets it from the log, too.
+   * `isRepeated`: the client may have sent it before (DUP), to another node that says so later.
    */
-  publish(message: ApplicationMessage, packetId: number, done: Completion): number;
+  publish(message: ApplicationMessage, packetId: number, isRepeated: boolean, done: Completion): number;
   /** PUBREL came: the packet identifier is free when `done` is settled. */
   release(packetId: number, done: Completion): number;
   /** The client has the message: PUBACK or PUBCOMP came. It is gathered; after a crash the message may be sent again. */

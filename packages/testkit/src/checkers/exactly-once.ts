@@ -7,7 +7,9 @@
  * twice. Retained replays are new messages each time and do not count. A will is a publish by the mesh. What was published before
  * two clusters became one is not counted: a session of both may get it from each (docs/merge.md).
  * What a node takes for the log, or sends to them, without a quorum others may send again, because they cannot know of it: exactly once is
- * promised across takeovers and crashes, not across a split. Of two nodes, who comes to the other one when that one is heard again is told by then (docs/sessions.md, "After the heal"). The node itself knows, also after a restart: what the log had before, it sends once.
+ * promised across takeovers and crashes, not across a split. But a message that its client has sent to a node without a quorum, then with DUP to one that
+ * has put it into the log, comes once to who stays in one connection (repeated-messages.ts of the coordinator).
+ * Of two nodes, who comes to the other one when that one is heard again is told by then (docs/sessions.md, "After the heal"). The node itself knows, also after a restart: what the log had before, it sends once.
  *
  * "At least once" is the other half: acknowledged-loss.ts. Source: MQTT 5 section 4.3; reference design, 5.4 (I4).
  */
@@ -19,20 +21,33 @@ import { ClusterWatch } from "./cluster-watch.ts";
 import { OutboxLedger } from "./outbox-ledger.ts";
 import { QuorumLedger } from "./quorum-ledger.ts";
 
+/** One PUBLISH packet. */
+interface Sending {
+  readonly node: string | undefined;
+  readonly sentAt: number;
+  /** CONNECTs of its client before it. */
+  readonly connects: number;
+}
+
 interface Publish {
   readonly qos: QoS;
   /** How often the client has sent it. */
   sendings: number;
   /** Where and when it has sent it without hearing of it: that node may still have it on the way to the log. */
-  readonly before: { readonly node: string | undefined; readonly sentAt: number }[];
+  readonly before: Sending[];
   /** Where and when last. */
   node: string | undefined;
   sentAt: number;
+  connects: number;
+  /** It was sent again with DUP, to another node, which has put it into the log. */
+  isLogged: boolean;
   /** Where and while it was sent there was no quorum: until it was acknowledged, or, if it never was, since. */
   isEarly: boolean;
   isAcked: boolean;
   /** Deliveries without DUP, by subscriber session; of QoS 0 by session and node. */
   readonly deliveries: Map<string, number>;
+  /** Those of QoS 2, by subscriber and its connection. */
+  readonly connections: Set<string>;
   /** Those of a node without a quorum, by subscriber session, node and time without one. */
   readonly lonely: Set<string>;
 }
@@ -41,6 +56,8 @@ export class ExactlyOnce implements Checker {
   readonly name = "exactly once";
   readonly #publishes = new Map<string, Publish>();
   readonly #sessions = new Map<string, string>();
+  /** CONNECTs of each client. */
+  readonly #connects = new Map<string, number>();
   /** Kept sessions: when the last CONNECT was sent, and who took it. */
   readonly #keepingSince = new Map<string, number>();
   readonly #servedBy = new Map<string, string | undefined>();
@@ -80,7 +97,7 @@ export class ExactlyOnce implements Checker {
     else if (observation.kind === "connectSent") this.#connecting(observation);
     else if (observation.kind === "subscribeSent") this.#subscribing(observation);
     else if (observation.kind === "publishSent")
-      this.#sent(observation.packet, observation.node, observation.at);
+      this.#sent(observation.packet, observation.client, observation.node, observation.at);
     else if (observation.kind === "publishAcked") this.#acked(observation.payloadId);
     else if (observation.kind === "delivered" && !observation.retain) this.#delivered(observation);
   }
@@ -88,6 +105,7 @@ export class ExactlyOnce implements Checker {
   /** The mesh publishes the will, once if at all. */
   #connecting(attempt: Extract<Observation, { kind: "connectSent" }>): void {
     const { client, will, expirySeconds, node, at } = attempt;
+    this.#connects.set(client, (this.#connects.get(client) ?? 0) + 1);
     const left = this.#servedBy.get(client);
     if (left !== undefined && this.#isAlone(client, left)) {
       const untold = this.#untold.get(client) ?? new Map<string, number>();
@@ -96,7 +114,7 @@ export class ExactlyOnce implements Checker {
     this.#servedBy.set(client, node);
     if (expirySeconds > 0) this.#keepingSince.set(client, at);
     else this.#keepingSince.delete(client);
-    if (will !== undefined) this.#sent(will, node, at);
+    if (will !== undefined) this.#sent(will, client, node, at);
   }
 
   /** It has waited for the outboxes of nodes in reach. Of two nodes that can tell, each is in reach of the other; of more not all have links at once. */
@@ -115,21 +133,26 @@ export class ExactlyOnce implements Checker {
     if (filter.startsWith("$share/") && this.#keepingSince.has(client)) this.#sharing.add(client);
   }
 
-  #sent({ payloadId, qos }: PublishedPacket, node: string | undefined, sentAt: number): void {
+  #sent({ payloadId, qos }: PublishedPacket, client: string, node: string | undefined, sentAt: number): void {
+    const connects = this.#connects.get(client) ?? 0;
     const known = this.#publishes.get(payloadId);
     this.#look(known);
-    if (known?.isAcked === false) known.before.push({ node: known.node, sentAt: known.sentAt });
+    if (known?.isAcked === false)
+      known.before.push({ node: known.node, sentAt: known.sentAt, connects: known.connects });
     if (known !== undefined)
-      Object.assign(known, { sendings: known.sendings + 1, node, sentAt, isAcked: false });
+      Object.assign(known, { sendings: known.sendings + 1, node, sentAt, connects, isAcked: false });
     else {
       const first = {
         sendings: 1,
         before: [],
         node,
         sentAt,
+        connects,
+        isLogged: false,
         isEarly: false,
         isAcked: false,
         deliveries: new Map<string, number>(),
+        connections: new Set<string>(),
         lonely: new Set<string>(),
       };
       this.#publishes.set(payloadId, { qos, ...first });
@@ -139,7 +162,16 @@ export class ExactlyOnce implements Checker {
   #acked(payloadId: string): void {
     const publish = this.#publishes.get(payloadId);
     this.#look(publish);
-    if (publish !== undefined) publish.isAcked = true;
+    if (publish === undefined) return;
+    publish.isAcked = true;
+    publish.isLogged = this.#isRepeatedToQuorum(publish);
+  }
+
+  /** It was sent twice, the second time on the next connection, to another node, which has had a quorum since. */
+  #isRepeatedToQuorum({ sendings, before, node, sentAt, connects }: Publish): boolean {
+    const [first, ...more] = before;
+    if (first === undefined || more.length > 0 || sendings !== 2 || first.node === node) return false;
+    return connects === first.connects + 1 && !this.#quorum.hasLackedSince(node, sentAt);
   }
 
   /** Whether there was a quorum since it was sent, wherever it is not acknowledged. */
@@ -178,9 +210,23 @@ export class ExactlyOnce implements Checker {
     publish.lonely.add(turn);
   }
 
+  /** The log knows of one what the other brings later. */
+  #mustBeOne({ client, payloadId, qos, at }: Extract<Observation, { kind: "delivered" }>): void {
+    const publish = this.#publishes.get(payloadId);
+    if (publish === undefined || qos < 2 || this.#clusters.isSplit || this.#excused.has(payloadId)) return;
+    const connection = `${client} ${this.#connects.get(client) ?? 0}`;
+    if (publish.isLogged && publish.connections.has(connection))
+      throw new CheckFailure(
+        this.name,
+        `${client} got ${payloadId} (QoS 2) twice in one connection, at ${at} ms, which was sent with DUP to a node that has put it into the log`,
+      );
+    publish.connections.add(connection);
+  }
+
   #delivered(observation: Extract<Observation, { kind: "delivered" }>): void {
     const { client, node, payloadId, qos, dup, topic, at } = observation;
     this.#mustBeFirst(observation);
+    this.#mustBeOne(observation);
     if (payloadId === "" || (qos === 1 && (dup || this.#sharing.has(client)))) return;
     const publish = this.#publishes.get(payloadId);
     if (publish === undefined) {

@@ -37,6 +37,14 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       scenario: "pairs",
     },
     {
+      name: "what came with DUP is taken again from the outbox of the first node",
+      breaks: "P6: a message whose PUBREC was lost with its connection comes twice",
+      file: `${STATE}/repeated-messages.ts`,
+      search: "  if (at >= 0) {\n",
+      replacement: "  if (at >= REPEATED_MAX) {\n",
+      scenario: "pairs",
+    },
+    {
       name: "what a client has said without a quorum is forgotten with its connection",
       breaks: "P6: the same node sends it what it has again",
       file: `${SESSIONS}/early-acknowledgements.ts`,

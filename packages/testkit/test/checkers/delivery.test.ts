@@ -271,6 +271,31 @@ test("[P6] exactly once is not asked for where the node that had it first has lo
   expect(() => check(new ExactlyOnce("replicated"), history("C"))).toThrow(/for the 2. time/);
 });
 
+test("[P6] what was sent with DUP to a node that has put it into the log comes once in a connection, whatever the first node had", () => {
+  const lost = (node: string) => seen(20_001, "quorum", { node, isReached: false });
+  const history = (connects: number, node: string, ...more: readonly Observation[]) => [
+    ...BEGIN,
+    ...quorate(300, "A", "B", "C"),
+    connecting(400, "pub", "A"),
+    connecting(400, "sub", "B"),
+    published(20_000, "pub", "A", { payloadId: "m", qos: 2 }),
+    lost("A"),
+    ...Array.from({ length: connects }, () => connecting(20_500, "pub", node, { connection: 2 })),
+    published(21_000, "pub", node, { payloadId: "m", qos: 2 }),
+    delivered(21_010, "sub", "m", { qos: 2 }),
+    ...more,
+    acked(21_020, "pub", "m"),
+    delivered(25_000, "sub", "m", { qos: 2 }),
+  ];
+  const judge = (observations: readonly Observation[]) => check(new ExactlyOnce("replicated"), observations);
+  expect(() => judge(history(1, "C"))).toThrow(/m \(QoS 2\) twice in one connection/);
+  // What the first node has brought meanwhile waited for the connection between the two.
+  judge(history(2, "C"));
+  judge(history(1, "A"));
+  judge(history(1, "C", lost("C")));
+  judge(history(1, "C", connecting(21_015, "sub", "C", { connection: 2 })));
+});
+
 test("[P6] a node without a quorum sends a kept session once what the log had before, as long as it has none and its disk is whole", () => {
   const from = (at: number, node: string) => deliveredBy(node, at, 2);
   const quorum = (at: number, isReached: boolean) => seen(at, "quorum", { node: "B", isReached });

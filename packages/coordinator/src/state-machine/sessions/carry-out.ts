@@ -19,8 +19,8 @@ export function carryOutSession(
     case "publish":
       return sessions.publish(operation.message, operation.publisher, operation.served);
     case "publishOnce": {
-      const { clientId, claim, packetId, message } = operation;
-      return sessions.publishOnce(clientId, ownerOf(claim), packetId, message);
+      const { clientId, claim } = operation;
+      return sessions.publishOnce(clientId, ownerOf(claim), operation);
     }
     case "open":
       // Nobody had set its node's clock (stamp 0): it is claimed now.

@@ -1,6 +1,7 @@
 /** What sessions need of the rest of the replicated state, and what they give back. */
 
 import type { ApplicationMessage } from "@skein/kernel";
+import type { Alone } from "../commands.ts";
 
 /**
  * What became of a command. `passed`: it is carried out, but sessions that had no room for its message were passed by. `full`: it is not carried
@@ -25,10 +26,10 @@ export interface PublishingPort {
   owedBytesMax(): number;
   /** Retained messages that `filter` matches. */
   retained(filter: string, visit: (message: ApplicationMessage) => void): void;
-  /** The command under way was acknowledged without a quorum. */
-  isAcknowledged(): boolean;
-  /** The client was handed the message of the command under way before, without a quorum, and has it. */
-  hasHad(clientId: string): boolean;
+  /** What the command under way says, if it counted without a quorum. */
+  alone(): Alone | undefined;
+  /** What may come once more is remembered: every node of this cluster knows how. */
+  remembersRepeated(): boolean;
   /** Puts it, which has RETAIN, into the retained store. False: no room. */
   retain(message: ApplicationMessage): boolean;
 }

@@ -4,7 +4,7 @@
  * Source: reference design, sections 4.3 and 4.4; MQTT 5 section 4.8.2.
  */
 
-import type { ApplicationMessage } from "@skein/kernel";
+import type { ApplicationMessage, KeptSubscription } from "@skein/kernel";
 import { type MessageHandle, NO_ROOM, OwedMessages } from "./owed-messages.ts";
 import { PassedSessions } from "./passed-sessions.ts";
 import type { PublishingPort } from "./publishing-port.ts";
@@ -21,7 +21,7 @@ export interface Offered {
   readonly message: ApplicationMessage;
 }
 
-export interface QueueingPorts extends Pick<PublishingPort, "index" | "owedBytesMax"> {
+export interface QueueingPorts extends Pick<PublishingPort, "index" | "owedBytesMax" | "retained"> {
   readonly routes: SessionRoutes;
   /** There is more in its queue. */
   readonly grown: (session: SessionState) => void;
@@ -78,6 +78,19 @@ export class Queueing {
       for (const other of rest) this.passed.count(route.session.clientId, other, isInAll);
       return;
     }
+  }
+
+  /** Gives what is retained, for a new subscription. What there is no room for passes it by: it is good for all that comes later. `at`: as for {@link offer}. */
+  replay(session: SessionState, { filter, qos, identifier }: KeptSubscription, at: number): void {
+    if (qos === 0) return;
+    const found: ApplicationMessage[] = [];
+    this.#ports.retained(
+      filter,
+      (message) => void (message.qos > 0 && found.push({ ...message, retain: true })),
+    );
+    found.sort((a, b) => (a.topic < b.topic ? -1 : 1));
+    const identifiers = identifier === undefined ? undefined : [identifier];
+    this.giveAll(found, { session, qos, retainAsPublished: true, identifiers }, at);
   }
 
   /** Gives it to one member of a shared subscription, to one that has room if any has. False: none has. */

@@ -1,5 +1,5 @@
 /**
- * The bytes of what a node proposes about sessions: bodies of the kinds 5 to 15 of commands.ts.
+ * The bytes of what a node proposes about sessions: bodies of the kinds 5 to 15 and 18 of commands.ts.
  *
  * Texts and lists are counted, ordinals of one acknowledgement are written as steps from one to the next. A command names its
  * session by Client Identifier and claim (number of its OPEN among the commands of the same proposer).
@@ -43,10 +43,11 @@ export type SessionOperation =
       readonly served: readonly string[];
       readonly message: ApplicationMessage;
     }
-  /** A QoS 2 message of a session, for everybody, once. */
+  /** A QoS 2 message of a session, for everybody, once. `isRepeated`: it came with DUP, so the client may have sent it to another node before. */
   | ({
       readonly kind: "publishOnce";
       readonly packetId: number;
+      readonly isRepeated: boolean;
       readonly message: ApplicationMessage;
     } & Claimed)
   /** Its own number in the sequence of its proposer is the claim. */
@@ -82,11 +83,12 @@ const CONFIRM = 12;
 const RELEASE = 13;
 const NODE_UP = 14;
 const DEAL = 15;
+const PUBLISH_ONCE_REPEATED = 18;
 
 const FATES: readonly WillFate[] = ["publish", "discard", "defer"];
 
 export function isSessionKind(kind: number): boolean {
-  return kind >= PUBLISH && kind <= DEAL;
+  return (kind >= PUBLISH && kind <= DEAL) || kind === PUBLISH_ONCE_REPEATED;
 }
 
 /** Kind and body. */
@@ -97,7 +99,7 @@ export function writeSessionOperation(operation: SessionOperation, out: ByteWrit
       encodeMessage(operation.message, out);
       break;
     case "publishOnce":
-      writeClaimed(operation, out.u8(PUBLISH_ONCE));
+      writeClaimed(operation, out.u8(operation.isRepeated ? PUBLISH_ONCE_REPEATED : PUBLISH_ONCE));
       encodeMessage(operation.message, out.varint(operation.packetId));
       break;
     case "open":
@@ -157,10 +159,12 @@ export function readSessionOperation(kind: number, input: ByteReader): SessionOp
         message: readMessage(input),
       };
     case PUBLISH_ONCE:
+    case PUBLISH_ONCE_REPEATED:
       return {
         kind: "publishOnce",
         ...readClaimed(input),
         packetId: readPacketId(input),
+        isRepeated: kind === PUBLISH_ONCE_REPEATED,
         message: readMessage(input),
       };
     case OPEN:

@@ -17,6 +17,7 @@ import type {
 } from "@skein/kernel";
 import type { Stamp } from "../../hybrid-clock.ts";
 import type { MessageHandle, OwedMessages } from "./owed-messages.ts";
+import { type RepeatedMessage, withoutAwaited } from "./repeated-messages.ts";
 import { QUEUED_BYTES_MAX, QUEUED_MESSAGES_MAX, SessionQueue } from "./session-queue.ts";
 
 /** The connection that holds a session. */
@@ -37,6 +38,7 @@ export type Standing = "owner" | "last" | "former";
 const FORMERS_MAX = 4;
 /** Session Expiry Interval of a session that never ends. */
 export const NEVER_EXPIRES = 0xffff_ffff;
+const NOTHING_REPEATED: readonly RepeatedMessage[] = [];
 /** A will waits at least so long for a client whose node is gone. */
 const GRACE_MIN_MS = 15_000;
 
@@ -59,6 +61,7 @@ export interface SavedSession
     | "endsAt"
     | "sentThrough"
     | "queue"
+    | "repeated"
   > {
   readonly subscriptions: readonly KeptSubscription[];
   readonly received: readonly number[];
@@ -90,6 +93,8 @@ export class SessionState {
   sentThrough = -1;
   readonly subscriptions = new Map<string, KeptSubscription>();
   readonly received = new Set<number>();
+  /** QoS 2 messages of its client that may come once more, the oldest first. */
+  repeated: readonly RepeatedMessage[] = NOTHING_REPEATED;
   queue: SessionQueue;
 
   /** A new one. What it is owed gets ordinals from `firstOrdinal` on. */
@@ -142,6 +147,7 @@ export class SessionState {
    * message is sent, and without a leader not at all.
    */
   assumeSent(): void {
+    this.repeated = withoutAwaited(this.repeated);
     this.sentThrough = this.queue.nextOrdinal - 1;
   }
 
@@ -172,11 +178,26 @@ export class SessionState {
     for (const packetId of received) this.received.add(packetId);
   }
 
+  /** Its client says that it will not send `packetId` again. */
+  released(packetId: number): void {
+    this.received.delete(packetId);
+    this.repeated = withoutAwaited(this.repeated, packetId);
+  }
+
+  /** Its connection says how far it has come. */
+  close(expirySeconds: number, sentThrough: number): void {
+    this.expirySeconds = expirySeconds;
+    this.sentThrough = Math.min(Math.max(this.sentThrough, sentThrough), this.queue.nextOrdinal - 1);
+    // Who was not answered has sent nothing again.
+    if (sentThrough >= 0) this.repeated = withoutAwaited(this.repeated);
+  }
+
   /** What the session holds is gone; the claim stays. */
   empty(): void {
     this.formers = [];
     this.subscriptions.clear();
     this.received.clear();
+    this.repeated = NOTHING_REPEATED;
     this.queue.clear();
     this.sentThrough = this.queue.nextOrdinal - 1;
   }

@@ -19,6 +19,7 @@ import {
 import { readNodeId, writeNodeId } from "../../wire-ids.ts";
 import { type MessageHandle, NO_ROOM, OwedMessages } from "./owed-messages.ts";
 import type { ColumnEntry } from "./queue-columns.ts";
+import { readRepeated, writeRepeated } from "./repeated-messages.ts";
 import { RunningHash } from "./running-hash.ts";
 import {
   readList,
@@ -70,13 +71,13 @@ export function noSessions(slabBytes?: number): SavedSessions {
 /** Writes all sessions down as they were, whatever becomes of them meanwhile; it stops where `isPieceFull` says so. */
 export type SessionsWriter = (out: ByteWriter, isPieceFull: () => boolean) => Generator<undefined, void>;
 
-/** Fixes all sessions as they are now. */
-export function frozenSessions(state: SessionsState): SessionsWriter {
+/** Fixes all sessions as they are now. `hasRepeated`: the form has what may come once more (repeated-messages.ts). */
+export function frozenSessions(state: SessionsState, hasRepeated: boolean): SessionsWriter {
   const sessions = inOrder(state);
   const places = new MessagePlaces(state.owed).addQueues(sessions);
   const messages = state.owed.freeze(places.handles);
   const head = headOf(state);
-  const rest = frozenRest(state, sessions, places);
+  const rest = frozenRest(state, sessions, places, hasRepeated);
   return function* pieces(into, isPieceFull) {
     into.raw(head).varint(messages.length);
     for (let place = 0; place < messages.length; place++) {
@@ -88,13 +89,16 @@ export function frozenSessions(state: SessionsState): SessionsWriter {
 }
 
 /** The same for the disk of this node, with slabs that never change any more apart from what is written down. */
-export function frozenInParts(state: SessionsState): {
+export function frozenInParts(
+  state: SessionsState,
+  hasRepeated: boolean,
+): {
   readonly parts: readonly Uint8Array[];
   readonly write: SessionsWriter;
 } {
   const { places, closed, open } = state.owed.freezeSlabs();
   const head = headOf(state);
-  const rest = frozenRest(state, inOrder(state), { of: (handle) => handle });
+  const rest = frozenRest(state, inOrder(state), { of: (handle) => handle }, hasRepeated);
   return {
     parts: closed,
     write: function* pieces(into, isPieceFull) {
@@ -121,6 +125,7 @@ function frozenRest(
   state: SessionsState,
   sessions: readonly SessionState[],
   places: NamedMessages,
+  hasRepeated: boolean,
 ): SessionsWriter {
   const out = new ByteWriter(4096);
   const turns = state.shared.all();
@@ -128,7 +133,7 @@ function frozenRest(
   for (const [filter, turn] of turns) out.text(filter).varint(turn);
   out.varint(sessions.length);
   const queues = sessions.map((session) => {
-    writeSession(session.save(), out);
+    writeSession(session.save(), out, hasRepeated);
     return { end: out.length, columns: session.queue.freeze() };
   });
   const at = new Map(sessions.map((session, place) => [session, place]));
@@ -155,12 +160,13 @@ export function readSessions(
   input: ByteReader,
   parts: readonly Uint8Array[] | undefined,
   slabBytes: number | undefined,
+  hasRepeated: boolean,
 ): SavedSessions {
   const [elapsed, hash] = [input.varint(), input.varint()];
   const { messages, handles } =
     parts === undefined ? readMessages(input, slabBytes) : readSlabs(input, parts, slabBytes);
   const turns = readList(input, () => [input.text(), input.varint()] as const);
-  const sessions = readList(input, () => readSession(input, messages, handles));
+  const sessions = readList(input, () => readSession(input, messages, handles, hasRepeated));
   for (const handle of handles) if (handle !== NO_ROOM) messages.release(handle);
   const absent = readList(input, () => input.varint());
   const left = new Set(absent);
@@ -245,7 +251,7 @@ export function readOwed(input: ByteReader, messages: OwedMessages): MessageHand
 }
 
 /** All but the entries of its queue, which follow ({@link writeEntries}). */
-export function writeSession(session: SavedSession, out: ByteWriter): void {
+export function writeSession(session: SavedSession, out: ByteWriter, hasRepeated: boolean): void {
   const { clientId, owner, formers, isPresent, isWillDeferred, subscriptions, queue } = session;
   const bits = (isPresent ? IS_PRESENT : 0) | (isWillDeferred ? IS_WILL_DEFERRED : 0);
   out
@@ -262,6 +268,7 @@ export function writeSession(session: SavedSession, out: ByteWriter): void {
   out.varint(subscriptions.length);
   for (const subscription of subscriptions) writeSubscription(subscription, out);
   writeRising(session.received, out);
+  if (hasRepeated) writeRepeated(session.repeated, out);
   out
     .varint(session.sentThrough + 1)
     .varint(queue.nextOrdinal)
@@ -285,6 +292,7 @@ export function readSession(
   input: ByteReader,
   messages: OwedMessages,
   handles: NamedHandles["handles"],
+  hasRepeated: boolean,
 ): SavedSession {
   const clientId = input.text();
   const bits = input.u8();
@@ -304,6 +312,7 @@ export function readSession(
     endsAt: readOptional(input),
     subscriptions: readList(input, readSubscription),
     received: readRising(input),
+    repeated: hasRepeated ? readRepeated(input) : [],
     sentThrough: input.varint() - 1,
   };
   const nextOrdinal = input.varint();

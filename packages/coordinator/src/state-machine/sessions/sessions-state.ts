@@ -16,6 +16,7 @@ import type { OwedMessages } from "./owed-messages.ts";
 import type { PassedSessions } from "./passed-sessions.ts";
 import type { Publication, PublishingPort, SessionOutcome } from "./publishing-port.ts";
 import { Queueing } from "./queueing.ts";
+import { type Brought, takeOnce } from "./repeated-messages.ts";
 import { RunningHash } from "./running-hash.ts";
 import { type Routes, SessionRoutes } from "./session-routes.ts";
 import { type SessionOwner, SessionState, type Standing } from "./session-state.ts";
@@ -46,6 +47,7 @@ export class SessionsState {
       routes: this.routes,
       index: () => port.index(),
       owedBytesMax: () => port.owedBytesMax(),
+      retained: (filter, visit) => port.retained(filter, visit),
       grown,
     });
   }
@@ -123,8 +125,7 @@ export class SessionsState {
   ): SessionOutcome {
     const session = this.#owned(clientId, owner, "owner");
     if (session === undefined) return "stale";
-    session.expirySeconds = expirySeconds;
-    session.sentThrough = Math.min(Math.max(session.sentThrough, sentThrough), session.queue.nextOrdinal - 1);
+    session.close(expirySeconds, sentThrough);
     this.#leave(session, fate);
     return "applied";
   }
@@ -153,7 +154,8 @@ export class SessionsState {
       const isNew = !session.subscriptions.has(filter);
       this.#subscribe(session, subscription);
       const isReplayed = retainHandling === 0 || (retainHandling === 1 && isNew);
-      if (isReplayed && !filter.startsWith("$share/")) this.#replay(session, subscription);
+      if (isReplayed && !filter.startsWith("$share/"))
+        this.#queueing.replay(session, subscription, this.time.elapsed);
     }
     this.#touch(session);
     return "applied";
@@ -196,9 +198,10 @@ export class SessionsState {
     const { sessions, shared } = message.qos === 0 ? NO_ROUTES : this.routes.match(message.topic);
     if (sessions.length === 0 && shared.length === 0) return isRetained ? outcome : "full";
     const offered = this.#queueing.offer(message, this.time.elapsed);
+    const { had = NOBODY } = this.#port.alone() ?? {};
     for (const route of sessions) {
       const own = route.session.clientId === publisher ? route.ofOwn : route;
-      if (own === undefined || this.#port.hasHad(route.session.clientId)) continue;
+      if (own === undefined || had.includes(route.session.clientId)) continue;
       if (!this.#queueing.give(offered, own)) outcome = "passed";
     }
     for (const filter of shared)
@@ -217,19 +220,16 @@ export class SessionsState {
 
   /**
    * A QoS 2 message of a session, for everybody, once. One whose connection is over, but which was acknowledged without a quorum, must
-   * not be lost, and comes in its order: it goes into the queues.
+   * not be lost, and comes in its order: it goes into the queues. Unless its client has sent it here as well (repeated-messages.ts).
    */
-  publishOnce(
-    clientId: string,
-    owner: SessionOwner,
-    packetId: number,
-    message: ApplicationMessage,
-  ): SessionOutcome {
+  publishOnce(clientId: string, owner: SessionOwner, brought: Brought): SessionOutcome {
     const session = this.#owned(clientId, owner, "last");
     if (session === undefined)
-      return this.#port.isAcknowledged() ? this.publish(message, clientId, []) : "stale";
+      return this.#port.alone()?.isAcknowledged === true ? this.#publishLate(clientId, brought) : "stale";
+    const { packetId, message } = brought;
     if (session.received.has(packetId)) return "applied";
-    const outcome = this.#publishToAll(message, clientId);
+    const publish = (): SessionOutcome => this.#publishToAll(message, clientId);
+    const outcome = takeOnce(session, brought, false, this.#port, publish);
     // A refused identifier is free again [MQTT-4.3.3-9]; what was delivered all the same is not taken back.
     if (outcome !== "full") session.received.add(packetId);
     this.#note(session);
@@ -240,7 +240,7 @@ export class SessionsState {
   release(clientId: string, owner: SessionOwner, packetId: number): SessionOutcome {
     const session = this.#owned(clientId, owner, "last");
     if (session === undefined) return "stale";
-    session.received.delete(packetId);
+    session.released(packetId);
     this.#note(session);
     return "applied";
   }
@@ -361,26 +361,23 @@ export class SessionsState {
     session.empty();
   }
 
+  /** It was acknowledged without a quorum. */
+  #publishLate(clientId: string, brought: Brought): SessionOutcome {
+    const publish = (): SessionOutcome => this.publish(brought.message, clientId, []);
+    const session = this.#byClientId.get(clientId);
+    if (session === undefined) return publish();
+    const isOver = this.#port.alone()?.isReleased === true;
+    const outcome = takeOnce(session, brought, !isOver, this.#port, publish);
+    if (this.#port.remembersRepeated()) this.#note(session);
+    return outcome;
+  }
+
   /** Live subscribers get it, too. */
   #publishToAll(message: ApplicationMessage, publisher: string): SessionOutcome {
     const { shared } = message.qos === 0 ? NO_ROUTES : this.routes.match(message.topic);
     const dealt = shared.filter((filter) => this.routes.isDealt(filter));
     this.#publications.push({ message, publisher, dealt });
     return this.publish(message, publisher, []);
-  }
-
-  /** Retained messages that there is no room for pass it by: its subscription is good for all that comes later. */
-  #replay(session: SessionState, { filter, qos, identifier }: KeptSubscription): void {
-    if (qos === 0) return;
-    const found: ApplicationMessage[] = [];
-    this.#port.retained(
-      filter,
-      (message) => void (message.qos > 0 && found.push({ ...message, retain: true })),
-    );
-    found.sort((a, b) => (a.topic < b.topic ? -1 : 1));
-    const identifiers = identifier === undefined ? undefined : [identifier];
-    const route = { session, qos, retainAsPublished: true, identifiers };
-    this.#queueing.giveAll(found, route, this.time.elapsed);
   }
 
   /** This node's connections must look at it. */
@@ -390,10 +387,12 @@ export class SessionsState {
   }
 
   #note(session: SessionState): void {
-    const { clientId, queue, owner, received } = session;
+    const { clientId, queue, owner, received, repeated } = session;
     if (this.#byClientId.get(clientId) === session) this.absent.note(session);
-    this.hash.add(`${clientId} ${owner?.claim ?? 0} ${queue.nextOrdinal} ${queue.length} ${received.size}`);
+    const known = `${received.size}${repeated.at(-1)?.index ?? ""}`;
+    this.hash.add(`${clientId} ${owner?.claim ?? 0} ${queue.nextOrdinal} ${queue.length} ${known}`);
   }
 }
 
+const NOBODY: readonly string[] = [];
 const NO_ROUTES: Routes = { sessions: [], shared: [], isWanted: false };

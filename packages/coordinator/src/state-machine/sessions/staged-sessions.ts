@@ -45,7 +45,7 @@ export class Arrived {
         const input = new ByteReader(body);
         if (kind === "sessionTime") this.elapsed = input.varint();
         else if (kind === "owedMessage") this.#handles.push(readOwed(input, this.messages));
-        else this.sessions.push(readSession(input, this.messages, this.#handles));
+        else this.sessions.push(readSession(input, this.messages, this.#handles, false));
         input.end();
       }
     } catch (error) {
@@ -63,7 +63,7 @@ export class Arrived {
     for (const handle of this.#handles) places.add(handle);
     out.varint(this.sessions.length);
     for (const session of this.sessions) {
-      writeSession(session, out);
+      writeSession(session, out, false);
       writeEntries(session.queue, places, out);
     }
   }
@@ -73,7 +73,7 @@ export class Arrived {
     const arrived = new Arrived();
     arrived.elapsed = input.varint();
     arrived.#handles = readList(input, () => readOwed(input, arrived.messages));
-    arrived.sessions = readList(input, () => readSession(input, arrived.messages, arrived.#handles));
+    arrived.sessions = readList(input, () => readSession(input, arrived.messages, arrived.#handles, false));
     return arrived;
   }
 }
@@ -138,7 +138,7 @@ export function* sessionItems(state: SessionsState): Generator<SessionItem> {
   const places = new MessagePlaces(state.owed).addQueues(sessions);
   for (const handle of places.handles) yield { kind: "owedMessage", body: state.owed.packed(handle) };
   for (const session of sessions) {
-    writeSession(session.save(), out.reset());
+    writeSession(session.save(), out.reset(), false);
     writeEntries(session.queue, places, out);
     yield { kind: "session", body: out.finish() };
   }

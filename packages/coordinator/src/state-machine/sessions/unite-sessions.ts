@@ -11,6 +11,9 @@
  *   no queue, so it is over, and its client comes back to what it is owed.
  * - If one cluster was forked off the other, what was in a queue before is in both. It is owed as long as neither has delivered it.
  *
+ * What may come once more (repeated-messages.ts) stays as it was here. The other cluster's is of no use: what its nodes have acknowledged without a
+ * quorum they propose anew, as messages of nobody's connection.
+ *
  * Nobody in this cluster holds what came from the other one: its nodes start again, and its clients come back as after the loss of a
  * node. Times that had begun to run run on.
  *
@@ -112,7 +115,8 @@ export function unite(
   const left = (saved: SavedSession): SavedSession => (isLost ? leftIfHeld(saved, now) : saved);
   const { expirySeconds, endsAt } = left(lasting);
   const queue = new SessionQueue(messages.own, newer.queue.after(-1)?.ordinal ?? newer.queue.nextOrdinal);
-  session.restore({ ...left(newer), expirySeconds, endsAt, queue });
+  const { repeated } = session;
+  session.restore({ ...left(newer), expirySeconds, endsAt, queue, repeated });
   const { kept, moved } = queuesOf(newer, older, commonThrough);
   let refused = 0;
   const take = (entry: ColumnEntry, isOurs: boolean, ordinal: number, at: number): void => {
