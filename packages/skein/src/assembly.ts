@@ -78,18 +78,25 @@ export class NodeAssembly {
     this.broker = this.#makeBroker();
     ({ entrance: this.#entrance, floatingAddress: this.floatingAddress } = this.#makeEntrance());
     this.watch = this.#makeWatch();
-    const { node } = this.identity;
     this.#readiness = new Readiness(
       ports.clock,
       this.coordinator.retained,
       () => this.coordinator.status,
-      () =>
-        this.mesh.members.every(({ id, state, isLinked }) => isLinked || state !== "alive" || id === node),
+      () => this.#hasLinks,
       (reason) => {
         this.#readyReason = reason;
         this.#letClientsIn();
       },
     );
+  }
+
+  /** To all that are alive. Who knows of nobody, although its cluster has others, has only just started. */
+  get #hasLinks(): boolean {
+    const { members } = this.mesh;
+    const { voters, learners } = this.coordinator.status;
+    const isReached = ({ id, state, isLinked }: (typeof members)[number]): boolean =>
+      isLinked || state !== "alive" || id === this.identity.node;
+    return members.every(isReached) && (members.length > 1 || voters.length + learners.length <= 1);
   }
 
   /** Clients are let in. */

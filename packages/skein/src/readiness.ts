@@ -4,8 +4,8 @@
  * A node that has just started has yesterday's retained messages, or none at all. So it keeps its ports closed (P11: closed,
  * never a refusal) until its replica is current (P8): it proposes a command that changes nothing, and when that comes back
  * through the log, everything committed before it is here too. What the clients of other nodes want comes with the links to
- * those, so it waits for the nodes that it has heard of as well, or a message would be acknowledged that some of them miss (P4); not for long, because two
- * nodes may have no way to each other. But publishing never needs a quorum (P3): where no
+ * those, so it waits for the nodes that it has heard of as well, and until it has heard of one if its cluster has others, or a message would be
+ * acknowledged that some of them miss (P4); not for long, because two nodes may have no way to each other. But publishing never needs a quorum (P3): where no
  * coordinator is found in time the node serves what it has, and says that it is degraded.
  */
 
@@ -39,7 +39,7 @@ export class Readiness {
   #isOver = false;
 
   /**
-   * `retained` and `status` are the coordinator's, before it has started. `hasLinks`: to all nodes that are alive. `reached` is called
+   * `retained` and `status` are the coordinator's, before it has started. `hasLinks`: to all nodes that are alive, as far as it can know. `reached` is called
    * once, when clients may be let in; never after `stop`.
    */
   constructor(
