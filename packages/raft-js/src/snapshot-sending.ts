@@ -50,7 +50,9 @@ export function onChunkReply(server: Server, from: ServerId, index: number, offs
   // A repeated answer, or one about a snapshot that has been replaced by a newer one.
   if (snapshotIndex !== undefined && index < snapshotIndex) return;
   if (index === snapshotIndex && offset === snapshotOffset) return;
-  progress.snapshotIndex = index;
+  // It has restarted and has nothing of it any more, and what follows it is gone: it would need another one after it.
+  const isStale = offset === 0 && index < server.log.snapshot.index && !server.log.holdsFrom(index + 1);
+  progress.snapshotIndex = isStale ? undefined : index;
   progress.snapshotOffset = offset;
   sendChunk(server, from, progress);
 }

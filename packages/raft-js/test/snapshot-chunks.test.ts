@@ -91,16 +91,30 @@ test("and from the first piece on, which has not been answered yet", () => {
   expect(a.take("appendEntries", "b").at(-1)).toMatchObject({ prevLogIndex: 9, entries: { length: 2 } });
 });
 
-test("Raft §7: a follower that has its snapshot, but no longer finds what follows in the log, gets the newest one", () => {
-  const a = leader(0);
-  a.receive("b", chunkReply(9, 8));
-  // It has been silent for too long to be waited for.
+/** `b` is silent for too long to be waited for, and the log moves on without it. */
+function moveOnWithout(a: OneServer): void {
   a.sleepUntil(a.now + OPTIONS.electionMaxMs - 1);
   const [beat] = a.take("heartbeat", "c");
   a.receive("c", heartbeatReply(beat!.round, beat!.sentAt));
   a.sleepUntil(a.now + 2);
   moveOn(a);
+}
+
+test("Raft §7: a follower that has its snapshot, but no longer finds what follows in the log, gets the newest one", () => {
+  const a = leader(0);
+  a.receive("b", chunkReply(9, 8));
+  moveOnWithout(a);
   a.receive("b", { kind: "installSnapshotReply", term: 2, matchIndex: 9 });
+  expect(offsets(a)).toEqual([[undefined, 0, 4]]);
+});
+
+test("and at once if it has restarted and has nothing of its snapshot any more", () => {
+  const a = leader(0);
+  a.receive("b", chunkReply(9, 8));
+  moveOnWithout(a);
+  a.receive("b", chunkReply(9, 4));
+  expect(offsets(a), "it has a part, and goes on").toEqual([[9, 4, 4]]);
+  a.receive("b", chunkReply(9, 0));
   expect(offsets(a)).toEqual([[undefined, 0, 4]]);
 });
 
