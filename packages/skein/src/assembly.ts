@@ -23,7 +23,7 @@ import { type ClientEntrance, clientEntrance } from "./client-entrance.ts";
 import { REQUEST_FRAME } from "./exercises/node-requests.ts";
 import { NodeWatch } from "./node-watch.ts";
 import { copySentence, homeOf, nameOf } from "./own-identity.ts";
-import { Readiness, type ReadyReason } from "./readiness.ts";
+import { hasLinks, Readiness, type ReadyReason } from "./readiness.ts";
 import { meshTopics } from "./status/mesh-topics.ts";
 
 export type { AssemblyOptions } from "./assembly-ports.ts";
@@ -82,21 +82,12 @@ export class NodeAssembly {
       ports.clock,
       this.coordinator.retained,
       () => this.coordinator.status,
-      () => this.#hasLinks,
+      () => hasLinks(this.mesh.members, this.coordinator.status, this.identity.node),
       (reason) => {
         this.#readyReason = reason;
         this.#letClientsIn();
       },
     );
-  }
-
-  /** To all that are alive. Who knows of nobody, although its cluster has others, has only just started. */
-  get #hasLinks(): boolean {
-    const { members } = this.mesh;
-    const { voters, learners } = this.coordinator.status;
-    const isReached = ({ id, state, isLinked }: (typeof members)[number]): boolean =>
-      isLinked || state !== "alive" || id === this.identity.node;
-    return members.every(isReached) && (members.length > 1 || voters.length + learners.length <= 1);
   }
 
   /** Clients are let in. */

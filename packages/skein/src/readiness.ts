@@ -10,7 +10,8 @@
  */
 
 import type { CoordinatorStatus, Retained } from "@skein/coordinator";
-import { type Clock, SAFE_HERE_ONLY, type Timer } from "@skein/kernel";
+import { type Clock, type NodeId, SAFE_HERE_ONLY, type Timer } from "@skein/kernel";
+import type { Member } from "@skein/mesh";
 
 /** Longest founding (browse 5 s, then its own election) and longest lan election (4.8 s) both fit in. */
 export const COORDINATOR_WAIT_MAX_MS = 10_000;
@@ -26,6 +27,17 @@ const NOTHING = { topic: "$skein/ready", payload: new Uint8Array(0), qos: 1, ret
 
 /** Why clients were let in. */
 export type ReadyReason = "current" | "no coordinator" | "slow replica";
+
+/** Whether `self` has links to all that are alive. Who knows of nobody, although its cluster has others, has only just started. */
+export function hasLinks(
+  members: readonly Member[],
+  { voters, learners }: Pick<CoordinatorStatus, "voters" | "learners">,
+  self: NodeId,
+): boolean {
+  const isReached = ({ id, state, isLinked }: Member): boolean =>
+    isLinked || state !== "alive" || id === self;
+  return members.every(isReached) && (members.length > 1 || voters.length + learners.length <= 1);
+}
 
 export class Readiness {
   readonly #clock: Pick<Clock, "after">;
