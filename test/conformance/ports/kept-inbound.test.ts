@@ -210,6 +210,27 @@ test("what a session has received is known to its next connection", () => {
   expect(live.takePayloads()).toEqual(["x"]);
 });
 
+test("P5: under an identifier that the mesh still holds for something else, a message is a new one", () => {
+  const world = new KeptWorld();
+  const publisher = world.enter("p");
+  publisher.publish("t", "x", { qos: 2, messageId: 7 });
+  world.commit();
+  publisher.take("pubrec");
+  publisher.sever();
+  world.commit();
+  const again = world.enter("p");
+  world.commit();
+  again.publish("t", "x", { qos: 2, messageId: 7 });
+  expect(world.sessions.pending).toBe(0);
+  expect(again.takeAll("pubrec")).toHaveLength(1);
+  world.sessions.session("p").others.add(7);
+  again.publish("t", "y", { qos: 2, messageId: 7 });
+  expect(world.sessions.pending).toBe(1);
+  expect(again.packets).toEqual([]);
+  world.commit();
+  expect(again.take("pubrec").messageId).toBe(7);
+});
+
 test("P6: the log is told which QoS 2 messages came with DUP: another node may bring them, too", () => {
   const world = new KeptWorld();
   const publisher = world.enter("p");

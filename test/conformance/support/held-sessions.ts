@@ -40,6 +40,8 @@ interface Command {
 class HeldSession implements KeptSession {
   readonly subscriptions = new Map<string, KeptSubscription>();
   readonly received = new Set<number>();
+  /** Identifiers of `received` that stand for something else than what comes next. */
+  readonly others = new Set<number>();
   readonly owedByOrdinal = new Map<number, OwedMessage>();
   sentThrough = -1;
   /** Of the next message; a test may set it. */
@@ -68,6 +70,10 @@ class HeldSession implements KeptSession {
   lifetimeLeft({ message }: OwedMessage): number | undefined {
     const lifetime = message.properties?.messageExpirySeconds;
     return lifetime === undefined ? undefined : Math.max(0, lifetime - this.age);
+  }
+
+  holdsAnother(packetId: number): boolean {
+    return this.others.has(packetId);
   }
 
   /** The subscription with the highest QoS that makes this session want the message with QoS 1 or 2. */

@@ -94,11 +94,11 @@ export class InboundPublishes implements Publisher {
   accept(packet: PublishPacket, bytes: Uint8Array): void {
     const topic = this.#topicOf(packet);
     const { qos, packetId } = packet;
-    if (qos === 2 && this.#session.received.has(packetId)) {
+    const message = new ReceivedPublish(packet, topic, bytes, this.#version);
+    if (qos === 2 && this.#session.received.has(packetId) && !this.#isAnother(packetId, message)) {
       this.#answerDuplicate(packetId);
       return;
     }
-    const message = new ReceivedPublish(packet, topic, bytes, this.#version);
     const refusal = this.#refusal(message);
     if (qos === 0) {
       if (refusal === ReasonCode.PayloadFormatInvalid) throw new PacketError(refusal, NOT_UTF8); // section 3.3.2.3.2
@@ -201,6 +201,11 @@ export class InboundPublishes implements Publisher {
     const known = this.#aliases.get(topicAlias);
     if (known === undefined) throw protocolError("topic alias was never set");
     return known;
+  }
+
+  #isAnother(packetId: number, message: ApplicationMessage): boolean {
+    const { received } = this.#session;
+    return received.get(packetId) === undefined && this.#session.isAnother(packetId, message);
   }
 
   /** A message that is already published: answers PUBREC now, or when it is settled. */

@@ -117,6 +117,14 @@ export abstract class ClientSession implements Subscriber, RetainedReader {
   abstract pubcomp(packetId: number): void;
 
   /**
+   * Whether `packetId`, which is in `received` and was answered, stands for another message than `message`: its PUBREL went to a node of which the
+   * mesh has not heard since.
+   */
+  isAnother(_packetId: number, _message: ApplicationMessage): boolean {
+    return false;
+  }
+
+  /**
    * Publishes a QoS 2 message of this client, which is in `received` now. `isRepeated`: it came with DUP. Returns the parts `done` will be
    * settled for.
    */

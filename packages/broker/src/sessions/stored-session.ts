@@ -151,6 +151,10 @@ export class StoredSession extends ClientSession {
     return this.#claim.publish(recordOf(message), packetId, isRepeated, done);
   }
 
+  override isAnother(packetId: number, message: ApplicationMessage): boolean {
+    return this.#kept.holdsAnother(packetId, recordOf(message));
+  }
+
   release(packetId: number, done: Completion): number {
     return this.#claim.release(packetId, done);
   }

@@ -1,13 +1,14 @@
 /** What this node's replica holds of one session, as its connection looks at it: always the newest state, also after a snapshot. */
 
-import type { KeptSession, KeptSubscription, OwedMessage } from "@skein/kernel";
+import type { ApplicationMessage, KeptSession, KeptSubscription, OwedMessage } from "@skein/kernel";
+import { contentHash } from "../state-machine/content-hash.ts";
 import type { SessionState } from "../state-machine/sessions/session-state.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
 import type { EarlyAcknowledgements } from "./early-acknowledgements.ts";
 import type { SessionClock } from "./session-clock.ts";
 
 const NO_SUBSCRIPTIONS: ReadonlyMap<string, KeptSubscription> = new Map();
-const NO_PACKET_IDS: ReadonlySet<number> = new Set();
+const NO_PACKET_IDS: ReadonlyMap<number, number> = new Map();
 
 export class KeptView implements KeptSession {
   readonly #clientId: string;
@@ -27,8 +28,13 @@ export class KeptView implements KeptSession {
     return this.#session?.subscriptions ?? NO_SUBSCRIPTIONS;
   }
 
-  get received(): ReadonlySet<number> {
-    return this.#session?.received ?? NO_PACKET_IDS;
+  get received(): Iterable<number> {
+    return (this.#session?.received ?? NO_PACKET_IDS).keys();
+  }
+
+  holdsAnother(packetId: number, message: ApplicationMessage): boolean {
+    const session = this.#session;
+    return session?.received.has(packetId) === true && !session.holds(packetId, contentHash(message));
   }
 
   get queued(): number {

@@ -187,7 +187,7 @@ test.each([
     expect(ordinals(us)).toEqual((newer === "ours" ? us : them).ordinals("c", 0, 1, 2, 3));
     expect([...session.subscriptions.keys()].sort()).toEqual(["our", "t", "their"]);
     expect(session.subscriptions.get("t")?.qos).toBe(qos);
-    expect([...session.received]).toEqual(received);
+    expect([...session.received.keys()]).toEqual(received);
     expect(session.expirySeconds).toBe(qos);
     expect(new TextDecoder().decode(session.will?.message.payload)).toBe(expected);
     // A connection with the older claim has lost the session.

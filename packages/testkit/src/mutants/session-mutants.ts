@@ -73,8 +73,8 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
     {
       name: "QoS 2 of a kept publisher is published as often as it comes",
       breaks: "P6: a publisher that moves in the middle of a handshake doubles its message (rule 7)",
-      file: `${STATE}/sessions-state.ts`,
-      search: '    if (session.received.has(packetId)) return "applied";\n',
+      file: `${STATE}/repeated-messages.ts`,
+      search: '  if (session.holds(packetId, content)) return "applied";\n',
       replacement: "",
       // The node that the publisher comes to knows what has come through the log, and asks for none of it a second time.
       and: {
@@ -197,9 +197,9 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
     {
       name: "a QoS 2 message that has passed a session by is not known when it comes again",
       breaks: "P6: those that had room get it twice",
-      file: `${STATE}/sessions-state.ts`,
-      search: 'if (outcome !== "full") session.received.add(packetId);',
-      replacement: 'if (outcome === "applied") session.received.add(packetId);',
+      file: `${STATE}/repeated-messages.ts`,
+      search: 'if (outcome !== "full") session.received.set(packetId, content);',
+      replacement: 'if (outcome === "applied") session.received.set(packetId, content);',
       scenario: "orphans",
     },
     {

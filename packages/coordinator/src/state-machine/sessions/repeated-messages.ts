@@ -44,20 +44,51 @@ export interface Brought {
 
 type Port = Pick<PublishingPort, "index" | "alone" | "remembersRepeated">;
 
-/**
- * Publishes what is `brought`, unless the log has it already: then this was the one time that it comes again. `isOlder`: from a connection that does
- * not hold the session any more, and acknowledged without a quorum; but not released there.
- */
+/** Publishes what the connection that holds `session` has `brought`, unless the log has it already. */
 export function takeOnce(
   session: SessionState,
   brought: Brought,
+  port: Port,
+  publish: () => SessionOutcome,
+): SessionOutcome {
+  const { packetId, isRepeated, message } = brought;
+  const content = port.remembersRepeated() ? contentHash(message) : 0;
+  if (session.holds(packetId, content)) return "applied";
+  const outcome =
+    isRepeated && content !== 0
+      ? takeUnlessKnown(session, brought, content, false, port, publish)
+      : publish();
+  // A refused identifier is free again [MQTT-4.3.3-9]; what was delivered all the same is not taken back.
+  if (outcome !== "full") session.received.set(packetId, content);
+  return outcome;
+}
+
+/** The same of what was acknowledged without a quorum, on a connection that does not hold the session any more. */
+export function takeLate(
+  session: SessionState,
+  brought: Brought,
+  port: Port,
+  publish: () => SessionOutcome,
+): SessionOutcome {
+  if (!port.remembersRepeated()) return publish();
+  const content = contentHash(brought.message);
+  // The node that it was sent to first has put it into the log, and its client has not released it since.
+  if (brought.isRepeated && session.received.get(brought.packetId) === content) return "applied";
+  // What was released there does not come again.
+  const isOlder = port.alone()?.isReleased !== true;
+  if (!isOlder && !brought.isRepeated) return publish();
+  return takeUnlessKnown(session, brought, content, isOlder, port, publish);
+}
+
+/** Publishes what may come twice, unless it has come: then this was the second time. `isOlder`: its client may send it again elsewhere. */
+function takeUnlessKnown(
+  session: SessionState,
+  brought: Brought,
+  content: number,
   isOlder: boolean,
   port: Port,
   publish: () => SessionOutcome,
 ): SessionOutcome {
-  const mayComeTwice = (isOlder || brought.isRepeated) && port.remembersRepeated();
-  if (!mayComeTwice) return publish();
-  const content = contentHash(brought.message);
   const at = session.repeated.findIndex((known) => isSame(known, content, brought, isOlder, port));
   if (at >= 0) {
     session.repeated = session.repeated.toSpliced(at, 1);

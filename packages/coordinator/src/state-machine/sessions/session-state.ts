@@ -64,7 +64,8 @@ export interface SavedSession
     | "repeated"
   > {
   readonly subscriptions: readonly KeptSubscription[];
-  readonly received: readonly number[];
+  /** By Packet Identifier, which rises. */
+  readonly received: readonly (readonly [packetId: number, content: number])[];
 }
 
 export class SessionState {
@@ -92,7 +93,11 @@ export class SessionState {
   /** Messages up to this ordinal may have been sent. */
   sentThrough = -1;
   readonly subscriptions = new Map<string, KeptSubscription>();
-  readonly received = new Set<number>();
+  /**
+   * Packet Identifiers of QoS 2 messages that its client has sent and not released, with what each said (content-hash.ts; 0: not known): under the
+   * same identifier something else is another message, of a client whose PUBREL is not here yet.
+   */
+  readonly received = new Map<number, number>();
   /** QoS 2 messages of its client that may come once more, the oldest first. */
   repeated: readonly RepeatedMessage[] = NOTHING_REPEATED;
   queue: SessionQueue;
@@ -167,7 +172,7 @@ export class SessionState {
     return {
       ...fields,
       subscriptions: [...subscriptions.values()].sort((a, b) => (a.filter < b.filter ? -1 : 1)),
-      received: [...received].sort((a, b) => a - b),
+      received: [...received].sort(([a], [b]) => a - b),
     };
   }
 
@@ -175,7 +180,13 @@ export class SessionState {
   restore({ subscriptions: _, received, ...fields }: SavedSession): void {
     Object.assign(this, fields);
     this.received.clear();
-    for (const packetId of received) this.received.add(packetId);
+    for (const [packetId, content] of received) this.received.set(packetId, content);
+  }
+
+  /** Whether its client has sent this already, and not released it. `content`: 0 if that is not known. */
+  holds(packetId: number, content: number): boolean {
+    const held = this.received.get(packetId);
+    return held !== undefined && (held === content || held === 0 || content === 0);
   }
 
   /** Its client says that it will not send `packetId` again. */

@@ -267,12 +267,22 @@ export function writeSession(session: SavedSession, out: ByteWriter, hasRepeated
   writeOptional(session.endsAt, out);
   out.varint(subscriptions.length);
   for (const subscription of subscriptions) writeSubscription(subscription, out);
-  writeRising(session.received, out);
-  if (hasRepeated) writeRepeated(session.repeated, out);
+  writeRising(
+    session.received.map(([packetId]) => packetId),
+    out,
+  );
+  if (hasRepeated) {
+    for (const [, content] of session.received) out.varint(content);
+    writeRepeated(session.repeated, out);
+  }
   out
     .varint(session.sentThrough + 1)
     .varint(queue.nextOrdinal)
     .varint(queue.length);
+}
+
+function readReceived(input: ByteReader, hasContents: boolean): SavedSession["received"] {
+  return readRising(input).map((packetId) => [packetId, hasContents ? input.varint() : 0]);
 }
 
 export function writeEntries(entries: Iterable<ColumnEntry>, places: NamedMessages, out: ByteWriter): void {
@@ -311,7 +321,7 @@ export function readSession(
     willAt: readOptional(input),
     endsAt: readOptional(input),
     subscriptions: readList(input, readSubscription),
-    received: readRising(input),
+    received: readReceived(input, hasRepeated),
     repeated: hasRepeated ? readRepeated(input) : [],
     sentThrough: input.varint() - 1,
   };

@@ -16,7 +16,7 @@ import type { OwedMessages } from "./owed-messages.ts";
 import type { PassedSessions } from "./passed-sessions.ts";
 import type { Publication, PublishingPort, SessionOutcome } from "./publishing-port.ts";
 import { Queueing } from "./queueing.ts";
-import { type Brought, takeOnce } from "./repeated-messages.ts";
+import { type Brought, takeLate, takeOnce } from "./repeated-messages.ts";
 import { RunningHash } from "./running-hash.ts";
 import { type Routes, SessionRoutes } from "./session-routes.ts";
 import { type SessionOwner, SessionState, type Standing } from "./session-state.ts";
@@ -226,12 +226,8 @@ export class SessionsState {
     const session = this.#owned(clientId, owner, "last");
     if (session === undefined)
       return this.#port.alone()?.isAcknowledged === true ? this.#publishLate(clientId, brought) : "stale";
-    const { packetId, message } = brought;
-    if (session.received.has(packetId)) return "applied";
-    const publish = (): SessionOutcome => this.#publishToAll(message, clientId);
-    const outcome = takeOnce(session, brought, false, this.#port, publish);
-    // A refused identifier is free again [MQTT-4.3.3-9]; what was delivered all the same is not taken back.
-    if (outcome !== "full") session.received.add(packetId);
+    const publish = (): SessionOutcome => this.#publishToAll(brought.message, clientId);
+    const outcome = takeOnce(session, brought, this.#port, publish);
     this.#note(session);
     return outcome;
   }
@@ -366,8 +362,7 @@ export class SessionsState {
     const publish = (): SessionOutcome => this.publish(brought.message, clientId, []);
     const session = this.#byClientId.get(clientId);
     if (session === undefined) return publish();
-    const isOver = this.#port.alone()?.isReleased === true;
-    const outcome = takeOnce(session, brought, !isOver, this.#port, publish);
+    const outcome = takeLate(session, brought, this.#port, publish);
     if (this.#port.remembersRepeated()) this.#note(session);
     return outcome;
   }
