@@ -150,15 +150,6 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     scenario: "alone",
   },
   {
-    name: "the log does not wait for who gets a snapshot",
-    breaks: "P8, P9: it gets one after the other, and is behind for as long as much is written",
-    file: `${RAFT}/snapshot-sending.ts`,
-    search: "      through = needed;",
-    replacement: "      through = Math.max(through, needed);",
-    load: "household",
-    scenario: "behind",
-  },
-  {
     name: "a suspect server counts",
     breaks: "a server that lost entries votes before it has them back (P12)",
     file: `${RAFT}/server.ts`,

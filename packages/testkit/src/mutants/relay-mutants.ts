@@ -37,7 +37,7 @@ export const RELAY_MUTANTS: readonly Mutant[] = [
       "const frames = [...peer.outbound.unacknowledged()];\n" +
       "    if (link.relay !== undefined) frames.reverse();\n" +
       "    for (const frame of frames) writeFrame(link, frame);",
-    scenario: "isolation",
+    scenario: "detours",
   },
   {
     name: "a relayed link begins at 0",

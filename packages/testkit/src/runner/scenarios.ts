@@ -99,6 +99,8 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     sizes: { snapshotEntries: 50, entriesKept: 10 },
     isLogShort: true,
   },
+  // Live subscribers only, and connections between nodes that end all the time, of which some go through a third one.
+  detours: { kinds: ["isolated", "cut"], nodes: 4, sizes: {}, isQuiet: true, hasOnlyTalkers: true },
   // Clients that are away for longer than their queues have room.
   orphans: {
     kinds: ["takeover", "crash", "stop", "partition", "power", "clientsCut"],
