@@ -37,7 +37,7 @@ const PORTIONS: readonly Portion[] = [
     load: "writes",
     seeds: 200,
     variants: [{ minutes: 5 }],
-    secondsMax: 85,
+    secondsMax: 70,
     least: 50,
   },
   {
@@ -45,7 +45,7 @@ const PORTIONS: readonly Portion[] = [
     load: "household",
     seeds: 24,
     variants: [{ minutes: 2 }],
-    secondsMax: 40,
+    secondsMax: 32,
     least: 6,
   },
   { name: "of what is rarer", load: "writes", seeds: 16, variants: RARE, secondsMax: 12, least: 3 },

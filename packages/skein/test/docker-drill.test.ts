@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { failContainer } from "../src/exercises/docker-drill.ts";
+import type { Drill } from "../src/exercises/node-requests.ts";
 
 const NETWORKS = JSON.stringify({
   home: { Aliases: ["kitchen"], IPAddress: "10.1.0.3", GlobalIPv6Address: "fd00::3" },
@@ -43,13 +44,13 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** What docker is told while a partition begins, and when it is undone. */
-async function partition(): Promise<{
+/** What docker is told while a drill begins, and when it is undone. */
+async function told(drill: Drill): Promise<{
   readonly begun: readonly string[];
   readonly undone: readonly string[];
 }> {
   const calls = (): string[] => readFileSync(join(folder, "calls"), "utf8").trim().split("\n");
-  const undo = await failContainer("kitchen", "partition");
+  const undo = await failContainer("kitchen", drill);
   const begun = calls();
   await undo();
   return { begun, undone: calls().slice(begun.length) };
@@ -64,8 +65,20 @@ const RENAMING = [
   "exec c0ffee ip route replace default via 10.1.0.1 dev eth0",
 ];
 
+test.each([
+  ["kill", "kill c0ffee", "start c0ffee"],
+  ["pause", "pause c0ffee", "unpause c0ffee"],
+] as const)(
+  "%s: the container is told what happens to it, and afterwards what undoes that",
+  async (drill, begins, undoes) => {
+    const { begun, undone } = await told(drill);
+    expect(begun.at(-1)).toBe(begins);
+    expect(undone).toEqual([undoes]);
+  },
+);
+
 test("a container that was cut off joins its network again with its addresses, and its interface has its name and route", async () => {
-  const { begun, undone } = await partition();
+  const { begun, undone } = await told("partition");
   expect(begun.at(-1)).toBe("network disconnect home c0ffee");
   expect(undone).toEqual([
     "network connect --alias kitchen --ip 10.1.0.3 --ip6 fd00::3 home c0ffee",
@@ -75,13 +88,13 @@ test("a container that was cut off joins its network again with its addresses, a
 
 test("where docker has chosen the network's range itself it is joined without asking for an address", async () => {
   writeFileSync(join(folder, "chosen-by-docker"), "");
-  const { undone } = await partition();
+  const { undone } = await told("partition");
   expect(undone.slice(1)).toEqual(["network connect --alias kitchen home c0ffee", ...RENAMING]);
 });
 
 test("a container without the program ip is only joined again", async () => {
   writeFileSync(join(folder, "no-ip"), "");
-  const { undone } = await partition();
+  const { undone } = await told("partition");
   expect(undone).toEqual([
     "network connect --alias kitchen --ip 10.1.0.3 --ip6 fd00::3 home c0ffee",
     "exec c0ffee ip -oneline address",
