@@ -37,8 +37,8 @@ const PORTIONS: readonly Portion[] = [
     load: "writes",
     seeds: 200,
     variants: [{ minutes: 5 }],
-    secondsMax: 70,
-    least: 50,
+    secondsMax: 75,
+    least: 30,
   },
   {
     name: "of 2 minutes",
@@ -46,7 +46,7 @@ const PORTIONS: readonly Portion[] = [
     seeds: 24,
     variants: [{ minutes: 2 }],
     secondsMax: 32,
-    least: 6,
+    least: 4,
   },
   { name: "of what is rarer", load: "writes", seeds: 16, variants: RARE, secondsMax: 12, least: 3 },
 ];
