@@ -134,7 +134,7 @@ export class Coordinator {
       isFull: () => this.#driver?.isDiskFull ?? false,
       stamp: (operation) => this.merging.stamp(operation),
       applied: () => ({ cluster: this.#arrival.cluster, index: this.#driver?.applied.index ?? 0 }),
-      knowsRepeated: () => this.#machine.remembersRepeated,
+      remembersRepeated: () => this.#machine.remembersRepeated,
       outbox: this.#outbox,
       released: (commands) => this.sessions.early.released(commands),
     });
@@ -289,7 +289,7 @@ export class Coordinator {
   #makeMembership(settleMinutes: number): Membership {
     return new Membership(this.#node, this.#driverOptions.raft.electionMinMs, this.#diskFailures, {
       ...this.#ports,
-      upgrade: new Upgrade(this.#machine, settleMinutes),
+      upgrade: new Upgrade(this.#machine, settleMinutes, this.#ports.log),
       sendMember: (to, frame) => this.#traffic.sendMember(to, frame),
       cluster: () => this.#arrival.cluster,
       pendingProposals: () => this.#proposals.count,

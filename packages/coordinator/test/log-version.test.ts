@@ -12,6 +12,8 @@ import { UNKNOWN_MACHINE } from "./support/peer-view.ts";
 import { completion, replicated, retained, type SimNode, World } from "./support/world.ts";
 
 const MINUTE_MS = 60_000;
+const nothing = (): void => undefined;
+const SILENT = { error: nothing, warn: nothing, info: nothing, debug: nothing };
 const [A, B, C] = ["a", "b", "c"].map((letter) => letter.repeat(16)) as [NodeId, NodeId, NodeId];
 
 const raise = (version: number): Uint8Array => encodeClusterCommand({ kind: "version", version });
@@ -67,7 +69,7 @@ interface Seen {
 /** A leader among `members`; `tick` returns the version that it proposes. */
 function leading(members: readonly NodeId[], settleMinutes: number) {
   const clusters = new Clusters();
-  const upgrade = new Upgrade({ version: 3, clusters }, settleMinutes);
+  const upgrade = new Upgrade({ version: 3, clusters }, settleMinutes, SILENT);
   const appliedConfiguration = { voters: members, votersOutgoing: [], learners: [] };
   const tick = (seen: readonly Seen[], now: number): number | undefined => {
     let proposed: number | undefined;
@@ -190,25 +192,35 @@ test("boxes are updated one by one: each goes on with the log, and the last one 
   expect(replicated(world.nodes[0] as SimNode, "t/29")).toBe("x");
 });
 
-test("a box that is taken back after that ends with a sentence that says what to do, and goes on where it was once it is updated", () => {
-  const world = mesh(72, 0);
-  world.until(() => versions(world).every((version) => version === NEWEST_LOG_VERSION), 20_000, "raised");
-  const node = world.running.find(({ status }) => status.role !== "leader") as SimNode;
-  node.qualities = speaking(FIRST_LOG_VERSION);
-  world.restart(node);
-  world.until(() => node.fatal !== undefined, 10_000, "ends");
-  expect(node.fatal).toMatchObject({ code: "ERR_SKEIN_VERSION" });
-  expect(node.logs.map(({ message }) => message)).not.toContain("the disk failed");
+test.each([
+  ["in its log", 0],
+  ["in a snapshot of its own", 60],
+])(
+  "a box that is taken back after that ends with a sentence that says what to do, and goes on where it was once it is updated: it reads of the version %s",
+  (_, writes) => {
+    const world = mesh(72, 0);
+    world.until(() => versions(world).every((version) => version === NEWEST_LOG_VERSION), 20_000, "raised");
+    world.run(500);
+    write(world, writes);
+    const node = world.running.find(({ status }) => status.role !== "leader") as SimNode;
+    const told = node.logs.filter(({ message }) => message.includes("no node can go back"));
+    expect(told.map(({ fields }) => fields)).toEqual([{ version: NEWEST_LOG_VERSION }]);
+    node.qualities = speaking(FIRST_LOG_VERSION);
+    world.restart(node);
+    world.until(() => node.fatal !== undefined, 10_000, "ends");
+    expect(node.fatal).toMatchObject({ code: "ERR_SKEIN_VERSION" });
+    expect(node.logs.map(({ message }) => message)).not.toContain("the disk failed");
 
-  world.kill(node);
-  write(world, 10);
-  node.fatal = undefined;
-  node.qualities = speaking(NEWEST_LOG_VERSION);
-  world.start(node);
-  world.until(() => world.isFormed(3) && world.isConverged(), 20_000, "back");
-  expect(node.fatal).toBeUndefined();
-  expect(replicated(node, "t/9")).toBe("x");
-});
+    world.kill(node);
+    write(world, 10);
+    node.fatal = undefined;
+    node.qualities = speaking(NEWEST_LOG_VERSION);
+    world.start(node);
+    world.until(() => world.isFormed(3) && world.isConverged(), 20_000, "back");
+    expect(node.fatal).toBeUndefined();
+    expect(replicated(node, "t/9")).toBe("x");
+  },
+);
 
 test("a box with the program before that was away while the log went on in the newest version ends likewise, also if it gets a snapshot", () => {
   const world = mesh(73, 0);

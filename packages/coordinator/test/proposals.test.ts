@@ -73,7 +73,7 @@ function setUp(incarnation = FIRST) {
     isFull: () => disk.isFull,
     stamp: () => time.stamp,
     applied: () => ({ cluster: CLUSTER, index: 17 }),
-    knowsRepeated: () => true,
+    remembersRepeated: () => true,
     outbox,
     released: (commands) => released.push(...commands.map(({ seq }) => seq)),
   });

@@ -179,6 +179,7 @@ export class Membership {
   #watchVersions(now: MonotonicMs): void {
     const { upgrade, peers } = this.#ports;
     const driver = this.#ports.driver();
+    if (driver !== undefined) upgrade.observe();
     if (driver?.leadership.role === "leader") upgrade.tick(driver, peers(), now);
     else upgrade.rest();
   }

@@ -6,15 +6,15 @@
  * cluster that has just been founded there is nothing to take back.
  */
 
-import type { MonotonicMs, NodeId } from "@skein/kernel";
+import type { Log, MonotonicMs, NodeId } from "@skein/kernel";
 import type { PeerView } from "../options.ts";
 import type { Driver } from "../replica/driver.ts";
 import { type ClusterCommand, encodeClusterCommand } from "../state-machine/cluster-commands.ts";
+import { AGE_MINUTES_MAX } from "../state-machine/clusters.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
 
 const MINUTE_MS = 60_000;
-/** For so long a cluster is new, and it waits only for this share of the time then. */
-const NEW_MINUTES = 10;
+/** A cluster in its first {@link AGE_MINUTES_MAX} minutes waits for this share of the time only. */
 const NEW_SHARE = 1 / 600;
 /** What has been proposed is proposed again if nothing has come of it. */
 const REPEAT_AFTER_MS = 2000;
@@ -26,11 +26,27 @@ export class Upgrade {
   #known = 0;
   #since = 0;
   #silentUntil = 0;
+  readonly #log: Log;
+  /** In force when this node looked last; undefined: it has not looked yet. */
+  #inForce: number | undefined;
 
   /** @param settleMinutes for so long every node must have known a version before it is used */
-  constructor(machine: Pick<StateMachine, "version" | "clusters">, settleMinutes: number) {
+  constructor(machine: Pick<StateMachine, "version" | "clusters">, settleMinutes: number, log: Log) {
     this.#machine = machine;
     this.#settleMs = settleMinutes * MINUTE_MS;
+    this.#log = log;
+  }
+
+  /** A few times a second, on every member. */
+  observe(): void {
+    const { version } = this.#machine;
+    const before = this.#inForce;
+    this.#inForce = version;
+    if (before === undefined || before === version) return;
+    this.#log.info(
+      { version },
+      "the mesh goes on in this version of its protocol: no node can go back to a program before it",
+    );
   }
 
   /** A few times a second, on the leader. `peers`: this node included. */
@@ -45,7 +61,7 @@ export class Upgrade {
       this.#known = known;
       this.#since = now;
     }
-    const share = clusters.ageMinutes < NEW_MINUTES ? NEW_SHARE : 1;
+    const share = clusters.ageMinutes < AGE_MINUTES_MAX ? NEW_SHARE : 1;
     const isSettled = now - this.#since >= this.#settleMs * share;
     if (known <= version || !isSettled || clusters.dissolution !== undefined || now < this.#silentUntil)
       return;

@@ -77,7 +77,7 @@ export interface ProposalsPorts {
   /** How far this node has applied the log of its cluster. */
   readonly applied: () => { readonly cluster: ClusterId | undefined; readonly index: number };
   /** The log of its cluster knows of messages that clients send again. */
-  readonly knowsRepeated: () => boolean;
+  readonly remembersRepeated: () => boolean;
   readonly outbox: Pick<Outbox, "isCut" | "keep" | "clear">;
   /** These are acknowledged without a quorum. */
   readonly released: (commands: readonly Released[]) => void;
@@ -362,7 +362,7 @@ export class Proposals {
     if (cluster !== undefined)
       for (const pending of said)
         this.#pendingBytes += pending.sayAlone(cluster, index, !unheard.has(pending));
-    for (const pending of this.#ports.knowsRepeated() ? this.#unreleased.take(fresh) : []) {
+    for (const pending of this.#ports.remembersRepeated() ? this.#unreleased.take(fresh) : []) {
       this.#pendingBytes += pending.sayReleased();
       this.#changed.add(pending);
     }

@@ -28,6 +28,7 @@ import {
 import type { Stamp } from "../hybrid-clock.ts";
 import { readClusterId, readNodeId, writeNodeId } from "../wire-ids.ts";
 import {
+  isRepeatedKind,
   isSessionKind,
   readSessionOperation,
   type SessionOperation,
@@ -182,21 +183,31 @@ export function encodeCommand({ envelope, stamp, alone, operation }: Command): U
 }
 
 /** What not every member of its cluster knows counts as malformed, so that all make the same of it. @throws {SkeinError} ERR_SKEIN_MALFORMED */
-export function known(command: Command, knowsRepeated: boolean): Command {
-  if (saysWhatIsRepeated(command) && !knowsRepeated) throw malformed("not in force yet");
+export function inForce(command: Command, remembersRepeated: boolean): Command {
+  if (!remembersRepeated && saysWhatIsRepeated(command)) throw malformed("not in force yet");
   return command;
 }
 
 /** A command as every version knows it: without a word on what its client sends again. @throws {SkeinError} ERR_SKEIN_MALFORMED */
 export function withoutRepeated(bytes: Uint8Array): Uint8Array {
+  if (!mayBeRepeated(bytes)) return bytes;
   const command = decodeCommand(bytes);
-  if (!saysWhatIsRepeated(command)) return bytes;
   const { operation, alone } = command;
   return encodeCommand({
     ...command,
     alone: alone === undefined ? undefined : { ...alone, isReleased: undefined },
     operation: operation.kind === "publishOnce" ? { ...operation, isRepeated: false } : operation,
   });
+}
+
+/** The same of a command that is not decoded: all that go to the log are asked where the first version is in force. */
+function mayBeRepeated(bytes: Uint8Array): boolean {
+  const input = new ByteReader(bytes);
+  const format = readFormat(input);
+  if (format === FORMAT_ALONE_RELEASED) return true;
+  readEnvelope(format, input);
+  if (format >= FORMAT_ALONE) readAlone(input, format);
+  return isRepeatedKind(input.u8());
 }
 
 function saysWhatIsRepeated({ alone, operation }: Command): boolean {

@@ -18,7 +18,7 @@ import type { Applied } from "./applied.ts";
 import { type ClusterCommand, decodeClusterCommand, isClusterCommand } from "./cluster-commands.ts";
 import { Clusters } from "./clusters.ts";
 import { writeClusters } from "./clusters-codec.ts";
-import { type Command, decodeCommand, deletionOf, known, lastPlaceOf, topicOf } from "./commands.ts";
+import { type Command, decodeCommand, deletionOf, inForce, lastPlaceOf, topicOf } from "./commands.ts";
 import { Conflicts } from "./conflicts.ts";
 import { expiryOf, unexpired } from "./expiry.ts";
 import { FIRST_LOG_VERSION, NEWEST_LOG_VERSION, unknownVersion } from "./log-version.ts";
@@ -223,7 +223,7 @@ export class StateMachine {
   }
 
   #take(bytes: Uint8Array, index: number): Applied {
-    const command = known(decodeCommand(bytes), this.remembersRepeated);
+    const command = inForce(decodeCommand(bytes), this.remembersRepeated);
     if (this.#standsStill) return { outcome: "held", command };
     const verdict = this.sequencer.take(command.envelope, index, lastPlaceOf(command));
     if (verdict !== "next") return { outcome: verdict, command };

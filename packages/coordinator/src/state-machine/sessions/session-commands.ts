@@ -88,7 +88,11 @@ const PUBLISH_ONCE_REPEATED = 18;
 const FATES: readonly WillFate[] = ["publish", "discard", "defer"];
 
 export function isSessionKind(kind: number): boolean {
-  return (kind >= PUBLISH && kind <= DEAL) || kind === PUBLISH_ONCE_REPEATED;
+  return (kind >= PUBLISH && kind <= DEAL) || isRepeatedKind(kind);
+}
+
+export function isRepeatedKind(kind: number): boolean {
+  return kind === PUBLISH_ONCE_REPEATED;
 }
 
 /** Kind and body. */
