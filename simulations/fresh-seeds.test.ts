@@ -27,7 +27,7 @@ interface Portion {
 /** What the swarm does not draw; what takes longest comes last. */
 const RARE = [
   ...[1, 2].map((nodes) => ({ nodes, minutes: 1 })),
-  ...["foreign", "skew", "transfers"].map((scenario) => ({ scenario, minutes: 1 })),
+  ...["foreign", "skew", "transfers", "upgrade"].map((scenario) => ({ scenario, minutes: 1 })),
   ...[8, 13, 20].map((nodes) => ({ nodes, minutes: 1 })),
 ];
 

@@ -11,8 +11,9 @@ import { MOMENTS } from "../client/leaving.ts";
 import { between, chance, pick, randomStream } from "../world/random-streams.ts";
 import type { WorldOptions } from "../world/world.ts";
 import type { Plot } from "./plots.ts";
-import { NEVER, SCENARIOS, type Scenario } from "./scenarios.ts";
+import { SCENARIOS, type Scenario } from "./scenarios.ts";
 import { type Fault, type FaultKind, LEADER, type Schedule } from "./schedule.ts";
+import { drawUpdate, isForGood } from "./updates.ts";
 
 export interface ScheduleWishes {
   readonly seed: number;
@@ -218,7 +219,10 @@ const INTERVALS_MS: Partial<Record<FaultKind, readonly number[]>> = {
 /** Each kind draws from a sequence of its own. */
 function drawFaults(seed: number, kind: FaultKind, world: WorldOptions, until: number): Fault[] {
   const prng = randomStream(seed, `faults ${kind}`);
-  const everyMs = pick(prng, INTERVALS_MS[kind] ?? [8_000, 20_000, 45_000]);
+  const drawnMs = pick(prng, INTERVALS_MS[kind] ?? [8_000, 20_000, 45_000]);
+  // Twice to each node, so that all have the newest program while there is time left to see what the log does then.
+  const isUpgrade = kind === "update" && isForGood(world);
+  const everyMs = isUpgrade ? (until - FORMATION_MS) / (4 * world.nodes) : drawnMs;
   const faults: Fault[] = [];
   if (kind === "apart") return drawApart(prng, world);
   let at = FORMATION_MS;
@@ -239,9 +243,11 @@ function drawApart(prng: Prng, { nodes }: WorldOptions): Fault[] {
 }
 
 /** Some end what came before, and are rarer than the others for that. */
-function mostOf(kind: FaultKind, { durability, nodes }: WorldOptions): number {
+function mostOf(kind: FaultKind, world: WorldOptions): number {
+  const { durability, nodes } = world;
   if (kind === "blackout") return durability === "disk" ? Number.POSITIVE_INFINITY : 1;
   if (kind === "wipe" || kind === "rot" || kind === "clone") return 1;
+  if (kind === "update" && isForGood(world)) return 2 * nodes;
   // Somebody has to be there from the start.
   return kind === "arrive" ? Math.floor(nodes / 2) : Number.POSITIVE_INFINITY;
 }
@@ -321,12 +327,8 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
       const stranger = prng.below(world.strangers ?? 1);
       return { at, kind, stranger, isWiped: chance(prng, 300), takesOver: chance(prng, 500), forMs };
     }
-    case "update": {
-      // One after the other gets the newest one; then it is tried out, and taken back.
-      const isRolling = count < nodes;
-      const isOutdated = chance(prng, 500) && !isRolling && world.sizes.settleMinutes === NEVER;
-      return { at, kind, node: isRolling ? count : a, isOutdated, forMs: Math.min(forMs, 5000) };
-    }
+    case "update":
+      return drawUpdate(prng, at, world, { count, node: a, forMs });
     case "arrive":
       return { at, kind, node: nodes - 1 - count };
     default:
