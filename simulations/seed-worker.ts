@@ -4,12 +4,12 @@ import { parentPort } from "node:worker_threads";
 import type { ScheduleWishes } from "@skein/testkit";
 import { type Load, runSeed } from "./run-seed.ts";
 
-interface Task {
+export interface SeedTask {
   readonly wishes: ScheduleWishes;
   readonly load: Load;
   readonly isTwice: boolean;
 }
 
-parentPort?.on("message", ({ wishes, load, isTwice }: Task) => {
+parentPort?.on("message", ({ wishes, load, isTwice }: SeedTask) => {
   parentPort?.postMessage(runSeed(wishes, load, isTwice));
 });

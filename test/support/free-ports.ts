@@ -8,11 +8,16 @@
 
 import { createServer } from "node:net";
 
-const PARTS = 4;
-const COUNT = 12_000 / PARTS;
-/** The number of the worker that runs this file: 1 to 3 where three files run at a time. */
+/** As many as files run at a time (`maxWorkers` in vitest.config.ts), and two more. */
+const PARTS = 8;
+const COUNT = 16_000 / PARTS;
+/** The number of the worker that runs this file, from 1. */
 const { VITEST_POOL_ID = "1" } = process.env;
-const FIRST = 20_000 + (Number(VITEST_POOL_ID) % PARTS) * COUNT;
+const FIRST = 10_000 + (Number(VITEST_POOL_ID) % PARTS) * COUNT;
+
+/** Ranges have rows some 6,000 above, which must not lie in the part of another file: these end below 32768. */
+const FIRST_RANGE = 26_000;
+const RANGES_COUNT = 600;
 
 let next = Math.floor(Math.random() * COUNT);
 
@@ -27,10 +32,10 @@ export async function freePorts(count: number): Promise<readonly number[]> {
   return ports;
 }
 
-/** Returns the first of `count` ports in a row, with further rows at the given `offsets`, all free. */
+/** Returns the first of `count` ports in a row, with further rows at the given `offsets`, all free. For one file at a time. */
 export async function freePortRange(count: number, offsets: readonly number[]): Promise<number> {
-  for (let tried = 0; tried < COUNT; tried++) {
-    const base = FIRST + (next++ % (COUNT / 2));
+  for (let tried = 0; tried < RANGES_COUNT; tried++) {
+    const base = FIRST_RANGE + (next++ % RANGES_COUNT);
     const wanted = [0, ...offsets].flatMap((offset) =>
       Array.from({ length: count }, (_, at) => base + offset + at),
     );

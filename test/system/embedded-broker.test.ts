@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { connectAsync } from "mqtt";
 import { expect, onTestFinished, test } from "vitest";
+import { freePorts } from "../support/free-ports.ts";
 
 const EXAMPLE = fileURLToPath(new URL("../support/embedded-broker.ts", import.meta.url));
 
@@ -14,7 +14,7 @@ test("the broker of packages/broker/README.md is test/support/embedded-broker.ts
   expect(readme).toContain(example);
   expect(example.trimEnd().split("\n").length).toBeLessThanOrEqual(15);
 
-  const port = await freePort();
+  const [port = 0] = await freePorts(1);
   const child = spawn(process.execPath, ["--conditions=@skein/source", EXAMPLE, `${port}`], {
     stdio: "pipe",
   });
@@ -38,12 +38,3 @@ test("the broker of packages/broker/README.md is test/support/embedded-broker.ts
   expect(await came).toBe("lamp/state on");
   await Promise.all([device?.endAsync(true), panel?.endAsync(true)]);
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
