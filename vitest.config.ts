@@ -1,12 +1,27 @@
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 // Unit and conformance tests run from the TypeScript sources; system and container tests run the built program. Whatever measures
 // times has the machine to itself: other tests on the same cores would spoil them.
 const conditions = ["@skein/source"];
 const fromSource = { resolve: { conditions }, ssr: { resolve: { conditions } } };
 
+/** System tests that wait longest. A clean checkout knows no durations, and Vitest would begin with the largest files. */
+const LONGEST = ["merge", "plug", "multicast-dropped", "joining", "changed-nodes", "leaving"].map(
+  (name) => `/test/system/${name}.test.ts`,
+);
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLong = (file: TestSpecification) => LONGEST.some((name) => file.moduleId.endsWith(name));
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         ...fromSource,
