@@ -49,6 +49,8 @@ import { TurnEnd } from "./turn-end.ts";
 
 const TICK_MS = 250;
 const FLUSH_EVERY_MS = 1000;
+const IMPERSONATED =
+  "the log has commands of this node that this process has not given: a copy of its data directory was in use (cloned SD card?)";
 
 export class Coordinator {
   readonly retained: Retained;
@@ -82,7 +84,8 @@ export class Coordinator {
   readonly known: KnownNodes;
   readonly #electionWait: ElectionWaitWarning;
   readonly #outbox: Outbox;
-  readonly #ending: Ending;
+  /** How this run ends, and what this node is after it. */
+  readonly ending: Ending;
   /** Only of a damaged journal. */
   #mending: Mending | undefined;
 
@@ -98,11 +101,11 @@ export class Coordinator {
       ...ports,
       send: (to, frame) => this.#traffic.send(to, frame),
       arrived: (opened) => this.#begin(opened),
-      failed: (error) => this.#ending.failed(error),
+      failed: (error) => this.ending.failed(error),
     });
     this.#driverOptions = { raft: raftOptions(node, options.timing, sizes, ports.prng), ...sizes };
     this.#diskFailures = new DiskFailures(ports);
-    this.#ending = new Ending(this.#diskFailures, {
+    this.ending = new Ending(this.#diskFailures, {
       ...ports,
       driver: () => this.#driver,
       halt: () => this.#halt(),
@@ -124,7 +127,7 @@ export class Coordinator {
       send: (to, frame) => this.#traffic.send(to, frame),
       propose: (operation, done) => this.#proposals.propose(operation, done),
       resumed: () => this.#route.resumed(),
-      startAgain: (reason) => this.#ending.startAnew(reason),
+      startAgain: (reason) => this.ending.startAnew(reason),
     });
     this.#traffic = this.#makeTraffic();
     this.#outbox = new Outbox(onQuorumLoss, ports.disk, durability, () => this.status.hasQuorum);
@@ -139,7 +142,7 @@ export class Coordinator {
       released: (commands) => this.sessions.early.released(commands),
     });
     this.#route = new ProposalRoute(options.identity, this.#machine, this.#proposals, {
-      impersonated: () => this.#ending.impersonated(),
+      impersonated: (starts) => this.ending.outrun(starts, IMPERSONATED),
       hasQuorum: () => this.status.hasQuorum,
       time: () => this.merging.time,
       sendToLeader: (leader, commands) =>
@@ -190,15 +193,7 @@ export class Coordinator {
   /** Hands leadership over if it leads (a second at most; links must be open), completes what is written, closes, calls `done`. */
   stop(done: () => void): void {
     this.sessions.flush();
-    this.#ending.stop(done);
-  }
-
-  /**
-   * Makes a new node of this one: its membership is over, or its identity is not its own (`copyOf`: its name then). It joins as any fresh
-   * node does; the journal is kept aside. What it has acknowledged must be safe elsewhere, or be lost already.
-   */
-  startAnew(reason: string, copyOf?: string): void {
-    this.#ending.startAnew(reason, copyOf);
+    this.ending.stop(done);
   }
 
   /** Takes this node out of its mesh (departure.ts). `done` without an error: stop the process. */
@@ -215,12 +210,12 @@ export class Coordinator {
 
   /** A control frame from another node; `bytes` are valid during the call only. Whatever they hold, this never throws. */
   receive(from: NodeId, bytes: Uint8Array): void {
-    if (!this.#ending.isStopped) this.#traffic.receive(from, bytes);
+    if (!this.ending.isStopped) this.#traffic.receive(from, bytes);
   }
 
   /** The member list, or a row of it, changed; this node itself is in it. */
   membersChanged(members: readonly PeerView[]): void {
-    if (this.#ending.isStopped) return;
+    if (this.ending.isStopped) return;
     const leader = this.#driver?.leadership.leader;
     const wasLinked = isLinkedIn(this.#peers, leader);
     this.#members = members;
@@ -233,7 +228,7 @@ export class Coordinator {
   }
 
   #tick(): void {
-    if (this.#ending.isStopped) return;
+    if (this.ending.isStopped) return;
     const { clock } = this.#ports;
     const now = clock.monotonicMs();
     this.#arrival.tick();
@@ -269,7 +264,7 @@ export class Coordinator {
       faulty: (fault) => this.#replicaFaults.found(fault),
       leadershipChanged: () => this.#leadershipChanged(driver),
       stepped: () => this.#turnEnd.schedule(),
-      failed: (error) => this.#ending.failed(error),
+      failed: (error) => this.ending.failed(error),
       observer: this.#ports.observer,
     });
     this.#driver = driver;
@@ -296,8 +291,8 @@ export class Coordinator {
       votersBehind: () => this.#mending?.voters ?? [],
       nameOf: (id) => this.known.nameOf(id) ?? `node ${id}`,
       ownFork: () => this.#arrival.fork,
-      startAnew: (reason) => this.#ending.startAnew(reason),
-      leaveDataBehind: (done) => this.#ending.leaveDataBehind(done),
+      startAnew: (reason) => this.ending.startAnew(reason),
+      leaveDataBehind: (done) => this.ending.leaveDataBehind(done),
       fork: (done) => this.#foundAnew(done),
       driver: () => this.#driver,
       peers: () => this.#members,
@@ -340,7 +335,7 @@ export class Coordinator {
     this.#route.leadershipChanged(driver);
     this.merging.leadershipChanged();
     this.membership.leadershipChanged();
-    this.#ending.leadershipChanged(driver);
+    this.ending.leadershipChanged(driver);
     if (driver.leadership.leader !== undefined) this.#sendAgain();
   }
 
@@ -358,14 +353,14 @@ export class Coordinator {
     this.#replicaFaults.restored();
     // Not before what follows the snapshot in this node's own log has been applied.
     this.#ports.clock.atTurnEnd(() => {
-      if (this.#route.hasLostCommands) this.#ending.commandsLost();
+      if (this.#route.hasLostCommands) this.ending.commandsLost();
     });
   }
 
   #foundAnew(done: ActionDone): void {
     const [parent, at] = [this.#arrival.cluster, this.#driver?.logEnd];
     if (parent === undefined || at === undefined) done("This node belongs to no mesh yet.");
-    else this.#ending.fork({ cluster: newClusterId(this.#ports.random), parent, at }, done);
+    else this.ending.fork({ cluster: newClusterId(this.#ports.random), parent, at }, done);
   }
 
   #computeStatus(): CoordinatorStatus {

@@ -3,9 +3,17 @@
  * over what others need while there is a way to them, and leaves a closed journal.
  */
 
-import { type Clock, type Disk, type DiskDone, type Log, type RandomSource, SkeinError } from "@skein/kernel";
+import {
+  type Clock,
+  type Disk,
+  type DiskDone,
+  type Incarnation,
+  type Log,
+  type RandomSource,
+  SkeinError,
+} from "@skein/kernel";
 import { decideFork, type Fork } from "./formation/fork.ts";
-import { replaceIdentity } from "./formation/identity.ts";
+import { countStarts, replaceIdentity } from "./formation/identity.ts";
 import { HandOver } from "./membership/hand-over.ts";
 import type { ActionDone } from "./options.ts";
 import type { DiskFailures } from "./replica/disk-failures.ts";
@@ -50,12 +58,30 @@ export class Ending {
     else this.#handOver.begin(this.#ports.driver(), () => this.#close(done));
   }
 
-  /** Makes a new node of this data directory and asks to be started again as that. */
+  /**
+   * Makes a new node of this one and asks to be started again as that: its membership is over, or its identity is not its own (`copyOf`: its
+   * name then). It joins as any fresh node does; the journal is kept aside. What it has acknowledged must be safe elsewhere, or be lost already.
+   */
   startAnew(reason: string, copyOf?: string): void {
     this.#endsAs((done) => {
       this.#ports.log.warn({ reason }, "starting again as a new node");
       replaceIdentity(this.#ports.disk, this.#ports.random, copyOf, done);
     }, reason);
+  }
+
+  /**
+   * A copy of this data directory has been in use under this node's identity, and was started `starts` times: no number that this process gives to a command is
+   * its own any more (proposal-route.ts), and its log may lack what the copy has acknowledged as a voter. So it asks to be started again, behind the copy's
+   * starts and as a suspect, which does not vote alone before it has caught up with a leader.
+   */
+  outrun(starts: Incarnation, reason: string): void {
+    // Not within the step that has found it.
+    this.#ports.clock.atTurnEnd(() =>
+      this.#endsAs((done) => {
+        this.#ports.log.warn({ starts }, reason);
+        countStarts(this.#ports.disk, starts, done);
+      }, reason),
+    );
   }
 
   /** Makes a new node of this data directory, for whenever it is started. */
@@ -105,14 +131,6 @@ export class Ending {
     const text =
       "Cannot go on: the cluster has lost writes of this node that were acknowledged. It takes over what is left";
     this.#fail(new SkeinError("ERR_SKEIN_DATA_LOST", text));
-  }
-
-  /** What this process has proposed cannot be told from what the other one has (proposal-route.ts): only a new incarnation can go on. */
-  impersonated(): void {
-    const text =
-      "Cannot go on: another process has used this node's identity (copied data directory?). Starting again under numbers of its own";
-    // Not within the step that has found it.
-    this.#ports.clock.atTurnEnd(() => this.#fail(new SkeinError("ERR_SKEIN_DATA_DIR", text)));
   }
 
   leadershipChanged(driver: Driver): void {

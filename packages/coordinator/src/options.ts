@@ -115,8 +115,8 @@ export interface CoordinatorPorts {
   /** The disk failed in a way that this process must not survive (failed sync): stop, so that the supervisor restarts. */
   readonly fatal: (error: Error) => void;
   /**
-   * The identity on disk has been replaced: this node is another one from now on. Stop it, and build it anew from its data
-   * directory, in the same process or another.
+   * The identity on disk has been replaced: this node is another one from now on, or the same with a later start (Ending.outrun). Stop it, and build
+   * it anew from its data directory, in the same process or another.
    */
   readonly startAgain: (reason: string) => void;
   readonly merged?: ((news: MergeNews) => void) | undefined;

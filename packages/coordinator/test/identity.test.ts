@@ -1,6 +1,6 @@
-import { type ClusterId, isNodeId, type Log, type NodeId } from "@skein/kernel";
+import { type ClusterId, type Incarnation, isNodeId, type Log, type NodeId } from "@skein/kernel";
 import { expect, test } from "vitest";
-import { newClusterId, saveIdentity, settleIdentity } from "../src/formation/identity.ts";
+import { countStarts, newClusterId, saveIdentity, settleIdentity } from "../src/formation/identity.ts";
 import { loadIdentity } from "../src/index.ts";
 import { MemoryDisk } from "./support/memory-disk.ts";
 
@@ -92,6 +92,26 @@ test("R29: a changed machine alone changes no identity; it is known as moved at 
   expect(loadIdentity(disk, random, log, "")).toMatchObject({ ...moved, machine: "", hasMoved: false });
   expect(loadIdentity(disk, random, log, "bb").hasMoved).toBe(false);
 });
+
+test.each(["aa", ""])(
+  "R29: behind a copy that was started more often the next start counts on from there, as one that has moved (hardware: %j)",
+  (machine) => {
+    const { disk, random, log } = setUp();
+    const { node } = loadIdentity(disk, random, log, machine);
+    countStarts(disk, 7 as Incarnation, (error) => expect(error).toBeUndefined());
+    disk.settle();
+    disk.crash();
+    const next = loadIdentity(disk, random, log, machine);
+    expect(next).toMatchObject({ node, incarnation: 8, home: machine, machine, hasMoved: true });
+    // Until its journal is suspect.
+    const again = loadIdentity(disk, random, log, machine);
+    expect(again).toMatchObject({ incarnation: 9, hasMoved: true });
+    settleIdentity(disk, again);
+    countStarts(disk, 3 as Incarnation, () => {});
+    disk.settle();
+    expect(loadIdentity(disk, random, log, machine)).toMatchObject({ incarnation: 10, hasMoved: true });
+  },
+);
 
 test("an identity file from before machines were noted is read, and belongs to no machine", () => {
   const { disk, random, log } = setUp();

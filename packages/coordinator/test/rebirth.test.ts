@@ -17,7 +17,7 @@ test("a node that starts anew is another node: new id, no vote, everything again
   const before = follower.id;
   const log = [...follower.disk.files.keys()].find((name) => /^journal\/\d+\.log$/.test(name)) as string;
   const journal = follower.disk.read(log) as Uint8Array;
-  follower.running.startAnew("a test");
+  follower.running.ending.startAnew("a test");
   world.until(() => follower.rebirths.length === 1, 2000, "asks to be started again");
   expect(follower.rebirths).toEqual(["a test"]);
   world.until(
@@ -38,7 +38,7 @@ test("a node that starts anew says nothing more under its old name, and a crash 
   for (let cutAt = 0; cutAt < 12; cutAt++) {
     const { world, follower } = formedWithWrites(2);
     const before = follower.id;
-    follower.running.startAnew("a test");
+    follower.running.ending.startAnew("a test");
     const { status } = follower;
     world.run(cutAt);
     if (follower.rebirths.length === 0) {
@@ -55,7 +55,7 @@ test("a node that starts anew says nothing more under its old name, and a crash 
 test("archives of several earlier identities are kept side by side, also where the wall clock stands still", () => {
   const { world, follower } = formedWithWrites(3);
   for (let round = 1; round <= 3; round++) {
-    follower.running.startAnew("a test");
+    follower.running.ending.startAnew("a test");
     world.until(() => follower.rebirths.length === round, 2000);
     world.until(
       () => follower.status.learners.includes(follower.id) && world.isConverged(),

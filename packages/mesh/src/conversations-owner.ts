@@ -1,7 +1,7 @@
 /** What the conversations with all other nodes tell the rest of the mesh layer. */
 
 import type { NodeId } from "@skein/kernel";
-import type { Rightful } from "./link/twins.ts";
+import type { Outrun, Rightful } from "./link/twins.ts";
 
 /** What the search for peers is told. */
 export interface ConversationsOwner {
@@ -18,6 +18,8 @@ export interface ConversationsOwner {
   directLost(node: NodeId): void;
   /** Another process has the better right to this node's identity. */
   yielded(rightful: Rightful): void;
+  /** A copy of this node's data has been started as often as this node, or more often. */
+  outrun(by: Outrun): void;
   /** A frame about invitations. */
   joining(from: NodeId, body: Uint8Array): void;
   /** Nobody needs to look for it any more. */

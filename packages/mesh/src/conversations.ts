@@ -20,6 +20,7 @@ import type { Refusal } from "./link/handshake.ts";
 import type { Link } from "./link/link.ts";
 import { LinkSet } from "./link/link-set.ts";
 import { type ProtocolVersions, SPOKEN_VERSIONS } from "./link/protocol-version.ts";
+import { encodeOutrun } from "./link/twins.ts";
 import type { MemberState } from "./members.ts";
 import { Gossip } from "./membership/gossip.ts";
 import { Membership } from "./membership/membership.ts";
@@ -177,6 +178,9 @@ export class Conversations {
           "two machines have one identity (cloned SD card?)",
         ),
       yielded: (rightful) => this.#owner.yielded(rightful),
+      outrun: (by) => {
+        if (by.incarnation >= this.#options.incarnation) this.#owner.outrun(by);
+      },
       refused: (link, refusal) => this.#refused(link, refusal),
       failed: (link, reason) =>
         this.#ports.log.debug({ address: link.address, reason }, "link handshake failed"),
@@ -221,11 +225,15 @@ export class Conversations {
 
   #greeted(link: Link, hello: Hello): Resume | undefined {
     if (this.#isStopped) return undefined;
-    if (!this.membership.greeted(hello, this.#ports.clock.monotonicMs())) {
-      const reason = `Node ${hello.node} runs in an older incarnation than known: copied or restored data directory?`;
+    const outran = this.membership.outran(hello);
+    if (outran !== undefined) {
+      encodeOutrun(outran, link.beginFrame(FrameType.outrun));
+      link.endFrame();
+      const reason = `A copy of the data of ${hello.name} has been started as often as this, or more often (cloned SD card, restored backup?): it is told, and starts again by itself.`;
       this.throttle.warn(`old ${hello.node}`, { peer: link.address, reason }, "link refused");
       return undefined;
     }
+    if (!this.membership.greeted(hello, this.#ports.clock.monotonicMs())) return undefined;
     const peer = this.#peerOf(hello.node);
     peer.incarnation = hello.incarnation;
     if (link.isDialled && link.relay === undefined) this.#owner.answered(hello.node, link.address);

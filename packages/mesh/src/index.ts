@@ -7,7 +7,7 @@ export { Invitations } from "./joining/invitations.ts";
 export { type JoinResult, JoinSearch } from "./joining/search.ts";
 export { MANY_LINKS } from "./limits.ts";
 export { type ProtocolVersions, SPOKEN_VERSIONS } from "./link/protocol-version.ts";
-export type { Home, Rightful } from "./link/twins.ts";
+export type { Home, Outrun, Rightful } from "./link/twins.ts";
 export { factsOfNewcomer, type Member, type MemberState, type NodeFacts } from "./members.ts";
 export { Mesh } from "./mesh.ts";
 export type { Delivery, MeshCounters, MeshOptions, MeshPorts } from "./options.ts";

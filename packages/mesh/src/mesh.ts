@@ -186,6 +186,9 @@ export class Mesh {
       yielded: (rightful) => {
         if (!this.#isStopped) this.#ports.identityTaken?.(rightful);
       },
+      outrun: (by) => {
+        if (!this.#isStopped) this.#ports.identityOutrun?.(by);
+      },
       joining: (from, body) => this.#joinHost?.receive(from, decodeJoining(body)),
       memberGone: (node) => this.#dialer.forget(node),
       selfDialled: (address) => this.#dialer.isSelf(address),

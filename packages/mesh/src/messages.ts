@@ -37,6 +37,8 @@ export const FrameType = {
   /** PUBLISH packets of clients, side by side behind one sequence number: those of MQTT 3.1 and 3.1.1, and those of 5.0. */
   publish: 23,
   publish5: 24,
+  /** The receiver gets no link: a copy of its data has been started as often, or more often (link/twins.ts). Who does not know it ends the link. */
+  outrun: 25,
 } as const;
 
 /** What a heartbeat may carry since version 2; most carry nothing. */

@@ -16,7 +16,7 @@ import type {
 } from "@skein/kernel";
 import type { JoiningSettings } from "./joining/host.ts";
 import type { ProtocolVersions } from "./link/protocol-version.ts";
-import type { Home, Rightful } from "./link/twins.ts";
+import type { Home, Outrun, Rightful } from "./link/twins.ts";
 import type { Member } from "./members.ts";
 
 export interface MeshOptions {
@@ -70,6 +70,8 @@ export interface MeshPorts {
   readonly membersChanged: (members: readonly Member[]) => void;
   /** Another machine has this node's identity and the better right to it (link/twins.ts): it must become another node. */
   readonly identityTaken?: ((rightful: Rightful) => void) | undefined;
+  /** A copy of this node's data has been started so often at least: it gets no link with who knows of that before it was started more often. */
+  readonly identityOutrun?: ((by: Outrun) => void) | undefined;
   /** The link listener is open, or could not be opened. */
   readonly ready: (error: SkeinError | undefined) => void;
 }

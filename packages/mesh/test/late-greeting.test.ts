@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import type { LinkStream } from "../src/link/link.ts";
 import { LinkSet } from "../src/link/link-set.ts";
 import { SPOKEN_VERSIONS } from "../src/link/protocol-version.ts";
-import type { Hello, Resume } from "../src/messages.ts";
+import { FrameType, type Hello, type Resume } from "../src/messages.ts";
 import { VirtualClock } from "./support/virtual-clock.ts";
 import { nodeId } from "./support/world.ts";
 
@@ -16,6 +16,7 @@ class HeldStream implements LinkStream {
   readonly bufferedBytes = 0;
   other: HeldStream | undefined;
   isHeld = false;
+  isReset = false;
   #handler: StreamHandler | undefined;
   #waiting: Uint8Array[] = [];
 
@@ -32,7 +33,9 @@ class HeldStream implements LinkStream {
       if (this.other !== undefined) this.other.#handler?.received(bytes);
   }
   end(): void {}
-  reset(): void {}
+  reset(): void {
+    this.isReset = true;
+  }
 }
 
 function way(): [HeldStream, HeldStream] {
@@ -68,6 +71,7 @@ function process(node: number, nonce: number) {
     refused: () => seen.push("refused"),
     twinsFound: () => seen.push("twins"),
     yielded: () => seen.push("yielded"),
+    outrun: () => seen.push("outrun"),
     failed: () => {},
   });
   const run = (ms: number): void => {
@@ -125,4 +129,20 @@ test("nor does a whole greeting on a stream that is older than the link", () => 
   }
   expect(peer.seen).toEqual(["linked to process 3"]);
   expect(after.seen).toEqual(["linked to process 1"]);
+});
+
+test("whoever is told in a greeting what it does not know loses that stream and nothing else, as before version 4 heard of later starts", () => {
+  const peer = process(1, 1);
+  const [fromOther, direct] = way();
+  const other = process(2, 2);
+  other.links.add(fromOther, true, "10.0.0.1:7883");
+  peer.links.add(direct, false, "10.0.0.2:7883");
+  clock.run(100);
+  const [fromNewer, strange] = way();
+  peer.links.add(strange, false, "10.0.0.3:7883");
+  const later = Math.max(...Object.values(FrameType)) + 1;
+  fromNewer.write(Uint8Array.of(0, 0, 0, 2, later, 7));
+  clock.run(100);
+  expect(peer.seen).toEqual(["linked to process 2"]);
+  expect(strange.isReset).toBe(true);
 });

@@ -112,7 +112,7 @@ test("a past incarnation is refused with a warning", () => {
   world.start(2, { incarnation: 4 as Incarnation });
   world.clock.run(10_000);
   expect(a!.linked).toHaveLength(0);
-  expect(a!.logged.filter((line) => line.includes("older incarnation"))).toHaveLength(1);
+  expect(a!.logged.filter((line) => line.includes("has been started as often as this"))).toHaveLength(1);
   world.close();
 });
 

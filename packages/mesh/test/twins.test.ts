@@ -90,3 +90,79 @@ test("a paused process whose copy has come up meanwhile makes no peer flap: one 
   expect(b.taken.length).toBeGreaterThan(0);
   expect(a.taken).toEqual([]);
 });
+
+/** Two peers; the original was off while its copy ran, and the copy is off now. `start` starts the original, so often for the first time. */
+function afterCopy(copyStarts: number): {
+  world: World;
+  peers: SimNode[];
+  copy: SimNode;
+  start: (starts: number) => SimNode;
+} {
+  const world = new World(6);
+  const peers = [world.start(1), world.start(2)];
+  const begin = (index: number, starts: number): SimNode =>
+    world.start(index, { node: nodeId(3), incarnation: starts as Incarnation, home: "here" });
+  const original = begin(3, 1);
+  world.untilFormed();
+  original.stop();
+  const copy = begin(4, copyStarts);
+  world.untilFormed();
+  copy.stop();
+  world.clock.run(3000);
+  return { world, peers, copy, start: (starts) => begin(3, starts) };
+}
+
+test.each([
+  ["more often than", 7, 2],
+  ["as often as", 2, 2],
+])(
+  "R29: an original whose copy was started %s itself is told how often, and where that was, and has links once it is behind it",
+  (_, copyStarts, starts) => {
+    const { world, peers, start } = afterCopy(copyStarts);
+    const original = start(starts);
+    world.clock.run(5000);
+    expect(original.linked).toEqual([]);
+    expect(original.taken).toEqual([]);
+    const known = { incarnation: copyStarts, address: "10.0.0.4:7883" };
+    expect(original.outrun).toContainEqual(known);
+    expect(new Set(original.outrun.map((by) => JSON.stringify(by))).size).toBe(1);
+    for (const peer of peers)
+      expect(
+        peer.logged.filter((line) => line.includes("started as often as this, or more often")),
+      ).toHaveLength(1);
+    original.stop();
+    world.clock.run(1000);
+    const again = start(copyStarts + 1);
+    world.untilFormed();
+    expect(again.outrun).toEqual([]);
+    expect(peers.flatMap(({ outrun }) => outrun)).toEqual([]);
+  },
+);
+
+test("a process whose link is cut is the same when it calls again", () => {
+  const world = new World(7);
+  const [a, b] = world.formed(2) as [SimNode, SimNode];
+  world.network.block(a.host, b.host);
+  world.clock.run(8000);
+  expect(a.linked).toEqual([]);
+  world.network.unblock(a.host, b.host);
+  world.untilFormed();
+  expect([a.outrun, b.outrun]).toEqual([[], []]);
+});
+
+test("R29: an original that comes back beside its running copy, started less often, goes on once it is behind it; the copy yields", () => {
+  const { world, peers, start } = afterCopy(7);
+  const copy = world.start(4, { node: nodeId(3), incarnation: 8 as Incarnation, home: "elsewhere" });
+  world.clock.run(8000);
+  expect(copy.linked).toHaveLength(2);
+  const original = start(2);
+  world.clock.run(5000);
+  expect(copy.taken.length).toBeGreaterThan(0);
+  expect(original.taken).toEqual([]);
+  expect(original.outrun).toContainEqual({ incarnation: 8, address: "10.0.0.4:7883" });
+  copy.stop();
+  original.stop();
+  world.clock.run(1000);
+  const again = start(9);
+  world.clock.runUntil(() => again.linked.length === peers.length, 10_000, "linked");
+});

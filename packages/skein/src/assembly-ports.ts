@@ -91,7 +91,7 @@ export interface AssemblyPorts {
   readonly clientsLeave: () => void;
   /** The node can no longer run and must be stopped. */
   readonly failed: (error: Error) => void;
-  /** This node has become another one, on disk: it must be stopped, and a new assembly made in its place. */
+  /** This node has become another one, on disk, or must go on behind a copy of itself: it must be stopped, and a new assembly made in its place. */
   readonly startAgain: (reason: string) => void;
   /** Sees what the replicated log does, for checks from outside. */
   readonly observer?: CoordinatorObserver | undefined;

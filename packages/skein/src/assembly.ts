@@ -22,7 +22,7 @@ import { serverReference } from "./balancing/server-reference.ts";
 import { type ClientEntrance, clientEntrance } from "./client-entrance.ts";
 import { REQUEST_FRAME } from "./exercises/node-requests.ts";
 import { NodeWatch } from "./node-watch.ts";
-import { copySentence, homeOf, nameOf } from "./own-identity.ts";
+import { copySentence, goOnAfterCopy, homeOf, nameOf } from "./own-identity.ts";
 import { hasLinks, Readiness, type ReadyReason } from "./readiness.ts";
 import { meshTopics } from "./status/mesh-topics.ts";
 
@@ -242,8 +242,9 @@ export class NodeAssembly {
         },
         identityTaken: ({ name: other }) => {
           const reason = `this node has the identity of ${other}, which keeps it (cloned SD card?)`;
-          this.coordinator.startAnew(reason, this.#options.name);
+          this.coordinator.ending.startAnew(reason, this.#options.name);
         },
+        identityOutrun: (by) => goOnAfterCopy(this, this.#options.name, by),
         ready: linksOpen,
       },
     );

@@ -183,7 +183,7 @@ class Node implements RunningNode {
   }
 
   startAnew(reason: string): void {
-    this.#assembly.coordinator.startAnew(reason);
+    this.#assembly.coordinator.ending.startAnew(reason);
   }
 
   /** Builds the node anew from its data directory, on the same ports. The admin API goes on and shows the new one. */
@@ -197,7 +197,7 @@ class Node implements RunningNode {
       this.#assembly.begin();
       this.#log.info(
         { before: before.identity.node, node: this.#assembly.identity.node, name: this.#assembly.name },
-        "a new node now",
+        "started again",
       );
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Error(String(error)));

@@ -19,19 +19,22 @@ import {
   type Log,
   type NodeId,
   type RandomSource,
+  SkeinError,
   utf8Length,
 } from "@skein/kernel";
 import { crc32c } from "../journal/crc32c.ts";
 import type { Identity } from "../options.ts";
 
 const FILE = "identity.json";
+/** In place of the machine that the directory was used on last: a copy of it was used on another one. */
+const COPIED = "copied";
 
 /**
  * Reads the identity, or makes one, and counts this start. Call once, at start-up.
  *
  * `machine`: what tells this machine from every other (a hash of a hardware number), empty where nothing does. A changed one
  * alone changes no identity: people move SD cards. But it may be a copy, so the node is suspect until it has caught up with a
- * leader (replica-files.ts).
+ * leader (replica-files.ts). So is one of which a copy is known to have been in use ({@link countStarts}).
  *
  * A file that cannot be understood is kept as `identity.json.bad-<8 hexadecimal digits>`.
  *
@@ -56,7 +59,8 @@ export function loadIdentity(disk: Disk, random: RandomSource, log: Log, machine
     settleIdentity(disk, made);
     return made;
   }
-  const hasMoved = machine !== "" && before.machine !== "" && machine !== before.machine;
+  const isElsewhere = machine !== "" && before.machine !== "" && machine !== before.machine;
+  const hasMoved = isElsewhere || before.machine === COPIED;
   const identity: Identity = {
     ...before,
     incarnation: (before.incarnation + 1) as Incarnation,
@@ -84,6 +88,29 @@ export function replaceIdentity(
   done: DiskDone,
 ): void {
   saveIdentity(disk, newIdentity(random, 0, copyOf), done);
+}
+
+/**
+ * A copy of this data directory has been started `starts` times: durably, the next start is behind those, and as suspect as that of a
+ * directory that comes from another machine. Then calls `done`.
+ */
+export function countStarts(disk: Disk, starts: Incarnation, done: DiskDone): void {
+  let own: Identity | undefined;
+  try {
+    const bytes = disk.read(FILE);
+    own = bytes === undefined ? undefined : parse(bytes);
+  } catch (error) {
+    if (!(error instanceof SkeinError)) throw error;
+    done(error);
+    return;
+  }
+  if (own === undefined) {
+    // A damaged file makes a new node at the next start.
+    done(undefined);
+    return;
+  }
+  const incarnation = Math.max(own.incarnation, starts) as Incarnation;
+  saveIdentity(disk, { ...own, incarnation, machine: COPIED }, done);
 }
 
 /** `starts`: how often it was started, this time included. */

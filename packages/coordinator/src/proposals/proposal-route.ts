@@ -6,10 +6,10 @@
  *
  * A copy of this node's data directory that ran elsewhere while this node did not has started as often as this node has, and has proposed
  * under the same numbers. What has not come back is not in the log then, although its number is. So a command in the log that is not
- * this process's own settles nothing: this process ends, and its next start has numbers of its own.
+ * this process's own settles nothing: this process ends, and its next start, behind all that the copy has had, has numbers of its own.
  */
 
-import { type NodeId, PASSED_BY } from "@skein/kernel";
+import { type Incarnation, type NodeId, PASSED_BY } from "@skein/kernel";
 import type { Stamp } from "../hybrid-clock.ts";
 import type { Identity } from "../options.ts";
 import type { Driver } from "../replica/driver.ts";
@@ -31,8 +31,11 @@ export interface ProposalRoutePorts {
   readonly hasQuorum: () => boolean;
   /** What time it is in the cluster. */
   readonly time: () => Stamp;
-  /** Another process has proposed under this node's identity: no number says any more whose command it is. Called once. */
-  readonly impersonated: () => void;
+  /**
+   * Another process has proposed under this node's identity, last after `starts` starts: no number says any more whose command it is.
+   * Called once.
+   */
+  readonly impersonated: (starts: Incarnation) => void;
 }
 
 export class ProposalRoute {
@@ -74,6 +77,9 @@ export class ProposalRoute {
   /** Takes commands of this node towards the leader. False: there is none now, or it cannot take them. */
   propose(driver: Driver | undefined, commands: readonly Uint8Array[]): boolean {
     if (driver === undefined || this.#isHeld) return false;
+    // No leader takes it: a later start, of a copy, is in the log.
+    if (this.#isFenced) this.#meetImpostor();
+    if (this.#isImpersonated) return false;
     const { role, leader } = driver.leadership;
     // A log that has gone back to before all members knew them (a blackout) takes nothing that only some know.
     const known = this.#machine.remembersRepeated ? commands : commands.map(withoutRepeated);
@@ -160,13 +166,17 @@ export class ProposalRoute {
     const { sequencer } = this.#machine;
     this.#settleInherited();
     const last = sequencer.last(node, incarnation);
-    if (last > this.#proposals.proposedSeq || sequencer.isFenced(node, incarnation)) this.#meetImpostor();
+    if (last > this.#proposals.proposedSeq || this.#isFenced) this.#meetImpostor();
     if (!this.#isImpersonated) this.#proposals.settleThrough(last);
+  }
+
+  get #isFenced(): boolean {
+    return this.#machine.sequencer.isFenced(this.#self.node, this.#self.incarnation);
   }
 
   #meetImpostor(): void {
     if (this.#isImpersonated) return;
     this.#isImpersonated = true;
-    this.#ports.impersonated();
+    this.#ports.impersonated(this.#machine.sequencer.newest(this.#self.node) ?? this.#self.incarnation);
   }
 }

@@ -52,8 +52,8 @@ export function reopenReplica(
 }
 
 /**
- * On another machine than the last time it may be a copy of a journal that is in use: two that vote as one could un-commit what
- * a majority has acknowledged. A copy that has not heard a leader grants no vote that counts, and whoever hears the leader is
+ * On another machine than the last time it may be a copy of a journal that is in use, and where a copy was in use meanwhile it lacks what that has
+ * acknowledged: two that vote as one could un-commit what a majority has acknowledged. A copy that has not heard a leader grants no vote that counts, and whoever hears the leader is
  * found out there (mesh, link/twins.ts).
  */
 function movedReplica(
@@ -67,7 +67,7 @@ function movedReplica(
   settleIdentity(disk, identity);
   log.warn(
     { home: identity.home },
-    "this data directory was on another machine before: catching up before voting",
+    "this data directory, or a copy of it, was in use on another machine before: catching up before voting",
   );
   return { ...opened, state: { ...state, isSuspect: true } };
 }

@@ -46,6 +46,11 @@ export class Sequencer {
     return row !== undefined && row.incarnation > incarnation;
   }
 
+  /** The newest start of `node` that has been seen; undefined: none. */
+  newest(node: NodeId): Incarnation | undefined {
+    return this.#rows.get(node)?.incarnation;
+  }
+
   /** Judges the command at log index `index` and, if it is next, records it. `through`: the last place that it takes. */
   take(envelope: Envelope, index: number, through: number = envelope.seq): Verdict {
     const { node, incarnation, seq } = envelope;

@@ -27,7 +27,15 @@ import {
 import { Echo, FrameType, type Hello, type Resume } from "../messages.ts";
 import { type Refusal, refusalOf } from "./handshake.ts";
 import { Link, type LinkStream } from "./link.ts";
-import { type Claim, decodeRightful, encodeRightful, isRightful, type Rightful } from "./twins.ts";
+import {
+  type Claim,
+  decodeOutrun,
+  decodeRightful,
+  encodeRightful,
+  isRightful,
+  type Outrun,
+  type Rightful,
+} from "./twins.ts";
 
 /** HELLO and RESUME must be through by then. */
 const HANDSHAKE_TIMEOUT_MS = 5000;
@@ -61,6 +69,8 @@ export interface LinkSetOwner {
   twinsFound(node: NodeId, rightful: Rightful): void;
   /** Another process has the better right to this node's identity. */
   yielded(rightful: Rightful): void;
+  /** The other end has had a link with a later process of this node. */
+  outrun(by: Outrun): void;
   /** A link that never became established has ended, for whatever reason. */
   failed(link: Link, reason: string): void;
 }
@@ -171,6 +181,10 @@ export class LinkSet {
       const rightful = decodeRightful(new ByteReader(body));
       link.end("it says that this node's identity is another's");
       this.#owner.yielded(rightful);
+    } else if (type === FrameType.outrun) {
+      const by = decodeOutrun(new ByteReader(body));
+      link.end("it knows a later process of this node");
+      this.#owner.outrun(by);
     } else if (link.isEstablished && type === FrameType.probe) {
       this.#probed(link, new ByteReader(body));
     } else if (link.isEstablished) {

@@ -8,10 +8,14 @@
  * through a relay waits there). If both run, one must yield: first the one that does not run on the machine where the identity was made, else the one that
  * was started later. All that hear both come to the same result, so that exactly one yields.
  *
+ * Of two that never run at the same time the nodes that have had a link with both know: every start counts one up before it is used
+ * (incarnation), so a number that is lower than one known, or the same from another process, comes from the disk that was left behind. It gets no link, and is told what is
+ * known ({@link Outrun}): it starts again behind that number.
+ *
  * Source: reference/design.md 1.3 (hardware fingerprint) and trap 5.
  */
 
-import type { ByteReader, ByteWriter } from "@skein/kernel";
+import type { ByteReader, ByteWriter, Incarnation } from "@skein/kernel";
 import type { Hello } from "../messages.ts";
 
 /** Whether a process runs on the machine where its identity was made, in order of its right to it. */
@@ -48,4 +52,20 @@ export function encodeRightful({ name, address }: Rightful, out: ByteWriter): vo
 
 export function decodeRightful(input: ByteReader): Rightful {
   return { name: input.text(), address: input.text() };
+}
+
+/** What is known of the process that an older one is refused for. */
+export interface Outrun {
+  readonly incarnation: Incarnation;
+  /** Where it was reached last; empty: not known. */
+  readonly address: string;
+}
+
+export function encodeOutrun({ incarnation, address }: Outrun, out: ByteWriter): void {
+  out.varint(incarnation).text(address);
+}
+
+/** What a newer version adds it passes over. */
+export function decodeOutrun(input: ByteReader): Outrun {
+  return { incarnation: input.varint() as Incarnation, address: input.text() };
 }

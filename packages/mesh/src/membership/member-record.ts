@@ -7,6 +7,8 @@ import type { MemberRow } from "../messages.ts";
 export interface MemberRecord {
   readonly id: NodeId;
   incarnation: Incarnation;
+  /** Of the process that has greeted in this incarnation; undefined: it is known from what others say. */
+  nonce: number | undefined;
   state: MemberState;
   facts: NodeFacts;
   factsVersion: number;
@@ -33,6 +35,7 @@ export function newRecord(id: NodeId, incarnation: Incarnation, facts: NodeFacts
   return {
     id,
     incarnation,
+    nonce: undefined,
     state: "alive",
     facts,
     factsVersion: 0,

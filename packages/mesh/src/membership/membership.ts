@@ -19,6 +19,7 @@ import {
   REMOVED_FORGOTTEN_MS,
   SUSPECT_AFTER_MS,
 } from "../limits.ts";
+import type { Outrun } from "../link/twins.ts";
 import { factsOfNewcomer, type Member, type MemberState, type NodeFacts } from "../members.ts";
 import type { Hello, MemberRow } from "../messages.ts";
 import { factsIn, type MemberRecord, memberOf, newRecord, rowOf, sameFacts } from "./member-record.ts";
@@ -114,11 +115,20 @@ export class Membership {
     this.#configured = nodes;
   }
 
-  /** The sender of `hello` is calling. Returns false if it must not: a past incarnation, or one member too many. */
+  /** The process that is known in place of the sender of `hello`; undefined: none, or a past one. */
+  outran({ node, incarnation, nonce }: Hello): Outrun | undefined {
+    const record = this.#others.get(node);
+    if (record === undefined || incarnation > record.incarnation) return undefined;
+    const isSame = record.nonce === undefined || record.nonce === nonce;
+    return incarnation === record.incarnation && isSame ? undefined : record;
+  }
+
+  /** The sender of `hello` is calling, which nobody has outrun. Returns false if it is one member too many. */
   greeted(hello: Hello, now: MonotonicMs): boolean {
     const record = this.#recordOf(hello.node, hello.incarnation, hello.name, now);
-    if (record === undefined || hello.incarnation < record.incarnation) return false;
+    if (record === undefined) return false;
     if (hello.incarnation > record.incarnation) this.#renew(record, hello.incarnation, hello.name);
+    record.nonce = hello.nonce;
     record.protocolVersion = hello.versions.newest;
     return true;
   }
@@ -243,6 +253,7 @@ export class Membership {
 
   #renew(record: MemberRecord, incarnation: Incarnation, name: string): void {
     record.incarnation = incarnation;
+    record.nonce = undefined;
     record.factsVersion = 0;
     record.startedMs = undefined;
     // Its cluster and part in it are likely the same as before the restart, and it will tell in a moment.

@@ -18,7 +18,7 @@ import {
   seededPrng,
 } from "@skein/kernel";
 import type { Member } from "../../src/index.ts";
-import { Mesh, type MeshOptions, type Rightful } from "../../src/index.ts";
+import { Mesh, type MeshOptions, type Outrun, type Rightful } from "../../src/index.ts";
 import { SimNetwork } from "./sim-network.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
@@ -100,6 +100,8 @@ export class SimNode {
   readonly address: [from: NodeId, bytes: Uint8Array][] = [];
   /** Whom this node was told to leave its identity to. */
   readonly taken: Rightful[] = [];
+  /** What it was told of copies that have been started more often. */
+  readonly outrun: Outrun[] = [];
   memberCalls = 0;
   readyError: Error | undefined | "none yet" = "none yet";
   /** Packets as they came from other nodes. */
@@ -155,6 +157,7 @@ export class SimNode {
           this.memberCalls++;
         },
         identityTaken: (rightful) => this.taken.push(rightful),
+        identityOutrun: (by) => this.outrun.push(by),
         ready: (error) => {
           this.readyError = error;
         },

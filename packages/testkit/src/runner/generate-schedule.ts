@@ -68,6 +68,7 @@ const PER_MILLE: Readonly<Record<FaultKind, number>> = {
   foreign: 0,
   update: 0,
   transfer: 0,
+  standIn: 0,
 };
 const KINDS = Object.keys(PER_MILLE) as readonly FaultKind[];
 
@@ -83,6 +84,7 @@ const FEWEST_NODES: Partial<Record<FaultKind, number>> = {
   forget: 2,
   transfer: 2,
   clone: 2,
+  standIn: 2,
   isolated: 3,
   amnesia: 3,
   forgetAlone: 3,
@@ -298,6 +300,8 @@ function drawFault(prng: Prng, kind: FaultKind, at: number, world: WorldOptions,
       return { at, kind, node: a, target: b, forMs: between(prng, 25_000, 40_000) };
     case "clone":
       return { at, kind, node: a, to: b, forMs: between(prng, 200, 5000) };
+    case "standIn":
+      return { at, kind, node: a, to: b, starts: between(prng, 1, 4), forMs: between(prng, 5000, 15_000) };
     case "isolated":
       return { at, kind, a, b, forMs: between(prng, 15_000, 90_000) };
     case "clog":

@@ -6,6 +6,7 @@ import { DISTURBING_MS } from "../world/network.ts";
 import { randomStream } from "../world/random-streams.ts";
 import type { SimNode } from "../world/sim-node.ts";
 import type { World } from "../world/world.ts";
+import { CopiedDisks } from "./copied-disks.ts";
 import { DamageBudget } from "./damage-budget.ts";
 import { HandOvers } from "./hand-overs.ts";
 import { Interventions } from "./interventions.ts";
@@ -39,6 +40,7 @@ export class FaultInjector {
   readonly #plots: Plots;
   readonly #changes: MembershipFaults;
   readonly #handOvers: HandOvers;
+  readonly #copies: CopiedDisks;
   readonly #chase: (client: number, flight: Flight) => void;
   /** Two nodes that must talk through another. */
   #isolated: readonly [SimNode, SimNode] | undefined;
@@ -57,6 +59,7 @@ export class FaultInjector {
     this.#budget = new DamageBudget(world);
     this.#changes = new MembershipFaults(world, this.#do);
     this.#handOvers = new HandOvers(world, this.#do, () => this.#strikes);
+    this.#copies = new CopiedDisks(this.#do, this.#budget);
     this.#plots = new Plots(world, this.#do, this.#budget);
   }
 
@@ -178,7 +181,8 @@ export class FaultInjector {
       case "forgetAlone":
         return this.#changes.forgetAlone(this.#node(fault.node), this.#node(fault.target), fault.forMs);
       case "clone":
-        return this.#clone(fault);
+      case "standIn":
+        return this.#copies.begin(fault, this.#node(fault.node), this.#node(fault.to));
       case "transfer":
         return this.#handOvers.begin();
       case "update":
@@ -266,15 +270,6 @@ export class FaultInjector {
     const host = takesOver ? this.#vacated.pop() : undefined;
     if (host !== undefined) stranger.takeOver(host);
     events.after(forMs, () => stranger.start());
-    return true;
-  }
-
-  /** Only while nothing else is on: two that both run find out at once, but who is alone may take the other's place for a while. */
-  #clone({ node, to, forMs }: Of<"clone">): boolean {
-    const [original, copy] = [this.#node(node), this.#node(to)];
-    const isAtWork = original.process?.isPaused === false && original.status?.cluster !== undefined;
-    if (!this.#do.isCalm || !isAtWork || original === copy || !this.#budget.take(copy)) return false;
-    this.#do.cutPower([copy], forMs, () => copy.copyDiskOf(original));
     return true;
   }
 

@@ -117,6 +117,8 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   },
   voters: { kinds: ["partition", "severed"], nodes: 6 },
   clones: { kinds: ["clone", "stop", "cut", "clientsCut"] },
+  // Copies that were in use while their originals were off. Five of seven vote: two may lack something at once.
+  standIns: { kinds: ["standIn", "clientsCut"], nodes: 7 },
   merges: {
     kinds: ["apart", "crash", "partition", "pause", "power", "coup"],
     nodes: 6,

@@ -116,6 +116,14 @@ export type Fault = {
   | { readonly kind: "forgetAlone"; readonly node: number; readonly target: number; readonly forMs: number }
   /** The disk of `node` is copied while it runs, and machine `to` starts from the copy. Its own disk is gone then. */
   | { readonly kind: "clone"; readonly node: number; readonly to: number; readonly forMs: number }
+  /** The same while `node` is off, and so often; then `node` comes back, and later the copy beside it (copied-disks.ts). */
+  | {
+      readonly kind: "standIn";
+      readonly node: number;
+      readonly to: number;
+      readonly starts: number;
+      readonly forMs: number;
+    }
   /** A client leaves its connection in the middle of a handshake and comes back at once, to any node (client/leaving.ts). */
   | ({ readonly kind: "takeover"; readonly client: number } & Flight)
   /** Crash, for so long that another node takes its place as a voter. */

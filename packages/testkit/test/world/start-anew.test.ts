@@ -17,7 +17,7 @@ test("a node that starts anew is back under another id, with its clients' port o
   if (node === undefined) throw new Error("there are three nodes");
   const { id, starts } = node;
   const { cluster } = node.status ?? {};
-  node.process?.turn(() => node.assembly?.coordinator.startAnew("a test"));
+  node.process?.turn(() => node.assembly?.coordinator.ending.startAnew("a test"));
   until(() => node.starts === starts + 1, 5000, "started again");
   until(() => node.assembly?.isServing === true, 30_000, "serves");
   expect(node.id).not.toBe(id);
