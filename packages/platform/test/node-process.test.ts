@@ -43,6 +43,23 @@ test("a program that is not there: exit code null, and the reason", async () => 
   expect(stderr).toContain("ENOENT");
 });
 
+test("a program that the system refuses at once, where Node throws: the same, and not before run and start have returned", async () => {
+  // E2BIG, as EPERM of a program whose file has capabilities that this process may not get.
+  const refused = ["x".repeat(1024 * 1024)];
+  let isReturned = false;
+  const ends = [
+    new Promise<ProcessResult>((resolve) => processes.run(process.execPath, refused, 1000, resolve)),
+    new Promise<ProcessResult>((resolve) => {
+      const long = processes.start(process.execPath, refused, () => {}, resolve);
+      long.writeLine("nobody reads this");
+      long.kill();
+    }),
+  ].map((end) => end.then(({ exitCode, stderr }) => ({ exitCode, stderr, isReturned })));
+  isReturned = true;
+  for (const end of await Promise.all(ends))
+    expect(end).toEqual({ exitCode: null, stderr: expect.stringContaining("E2BIG"), isReturned: true });
+});
+
 test("run keeps a bounded part of endless output, and the program can still finish", async () => {
   const { exitCode, stdout } = await run(["-e", "process.stdout.write('x'.repeat(3_000_000))"]);
   expect(exitCode).toBe(0);

@@ -27,7 +27,8 @@ function run(
   input?: Uint8Array,
 ): void {
   const stdin = input === undefined ? "ignore" : "pipe";
-  const child = spawn(command, [...args], { stdio: [stdin, "pipe", "pipe"], env: environment() });
+  const child = launch(command, args, stdin, done);
+  if (child === undefined) return;
   // A program that does not read its input makes writing fail; how it ended says more.
   child.stdin?.on("error", () => {}).end(input);
   const timer = setTimeout(() => {
@@ -48,20 +49,41 @@ function start(
   errorLine: (line: string) => void,
   exited: (result: ProcessResult) => void,
 ): LongProcess {
-  const child = spawn(command, [...args], { stdio: ["pipe", "pipe", "pipe"], env: environment() });
+  const child = launch(command, args, "pipe", exited);
+  if (child === undefined) return { writeLine: () => {}, kill: () => {} };
   // Writing to a program that has ended fails; `exited` tells of that.
-  child.stdin.on("error", () => {});
+  child.stdin?.on("error", () => {});
   follow(child, errorLine, exited);
   return {
     writeLine: (line) => {
-      if (!child.stdin.writable) return;
-      child.stdin.write(`${line}\n`);
-      if (child.stdin.writableLength > INPUT_BYTES_MAX) child.kill("SIGKILL");
+      const { stdin } = child;
+      if (stdin?.writable !== true) return;
+      stdin.write(`${line}\n`);
+      if (stdin.writableLength > INPUT_BYTES_MAX) child.kill("SIGKILL");
     },
     kill: () => {
       child.kill("SIGKILL");
     },
   };
+}
+
+/**
+ * Undefined: it cannot be started, and `done` is called soon. Node throws for some reasons (EPERM: the file has capabilities that this process
+ * may not get) and tells of others by an event.
+ */
+function launch(
+  command: string,
+  args: readonly string[],
+  stdin: "pipe" | "ignore",
+  done: (result: ProcessResult) => void,
+): ChildProcess | undefined {
+  try {
+    return spawn(command, [...args], { stdio: [stdin, "pipe", "pipe"], env: environment() });
+  } catch (error) {
+    const stderr = error instanceof Error ? error.message : String(error);
+    setImmediate(() => done({ exitCode: null, stdout: "", stderr }));
+    return undefined;
+  }
 }
 
 /** Gathers output until the program has ended, and calls `done` once. */
