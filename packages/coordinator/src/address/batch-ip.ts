@@ -8,6 +8,7 @@
  */
 
 import type { Clock, LongProcess, ProcessPort, ProcessResult, Timer } from "@skein/kernel";
+import { HOW_TO_ALLOW } from "./network-tools.ts";
 
 const RESTART_MIN_MS = 500;
 const RESTART_MAX_MS = 30_000;
@@ -131,7 +132,7 @@ export class BatchIp {
 }
 
 function noPermission(otherWay: string): string {
-  return `No permission to set addresses (CAP_NET_ADMIN). Running without the floating address; use ${otherWay}, or allow it: docs/floating-address.md`;
+  return `No permission to set addresses (CAP_NET_ADMIN). Running without the floating address; use ${otherWay}, or ${HOW_TO_ALLOW}`;
 }
 
 function noProgram(otherWay: string): string {

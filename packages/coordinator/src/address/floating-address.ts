@@ -16,7 +16,7 @@ import { BatchIp } from "./batch-ip.ts";
 import { ConflictWatch } from "./conflict-watch.ts";
 import type { Connection } from "./connections.ts";
 import { type AddressEvent, AddressHolding } from "./holding.ts";
-import { NetworkTools, type ProbeResult } from "./network-tools.ts";
+import { HOW_TO_ALLOW, type Lack, NetworkTools, type ProbeResult } from "./network-tools.ts";
 import { setupProblem } from "./setup.ts";
 import { SuspendWatch } from "./suspend-watch.ts";
 import { Tickler } from "./tickler.ts";
@@ -30,15 +30,16 @@ const TICKLE_AT_MS = [250, 1250, 2750];
 const SETUP_CHECK_MS = 2000;
 /** Whether the machine slept is looked at with every update where the address is at stake, else so often: it reads a file. */
 const SLEEP_CHECK_MS = 1000;
-const VERSION_TIMEOUT_MS = 3000;
 const WARNINGS_MAX = 16;
 
-const NO_ARPING =
-  "Cannot run the program arping (with CAP_NET_RAW). The floating address works, but clients may need up to a minute to find its new holder; run: apt install iputils-arping";
-const NO_SOCAT_IPV6 =
-  "Cannot run the program socat (with CAP_NET_RAW). The floating address works, but clients may need up to a minute to find its new holder; run: apt install socat";
-const NO_SOCAT =
-  "Cannot run the program socat (with CAP_NET_RAW). The floating address works, but idle clients notice a power cut only at their keep-alive; run: apt install socat";
+/** What a program is needed for that the address can do without. */
+type Aid = "neighbours" | "tickles";
+
+const SLOW_CLIENTS = "when this node takes the floating address, clients may need up to a minute to find it";
+const SLOW_IDLE_CLIENTS =
+  "when this node takes the floating address after a power cut, idle clients notice it only at their keep-alive";
+/** One sentence for both: it is one right. */
+const NO_PERMISSION = `No permission to send raw packets (CAP_NET_RAW): ${SLOW_CLIENTS}, and idle ones notice it only at their keep-alive; ${HOW_TO_ALLOW}`;
 
 export interface Warrant {
   /** This node may hold the address. */
@@ -57,8 +58,6 @@ export class FloatingAddress {
   readonly #suspend = new SuspendWatch();
   readonly #ip: BatchIp;
   readonly #tools: NetworkTools;
-  /** Warning that the address can neither be announced nor asked for. */
-  readonly #noNeighbours: string;
   readonly #tickler: Tickler;
   /** Not tickled for the last time yet. */
   #toTickle: readonly Connection[] = [];
@@ -67,7 +66,7 @@ export class FloatingAddress {
   #setupProblem: string | undefined;
   #setupCheckedAt = Number.NEGATIVE_INFINITY;
   #sleepCheckedAt = Number.NEGATIVE_INFINITY;
-  readonly #warnings = new Set<string>();
+  readonly #warnings = new Map<Aid, string>();
   /** Said in the log since it last worked. */
   readonly #said = new Set<string>();
   #isWanted = false;
@@ -80,7 +79,6 @@ export class FloatingAddress {
     this.#options = options;
     this.#ports = ports;
     this.#tools = new NetworkTools(options, process, () => ports.interfaceOf(networkInterface)?.mac);
-    this.#noNeighbours = this.#tools.isV6 ? NO_SOCAT_IPV6 : NO_ARPING;
     this.#alarm = new Alarm(clock, () => {
       this.#watch(this.#conflict.step({ kind: "wake" }, clock.monotonicMs()));
       this.#step({ kind: "wake" });
@@ -97,9 +95,9 @@ export class FloatingAddress {
     this.#tickler = new Tickler({
       clock,
       tickle: (connection, done) => this.#tools.tickle(connection, done),
-      finished: (segments, hasFailed) => {
+      finished: (segments, lack) => {
         this.#ports.log.info({ address, segments }, "tickled the clients of the past holder");
-        this.#warn(NO_SOCAT, hasFailed);
+        this.#warn("tickles", lack);
       },
     });
   }
@@ -123,11 +121,14 @@ export class FloatingAddress {
     return this.#ip.problem;
   }
 
-  /** What makes it work less well, a sentence each. */
+  /** What makes it work less well, a sentence each. None if it does not work at all. */
   get warnings(): readonly string[] {
+    if (this.problem !== undefined) return [];
     const { isCleared, stranger } = this.#conflict;
-    const isDefended = isCleared && stranger !== undefined;
-    return isDefended ? [...this.#warnings, strangerWarning(this.address, stranger)] : [...this.#warnings];
+    const warnings = [...new Set(this.#warnings.values())];
+    return isCleared && stranger !== undefined
+      ? [...warnings, strangerWarning(this.address, stranger)]
+      : warnings;
   }
 
   /** Removes an address that an earlier process of ours left behind, and asks whether somebody has it. */
@@ -135,9 +136,7 @@ export class FloatingAddress {
     this.#ip.start();
     this.#ip.write(this.#tools.deleteLine);
     this.#checkSetup();
-    this.#ports.process.run("socat", ["-V"], VERSION_TIMEOUT_MS, ({ exitCode }) =>
-      this.#warn(NO_SOCAT, exitCode !== 0),
-    );
+    this.#tools.tryTickling((lack) => this.#warn("tickles", lack));
     this.#watch(this.#conflict.step({ kind: "start" }, this.#ports.clock.monotonicMs()));
   }
 
@@ -260,7 +259,7 @@ export class FloatingAddress {
   #probed(result: ProbeResult): void {
     if (this.#isStopped) return;
     const { isMember, contested, clock } = this.#ports;
-    this.#warn(this.#noNeighbours, result === "failed");
+    this.#warn("neighbours", lackIn(result));
     const macs = typeof result === "string" ? [] : result.macs;
     const stranger = macs.find((mac) => !isMember(mac));
     const before = this.#conflict.stranger;
@@ -292,7 +291,7 @@ export class FloatingAddress {
 
   #announce(): void {
     if (this.problem !== undefined) return;
-    this.#tools.announce(() => this.#warn(this.#noNeighbours, true));
+    this.#tools.announce((lack) => this.#warn("neighbours", lack));
   }
 
   #checkSetup(): void {
@@ -304,9 +303,9 @@ export class FloatingAddress {
     // Whether it works now is found out by doing something that changes nothing.
     if (this.#ip.problem !== undefined) this.#ip.set(this.#tools.deleteLine);
     // Likewise a probe that could not be made: on a starved machine its answer comes too late once, and nobody asks again.
-    if (!this.#warnings.has(this.#noNeighbours)) return;
+    if (!this.#warnings.has("neighbours")) return;
     this.#tools.probe((result) => {
-      if (!this.#isStopped) this.#warn(this.#noNeighbours, result === "failed");
+      if (!this.#isStopped) this.#warn("neighbours", lackIn(result));
     });
   }
 
@@ -320,12 +319,13 @@ export class FloatingAddress {
     }
   }
 
-  #warn(warning: string, isOn: boolean): void {
-    if (!isOn) {
-      this.#warnings.delete(warning);
+  #warn(aid: Aid, lack: Lack | undefined): void {
+    if (lack === undefined) {
+      this.#warnings.delete(aid);
       return;
     }
-    this.#warnings.add(warning);
+    const warning = lackWarning(aid, lack, this.#tools.isV6);
+    this.#warnings.set(aid, warning);
     this.#say(warning, {});
   }
 
@@ -339,4 +339,15 @@ export class FloatingAddress {
 
 function strangerWarning(address: string, mac: string): string {
   return `Another host answers for the floating address ${address} too (MAC ${mac}, maybe a printer). This node defends it; give one of the two another address.`;
+}
+
+function lackIn(result: ProbeResult): Lack | undefined {
+  return result === "missing" || result === "forbidden" ? result : undefined;
+}
+
+function lackWarning(aid: Aid, lack: Lack, isV6: boolean): string {
+  if (lack === "forbidden") return NO_PERMISSION;
+  if (aid === "tickles") return `Cannot run the program socat: ${SLOW_IDLE_CLIENTS}; run: apt install socat`;
+  const [program, packageName] = isV6 ? ["socat", "socat"] : ["arping", "iputils-arping"];
+  return `Cannot run the program ${program}: ${SLOW_CLIENTS}; run: apt install ${packageName}`;
 }

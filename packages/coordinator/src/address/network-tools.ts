@@ -28,11 +28,18 @@ const PROBE_MS = 400;
 const RUN_TIMEOUT_MS = 3000;
 const DELETE_TIMEOUT_MS = 1000;
 
+/** What to do about a right that is missing, to be put behind "or". */
+export const HOW_TO_ALLOW =
+  "give it with --cap-add NET_ADMIN --cap-add NET_RAW (Docker) or AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW (systemd)";
+
+/** Why a program has done nothing: it cannot be started, or has not the right (CAP_NET_RAW) to do it. */
+export type Lack = "missing" | "forbidden";
+
 /**
- * What a probe has found: Ethernet addresses of those that answered, or why nobody was asked. `failed`: the program cannot be run.
+ * What a probe has found: Ethernet addresses of those that answered, or why nobody was asked.
  * `unsent`: the interface cannot send; it has no address to send from yet, or is not there.
  */
-export type ProbeResult = { readonly macs: readonly string[] } | "failed" | "unsent";
+export type ProbeResult = { readonly macs: readonly string[] } | Lack | "unsent";
 
 export class NetworkTools {
   readonly #options: FloatingAddressOptions;
@@ -70,11 +77,12 @@ export class NetworkTools {
     this.#process.run("ip", this.deleteLine.split(" "), DELETE_TIMEOUT_MS, () => done());
   }
 
-  /** Tells everybody where the address is now. `failed`: not even the program could be run. */
-  announce(failed: () => void): void {
+  /** Tells everybody where the address is now. `failed`: the program could not do it. */
+  announce(failed: (lack: Lack) => void): void {
     const { address, networkInterface } = this.#options;
     const done = (result: ProcessResult): void => {
-      if (isUnusable(result)) failed();
+      const lack = lackOf(result);
+      if (lack !== undefined) failed(lack);
     };
     if (!this.isV6) {
       // Both forms: some receivers update on requests only, some on replies only. The exit code says nothing.
@@ -145,21 +153,21 @@ export class NetworkTools {
     );
   }
 
-  /** Makes a client of the past holder look after its connection. `failed`: the program could not be run. */
-  tickle({ ip, port, serverPort }: Connection, done: (hasFailed: boolean) => void): void {
+  /** Finds out whether clients could be tickled: opens the same kind of socket, and sends nothing. */
+  tryTickling(done: (lack: Lack | undefined) => void): void {
+    const to = this.isV6 ? "IP6-SENDTO:[::1]:6" : "IP4-SENDTO:127.0.0.1:6";
+    this.#process.run("socat", ["-u", "/dev/null", to], RUN_TIMEOUT_MS, (result) => done(lackOf(result)));
+  }
+
+  /** Makes a client of the past holder look after its connection. `lack`: why the program could not do it. */
+  tickle({ ip, port, serverPort }: Connection, done: (lack: Lack | undefined) => void): void {
     const { address } = this.#options;
     const client = formatIp(ip);
     const to = this.isV6
       ? `IP6-SENDTO:[${client}]:6,bind=[${address}]`
       : `IP4-SENDTO:${client}:6,bind=${address}`;
     const segment = tickleSegment({ ip: this.#ip, port: serverPort }, { ip, port });
-    this.#process.run(
-      "socat",
-      ["-u", "-", to],
-      RUN_TIMEOUT_MS,
-      (result) => done(isUnusable(result)),
-      segment,
-    );
+    this.#process.run("socat", ["-u", "-", to], RUN_TIMEOUT_MS, (result) => done(lackOf(result)), segment);
   }
 
   /** Whether `connection` is of the address's family. */
@@ -168,13 +176,14 @@ export class NetworkTools {
   }
 }
 
-/** It could not be started, or has not the right to do it (126: the shell's code, of a file capability that is not granted). */
-function isUnusable({ exitCode, stderr }: ProcessResult): boolean {
-  return exitCode === null || exitCode === 126 || /not permitted/i.test(stderr);
+function lackOf({ exitCode, stderr }: ProcessResult): Lack | undefined {
+  // The right to start it can be missing as well: its file has capabilities that this process may not get (126: so says a shell).
+  if (exitCode === 126 || /not permitted|EPERM|EACCES/i.test(stderr)) return "forbidden";
+  return exitCode === null ? "missing" : undefined;
 }
 
 function whyUnasked(result: ProcessResult): ProbeResult {
-  return isUnusable(result) ? "failed" : "unsent";
+  return lackOf(result) ?? "unsent";
 }
 
 /** What `socat -x` has received: a line about each packet that begins with `<`, and a line with its bytes. */

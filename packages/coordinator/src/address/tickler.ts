@@ -6,6 +6,7 @@
 
 import type { Clock } from "@skein/kernel";
 import type { Connection } from "./connections.ts";
+import type { Lack } from "./network-tools.ts";
 
 /** Some hundred in a second. */
 const AT_A_TIME = 2;
@@ -13,9 +14,9 @@ const PAUSE_MS = 5;
 
 export interface TicklerPorts {
   readonly clock: Clock;
-  readonly tickle: (connection: Connection, done: (hasFailed: boolean) => void) => void;
-  /** All have been tickled, or it does not work here: `sent` segments went out. */
-  readonly finished: (sent: number, hasFailed: boolean) => void;
+  readonly tickle: (connection: Connection, done: (lack: Lack | undefined) => void) => void;
+  /** All have been tickled, or it does not work here (`lack`): `sent` segments went out. */
+  readonly finished: (sent: number, lack: Lack | undefined) => void;
 }
 
 export class Tickler {
@@ -47,12 +48,12 @@ export class Tickler {
     const connection = this.#waiting.pop();
     if (connection === undefined) return;
     this.#underWay++;
-    this.#ports.tickle(connection, (hasFailed) => {
+    this.#ports.tickle(connection, (lack) => {
       this.#underWay--;
-      if (hasFailed) this.#waiting = [];
+      if (lack !== undefined) this.#waiting = [];
       else this.#sent++;
       if (this.#waiting.length > 0) this.#ports.clock.after(PAUSE_MS, () => this.#next());
-      else if (this.#underWay === 0) this.#ports.finished(this.#sent, hasFailed);
+      else if (this.#underWay === 0) this.#ports.finished(this.#sent, lack);
     });
   }
 }

@@ -68,7 +68,7 @@ class TestNode {
   }
 
   get tickled(): readonly string[] {
-    return this.process.calls.filter((line) => line.startsWith("socat -u"));
+    return this.process.calls.filter((line) => line.startsWith("socat -u -"));
   }
 
   #tick(): void {

@@ -8,7 +8,7 @@ const REPLACE = "addr replace 10.0.0.9/32 dev eth0 valid_lft 2 preferred_lft 2";
 const DELETE = "addr del 10.0.0.9/32 dev eth0";
 const START = "start ip -force -batch -";
 const PROBE = "arping -D -c 2 -w 2 -I eth0 10.0.0.9";
-const VERSION = "socat -V";
+const TRIAL = "socat -u /dev/null IP4-SENDTO:127.0.0.1:6";
 const MEMBER = "02:00:00:00:00:02";
 const PRINTER = "aa:bb:cc:00:00:01";
 const ETH0: InterfaceView = {
@@ -66,7 +66,7 @@ test.each([
   (complaint) => {
     const { process, address } = setUp();
     address.start();
-    expect(process.take()).toEqual([START, DELETE, VERSION, PROBE]);
+    expect(process.take()).toEqual([START, DELETE, TRIAL, PROBE]);
     process.complain(complaint);
     process.complain("Command failed -:1");
     expect(address.problem).toBeUndefined();
@@ -196,6 +196,30 @@ test("a missing arping is one warning; the address is held all the same", () => 
   expect(address.problem).toBeUndefined();
   expect(warnings).toHaveLength(1);
   expect(warnings[0]).toContain("iputils-arping");
+});
+
+test("without CAP_NET_RAW: one sentence for all that takes it, with the way out, from the start on; the address is held", () => {
+  const { process, address, warnings, lead } = setUp();
+  for (const program of ["arping", "socat"]) process.forbidden.add(program);
+  address.start();
+  expect(warnings).toHaveLength(1);
+  address.tickleOnTaking([{ ip: Uint8Array.of(10, 0, 0, 77), port: 50_000, serverPort: 1883 }]);
+  lead(6000);
+  expect(address.isHeld).toBe(true);
+  expect(warnings).toHaveLength(1);
+  expect(warnings[0]).toMatch(/^No permission to send raw packets \(CAP_NET_RAW\): .*--cap-add NET_RAW/);
+  expect(warnings[0]).not.toContain("apt install");
+  expect(address.warnings).toEqual(warnings);
+});
+
+test("where the address cannot be set at all, what would work less well is no reason of its own", () => {
+  const { process, address, lead } = setUp();
+  process.complaint = "RTNETLINK answers: Operation not permitted";
+  process.forbidden.add("arping");
+  address.start();
+  lead(3000);
+  expect(address.problem).toMatch(/CAP_NET_ADMIN.*--cap-add NET_ADMIN/);
+  expect(address.warnings).toEqual([]);
 });
 
 test("a probe that could not be made once is no lasting warning, also where the address is not held", () => {
@@ -342,7 +366,7 @@ test("what IPv6 lacks without socat is said of socat, not of arping", () => {
   lead(1000);
   expect(address.isHeld).toBe(true);
   expect(address.warnings).toHaveLength(2);
-  for (const warning of address.warnings) expect(warning).toMatch(/socat .* apt install socat$/);
+  for (const warning of address.warnings) expect(warning).toMatch(/socat: .* apt install socat$/);
 });
 
 test("a member that still answers is no stranger: the elected node takes the address at once", () => {
@@ -493,7 +517,7 @@ test("when a split heals, who keeps the address tickles those again whose tickle
   const taken = (): { tickles: number; announcements: number } => {
     const calls = process.take();
     const count = (start: string): number => calls.filter((line) => line.startsWith(start)).length;
-    return { tickles: count("socat -u"), announcements: count("arping -U") };
+    return { tickles: count("socat -u -"), announcements: count("arping -U") };
   };
   expect(taken().tickles).toBe(2);
   lead(3000);

@@ -2,7 +2,7 @@
 
 import { parseIp } from "@skein/kernel";
 import { expect, test } from "vitest";
-import { NetworkTools, type ProbeResult } from "../../src/address/network-tools.ts";
+import { type Lack, NetworkTools, type ProbeResult } from "../../src/address/network-tools.ts";
 import { neighbourAdvertisement, neighbourSolicitation, tickleSegment } from "../../src/address/packets.ts";
 import { FakeProcesses } from "../support/fake-processes.ts";
 
@@ -91,9 +91,9 @@ test.each([
   expect(probed(stderr)).toEqual({ macs });
 });
 
-test("a probe whose program cannot be run has failed; what was heard before socat failed counts", () => {
-  expect(probed("2026/11/28 socat[7] E socket(10, 3, 58): Operation not permitted\n", 1)).toBe("failed");
-  expect(probed("", null)).toBe("failed");
+test("a probe says whether its program is missing or forbidden; what was heard before socat failed counts", () => {
+  expect(probed("2026/11/28 socat[7] E socket(10, 3, 58): Operation not permitted\n", 1)).toBe("forbidden");
+  expect(probed("", null)).toBe("missing");
   // As socat says it while the interface still asks whether somebody has its own address.
   const sending = dumped(ANSWER, ">");
   expect(probed(`${sending}2026/11/28 socat[7] E sendto(5, ...): Cannot assign requested address\n`, 1)).toBe(
@@ -104,7 +104,10 @@ test("a probe whose program cannot be run has failed; what was heard before soca
 
 test.each([
   ["arping: Device eth0 not available.\n", 2, "unsent"],
-  ["arping: socket: Operation not permitted\n", 2, "failed"],
+  ["arping: socket: Operation not permitted\n", 2, "forbidden"],
+  ["spawn arping EPERM", null, "forbidden"],
+  ["", 126, "forbidden"],
+  ["spawn arping ENOENT", null, "missing"],
   ["", null, { macs: [] }],
 ])("arping that ends with %j and exit code %j: %j", (stderr, exitCode, expected) => {
   const process = new FakeProcesses();
@@ -130,13 +133,13 @@ test("without an interface nothing is asked", () => {
 test("a client of the past holder is tickled from the address; clients of the other family never had it", () => {
   const { process, tools } = setUp();
   const client = { ip: parseIp("fd00::77") as Uint8Array, port: 50_000, serverPort: 1883 };
-  const failed: boolean[] = [];
-  tools.tickle(client, (hasFailed) => failed.push(hasFailed));
+  const lacks: (Lack | undefined)[] = [];
+  tools.tickle(client, (lack) => lacks.push(lack));
   expect(process.take()).toEqual(["socat -u - IP6-SENDTO:[fd00::77]:6,bind=[fd00::250]"]);
   expect(process.inputs).toEqual([tickleSegment({ ip: ADDRESS, port: 1883 }, client)]);
   expect(tools.fits(client)).toBe(true);
   expect(tools.fits({ ...client, ip: Uint8Array.of(10, 0, 0, 77) })).toBe(false);
   process.missing.add("socat");
-  tools.tickle(client, (hasFailed) => failed.push(hasFailed));
-  expect(failed).toEqual([false, true]);
+  tools.tickle(client, (lack) => lacks.push(lack));
+  expect(lacks).toEqual([undefined, "missing"]);
 });

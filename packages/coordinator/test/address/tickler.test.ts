@@ -14,7 +14,7 @@ test("a round that takes longer than the time to the next is completed first, so
     clock,
     tickle: ({ port }, done) => {
       ports.push(port);
-      clock.after(START_MS, () => done(false));
+      clock.after(START_MS, () => done(undefined));
     },
     finished: (sent) => finished.push(sent),
   });

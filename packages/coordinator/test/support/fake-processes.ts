@@ -11,6 +11,8 @@ export class FakeProcesses implements ProcessPort {
   answering: string[] = [];
   /** These programs cannot be run: no such program. */
   readonly missing = new Set<string>();
+  /** Nor these: no right to. */
+  readonly forbidden = new Set<string>();
   /** What programs got on their standard input. */
   readonly inputs: Uint8Array[] = [];
   /** The batch `ip` cannot be started at all (no such program). */
@@ -31,6 +33,8 @@ export class FakeProcesses implements ProcessPort {
     this.calls.push([command, ...args].join(" "));
     if (input !== undefined) this.inputs.push(input);
     if (this.missing.has(command)) done({ exitCode: null, stdout: "", stderr: `spawn ${command} ENOENT` });
+    else if (this.forbidden.has(command))
+      done({ exitCode: null, stdout: "", stderr: `spawn ${command} EPERM` });
     else if (command === "arping" && args[0] === "-D") done(this.#probed());
     else if (args[0] === "-x" && input !== undefined && this.answering.length > 0)
       done({ exitCode: 0, stdout: "", stderr: this.answering.map((mac) => solicited(input, mac)).join("") });
