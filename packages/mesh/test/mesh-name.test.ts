@@ -55,6 +55,42 @@ test("said again without a change it costs no packet; withdrawn it is a goodbye,
   expect(sent[0]?.every(({ ttlSeconds }) => ttlSeconds === 0)).toBe(true);
 });
 
+test("a goodbye to the name that comes from another node, late, is contradicted at once: clients would forget both in a second", () => {
+  const before = setUp();
+  before.name.publish(entry);
+  before.name.publish(undefined);
+  const goodbye = before.sent.at(-1) ?? [];
+  const { clock, sent, name } = setUp();
+  name.publish(entry);
+  clock.run(5000);
+  sent.length = 0;
+  name.answered(goodbye);
+  name.answered(goodbye);
+  clock.run(100);
+  expect(sent).toHaveLength(1);
+  expect(sent[0]?.map(({ type, ttlSeconds }) => [type, ttlSeconds])).toEqual([
+    ["PTR", 120],
+    ["SRV", 120],
+    ["TXT", 120],
+    ["A", 10],
+  ]);
+  clock.run(60_000);
+  expect(sent).toHaveLength(1);
+});
+
+test("neither a goodbye to another name nor one's own, nor what others announce, is answered", () => {
+  const { clock, sent, name } = setUp();
+  name.publish(entry);
+  clock.run(5000);
+  name.answered([{ type: "A", name: "pi1.local", ttlSeconds: 0, address: "192.168.1.21" }]);
+  name.answered(sent[0] ?? []);
+  name.publish(undefined);
+  name.answered(sent.at(-1) ?? []);
+  sent.length = 0;
+  clock.run(60_000);
+  expect(sent).toEqual([]);
+});
+
 test("a node that is not the way in says nothing at all, whatever it is asked", () => {
   const { clock, sent, name } = setUp();
   name.publish(undefined);

@@ -89,6 +89,7 @@ export class Discovery {
       answered: (records, fromAddress) => {
         this.#fromAddress = fromAddress;
         this.#browser?.answered(records, fromAddress);
+        this.#meshName?.answered(records);
       },
       failed: (error) => this.#failed(error),
     });

@@ -3,10 +3,11 @@
  * in now and withdrawn when it is not any more.
  *
  * The address records live 10 s only (RFC 6762 advises 120 s for hosts): where there is no floating address they move from node to node.
- * Announced twice with the cache-flush bit, a second apart; goodbye with a lifetime of 0. The name of this machine itself belongs to
- * whoever answers for it: a mesh called like its host is not published there.
+ * Announced twice with the cache-flush bit, a second apart; goodbye with a lifetime of 0. Who was the way in before may withdraw the name
+ * only now, because it stood still; its records are nearly the same, and who keeps them drops them a second after that, unless they
+ * are said again. The name of this machine itself belongs to whoever answers for it: a mesh called like its host is not published there.
  *
- * Source: RFC 6762 sections 6, 8.3, 10.1, 10.2; RFC 6763; reference design, section 2.6.
+ * Source: RFC 6762 sections 6, 8.3, 10.1 (also: rescued records), 10.2; RFC 6763; reference design, section 2.6.
  */
 
 import type { Clock, DnsQuestion, DnsRecord, MulticastDns, Prng, Timer } from "@skein/kernel";
@@ -74,23 +75,32 @@ export class MeshName {
   }
 
   queried(questions: readonly DnsQuestion[]): void {
-    if (
-      this.#entry === undefined ||
-      this.#answerTimer !== undefined ||
-      !questions.some((one) => this.#isOurs(one))
-    )
-      return;
-    const delayMs = ANSWER_DELAY_MIN_MS + this.#prng.below(ANSWER_DELAY_SPREAD_MS);
-    this.#answerTimer = this.#clock.after(delayMs, () => {
-      this.#answerTimer = undefined;
-      this.#respond();
-    });
+    if (this.#mayAnswer && questions.some((one) => this.#isOurs(one)))
+      this.#answerAfter(ANSWER_DELAY_MIN_MS + this.#prng.below(ANSWER_DELAY_SPREAD_MS));
+  }
+
+  /** What any node said, this one included: a goodbye to the name is contradicted. */
+  answered(records: readonly DnsRecord[]): void {
+    if (this.#mayAnswer && records.some((one) => one.ttlSeconds === 0 && this.#isOurName(one.name)))
+      this.#answerAfter(ANSWER_DELAY_MIN_MS);
   }
 
   /** Says goodbye. */
   stop(): void {
     this.publish(undefined);
     this.#answerTimer?.cancel();
+  }
+
+  /** There is something to say, and it is not about to be said. */
+  get #mayAnswer(): boolean {
+    return this.#entry !== undefined && this.#answerTimer === undefined;
+  }
+
+  #answerAfter(delayMs: number): void {
+    this.#answerTimer = this.#clock.after(delayMs, () => {
+      this.#answerTimer = undefined;
+      this.#respond();
+    });
   }
 
   #respond(): void {
@@ -114,6 +124,10 @@ export class MeshName {
 
   #isOurs({ type, name }: DnsQuestion): boolean {
     if (type === "PTR") return sameName(name, MQTT_TYPE);
+    return this.#isOurName(name);
+  }
+
+  #isOurName(name: string): boolean {
     return sameName(name, this.#host) || sameName(name, this.#instance);
   }
 }
