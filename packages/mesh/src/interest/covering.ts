@@ -29,6 +29,11 @@ export class FoldedFilters {
   readonly #wildcards = new FilterIndex<string, readonly string[]>((found, inner) =>
     found.filter((outer) => outer !== inner && filterCovers(outer, inner)),
   );
+  /**
+   * The advertised filters in order, so that a wildcard finds those that begin like it: with a look at all of them, 5,000 wildcards beside 10,000
+   * filters took 1.4 s of one turn. Made for the first wildcard; without any it would be 8 bytes for nothing.
+   */
+  #sorted: string[] | undefined;
 
   get advertised(): IterableIterator<string> {
     return this.#advertised.keys();
@@ -78,6 +83,7 @@ export class FoldedFilters {
       }
     }
     this.#advertised.set(filter, undefined);
+    this.#sorted?.splice(placeIn(this.#sorted, filter), 0, filter);
     note(change, filter, true);
     if (isSharedFilter(filter) || !hasWildcard(filter)) return;
     this.#wildcards.add(filter, filter);
@@ -97,6 +103,7 @@ export class FoldedFilters {
 
   #withdraw(filter: string, change: Map<string, boolean>): void {
     this.#advertised.delete(filter);
+    this.#sorted?.splice(placeIn(this.#sorted, filter), 1);
     if (!isSharedFilter(filter) && hasWildcard(filter)) this.#wildcards.remove(filter, filter);
     note(change, filter, false);
   }
@@ -105,9 +112,11 @@ export class FoldedFilters {
   #coveredBy(outer: string): string[] {
     const prefix = literalPrefix(outer);
     const covered: string[] = [];
-    for (const inner of this.#advertised.keys()) {
-      if (!inner.startsWith(prefix) || inner === outer || isSharedFilter(inner)) continue;
-      if (filterCovers(outer, inner)) covered.push(inner);
+    this.#sorted ??= [...this.#advertised.keys()].sort(inOrder);
+    for (let at = placeIn(this.#sorted, prefix); at < this.#sorted.length; at++) {
+      const inner = this.#sorted[at] as string;
+      if (!inner.startsWith(prefix)) break;
+      if (inner !== outer && !isSharedFilter(inner) && filterCovers(outer, inner)) covered.push(inner);
     }
     return covered;
   }
@@ -124,6 +133,21 @@ function changeOf(change: ReadonlyMap<string, boolean>): AdvertisedChange {
   const removed: string[] = [];
   for (const [filter, isAdded] of change) (isAdded ? added : removed).push(filter);
   return { added, removed };
+}
+
+function inOrder(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Where in `sorted` the first stands that is not before `filter`. */
+function placeIn(sorted: readonly string[], filter: string): number {
+  let [from, to] = [0, sorted.length];
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if ((sorted[middle] as string) < filter) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }
 
 /** What every filter covered by `filter` begins with: the text before the first wildcard, without a last `/`. */
