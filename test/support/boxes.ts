@@ -12,6 +12,14 @@ export interface Box {
   readonly node: NodeProcess;
 }
 
+export interface BoxSettings {
+  /** Link addresses that its node is told. Default: none. */
+  readonly peers?: readonly string[];
+  readonly args?: readonly string[];
+  /** Capabilities that its node does not get, as `net_raw`. Default: it gets all. */
+  readonly withheld?: readonly string[];
+}
+
 export interface Pair {
   readonly boxes: Boxes;
   readonly first: Box;
@@ -34,12 +42,17 @@ export class Boxes {
   static async pair(peers: readonly string[] = []): Promise<Pair | undefined> {
     if (!isRoot) return undefined;
     const boxes = new Boxes();
-    return { boxes, first: await boxes.connect(11), second: await boxes.connect(12, peers) };
+    return { boxes, first: await boxes.connect(11), second: await boxes.connect(12, { peers }) };
   }
 
-  /** A box at `NetworkLab.address(host)`, whose node is not started yet. It is told `peers` and the mesh key. */
-  connect(host: number, peers: readonly string[] = []): Promise<Box> {
-    return this.#connect(host, { peers, meshKey: this.#meshKey });
+  /** A box at `NetworkLab.address(host)`, whose node is not started yet. It is told the mesh key. */
+  connect(host: number, settings: BoxSettings = {}): Promise<Box> {
+    return this.#connect(host, { ...settings, meshKey: this.#meshKey });
+  }
+
+  /** A machine at `NetworkLab.address(host)` that is no node. Returns its namespace. */
+  connectOther(host: number): string {
+    return this.#lab.connect(host);
   }
 
   /** A box whose node is told nothing but an invitation's `code`. */
@@ -49,16 +62,17 @@ export class Boxes {
 
   async #connect(
     host: number,
-    { args = [], ...settings }: Pick<NodeSettings, "meshKey" | "args"> & Partial<NodeSettings>,
+    { args = [], peers = [], withheld = [], meshKey }: BoxSettings & Pick<NodeSettings, "meshKey">,
   ): Promise<Box> {
     const namespace = this.#lab.connect(host);
     const node = await makeNode({
       name: `pi${host}`,
       ports: PORTS,
       host: NetworkLab.address(host),
-      launcher: launcherIn(namespace),
+      launcher: [...launcherIn(namespace), ...without(withheld)],
       isMdnsEnabled: true,
-      ...settings,
+      meshKey,
+      peers,
       // Its address may change under it.
       args: ["--allow-anonymous", "--link", `0.0.0.0:${PORTS.link}`, ...args],
     });
@@ -71,6 +85,12 @@ export class Boxes {
     await Promise.all(this.#all.map(({ node }) => node.remove()));
     this.#lab.remove();
   }
+}
+
+/** Runs what follows without these capabilities. Root gets all that its bounding set has. */
+function without(capabilities: readonly string[]): readonly string[] {
+  if (capabilities.length === 0) return [];
+  return ["setpriv", "--inh-caps=-all", `--bounding-set=${capabilities.map((one) => `-${one}`).join()}`];
 }
 
 export function runIn(namespace: string, ...command: readonly string[]): void {

@@ -7,8 +7,10 @@
 
 import { execFileSync } from "node:child_process";
 
+/** The number of the worker that runs this file, from 1: files that run at the same time are on networks of their own. */
+const { VITEST_POOL_ID = "1" } = process.env;
 /** Test network of RFC 2544; nothing of the kind exists elsewhere. */
-const SUBNET = "198.18.77";
+const SUBNET = `198.18.${Number(VITEST_POOL_ID) % 256}`;
 
 export class NetworkLab {
   readonly #prefix = `skl${process.pid}`;

@@ -51,7 +51,7 @@ test.runIf(isRoot)(
 test.runIf(isRoot)(
   "R20: without multicast a new node finds the mesh by one address without a port, within 10 s",
   async () => {
-    const third = await pair.boxes.connect(13, [NetworkLab.address(11)]);
+    const third = await pair.boxes.connect(13, { peers: [NetworkLab.address(11)] });
     dropMulticast(third.namespace);
     third.node.launch();
     expect(await linkedAfterMs(third.node, 2)).toBeLessThan(10_000);

@@ -1,0 +1,159 @@
+/**
+ * A floating address without the rights that it takes, on a network of namespaces (needs root): nodes that lack CAP_NET_ADMIN say so and serve
+ * all the same, found by the mesh's name; one that lacks only CAP_NET_RAW holds the address, and says what it cannot do.
+ */
+
+import { connectAsync } from "mqtt";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { eventually } from "../containers/support/eventually.ts";
+import { type Box, Boxes, isRoot } from "../support/boxes.ts";
+import { DnsClient } from "../support/dns-client.ts";
+import { connect, gather } from "../support/mqtt-clients.ts";
+import { NetworkLab } from "../support/network-lab.ts";
+import type { NodeProcess } from "../support/node-process.ts";
+
+const HOSTS = [11, 12, 13];
+const FLOATING = NetworkLab.address(250);
+const SETTINGS = {
+  args: ["--vip", `${FLOATING}%eth0`],
+  peers: HOSTS.map((host) => `${NetworkLab.address(host)}:${Boxes.linkPort}`),
+};
+const NAME = { name: "test.local", type: "A" } as const;
+const SERVICE = { name: "_mqtt._tcp.local", type: "PTR" } as const;
+const ALLOW =
+  "give it with --cap-add NET_ADMIN --cap-add NET_RAW (Docker) or AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW (systemd)";
+const NO_ADMIN = `No permission to set addresses (CAP_NET_ADMIN). Running without the floating address; use test.local or node addresses, or ${ALLOW}`;
+const NO_RAW = `No permission to send raw packets (CAP_NET_RAW): when this node takes the floating address, clients may need up to a minute to find it, and idle ones notice it only at their keep-alive; ${ALLOW}`;
+
+let boxes: Boxes;
+let all: Box[];
+let client: DnsClient;
+
+beforeAll(async () => {
+  if (!isRoot) return;
+  boxes = new Boxes();
+  const settings = { ...SETTINGS, withheld: ["net_admin", "net_raw"] };
+  all = await Promise.all(HOSTS.map((host) => boxes.connect(host, settings)));
+  client = new DnsClient(boxes.connectOther(20), NetworkLab.address(20));
+  await client.ready();
+  for (const { node } of all) node.launch();
+  await Promise.all(all.map(({ node }) => node.serving()));
+  await formed();
+  // Two that founded a mesh each let nobody in while they become one.
+  await Promise.all(all.map(({ node }) => node.serving()));
+}, 120_000);
+
+afterAll(async () => {
+  client?.remove();
+  await boxes?.remove();
+});
+
+/** Waits until all are one mesh with a coordinator; healthy they never are. */
+async function formed(): Promise<void> {
+  await eventually("they are one mesh", { withinMs: 45_000, everyMs: 100 }, async () => {
+    const statuses = await Promise.all(all.map(({ node }) => node.status()));
+    for (const { quorum, merge, coordinator: id, cluster, members } of statuses) {
+      const alive = members.filter(({ state }) => state === "alive").length;
+      const isOne = id === statuses[0]?.coordinator && cluster === statuses[0]?.cluster && merge === null;
+      if (!isOne || !quorum || alive !== all.length) throw new Error(JSON.stringify(statuses));
+    }
+  });
+}
+
+async function coordinator(not?: NodeProcess): Promise<NodeProcess> {
+  const seen = await eventually("there is a coordinator", { withinMs: 30_000 }, async () => {
+    for (const { node } of all) {
+      if (node === not) continue;
+      const status = await node.status();
+      if (status.quorum && status.coordinator === status.node) return node;
+    }
+    throw new Error("none yet");
+  });
+  return seen.value;
+}
+
+/** Where a client is led by the mesh's name, and which instances of _mqtt._tcp there are. */
+async function answers() {
+  const records = await client.ask(NAME, SERVICE);
+  const told = (type: string, name: string) =>
+    new Set(records.filter((one) => one.type === type && one.name === name).map(({ data }) => data));
+  return { addresses: told("A", NAME.name), instances: told("PTR", SERVICE.name) };
+}
+
+/** What `node` has logged that it lacks itself. */
+function missing(node: NodeProcess): ReadonlySet<string> {
+  return new Set(node.log.map(({ msg }) => msg).filter((msg) => msg.startsWith("No permission")));
+}
+
+const ONE_INSTANCE = new Set(["test._mqtt._tcp.local"]);
+
+/** A message from a client at `host` comes to one of `subscribed`. */
+async function passes(host: string, subscribed: NodeProcess): Promise<void> {
+  const { value: publisher } = await eventually(`${host} answers`, { withinMs: 15_000 }, () =>
+    connectAsync(`mqtt://${host}:1883`, { reconnectPeriod: 0 }),
+  );
+  onTestFinished(() => publisher.endAsync(true));
+  const subscriber = await connect(subscribed);
+  await subscriber.subscribeAsync("hall/#", { qos: 1 });
+  const received = gather(subscriber, 1);
+  await publisher.publishAsync("hall/lamp", "on", { qos: 1 });
+  expect((await received).map(({ payload }) => payload)).toEqual(["on"]);
+}
+
+test.runIf(isRoot)(
+  "R30: a node without CAP_NET_ADMIN and CAP_NET_RAW says so, with the way out, in log and status, and serves",
+  async () => {
+    for (const { node } of all) {
+      await node.waitForLog("what it lacks", ({ msg }) => msg === NO_ADMIN);
+      const { health, reasons, vip } = await node.status();
+      expect({ health, reasons }).toEqual({ health: "degraded", reasons: [NO_ADMIN] });
+      expect(vip).toMatchObject({ address: FLOATING, holder: null });
+    }
+    const [a, b, c] = all.map(({ node }) => node) as [NodeProcess, NodeProcess, NodeProcess];
+    await passes(a.host, b);
+    await passes(b.host, c);
+    for (const node of [a, b, c]) {
+      expect(missing(node)).toEqual(new Set([NO_RAW, NO_ADMIN]));
+    }
+  },
+);
+
+test.runIf(isRoot)(
+  "R20: where nobody can set the address the mesh's name leads to the coordinator, and follows it when its node is killed",
+  async () => {
+    const past = await coordinator();
+    expect(await answers()).toEqual({ addresses: new Set([past.host]), instances: ONE_INSTANCE });
+    expect(client.cached(NAME)).toEqual([past.host]);
+    const from = client.heard.length;
+    await past.kill();
+    const next = await coordinator(past);
+    await client.hears("where the mesh is now", from, (records) =>
+      records.some(({ name, data }) => name === NAME.name && data === next.host),
+    );
+    // A second after the first packet that says so at the latest.
+    expect(client.cached(NAME, performance.now() + 1001)).toEqual([next.host]);
+    expect(await answers()).toEqual({ addresses: new Set([next.host]), instances: ONE_INSTANCE });
+    await next.serving();
+    await passes(client.cached(NAME)[0] ?? "", next);
+    await past.start();
+  },
+);
+
+test.runIf(isRoot)(
+  "a node that lacks only CAP_NET_RAW holds the address for the others, and says what it cannot do and what to do about it",
+  async () => {
+    const { node } = await boxes.connect(14, { ...SETTINGS, withheld: ["net_raw"] });
+    const from = client.heard.length;
+    await node.start();
+    await node.waitForLog("that it has the address", ({ msg }) => msg === "took the floating address");
+    await passes(FLOATING, node);
+    const { reasons } = await node.status();
+    expect(reasons).toContain(NO_RAW);
+    expect(missing(node)).toEqual(new Set([NO_RAW]));
+    await client.hears("where the mesh is now", from, (records) =>
+      records.some(({ name, data }) => name === NAME.name && data === FLOATING),
+    );
+    expect(await answers()).toEqual({ addresses: new Set([FLOATING]), instances: ONE_INSTANCE });
+    expect(client.cached(NAME)).toEqual([FLOATING]);
+  },
+);
