@@ -149,8 +149,8 @@ class Node implements RunningNode {
 
   async start(): Promise<void> {
     const { http, httpActions, dataDirectory, configFile } = this.#config;
-    await this.#openLinks();
     this.#admin = await openAdminApi({ address: http, httpActions }, this.#actions());
+    await this.#openLinks();
     const assembly = this.#assembly;
     assembly.begin();
     this.#log.info(
@@ -167,7 +167,7 @@ class Node implements RunningNode {
     );
   }
 
-  /** @throws {SkeinError} ERR_SKEIN_LISTEN, ERR_SKEIN_PORT_IN_USE */
+  /** To begin in the same turn: what comes over a link may ask to start again. @throws {SkeinError} ERR_SKEIN_LISTEN, ERR_SKEIN_PORT_IN_USE */
   async #openLinks(): Promise<void> {
     const linksOpen = new Promise<SkeinError | undefined>((resolve) => {
       this.#linksOpen = resolve;
