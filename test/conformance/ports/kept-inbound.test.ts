@@ -231,6 +231,27 @@ test("P5: under an identifier that the mesh still holds for something else, a me
   expect(again.take("pubrec").messageId).toBe(7);
 });
 
+test("P5: so is one under an identifier that the mesh held when the connection began, and has heard the PUBREL of since", () => {
+  const world = new KeptWorld();
+  const publisher = world.enter("p");
+  publisher.publish("t", "x", { qos: 2, messageId: 7 });
+  world.commit();
+  publisher.take("pubrec");
+  publisher.sever();
+  const again = world.enter("p");
+  world.commit();
+  world.sessions.session("p").received.delete(7);
+  again.publish("t", "y", { qos: 2, messageId: 7 });
+  expect(world.sessions.pending).toBe(1);
+  world.commit();
+  expect(again.takeAll("pubrec")).toHaveLength(1);
+  again.publish("t", "y", { qos: 2, messageId: 7, dup: true });
+  world.sessions.session("p").received.delete(7);
+  again.publish("t", "y", { qos: 2, messageId: 7, dup: true });
+  expect(world.sessions.pending).toBe(0);
+  expect(again.takeAll("pubrec")).toHaveLength(2);
+});
+
 test("P6: the log is told which QoS 2 messages came with DUP: another node may bring them, too", () => {
   const world = new KeptWorld();
   const publisher = world.enter("p");

@@ -72,8 +72,8 @@ class HeldSession implements KeptSession {
     return lifetime === undefined ? undefined : Math.max(0, lifetime - this.age);
   }
 
-  holdsAnother(packetId: number): boolean {
-    return this.others.has(packetId);
+  holds(packetId: number): boolean {
+    return this.received.has(packetId) && !this.others.has(packetId);
   }
 
   /** The subscription with the highest QoS that makes this session want the message with QoS 1 or 2. */

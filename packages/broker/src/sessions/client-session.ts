@@ -117,8 +117,8 @@ export abstract class ClientSession implements Subscriber, RetainedReader {
   abstract pubcomp(packetId: number): void;
 
   /**
-   * Whether `packetId`, which is in `received` and was answered, stands for another message than `message`: its PUBREL went to a node of which the
-   * mesh has not heard since.
+   * Whether `packetId`, which is in `received` and was answered, stands for another message than `message`: its PUBREL went to an earlier connection, and
+   * has come through the log since, or stands in the outbox of a node without a quorum.
    */
   isAnother(_packetId: number, _message: ApplicationMessage): boolean {
     return false;

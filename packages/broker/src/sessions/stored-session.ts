@@ -71,6 +71,8 @@ export class StoredSession extends ClientSession {
   readonly isKept = true;
   readonly #kept: KeptSession;
   readonly #claim: SessionClaim;
+  /** Packet identifiers that the replica held when this connection began, and under which nothing has come here: what they stand for it knows best. */
+  readonly #receivedBefore: Set<number>;
   /** Up to this ordinal messages may have been sent on an earlier connection. */
   readonly #sentBefore: number;
   #sentThrough: number;
@@ -94,7 +96,8 @@ export class StoredSession extends ClientSession {
     this.#claim = claim;
     this.#sentBefore = kept.sentThrough;
     this.#sentThrough = kept.sentThrough;
-    for (const packetId of kept.received) this.received.set(packetId, undefined);
+    this.#receivedBefore = new Set(kept.received);
+    for (const packetId of this.#receivedBefore) this.received.set(packetId, undefined);
   }
 
   get isReady(): boolean {
@@ -148,11 +151,12 @@ export class StoredSession extends ClientSession {
     _port: PublishPort,
     done: Completion,
   ): number {
+    this.#receivedBefore.delete(packetId);
     return this.#claim.publish(recordOf(message), packetId, isRepeated, done);
   }
 
   override isAnother(packetId: number, message: ApplicationMessage): boolean {
-    return this.#kept.holdsAnother(packetId, recordOf(message));
+    return this.#receivedBefore.has(packetId) && !this.#kept.holds(packetId, recordOf(message));
   }
 
   release(packetId: number, done: Completion): number {

@@ -32,9 +32,9 @@ export class KeptView implements KeptSession {
     return (this.#session?.received ?? NO_PACKET_IDS).keys();
   }
 
-  holdsAnother(packetId: number, message: ApplicationMessage): boolean {
+  holds(packetId: number, message: ApplicationMessage): boolean {
     const session = this.#session;
-    return session?.received.has(packetId) === true && !session.holds(packetId, contentHash(message));
+    return session?.received.has(packetId) === true && session.holds(packetId, contentHash(message));
   }
 
   get queued(): number {

@@ -76,8 +76,8 @@ export interface KeptSession {
   readonly subscriptions: ReadonlyMap<string, KeptSubscription>;
   /** Packet identifiers of QoS 2 messages that the client has published and not released. */
   readonly received: Iterable<number>;
-  /** Whether `packetId` is one of these, but its message said something else than `message`. */
-  readonly holdsAnother: (packetId: number, message: ApplicationMessage) => boolean;
+  /** Whether `packetId` is one of these now, and its message said the same as `message`. */
+  readonly holds: (packetId: number, message: ApplicationMessage) => boolean;
   /** Messages owed. */
   readonly queued: number;
   /** What they take, about, topics and properties included. */

@@ -79,7 +79,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       // The node that the publisher comes to knows what has come through the log, and asks for none of it a second time.
       and: {
         file: `${BROKER}/sessions/stored-session.ts`,
-        search: "    for (const packetId of kept.received) this.received.set(packetId, undefined);\n",
+        search: "    for (const packetId of this.#receivedBefore) this.received.set(packetId, undefined);\n",
         replacement: "",
       },
     },
