@@ -276,7 +276,25 @@ test("PUBCOMP waits until the release is committed; the identifier is new then",
   world.commit();
   publisher.take("pubrec");
   publisher.send({ cmd: "pubrel", messageId: 9 });
+  world.commit();
   expect(publisher.take("pubcomp").reasonCode).toBe(0x92);
+});
+
+test("P5: a PUBREL for what the mesh does not hold is committed, too: the message may be in an outbox yet, and would be held for ever", () => {
+  const world = new KeptWorld();
+  const publisher = world.enter("p");
+  publisher.publish("t", "on", { qos: 2, messageId: 7 });
+  world.sessions.refuse(SAFE_HERE_ONLY);
+  world.settle();
+  publisher.take("pubrec");
+  publisher.sever();
+  const again = world.enter("p");
+  world.commit();
+  again.send({ cmd: "pubrel", messageId: 7 });
+  expect(world.sessions.pending).toBe(1);
+  expect(again.packets).toEqual([]);
+  world.commit();
+  expect(again.take("pubcomp").reasonCode).toBe(0x92);
 });
 
 test("a release that is refused ends the connection instead of a PUBCOMP", () => {

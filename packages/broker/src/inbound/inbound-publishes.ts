@@ -120,14 +120,17 @@ export class InboundPublishes implements Publisher {
     slot.settle(this.#version === 5 ? refusal : ReasonCode.Success); // 3.1.1 [MQTT-3.3.5-2]
   }
 
-  /** PUBREL: the client will not send this message again [MQTT-4.3.3-11]. */
+  /**
+   * PUBREL: the client will not send this message again [MQTT-4.3.3-11]. The session hears of one that is not known, too: a node without a quorum may have
+   * taken it on an earlier connection, and the log would hold the identifier that its outbox brings for ever.
+   */
   release(packetId: number): void {
     this.#settled();
     const isKnown = this.#session.received.delete(packetId);
     const slot = this.#pool.take();
     slot.begin(packetId, 2, undefined);
     this.#releases.push(slot);
-    if (isKnown) slot.expect(this.#session.release(packetId, slot));
+    slot.expect(this.#session.release(packetId, slot));
     slot.settle(isKnown ? ReasonCode.Success : ReasonCode.PacketIdentifierNotFound);
   }
 
