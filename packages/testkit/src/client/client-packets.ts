@@ -1,13 +1,21 @@
 /**
- * Writes the packets that only clients send: CONNECT, SUBSCRIBE, UNSUBSCRIBE, PINGREQ, DISCONNECT; and fills in what the
- * broker's codec leaves open (packet identifiers).
+ * Writes the packets that clients send. Of those that servers send, too, the broker's codec leaves the packet identifier open, which is filled in
+ * here.
  *
- * Source: MQTT 5 and MQTT 3.1.1, sections 3.1, 3.8, 3.10, 3.12, 3.14.
+ * Source: MQTT 5 and MQTT 3.1.1, sections 3.1, 3.3 to 3.8, 3.10, 3.12, 3.14.
  */
 
-import { type Frame, PacketType, Property, type ProtocolVersion, writeText } from "@skein/broker/codec";
+import {
+  acknowledgementFrame,
+  encodePublish,
+  type Frame,
+  PacketType,
+  Property,
+  type ProtocolVersion,
+  writeText,
+} from "@skein/broker/codec";
 import { ByteWriter, type QoS } from "@skein/kernel";
-import type { PublishedWill } from "../observations.ts";
+import type { PublishedPacket, PublishedWill } from "../observations.ts";
 import { encodePayload } from "./payload.ts";
 import type { ConnectAsked } from "./profiles.ts";
 
@@ -15,6 +23,15 @@ export interface ConnectOptions extends ConnectAsked {
   readonly clientId: string;
   readonly will?: PublishedWill | undefined;
 }
+
+const ACKNOWLEDGEMENTS = {
+  puback: PacketType.Puback,
+  pubrec: PacketType.Pubrec,
+  pubrel: PacketType.Pubrel,
+  pubcomp: PacketType.Pubcomp,
+} as const;
+
+export type AcknowledgementKind = keyof typeof ACKNOWLEDGEMENTS;
 
 const HAS_WILL = 0x04;
 const RETAINED_WILL = 0x20;
@@ -55,6 +72,19 @@ function writeWill(body: ByteWriter, version: ProtocolVersion, will: PublishedWi
   body.u16(payload.length).raw(payload);
 }
 
+export function publishPacket(
+  version: ProtocolVersion,
+  packetId: number,
+  { topic, payloadId, qos, retain, expirySeconds, paddingBytes = 0 }: PublishedPacket,
+  dup: boolean,
+): Uint8Array {
+  const payload = encodePayload(payloadId, paddingBytes);
+  const properties = expirySeconds === undefined ? undefined : { messageExpirySeconds: expirySeconds };
+  const message = { topic, payload, qos, retain, properties };
+  const form = { qos, retain, dup: dup && qos > 0, identifiers: undefined, expirySeconds };
+  return withPacketId(encodePublish(message, version, form), packetId);
+}
+
 export function subscribePacket(
   version: ProtocolVersion,
   packetId: number,
@@ -77,8 +107,16 @@ export function unsubscribePacket(version: ProtocolVersion, packetId: number, fi
   return packet((PacketType.Unsubscribe << 4) | 2, body);
 }
 
+export function acknowledgementPacket(
+  version: ProtocolVersion,
+  kind: AcknowledgementKind,
+  packetId: number,
+): Uint8Array {
+  return withPacketId(acknowledgementFrame(ACKNOWLEDGEMENTS[kind], 0, version), packetId);
+}
+
 /** A copy of `frame` with its packet identifier. */
-export function withPacketId({ bytes, packetIdAt }: Frame, packetId: number): Uint8Array {
+function withPacketId({ bytes, packetIdAt }: Frame, packetId: number): Uint8Array {
   const copy = bytes.slice();
   if (packetIdAt >= 0) {
     copy[packetIdAt] = packetId >> 8;

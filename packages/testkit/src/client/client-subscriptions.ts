@@ -28,6 +28,11 @@ export class ClientSubscriptions {
     this.#asked.set(packetId, { filters, isSubscribe });
   }
 
+  /** Whether something asked under `packetId` has no answer. */
+  isAsked(packetId: number): boolean {
+    return this.#asked.has(packetId);
+  }
+
   /** SUBACK or UNSUBACK came: for what. */
   answered(packetId: number): Asked | undefined {
     const asked = this.#asked.get(packetId);

@@ -11,6 +11,7 @@
 
 import type { Prng, QoS } from "@skein/kernel";
 import type { ClientTarget, SimClientHost } from "../observations.ts";
+import type { PacketIdHabit } from "./packet-ids.ts";
 import {
   type ClientProfile,
   ESPHOME,
@@ -31,6 +32,8 @@ export interface HouseholdOptions {
   readonly hasFloatingAddress: boolean;
   /** Mean time between two steps of each workload, ms. */
   readonly beatMs: number;
+  /** Which packet identifiers a client takes; undefined: all count on. */
+  readonly habitOf?: (clientId: string) => PacketIdHabit;
 }
 
 /** Clients at work. */
@@ -207,12 +210,21 @@ class RunningHousehold implements Household {
   }
 
   #clientOn(clientId: string, profile: ClientProfile, target: ClientTarget): SimClient {
-    return this.#adopt(new SimClient(this.#host, { clientId, target, profile }));
+    return this.#adopt(this.#make(clientId, profile, target));
   }
 
   #client(clientId: string, profile: ClientProfile, events: SimClientEvents = {}): SimClient {
-    const target = this.#target();
-    return this.#adopt(new SimClient(this.#host, { clientId, target, profile }, events));
+    return this.#adopt(this.#make(clientId, profile, this.#target(), events));
+  }
+
+  #make(
+    clientId: string,
+    profile: ClientProfile,
+    target: ClientTarget,
+    events: SimClientEvents = {},
+  ): SimClient {
+    const packetIds = this.#options.habitOf?.(clientId);
+    return new SimClient(this.#host, { clientId, target, profile, packetIds }, events);
   }
 
   #adopt(client: SimClient): SimClient {

@@ -9,6 +9,7 @@
  */
 
 import type { QoS } from "@skein/kernel";
+import type { PacketIds } from "./packet-ids.ts";
 
 export interface PublishExtras {
   /** Bytes behind the payload id. */
@@ -40,7 +41,6 @@ export class Outgoing {
   /** In the order of their first sending. */
   readonly #inflight = new Map<number, Inflight>();
   #waiting: OutgoingPublish[] = [];
-  #lastPacketId = 0;
 
   /** Publishes under way or waiting. */
   get count(): number {
@@ -54,21 +54,14 @@ export class Outgoing {
     return true;
   }
 
-  /** Takes the next publish that may be sent; its packet identifier is 0 with QoS 0. */
-  next(): Inflight | undefined {
+  /** Takes the next publish that may be sent, under the next of `packetIds`; 0 with QoS 0. */
+  next(packetIds: Pick<PacketIds, "next">): Inflight | undefined {
     const publish = this.#waiting[0];
     if (publish === undefined || (publish.qos > 0 && this.#inflight.size >= INFLIGHT_MAX)) return undefined;
     this.#waiting.shift();
-    const entry = { packetId: publish.qos === 0 ? 0 : this.takePacketId(), publish, isReleased: false };
+    const entry = { packetId: publish.qos === 0 ? 0 : packetIds.next(), publish, isReleased: false };
     if (publish.qos > 0) this.#inflight.set(entry.packetId, entry);
     return entry;
-  }
-
-  /** An identifier that no publish uses. SUBSCRIBE and UNSUBSCRIBE share them [MQTT-2.2.1-3]. */
-  takePacketId(): number {
-    do this.#lastPacketId = (this.#lastPacketId % 65_535) + 1;
-    while (this.#inflight.has(this.#lastPacketId));
-    return this.#lastPacketId;
   }
 
   find(packetId: number): Inflight | undefined {

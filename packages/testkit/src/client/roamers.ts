@@ -12,6 +12,7 @@
 import type { Prng, QoS } from "@skein/kernel";
 import type { ClientTarget, PublishedWill, SimClientHost } from "../observations.ts";
 import { type Flight, type Leaving, OUTWARD } from "./leaving.ts";
+import type { PacketIdHabit } from "./packet-ids.ts";
 import { type ClientProfile, FORGETFUL, MORTAL, ROAMER, ROAMER_V4 } from "./profiles.ts";
 import { SimClient } from "./sim-client.ts";
 
@@ -24,6 +25,8 @@ export interface RoamersOptions {
   readonly hasOrphans: boolean;
   /** Some share a subscription. */
   readonly hasSharers: boolean;
+  /** Which packet identifiers a client takes. */
+  readonly habitOf: (clientId: string) => PacketIdHabit;
 }
 
 const TOPICS = 3;
@@ -198,7 +201,8 @@ export class Roamers {
       delaySeconds,
     });
     const target = (): ClientTarget => `node:${this.#prng.below(this.#options.nodes)}`;
-    const client = new SimClient(this.#host, { clientId, target, profile, will });
+    const packetIds = this.#options.habitOf(clientId);
+    const client = new SimClient(this.#host, { clientId, target, profile, packetIds, will });
     this.#host.clock.after(this.#prng.below(3000), () => client.start());
     return client;
   }

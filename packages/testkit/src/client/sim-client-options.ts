@@ -1,6 +1,7 @@
 /** What a simulated client is made from, and what the application behind it may hear. */
 
 import type { ClientTarget, PublishedWill } from "../observations.ts";
+import type { PacketIdHabit } from "./packet-ids.ts";
 import type { ClientProfile } from "./profiles.ts";
 
 export interface SimClientOptions {
@@ -8,6 +9,8 @@ export interface SimClientOptions {
   /** Where each attempt goes. */
   readonly target: ClientTarget | (() => ClientTarget);
   readonly profile: ClientProfile;
+  /** Undefined: counts on. */
+  readonly packetIds?: PacketIdHabit | undefined;
   /** The will of the connection with this number. */
   readonly will?: (connection: number) => PublishedWill;
 }

@@ -7,26 +7,27 @@
  * Source: MQTT 5 sections 3.1, 3.12, 4.3, 4.4; client behaviour after reference/users.md 2.1 (profiles.ts).
  */
 
-import { acknowledgementFrame, encodePublish, PacketType } from "@skein/broker/codec";
 import type { QoS, Timer } from "@skein/kernel";
 import type { ClientObservation, ClientTarget, SimClientHost } from "../observations.ts";
 import { ClientConnection } from "./client-connection.ts";
-import { connectPacket, subscribePacket, unsubscribePacket, withPacketId } from "./client-packets.ts";
+import {
+  type AcknowledgementKind,
+  acknowledgementPacket,
+  connectPacket,
+  publishPacket,
+  subscribePacket,
+  unsubscribePacket,
+} from "./client-packets.ts";
 import { ClientSession } from "./client-session.ts";
 import { ClientSubscriptions } from "./client-subscriptions.ts";
 import type { Flight, Leaving, Moment } from "./leaving.ts";
 import { type Inflight, Outgoing, type PublishExtras } from "./outgoing.ts";
-import { decodePayload, encodePayload } from "./payload.ts";
+import { PacketIds } from "./packet-ids.ts";
+import { decodePayload } from "./payload.ts";
 import { type ClientProfile, connectAsked, livesFor } from "./profiles.ts";
 import type { Acknowledgement, ServerPacket } from "./server-packets.ts";
 import type { SimClientEvents, SimClientOptions } from "./sim-client-options.ts";
 
-const TYPES = {
-  puback: PacketType.Puback,
-  pubrec: PacketType.Pubrec,
-  pubrel: PacketType.Pubrel,
-  pubcomp: PacketType.Pubcomp,
-} as const;
 /** How the observations call each way of leaving. */
 const LEFT = { leave: "left", end: "lost", reset: "lost", abandon: "abandoned" } as const;
 
@@ -37,6 +38,7 @@ export class SimClient {
   readonly #events: SimClientEvents;
   readonly #will: SimClientOptions["will"];
   readonly #outgoing = new Outgoing();
+  readonly #packetIds: PacketIds;
   readonly #subscriptions = new ClientSubscriptions();
   #target: SimClientOptions["target"];
   #connection: ClientConnection | undefined;
@@ -61,6 +63,8 @@ export class SimClient {
     this.#target = options.target;
     this.#profile = options.profile;
     this.#will = options.will;
+    const isTaken = (id: number) => this.#outgoing.find(id) !== undefined || this.#subscriptions.isAsked(id);
+    this.#packetIds = new PacketIds(options.packetIds ?? "counts on", isTaken);
     this.#events = events;
   }
 
@@ -187,6 +191,7 @@ export class SimClient {
     this.#attempt = 0;
     this.#isAnew = false;
     this.#isConnected = true;
+    this.#packetIds.connected();
     const { clientId: client } = this;
     if (this.#session === undefined || !isPresent) {
       this.#session = new ClientSession(`${client}#${++this.#sessions}`);
@@ -347,9 +352,8 @@ export class SimClient {
   // ---- packets out
 
   #pump(): void {
-    for (let entry = this.#outgoing.next(); entry !== undefined; entry = this.#outgoing.next()) {
-      this.#transmit(entry, false);
-    }
+    const next = () => this.#outgoing.next(this.#packetIds);
+    for (let entry = next(); entry !== undefined; entry = next()) this.#transmit(entry, false);
   }
 
   #transmit({ packetId, publish, isReleased }: Inflight, dup: boolean): void {
@@ -360,16 +364,11 @@ export class SimClient {
     const { topic, payloadId, paddingBytes = 0, qos, retain, expirySeconds } = publish;
     const packet = { topic, payloadId, qos, retain, expirySeconds, paddingBytes };
     this.#observe({ kind: "publishSent", client: this.clientId, packet });
-    const payload = encodePayload(payloadId, paddingBytes);
-    const properties = expirySeconds === undefined ? undefined : { messageExpirySeconds: expirySeconds };
-    const message = { topic, payload, qos, retain, properties };
-    const form = { qos, retain, dup: dup && qos > 0, identifiers: undefined, expirySeconds };
-    const frame = encodePublish(message, this.#profile.version, form);
-    this.#write(withPacketId(frame, packetId), "publish out");
+    this.#write(publishPacket(this.#profile.version, packetId, packet, dup), "publish out");
   }
 
   #sendSubscribe(filters: readonly string[], qos: QoS): void {
-    const packetId = this.#outgoing.takePacketId();
+    const packetId = this.#packetIds.next();
     this.#subscriptions.asked(packetId, filters, true);
     for (const filter of filters)
       this.#observe({ kind: "subscribeSent", client: this.clientId, filter, qos });
@@ -377,15 +376,14 @@ export class SimClient {
   }
 
   #sendUnsubscribe(filter: string): void {
-    const packetId = this.#outgoing.takePacketId();
+    const packetId = this.#packetIds.next();
     this.#subscriptions.asked(packetId, [filter], false);
     this.#observe({ kind: "unsubscribeSent", client: this.clientId, filter });
     this.#write(unsubscribePacket(this.#profile.version, packetId, filter), "unsubscribe out");
   }
 
-  #acknowledge(packet: keyof typeof TYPES, packetId: number): void {
-    const frame = acknowledgementFrame(TYPES[packet], 0, this.#profile.version);
-    this.#write(withPacketId(frame, packetId), `${packet} out`);
+  #acknowledge(packet: AcknowledgementKind, packetId: number): void {
+    this.#write(acknowledgementPacket(this.#profile.version, packet, packetId), `${packet} out`);
   }
 
   #observe(observation: ClientObservation): void {

@@ -84,6 +84,15 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       },
     },
     {
+      name: "what comes under an identifier that is held is a repetition, whatever it says",
+      breaks:
+        "P5: the first message that a client sends after a PUBREL of which its node has not heard is lost",
+      file: `${STATE}/session-state.ts`,
+      search: "return held !== undefined && (held === content || held === 0 || content === 0);",
+      replacement: "return held !== undefined;",
+      scenario: "pairs",
+    },
+    {
       name: "a waiting will is not taken back",
       breaks: "P9: a will is published after a newer session of its client",
       file: `${STATE}/session-state.ts`,
