@@ -134,9 +134,8 @@ async function run(rate: number, seconds: number): Promise<void> {
     let appliedInStep = 0;
     const driver = new Driver(
       {
+        ...REPLICA_SIZES,
         raft: raftOptions(id, "wired", REPLICA_SIZES, RANDOM),
-        snapshotEntries: REPLICA_SIZES.snapshotEntries,
-        partedBytes: REPLICA_SIZES.partedBytes,
       },
       { ...opened, state: { ...opened.state, hardState, entries } },
       new StateMachine(),

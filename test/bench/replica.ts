@@ -20,7 +20,7 @@ export function replicaDriver(
   applied: DriverPorts["applied"] = () => {},
 ): Driver {
   const raft = raftOptions(node, "wired", REPLICA_SIZES, RANDOM);
-  const options = { raft, snapshotEntries: REPLICA_SIZES.snapshotEntries, partedBytes };
+  const options = { ...REPLICA_SIZES, raft, partedBytes };
   return new Driver(options, opened, machine, {
     clock,
     send: () => false,

@@ -113,6 +113,67 @@ test("a large snapshot goes over in pieces, survives a cut in the middle, and he
   );
 });
 
+/**
+ * Three, of which one was away for longer than the log goes back, and has begun to decode the snapshot that it then gets; what it says meanwhile, and
+ * the digest of the values that it had.
+ */
+function decoding(seed: number): {
+  readonly world: World;
+  readonly away: SimNode;
+  readonly said: string[];
+  readonly before: string;
+} {
+  const sizes = { snapshotEntries: 100, entriesKept: 50, decodeBytes: 2000, decodePauseMs: 100 };
+  const world = formed(3, seed, sizes);
+  const leader = world.leader as SimNode;
+  const away = world.nodes.find((node) => node !== leader) as SimNode;
+  write(world, leader, "t/0", "before");
+  world.until(() => world.isConverged(), 5000, "the first value");
+  const before = away.running.retained.digest();
+  world.isolate([away], true);
+  const done = completion();
+  for (let i = 0; i < 300; i++) leader.running.retained.put(retained(`t/${i}`, "x".repeat(100)), done);
+  world.until(() => done.codes.length === 300, 20_000, "writes");
+  const said: string[] = [];
+  let isWhole = false;
+  world.watch = (bytes, from) => {
+    const message = raftMessage(bytes);
+    if (message?.kind === "installSnapshot")
+      isWhole ||= message.offset + message.data.length === message.totalBytes;
+    if (from === away && message !== undefined) said.push(message.kind);
+  };
+  world.isolate([away], false);
+  world.until(() => isWhole, 20_000, "the last piece");
+  world.run(100);
+  said.length = 0;
+  return { world, away, said, before };
+}
+
+/** Less than forty pieces take: the state has some 40 KB, which is read, and then what is retained is filed. */
+const HALF_DECODED_MS = 1500;
+
+test("a snapshot is decoded in pieces; until the last one its node follows with the state that it has, and has not acknowledged it", () => {
+  const { world, away, said, before } = decoding(21);
+  world.run(HALF_DECODED_MS);
+  expect(said).toContain("heartbeatReply");
+  expect(said).not.toContain("installSnapshotReply");
+  expect(away.running.retained.digest(), "the old state is whole").toBe(before);
+  expect(away.status.coordinator).toBe(world.leader?.id);
+  world.until(() => said.includes("installSnapshotReply"), 10_000, "it is acknowledged");
+  world.until(() => world.isConverged(), 5000, "catching up");
+  expect(away.running.retained.digest()).not.toBe(before);
+});
+
+test("a node that dies in the middle of decoding a snapshot comes back with what it had, and gets it again", () => {
+  const { world, away, before } = decoding(22);
+  world.run(HALF_DECODED_MS);
+  world.restart(away);
+  world.run(10);
+  expect(away.running.retained.digest()).toBe(before);
+  world.until(() => world.isFormed(3) && world.isConverged(), 20_000, "catching up");
+  expect(away.running.retained.digest()).not.toBe(before);
+});
+
 test("what a new leader finds in its log is not appended once more, though its proposers send it again", () => {
   const world = formed(3, 13);
   const old = world.leader as SimNode;

@@ -56,6 +56,11 @@ export type RaftEvent =
   /** The snapshot of a `restore` effect is safe and the state machine has taken it over. */
   | { readonly kind: "restored"; readonly index: number; readonly term: number }
   /**
+   * The answer to `checkSnapshot`, with its number: whether the application can take that snapshot over. Late is harmless: what has come of the
+   * log meanwhile counts, and a check that is over is ignored.
+   */
+  | { readonly kind: "snapshotChecked"; readonly check: number; readonly isUsable: boolean }
+  /**
    * The application has saved a snapshot of its own: entries up to `index - entriesKept` may go, and a leader's only if no follower will need
    * them when it has the older snapshot that it is getting.
    */
@@ -110,6 +115,11 @@ export type RaftEffect =
   | { readonly kind: "send"; readonly to: ServerId; readonly message: RaftMessage }
   /** Committed entries, in order, each once between starts and `restore` effects; all kinds, so that indexes are visible. */
   | { readonly kind: "apply"; readonly entries: readonly Entry[] }
+  /**
+   * A leader's snapshot is here: find out whether the application can take it over, in any number of turns, then step `snapshotChecked`. Until
+   * then nothing is given up for it and nothing about it is answered; everything else goes on. Only the newest check is waited for.
+   */
+  | { readonly kind: "checkSnapshot"; readonly check: number; readonly snapshot: Snapshot }
   /**
    * Replace snapshot and state machine by this one; the state machine not before the write is safe, because `apply` effects
    * go on with what follows. `keepsLog`: the log on disk stays, and entries behind the snapshot are applied again.

@@ -51,8 +51,6 @@ export interface RaftOptions {
   readonly snapshotChunkBytes?: number;
   /** Largest snapshot taken from a leader, in bytes; 512 MiB. It is gathered in memory. */
   readonly snapshotBytesMax?: number;
-  /** Whether the application can take over this snapshot of a leader; all are, without it. Must be pure. */
-  readonly isSnapshotUsable?: (data: Uint8Array) => boolean;
 }
 
 /** @throws {RaftAssertionError} if no server can work with `options`; the message names the one that is wrong. */

@@ -47,7 +47,7 @@ import type { InitialState, RaftOptions, RaftStatus } from "./options.ts";
 import { isPlausible, isReachable } from "./plausible.ts";
 import { onReadIndex, onReadIndexReply, requestRead } from "./read-index.ts";
 import { Server } from "./server.ts";
-import { onInstallSnapshot } from "./snapshot-receiving.ts";
+import { onInstallSnapshot, onSnapshotChecked } from "./snapshot-receiving.ts";
 import { droppableThrough, onChunkReply, onSnapshotSent } from "./snapshot-sending.ts";
 import { onStateDiverged } from "./state-hash.ts";
 import { ServerStatus } from "./status.ts";
@@ -101,6 +101,9 @@ export class RaftNode {
         break;
       case "compacted":
         this.#compacted(event.point);
+        break;
+      case "snapshotChecked":
+        onSnapshotChecked(server, event.check, event.isUsable);
         break;
       case "snapshotSent":
         if (server.isLeader) onSnapshotSent(server, event.to, event.ok);

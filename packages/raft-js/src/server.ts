@@ -15,7 +15,7 @@ import { checkOptions, type InitialState, type RaftOptions } from "./options.ts"
 import type { Progress } from "./progress.ts";
 import type { Vote } from "./quorum.ts";
 import { READABLE_MAX, ReadQueue } from "./read-queue.ts";
-import type { IncomingSnapshot } from "./snapshot-receiving.ts";
+import type { CheckedSnapshot, IncomingSnapshot } from "./snapshot-receiving.ts";
 import { StateHashes } from "./state-hashes.ts";
 import type { Transfer } from "./transfer.ts";
 import type { Configuration, HardState, ServerId, Snapshot, SnapshotPoint } from "./types.ts";
@@ -53,6 +53,10 @@ export class Server {
   contradictedTerm: number | undefined;
   /** The first part of a leader's snapshot. */
   incoming: IncomingSnapshot | undefined;
+  /** A leader's whole snapshot, of which the application has not said yet whether it can use it. */
+  checking: CheckedSnapshot | undefined;
+  /** Snapshots that were checked since the start. */
+  checks = 0;
   /** Messages that no server which keeps the rules sends. */
   rejectedMessages = 0;
   readonly stateHashes = new StateHashes();
@@ -193,9 +197,9 @@ export class Server {
     const { log } = this;
     log.commitTo(Math.max(log.commitIndex, index));
     // The log has caught up without the snapshot that was under way.
-    const isCovered = (this.incoming?.point.index ?? 0) <= log.commitIndex;
-    const isNeeded = this.isContradicted || this.stateWantedFrom !== undefined;
-    if (isCovered && !isNeeded) this.incoming = undefined;
+    if (this.isContradicted || this.stateWantedFrom !== undefined) return;
+    if ((this.incoming?.point.index ?? 0) <= log.commitIndex) this.incoming = undefined;
+    if ((this.checking?.snapshot.index ?? 0) <= log.commitIndex) this.checking = undefined;
   }
 
   /** Replaces log and state. Below the commit index only if what was committed here is contradicted. */

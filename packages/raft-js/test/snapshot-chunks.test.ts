@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { onAppendEntries } from "../src/follower.ts";
 import { EMPTY_STATE, type RaftMessage, type SnapshotPoint } from "../src/index.ts";
 import { Server } from "../src/server.ts";
-import { IncomingSnapshot, onInstallSnapshot } from "../src/snapshot-receiving.ts";
+import { IncomingSnapshot, onInstallSnapshot, onSnapshotChecked } from "../src/snapshot-receiving.ts";
 import { appendEntries, heartbeat, logOf, OneServer, OPTIONS, voters } from "./support/one-server.ts";
 
 const POINT: SnapshotPoint = { index: 9, term: 1, configuration: voters("a", "b", "c") };
@@ -191,13 +191,14 @@ test("of a snapshot that was installed the log keeps where it stands, not its da
   const b = new Server({ ...OPTIONS, id: "b" }, EMPTY_STATE, 0);
   b.setHardState(2, undefined);
   onInstallSnapshot(b, "a", piece(0, 10) as RaftMessage & { readonly kind: "installSnapshot" });
+  onSnapshotChecked(b, 1, true);
   expect(b.log.snapshot).toEqual(POINT);
 });
 
 test("a snapshot that is too large or that the application cannot use is counted and changes nothing", () => {
-  const strict = { isSnapshotUsable: (data: Uint8Array) => data[0] === 1 };
-  for (const options of [{ snapshotBytesMax: 9 }, strict]) {
-    const b = new OneServer({ id: "b", term: 2, options });
+  for (const snapshotBytesMax of [9, 10]) {
+    const b = new OneServer({ id: "b", term: 2, options: { snapshotBytesMax } });
+    b.verdict = (data) => data[0] === 1;
     b.receive("a", piece(0, 10));
     expect(b.takeEffects("restore")).toEqual([]);
     expect(b.takeSent()).toEqual([]);

@@ -6,6 +6,7 @@
 
 import type { Disk, DiskDone } from "@skein/kernel";
 import type { Snapshot } from "raft-js";
+import { atOnce } from "../pieces.ts";
 import { snapshotPath } from "./files.ts";
 import { type FoundParts, PartFiles, type PartPlace } from "./part-files.ts";
 import { checksumInPieces, encodeAlone, snapshotFrame } from "./record.ts";
@@ -38,11 +39,7 @@ export function* frameInPieces(
 
 /** The same at once. */
 export function frameOf(snapshot: Snapshot, parts?: readonly Uint8Array[]): SnapshotFrame {
-  const pieces = frameInPieces(snapshot, parts);
-  for (;;) {
-    const { done, value } = pieces.next();
-    if (done === true) return value;
-  }
+  return atOnce(frameInPieces(snapshot, parts));
 }
 
 export class SnapshotWriter {

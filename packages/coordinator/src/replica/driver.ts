@@ -13,7 +13,7 @@
  * Source: etcd-io/raft's driver contract (AsyncStorageWrites); reference design, section 1.9.
  */
 
-import { assert, type MonotonicMs, SkeinError, unreachable } from "@skein/kernel";
+import { assert, type MonotonicMs, type SkeinError, unreachable } from "@skein/kernel";
 import {
   decodeConfiguration,
   type Entry,
@@ -44,7 +44,8 @@ const SNAPSHOT_BYTES = 16 * 1024 * 1024;
 /** A write that takes this long is a disk that stands still: SD cards stop for half a second all the time. */
 const STALLED_MS = 2000;
 
-export interface DriverOptions extends Pick<ReplicaSizes, "snapshotEntries" | "partedBytes"> {
+export interface DriverOptions
+  extends Pick<ReplicaSizes, "snapshotEntries" | "partedBytes" | "decodeBytes" | "decodePauseMs"> {
   readonly raft: RaftOptions;
 }
 
@@ -100,9 +101,11 @@ export class Driver {
     });
     this.#alarm = new Alarm(ports.clock, () => this.step({ kind: "wake" }));
     ports.observer?.restored(state.snapshot.index, state.snapshot.term);
-    this.#received = new ReceivedState(machine);
-    const isSnapshotUsable = (data: Uint8Array): boolean => this.#isUsable(data);
-    this.#raft = new RaftNode({ ...options.raft, isSnapshotUsable }, state, ports.clock.monotonicMs());
+    this.#received = new ReceivedState({
+      decode: (data) => machine.decode(data, { pieceBytes: options.decodeBytes }),
+      nextTurn: (callback) => ports.clock.after(options.decodePauseMs, callback),
+    });
+    this.#raft = new RaftNode(options.raft, state, ports.clock.monotonicMs());
   }
 
   /** Starts the clock. Call once, when the owner is ready to be called. */
@@ -218,6 +221,7 @@ export class Driver {
     } finally {
       this.#events.length = 0;
       this.#isStepping = false;
+      this.#received.letGo();
     }
     if (!this.#isStopped) {
       this.#snapshots.saveWhenDue(this.#applied);
@@ -254,6 +258,12 @@ export class Driver {
         this.#journal.persist({ hardState: effect.hardState, entries: effect.entries }, finish);
         return;
       }
+      case "checkSnapshot":
+        this.#received.check(effect.snapshot.data, (isUsable, error) => {
+          this.#failOn(error);
+          this.step({ kind: "snapshotChecked", check: effect.check, isUsable });
+        });
+        return;
       case "restore":
         this.#restore(effect);
         return;
@@ -337,16 +347,6 @@ export class Driver {
     return this.#failOn(outdated);
   }
 
-  #isUsable(snapshot: Uint8Array): boolean {
-    try {
-      return this.#received.isUsable(snapshot);
-    } catch (error) {
-      assert(error instanceof SkeinError, "only what is decoded can be wrong");
-      this.#failOn(error);
-      return false;
-    }
-  }
-
   /** The state is replaced when its snapshot is safe, in the turn in which what follows it is applied: reads never go back. */
   #restore({ snapshot, keepsLog, hardState, sendAfter }: RaftEffect & { readonly kind: "restore" }): void {
     const { index, term, configuration } = snapshot;
@@ -390,6 +390,7 @@ export class Driver {
   #halt(): void {
     this.#isStopped = true;
     this.#snapshots.stop();
+    this.#received.giveUp();
     this.#alarm.stop();
   }
 }

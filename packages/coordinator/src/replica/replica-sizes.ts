@@ -18,6 +18,10 @@ export interface ReplicaSizes {
   readonly entriesKept: number;
   /** Bytes of a snapshot in one message: few enough that heartbeats behind it are not late on a slow Wi-Fi. */
   readonly snapshotChunkBytes: number;
+  /** Bytes of a leader's snapshot that are decoded in one turn of the event loop: a millisecond on a desktop. */
+  readonly decodeBytes: number;
+  /** How long other work has the event loop between two of these turns, ms; 0: for as long as it has work. */
+  readonly decodePauseMs: number;
   /** Bytes at which a segment of the journal is closed and the next one begun. */
   readonly segmentBytes: number;
   /** Bytes of messages that are owed; a state with so many is saved in parts (state-machine/saving.ts). */
@@ -38,6 +42,8 @@ export const REPLICA_SIZES: ReplicaSizes = {
   snapshotEntries: 10_000,
   entriesKept: 10_000,
   snapshotChunkBytes: 256 * 1024,
+  decodeBytes: 256 * 1024,
+  decodePauseMs: 0,
   segmentBytes: 16 * 1024 * 1024,
   partedBytes: 16 * 1024 * 1024,
   slabBytes: 128 * 1024,

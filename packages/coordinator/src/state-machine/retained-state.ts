@@ -44,14 +44,14 @@ interface Stored extends RetainedItem {
 }
 
 export class RetainedState {
-  readonly #topics = new Map<string, Stored>();
+  #topics = new Map<string, Stored>();
   #root: Level = { item: undefined, children: undefined };
   /** When those messages expire that do (SessionTime, ms). */
-  readonly #expiries = new Map<string, number>();
+  #expiries = new Map<string, number>();
   /** No message expires before. */
   #nextExpiry = Number.POSITIVE_INFINITY;
   #bytes = 0;
-  readonly #hash = new SetHash();
+  #hash = new SetHash();
   #digest: string | undefined;
 
   get count(): number {
@@ -133,13 +133,14 @@ export class RetainedState {
     }
   }
 
-  clear(): void {
-    this.#topics.clear();
-    this.#expiries.clear();
-    this.#nextExpiry = Number.POSITIVE_INFINITY;
-    this.#root = { item: undefined, children: undefined };
-    this.#bytes = 0;
-    this.#hash.clear();
+  /** Replaces everything by what `other` has, which must not be used any more. However many those are, it takes no time. */
+  takeOver(other: RetainedState): void {
+    this.#topics = other.#topics;
+    this.#root = other.#root;
+    this.#expiries = other.#expiries;
+    this.#nextExpiry = other.#nextExpiry;
+    this.#bytes = other.#bytes;
+    this.#hash = other.#hash;
     this.#digest = undefined;
   }
 

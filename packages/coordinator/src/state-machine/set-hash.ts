@@ -35,10 +35,6 @@ export class SetHash {
   remove(item: number): void {
     this.#sum = (this.#sum + MODULUS - item) % MODULUS;
   }
-
-  clear(): void {
-    this.#sum = 0;
-  }
 }
 
 function mix(value: number): number {

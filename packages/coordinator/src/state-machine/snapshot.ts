@@ -14,6 +14,7 @@
 import {
   ByteReader,
   ByteWriter,
+  type ClusterId,
   decodeMessage,
   encodeMessage,
   type Incarnation,
@@ -22,6 +23,7 @@ import {
   SkeinError,
 } from "@skein/kernel";
 import type { Stamp } from "../hybrid-clock.ts";
+import { atOnce, type IsPieceFull, type Pieces } from "../pieces.ts";
 import { readNodeId, writeNodeId } from "../wire-ids.ts";
 import { type ClustersState, NO_CLUSTERS } from "./clusters.ts";
 import { readClusters, writeClusters } from "./clusters-codec.ts";
@@ -37,7 +39,7 @@ import {
   type SavedSessions,
   type SessionsWriter,
 } from "./sessions/sessions-snapshot.ts";
-import { readStaged } from "./sessions/staged-sessions.ts";
+import { type Arrived, readStaged } from "./sessions/staged-sessions.ts";
 import { readStoreLimits, type StoreLimitRow, writeStoreLimits } from "./store-limits.ts";
 import { TOMBSTONES_MAX, type Tombstone } from "./tombstones.ts";
 
@@ -63,7 +65,7 @@ export interface ReplicatedState {
   /** In the order of the log. */
   readonly recent: readonly PackedPublication[];
   readonly sessions: SavedSessions;
-  readonly staged: ReturnType<typeof readStaged>;
+  readonly staged: readonly (readonly [ClusterId, Arrived])[];
 }
 
 const FORMAT_UNSTAMPED = 1;
@@ -92,7 +94,7 @@ export function encodeInPieces(
   staged: (out: ByteWriter) => void,
   expectedBytes: number,
   isParted = false,
-): Generator<undefined, Uint8Array> {
+): Pieces<Uint8Array> {
   const rest = new ByteWriter(4096);
   writeRest(state, rest);
   const waiting = new ByteWriter(4096);
@@ -115,9 +117,9 @@ function* pieces(
   sessions: SessionsWriter,
   staged: Uint8Array,
   out: ByteWriter,
-): Generator<undefined, Uint8Array> {
+): Pieces<Uint8Array> {
   let pieceEnds = PIECE_BYTES;
-  const isPieceFull = (): boolean => {
+  const isPieceFull: IsPieceFull = () => {
     if (out.length < pieceEnds) return false;
     pieceEnds = out.length + PIECE_BYTES;
     return true;
@@ -152,30 +154,47 @@ function writeRest(state: Omit<ReplicatedState, "sessions" | "staged">, out: Byt
   writePublications(state.recent, out);
 }
 
+export interface DecodeOptions {
+  /** What stands apart from the snapshot's bytes, if they come from the own disk. */
+  readonly parts?: readonly Uint8Array[] | undefined;
+  /** Of what is owed, see {@link OwedMessages}. */
+  readonly slabBytes?: number | undefined;
+  /** The newest version of the log that this program knows. */
+  readonly known?: number;
+  /** After about so many bytes a piece ends. */
+  readonly pieceBytes?: number;
+}
+
 /**
- * Payloads are views of `bytes` (no copy). `parts`: what stands apart from them, if they come from the own disk. `slabBytes`: of what is
- * owed, see {@link OwedMessages}. `known`: the newest version of the log that this program knows.
+ * Payloads are views of `bytes` (no copy).
  * @throws {SkeinError} ERR_SKEIN_MALFORMED, also when a list is not sorted; ERR_SKEIN_VERSION
  */
-export function decodeSnapshot(
+export function decodeSnapshot(bytes: Uint8Array, options: DecodeOptions = {}): ReplicatedState {
+  return atOnce(decodeInPieces(bytes, options));
+}
+
+/**
+ * The same in pieces. Retained messages, those that are owed, and sessions are the bulk; all else is bounded by a megabyte or two, and read at once.
+ * `bytes` must not change meanwhile.
+ */
+export function* decodeInPieces(
   bytes: Uint8Array,
-  parts?: readonly Uint8Array[],
-  slabBytes?: number,
-  known: number = NEWEST_LOG_VERSION,
-): ReplicatedState {
+  { parts, slabBytes, known = NEWEST_LOG_VERSION, pieceBytes = Number.POSITIVE_INFINITY }: DecodeOptions,
+): Pieces<ReplicatedState> {
   const input = new ByteReader(bytes);
+  const isPieceFull = everyBytes(input, pieceBytes);
   const format = input.u8();
   const isParted = format >= FORMAT_LIMITS_PARTED && format % 2 === 0;
   if (format > FORMAT_PARTED) throw unknownVersion(known + 1, known);
   if (format < FORMAT_UNSTAMPED || (isParted && parts === undefined)) throw malformed(`format ${format}`);
   const proposers = readProposers(input);
-  const items = readRetained(input, format);
+  const items = yield* readRetained(input, format, isPieceFull);
   const rest = format === FORMAT_UNSTAMPED ? NO_REST : readRest(input, format);
   const sessions =
     format < FORMAT_SESSIONS
       ? noSessions(slabBytes)
-      : readSessions(input, isParted ? parts : undefined, slabBytes, format >= FORMAT);
-  const staged = format < FORMAT_SESSIONS ? [] : readStaged(input);
+      : yield* readSessions(input, isParted ? parts : undefined, slabBytes, format >= FORMAT, isPieceFull);
+  const staged = format < FORMAT_SESSIONS ? [] : yield* readStaged(input, isPieceFull);
   const version = format < FORMAT ? FIRST_LOG_VERSION : input.varint();
   if (version > known) throw unknownVersion(version, known);
   input.end();
@@ -216,7 +235,17 @@ function readWritten(input: ByteReader, format: number): Written {
   return { stamp: input.varint(), index: input.varint(), ...readAuthor(input, format) };
 }
 
-function readRetained(input: ByteReader, format: number): RetainedItem[] {
+/** True where so many bytes were read since it was last true. */
+function everyBytes(input: ByteReader, bytes: number): IsPieceFull {
+  let left = input.remaining;
+  return () => {
+    if (left - input.remaining < bytes) return false;
+    left = input.remaining;
+    return true;
+  };
+}
+
+function* readRetained(input: ByteReader, format: number, isPieceFull: IsPieceFull): Pieces<RetainedItem[]> {
   const retained: RetainedItem[] = [];
   for (let left = input.varint(); left > 0; left--) {
     const written = readWritten(input, format);
@@ -226,6 +255,7 @@ function readRetained(input: ByteReader, format: number): RetainedItem[] {
     if (before !== undefined && before.topic >= message.topic) throw malformed("topics are not in order");
     if (!isValidTopicName(message.topic) || message.payload.length === 0) throw malformed("retained message");
     retained.push({ message, ...written, expiresAt: expiry === 0 ? undefined : expiry - 1 });
+    if (isPieceFull()) yield;
   }
   return retained;
 }

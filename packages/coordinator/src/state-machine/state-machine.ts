@@ -9,9 +9,10 @@
  * 64 KiB it came in.
  */
 
-import { type ApplicationMessage, ByteWriter, encodeMessage, SkeinError } from "@skein/kernel";
+import { type ApplicationMessage, ByteWriter, SkeinError } from "@skein/kernel";
 import type { Configuration } from "raft-js";
 import { type Stamp, stampAfter } from "../hybrid-clock.ts";
+import { atOnce, type Pieces } from "../pieces.ts";
 import { writeNodeId } from "../wire-ids.ts";
 import { type AloneWrite, writeAlone } from "./alone-writes.ts";
 import type { Applied } from "./applied.ts";
@@ -20,6 +21,7 @@ import { Clusters } from "./clusters.ts";
 import { writeClusters } from "./clusters-codec.ts";
 import { type Command, decodeCommand, deletionOf, inForce, lastPlaceOf, topicOf } from "./commands.ts";
 import { Conflicts } from "./conflicts.ts";
+import { type DecodedState, decodeState, file } from "./decoded-state.ts";
 import { expiryOf, unexpired } from "./expiry.ts";
 import { FIRST_LOG_VERSION, NEWEST_LOG_VERSION, unknownVersion } from "./log-version.ts";
 import { forkIndex, isSessionItem, readItems, topicsOf } from "./merge-export.ts";
@@ -33,7 +35,7 @@ import { noSessions } from "./sessions/sessions-snapshot.ts";
 import { SessionsState } from "./sessions/sessions-state.ts";
 import { StagedSessions } from "./sessions/staged-sessions.ts";
 import { itemHash } from "./set-hash.ts";
-import { decodeSnapshot, type ReplicatedState } from "./snapshot.ts";
+import type { DecodeOptions } from "./snapshot.ts";
 import { StoreLimits } from "./store-limits.ts";
 import { type MergeTarget, ownCopy, takeItem } from "./take-merge.ts";
 import { Tombstones } from "./tombstones.ts";
@@ -142,11 +144,7 @@ export class StateMachine {
 
   /** The state as bytes; equal states give equal bytes. */
   snapshot(): Uint8Array {
-    const pieces = this.snapshotInPieces();
-    for (;;) {
-      const { done, value } = pieces.next();
-      if (done === true) return value;
-    }
+    return atOnce(this.snapshotInPieces());
   }
 
   /** The same, as the state is now, in steps of some milliseconds between which it may change. */
@@ -179,19 +177,18 @@ export class StateMachine {
 
   /** Replaces the state. `parts`: of one that was saved in parts. Changes nothing if it throws. @throws {SkeinError} ERR_SKEIN_MALFORMED, ERR_SKEIN_VERSION */
   restore(bytes: Uint8Array, parts?: readonly Uint8Array[]): void {
-    this.takeOver(this.decode(bytes, parts));
+    this.takeOver(atOnce(this.decode(bytes, { parts })));
   }
 
-  /** A state for {@link takeOver}, as {@link restore} reads it. */
-  decode(bytes: Uint8Array, parts?: readonly Uint8Array[]): ReplicatedState {
-    return decodeSnapshot(bytes, parts, this.#slabBytes, this.#known);
+  /** A state for {@link takeOver}, as {@link restore} reads it, in pieces; this machine's own may change meanwhile. */
+  decode(bytes: Uint8Array, options?: Pick<DecodeOptions, "parts" | "pieceBytes">): Pieces<DecodedState> {
+    return decodeState(bytes, { ...options, slabBytes: this.#slabBytes, known: this.#known });
   }
 
   /** Replaces the state by one that {@link decode} has read, and that belongs to this machine from then on. */
-  takeOver(state: ReplicatedState): void {
+  takeOver(state: DecodedState): void {
     this.sequencer.restore(state.proposers);
-    this.retained.clear();
-    for (const item of state.retained) this.#set({ ...item, message: ownCopy(item.message) });
+    this.retained.takeOver(state.retained);
     this.tombstones.restore(state.tombstones, state.forgotten);
     const conflicts = state.conflicts.map((conflict) => {
       return { ...conflict, message: ownCopy(conflict.message) };
@@ -368,15 +365,8 @@ export class StateMachine {
     this.tombstones.add(message.topic, { stamp, index, alone });
   }
 
-  /** `message` must own its bytes: a view would keep a whole snapshot alive for as long as one of its messages lives. */
   #set(item: RetainedItem): boolean {
-    const measure = this.#measure.reset();
-    encodeMessage(item.message, measure);
-    const bytes = measure.length;
-    measure.varint(item.stamp).varint(item.index);
-    if (item.alone !== undefined) writeNodeId(item.alone, measure);
-    if (item.expiresAt !== undefined) measure.varint(item.expiresAt);
-    if (!this.retained.set(item, bytes, itemHash(measure.finish()))) return false;
+    if (!file(item, this.retained, this.#measure)) return false;
     this.tombstones.delete(item.message.topic);
     return true;
   }

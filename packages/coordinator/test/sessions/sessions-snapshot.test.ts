@@ -26,6 +26,29 @@ test("a replica that is restored in the middle of any history ends in the same s
   );
 });
 
+test("a replica that reads a snapshot piece by piece, and applies entries to the state that it has meanwhile, ends in the snapshot's", () => {
+  const histories = fc.array(steps, { minLength: 1, maxLength: 80 });
+  fc.assert(
+    fc.property(histories, fc.integer({ min: 1, max: 100 }), (history, pieceBytes) => {
+      const { machine, log } = worldOf(history);
+      const snapshot = machine.snapshot();
+      const behind = new StateMachine();
+      const pieces = behind.decode(snapshot, { pieceBytes });
+      let applied = 0;
+      let piece = pieces.next();
+      for (; piece.done !== true; piece = pieces.next()) {
+        const entry = log[applied];
+        if (entry !== undefined) behind.apply(entry, ++applied);
+      }
+      behind.takeOver(piece.value);
+      expect(behind.snapshot()).toEqual(snapshot);
+      expect(behind.stateHash()).toBe(machine.stateHash());
+      expect(behind.sessions.owed.bytes).toBe(machine.sessions.owed.bytes);
+    }),
+    { numRuns: 300 },
+  );
+});
+
 test("what a session keeps holds on to no log entry and no snapshot: wills and messages own their bytes", () => {
   const world = new SessionWorld();
   const claim = world.open(A, "c", { will: will("t", "will") });

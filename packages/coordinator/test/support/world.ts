@@ -102,7 +102,7 @@ export class World {
   readonly #linkedSince = new Map<string, number>();
   #isRefreshScheduled = false;
   /** Sees every control frame that gets onto a link. */
-  watch: (bytes: Uint8Array) => void = () => {};
+  watch: (bytes: Uint8Array, from: SimNode) => void = () => {};
   /** Whether a control frame does not arrive. */
   isLost: (bytes: Uint8Array) => boolean = () => false;
   readonly #sizes: Partial<ReplicaSizes>;
@@ -265,7 +265,7 @@ export class World {
   #send(from: SimNode, to: NodeId, bytes: Uint8Array): void {
     const target = this.nodes.find((node) => node.id === to);
     if (target === undefined || !this.isConnected(from, target)) return;
-    this.watch(bytes);
+    this.watch(bytes, from);
     if (this.isLost(bytes)) return;
     const route = `${from.id}>${to}`;
     const now = this.clock.monotonicMs();

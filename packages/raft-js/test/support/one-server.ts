@@ -67,6 +67,8 @@ type MessageOf<K extends Kind> = Extract<RaftMessage, { readonly kind: K }>;
 export class OneServer {
   readonly node: RaftNode;
   now = 0;
+  /** What it says of snapshots, at once; undefined: the test steps `snapshotChecked` itself. */
+  verdict: ((data: Uint8Array) => boolean) | undefined = () => true;
   /** Writes not completed, oldest first. */
   readonly writes: (RaftEffect & { readonly kind: "persist" | "restore" })[] = [];
   /** Everything sent and not yet taken. */
@@ -92,8 +94,14 @@ export class OneServer {
   }
 
   step(event: RaftEvent): readonly RaftEffect[] {
-    const effects = this.node.step(event, this.now);
+    const effects = [...this.node.step(event, this.now)];
     for (const effect of effects) {
+      if (effect.kind === "checkSnapshot" && this.verdict !== undefined) {
+        const { check, snapshot } = effect;
+        const checked = { kind: "snapshotChecked", check, isUsable: this.verdict(snapshot.data) } as const;
+        // The list grows while it is worked off.
+        effects.push(...this.node.step(checked, this.now));
+      }
       if (effect.kind === "send") this.#sent.push(effect);
       if (effect.kind === "persist" || effect.kind === "restore") this.writes.push(effect);
     }

@@ -108,6 +108,7 @@ function drawSettings(cluster: SimCluster): void {
   });
   cluster.diskMaxMs = random.pick([0, 5, 5, 30, 100]);
   cluster.releaseMaxMs = random.pick([20, 20, 600]);
+  cluster.checkMaxMs = random.pick([0, 5, 200, 1000]);
   cluster.compactAfter = random.pick([8, 40, 1000]);
   cluster.crashPerMillion = random.pick([0, 0, 50, 500]);
 }
@@ -257,6 +258,7 @@ function healAndDemandProgress(cluster: SimCluster, { ids, isConfigurationFixed 
   cluster.network.faults.cut.clear();
   cluster.diskMaxMs = 3;
   cluster.releaseMaxMs = 20;
+  cluster.checkMaxMs = 5;
   cluster.crashPerMillion = 0;
   for (const id of ids) {
     cluster.pause(id, 0);

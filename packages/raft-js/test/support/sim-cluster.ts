@@ -28,7 +28,7 @@ export const HASH_EVERY = 10;
 const DRIFT_MAX = 0.005;
 
 /** Timing and limits; the same for all servers of a run. */
-export type Settings = Omit<RaftOptions, "id" | "randomBelow" | "isSnapshotUsable">;
+export type Settings = Omit<RaftOptions, "id" | "randomBelow">;
 
 export const SETTINGS: Settings = {
   heartbeatMs: 50,
@@ -56,6 +56,8 @@ export class SimCluster {
   diskMaxMs = 3;
   /** Longest time that a driver takes to release what a lease protected, in ms. */
   releaseMaxMs = 20;
+  /** Longest time that an application takes to find out whether it can use a snapshot, in ms. */
+  checkMaxMs = 5;
   /** How often, of a million, an effect is the last thing a process does. */
   crashPerMillion = 0;
   now = 0;
@@ -210,6 +212,11 @@ export class SimCluster {
         this.#write(server, sendAfter, { kind: "persisted", index, term });
         break;
       }
+      case "checkSnapshot":
+        this.#later(server, this.now + this.random.below(this.checkMaxMs + 1), () =>
+          this.#checked(server, effect),
+        );
+        break;
       case "restore":
         this.#restore(server, effect);
         break;
@@ -298,6 +305,15 @@ export class SimCluster {
     if (asked === undefined) throw new Error(`${server.id} answers read ${request}, which it did not ask`);
     this.seen.add("a read is answered");
     this.checkers.reads(server.id, asked, index, server.appliedIndex);
+  }
+
+  #checked(server: SimServer, effect: RaftEffect & { readonly kind: "checkSnapshot" }): void {
+    const { check, snapshot } = effect;
+    if (server.appliedIndex >= snapshot.index)
+      this.seen.add("a log catches up while a snapshot for it is looked at");
+    if (server.node?.status().leader !== server.pieceFrom)
+      this.seen.add("a snapshot is looked at for longer than its leader leads");
+    this.step(server.id, { kind: "snapshotChecked", check, isUsable: true });
   }
 
   #restore(server: SimServer, effect: RaftEffect & { readonly kind: "restore" }): void {

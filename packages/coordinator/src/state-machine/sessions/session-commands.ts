@@ -24,6 +24,7 @@ import {
   type SubscriptionWish,
   type WillFate,
 } from "@skein/kernel";
+import type { IsPieceFull, Pieces } from "../../pieces.ts";
 import { ownCopy } from "../take-merge.ts";
 
 /** A session as a command names it. */
@@ -256,11 +257,30 @@ export function readRising(input: ByteReader): number[] {
 
 /** Each item takes a byte at least, so a count is never believed beyond the bytes there are. */
 export function readList<Item>(input: ByteReader, read: (input: ByteReader) => Item): Item[] {
+  const items: Item[] = [];
+  for (let left = readCount(input); left > 0; left--) items.push(read(input));
+  return items;
+}
+
+/** The same in pieces. */
+export function* readLongList<Item>(
+  input: ByteReader,
+  read: (input: ByteReader) => Item,
+  isPieceFull: IsPieceFull,
+): Pieces<Item[]> {
+  const items: Item[] = [];
+  for (let left = readCount(input); left > 0; left--) {
+    items.push(read(input));
+    if (isPieceFull()) yield;
+  }
+  return items;
+}
+
+/** How long a list is. */
+export function readCount(input: ByteReader): number {
   const count = input.varint();
   if (count > input.remaining) throw malformed(`a list of ${count}`);
-  const items: Item[] = [];
-  for (let left = count; left > 0; left--) items.push(read(input));
-  return items;
+  return count;
 }
 
 export function readQos(value: number): QoS {

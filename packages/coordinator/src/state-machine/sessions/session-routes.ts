@@ -35,9 +35,15 @@ export interface Routes {
 }
 
 export class SessionRoutes {
-  readonly #index = new FilterIndex<Member, Routes>(compile);
+  #index = new FilterIndex<Member, Routes>(compile);
   /** By `$share/...` filter; members sorted by Client Identifier when asked for. */
   readonly #members = new Map<string, Map<string, Member>>();
+
+  /** Forgets all of them. The sessions that had them must not be used any more. */
+  clear(): void {
+    this.#index = new FilterIndex<Member, Routes>(compile);
+    this.#members.clear();
+  }
 
   match(topic: string): Routes {
     return this.#index.match(topic);

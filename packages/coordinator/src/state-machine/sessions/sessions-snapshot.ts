@@ -8,21 +8,24 @@
  * forms (staged-sessions.ts).
  */
 
-import {
-  AssertionError,
-  type ByteReader,
-  ByteWriter,
-  decodeMessage,
-  type Incarnation,
-  SkeinError,
-} from "@skein/kernel";
+import { type ByteReader, ByteWriter, type Incarnation, SkeinError } from "@skein/kernel";
+import type { IsPieceFull, Pieces } from "../../pieces.ts";
 import { readNodeId, writeNodeId } from "../../wire-ids.ts";
-import { type MessageHandle, NO_ROOM, OwedMessages } from "./owed-messages.ts";
+import {
+  MessagePlaces,
+  type NamedHandles,
+  type NamedMessages,
+  readMessages,
+  readSlabs,
+  releaseAll,
+} from "./named-messages.ts";
+import { NO_ROOM, OwedMessages } from "./owed-messages.ts";
 import type { ColumnEntry } from "./queue-columns.ts";
 import { readRepeated, writeRepeated } from "./repeated-messages.ts";
 import { RunningHash } from "./running-hash.ts";
 import {
   readList,
+  readLongList,
   readQos,
   readRising,
   readSubscription,
@@ -69,7 +72,7 @@ export function noSessions(slabBytes?: number): SavedSessions {
 }
 
 /** Writes all sessions down as they were, whatever becomes of them meanwhile; it stops where `isPieceFull` says so. */
-export type SessionsWriter = (out: ByteWriter, isPieceFull: () => boolean) => Generator<undefined, void>;
+export type SessionsWriter = (out: ByteWriter, isPieceFull: IsPieceFull) => Pieces<void>;
 
 /** Fixes all sessions as they are now. `hasRepeated`: the form has what may come once more (repeated-messages.ts). */
 export function frozenSessions(state: SessionsState, hasRepeated: boolean): SessionsWriter {
@@ -156,98 +159,30 @@ function frozenRest(
  * Messages are copied; but for `parts`, if they stand apart, which are taken over as they are. `slabBytes`: see {@link OwedMessages}.
  * @throws {SkeinError} ERR_SKEIN_MALFORMED
  */
-export function readSessions(
+export function* readSessions(
   input: ByteReader,
   parts: readonly Uint8Array[] | undefined,
   slabBytes: number | undefined,
   hasRepeated: boolean,
-): SavedSessions {
+  isPieceFull: IsPieceFull,
+): Pieces<SavedSessions> {
   const [elapsed, hash] = [input.varint(), input.varint()];
   const { messages, handles } =
-    parts === undefined ? readMessages(input, slabBytes) : readSlabs(input, parts, slabBytes);
+    parts === undefined
+      ? yield* readMessages(input, slabBytes, isPieceFull)
+      : readSlabs(input, parts, slabBytes);
   const turns = readList(input, () => [input.text(), input.varint()] as const);
-  const sessions = readList(input, () => readSession(input, messages, handles, hasRepeated));
-  for (const handle of handles) if (handle !== NO_ROOM) messages.release(handle);
+  const sessions = yield* readLongList(
+    input,
+    () => readSession(input, messages, handles, hasRepeated),
+    isPieceFull,
+  );
+  yield* releaseAll(handles, messages);
   const absent = readList(input, () => input.varint());
   const left = new Set(absent);
   const isComplete = sessions.every(({ owner }, place) => (owner === undefined) === left.has(place));
   if (!isComplete || left.size !== absent.length) throw malformed("sessions without a connection");
   return { elapsed, hash, turns, messages, sessions, absent };
-}
-
-/** Messages, and the handle of each by the number that names it; {@link NO_ROOM}: it names none. */
-interface NamedHandles {
-  readonly messages: OwedMessages;
-  readonly handles: Uint32Array | readonly MessageHandle[];
-}
-
-function readMessages(input: ByteReader, slabBytes: number | undefined): NamedHandles {
-  const messages = new OwedMessages(slabBytes);
-  return { messages, handles: readList(input, () => readOwed(input, messages)) };
-}
-
-function readSlabs(
-  input: ByteReader,
-  closed: readonly Uint8Array[],
-  slabBytes: number | undefined,
-): NamedHandles {
-  if (input.varint() !== closed.length) throw malformed("parts");
-  const open = input.bytes();
-  const count = input.varint();
-  if (count * 4 > input.remaining) throw malformed("places");
-  const places = new Uint32Array(count);
-  for (let handle = 0; handle < count; handle++) places[handle] = input.u32();
-  const messages = OwedMessages.adopt({ places, closed, open }, slabBytes);
-  return { messages, handles: places.map((place, handle) => (place === 0 ? NO_ROOM : handle)) };
-}
-
-/** What a message is written down as in a queue. */
-export interface NamedMessages {
-  of(handle: MessageHandle): number;
-}
-
-/** Messages, each once, and where in that list each stands. */
-export class MessagePlaces {
-  readonly #handles: Uint32Array;
-  /** By handle: its place and 1; 0: it has none. */
-  readonly #places: Uint32Array;
-  #count = 0;
-
-  /** For any messages of `messages`. */
-  constructor(messages: OwedMessages) {
-    this.#handles = new Uint32Array(messages.count);
-    this.#places = new Uint32Array(messages.handlesEnd);
-  }
-
-  /** In the order in which they were added first. */
-  get handles(): Uint32Array {
-    return this.#handles.subarray(0, this.#count);
-  }
-
-  /** Puts it behind the others, unless it is there. */
-  add(handle: MessageHandle): void {
-    if (this.#places[handle] !== 0) return;
-    this.#handles[this.#count++] = handle;
-    this.#places[handle] = this.#count;
-  }
-
-  /** Adds the messages of all these queues. */
-  addQueues(sessions: Iterable<SessionState>): this {
-    for (const { queue } of sessions) queue.forEachHandle((handle) => this.add(handle));
-    return this;
-  }
-
-  of(handle: MessageHandle): number {
-    const place = this.#places[handle] ?? 0;
-    if (place === 0) throw new AssertionError(`message ${handle} has no place`);
-    return place - 1;
-  }
-}
-
-/** Reads a message as `packed` gives it; the caller holds it. @throws {SkeinError} ERR_SKEIN_MALFORMED */
-export function readOwed(input: ByteReader, messages: OwedMessages): MessageHandle {
-  const at = input.varint();
-  return messages.put(decodeMessage(input), at);
 }
 
 /** All but the entries of its queue, which follow ({@link writeEntries}). */

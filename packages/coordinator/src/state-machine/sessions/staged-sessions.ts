@@ -10,11 +10,13 @@
  */
 
 import { ByteReader, ByteWriter, type ClusterId } from "@skein/kernel";
+import type { IsPieceFull, Pieces } from "../../pieces.ts";
 import { readClusterId } from "../../wire-ids.ts";
+import { MessagePlaces, readOwed } from "./named-messages.ts";
 import { type MessageHandle, OwedMessages } from "./owed-messages.ts";
-import { readList } from "./session-commands.ts";
+import { readCount, readLongList } from "./session-commands.ts";
 import type { SavedSession, SessionState } from "./session-state.ts";
-import { MessagePlaces, readOwed, readSession, writeEntries, writeSession } from "./sessions-snapshot.ts";
+import { readSession, writeEntries, writeSession } from "./sessions-snapshot.ts";
 import type { SessionsState } from "./sessions-state.ts";
 
 /** An item of a chunk. */
@@ -69,11 +71,13 @@ export class Arrived {
   }
 
   /** Reads what {@link write} has written. @throws {SkeinError} ERR_SKEIN_MALFORMED */
-  static read(input: ByteReader): Arrived {
+  static *read(input: ByteReader, isPieceFull: IsPieceFull): Pieces<Arrived> {
     const arrived = new Arrived();
+    const { messages } = arrived;
     arrived.elapsed = input.varint();
-    arrived.#handles = readList(input, () => readOwed(input, arrived.messages));
-    arrived.sessions = readList(input, () => readSession(input, arrived.messages, arrived.#handles, false));
+    arrived.#handles = yield* readLongList(input, () => readOwed(input, messages), isPieceFull);
+    const read = (): SavedSession => readSession(input, messages, arrived.#handles, false);
+    arrived.sessions = yield* readLongList(input, read, isPieceFull);
     return arrived;
   }
 }
@@ -120,8 +124,14 @@ export class StagedSessions {
 }
 
 /** @throws {SkeinError} ERR_SKEIN_MALFORMED */
-export function readStaged(input: ByteReader): (readonly [ClusterId, Arrived])[] {
-  return readList(input, () => [readClusterId(input), Arrived.read(input)] as const);
+export function* readStaged(
+  input: ByteReader,
+  isPieceFull: IsPieceFull,
+): Pieces<readonly (readonly [ClusterId, Arrived])[]> {
+  const staged: (readonly [ClusterId, Arrived])[] = [];
+  for (let left = readCount(input); left > 0; left--)
+    staged.push([readClusterId(input), yield* Arrived.read(input, isPieceFull)]);
+  return staged;
 }
 
 /**
