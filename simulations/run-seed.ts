@@ -21,6 +21,8 @@ const HOUSEHOLD_SIZES = {
   inflightMax: 4,
   snapshotChunkBytes: 8192,
 };
+/** Its state is decoded in a few seconds. */
+const HOUSEHOLD_DECODE_BYTES = 16_384;
 const HOUSEHOLD_LOG = { entriesKept: 2000, snapshotEntries: 500 };
 
 /** What repeats a run by hand. */
@@ -41,7 +43,8 @@ function withRoom(schedule: Schedule): Schedule {
   const { sizes, isLogShort = false } = schedule.world;
   if (sizes === undefined || Object.keys(sizes).length === 0) return schedule;
   const wide: Record<string, number> = { ...sizes };
-  const room = isLogShort ? HOUSEHOLD_SIZES : { ...HOUSEHOLD_SIZES, ...HOUSEHOLD_LOG };
+  const decoding = sizes.decodeBytes === undefined ? {} : { decodeBytes: HOUSEHOLD_DECODE_BYTES };
+  const room = { ...HOUSEHOLD_SIZES, ...decoding, ...(isLogShort ? {} : HOUSEHOLD_LOG) };
   for (const [name, least] of Object.entries(room)) wide[name] = Math.max(wide[name] ?? least, least);
   return { ...schedule, world: { ...schedule.world, sizes: wide } };
 }

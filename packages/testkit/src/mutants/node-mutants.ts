@@ -57,6 +57,15 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     scenario: "crashes",
   },
   {
+    name: "a half decoded state is taken over",
+    breaks: "P8: a node that was restored misses all behind the first piece",
+    file: `${COORDINATOR}/state-machine/decoded-state.ts`,
+    search: "    pieceEnds = retained.bytes + pieceBytes;\n    yield;\n",
+    replacement: "    break;\n",
+    load: "writes",
+    scenario: "decoding",
+  },
+  {
     name: "a wiped voter returns under its old id",
     breaks: "leader completeness: its votes and entries are forgotten (design 1.10)",
     file: `${COORDINATOR}/replica/replica-files.ts`,

@@ -5,11 +5,11 @@
  * Whether the disks of the others allow that this one loses something is decided when a fault strikes (damage-budget.ts).
  */
 
-import type { ReplicaSizes } from "@skein/coordinator";
 import type { Prng } from "@skein/kernel";
 import { MOMENTS } from "../client/leaving.ts";
 import { between, chance, pick, randomStream } from "../world/random-streams.ts";
 import type { WorldOptions } from "../world/world.ts";
+import { decodedInPieces, drawSizes } from "./draw-sizes.ts";
 import type { Plot } from "./plots.ts";
 import { SCENARIOS, type Scenario } from "./scenarios.ts";
 import { type Fault, type FaultKind, LEADER, type Schedule } from "./schedule.ts";
@@ -104,7 +104,8 @@ export function generateSchedule(wishes: ScheduleWishes): Schedule {
   const nodes = between(prng, 3, 7);
   const minutes = wishes.minutes ?? between(prng, 2, 5);
   const drawnWorld = { ...worldOptions(prng, seed, nodes), ...worldOf(scenario, wishes) };
-  const world = scenario?.isSkewed === true ? skewed(drawnWorld) : drawnWorld;
+  const pieced = decodedInPieces(drawnWorld);
+  const world = scenario?.isSkewed === true ? skewed(pieced) : pieced;
   const chaosUntilMs = FORMATION_MS + minutes * 60_000;
   // Drawn in any case, so that a scenario changes nothing else.
   const drawn = KINDS.filter((kind) => chance(prng, PER_MILLE[kind]));
@@ -180,37 +181,6 @@ function worldOptions(prng: Prng, seed: number, nodes: number): WorldOptions {
 }
 
 const DAMAGES = ["power", "power", "power", "rot", "wipe"] as const;
-
-/** Bytes in a message and messages under way: small, but enough to catch up with a few minutes' writes in seconds. */
-const WINDOWS = [
-  [1, 16],
-  [1000, 1],
-  [300, 3],
-  [256 * 1024, 1],
-  [256 * 1024, 16],
-] as const;
-
-/** States that owe anything much are saved in parts. */
-const PARTED: Partial<ReplicaSizes> = { partedBytes: 500, slabBytes: 512 };
-
-/** Small ones in half of the seeds: snapshots, full windows, new segments, batches in pieces. */
-function drawSizes(prng: Prng, isSlow: boolean): Partial<ReplicaSizes> {
-  const [appendBytesMax, inflightMax] = pick(prng, isSlow ? WINDOWS.slice(3) : WINDOWS);
-  // One entry at a time is too slow for a long log: who was away gets a snapshot.
-  const isNarrow = appendBytesMax === 1;
-  const sizes: Partial<ReplicaSizes> = {
-    appendBytesMax,
-    inflightMax,
-    snapshotEntries: pick(prng, isNarrow ? [20, 50, 150] : [20, 150, 10_000]),
-    entriesKept: pick(prng, isNarrow ? [0, 10, 50, 100] : [0, 10, 100, 10_000]),
-    // A state of all topics and what gave way in them has 10 KB, and each piece waits for the answer to the one before.
-    snapshotChunkBytes: pick(prng, [isSlow ? 1000 : 100, 2000, 256 * 1024]),
-    segmentBytes: pick(prng, [2000, 30_000, 16 * 1024 * 1024]),
-  };
-  if (!chance(prng, 500)) return {};
-  // Not drawn, because a new draw would move all others.
-  return sizes.segmentBytes === 2000 ? { ...sizes, ...PARTED } : sizes;
-}
 
 /** Mean time between two of a kind; of most it is longer. */
 const INTERVALS_MS: Partial<Record<FaultKind, readonly number[]>> = {

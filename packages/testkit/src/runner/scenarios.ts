@@ -99,6 +99,12 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     sizes: { snapshotEntries: 50, entriesKept: 10 },
     isLogShort: true,
   },
+  // The same, with a state that takes a second to decode, in which others come to lead, and this one dies or goes away again.
+  decoding: {
+    kinds: ["transfer", "partition", "severed", "crash"],
+    sizes: { snapshotEntries: 50, entriesKept: 10, decodeBytes: 1000, decodePauseMs: 300 },
+    topics: 100,
+  },
   // Live subscribers only, and connections between nodes that end all the time, of which some go through a third one.
   detours: { kinds: ["isolated", "cut"], nodes: 4, sizes: {}, isQuiet: true, hasOnlyTalkers: true },
   // Clients that are away for longer than their queues have room.
