@@ -94,7 +94,7 @@ export class FloatingAddress {
     });
     this.#tickler = new Tickler({
       clock,
-      tickle: (connection, done) => this.#tools.tickle(connection, done),
+      tickle: (connections, done) => this.#tools.tickle(connections, done),
       finished: (segments, lack) => {
         this.#ports.log.info({ address, segments }, "tickled the clients of the past holder");
         this.#warn("tickles", lack);

@@ -6,6 +6,9 @@
  * also while this machine has the address itself, when the kernel would ask nobody. With a preferred lifetime of 0 the kernel
  * never takes the IPv6 address as the source of connections of its own.
  *
+ * Starting a program stops the event loop until the system has got round to it: 2 ms, but 50 to 450 ms where others want the processor,
+ * and a holder that starts many at once serves nobody meanwhile. So where several are wanted a shell is started, and it starts them.
+ *
  * Source: iputils arping, iproute2, socat; RFC 4861 sections 7.2.2 and 7.2.6, RFC 6724 section 5 (rule 3); measured:
  * docs/floating-address.md.
  */
@@ -27,6 +30,13 @@ const LIFETIME_SECONDS = 2;
 const PROBE_MS = 400;
 const RUN_TIMEOUT_MS = 3000;
 const DELETE_TIMEOUT_MS = 1000;
+
+/** $1: interface, $2: address. Both forms: some receivers update on requests only, some on replies only. */
+const ANNOUNCE =
+  'arping -U -c 1 -w 1 -I "$1" "$2" & arping -A -c 1 -w 1 -I "$1" "$2"; code=$?; wait; exit $code';
+/** In turn: a segment as printf writes it, and where it goes. One that cannot be sent keeps none of the others back. */
+const TICKLE =
+  'while [ $# -gt 1 ]; do printf %b "$1" | socat -u - "$2" || { code=$?; [ $code -lt 126 ] || exit $code; }; shift 2; done';
 
 /** What to do about a right that is missing, to be put behind "or". */
 export const HOW_TO_ALLOW =
@@ -85,15 +95,7 @@ export class NetworkTools {
       if (lack !== undefined) failed(lack);
     };
     if (!this.isV6) {
-      // Both forms: some receivers update on requests only, some on replies only. The exit code says nothing.
-      for (const form of ["-U", "-A"]) {
-        this.#process.run(
-          "arping",
-          [form, "-c", "1", "-w", "1", "-I", networkInterface, address],
-          RUN_TIMEOUT_MS,
-          done,
-        );
-      }
+      this.#process.run("sh", ["-c", ANNOUNCE, "sh", networkInterface, address], RUN_TIMEOUT_MS, done);
       return;
     }
     const mac = macBytes(this.#ownMac() ?? "");
@@ -159,15 +161,21 @@ export class NetworkTools {
     this.#process.run("socat", ["-u", "/dev/null", to], RUN_TIMEOUT_MS, (result) => done(lackOf(result)));
   }
 
-  /** Makes a client of the past holder look after its connection. `lack`: why the program could not do it. */
-  tickle({ ip, port, serverPort }: Connection, done: (lack: Lack | undefined) => void): void {
+  /** Makes clients of the past holder look after their connections. `lack`: why the program could not do it. */
+  tickle(connections: readonly Connection[], done: (lack: Lack | undefined) => void): void {
+    const args = connections.flatMap(({ ip, port, serverPort }) => {
+      const segment = tickleSegment({ ip: this.#ip, port: serverPort }, { ip, port });
+      return [escaped(segment), this.#clientAt(formatIp(ip))];
+    });
+    this.#process.run("sh", ["-c", TICKLE, "sh", ...args], RUN_TIMEOUT_MS, (result) => done(lackOf(result)));
+  }
+
+  /** For socat: TCP (6) to a client, as the floating address. */
+  #clientAt(client: string): string {
     const { address } = this.#options;
-    const client = formatIp(ip);
-    const to = this.isV6
+    return this.isV6
       ? `IP6-SENDTO:[${client}]:6,bind=[${address}]`
       : `IP4-SENDTO:${client}:6,bind=${address}`;
-    const segment = tickleSegment({ ip: this.#ip, port: serverPort }, { ip, port });
-    this.#process.run("socat", ["-u", "-", to], RUN_TIMEOUT_MS, (result) => done(lackOf(result)), segment);
   }
 
   /** Whether `connection` is of the address's family. */
@@ -179,7 +187,13 @@ export class NetworkTools {
 function lackOf({ exitCode, stderr }: ProcessResult): Lack | undefined {
   // The right to start it can be missing as well: its file has capabilities that this process may not get (126: so says a shell).
   if (exitCode === 126 || /not permitted|EPERM|EACCES/i.test(stderr)) return "forbidden";
-  return exitCode === null ? "missing" : undefined;
+  // 127: so says a shell that has not found it.
+  return exitCode === null || exitCode === 127 ? "missing" : undefined;
+}
+
+/** As `printf %b` reads it. */
+function escaped(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => `\\0${byte.toString(8).padStart(3, "0")}`).join("");
 }
 
 function whyUnasked(result: ProcessResult): ProbeResult {

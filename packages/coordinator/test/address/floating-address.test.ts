@@ -509,6 +509,23 @@ test("clients of the past holder are tickled three times, after the announcement
   ]);
 });
 
+test("who takes the address of fifty clients starts few programs for its many packets: each stops the event loop", () => {
+  const { process, address, lead } = setUp();
+  address.start();
+  process.take();
+  address.tickleOnTaking(
+    Array.from({ length: 50 }, (_, at) => ({
+      ip: Uint8Array.of(10, 0, 0, 77),
+      port: 50_000 + at,
+      serverPort: 1883,
+    })),
+  );
+  lead(5500);
+  const packets = process.take().filter((line) => /^arping -[UA]|^socat -u/.test(line));
+  expect(packets).toHaveLength(2 * 6 + 3 * 50);
+  expect(process.shells).toBe(6 + 3 * 4);
+});
+
 test("when a split heals, who keeps the address tickles those again whose tickles were on their way, and a stand-in that is elected announces it", () => {
   const { process, address, lead } = setUp();
   address.start();

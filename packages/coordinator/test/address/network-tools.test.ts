@@ -134,12 +134,12 @@ test("a client of the past holder is tickled from the address; clients of the ot
   const { process, tools } = setUp();
   const client = { ip: parseIp("fd00::77") as Uint8Array, port: 50_000, serverPort: 1883 };
   const lacks: (Lack | undefined)[] = [];
-  tools.tickle(client, (lack) => lacks.push(lack));
+  tools.tickle([client], (lack) => lacks.push(lack));
   expect(process.take()).toEqual(["socat -u - IP6-SENDTO:[fd00::77]:6,bind=[fd00::250]"]);
   expect(process.inputs).toEqual([tickleSegment({ ip: ADDRESS, port: 1883 }, client)]);
   expect(tools.fits(client)).toBe(true);
   expect(tools.fits({ ...client, ip: Uint8Array.of(10, 0, 0, 77) })).toBe(false);
   process.missing.add("socat");
-  tools.tickle(client, (lack) => lacks.push(lack));
+  tools.tickle([client], (lack) => lacks.push(lack));
   expect(lacks).toEqual([undefined, "missing"]);
 });

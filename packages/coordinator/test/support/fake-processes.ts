@@ -20,6 +20,8 @@ export class FakeProcesses implements ProcessPort {
   /** The batch `ip` answers every line with this complaint. */
   complaint: string | undefined;
   running = 0;
+  /** How many shells were started, for whatever they started. */
+  shells = 0;
   #errorLine: (line: string) => void = () => {};
   #exited: (result: ProcessResult) => void = () => {};
 
@@ -30,6 +32,10 @@ export class FakeProcesses implements ProcessPort {
     done: (result: ProcessResult) => void,
     input?: Uint8Array,
   ): void {
+    if (command === "sh") {
+      done(this.#shell(args.slice(3)));
+      return;
+    }
     this.calls.push([command, ...args].join(" "));
     if (input !== undefined) this.inputs.push(input);
     if (this.missing.has(command)) done({ exitCode: null, stdout: "", stderr: `spawn ${command} ENOENT` });
@@ -62,6 +68,22 @@ export class FakeProcesses implements ProcessPort {
         this.running--;
       },
     };
+  }
+
+  /** What the scripts of network-tools.ts start for their arguments: interface and address to announce, or segments and their ways. */
+  #shell(args: readonly string[]): ProcessResult {
+    this.shells++;
+    const isTickle = args[0]?.startsWith("\\") === true;
+    if (!isTickle)
+      for (const form of ["-U", "-A"]) this.calls.push(`arping ${form} -c 1 -w 1 -I ${args.join(" ")}`);
+    for (let at = 0; isTickle && at < args.length; at += 2) {
+      this.calls.push(`socat -u - ${args[at + 1]}`);
+      const octal = (args[at] as string).split("\\").slice(1);
+      this.inputs.push(Uint8Array.from(octal, (digits) => Number.parseInt(digits, 8)));
+    }
+    const program = isTickle ? "socat" : "arping";
+    const stderr = `sh: 1: ${program}: not found`;
+    return this.missing.has(program) ? { exitCode: 127, stdout: "", stderr } : this.result;
   }
 
   #probed(): ProcessResult {

@@ -88,7 +88,7 @@ export class FloatingKernel {
   /** The programs of the operating system, for `process` on `machine`. */
   openFor(process: SimProcess, machine: number): ProcessPort {
     return {
-      run: (command, args, timeoutMs, done, input) => {
+      run: (command, args, timeoutMs, done) => {
         if (!process.effect()) return;
         const { events } = this.#ports;
         const end = (afterMs: number, result: ProcessResult): void => {
@@ -96,7 +96,7 @@ export class FloatingKernel {
         };
         events.after(RUN_MS, () => {
           if (command === "ip") this.#ip(machine, args);
-          else if (command === "socat") this.#socat(machine, args, input);
+          else if (command === "sh") this.#shell(machine, args.slice(3));
           else if (args[0] === "-D") {
             const macs = this.#answersTo(machine);
             if (macs.length === 0) end(timeoutMs - RUN_MS, KILLED);
@@ -107,7 +107,7 @@ export class FloatingKernel {
                 stderr: "",
               });
             return;
-          } else this.#announce(machine);
+          }
           end(0, OK);
         });
       },
@@ -167,10 +167,20 @@ export class FloatingKernel {
     return [...holders.map(macOf), ...(this.hasStranger ? [STRANGER_MAC] : [])];
   }
 
-  #socat(machine: number, args: readonly string[], input: Uint8Array | undefined): void {
-    const host = /^IP4-SENDTO:([\d.]+):6,bind=/.exec(args[2] ?? "")?.[1];
-    if (host === undefined || input === undefined || !this.isOn(machine)) return;
-    this.#ports.tickle(machine, host, ((input[2] ?? 0) << 8) | (input[3] ?? 0));
+  /** What the scripts of network-tools.ts do with their arguments: interface and address to announce, or segments and their ways. */
+  #shell(machine: number, args: readonly string[]): void {
+    if (args[1] === this.address) this.#announce(machine);
+    else for (let at = 0; at + 1 < args.length; at += 2) this.#tickle(machine, args[at], args[at + 1]);
+  }
+
+  #tickle(machine: number, segment = "", way = ""): void {
+    const host = /^IP4-SENDTO:([\d.]+):6,bind=/.exec(way)?.[1];
+    if (host === undefined || !this.isOn(machine)) return;
+    const [, , high = 0, low = 0] = segment
+      .split("\\")
+      .slice(1)
+      .map((octal) => Number.parseInt(octal, 8));
+    this.#ports.tickle(machine, host, (high << 8) | low);
   }
 
   #renew(machine: number, lifetimeMs: number): void {

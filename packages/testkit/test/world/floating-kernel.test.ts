@@ -53,7 +53,7 @@ test("a client talks to the old holder until gratuitous ARP or a look at its sta
   batches[0]?.writeLine("addr del 10.0.0.250/32 dev eth0");
   renew(1);
   expect(kernel.locate(CLIENT)).toBe(0);
-  ports[1]?.run("arping", ["-U"], 1000, () => {});
+  ports[1]?.run("sh", ["-c", "arping", "sh", "eth0", "10.0.0.250"], 1000, () => {});
   events.runUntil(10);
   expect(kernel.locate(CLIENT)).toBe(1);
   kernel.powerLost(1);
@@ -78,11 +78,12 @@ test("a probe is answered by another machine that has the address and by a stran
   expect(answers[1]).toEqual([506, "reply [02:00:00:00:00:00]\nreply [06:00:00:00:00:99]\n"]);
 });
 
-test("a tickle goes to the client's port, from the machine that has the address only", () => {
+test("a tickle goes to each client's port, from the machine that has the address only", () => {
   const { events, changes, ports, renew } = kernels();
   renew(0);
-  const args = ["-u", "-", "IP4-SENDTO:10.0.1.7:6,bind=10.0.0.250"];
-  for (const port of ports) port.run("socat", args, 1000, () => {}, Uint8Array.of(0x07, 0x5b, 0x9c, 0x41));
+  const ways = ["IP4-SENDTO:10.0.1.7:6,bind=10.0.0.250", "IP4-SENDTO:10.0.1.8:6,bind=10.0.0.250"];
+  const args = ways.flatMap((way) => [String.raw`\0007\0133\0234\0101`, way]);
+  for (const port of ports) port.run("sh", ["-c", "socat", "sh", ...args], 1000, () => {});
   events.runUntil(100);
-  expect(changes).toEqual(["+0", "tickle 0 10.0.1.7:40001"]);
+  expect(changes).toEqual(["+0", "tickle 0 10.0.1.7:40001", "tickle 0 10.0.1.8:40001"]);
 });
