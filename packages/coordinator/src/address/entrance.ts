@@ -132,7 +132,9 @@ export class Entrance {
     const now = clock.monotonicMs();
     this.#leadsSince = status.role === "leader" ? (this.#leadsSince ?? now) : undefined;
     this.#isCutOff = this.#isCutOffNow(status, now);
-    const view = viewOf(this.#node, status, this.#inReach(status, now));
+    // Its followers believe in it for an election timeout, but it has said that it goes.
+    const seen = this.#hasLeft(status.coordinator) ? { ...status, hasQuorum: false } : status;
+    const view = viewOf(this.#node, seen, this.#inReach(status, now));
     this.#probeFor(this.#standIn.step({ kind: "view", ...view }, now));
     this.#warrant(status, view.isLeaderHeard);
     this.#tell(now);
@@ -228,6 +230,10 @@ export class Entrance {
       candidates.push({ id, isWired, isServing, isAble, isCutOff, isOutranked });
     }
     return candidates;
+  }
+
+  #hasLeft(node: NodeId | undefined): boolean {
+    return this.#peers.some(({ id, state }) => id === node && state === "left");
   }
 
   #isWired(node: NodeId): boolean | undefined {

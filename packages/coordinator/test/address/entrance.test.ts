@@ -186,6 +186,15 @@ test("the survivor of two takes the address as soon as it hears no leader, and t
   ]);
 });
 
+test("the survivor of two takes the address when the leader has said that it goes, though it heard it a moment ago", () => {
+  const { clock, b } = twoNodes();
+  clock.advance(2000);
+  b.entrance.peersChanged([{ id: A, state: "left", isLinked: false, linkedAt: undefined }]);
+  clock.advance(250);
+  expect(b.status.hasQuorum).toBe(true);
+  expect(b.address.isHeld).toBe(true);
+});
+
 test("a leader that has gone silent is out of reach before its link is given up, but not while anything comes from it", () => {
   const { clock, b, led } = twoNodes();
   clock.advance(2000);
