@@ -105,7 +105,11 @@ export class Governor {
     if (committed === this.#calm?.configuration && now < this.#calm.until) return;
     this.#calm = undefined;
     const raft = driver.status(now);
-    if (raft.configuration.votersOutgoing.length > 0 || committed.votersOutgoing.length > 0) return;
+    if (raft.configuration.votersOutgoing.length > 0 || committed.votersOutgoing.length > 0) {
+      // The change takes this leader's vote. Who gets it can lead now; nobody has to wait for an election afterwards.
+      if (!raft.configuration.voters.includes(this.#self)) driver.transferLeadership();
+      return;
+    }
     const voters = committed.voters as readonly NodeId[];
     const learners = committed.learners as readonly NodeId[];
     const roster = { voters, learners };
