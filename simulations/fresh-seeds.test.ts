@@ -44,7 +44,8 @@ const PORTIONS: readonly Portion[] = [
     name: "of 2 minutes",
     load: "household",
     seeds: 24,
-    variants: [{ minutes: 2 }],
+    // What the swarm does not draw, and needs clients.
+    variants: [{ minutes: 2 }, { minutes: 2 }, { scenario: "sharing", minutes: 2 }],
     secondsMax: 26,
     least: 3,
   },
