@@ -1,6 +1,7 @@
 import type { ApplicationMessage, MonotonicMs } from "@skein/kernel";
 import { expect, test } from "vitest";
 import { RetainedReplay } from "../src/outbound/retained-replay.ts";
+import type { Subscription } from "../src/subscriptions/subscription-index.ts";
 import { subscriptionTo } from "./support/subscription.ts";
 
 function message(topic: string): ApplicationMessage {
@@ -11,7 +12,7 @@ function message(topic: string): ApplicationMessage {
 function replayOf(filters: readonly string[], found: (filter: string) => readonly string[]) {
   const replay = new RetainedReplay({ monotonicMs: () => 0 as MonotonicMs });
   const searched: string[] = [];
-  for (const filter of filters) replay.add(subscriptionTo(filter));
+  for (const filter of filters) replay.add(subscriptionTo(filter), 0);
   replay.beginQuestion();
   replay.answered({
     match(filter, visit) {
@@ -54,4 +55,32 @@ test("filters without wildcards are looked up by the hundred, and none is left o
   expect(sent).toEqual(filters);
   expect(searched).toEqual(filters);
   expect(rounds).toBe(3);
+});
+
+test("P8: what came live to a subscription that has ended is replayed to one that came after it, and to none that heard it", () => {
+  const replay = new RetainedReplay({ monotonicMs: () => 0 as MonotonicMs });
+  const view = {
+    match: (filter: string, visit: (found: ApplicationMessage) => void) => visit(message(filter)),
+  };
+  const [ended, staying, anew] = ["a", "b", "a"].map(subscriptionTo) as [
+    Subscription,
+    Subscription,
+    Subscription,
+  ];
+  const first = replay.announce();
+  for (const subscription of [ended, staying]) replay.add(subscription, first);
+  replay.settled();
+  expect(replay.beginQuestion()).toBe(true);
+  for (const topic of ["a", "b"]) replay.superseded(message(topic), true);
+  replay.remove(ended);
+  replay.add(anew, replay.announce());
+  replay.settled();
+  replay.answered(view);
+  expect(replay.beginQuestion()).toBe(true);
+  replay.answered(view);
+  replay.beginRound();
+  expect(replay.peek()).toMatchObject({ subscription: anew, message: { topic: "a" } });
+  replay.advance(message("a"));
+  expect(replay.peek()).toBeUndefined();
+  expect(replay.isWatching).toBe(false);
 });

@@ -63,7 +63,7 @@ export class InboundSubscribes {
       }
     }
     pending.expect(this.#session.keepSubscriptions(pending.granted, pending));
-    this.#session.replay.announce();
+    pending.announced = this.#session.replay.announce();
     pending.settle(ReasonCode.Success);
   }
 
@@ -105,7 +105,7 @@ export class InboundSubscribes {
       const { filter } = subscription;
       if (session.subscriptions.get(filter) !== subscription) continue;
       if (!pending.isRefused) {
-        if (isReplayed) session.replay.add(subscription);
+        if (isReplayed) session.replay.add(subscription, pending.announced);
       } else if (this.#subscriptions.unsubscribe(session, filter)) takenBack.push(filter);
     }
     session.dropSubscriptions(takenBack, UNAWAITED);

@@ -12,6 +12,8 @@ import type { Granted } from "../subscriptions/subscriptions.ts";
 export class PendingSubscribe implements Completion {
   readonly packetId: number;
   readonly granted: Granted[] = [];
+  /** Its number among those of its session (retained-replay.ts). */
+  announced = 0;
   readonly #done: (pending: PendingSubscribe) => void;
   #waiting = 1;
   #refusal = 0;

@@ -6,8 +6,9 @@
  * reader: what could not be sent stays here and goes on when there is room. Only the subscription whose turn it is has
  * its list of messages made; the others wait as themselves, so the memory is one list for each client.
  *
- * From SUBSCRIBE until the last retained message is sent, live messages come too. What came live is not replayed, and
- * an older message that waits in a list is taken out, so that no client sees an old value after a newer one (P8).
+ * From SUBSCRIBE until the last retained message is sent, live messages come too. What came live to a subscription is not replayed to it,
+ * and an older message that waits in a list is taken out, so that no client sees an old value after a newer one (P8). One that came before the
+ * SUBSCRIBE, to a subscription that has ended since, says nothing: the topic may have a newer value that nobody was told.
  *
  * Source: MQTT 5 sections 3.3.1.3 and 3.8.4 (messages may come before SUBACK); users' large retained sets at start-up
  * (docs/architecture.md, promise P8).
@@ -29,6 +30,12 @@ export interface WaitingRetained {
   readonly since: MonotonicMs;
 }
 
+/** What a subscription may be shown when its turn comes, and the number of its SUBSCRIBE. */
+interface Turn {
+  readonly view: RetainedView;
+  readonly announced: number;
+}
+
 /**
  * Filters without wildcards that are looked up in one round; a wildcard may walk the whole store, so it has a round of its own. Ten
  * thousand of them in one SUBSCRIBE would else keep the node busy for many seconds.
@@ -38,16 +45,19 @@ const SEARCHES_MAX = 500;
 export class RetainedReplay {
   /** SUBSCRIBEs whose SUBACK waits. */
   #announced = 0;
-  /** Topics whose newest value came live while a replay was announced or pending. */
-  readonly #live = new Set<string>();
+  /** Number of the SUBSCRIBE that was announced last. */
+  #newest = 0;
+  /** Topics whose newest value came live while a replay was announced or pending, and after which SUBSCRIBE. */
+  readonly #live = new Map<string, number>();
   /**
-   * Subscriptions for which the store has still to be asked; like the next two bounded by the session's subscriptions.
+   * Subscriptions for which the store has still to be asked, with the number of their SUBSCRIBE; like the next two bounded by the
+   * session's subscriptions.
    */
-  #unasked = new Set<Subscription>();
+  #unasked = new Map<Subscription, number>();
   /** Those that the question under way will answer; undefined: there is none. */
-  #asked: Set<Subscription> | undefined;
-  /** Those whose turn has not come, with what they may be shown; in order. Sets and maps, so that many can be taken out quickly. */
-  readonly #turns = new Map<Subscription, RetainedView>();
+  #asked: Map<Subscription, number> | undefined;
+  /** Those whose turn has not come, with what they may be shown; in order. Maps, so that many can be taken out quickly. */
+  readonly #turns = new Map<Subscription, Turn>();
   readonly #nextTurn = new MapFront(this.#turns);
   #current: Subscription | undefined;
   /** In this round. */
@@ -76,9 +86,10 @@ export class RetainedReplay {
     return this.#announced > 0 || this.#unasked.size > 0 || this.#asked !== undefined || this.isPending;
   }
 
-  /** A SUBSCRIBE has come: its subscriptions get live messages from now on, and a replay when it is settled. */
-  announce(): void {
+  /** A SUBSCRIBE has come: its subscriptions get live messages from now on, and a replay when it is settled. Returns its number. */
+  announce(): number {
     this.#announced++;
+    return ++this.#newest;
   }
 
   /** That SUBSCRIBE is settled; what it replays has been added. */
@@ -87,22 +98,23 @@ export class RetainedReplay {
     this.#forgetLive();
   }
 
-  /** Replays everything that `subscription` matches, after what is already waiting. */
-  add(subscription: Subscription): void {
-    this.#unasked.add(subscription);
+  /** Replays everything that `subscription` matches, after what is already waiting. `announced`: the number of its SUBSCRIBE. */
+  add(subscription: Subscription, announced: number): void {
+    this.#unasked.set(subscription, announced);
   }
 
   /** True: the store is to be asked now, for everything added so far; {@link answered} follows. */
   beginQuestion(): boolean {
     if (this.#asked !== undefined || this.#unasked.size === 0) return false;
     this.#asked = this.#unasked;
-    this.#unasked = new Set();
+    this.#unasked = new Map();
     return true;
   }
 
   /** The store lets those read for which it was asked. */
   answered(view: RetainedView): void {
-    for (const subscription of this.#asked ?? []) this.#turns.set(subscription, view);
+    for (const [subscription, announced] of this.#asked ?? [])
+      this.#turns.set(subscription, { view, announced });
     this.#asked = undefined;
     this.#forgetLive();
   }
@@ -146,14 +158,15 @@ export class RetainedReplay {
 
   #beginTurn(): void {
     const subscription = this.#nextTurn.key;
-    if (subscription === undefined) return;
-    const view = this.#turns.get(subscription);
+    const turn = subscription === undefined ? undefined : this.#turns.get(subscription);
+    if (subscription === undefined || turn === undefined) return;
     this.#turns.delete(subscription);
     this.#current = subscription;
     this.#foundAt = this.#clock.monotonicMs();
     this.#searches += isWildcard(subscription.filter) ? SEARCHES_MAX : 1;
-    view?.match(subscription.filter, (message) => {
-      if (!this.#live.has(message.topic)) this.#messages.set(message.topic, message);
+    turn.view.match(subscription.filter, (message) => {
+      const cameAfter = this.#live.get(message.topic);
+      if (cameAfter === undefined || cameAfter < turn.announced) this.#messages.set(message.topic, message);
     });
   }
 
@@ -165,7 +178,8 @@ export class RetainedReplay {
 
   /** A live `message` with RETAIN set was sent (`isSent`) or dropped: only the newest value may follow. */
   superseded(message: ApplicationMessage, isSent: boolean): void {
-    if (isSent && this.#live.size < LIVE_TOPICS_MAX) this.#live.add(message.topic);
+    if (isSent && (this.#live.size < LIVE_TOPICS_MAX || this.#live.has(message.topic)))
+      this.#live.set(message.topic, this.#newest);
     if (!this.#messages.has(message.topic)) return;
     if (isSent || message.payload.length === 0) {
       this.advance(message);
