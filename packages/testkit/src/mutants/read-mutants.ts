@@ -40,7 +40,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
       replacement: "server.reads.begin(round, log.commitIndex);",
     },
     load: "writes",
-    scenario: "crashes",
+    scenario: "elections",
   },
   {
     name: "read before the index is applied",

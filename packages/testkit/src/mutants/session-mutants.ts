@@ -34,7 +34,7 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
         "    if (this.#until <= now || this.#isWritten) then();\n" +
         "    else this.#waits.push({ until: this.#until, then });",
       replacement: "    then();",
-      scenario: "pairs",
+      scenario: "outboxes",
     },
     {
       name: "what came with DUP is taken again from the outbox of the first node",
