@@ -24,7 +24,12 @@ import type { Claimed } from "../state-machine/sessions/session-commands.ts";
 /** MQTT 5 "Unspecified error": the connection that asked is over. */
 const UNSPECIFIED_ERROR = 0x80;
 
+/** From OPEN until the log has carried it out, where nothing is in the way. */
+const AT_ONCE_MS = 500;
+
 export interface ClaimPorts {
+  /** Monotonic, ms. */
+  readonly now: () => number;
   /** Proposes a command of this node. Returns its number. */
   readonly propose: (operation: Operation, done: Completion | undefined) => number;
   /** Every member of the cluster knows messages that came with DUP. */
@@ -51,8 +56,10 @@ export interface ClaimPorts {
 
 export class Claim implements SessionClaim {
   readonly opening: SessionOpening;
-  /** How its commands name it: by the number of its OPEN. */
-  readonly named: Claimed;
+  /** When it was made last, ms. */
+  #madeAt = 0;
+  #isMadeAgain = false;
+  #named: Claimed;
   readonly #holder: SessionHolder;
   readonly #ports: ClaimPorts;
   /** The connection has been answered. */
@@ -65,9 +72,12 @@ export class Claim implements SessionClaim {
     this.opening = opening;
     this.#holder = holder;
     this.#ports = ports;
-    const { clientId } = opening;
-    const claim = ports.propose({ kind: "open", opening }, undefined);
-    this.named = { clientId, claim };
+    this.#named = this.#make();
+  }
+
+  /** How its commands name it: by the number of its OPEN. */
+  get named(): Claimed {
+    return this.#named;
   }
 
   get clientId(): string {
@@ -110,11 +120,28 @@ export class Claim implements SessionClaim {
     this.#ports.propose({ kind: "close", ...this.named, fate, expirySeconds, sentThrough }, undefined);
   }
 
-  /** Its OPEN has been carried out: it holds the session, or has been overtaken by a newer one. */
+  /**
+   * Its OPEN has been carried out: it holds the session, or has been overtaken by a newer one. By the stamps one may count as newer that came before: this
+   * node's time is behind that of a node whose entries it has not applied yet. An OPEN that went into the log at once was held back by nothing, so it is
+   * made again, once, by the time that this node knows now; a client that is elsewhere since has ended this connection.
+   */
   carriedOut(): void {
+    if (this.#isOver) return;
+    const wasHeldBack = this.#ports.now() - this.#madeAt > AT_ONCE_MS;
+    if (!this.#ports.holds(this) && !this.#isOpened && !this.#isMadeAgain && !wasHeldBack) {
+      this.#isMadeAgain = true;
+      this.#named = this.#make();
+      return;
+    }
     this.#isCarriedOut = true;
     if (this.#ports.holds(this)) this.openNow();
     else this.changed();
+  }
+
+  #make(): Claimed {
+    this.#madeAt = this.#ports.now();
+    const { opening } = this;
+    return { clientId: opening.clientId, claim: this.#ports.propose({ kind: "open", opening }, undefined) };
   }
 
   /** The connection is answered, with what this node has of the session. False: it has been, or is over. */

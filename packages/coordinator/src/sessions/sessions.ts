@@ -191,6 +191,7 @@ export class Sessions implements SessionStore {
   open(opening: SessionOpening, holder: SessionHolder): SessionClaim {
     const { clientId } = opening;
     const claim = new Claim(opening, holder, {
+      now: () => this.#ports.clock.monotonicMs(),
       propose: (operation, done) => {
         this.#proposals.propose(operation, done, true);
         return this.#proposals.proposedSeq;
