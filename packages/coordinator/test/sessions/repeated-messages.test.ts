@@ -147,7 +147,6 @@ test("P6: of two nodes without a quorum the second brings the message once, also
 
 test("P5: what came late waits for the next connection that is answered, not for a later one", () => {
   const ends: Record<string, (world: SessionWorld, claim: number) => void> = {
-    "taken over": () => {},
     closed: (world, claim) =>
       world.propose(B, {
         kind: "close",
@@ -173,6 +172,14 @@ test("P6: connections that were not answered in between change nothing", () => {
   late();
   world.close(B, "c", newer);
   world.close(B, "c", world.open(B, "c"));
+  again({}, world.open(B, "c"));
+  expect(taken()).toEqual(["on"]);
+});
+
+test("P6: nor do connections that a newer one has ended: what they were told, or have said, nobody knows", () => {
+  const { world, late, again, taken } = moved();
+  late();
+  world.open(A, "c");
   again({}, world.open(B, "c"));
   expect(taken()).toEqual(["on"]);
 });

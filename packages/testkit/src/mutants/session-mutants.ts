@@ -108,8 +108,8 @@ export const SESSION_MUTANTS: readonly Mutant[] = (
       name: "what may have been sent is forgotten",
       breaks: "a message comes again without DUP",
       file: `${STATE}/session-state.ts`,
-      search: "    this.sentThrough = this.queue.nextOrdinal - 1;\n  }\n\n  /** Its connection",
-      replacement: "  }\n\n  /** Its connection",
+      search: "    this.sentThrough = this.queue.nextOrdinal - 1;\n  }\n\n  /** Nothing comes",
+      replacement: "  }\n\n  /** Nothing comes",
     },
     {
       name: "a snapshot forgets subscriptions",

@@ -9,7 +9,8 @@
  *
  * Nor does it what it has said before, or says later. What it has released on the older connection does not come again (format 8 of commands.ts).
  * A node that had applied the entry of the repetition before it acknowledged a message has heard a new one. And what came from an older
- * connection waits for the next connection that is answered, until that releases the identifier or ends.
+ * connection waits until one that was answered releases the identifier or ends, or its node does. One that a newer CONNECT has ended may not have
+ * been answered, or not have been heard: its client sends with DUP again.
  *
  * Source: MQTT 5 sections 3.3.1.1, 4.3.3, 4.4; docs/sessions.md, "After the heal".
  */

@@ -152,8 +152,12 @@ export class SessionState {
    * message is sent, and without a leader not at all.
    */
   assumeSent(): void {
-    this.repeated = withoutAwaited(this.repeated);
     this.sentThrough = this.queue.nextOrdinal - 1;
+  }
+
+  /** Nothing comes with DUP any more of what older connections have brought. */
+  forgetAwaited(): void {
+    this.repeated = withoutAwaited(this.repeated);
   }
 
   /** Its connection has ended (`now`: SessionTime, ms). */
@@ -200,7 +204,7 @@ export class SessionState {
     this.expirySeconds = expirySeconds;
     this.sentThrough = Math.min(Math.max(this.sentThrough, sentThrough), this.queue.nextOrdinal - 1);
     // Who was not answered has sent nothing again.
-    if (sentThrough >= 0) this.repeated = withoutAwaited(this.repeated);
+    if (sentThrough >= 0) this.forgetAwaited();
   }
 
   /** What the session holds is gone; the claim stays. */

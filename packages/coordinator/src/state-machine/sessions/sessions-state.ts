@@ -137,6 +137,7 @@ export class SessionsState {
     );
     for (const session of left.sort((a, b) => (a.clientId < b.clientId ? -1 : 1))) {
       session.assumeSent();
+      session.forgetAwaited();
       this.#leave(session, "defer");
     }
     return left.length > 0;
