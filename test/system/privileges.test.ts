@@ -130,11 +130,12 @@ test.runIf(isRoot)(
     await client.hears("where the mesh is now", from, (records) =>
       records.some(({ name, data }) => name === NAME.name && data === next.host),
     );
-    // A second after the first packet that says so at the latest.
-    expect(client.cached(NAME, performance.now() + 1001)).toEqual([next.host]);
+    // A second after the first packet that says so at the latest; until then the past one may stay beside it.
+    const led = client.cached(NAME, performance.now() + 1001);
+    expect(led).toEqual([next.host]);
     expect(await answers()).toEqual({ addresses: new Set([next.host]), instances: ONE_INSTANCE });
     await next.serving();
-    await passes(client.cached(NAME)[0] ?? "", next);
+    await passes(led[0] ?? "", next);
     await past.start();
   },
 );
