@@ -6,78 +6,40 @@
 import { connectAsync } from "mqtt";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { eventually } from "../containers/support/eventually.ts";
-import { type Box, Boxes, isRoot } from "../support/boxes.ts";
-import { DnsClient } from "../support/dns-client.ts";
+import { isRoot } from "../support/boxes.ts";
 import { connect, gather } from "../support/mqtt-clients.ts";
-import { NetworkLab } from "../support/network-lab.ts";
+import { FLOATING, INSTANCE, NAME, NamedMesh } from "../support/named-mesh.ts";
 import type { NodeProcess } from "../support/node-process.ts";
 
-const HOSTS = [11, 12, 13];
-const FLOATING = NetworkLab.address(250);
-const SETTINGS = {
-  args: ["--vip", `${FLOATING}%eth0`],
-  peers: HOSTS.map((host) => `${NetworkLab.address(host)}:${Boxes.linkPort}`),
-};
-const NAME = { name: "test.local", type: "A" } as const;
-const SERVICE = { name: "_mqtt._tcp.local", type: "PTR" } as const;
 const ALLOW =
   "give it with --cap-add NET_ADMIN --cap-add NET_RAW (Docker) or AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW (systemd)";
 const NO_ADMIN = `No permission to set addresses (CAP_NET_ADMIN). Running without the floating address; use test.local or node addresses, or ${ALLOW}`;
 const NO_RAW = `No permission to send raw packets (CAP_NET_RAW): when this node takes the floating address, clients may need up to a minute to find it, and idle ones notice it only at their keep-alive; ${ALLOW}`;
 
-let boxes: Boxes;
-let all: Box[];
-let client: DnsClient;
+let mesh: NamedMesh;
 
 beforeAll(async () => {
   if (!isRoot) return;
-  boxes = new Boxes();
-  const settings = { ...SETTINGS, withheld: ["net_admin", "net_raw"] };
-  all = await Promise.all(HOSTS.map((host) => boxes.connect(host, settings)));
-  client = new DnsClient(boxes.connectOther(20), NetworkLab.address(20));
-  await client.ready();
-  for (const { node } of all) node.launch();
-  await Promise.all(all.map(({ node }) => node.serving()));
+  mesh = await NamedMesh.start(["net_admin", "net_raw"]);
   await formed();
   // Two that founded a mesh each let nobody in while they become one.
-  await Promise.all(all.map(({ node }) => node.serving()));
+  await Promise.all(mesh.nodes.map((node) => node.serving()));
 }, 120_000);
 
 afterAll(async () => {
-  client?.remove();
-  await boxes?.remove();
+  await mesh?.remove();
 });
 
 /** Waits until all are one mesh with a coordinator; healthy they never are. */
 async function formed(): Promise<void> {
   await eventually("they are one mesh", { withinMs: 45_000, everyMs: 100 }, async () => {
-    const statuses = await Promise.all(all.map(({ node }) => node.status()));
+    const statuses = await Promise.all(mesh.nodes.map((node) => node.status()));
     for (const { quorum, merge, coordinator: id, cluster, members } of statuses) {
       const alive = members.filter(({ state }) => state === "alive").length;
       const isOne = id === statuses[0]?.coordinator && cluster === statuses[0]?.cluster && merge === null;
-      if (!isOne || !quorum || alive !== all.length) throw new Error(JSON.stringify(statuses));
+      if (!isOne || !quorum || alive !== mesh.nodes.length) throw new Error(JSON.stringify(statuses));
     }
   });
-}
-
-async function coordinator(not?: NodeProcess): Promise<NodeProcess> {
-  const seen = await eventually("there is a coordinator", { withinMs: 30_000 }, async () => {
-    for (const { node } of all) {
-      if (node === not) continue;
-      const status = await node.status();
-      if (status.quorum && status.coordinator === status.node) return node;
-    }
-    throw new Error("none yet");
-  });
-  return seen.value;
-}
-
-/** Where a client is led by the mesh's name, and which instances of _mqtt._tcp there are. */
-async function answers() {
-  const records = await client.ask(NAME, SERVICE);
-  const told = (type: string, name: string) =>
-    new Set(records.filter((one) => one.type === type && one.name === name).map(({ data }) => data));
-  return { addresses: told("A", NAME.name), instances: told("PTR", SERVICE.name) };
 }
 
 /** What `node` has logged that it lacks itself. */
@@ -85,7 +47,10 @@ function missing(node: NodeProcess): ReadonlySet<string> {
   return new Set(node.log.map(({ msg }) => msg).filter((msg) => msg.startsWith("No permission")));
 }
 
-const ONE_INSTANCE = new Set(["test._mqtt._tcp.local"]);
+/** Where all who ask are led while `host` is the way in. */
+function ledTo(host: string) {
+  return { addresses: new Set([host]), instances: new Set([INSTANCE.name]) };
+}
 
 /** A message from a client at `host` comes to one of `subscribed`. */
 async function passes(host: string, subscribed: NodeProcess): Promise<void> {
@@ -103,13 +68,13 @@ async function passes(host: string, subscribed: NodeProcess): Promise<void> {
 test.runIf(isRoot)(
   "R30: a node without CAP_NET_ADMIN and CAP_NET_RAW says so, with the way out, in log and status, and serves",
   async () => {
-    for (const { node } of all) {
+    for (const node of mesh.nodes) {
       await node.waitForLog("what it lacks", ({ msg }) => msg === NO_ADMIN);
       const { health, reasons, vip } = await node.status();
       expect({ health, reasons }).toEqual({ health: "degraded", reasons: [NO_ADMIN] });
       expect(vip).toMatchObject({ address: FLOATING, holder: null });
     }
-    const [a, b, c] = all.map(({ node }) => node) as [NodeProcess, NodeProcess, NodeProcess];
+    const [a, b, c] = mesh.nodes as [NodeProcess, NodeProcess, NodeProcess];
     await passes(a.host, b);
     await passes(b.host, c);
     for (const node of [a, b, c]) {
@@ -121,19 +86,19 @@ test.runIf(isRoot)(
 test.runIf(isRoot)(
   "R20: where nobody can set the address the mesh's name leads to the coordinator, and follows it when its node is killed",
   async () => {
-    const past = await coordinator();
-    expect(await answers()).toEqual({ addresses: new Set([past.host]), instances: ONE_INSTANCE });
-    expect(client.cached(NAME)).toEqual([past.host]);
-    const from = client.heard.length;
+    const past = await mesh.coordinator();
+    expect(await mesh.answers()).toMatchObject(ledTo(past.host));
+    expect(mesh.client.cached(NAME)).toEqual([past.host]);
+    const from = mesh.client.heard.length;
     await past.kill();
-    const next = await coordinator(past);
-    await client.hears("where the mesh is now", from, (records) =>
+    const next = await mesh.coordinator(past);
+    await mesh.client.hears("where the mesh is now", from, (records) =>
       records.some(({ name, data }) => name === NAME.name && data === next.host),
     );
     // A second after the first packet that says so at the latest; until then the past one may stay beside it.
-    const led = client.cached(NAME, performance.now() + 1001);
+    const led = mesh.client.cached(NAME, performance.now() + 1001);
     expect(led).toEqual([next.host]);
-    expect(await answers()).toEqual({ addresses: new Set([next.host]), instances: ONE_INSTANCE });
+    expect(await mesh.answers()).toMatchObject(ledTo(next.host));
     await next.serving();
     await passes(led[0] ?? "", next);
     await past.start();
@@ -143,19 +108,19 @@ test.runIf(isRoot)(
 test.runIf(isRoot)(
   "a node that lacks only CAP_NET_RAW holds the address for the others, and says what it cannot do and what to do about it",
   async () => {
-    const { node } = await boxes.connect(14, { ...SETTINGS, withheld: ["net_raw"] });
-    const from = client.heard.length;
+    const node = await mesh.connect(14, ["net_raw"]);
+    const from = mesh.client.heard.length;
     await node.start();
     await node.waitForLog("that it has the address", ({ msg }) => msg === "took the floating address");
     await passes(FLOATING, node);
     const { reasons } = await node.status();
     expect(reasons).toContain(NO_RAW);
     expect(missing(node)).toEqual(new Set([NO_RAW]));
-    await client.hears("where the mesh is now", from, (records) =>
+    await mesh.client.hears("where the mesh is now", from, (records) =>
       records.some(({ name, data }) => name === NAME.name && data === FLOATING),
     );
-    expect(await answers()).toEqual({ addresses: new Set([FLOATING]), instances: ONE_INSTANCE });
+    expect(await mesh.answers()).toMatchObject(ledTo(FLOATING));
     // What it had heard less than a second before stays for one (RFC 6762, section 10.2).
-    expect(client.cached(NAME, performance.now() + 1001)).toEqual([FLOATING]);
+    expect(mesh.client.cached(NAME, performance.now() + 1001)).toEqual([FLOATING]);
   },
 );

@@ -195,6 +195,15 @@ test("a QoS 2 message that is repeated while it is not committed is published an
   expect(live.takePayloads()).toEqual(["x"]);
 });
 
+/** A publisher whose message "x" under identifier 7 is committed and answered. */
+function unreleased(world: KeptWorld) {
+  const publisher = world.enter("p");
+  publisher.publish("t", "x", { qos: 2, messageId: 7 });
+  world.commit();
+  publisher.take("pubrec");
+  return publisher;
+}
+
 test("what a session has received is known to its next connection", () => {
   const world = new KeptWorld();
   const live = world.connect("live");
@@ -212,10 +221,7 @@ test("what a session has received is known to its next connection", () => {
 
 test("P5: under an identifier that the mesh still holds for something else, a message is a new one", () => {
   const world = new KeptWorld();
-  const publisher = world.enter("p");
-  publisher.publish("t", "x", { qos: 2, messageId: 7 });
-  world.commit();
-  publisher.take("pubrec");
+  const publisher = unreleased(world);
   publisher.sever();
   world.commit();
   const again = world.enter("p");
@@ -233,10 +239,7 @@ test("P5: under an identifier that the mesh still holds for something else, a me
 
 test("P5: so is one under an identifier that the mesh held when the connection began, and has heard the PUBREL of since", () => {
   const world = new KeptWorld();
-  const publisher = world.enter("p");
-  publisher.publish("t", "x", { qos: 2, messageId: 7 });
-  world.commit();
-  publisher.take("pubrec");
+  const publisher = unreleased(world);
   publisher.sever();
   const again = world.enter("p");
   world.commit();
@@ -263,10 +266,7 @@ test("P6: the log is told which QoS 2 messages came with DUP: another node may b
 
 test("PUBCOMP waits until the release is committed; the identifier is new then", () => {
   const world = new KeptWorld();
-  const publisher = world.enter("p");
-  publisher.publish("t", "1", { qos: 2, messageId: 7 });
-  world.commit();
-  publisher.take("pubrec");
+  const publisher = unreleased(world);
   publisher.send({ cmd: "pubrel", messageId: 7 });
   expect(publisher.packets).toEqual([]);
   world.commit();
@@ -299,10 +299,7 @@ test("P5: a PUBREL for what the mesh does not hold is committed, too: the messag
 
 test("a release that is refused ends the connection instead of a PUBCOMP", () => {
   const world = new KeptWorld();
-  const publisher = world.enter("p");
-  publisher.publish("t", "1", { qos: 2, messageId: 7 });
-  world.commit();
-  publisher.take("pubrec");
+  const publisher = unreleased(world);
   publisher.send({ cmd: "pubrel", messageId: 7 });
   world.sessions.refuse(0x97);
   world.settle();
