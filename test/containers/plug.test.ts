@@ -4,7 +4,7 @@
  * A bounded form of `npm run plug`, which runs for five minutes (`test/plug`).
  */
 
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { ContainerFaults, containerBrokers } from "../plug/faults/container-faults.ts";
 import { tableOf } from "../plug/report.ts";
 import { run } from "../plug/run.ts";
@@ -33,23 +33,21 @@ const engine = await findEngine();
 const say = (line: string): void => void process.stderr.write(`  [containers] ${line}\n`);
 
 describe.skipIf(engine === undefined)("the plug is pulled under load", () => {
-  let mesh: ContainerMesh | undefined;
-
-  afterEach(async () => {
-    await mesh?.remove();
-  });
-
-  test.each([3, 2])(
+  // Side by side: neither measures times, and most of theirs is waiting.
+  test.concurrent.for([3, 2])(
     "of %i nodes: nothing that was acknowledged is lost, and every promise is kept that so many nodes give",
-    async (count) => {
+    async (count, { onTestFinished }) => {
       if (engine === undefined) return;
-      mesh = await ContainerMesh.create(engine, { count, image: IMAGE, hasHealthCheck: false });
+      const mesh = await ContainerMesh.create(engine, { count, image: IMAGE, hasHealthCheck: false });
+      onTestFinished(() => mesh.remove());
       await mesh.start();
       await mesh.healthy(FORMATION_MS);
       const settings = settingsFrom([...LOAD.split(" "), "--nodes", String(count)]);
       if (settings === undefined) throw new Error("no settings");
-      const result = await run(settings, containerBrokers(mesh), new ContainerFaults(mesh), say);
-      say(`\n${tableOf(result)}`);
+      const result = await run(settings, containerBrokers(mesh), new ContainerFaults(mesh), (line) =>
+        say(`of ${count} nodes: ${line}`),
+      );
+      say(`of ${count} nodes:\n${tableOf(result)}`);
       const judged = result.judgements.filter(({ promise }) => count > 2 || !NOT_BY_TWO.has(promise));
       expect(judged.filter(({ broken }) => broken > 0)).toEqual([]);
       expect(result.faults.length).toBeGreaterThan(0);
