@@ -7,7 +7,7 @@
  */
 
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { SkeinError } from "@skein/kernel";
 import { createHttpServer } from "@skein/platform";
 import { formatHostPort, type HostPort } from "../config/addresses.ts";
@@ -31,8 +31,8 @@ export interface AdminApi {
 /** Connections in total, and how long one may take to say what it wants: a stranger must not use up the process. */
 const CONNECTIONS_MAX = 64;
 const REQUEST_TIMEOUT_MS = 2000;
-/** How often Node looks for such connections; its default of 30 s would let silent ones hold all places for that long. */
-const TIMEOUT_CHECK_MS = 500;
+/** How long an answered connection may wait for its next request. */
+const KEEP_ALIVE_MS = 5000;
 
 /** Opens the API. @throws {SkeinError} ERR_SKEIN_PORT_IN_USE, ERR_SKEIN_LISTEN */
 export function openAdminApi(
@@ -41,21 +41,47 @@ export function openAdminApi(
   routes: readonly Route[] = ROUTES,
 ): Promise<AdminApi> {
   const { address, httpActions } = options;
-  const limits = {
-    headersTimeout: REQUEST_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
-  };
-  const server = createHttpServer(limits, (request, response) => {
-    answer(request, routes, httpActions, node).then((said) => send(response, said), failUnlessGone(request));
+  const server = createHttpServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
+    const { socket } = request;
+    const findAnswer = answer(request, routes, httpActions, node, () => arrived(socket));
+    findAnswer.then((said) => send(response, said), failUnlessGone(request));
   });
   server.maxConnections = CONNECTIONS_MAX;
+  const arrived = boundRequests(server);
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(listenError(address, error)));
     server.listen(address.port, address.host, () => {
       resolve({ port: (server.address() as AddressInfo).port, close: () => closeNow(server) });
     });
   });
+}
+
+/**
+ * Closes connections whose request has not come whole in time. Returns what is told when one has.
+ *
+ * Node would look for such connections all the time, whether there are any or not, and as often as silent ones must not hold all places for
+ * longer: twice a second, a sixth of the wake-ups of a node that has nothing to do.
+ */
+function boundRequests(server: Server): (socket: Socket) => void {
+  const deadlines = new WeakMap<Socket, NodeJS.Timeout>();
+  const arrived = (socket: Socket): void => clearTimeout(deadlines.get(socket));
+  const expect = (socket: Socket, withinMs: number): void => {
+    arrived(socket);
+    deadlines.set(
+      socket,
+      setTimeout(() => socket.destroy(), withinMs),
+    );
+  };
+  server.on("connection", (socket: Socket) => {
+    expect(socket, REQUEST_TIMEOUT_MS);
+    socket.once("close", () => arrived(socket));
+  });
+  server.on("request", ({ socket }: IncomingMessage, response: ServerResponse) => {
+    response.once("finish", () => {
+      if (!socket.destroyed) expect(socket, KEEP_ALIVE_MS + REQUEST_TIMEOUT_MS);
+    });
+  });
+  return arrived;
 }
 
 /** A connection that breaks in the middle of its request is the asker's business. */
@@ -70,6 +96,7 @@ async function answer(
   routes: readonly Route[],
   httpActions: AdminOptions["httpActions"],
   node: NodeActions,
+  arrived: () => void,
 ): Promise<Answer> {
   const [path = "/", query] = (request.url ?? "/").split("?", 2);
   const route = findRoute(routes, request.method === "HEAD" ? "GET" : request.method, path);
@@ -77,6 +104,8 @@ async function answer(
   let body: Readonly<Record<string, unknown>> | Answer = {};
   if (route.method === "POST") body = refusal(request, httpActions) ?? (await readBody(request));
   if (body instanceof Answer) return body;
+  // The answer may take its time: an exercise does.
+  arrived();
   try {
     const said = await route.handle({ query: new URLSearchParams(query), body }, node);
     return said instanceof Answer ? said : new Answer(200, said ?? {});
