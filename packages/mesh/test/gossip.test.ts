@@ -97,3 +97,11 @@ test("what the one that asks knows better is not in the answer", () => {
   expect(ask(told).map(({ node }) => node)).toEqual([A]);
   expect(membership.members.find(({ id }) => id === C)?.clients).toBe(5);
 });
+
+test("a node that has come back with an older program speaks that one's version, also for who hears of it from another node", () => {
+  const { ask, membership } = nodeA();
+  const versionOfC = () => membership.members.find(({ id }) => id === C)?.protocolVersion;
+  expect(versionOfC()).toBe(4);
+  ask([rowOf(B), rowOf(C, { incarnation: 2 as Incarnation, protocolVersion: 3 })]);
+  expect(versionOfC()).toBe(3);
+});

@@ -31,6 +31,9 @@ export interface MemberRecord {
   isRemoved: boolean;
 }
 
+/** Of who has not said which it speaks: older than any that is spoken. */
+export const UNTOLD_VERSION = 1;
+
 export function newRecord(id: NodeId, incarnation: Incarnation, facts: NodeFacts, now: number): MemberRecord {
   return {
     id,
@@ -46,7 +49,7 @@ export function newRecord(id: NodeId, incarnation: Incarnation, facts: NodeFacts
     heardMs: now,
     startedMs: undefined,
     rttMs: undefined,
-    protocolVersion: 1,
+    protocolVersion: UNTOLD_VERSION,
     goneMs: 0,
     areRowsExpired: false,
     isRemoved: false,

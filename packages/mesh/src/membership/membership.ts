@@ -22,7 +22,15 @@ import {
 import type { Outrun } from "../link/twins.ts";
 import { factsOfNewcomer, type Member, type MemberState, type NodeFacts } from "../members.ts";
 import type { Hello, MemberRow } from "../messages.ts";
-import { factsIn, type MemberRecord, memberOf, newRecord, rowOf, sameFacts } from "./member-record.ts";
+import {
+  factsIn,
+  type MemberRecord,
+  memberOf,
+  newRecord,
+  rowOf,
+  sameFacts,
+  UNTOLD_VERSION,
+} from "./member-record.ts";
 
 /** Uptime and round trip change all the time: the list is made anew at least this often. */
 const LIST_KEPT_MS = 10_000;
@@ -254,6 +262,8 @@ export class Membership {
   #renew(record: MemberRecord, incarnation: Incarnation, name: string): void {
     record.incarnation = incarnation;
     record.nonce = undefined;
+    // A restart may go back to the version before.
+    record.protocolVersion = UNTOLD_VERSION;
     record.factsVersion = 0;
     record.startedMs = undefined;
     // Its cluster and part in it are likely the same as before the restart, and it will tell in a moment.
