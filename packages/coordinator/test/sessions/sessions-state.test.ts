@@ -221,6 +221,36 @@ test("nor when the later one is over: its will does not come behind what the cli
   expect(world.propose(B, openingOf("c")).outcome).toBe("applied");
 });
 
+test.each([
+  ["is connected", false],
+  ["is gone again", true],
+])(
+  "P6: but what its client has had from it counts, whether the later one %s, and what may have been sent comes with DUP",
+  (_, isGone) => {
+    const world = new SessionWorld();
+    const first = world.open(A, "c");
+    world.subscribe(A, "c", first, wish("t"));
+    for (const payload of ["1", "2", "3"]) world.publish(A, "t", payload, 2);
+    world.close(A, "c", first);
+    const [had, seen] = [world.ordinal("c", 0), world.ordinal("c", 1)];
+    world.nowMs += 5000;
+    const later = world.open(A, "c");
+    if (isGone) world.close(A, "c", later);
+    world.nowMs -= 4000;
+    const claim = world.open(B, "c");
+    const named = { clientId: "c", claim };
+    expect(world.propose(B, { kind: "confirm", ...named, ordinal: seen }).outcome).toBe("applied");
+    world.propose(B, { kind: "acknowledge", sessions: [{ ...named, ordinals: [had] }] });
+    expect(world.owed("c")).toEqual(["2", "3"]);
+    const session = sessionOf(world, "c");
+    expect(session.queue.get(seen)?.isReleased).toBe(true);
+    expect(session.sentThrough).toBe(world.ordinal("c", 2));
+    expect(world.subscribe(B, "c", claim, wish("u")).outcome).toBe("stale");
+    const byLater = world.subscribe(A, "c", later, wish("v"));
+    expect(byLater.outcome).toBe("applied");
+  },
+);
+
 function openingOf(clientId: string) {
   const limits = { queuedMessagesMax: 10, queuedBytesMax: 1000 };
   const settings = { cleanStart: false, expirySeconds: 60, keepAliveSeconds: 0, will: undefined };

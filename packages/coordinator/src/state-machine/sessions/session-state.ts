@@ -72,7 +72,7 @@ export class SessionState {
   readonly clientId: string;
   /** Undefined while no connection holds it. */
   owner: SessionOwner | undefined;
-  /** Connections that have held it since it began, the newest last. */
+  /** Connections that have held it since it began, the newest last; and those that would have, had they been heard of in time. */
   formers: readonly SessionOwner[] = [];
   /** When its newest claim was made. */
   claimedAt: Stamp = 0;
@@ -139,6 +139,20 @@ export class SessionState {
     this.willAt = undefined;
     this.isWillDeferred = false;
     this.endsAt = undefined;
+  }
+
+  /**
+   * A connection that was made before the newest one, and is heard of after it: its node, without a quorum, has sent what is owed. It does not get
+   * the session, but what its client has had from it counts.
+   */
+  overtaken(owner: SessionOwner): void {
+    const last = this.owner ?? this.formers.at(-1);
+    // In front of who has held it last, which nobody could tell if there were no former one.
+    if (last === undefined) return;
+    const before = this.owner === undefined ? this.formers.slice(0, -1) : this.formers;
+    const after = this.owner === undefined ? [last] : [];
+    this.formers = [...before, owner, ...after].slice(-FORMERS_MAX);
+    this.assumeSent();
   }
 
   /** When something about it is due; undefined: nothing is. */

@@ -106,6 +106,7 @@ export class SessionsState {
     // It was held back by a partition, and its client has been elsewhere since: is there, or has gone again. One node's claims come in their order.
     const isOvertaken =
       older !== undefined && older.owner?.node !== owner.node && older.claimedAt > claimedAt;
+    if (isOvertaken && !cleanStart) older.overtaken(owner);
     if (isOvertaken) return "stale";
     if (older !== undefined) this.#endClaim(older, cleanStart);
     const isPresent = older?.isKept === true && !cleanStart;
