@@ -4,9 +4,9 @@
  */
 
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { eventually } from "../containers/support/eventually.ts";
-import { isRoot } from "../support/boxes.ts";
-import type { HeardRecord } from "../support/dns-client.ts";
+import { eventually } from "../../containers/support/eventually.ts";
+import { isRoot } from "../../support/boxes.ts";
+import type { HeardRecord } from "../../support/dns-client.ts";
 import {
   FLOATING,
   HOSTS,
@@ -15,9 +15,9 @@ import {
   NAME,
   NamedMesh,
   SERVICE,
-} from "../support/named-mesh.ts";
-import { NetworkLab } from "../support/network-lab.ts";
-import { waitUntilHealthy } from "../support/node-process.ts";
+} from "../../support/named-mesh.ts";
+import { NetworkLab } from "../../support/network-lab.ts";
+import { waitUntilHealthy } from "../../support/node-process.ts";
 
 const NODES = { name: "_skein._tcp.local", type: "PTR" } as const;
 
