@@ -84,7 +84,7 @@ export default defineConfig({
           setupFiles: "test/support/quiet-disk.ts",
           testTimeout: 120_000,
           hookTimeout: 60_000,
-          // Two at a time measure what one alone does: their nodes wait for timeouts, and use a tenth of the cores.
+          // Two at a time measure what one alone does: their nodes wait for timeouts most of the time.
           maxWorkers: 2,
           sequence: { groupOrder: 3 },
         },

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import type { ApplicationMessage } from "@skein/kernel";
 import { SkeinError } from "@skein/kernel";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { ShownEvent } from "../src/admin/event-routes.ts";
 import type { NodeActions } from "../src/admin/node-actions.ts";
 import { type Route, requiredText } from "../src/admin/route.ts";
@@ -175,6 +175,31 @@ test("connections that say nothing are closed, so that they cannot keep the othe
   const silent = Array.from({ length: 64 }, () => connect(Number(url.port), url.hostname).resume());
   await Promise.all(silent.map((socket) => once(socket, "close")));
   expect((await fetch(`${url}healthz`)).status).toBe(200);
+});
+
+test("an answer may take as long as it needs; the next request of its connection must come whole within seconds again", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const slow: Route = {
+    method: "GET",
+    path: "/slow",
+    handle: async () => {
+      vi.advanceTimersByTime(60_000);
+      return { said: "at last" };
+    },
+  };
+  const address = { host: "127.0.0.1", port: 0 };
+  const api = await openAdminApi({ address, httpActions: "local" }, NODE, [slow]);
+  onTestFinished(() => api.close());
+  // The half request that is not read any more resets it.
+  const socket = connect(api.port, address.host).on("error", () => undefined);
+  socket.write("GET /slow HTTP/1.1\r\nHost: pi1\r\n\r\n");
+  const [answer] = await once(socket, "data");
+  expect(String(answer)).toContain("at last");
+  socket.write("GET /slow HTTP/1.1\r\nHost: ");
+  // Sooner than Node closes what is idle.
+  vi.advanceTimersByTime(7000);
+  await expect.poll(() => socket.destroyed, { timeout: 2000 }).toBe(true);
 });
 
 test("a port in use is said with the option that chooses another", async () => {

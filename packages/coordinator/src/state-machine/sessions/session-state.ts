@@ -146,12 +146,10 @@ export class SessionState {
    * the session, but what its client has had from it counts.
    */
   overtaken(owner: SessionOwner): void {
-    const last = this.owner ?? this.formers.at(-1);
     // In front of who has held it last, which nobody could tell if there were no former one.
-    if (last === undefined) return;
-    const before = this.owner === undefined ? this.formers.slice(0, -1) : this.formers;
-    const after = this.owner === undefined ? [last] : [];
-    this.formers = [...before, owner, ...after].slice(-FORMERS_MAX);
+    const place = this.owner === undefined ? this.formers.length - 1 : this.formers.length;
+    if (place < 0) return;
+    this.formers = this.formers.toSpliced(place, 0, owner).slice(-FORMERS_MAX);
     this.assumeSent();
   }
 
