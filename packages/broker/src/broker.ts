@@ -48,7 +48,6 @@ import type { KeeperPorts, SessionKeeper } from "./sessions/session-keeper.ts";
 import { Sessions } from "./sessions/sessions.ts";
 import { Standstill } from "./standstill.ts";
 import { Subscriptions } from "./subscriptions/subscriptions.ts";
-import { SystemRetained } from "./system/system-retained.ts";
 import { SystemTopics } from "./system/system-topics.ts";
 import { TopicLimits } from "./topic-limits.ts";
 import { UNAWAITED } from "./unawaited.ts";
@@ -93,7 +92,8 @@ export class Broker {
     this.#sessions = this.#makeSessions({
       options,
       counters: this.#counters,
-      retained: new SystemRetained(retained, this.#system),
+      retained,
+      system: this.#system,
       clock,
       frames: this.#frames,
       queueBudget: new QueueBudget(options.queuedTotalBytesMax),

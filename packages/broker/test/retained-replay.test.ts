@@ -4,13 +4,15 @@ import { RetainedReplay } from "../src/outbound/retained-replay.ts";
 import type { Subscription } from "../src/subscriptions/subscription-index.ts";
 import { subscriptionTo } from "./support/subscription.ts";
 
+const NO_SYSTEM = { match: () => undefined };
+
 function message(topic: string): ApplicationMessage {
   return { topic, payload: Uint8Array.of(1), qos: 0, retain: true, properties: undefined };
 }
 
 /** A replay of `filters`; `found` says what each of them matches. */
 function replayOf(filters: readonly string[], found: (filter: string) => readonly string[]) {
-  const replay = new RetainedReplay({ monotonicMs: () => 0 as MonotonicMs });
+  const replay = new RetainedReplay({ monotonicMs: () => 0 as MonotonicMs }, NO_SYSTEM);
   const searched: string[] = [];
   for (const filter of filters) replay.add(subscriptionTo(filter), 0);
   replay.beginQuestion();
@@ -58,7 +60,7 @@ test("filters without wildcards are looked up by the hundred, and none is left o
 });
 
 test("P8: what came live to a subscription that has ended is replayed to one that came after it, and to none that heard it", () => {
-  const replay = new RetainedReplay({ monotonicMs: () => 0 as MonotonicMs });
+  const replay = new RetainedReplay({ monotonicMs: () => 0 as MonotonicMs }, NO_SYSTEM);
   const view = {
     match: (filter: string, visit: (found: ApplicationMessage) => void) => visit(message(filter)),
   };

@@ -13,6 +13,7 @@ test("a message that waits keeps alive only itself, not what was read with it; o
     options: DEFAULT_BROKER_OPTIONS,
     counters: newCounters(),
     retained: { put: () => 0, read: () => undefined, count: 0, bytes: 0 },
+    system: { match: () => undefined },
     clock: { monotonicMs: () => 0 as MonotonicMs },
     frames: new PublishFrames(),
     queueBudget: new QueueBudget(1000),

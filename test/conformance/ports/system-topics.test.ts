@@ -34,6 +34,26 @@ test("a new subscriber gets the values of that moment as retained messages, and 
   expect(world.retainedCount).toBe(0);
 });
 
+test("a node tells of itself at once, whatever the mesh does not answer, and asks it for what is beside it in one SUBSCRIBE", () => {
+  const world = new HeldWorld();
+  world.store.put(
+    { topic: "t", payload: Buffer.from("1"), qos: 0, retain: true, properties: undefined },
+    undefined,
+  );
+  [world.mesh.isHolding, world.store.isHolding] = [true, true];
+  const client = world.connect("c");
+  expect(client.subscribe(CONNECTED).granted).toEqual([0]);
+  expect(client.take("publish")).toMatchObject({ topic: CONNECTED, payload: Buffer.from("1"), retain: true });
+  expect(Object.fromEntries(world.mesh.wanted)).toEqual({});
+  world.mesh.isHolding = false;
+  const both = [CONNECTED, "t"].map((topic) => ({ topic, qos: 0 as const }));
+  client.send({ cmd: "subscribe", messageId: 2, subscriptions: both });
+  client.take("suback");
+  expect(taken(client)).toEqual({ [CONNECTED]: "1" });
+  world.letRead();
+  expect(taken(client)).toEqual({ t: "1" });
+});
+
 test("what a client that does not read has been sent waits, in bytes", () => {
   const world = new HeldWorld();
   const [slow, client] = [world.connect("slow"), world.connect("c")];

@@ -4,7 +4,8 @@
  * After the SUBACK the store is asked what may be read: it may first have to find out what is committed elsewhere. One
  * question at a time serves all subscriptions of the session that came before it. Then nothing is dropped for a slow
  * reader: what could not be sent stays here and goes on when there is room. Only the subscription whose turn it is has
- * its list of messages made; the others wait as themselves, so the memory is one list for each client.
+ * its list of messages made; the others wait as themselves, so the memory is one list for each client. For `$SYS`, which is the node's own,
+ * nobody is asked: who looks there may do so because the mesh does not answer.
  *
  * From SUBSCRIBE until the last retained message is sent, live messages come too. What came live to a subscription is not replayed to it,
  * and an older message that waits in a list is taken out, so that no client sees an old value after a newer one (P8). One that came before the
@@ -18,6 +19,7 @@ import type { ApplicationMessage, Clock, MonotonicMs } from "@skein/kernel";
 import { MapFront } from "../map-front.ts";
 import type { RetainedView } from "../ports.ts";
 import type { Subscription } from "../subscriptions/subscription-index.ts";
+import { isSystemTopic } from "../system/system-topics.ts";
 
 /** Topics remembered as delivered live. Beyond it a client may see a value live and once more as a retained message. */
 const LIVE_TOPICS_MAX = 10_000;
@@ -70,9 +72,12 @@ export class RetainedReplay {
   /** The same for those that came live meanwhile and do expire. */
   readonly #cameAt = new Map<string, MonotonicMs>();
   readonly #clock: Pick<Clock, "monotonicMs">;
+  readonly #system: RetainedView;
 
-  constructor(clock: Pick<Clock, "monotonicMs">) {
+  /** `system`: the node's own values, below `$SYS`. */
+  constructor(clock: Pick<Clock, "monotonicMs">, system: RetainedView) {
     this.#clock = clock;
+    this.#system = system;
     this.#foundAt = clock.monotonicMs();
   }
 
@@ -100,7 +105,8 @@ export class RetainedReplay {
 
   /** Replays everything that `subscription` matches, after what is already waiting. `announced`: the number of its SUBSCRIBE. */
   add(subscription: Subscription, announced: number): void {
-    this.#unasked.set(subscription, announced);
+    if (isSystemTopic(subscription.filter)) this.#turns.set(subscription, { view: this.#system, announced });
+    else this.#unasked.set(subscription, announced);
   }
 
   /** True: the store is to be asked now, for everything added so far; {@link answered} follows. */

@@ -48,6 +48,8 @@ export interface SessionPorts {
   readonly options: BrokerOptions;
   readonly counters: Counters;
   readonly retained: RetainedStore;
+  /** The node's own values, below `$SYS`. */
+  readonly system: RetainedView;
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly frames: PublishFrames;
   readonly queueBudget: QueueBudget;
@@ -88,7 +90,7 @@ export abstract class ClientSession implements Subscriber, RetainedReader {
   }
 
   get replay(): RetainedReplay {
-    this.#replay ??= new RetainedReplay(this.ports.clock);
+    this.#replay ??= new RetainedReplay(this.ports.clock, this.ports.system);
     return this.#replay;
   }
 
@@ -186,6 +188,7 @@ export abstract class ClientSession implements Subscriber, RetainedReader {
   readRetained(): void {
     if (this.#replay?.beginQuestion() === true) this.ports.retained.read(this);
     if (this.#replay?.isWatching === false) this.#replay = undefined;
+    else if (this.isReplaying) this.pump();
   }
 
   /** The subscription has ended or was replaced. */
@@ -204,7 +207,6 @@ export abstract class ClientSession implements Subscriber, RetainedReader {
   mayRead(view: RetainedView): void {
     this.replay.answered(view);
     this.readRetained();
-    this.pump();
   }
 
   protected sendRetained(outlet: Outlet): boolean {

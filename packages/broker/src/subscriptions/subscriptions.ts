@@ -102,7 +102,7 @@ export class Subscriptions {
     const subscription = { subscriber: session, filter, qos, noLocal, retainAsPublished, identifier };
     this.#file(subscription, shared !== undefined);
     session.subscriptions.set(subscription);
-    const parts = this.#interest.add(filter, done);
+    const parts = this.#want(filter, done);
     if (replaced !== undefined) {
       session.forget(replaced);
       this.#unfile(replaced);
@@ -118,7 +118,7 @@ export class Subscriptions {
       const subscription = { subscriber: session, filter, qos, noLocal, retainAsPublished, identifier };
       this.#file(subscription, parseSharedFilter(filter) !== undefined);
       session.subscriptions.set(subscription);
-      this.#interest.add(filter, UNAWAITED);
+      this.#want(filter, UNAWAITED);
     }
   }
 
@@ -156,7 +156,12 @@ export class Subscriptions {
     if (isShared) this.#shared.remove(subscription);
     else this.#index.remove(subscription);
     this.#tally(subscription.filter, isShared, -1);
-    this.#interest.remove(subscription.filter);
+    if (!isSystemTopic(subscription.filter)) this.#interest.remove(subscription.filter);
+  }
+
+  /** Other nodes have nothing below `$SYS` for this one, and need not hear of it. Returns the parts that `done` waits for. */
+  #want(filter: string, done: Completion): number {
+    return isSystemTopic(filter) ? 0 : this.#interest.add(filter, done);
   }
 
   #tally(filter: string, isShared: boolean, by: 1 | -1): void {
