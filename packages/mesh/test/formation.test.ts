@@ -160,6 +160,24 @@ test("P12: remembered peers are dialled when multicast is dead", () => {
   world.close();
 });
 
+test("a remembered peer where another node answers is not dialled again: its machine may have become that one", () => {
+  const world = new World();
+  const peers = [2, 3, 4].map((at) => ({ node: `f00000000000000${at}`, address: `10.0.0.${at}:7883` }));
+  const peersFile = Buffer.from(JSON.stringify({ version: 1, peers }));
+  world.start(1, { peersFile });
+  world.start(2);
+  world.start(3);
+  world.untilFormed();
+  world.clock.run(5000);
+  const before = world.network.dialled.length;
+  world.clock.run(300_000);
+  const since = world.network.dialled.slice(before);
+  // Nobody is at the fourth address: its node may come back there.
+  expect(since.filter((line) => !line.endsWith("10.0.0.4:7883"))).toEqual([]);
+  expect(since.length).toBeGreaterThan(8);
+  world.close();
+});
+
 test("R20: who was seen by mDNS is known, and when, to be compared with who answers", () => {
   const world = new World();
   const startedMs = world.clock.monotonicMs();
@@ -261,6 +279,23 @@ test("a node that stops says goodbye: at once it is listed as left, and nobody d
   const dialled = world.network.dialled.length;
   world.clock.run(60_000);
   expect(world.network.dialled.length).toBe(dialled);
+  world.close();
+});
+
+test("nobody dials a node that has said goodbye, whatever those tell who did not hear it", () => {
+  const world = new World();
+  const [a, b, c] = world.formed(3);
+  world.clock.run(5000);
+  world.network.block(b!.host, c!.host);
+  world.clock.run(500);
+  c!.stop();
+  world.clock.run(200);
+  expect(a!.stateOf(c!)).toBe("left");
+  expect(b!.stateOf(c!)).toBe("alive");
+  const before = world.network.dialled.length;
+  world.clock.run(10_000);
+  const dialled = world.network.dialled.slice(before);
+  expect(dialled.filter((line) => line.startsWith(a!.host))).toEqual([]);
   world.close();
 });
 

@@ -94,11 +94,15 @@ export class Dialer {
     if (!this.#options.isLinked(node)) this.#schedule(target, this.#firstDelay(node));
   }
 
-  /** `node` answered at `address`: a configured address has a name now. */
+  /**
+   * `node` answered at `address`: a configured address has a name now, and who else was heard of there is there no more. That one may be
+   * gone for ever (a wiped directory makes a new node of a machine), and would else be dialled, and its successor greeted, for as long.
+   */
   answered(node: NodeId, address: string): void {
     for (const target of this.#targets()) {
       if (target.isStatic && target.addresses[0] === address) target.node = node;
       if (target.node === node) target.failures = 0;
+      else this.#withdraw(address, target);
     }
   }
 
@@ -134,10 +138,7 @@ export class Dialer {
   /** `address` turned out to lead back to this node. */
   isSelf(address: string): void {
     this.#selfAddresses.add(address);
-    for (const target of this.#targets()) {
-      const at = target.addresses.indexOf(address);
-      if (at !== -1 && !target.isStatic) target.addresses.splice(at, 1);
-    }
+    for (const target of this.#targets()) this.#withdraw(address, target);
   }
 
   /** Nodes that had a link, each with the address that was best, for the next start. */
@@ -148,6 +149,14 @@ export class Dialer {
       if (address !== undefined && target.hasLinked) found.set(node, address);
     }
     return found;
+  }
+
+  /** Whoever `target` was heard of is not at `address`. */
+  #withdraw(address: string, { isStatic, node, addresses }: Target): void {
+    const at = addresses.indexOf(address);
+    if (at === -1 || isStatic || node === undefined) return;
+    addresses.splice(at, 1);
+    if (addresses.length === 0) this.forget(node);
   }
 
   #targets(): Target[] {

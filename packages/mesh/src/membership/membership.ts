@@ -208,7 +208,7 @@ export class Membership {
       else if (known === undefined || record.state !== "left") this.#believe(record, row, now);
     }
     this.#takeFacts(record, row, isOwn, now);
-    if (isOwn || record.linkedAt !== undefined || row.hasLeft) return undefined;
+    if (isOwn || record.linkedAt !== undefined || row.hasLeft || record.state === "left") return undefined;
     if (record.address === "") record.address = row.address;
     return row.address === "" ? undefined : row.address;
   }
