@@ -48,9 +48,11 @@ export async function failOver(
   lab: Laboratory,
   fault: keyof typeof FAULTS,
   profile: Profile,
+  count = 3,
 ): Promise<readonly Measured[]> {
-  const { title, begin, end, address: asked, clients: clientsWorst } = FAULTS[fault];
-  const mesh = await lab.mesh(3, profile);
+  const { title: what, begin, end, address: asked, clients: clientsWorst } = FAULTS[fault];
+  const title = count === 3 ? what : `${what}, ${count} nodes`;
+  const mesh = await lab.mesh(count, profile);
   await mesh.start();
   const addressMs: number[] = [];
   const clientsMs: number[] = [];

@@ -30,6 +30,7 @@ const FIGURES: Readonly<Record<string, (lab: Laboratory) => Promise<readonly Mea
   "kill-lan": (lab) => failOver(lab, "kill", "lan"),
   "kill-wired": (lab) => failOver(lab, "kill", "wired"),
   planned: (lab) => failOver(lab, "planned", "lan"),
+  planned2: (lab) => failOver(lab, "planned", "lan", 2),
   idle20: (lab) => idle(lab, 20),
 };
 
