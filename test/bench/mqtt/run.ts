@@ -34,6 +34,9 @@ export interface Durations {
 /** A new subscriber each time; the first ones warm the code. */
 const REPLAYS = { warm: 2, measured: 5 } as const;
 
+/** Until connections are idle: what V8 has taken for thousands of CONNECTs it gives back when it has been quiet for half a minute. */
+const QUIET_MS = 45_000;
+
 /** @throws {Error} when a message got lost, came twice or in disorder: a faster broker that loses is no broker */
 export async function run(
   broker: BrokerName,
@@ -96,6 +99,7 @@ async function measure(
     usage,
   );
   if (scenario.kind === "connect") return sample;
+  await delay(QUIET_MS);
   const { rssBytes } = usage();
   return {
     rssMb: rssBytes / 2 ** 20,
