@@ -22,7 +22,7 @@ export { type Clock, type Timer, untilNext } from "./ports/clock.ts";
 export type { DnsHandler, DnsQuestion, DnsRecord, MulticastDns } from "./ports/datagram.ts";
 export type { Disk, DiskContent, DiskDone, DiskFile } from "./ports/disk.ts";
 export type { Log, LogFields } from "./ports/log.ts";
-export type { LongProcess, ProcessPort, ProcessResult } from "./ports/process.ts";
+export type { JobResult, LongProcess, ProcessPort, ProcessResult, Shell } from "./ports/process.ts";
 export type { RandomSource } from "./ports/random.ts";
 export {
   type KeptSession,

@@ -21,16 +21,6 @@ test("run gives exit code and output; arguments reach the program as they are, w
   });
 });
 
-test("run gives the program its input, and survives one that does not read it", async () => {
-  const input = new Uint8Array(300_000).fill(65);
-  const withInput = (script: string): Promise<ProcessResult> =>
-    new Promise((resolve) => processes.run(process.execPath, ["-e", script], 10_000, resolve, input));
-  const count =
-    "let n = 0; process.stdin.on('data', (d) => { n += d.length; }).on('end', () => console.log(n))";
-  expect((await withInput(count)).stdout).toBe("300000\n");
-  expect((await withInput("process.exit(4)")).exitCode).toBe(4);
-});
-
 test("run kills a program that takes too long: exit code null", async () => {
   const { exitCode, stdout } = await run(["-e", "setInterval(() => {}, 1000)"], 50);
   expect(exitCode).toBeNull();

@@ -177,7 +177,7 @@ export class FloatingAddress {
     if (connections.length > 0) this.#toTickle = connections.filter((one) => this.#tools.fits(one));
   }
 
-  /** Gives the address up (clients first), ends `ip`, then calls `done`. At most a second. */
+  /** Gives the address up (clients first), ends `ip` and the shell, then calls `done`. At most a second. */
   stop(done: () => void): void {
     const { clock, resetClients } = this.#ports;
     const isHeld = !this.#isStopped && this.#holding.isHeld;
@@ -187,6 +187,7 @@ export class FloatingAddress {
     this.#lost();
     // What is still queued for it must not come after the deletion.
     this.#ip.stop();
+    this.#tools.end();
     if (isHeld) this.#tools.delete(done);
     else clock.atTurnEnd(done);
   }

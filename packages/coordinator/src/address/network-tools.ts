@@ -7,13 +7,13 @@
  * never takes the IPv6 address as the source of connections of its own.
  *
  * Starting a program stops the event loop until the system has got round to it: 2 ms, but 50 to 450 ms where others want the processor,
- * and a holder that starts many at once serves nobody meanwhile. So where several are wanted a shell is started, and it starts them.
+ * and a holder that starts many at once serves nobody meanwhile. So a shell is kept, and it starts them.
  *
  * Source: iputils arping, iproute2, socat; RFC 4861 sections 7.2.2 and 7.2.6, RFC 6724 section 5 (rule 3); measured:
  * docs/floating-address.md.
  */
 
-import { formatIp, type ProcessPort, type ProcessResult, parseIp } from "@skein/kernel";
+import { formatIp, type JobResult, type ProcessPort, parseIp, type Shell } from "@skein/kernel";
 import type { FloatingAddressOptions } from "../options.ts";
 import type { Connection } from "./connections.ts";
 import { macBytes, macText } from "./frames.ts";
@@ -28,15 +28,21 @@ import {
 const LIFETIME_SECONDS = 2;
 /** An answer takes a millisecond on a wire and some tens on Wi-Fi. */
 const PROBE_MS = 400;
-const RUN_TIMEOUT_MS = 3000;
+const LIMIT_MS = 3000;
 const DELETE_TIMEOUT_MS = 1000;
 
 /** $1: interface, $2: address. Both forms: some receivers update on requests only, some on replies only. */
 const ANNOUNCE =
   'arping -U -c 1 -w 1 -I "$1" "$2" & arping -A -c 1 -w 1 -I "$1" "$2"; code=$?; wait; exit $code';
-/** In turn: a segment as printf writes it, and where it goes. One that cannot be sent keeps none of the others back. */
-const TICKLE =
+/** The same arguments. Two questions, and killed while it waits for the answer to the second: unanswered is no answer by then. */
+const PROBE = 'exec arping -D -c 2 -w 2 -I "$1" "$2"';
+/** In turn: a packet as printf writes it, and where it goes. One that cannot be sent keeps none of the others back. */
+const SEND =
   'while [ $# -gt 1 ]; do printf %b "$1" | socat -u - "$2" || { code=$?; [ $code -lt 126 ] || exit $code; }; shift 2; done';
+/** One of them; it shows in hexadecimal what is heard until so long after the question. */
+const ASK = `printf %b "$1" | socat -x -t ${PROBE_MS / 1000} - "$2"`;
+/** $1: where it would go. */
+const SEND_NOTHING = 'exec socat -u /dev/null "$1"';
 
 /** What to do about a right that is missing, to be put behind "or". */
 export const HOW_TO_ALLOW =
@@ -54,6 +60,7 @@ export type ProbeResult = { readonly macs: readonly string[] } | Lack | "unsent"
 export class NetworkTools {
   readonly #options: FloatingAddressOptions;
   readonly #process: ProcessPort;
+  readonly #shell: Shell;
   readonly #ownMac: () => string | undefined;
   readonly #ip: Uint8Array;
 
@@ -61,6 +68,7 @@ export class NetworkTools {
   constructor(options: FloatingAddressOptions, process: ProcessPort, ownMac: () => string | undefined) {
     this.#options = options;
     this.#process = process;
+    this.#shell = process.openShell();
     this.#ownMac = ownMac;
     this.#ip = parseIp(options.address) ?? new Uint8Array(4);
   }
@@ -82,6 +90,11 @@ export class NetworkTools {
     return `addr del ${address}/${8 * this.#ip.length} dev ${networkInterface}`;
   }
 
+  /** Nothing is announced, asked or sent any more. */
+  end(): void {
+    this.#shell.end();
+  }
+
   /** Deletes it with a process of its own: nothing comes after it. */
   delete(done: () => void): void {
     this.#process.run("ip", this.deleteLine.split(" "), DELETE_TIMEOUT_MS, () => done());
@@ -90,18 +103,18 @@ export class NetworkTools {
   /** Tells everybody where the address is now. `failed`: the program could not do it. */
   announce(failed: (lack: Lack) => void): void {
     const { address, networkInterface } = this.#options;
-    const done = (result: ProcessResult): void => {
+    const done = (result: JobResult): void => {
       const lack = lackOf(result);
       if (lack !== undefined) failed(lack);
     };
     if (!this.isV6) {
-      this.#process.run("sh", ["-c", ANNOUNCE, "sh", networkInterface, address], RUN_TIMEOUT_MS, done);
+      this.#shell.run(ANNOUNCE, [networkInterface, address], LIMIT_MS, done);
       return;
     }
     const mac = macBytes(this.#ownMac() ?? "");
     if (mac === undefined) return;
     const to = `IP6-SENDTO:[ff02::1]:58,bind=[${address}],${this.#asNeighbour}`;
-    this.#process.run("socat", ["-u", "-", to], RUN_TIMEOUT_MS, done, neighbourAdvertisement(this.#ip, mac));
+    this.#shell.run(SEND, [escaped(neighbourAdvertisement(this.#ip, mac)), to], LIMIT_MS, done);
   }
 
   /** For socat: hop limit 255 (IPPROTO_IPV6, IPV6_MULTICAST_HOPS), or receivers ignore it. (58 is ICMPv6.) */
@@ -117,15 +130,12 @@ export class NetworkTools {
 
   #probeV4(done: (result: ProbeResult) => void): void {
     const { address, networkInterface } = this.#options;
-    // Two questions, and killed while it waits for the answer to the second: unanswered is no answer by then.
-    const args = ["-D", "-c", "2", "-w", "2", "-I", networkInterface, address];
-    this.#process.run("arping", args, PROBE_MS, (result) => {
-      const { exitCode, stdout, stderr } = result;
-      const macs = [...stdout.matchAll(/\[([\dA-Fa-f:]{17})\]/g)].map((match) =>
+    this.#shell.run(PROBE, [networkInterface, address], PROBE_MS, (result) => {
+      const macs = [...result.output.matchAll(/\[([\dA-Fa-f:]{17})\]/g)].map((match) =>
         (match[1] ?? "").toLowerCase(),
       );
-      const wasKilled = exitCode === null && stderr === "";
-      done(macs.length === 0 && exitCode !== 0 && !wasKilled ? whyUnasked(result) : { macs });
+      const wasAsked = result.exitCode === 0 || result.exitCode === null;
+      done(macs.length === 0 && !wasAsked ? whyUnasked(result) : { macs });
     });
   }
 
@@ -137,28 +147,20 @@ export class NetworkTools {
     }
     // Without IPV6_MULTICAST_LOOP (19): the own kernel, which may have the address, must not hear the question.
     const to = `IP6-DATAGRAM:[${formatIp(solicitedNode(this.#ip))}]:58,${this.#asNeighbour},setsockopt-int=41:19:0`;
-    // It shows on standard error, in hexadecimal, what it hears until so long after the question.
-    const args = ["-x", "-t", String(PROBE_MS / 1000), "-", to];
     const question = neighbourSolicitation(this.#ip, mac);
-    this.#process.run(
-      "socat",
-      args,
-      RUN_TIMEOUT_MS,
-      (result) => {
-        const macs = heardPackets(result.stderr)
-          .map((packet) => advertisedMac(packet, this.#ip))
-          .filter((answer) => answer !== undefined)
-          .map(macText);
-        done(macs.length === 0 && result.exitCode !== 0 ? whyUnasked(result) : { macs });
-      },
-      question,
-    );
+    this.#shell.run(ASK, [escaped(question), to], LIMIT_MS, (result) => {
+      const macs = heardPackets(result.output)
+        .map((packet) => advertisedMac(packet, this.#ip))
+        .filter((answer) => answer !== undefined)
+        .map(macText);
+      done(macs.length === 0 && result.exitCode !== 0 ? whyUnasked(result) : { macs });
+    });
   }
 
   /** Finds out whether clients could be tickled: opens the same kind of socket, and sends nothing. */
   tryTickling(done: (lack: Lack | undefined) => void): void {
     const to = this.isV6 ? "IP6-SENDTO:[::1]:6" : "IP4-SENDTO:127.0.0.1:6";
-    this.#process.run("socat", ["-u", "/dev/null", to], RUN_TIMEOUT_MS, (result) => done(lackOf(result)));
+    this.#shell.run(SEND_NOTHING, [to], LIMIT_MS, (result) => done(lackOf(result)));
   }
 
   /** Makes clients of the past holder look after their connections. `lack`: why the program could not do it. */
@@ -167,7 +169,7 @@ export class NetworkTools {
       const segment = tickleSegment({ ip: this.#ip, port: serverPort }, { ip, port });
       return [escaped(segment), this.#clientAt(formatIp(ip))];
     });
-    this.#process.run("sh", ["-c", TICKLE, "sh", ...args], RUN_TIMEOUT_MS, (result) => done(lackOf(result)));
+    this.#shell.run(SEND, args, LIMIT_MS, (result) => done(lackOf(result)));
   }
 
   /** For socat: TCP (6) to a client, as the floating address. */
@@ -184,10 +186,9 @@ export class NetworkTools {
   }
 }
 
-function lackOf({ exitCode, stderr }: ProcessResult): Lack | undefined {
-  // The right to start it can be missing as well: its file has capabilities that this process may not get (126: so says a shell).
-  if (exitCode === 126 || /not permitted|EPERM|EACCES/i.test(stderr)) return "forbidden";
-  // 127: so says a shell that has not found it.
+function lackOf({ exitCode, output }: JobResult): Lack | undefined {
+  // 126: the right to start it is missing; its file has capabilities that this process may not get.
+  if (exitCode === 126 || /not permitted|EPERM|EACCES/i.test(output)) return "forbidden";
   return exitCode === null || exitCode === 127 ? "missing" : undefined;
 }
 
@@ -196,7 +197,7 @@ function escaped(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => `\\0${byte.toString(8).padStart(3, "0")}`).join("");
 }
 
-function whyUnasked(result: ProcessResult): ProbeResult {
+function whyUnasked(result: JobResult): ProbeResult {
   return lackOf(result) ?? "unsent";
 }
 

@@ -1,14 +1,14 @@
 /**
- * Tickles all clients of the past holder, some at a time and with pauses: a process is started for each, and starting one stops the event
- * loop (2 ms; 150 ms measured on a machine with a load of 13). A holder that started many at once lost the address for that,
- * because it did not renew it; so it starts a shell for every {@link BATCH}, and that starts them, one after another.
+ * Tickles all clients of the past holder, some at a time and with pauses: a program is started for each (150 ms measured on a machine with a load of
+ * 13), and a machine that has many to start at once has no time for its node, which lost the address because it did not renew it.
+ * Of a {@link BATCH} one is started after another.
  */
 
 import type { Clock } from "@skein/kernel";
 import type { Connection } from "./connections.ts";
 import type { Lack } from "./network-tools.ts";
 
-/** With 150 ms each they are done before the shell is taken for stuck. */
+/** With 150 ms each they are done before the batch is killed. */
 const BATCH = 16;
 const AT_A_TIME = 2;
 const PAUSE_MS = 5;

@@ -28,9 +28,9 @@ function dumped(packet: Uint8Array, direction: "<" | ">" = "<"): string {
 }
 
 /** What a probe finds when socat ends so. */
-function probed(stderr: string, exitCode: number | null = 0): ProbeResult | undefined {
+function probed(output: string, exitCode: number | null = 0): ProbeResult | undefined {
   const { process, tools } = setUp();
-  process.result = { exitCode, stdout: "", stderr };
+  process.result = { exitCode, output };
   let found: ProbeResult | undefined;
   tools.probe((result) => {
     found = result;
@@ -87,13 +87,13 @@ test.each([
   ["an advertisement that it sent itself", dumped(ANSWER, ">"), []],
   ["an answer that was cut off", dumped(ANSWER.subarray(0, 31)), []],
   ["no bytes at all", "< 2026/11/28\n\n", []],
-])("of what is heard, %s: answered by the right ones", (_what, stderr, macs) => {
-  expect(probed(stderr)).toEqual({ macs });
+])("of what is heard, %s: answered by the right ones", (_what, output, macs) => {
+  expect(probed(output)).toEqual({ macs });
 });
 
 test("a probe says whether its program is missing or forbidden; what was heard before socat failed counts", () => {
   expect(probed("2026/11/28 socat[7] E socket(10, 3, 58): Operation not permitted\n", 1)).toBe("forbidden");
-  expect(probed("", null)).toBe("missing");
+  expect(probed("", 127)).toBe("missing");
   // As socat says it while the interface still asks whether somebody has its own address.
   const sending = dumped(ANSWER, ">");
   expect(probed(`${sending}2026/11/28 socat[7] E sendto(5, ...): Cannot assign requested address\n`, 1)).toBe(
@@ -105,13 +105,19 @@ test("a probe says whether its program is missing or forbidden; what was heard b
 test.each([
   ["arping: Device eth0 not available.\n", 2, "unsent"],
   ["arping: socket: Operation not permitted\n", 2, "forbidden"],
-  ["spawn arping EPERM", null, "forbidden"],
-  ["", 126, "forbidden"],
-  ["spawn arping ENOENT", null, "missing"],
-  ["", null, { macs: [] }],
-])("arping that ends with %j and exit code %j: %j", (stderr, exitCode, expected) => {
+  ["sh: 1: arping: Operation not permitted\n", 126, "forbidden"],
+  ["sh: 1: arping: not found\n", 127, "missing"],
+  ["spawn sh EPERM", 127, "forbidden"],
+  ["spawn sh ENOENT", 127, "missing"],
+  ["ARPING 10.0.0.9 from 0.0.0.0 eth0\n", null, { macs: [] }],
+  // Its shell has died: it has asked nobody.
+  ["", 1, "unsent"],
+])("arping that ends with %j and exit code %j: %j", (output, exitCode, expected) => {
   const process = new FakeProcesses();
-  process.run = (_command, _args, _timeoutMs, done) => done({ exitCode, stdout: "", stderr });
+  process.openShell = () => ({
+    run: (_script, _args, _limit, done) => done({ exitCode, output }),
+    end: () => {},
+  });
   const tools = new NetworkTools({ address: "10.0.0.9", networkInterface: "eth0" }, process, () => OWN);
   let found: ProbeResult | undefined;
   tools.probe((result) => {

@@ -1,27 +1,28 @@
 /** `ip`, `arping` and `socat` as the floating address sees them, and what it did, in order, with what else it called. */
 
-import type { LongProcess, ProcessPort, ProcessResult } from "@skein/kernel";
+import type { JobResult, LongProcess, ProcessPort, ProcessResult, Shell } from "@skein/kernel";
 
 export class FakeProcesses implements ProcessPort {
   /** Everything in order: lines for the batch `ip`, other programs with their arguments, and what the test adds. */
   readonly calls: string[] = [];
-  /** Answer of every program that is run to its end. */
-  result: ProcessResult = { exitCode: 0, stdout: "", stderr: "" };
+  /** Answer of every job that nothing below is about. */
+  result: JobResult = { exitCode: 0, output: "" };
   /** Who answers probes (`arping -D`, `socat -x`), by Ethernet address. */
   answering: string[] = [];
   /** These programs cannot be run: no such program. */
   readonly missing = new Set<string>();
   /** Nor these: no right to. */
   readonly forbidden = new Set<string>();
-  /** What programs got on their standard input. */
+  /** What `printf` wrote for programs to read. */
   readonly inputs: Uint8Array[] = [];
   /** The batch `ip` cannot be started at all (no such program). */
   isMissing = false;
   /** The batch `ip` answers every line with this complaint. */
   complaint: string | undefined;
+  /** Programs that stay open, shells among them. */
   running = 0;
-  /** How many shells were started, for whatever they started. */
-  shells = 0;
+  /** Programs that the node itself has started and not the shell. */
+  started = 0;
   #errorLine: (line: string) => void = () => {};
   #exited: (result: ProcessResult) => void = () => {};
 
@@ -30,21 +31,21 @@ export class FakeProcesses implements ProcessPort {
     args: readonly string[],
     _timeoutMs: number,
     done: (result: ProcessResult) => void,
-    input?: Uint8Array,
   ): void {
-    if (command === "sh") {
-      done(this.#shell(args.slice(3)));
-      return;
-    }
+    this.started++;
     this.calls.push([command, ...args].join(" "));
-    if (input !== undefined) this.inputs.push(input);
-    if (this.missing.has(command)) done({ exitCode: null, stdout: "", stderr: `spawn ${command} ENOENT` });
-    else if (this.forbidden.has(command))
-      done({ exitCode: null, stdout: "", stderr: `spawn ${command} EPERM` });
-    else if (command === "arping" && args[0] === "-D") done(this.#probed());
-    else if (args[0] === "-x" && input !== undefined && this.answering.length > 0)
-      done({ exitCode: 0, stdout: "", stderr: this.answering.map((mac) => solicited(input, mac)).join("") });
-    else done(this.result);
+    done({ exitCode: 0, stdout: "", stderr: "" });
+  }
+
+  openShell(): Shell {
+    this.running++;
+    return {
+      run: (script, args, _limitMs, done) => done(this.#shell(script, args)),
+      end: () => {
+        this.calls.push("end");
+        this.running--;
+      },
+    };
   }
 
   start(
@@ -53,6 +54,7 @@ export class FakeProcesses implements ProcessPort {
     errorLine: (line: string) => void,
     exited: (result: ProcessResult) => void,
   ): LongProcess {
+    this.started++;
     this.calls.push(`start ${[command, ...args].join(" ")}`);
     this.#errorLine = errorLine;
     this.#exited = exited;
@@ -70,26 +72,36 @@ export class FakeProcesses implements ProcessPort {
     };
   }
 
-  /** What the scripts of network-tools.ts start for their arguments: interface and address to announce, or segments and their ways. */
-  #shell(args: readonly string[]): ProcessResult {
-    this.shells++;
-    const isTickle = args[0]?.startsWith("\\") === true;
-    if (!isTickle)
-      for (const form of ["-U", "-A"]) this.calls.push(`arping ${form} -c 1 -w 1 -I ${args.join(" ")}`);
-    for (let at = 0; isTickle && at < args.length; at += 2) {
-      this.calls.push(`socat -u - ${args[at + 1]}`);
-      const octal = (args[at] as string).split("\\").slice(1);
-      this.inputs.push(Uint8Array.from(octal, (digits) => Number.parseInt(digits, 8)));
-    }
-    const program = isTickle ? "socat" : "arping";
-    const stderr = `sh: 1: ${program}: not found`;
-    return this.missing.has(program) ? { exitCode: 127, stdout: "", stderr } : this.result;
+  /** What the scripts of network-tools.ts start: in turn for two arguments each (`while`), or each program that they name. */
+  #shell(script: string, args: readonly string[]): JobResult {
+    const turns = script.startsWith("while")
+      ? Array.from({ length: args.length / 2 }, (_, at) => args.slice(2 * at, 2 * at + 2))
+      : [args];
+    return turns.map((turn) => this.#turn(script, turn)).at(-1) ?? this.result;
   }
 
-  #probed(): ProcessResult {
-    const stdout = this.answering.map((mac) => `Unicast reply from 10.0.0.9 [${mac}]  0.5ms\n`).join("");
-    // A probe without an answer is ended by its timeout.
-    return { exitCode: stdout === "" ? null : 1, stdout, stderr: "" };
+  #turn(script: string, args: readonly string[]): JobResult {
+    const input = script.includes("printf") ? unescaped(args[0] ?? "") : undefined;
+    if (input !== undefined) this.inputs.push(input);
+    const commands = [...script.matchAll(/\b(?:arping|socat) [^|&;]+/g)].map(([command]) =>
+      command.trim().replaceAll(/"\$(\d)"/g, (_, at) => args[at - 1] ?? ""),
+    );
+    this.calls.push(...commands);
+    const [command = ""] = commands;
+    const program = command.split(" ", 1)[0] as string;
+    if (this.missing.has(program)) return { exitCode: 127, output: `sh: 1: ${program}: not found\n` };
+    if (this.forbidden.has(program))
+      return { exitCode: 126, output: `sh: 1: ${program}: Permission denied\n` };
+    if (command.startsWith("arping -D")) return this.#probed();
+    if (command.startsWith("socat -x") && input !== undefined && this.answering.length > 0)
+      return { exitCode: 0, output: this.answering.map((mac) => solicited(input, mac)).join("") };
+    return this.result;
+  }
+
+  #probed(): JobResult {
+    const output = this.answering.map((mac) => `Unicast reply from 10.0.0.9 [${mac}]  0.5ms\n`).join("");
+    // A probe without an answer is killed.
+    return { exitCode: output === "" ? null : 1, output };
   }
 
   /** The batch `ip` writes `line` to standard error. */
@@ -107,6 +119,11 @@ export class FakeProcesses implements ProcessPort {
   take(): string[] {
     return this.calls.splice(0);
   }
+}
+
+/** What `printf %b` makes of bytes in octal. */
+function unescaped(text: string): Uint8Array {
+  return Uint8Array.from(text.split("\\").slice(1), (digits) => Number.parseInt(digits, 8));
 }
 
 /** What `socat -x` writes of the answer to the neighbour solicitation `question`. */

@@ -6,6 +6,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import type { LongProcess, ProcessPort, ProcessResult } from "@skein/kernel";
+import { StandingShell } from "./standing-shell.ts";
 
 /** Kept of what a program writes, per stream. The rest is read and dropped. */
 const OUTPUT_CHARS_MAX = 1024 * 1024;
@@ -16,7 +17,7 @@ const INPUT_BYTES_MAX = 1024 * 1024;
 
 /** The process port on this machine. Programs run with `LC_ALL=C`, so that their messages can be read by us. */
 export function systemProcesses(): ProcessPort {
-  return { run, start };
+  return { run, start, openShell: () => new StandingShell((failed) => launch("sh", [], "pipe", failed)) };
 }
 
 function run(
@@ -24,13 +25,9 @@ function run(
   args: readonly string[],
   timeoutMs: number,
   done: (result: ProcessResult) => void,
-  input?: Uint8Array,
 ): void {
-  const stdin = input === undefined ? "ignore" : "pipe";
-  const child = launch(command, args, stdin, done);
+  const child = launch(command, args, "ignore", done);
   if (child === undefined) return;
-  // A program that does not read its input makes writing fail; how it ended says more.
-  child.stdin?.on("error", () => {}).end(input);
   const timer = setTimeout(() => {
     child.kill("SIGKILL");
     // A grandchild may hold the pipes open; the result must not wait for it.

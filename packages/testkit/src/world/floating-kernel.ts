@@ -10,15 +10,13 @@
  * Source: reference design, section 2.2.
  */
 
-import type { LongProcess, Prng, ProcessPort, ProcessResult } from "@skein/kernel";
+import type { JobResult, LongProcess, Prng, ProcessPort } from "@skein/kernel";
 import type { EventQueue, Scheduled } from "./event-queue.ts";
 import type { SimProcess } from "./sim-process.ts";
 
 const EXPIRY_LATE_MS_MAX = 510;
 /** A client whose entry leads nowhere asks again after this long. */
 const ARP_STALE_MS = 5000;
-const OK: ProcessResult = { exitCode: 0, stdout: "", stderr: "" };
-const KILLED: ProcessResult = { exitCode: null, stdout: "", stderr: "" };
 const RUN_MS = 3;
 /** Ethernet address of the stranger. */
 const STRANGER_MAC = "06:00:00:00:00:99";
@@ -87,30 +85,25 @@ export class FloatingKernel {
 
   /** The programs of the operating system, for `process` on `machine`. */
   openFor(process: SimProcess, machine: number): ProcessPort {
+    const { events } = this.#ports;
     return {
-      run: (command, args, timeoutMs, done) => {
+      run: (_ip, args, _timeoutMs, done) => {
         if (!process.effect()) return;
-        const { events } = this.#ports;
-        const end = (afterMs: number, result: ProcessResult): void => {
-          events.after(afterMs, () => process.turn(() => done(result)));
-        };
         events.after(RUN_MS, () => {
-          if (command === "ip") this.#ip(machine, args);
-          else if (command === "sh") this.#shell(machine, args.slice(3));
-          else if (args[0] === "-D") {
-            const macs = this.#answersTo(machine);
-            if (macs.length === 0) end(timeoutMs - RUN_MS, KILLED);
-            else
-              end(RUN_MS, {
-                exitCode: 1,
-                stdout: macs.map((mac) => `reply [${mac}]\n`).join(""),
-                stderr: "",
-              });
-            return;
-          }
-          end(0, OK);
+          this.#ip(machine, args);
+          events.after(0, () => process.turn(() => done({ exitCode: 0, stdout: "", stderr: "" })));
         });
       },
+      openShell: () => ({
+        run: (script, args, limitMs, done) => {
+          if (!process.effect()) return;
+          events.after(RUN_MS, () => {
+            const [result, afterMs] = this.#shell(machine, script, args, limitMs);
+            events.after(afterMs, () => process.turn(() => done(result)));
+          });
+        },
+        end: () => {},
+      }),
       start: (): LongProcess => {
         let isRunning = true;
         return {
@@ -167,10 +160,22 @@ export class FloatingKernel {
     return [...holders.map(macOf), ...(this.hasStranger ? [STRANGER_MAC] : [])];
   }
 
-  /** What the scripts of network-tools.ts do with their arguments: interface and address to announce, or segments and their ways. */
-  #shell(machine: number, args: readonly string[]): void {
-    if (args[1] === this.address) this.#announce(machine);
+  /** What the scripts of network-tools.ts do: they ask, or announce, or send segments their ways. How it ends, and after how many ms. */
+  #shell(
+    machine: number,
+    script: string,
+    args: readonly string[],
+    limitMs: number,
+  ): readonly [JobResult, number] {
+    if (script.includes("arping -D")) {
+      const output = this.#answersTo(machine).map((mac) => `reply [${mac}]\n`);
+      return output.length === 0
+        ? [{ exitCode: null, output: "" }, limitMs - RUN_MS]
+        : [{ exitCode: 1, output: output.join("") }, RUN_MS];
+    }
+    if (script.includes("arping")) this.#announce(machine);
     else for (let at = 0; at + 1 < args.length; at += 2) this.#tickle(machine, args[at], args[at + 1]);
+    return [{ exitCode: 0, output: "" }, 0];
   }
 
   #tickle(machine: number, segment = "", way = ""): void {

@@ -53,7 +53,7 @@ test("a client talks to the old holder until gratuitous ARP or a look at its sta
   batches[0]?.writeLine("addr del 10.0.0.250/32 dev eth0");
   renew(1);
   expect(kernel.locate(CLIENT)).toBe(0);
-  ports[1]?.run("sh", ["-c", "arping", "sh", "eth0", "10.0.0.250"], 1000, () => {});
+  ports[1]?.openShell().run("arping -U", ["eth0", "10.0.0.250"], 1000, () => {});
   events.runUntil(10);
   expect(kernel.locate(CLIENT)).toBe(1);
   kernel.powerLost(1);
@@ -66,7 +66,7 @@ test("a probe is answered by another machine that has the address and by a stran
   const { events, kernel, ports, renew } = kernels();
   const answers: (readonly [number, string])[] = [];
   const probe = (machine: number): void => {
-    ports[machine]?.run("arping", ["-D"], 400, ({ stdout }) => answers.push([events.now, stdout]));
+    ports[machine]?.openShell().run("arping -D", [], 400, ({ output }) => answers.push([events.now, output]));
   };
   renew(0);
   probe(0);
@@ -83,7 +83,7 @@ test("a tickle goes to each client's port, from the machine that has the address
   renew(0);
   const ways = ["IP4-SENDTO:10.0.1.7:6,bind=10.0.0.250", "IP4-SENDTO:10.0.1.8:6,bind=10.0.0.250"];
   const args = ways.flatMap((way) => [String.raw`\0007\0133\0234\0101`, way]);
-  for (const port of ports) port.run("sh", ["-c", "socat", "sh", ...args], 1000, () => {});
+  for (const port of ports) port.openShell().run("socat", args, 1000, () => {});
   events.runUntil(100);
   expect(changes).toEqual(["+0", "tickle 0 10.0.1.7:40001", "tickle 0 10.0.1.8:40001"]);
 });
