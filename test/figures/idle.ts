@@ -7,8 +7,11 @@ import type { Measured } from "./figures.ts";
 import type { Laboratory } from "./laboratory.ts";
 
 const PATIENCE_MS = 180_000;
-/** The code is compiled and the heap has found its size by then. */
-const SETTLE_MS = 120_000;
+/**
+ * The code is compiled and the heap has found its size by then. What an idle node does is done so seldom that V8 takes minutes to find out what of it is
+ * worth compiling: in the fourth one that is still 8 % of the processor time.
+ */
+const SETTLE_MS = 600_000;
 const MEASURE_MS = 60_000;
 
 export async function idle(lab: Laboratory, count: number): Promise<readonly Measured[]> {
