@@ -135,7 +135,7 @@ export class Entrance {
     // Its followers believe in it for an election timeout, but it has said that it goes.
     const seen = this.#hasLeft(status.coordinator) ? { ...status, hasQuorum: false } : status;
     const view = viewOf(this.#node, seen, this.#inReach(status, now));
-    this.#probeFor(this.#standIn.step({ kind: "view", ...view }, now));
+    this.#probeFor(this.#standIn.step({ kind: "view", ...view, isLast: this.#isLast(status) }, now));
     this.#warrant(status, view.isLeaderHeard);
     this.#tell(now);
     this.#alarm.set(this.#standIn.wakeAt ?? Number.POSITIVE_INFINITY);
@@ -234,6 +234,17 @@ export class Entrance {
 
   #hasLeft(node: NodeId | undefined): boolean {
     return this.#peers.some(({ id, state }) => id === node && state === "left");
+  }
+
+  /** Every other node that is known, and every other member of the cluster, has said goodbye. */
+  #isLast({ voters, learners }: CoordinatorStatus): boolean {
+    const others = this.#peers.filter(({ id }) => id !== this.#node);
+    const members = [...voters, ...learners].filter((id) => id !== this.#node);
+    return (
+      members.length > 0 &&
+      members.every((id) => this.#hasLeft(id)) &&
+      others.every(({ state }) => state === "left")
+    );
   }
 
   #isWired(node: NodeId): boolean | undefined {

@@ -4,7 +4,8 @@
  * In a part of the network without a leader the best-ranked node does it, and all agree who that is (ranking.ts). Where a
  * majority of the voters is in reach an election is under way, and standing in must not outrun it; where none can come about
  * the wait is over at once, because a node that hears no leader for so long has outlived its lease. The address is asked for on
- * the network first (ARP probe): as long as anybody answers, somebody has it. It is given back the moment a leader is heard.
+ * the network first (ARP probe): as long as anybody answers, somebody has it; unless all others have said goodbye, who let go of it before they do:
+ * the last of two that is left would be silent for half a second for a question without an answer. It is given back the moment a leader is heard.
  *
  * Like VRRP without its advertisements: what they tell, the member list and the probe tell here. Two that stand in at once
  * (they reach their clients, but not each other) are harmless: neither can commit.
@@ -25,6 +26,8 @@ export type StandInEvent =
       readonly isElectionExpected: boolean;
       /** This node ranks first among those in reach. */
       readonly isBest: boolean;
+      /** All other nodes have said goodbye. */
+      readonly isLast: boolean;
     }
   | { readonly kind: "probed"; readonly isAnswered: boolean }
   /** Another node answers for the address that this one holds. */
@@ -48,16 +51,19 @@ const PROBE_VALID_MS = 5000;
 /** Who has not looked for so long has given the address up meanwhile (holding.ts), and another may have it. It is told what it sees four times a second. */
 const STOOD_STILL_MS = GIVE_UP_MS;
 
+const AT_ONCE = Number.NEGATIVE_INFINITY;
 const PROBE: readonly StandInEffect[] = [{ kind: "probe" }];
 
 export class StandIn implements Core<StandInEvent, StandInEffect> {
   readonly #electionMaxMs: number;
   #isElectionExpected = false;
   #isBest = false;
+  #isLast = false;
   /** Since when no leader has been heard; undefined: one is, or nothing was seen yet. */
   #leaderlessSince: number | undefined;
   #isProbing = false;
-  #probeAt = Number.NEGATIVE_INFINITY;
+  /** Not before; {@link AT_ONCE}: nobody has answered since a leader was heard. */
+  #probeAt = AT_ONCE;
   #askedAt = 0;
   #viewedAt = 0;
   #isStandingIn = false;
@@ -81,8 +87,11 @@ export class StandIn implements Core<StandInEvent, StandInEffect> {
       case "view":
         this.#isElectionExpected = event.isElectionExpected;
         this.#isBest = event.isBest;
-        if (event.isLeaderHeard) this.#leaderlessSince = undefined;
-        else this.#leaderlessSince ??= now;
+        this.#isLast = event.isLast;
+        if (event.isLeaderHeard) {
+          this.#leaderlessSince = undefined;
+          this.#probeAt = AT_ONCE;
+        } else this.#leaderlessSince ??= now;
         if (event.isLeaderHeard || !event.isBest) this.#isStandingIn = false;
         if (now - this.#viewedAt > STOOD_STILL_MS) this.#isStandingIn = false;
         this.#viewedAt = now;
@@ -107,6 +116,10 @@ export class StandIn implements Core<StandInEvent, StandInEffect> {
         return unreachable(event);
     }
     if (this.#isStandingIn || this.#isProbing || !this.#isWanted(now) || now < this.#probeAt) return [];
+    if (this.#isLast && this.#probeAt === AT_ONCE) {
+      this.#isStandingIn = true;
+      return [];
+    }
     this.#isProbing = true;
     this.#askedAt = now;
     return PROBE;

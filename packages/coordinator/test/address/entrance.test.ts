@@ -8,7 +8,7 @@ import { freshStatus } from "../../src/status.ts";
 import { FakeProcesses } from "../support/fake-processes.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 
-const [A, B] = ["a", "b"].map((digit) => digit.repeat(16)) as [NodeId, NodeId];
+const [A, B, C] = ["a", "b", "c"].map((digit) => digit.repeat(16)) as [NodeId, NodeId, NodeId];
 const ADDRESS = "10.0.0.9";
 const nothing = (): void => {};
 const LOG = { error: nothing, warn: nothing, info: nothing, debug: nothing };
@@ -193,6 +193,22 @@ test("the survivor of two takes the address when the leader has said that it goe
   clock.advance(250);
   expect(b.status.hasQuorum).toBe(true);
   expect(b.address.isHeld).toBe(true);
+});
+
+test.each([
+  ["the last of two, which has heard the other one's goodbye, asks nobody for the address", [], 0],
+  ["where another node has only fallen silent, it may have the address: it is asked for", [C], 1],
+] as const)("%s", (_, dead, questions) => {
+  const { clock, b } = twoNodes();
+  clock.advance(2000);
+  b.process.take();
+  b.entrance.peersChanged([
+    { id: A, state: "left", isLinked: false, linkedAt: undefined },
+    ...dead.map((id) => ({ id, state: "dead", isLinked: false, linkedAt: undefined }) as const),
+  ]);
+  b.entrance.update(b.status);
+  expect(b.address.isHeld).toBe(true);
+  expect(b.process.take().filter((call) => call.startsWith("arping -D"))).toHaveLength(questions);
 });
 
 test("a leader that has gone silent is out of reach before its link is given up, but not while anything comes from it", () => {

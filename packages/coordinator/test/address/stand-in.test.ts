@@ -7,7 +7,14 @@ import type { CoordinatorStatus } from "../../src/index.ts";
 import { freshStatus } from "../../src/status.ts";
 
 const ELECTION_MAX_MS = 4800;
-const alone: StandInEvent = { kind: "view", isLeaderHeard: false, isElectionExpected: false, isBest: true };
+const alone: StandInEvent = {
+  kind: "view",
+  isLeaderHeard: false,
+  isElectionExpected: false,
+  isBest: true,
+  isLast: false,
+};
+const last: StandInEvent = { ...alone, isLast: true };
 const electing: StandInEvent = { ...alone, isElectionExpected: true };
 const led: StandInEvent = { ...alone, isLeaderHeard: true };
 const outranked: StandInEvent = { ...alone, isBest: false };
@@ -26,6 +33,23 @@ test("where no leader can be elected the best node asks for the address at once,
   expect(step(alone, 1000)).toBe(true);
   expect(standIn.isStandingIn).toBe(false);
   step(unanswered, 1400);
+  expect(standIn.isStandingIn).toBe(true);
+});
+
+test("where all others have said goodbye the last one asks nobody; unless somebody has answered since a leader was heard", () => {
+  const { standIn, step } = setUp();
+  step(led, 500);
+  expect(step(last, 1000)).toBe(false);
+  expect(standIn.isStandingIn).toBe(true);
+  step({ kind: "contested" }, 1100);
+  expect(standIn.isStandingIn).toBe(false);
+  expect(step(last, 1350)).toBe(true);
+  step(answered, 1400);
+  expect(step(last, 1650)).toBe(true);
+  expect(standIn.isStandingIn).toBe(false);
+  step(answered, 1660);
+  step(led, 1700);
+  expect(step(last, 1900)).toBe(false);
   expect(standIn.isStandingIn).toBe(true);
 });
 
