@@ -22,6 +22,25 @@ test("a silent member is suspect after 3 s and dead after 6 s, and alive again w
   world.close();
 });
 
+test("a node that starts when another one has just died does not make it live again for the others", () => {
+  const world = new World();
+  const [a, b, dying] = world.formed(3);
+  world.clock.run(5000);
+  for (const other of [a!, b!]) world.network.block(other.host, dying!.host);
+  world.clock.run(4500);
+  expect(a!.stateOf(dying!)).toBe("suspect");
+  world.network.block("10.0.0.4", dying!.host);
+  world.start(4);
+  world.clock.runUntil(() => a!.stateOf(dying!) === "dead", 3000, "dead");
+  const states = new Set<string | undefined>();
+  for (let ms = 0; ms < 40_000; ms += 100) {
+    world.clock.run(100);
+    states.add(a!.stateOf(dying!));
+  }
+  expect([...states]).toEqual(["dead"]);
+  world.close();
+});
+
 test("silence shorter than 3 s changes nothing", () => {
   const world = new World();
   const [a, b] = world.formed(2);

@@ -196,6 +196,8 @@ export class Membership {
     if (known === undefined && (row.hasLeft || row.heardAgoMs > DEAD_AFTER_MS)) return undefined;
     const record = this.#recordOf(row.node, row.incarnation, row.name, now);
     if (record === undefined || row.incarnation < record.incarnation) return undefined;
+    // Not now: whoever is told so by this node would take one that is dead for alive.
+    if (known === undefined) record.heardMs = now - row.heardAgoMs;
     if (row.incarnation > record.incarnation) {
       // Its link, if any, belongs to the past incarnation and will end by itself; the new one greets us.
       if (record.linkedAt !== undefined || row.hasLeft) return undefined;
