@@ -1,7 +1,7 @@
 /**
  * How soon the address is back, and idle clients with it, after what can happen to its holder.
  *
- * One mesh of three for all runs of a figure; each run begins when all three are healthy again and a restarted voter may
+ * One mesh for all runs of a figure; each run begins when all its nodes are healthy again and a restarted voter may
  * vote. The kernels of all nodes are watched all the time for a second holder.
  */
 

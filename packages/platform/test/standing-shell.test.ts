@@ -58,6 +58,15 @@ test("a job ends with its exit code and with what it has written, to its last ch
   expect(await run(shell, "cat")).toEqual({ exitCode: 0, output: "" });
 });
 
+test("of a job that writes without end the beginning is kept, and its exit code", async () => {
+  const script = "i=0; while [ $i -lt 12000 ]; do echo $i; i=$((i + 1)); done; exit 4";
+  const { exitCode, output } = await run(open(), script);
+  const lines = output.split("\n");
+  expect(exitCode).toBe(4);
+  expect(lines).toHaveLength(9_999);
+  expect([lines[0], lines.at(-1)]).toEqual(["0", "9998"]);
+});
+
 test("nothing in an argument means anything to the shell", async () => {
   const shell = open();
   const args = ["$HOME", "`ls`; exit", "'; exit 1 #'", "* ?\\", "-n", '"', "", "two\nlines", "&"];

@@ -184,7 +184,7 @@ export abstract class ClientSession implements Subscriber, RetainedReader {
     if (this.#replay?.isWatching === false) this.#replay = undefined;
   }
 
-  /** Retained messages of the subscriptions added to `replay` follow as soon as the store lets them be read. */
+  /** Retained messages of the subscriptions added to `replay` follow as soon as the store lets them be read, those of `$SYS` at once. */
   readRetained(): void {
     if (this.#replay?.beginQuestion() === true) this.ports.retained.read(this);
     if (this.#replay?.isWatching === false) this.#replay = undefined;

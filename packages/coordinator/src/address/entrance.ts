@@ -238,13 +238,10 @@ export class Entrance {
 
   /** Every other node that is known, and every other member of the cluster, has said goodbye. */
   #isLast({ voters, learners }: CoordinatorStatus): boolean {
-    const others = this.#peers.filter(({ id }) => id !== this.#node);
-    const members = [...voters, ...learners].filter((id) => id !== this.#node);
-    return (
-      members.length > 0 &&
-      members.every((id) => this.#hasLeft(id)) &&
-      others.every(({ state }) => state === "left")
-    );
+    const isGone = (id: NodeId): boolean => id === this.#node || this.#hasLeft(id);
+    if (!this.#peers.every(({ id }) => isGone(id))) return false;
+    const members = [...voters, ...learners];
+    return members.length > 1 && members.every(isGone);
   }
 
   #isWired(node: NodeId): boolean | undefined {

@@ -62,8 +62,8 @@ export class StandIn implements Core<StandInEvent, StandInEffect> {
   /** Since when no leader has been heard; undefined: one is, or nothing was seen yet. */
   #leaderlessSince: number | undefined;
   #isProbing = false;
-  /** Not before; {@link AT_ONCE}: nobody has answered since a leader was heard. */
-  #probeAt = AT_ONCE;
+  /** Not before; {@link AT_ONCE}: this node has heard a leader, and has not looked away, taken the address or been answered since. */
+  #probeAt = 0;
   #askedAt = 0;
   #viewedAt = 0;
   #isStandingIn = false;
@@ -93,7 +93,10 @@ export class StandIn implements Core<StandInEvent, StandInEffect> {
           this.#probeAt = AT_ONCE;
         } else this.#leaderlessSince ??= now;
         if (event.isLeaderHeard || !event.isBest) this.#isStandingIn = false;
-        if (now - this.#viewedAt > STOOD_STILL_MS) this.#isStandingIn = false;
+        if (now - this.#viewedAt > STOOD_STILL_MS) {
+          this.#isStandingIn = false;
+          this.#probeAt = now;
+        }
         this.#viewedAt = now;
         break;
       case "probed":
@@ -109,6 +112,7 @@ export class StandIn implements Core<StandInEvent, StandInEffect> {
       case "suspended":
         this.#isStandingIn = false;
         this.#leaderlessSince = undefined;
+        this.#probeAt = now;
         return [];
       case "wake":
         break;
@@ -118,6 +122,7 @@ export class StandIn implements Core<StandInEvent, StandInEffect> {
     if (this.#isStandingIn || this.#isProbing || !this.#isWanted(now) || now < this.#probeAt) return [];
     if (this.#isLast && this.#probeAt === AT_ONCE) {
       this.#isStandingIn = true;
+      this.#probeAt = now;
       return [];
     }
     this.#isProbing = true;

@@ -2,6 +2,7 @@ import type { MonotonicMs, NodeId } from "@skein/kernel";
 import * as fc from "fast-check";
 import { expect, test, vi } from "vitest";
 import { CONNECTIONS_MAX, Connections, type OpenConnection } from "../../src/address/connections.ts";
+import type { EntrancePeer } from "../../src/address/entrance.ts";
 import { type AddressFrame, decodeAddressFrame, encodeAddressFrame } from "../../src/address/frames.ts";
 import { type CoordinatorStatus, Entrance, FloatingAddress } from "../../src/index.ts";
 import { freshStatus } from "../../src/status.ts";
@@ -195,18 +196,18 @@ test("the survivor of two takes the address when the leader has said that it goe
   expect(b.address.isHeld).toBe(true);
 });
 
-test.each([
-  ["the last of two, which has heard the other one's goodbye, asks nobody for the address", [], 0],
-  ["where another node has only fallen silent, it may have the address: it is asked for", [C], 1],
-] as const)("%s", (_, dead, questions) => {
+const GONE = { id: A, state: "left", isLinked: false, linkedAt: undefined } as const;
+test.each<[string, readonly EntrancePeer[], Partial<CoordinatorStatus>, number]>([
+  ["the last of two, which has heard the other one's goodbye, asks nobody for the address", [GONE], {}, 0],
+  ["another node has only fallen silent: it is asked for", [GONE, { ...GONE, id: C, state: "dead" }], {}, 1],
+  ["of another member nothing is known: it is asked for", [GONE], { learners: [B, C] }, 1],
+  ["there is no other member: it is asked for", [GONE], { voters: [], learners: [B] }, 1],
+])("%s", (_, peers, status, questions) => {
   const { clock, b } = twoNodes();
   clock.advance(2000);
   b.process.take();
-  b.entrance.peersChanged([
-    { id: A, state: "left", isLinked: false, linkedAt: undefined },
-    ...dead.map((id) => ({ id, state: "dead", isLinked: false, linkedAt: undefined }) as const),
-  ]);
-  b.entrance.update(b.status);
+  b.entrance.peersChanged(peers);
+  b.entrance.update({ ...b.status, ...status });
   expect(b.address.isHeld).toBe(true);
   expect(b.process.take().filter((call) => call.startsWith("arping -D"))).toHaveLength(questions);
 });

@@ -30,6 +30,8 @@ job() {
 const HEARD = /^(\d+)([=:.])(.*)$/s;
 /** To begin a job takes the shell some starts of processes. One that has not done it by then is stuck. */
 const STUCK_MS = 10_000;
+/** Kept of what a job writes: a network may answer a question with anything. The exit code, which comes last, is among them. */
+const LINES_MAX = 10_000;
 /** Of what the shell itself complains of. */
 const COMPLAINT_CHARS_MAX = 1000;
 /** Exit codes from here on tell of a signal. */
@@ -114,8 +116,10 @@ export class StandingShell implements Shell {
     const job = this.#jobs.get(Number(number));
     // One that was killed may have left something behind that still writes.
     if (job === undefined) return;
-    if (kind === ":") job.lines.push(text);
-    else if (kind === ".") {
+    if (kind === ":") {
+      if (job.lines.length === LINES_MAX) job.lines.pop();
+      job.lines.push(text);
+    } else if (kind === ".") {
       const exitCode = Number(job.lines.pop());
       this.#answer(Number(number), exitCode > SIGNALLED ? null : exitCode);
     } else {
