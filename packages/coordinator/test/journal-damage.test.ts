@@ -153,6 +153,19 @@ test("P12: a changed byte anywhere never stops a node, serves a wrong entry or f
   );
 });
 
+test("P12: a record whose length has become 0 is no end mark: the node knows that it lacks something", () => {
+  const { disk } = build([append(1)]);
+  const path = `${FOLDER}/${segmentsOf(disk).at(-1)}`;
+  const { at } = recordsOf(disk, path).at(-1) as { at: number };
+  for (const offset of [at, at + 1, at + 2, at + 3]) {
+    const byte = disk.read(path)?.[offset] ?? 0;
+    if (byte !== 0) disk.corrupt(path, offset, byte);
+  }
+  const { state } = openJournal(disk);
+  expect(state.entries).toEqual([]);
+  expect(state.isSuspect).toBe(true);
+});
+
 test("P12: a crash at any step of the repair leaves a folder that the next start repairs to the same end", () => {
   fc.assert(
     fc.property(history, fc.nat(), fc.nat(), (steps, file, at) => {

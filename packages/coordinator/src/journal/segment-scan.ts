@@ -71,14 +71,18 @@ export function scanSegment(bytes: Uint8Array, generation: number, expected = 0)
   const { after, isExhausted, isOneBatch } = resynchronize(bytes, at, generation, [previous, hash]);
   const isRotten = isExhausted || (after.length > 0 && !isOneBatch);
   if (isRotten) return { records, goodBytes: at, damage: "rotten", after };
-  const isClean = after.length === 0 && isEnd(bytes, at);
+  const isClean = after.length === 0 && isEnd(bytes, at, generation);
   return { records, goodBytes: at, damage: isClean ? "none" : "torn", after };
 }
 
-/** Whether the writer stopped at `at` by its own will: behind a batch, or before the first one of this segment. */
-function isEnd(bytes: Uint8Array, at: number): boolean {
+/**
+ * Whether the writer stopped at `at` by its own will: behind a batch, or before the first one of this segment. A record of this segment whose
+ * length has become 0 looks like the end mark, but for its generation: what stands behind a real one is old, or nothing.
+ */
+function isEnd(bytes: Uint8Array, at: number, generation: number): boolean {
   if (at === 0) return bytes.length === 0 || isRecycled(bytes);
-  return at + 4 <= bytes.length && readU32(bytes, at) === 0;
+  if (at + 4 > bytes.length || readU32(bytes, at) !== 0) return false;
+  return at + HEADER_BYTES + 4 > bytes.length || readU32(bytes, at + HEADER_BYTES) !== generation;
 }
 
 /** A segment that still begins with the record it began with under an earlier number. */
